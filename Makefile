@@ -1,0 +1,86 @@
+# Needs make and Python 3.11 or newer with venv; everything else is installed into .venv, in pinned versions.
+# For a second Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+PIP_TOOLS := pip-tools==7.6.2
+
+# Stamps: what the demo needs is a few small packages, what the tests and checks need is more.
+RUN := $(VENV)/.ready-to-run
+DEV := $(VENV)/.ready-to-develop
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check fmt cov image-check lock clean distclean
+
+help:
+	@echo 'make demo         a gateway with services behind it, and a page to try it on'
+	@echo 'make test         every test; make test ARGS="-k drain -x" for some'
+	@echo 'make check        formatting, lint, types'
+	@echo 'make fmt          mend formatting and what lint can mend'
+	@echo 'make cov          every test, and the lines and branches that none reaches'
+	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
+	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
+	@echo 'make clean        remove what the tools leave; make distclean removes .venv too'
+
+demo: $(RUN)
+	@$(BIN)/wsgate demo $(ARGS)
+
+test: $(DEV)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV)
+	@$(BIN)/ruff format --check --diff .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fmt: $(DEV)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+cov: $(DEV)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+image-check: $(DEV)
+	@PYTHON=$(BIN)/python deploy/check-image
+
+$(RUN): requirements/run.txt requirements/build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'wsgate needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo '$(PYTHON) has no venv: install it (Debian, Ubuntu: apt-get install python3-venv)' >&2; exit 1; }
+	@echo 'Installing into $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements/run.txt -r requirements/build.txt
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	@echo 'Installing the tools of tests and checks into $(VENV) ...'
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+# Without the addresses of package indexes: who installs from the lock uses their own.
+lock: export CUSTOM_COMPILE_COMMAND = make lock
+lock: COMPILE = $(VENV)-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
+lock:
+	@$(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install $(PIP_TOOLS)
+	$(COMPILE) -o requirements/run.txt pyproject.toml
+	$(COMPILE) -o requirements/build.txt --only-build-deps --build-deps-for wheel pyproject.toml
+	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
+	@rm -rf $(VENV)-lock
+
+clean:
+	rm -rf build dist *.egg-info .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find wsgate tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) $(VENV)-lock

@@ -1,0 +1,52 @@
+"""What holds for every test: the real programs it needs, no silent skips in CI, how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import hypothesis
+import pytest
+
+from tests.programs import PACKAGES, find
+
+# Set by .ci/run: there, a test that cannot run is a failure.
+NO_SKIP = bool(os.environ.get("WSGATE_NO_SKIP"))
+
+# No deadline: a loaded machine is no bug. In CI always the same examples, so that only a change can break it.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile(
+    "ci", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures, which may start the programs
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            if program not in PACKAGES:
+                pytest.fail(f"{program} is not in tests/programs.py, from which CI installs what tests need")
+            if find(program) is None:
+                pytest.skip(f"{program} is not installed: apt-get install {PACKAGES[program]}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if NO_SKIP and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n(WSGATE_NO_SKIP is set: here a skipped test is a failed one)"

@@ -1,0 +1,77 @@
+"""A headless Chromium for the tests that need a real browser."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # a container's root has no user namespace to sandbox with
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # a container's /dev/shm is small
+    "--no-proxy-server",
+)
+
+
+@contextmanager
+def chromium(profile: Path, *, width: int = 1280, height: int = 900) -> Iterator[Chrome]:
+    """A browser with a fresh ``profile`` directory and a window of ``width`` by ``height`` CSS pixels.
+
+    Raises ``selenium.common.WebDriverException`` when it does not start.
+    """
+    options = Options()
+    options.binary_location = shutil.which("chromium") or "chromium"
+    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # a named driver keeps Selenium from looking for one to download
+    service = Service(executable_path=shutil.which("chromedriver") or "chromedriver")
+    driver = Chrome(options=options, service=service)
+    try:
+        resize(driver, width, height)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def resize(driver: Chrome, width: int, height: int) -> None:
+    """Give the page exactly this many CSS pixels; a window cannot be narrower than its frame allows."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+
+
+def prefer(driver: Chrome, scheme: str) -> None:
+    """Show the page to somebody who prefers the ``light`` or the ``dark`` scheme."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def screenshot(driver: Chrome, path: Path, *, whole_page: bool = False) -> None:
+    """Write a PNG of what the window shows, or of the page from top to bottom."""
+    arguments: dict[str, Any] = {"format": "png", "optimizeForSpeed": False}
+    if whole_page:
+        size = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        arguments["captureBeyondViewport"] = True
+        arguments["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+    path.write_bytes(base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", arguments)["data"]))
+
+
+def complaints(driver: Chrome) -> list[str]:
+    """What the page logged as a warning or an error, such as a violated content security policy."""
+    entries: list[dict[str, Any]] = driver.get_log("browser")  # type: ignore[no-untyped-call]
+    return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]

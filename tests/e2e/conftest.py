@@ -1,0 +1,96 @@
+"""What one test starts and this ends again: gateways, backends, raw peers.
+
+The order in which they end follows from who asks for whom: first what a test plays itself, clients and backends (a
+gateway would wait for their answers), then the gateways, which must exit cleanly, then the backends of the library.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from websockets.trio.server import serve as serve_websockets
+
+from .gateway import Gateway, StartGateway, write_config
+from .library import OPTIONS, Handler, Serve
+from .peers import Backend, OpenBackend, OpenClient, Peer
+
+TEST_DEADLINE = 30.0  # seconds; the slowest test takes a few
+
+
+@pytest.fixture
+async def serve(nursery: trio.Nursery) -> Serve:
+    """``await serve(handler, **options)``: a backend made with the websockets library; returns its port."""
+
+    async def serve(handler: Handler, **options: Any) -> int:
+        options = {"host": "127.0.0.1", **OPTIONS, **options}
+        server = await nursery.start(functools.partial(serve_websockets, handler, 0, **options))
+        port: int = server.listeners[0].socket.getsockname()[1]
+        return port
+
+    return serve
+
+
+@pytest.fixture
+async def start_gateway(nursery: trio.Nursery, tmp_path: Path, serve: Serve) -> AsyncIterator[StartGateway]:
+    """``await start_gateway(*routes, **settings)``: a running gateway, which must also end well."""
+    gateways: list[Gateway] = []
+
+    async def start_gateway(*routes: dict[str, Any], **settings: Any) -> Gateway:
+        directory = tmp_path / f"gateway{len(gateways)}"
+        directory.mkdir()
+        gateway = await Gateway.start(nursery, write_config(directory, routes, **settings))
+        gateways.append(gateway)
+        await gateway.wait_ready()
+        return gateway
+
+    async def watch() -> None:
+        # it ends with the nursery, or crashes it and so the test
+        with trio.fail_after(TEST_DEADLINE):
+            await trio.sleep_forever()
+
+    nursery.start_soon(watch)
+    yield start_gateway
+    for gateway in gateways:
+        print("\n".join(gateway.log))  # pytest shows it where a test fails
+    for gateway in gateways:
+        await gateway.stop()
+
+
+@pytest.fixture
+async def open_backend(start_gateway: StartGateway) -> AsyncIterator[OpenBackend]:
+    """``await open_backend()``: a backend whose every byte the test writes itself, for relays and tunnels."""
+    backends: list[Backend] = []
+
+    async def open_backend() -> Backend:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        backends.append(Backend(listener))
+        return backends[-1]
+
+    yield open_backend
+    for backend in backends:
+        await backend.aclose()
+
+
+@pytest.fixture
+async def open_client(start_gateway: StartGateway) -> AsyncIterator[OpenClient]:
+    """``await open_client(gateway)``: a client that has connected and sent nothing yet."""
+    clients: list[Peer] = []
+
+    async def open_client(gateway: Gateway, *, receive_buffer: int | None = None) -> Peer:
+        sock = trio.socket.socket()
+        if receive_buffer is not None:
+            # before connect(), so that the window that is offered is a small one from the start
+            sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, receive_buffer)
+        await sock.connect(("127.0.0.1", gateway.port))
+        # a key without a pattern would prove no more, and this one can be seen in a dump
+        clients.append(Peer(trio.SocketStream(sock), mask=b"\x37\xfa\x21\x3d"))
+        return clients[-1]
+
+    yield open_client
+    for client in clients:
+        await client.stream.aclose()

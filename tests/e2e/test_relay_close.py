@@ -1,0 +1,136 @@
+"""How the end of one side of a relay is told to the other: the close table, between two ends that show every frame."""
+
+from __future__ import annotations
+
+import pytest
+
+from .gateway import StartGateway, relay
+from .peers import BINARY, TEXT, Frame, OpenBackend, OpenClient, close_frame, open_session
+
+
+@pytest.mark.parametrize("closer", ["client", "backend"])
+@pytest.mark.parametrize(
+    ("code", "reason", "logged"),
+    [(1000, "", 1000), (4321, "Größe überschritten", 4321), (None, "", 1005)],
+    ids=["1000", "code-and-reason", "no-code"],
+)
+async def test_a_close_goes_through_and_its_answer_comes_back(
+    start_gateway: StartGateway,
+    open_backend: OpenBackend,
+    open_client: OpenClient,
+    closer: str,
+    code: int | None,
+    reason: str,
+    logged: int,
+) -> None:
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    one, other = (client, server) if closer == "client" else (server, client)
+    await one.send(Frame(TEXT, b"the last words"), close_frame(code, reason))
+    assert await other.receive() == Frame(TEXT, b"the last words")
+    assert await other.receive_close() == (code, reason)
+    await other.send(close_frame(code, reason))
+    assert await one.receive_close() == (code, reason)
+    # RFC 6455 §7.1.1: the server closes the TCP connection first, which on the backend's leg is the backend
+    await client.read_end()
+    await client.vanish()
+    await server.stream.send_eof()
+    await server.read_end()
+    line = await gateway.session_line()
+    assert (line["client_code"], line["backend_code"]) == (logged, logged)
+    assert (line["ended_by"], line["reason"]) == (closer, "closed")
+
+
+async def test_messages_that_were_under_way_arrive_before_the_close(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
+) -> None:
+    """The side that was told Close may finish what it is sending (RFC 6455 §5.5.1)."""
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    await client.send(close_frame(1000))
+    assert await server.receive_close() == (1000, "")
+    rest = [Frame(BINARY, bytes([number]) * 50_000) for number in range(4)]
+    await server.send(*rest, close_frame(1000))
+    assert [await client.receive() for _ in rest] == rest
+    assert await client.receive_close() == (1000, "")
+    await client.read_end()
+
+
+@pytest.mark.parametrize("how", ["vanish", "reset"])
+async def test_a_client_gone_without_close(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, how: str
+) -> None:
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    await getattr(client, how)()
+    assert (await server.receive_close())[0] == 1001
+    await server.send(close_frame(1001))
+    await server.stream.send_eof()
+    await server.read_end()
+    line = await gateway.session_line()
+    assert (line["client_code"], line["backend_code"]) == (None, 1001)
+    assert (line["ended_by"], line["reason"]) == ("client", "gone")
+
+
+@pytest.mark.parametrize("how", ["vanish", "reset"])
+async def test_a_backend_gone_without_close(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, how: str
+) -> None:
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    await getattr(server, how)()
+    assert (await client.receive_close())[0] == 1011
+    await client.send(close_frame(1011))
+    await client.read_end()
+    await client.vanish()
+    line = await gateway.session_line()
+    assert (line["client_code"], line["backend_code"]) == (1011, None)
+    assert (line["ended_by"], line["reason"]) == ("backend", "gone")
+
+
+async def test_a_backend_gone_inside_a_frame(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
+) -> None:
+    """No Close fits into the middle of a frame: the client sees the end of the connection, not a message."""
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    half = Frame(BINARY, bytes(1000)).encode(None)[:500]
+    await server.write(half)
+    assert await client.read(500) == half
+    await server.vanish()
+    await client.read_end()
+    await client.vanish()
+    line = await gateway.session_line()
+    assert (line["client_code"], line["backend_code"]) == (None, None)
+    assert (line["ended_by"], line["reason"]) == ("backend", "gone")
+
+
+@pytest.mark.parametrize("silent", ["client", "backend"])
+async def test_a_side_that_does_not_answer_close_is_cut(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, silent: str
+) -> None:
+    backend = await open_backend()
+    gateway = await start_gateway(relay(backend.port, timeouts={"close": "200ms"}))
+    client = await open_client(gateway)
+    server = await open_session(client, backend)
+    one, other = (server, client) if silent == "client" else (client, server)
+    await one.send(close_frame(4000, "bye"))
+    assert await other.receive_close() == (4000, "bye")
+    # RFC 6455 §5.5.1: an answer echoes the code that it answers, whoever has to give it
+    assert (await one.receive_close())[0] == 4000
+    await other.read_end()
+    await one.stream.send_eof()
+    await one.read_end()
+    line = await gateway.session_line()
+    assert line["duration"] < 2
+    assert line["ended_by"] != silent

@@ -1,0 +1,90 @@
+"""The arrows between packages, read from the import statements: every rule that this knows is in the tables below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+# From top to bottom: a module imports what stands below it, or beside it in the same package.
+LAYERS = ("__main__", "cli", "demo", "app", "ops", "gate", "relay", "wire", "settings")
+
+# Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.
+READERS_OF_SETTINGS = ("__main__", "cli", "demo", "app", "ops")
+
+# wire/ turns bytes into meaning and back; tasks, descriptors and clocks are its callers'.
+BANNED_IN_WIRE = frozenset(
+    {"anyio", "asyncio", "multiprocessing", "select", "selectors", "signal", "sniffio", "socket", "ssl", "subprocess"}
+    | {"threading", "time", "trio"}
+)
+
+
+def violations(package: Path) -> list[str]:
+    """What the package's modules import against the rules, each as ``file:line: why``."""
+    modules = {_module_name(package, file): file for file in sorted(package.rglob("*.py"))}
+    return [
+        f"{file.relative_to(package.parent)}:{line}: {problem}"
+        for module, file in modules.items()
+        for line, problem in _check(module, file, modules)
+    ]
+
+
+def _module_name(package: Path, file: Path) -> str:
+    parts = file.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _layer(module: str) -> str:
+    """``wire`` for ``wsgate.wire.frames``; empty for the root, which has the version and nothing else."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def _check(module: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[int, str]]:
+    tree = ast.parse(file.read_text(), filename=str(file))
+    layer = _layer(module)
+    if layer and layer not in LAYERS:
+        yield 1, f"{layer} has no place among the layers: {' -> '.join(LAYERS)}"
+        return
+    here = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    root = module.partition(".")[0]
+    for line, imported in _imports(tree, here, modules):
+        top = imported.partition(".")[0]
+        if top == root:
+            if problem := _arrow(layer, imported):
+                yield line, problem
+        elif layer == "wire" and top in BANNED_IN_WIRE:
+            yield line, f"wire imports {imported}: it knows no task, no descriptor and no clock"
+    if layer == "wire":
+        for node in ast.walk(tree):
+            if isinstance(node, ast.AsyncFunctionDef | ast.Await):
+                yield node.lineno, "wire waits: it is sans-I/O"
+
+
+def _arrow(layer: str, imported: str) -> str | None:
+    """Why this layer may not import that module, if so."""
+    target = _layer(imported)
+    if not target or target == layer:
+        return None
+    if not layer:
+        return f"the package's root imports {imported}: it is imported by all"
+    if target in LAYERS and LAYERS.index(target) < LAYERS.index(layer):
+        return f"{layer} imports {imported}, which is above it"
+    if target == "settings" and not imported.endswith(".settings.model") and layer not in READERS_OF_SETTINGS:
+        return f"{layer} imports {imported}: below ops, settings are the plain data of settings.model"
+    return None
+
+
+def _imports(tree: ast.Module, here: str, modules: dict[str, Path]) -> Iterator[tuple[int, str]]:
+    """Every module that is imported, in functions and under TYPE_CHECKING too, by its absolute name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = here.split(".")[: len(here.split(".")) - node.level + 1]
+                base = ".".join([*package, base] if base else package)
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                yield node.lineno, name if name in modules else base

@@ -1,0 +1,209 @@
+"""A session on socket pairs: the real pump, legs and flows, with the test in the place of both peers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from wsgate.relay.closing import Side
+from wsgate.relay.join import Join, Outcome, relay, tunnel
+from wsgate.relay.leg import TcpLeg, WebSocketLeg
+from wsgate.relay.pump import Pump
+from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
+from wsgate.wire.masking import apply_mask
+from wsgate.wire.walk import NO_LIMIT, FrameWalk
+
+KEY = b"\x11\x22\x33\x44"
+CLOSE_TIMEOUT = 5.0
+PATIENCE = 50.0  # virtual seconds, far over every timeout under test
+
+
+@dataclass(frozen=True)
+class Frame:
+    opcode: int
+    payload: bytes = b""
+    fin: bool = True
+
+
+def close_frame(code: int | None = None, reason: bytes = b"") -> Frame:
+    return Frame(Opcode.CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason)
+
+
+def data(payload: bytes, opcode: int = Opcode.BINARY, *, fin: bool = True) -> Frame:
+    return Frame(opcode, payload, fin)
+
+
+def encode(frame: Frame, key: bytes | None) -> bytes:
+    """A frame as a peer would send it; a client gives its masking key."""
+    first = frame.opcode | (FIN if frame.fin else 0)
+    if key is None:
+        return encode_header(first, len(frame.payload)) + frame.payload
+    return encode_header(first, len(frame.payload), 0x80) + key + bytes(apply_mask(frame.payload, key))
+
+
+@dataclass
+class Peer:
+    """The test's end of a leg. ``key`` is what it masks with: the client has one, nobody else."""
+
+    sock: trio.socket.SocketType
+    key: bytes | None = None
+    _data: bytearray = field(default_factory=bytearray)
+
+    async def send(self, *frames: Frame) -> None:
+        await self.send_bytes(b"".join(encode(frame, self.key) for frame in frames))
+
+    async def send_bytes(self, raw: bytes) -> None:
+        rest = memoryview(raw)
+        with trio.fail_after(PATIENCE):
+            while rest:
+                rest = rest[await self.sock.send(rest) :]
+
+    async def take(self, size: int) -> bytes:
+        """Exactly ``size`` bytes; fewer only at the end of the stream."""
+        with trio.fail_after(PATIENCE):
+            while len(self._data) < size:
+                piece = await self.sock.recv(1 << 20)
+                if not piece:
+                    break
+                self._data += piece
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        return taken
+
+    async def frame(self) -> Frame:
+        """The next frame, unmasked. Checks that frames to a backend are masked and frames to a client are not."""
+        first, second = await self.take(2)
+        assert bool(second & 0x80) is (self.key is None)
+        size = second & 0x7F
+        if size > 125:
+            size = int.from_bytes(await self.take(2 if size == 126 else 8), "big")
+        key = await self.take(4) if second & 0x80 else bytes(4)
+        payload = bytes(apply_mask(await self.take(size), key))
+        assert len(payload) == size
+        return Frame(first & 0x0F, payload, bool(first & FIN))
+
+    async def ended(self) -> bytes:
+        """Everything up to the end of the stream."""
+        return await self.take(1 << 30)
+
+    def nothing_there(self) -> bool:
+        """Whether nothing has come, now."""
+        with contextlib.suppress(BlockingIOError), socket.socket(fileno=os.dup(self.sock.fileno())) as sock:
+            self._data += sock.recv(1 << 20)
+        return not self._data
+
+    def finish(self) -> None:
+        """FIN."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def vanish(self) -> None:
+        self.sock.close()
+
+
+@dataclass
+class Session:
+    join: Join
+    client: Peer
+    backend: Peer
+    client_leg: WebSocketLeg
+    backend_leg: WebSocketLeg | TcpLeg
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    _outcome: Outcome | None = None
+    _error: Exception | None = None
+    _over: trio.Event = field(default_factory=trio.Event)
+
+    async def outcome(self) -> Outcome:
+        with trio.fail_after(PATIENCE):
+            await self._over.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._outcome is not None
+        return self._outcome
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
+    async def run(self, early: tuple[bytes, bytes]) -> None:
+        try:
+            with self.scope:
+                await self.join.run(early)
+            self._outcome = self.join.outcome()
+        except ValueError as error:  # what the tests raise as a bug of ours
+            self._error = error
+        self._over.set()
+
+
+def socket_pair(buffer: int | None) -> tuple[socket.socket, trio.socket.SocketType]:
+    """Two ends over TCP on loopback: socket pairs know neither RST nor half of TCP's states."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.socket()
+        if buffer is not None:
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                ours.setsockopt(socket.SOL_SOCKET, option, buffer)
+                server.setsockopt(socket.SOL_SOCKET, option, buffer)
+        ours.connect(server.getsockname())
+        theirs, _ = server.accept()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return ours, trio.socket.from_stdlib_socket(theirs)
+
+
+@asynccontextmanager
+async def session(
+    pump: Pump,
+    *,
+    mode: str = "relay",
+    buffer: int | None = None,
+    limit: int = NO_LIMIT,
+    accept_text: bool = True,
+    compression: bool = False,
+    early: tuple[bytes, bytes] = (b"", b""),
+) -> AsyncIterator[Session]:
+    """A running session. ``buffer`` bounds the kernel's buffers, so that a peer that does not read is felt soon."""
+    client_sock, client_peer = socket_pair(buffer)
+    backend_sock, backend_peer = socket_pair(buffer)
+    client_leg = WebSocketLeg(pump, client_sock, Side.CLIENT, masks=False)
+    if mode == "relay":
+        backend_leg: WebSocketLeg | TcpLeg = WebSocketLeg(pump, backend_sock, Side.BACKEND, masks=True)
+        assert isinstance(backend_leg, WebSocketLeg)
+        up = FrameWalk(masked=True, limit=limit, compression=compression)
+        down = FrameWalk(masked=False, limit=limit, compression=compression)
+        wire = relay(client_leg, backend_leg, up, down)
+    else:
+        backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
+        wire = tunnel(
+            client_leg, backend_leg, FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=accept_text)
+        )
+    join = Join(pump, client_leg, backend_leg, wire, close_timeout=CLOSE_TIMEOUT)
+    running = Session(join, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run, early)
+        await trio.testing.wait_all_tasks_blocked()
+        try:
+            yield running
+        finally:
+            running.scope.cancel()
+            client_peer.close()
+            backend_peer.close()
+
+
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "KEY",
+    "Frame",
+    "Peer",
+    "Session",
+    "close_frame",
+    "data",
+    "encode",
+    "encode_frame",
+    "session",
+]

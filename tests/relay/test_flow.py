@@ -1,0 +1,143 @@
+"""What a direction does with bytes: nothing in a relay, unwrap and wrap in a tunnel."""
+
+from __future__ import annotations
+
+import pytest
+import trio.testing
+
+from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
+from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.wire.frames import Opcode
+
+FRAMES = [
+    data(b""),
+    data(b"small"),
+    data("größe".encode(), Opcode.TEXT),
+    data(b"first ", Opcode.TEXT, fin=False),
+    Frame(Opcode.PING, b"between"),
+    data(b"second ", Opcode.CONTINUATION, fin=False),
+    Frame(Opcode.PONG, b"unsolicited"),
+    data(b"last", Opcode.CONTINUATION),
+    data(b"x" * 126),
+    data(b"y" * 70_000),
+    Frame(Opcode.PING, b"p" * 125),
+]
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> None:
+    """Fragments, control frames between them and the client's own masking keys included: not one byte differs."""
+    async with session(either_pump) as running:
+        source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        raw = b"".join(encode(frame, source.key) for frame in FRAMES)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(source.send_bytes, raw)
+            assert await sink.take(len(raw)) == raw
+        outcome = running.join.outcome()
+    messages, octets = (
+        (outcome.messages_up, outcome.octets_up) if side == "client" else (outcome.messages_down, outcome.octets_down)
+    )
+    assert (messages, octets) == (6, len(raw))
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
+    """Each byte alone: headers and control frames are carried over from read to read and arrive whole."""
+    frames = [frame for frame in FRAMES if len(frame.payload) < 1000]
+    raw = b"".join(encode(frame, KEY) for frame in frames)
+    payload = b"".join(frame.payload for frame in frames if frame.opcode < Opcode.CLOSE)
+    async with session(pump, mode=mode) as running:
+        for at in range(len(raw)):
+            await running.client.send_bytes(raw[at : at + 1])
+            await trio.testing.wait_all_tasks_blocked()
+        if mode == "relay":
+            assert await running.backend.take(len(raw)) == raw
+        else:
+            assert await running.backend.take(len(payload)) == payload
+        assert running.join.outcome().octets_up == len(raw)
+
+
+async def test_what_came_behind_the_handshakes_is_part_of_the_stream(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    early = encode(data(b"from the client"), KEY)
+    async with session(pump, early=(early[:-3], encode(data(b"from the backend"), None))) as running:
+        await running.client.send_bytes(early[-3:])
+        assert await running.backend.take(len(early)) == early
+        assert await running.client.frame() == data(b"from the backend")
+
+
+async def test_early_bytes_longer_than_a_read_and_a_close_among_them(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    big = data(b"x" * (READ_SIZE + 1000))
+    early = encode(big, KEY) + encode(close_frame(1000), KEY) + encode(data(b"late" * READ_SIZE), KEY)
+    async with session(pump, early=(early, b"")) as running:
+        assert await running.backend.frame() == big
+        assert await running.backend.frame() == close_frame(1000)
+        assert running.backend.nothing_there()
+
+
+# -- tunnel ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_tunnel_gives_the_service_the_payloads_and_nothing_else(either_pump: Pump) -> None:
+    async with session(either_pump, mode="tunnel") as running:
+        raw = b"".join(encode(frame, KEY) for frame in FRAMES)
+        payload = b"".join(frame.payload for frame in FRAMES if frame.opcode < Opcode.CLOSE)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.client.send_bytes, raw)
+            assert await running.backend.take(len(payload)) == payload
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 127, 5000, READ_SIZE - 1])
+async def test_what_the_service_sends_becomes_one_binary_message(
+    pump: Pump, autojump_clock: trio.testing.MockClock, size: int
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        await running.backend.send_bytes(b"z" * size)
+        assert await running.client.frame() == data(b"z" * size)
+
+
+async def test_the_longest_read_takes_the_longest_header(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """64 KiB is one more than a 16-bit length can say."""
+    async with session(pump, mode="tunnel", early=(b"", b"z" * READ_SIZE)) as running:
+        assert await running.client.take(10) == b"\x82\x7f" + READ_SIZE.to_bytes(8, "big")
+        assert await running.client.take(READ_SIZE) == b"z" * READ_SIZE
+
+
+async def test_a_tunnel_answers_pings_between_fragments_with_their_data(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        await running.client.send(data(b"be", fin=False), Frame(Opcode.PING, b"\x00\xffdata"))
+        assert await running.client.frame() == Frame(Opcode.PONG, b"\x00\xffdata")
+        await running.client.send(data(b"tween", Opcode.CONTINUATION), Frame(Opcode.PONG, b"nobody asked"))
+        assert await running.backend.take(7) == b"between"
+        assert running.client.nothing_there()
+
+
+@pytest.mark.parametrize("carried", [False, True])
+async def test_pings_cross_a_relay_and_their_pongs_come_back(
+    pump: Pump, autojump_clock: trio.testing.MockClock, carried: bool
+) -> None:
+    async with session(pump) as running:
+        if carried:  # the ping stands behind half a header of another frame's beginning
+            await running.client.send_bytes(encode(data(b"x" * 300), KEY)[:3])
+            await trio.testing.wait_all_tasks_blocked()
+            await running.client.send_bytes(encode(data(b"x" * 300), KEY)[3:])
+            assert await running.backend.frame() == data(b"x" * 300)
+        await running.client.send(Frame(Opcode.PING, b"are you there"))
+        assert await running.backend.frame() == Frame(Opcode.PING, b"are you there")
+        await running.backend.send(Frame(Opcode.PONG, b"are you there"))
+        assert await running.client.frame() == Frame(Opcode.PONG, b"are you there")
+
+
+async def test_compressed_messages_pass_when_the_extension_is_agreed(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """RSV1 stays, and what is not text to anybody's eye is not validated as text."""
+    raw = b"\xc1\x83" + KEY + bytes(a ^ b for a, b in zip(b"\xff\xfe\xfd", KEY, strict=False))
+    async with session(pump, compression=True) as running:
+        await running.client.send_bytes(raw)
+        assert await running.backend.take(len(raw)) == raw

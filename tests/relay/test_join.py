@@ -1,0 +1,450 @@
+"""How sessions end: one test per row of the close table and mode, under a virtual clock."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import pytest
+import trio
+import trio.testing
+
+from tests.relay.joined import CLOSE_TIMEOUT, Frame, Session, close_frame, data, encode, session
+from wsgate.relay.closing import Cause, Side
+from wsgate.relay.pump import Pump
+from wsgate.wire.frames import Opcode
+
+CLIENT_LOST = close_frame(1001, b"client connection lost")
+BACKEND_LOST = close_frame(1011, b"backend connection lost")
+CLIENT_BROKE = close_frame(1001, b"client broke the protocol")
+BACKEND_BROKE = close_frame(1011, b"backend broke the protocol")
+TARGET_CLOSED = close_frame(1000, b"Target closed")
+
+
+def reset(peer: trio.socket.SocketType) -> None:
+    """Close with RST (socket(7): a linger time of zero)."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+async def ends_at_once(running: Session) -> None:
+    """No timeout had to pass."""
+    before = trio.current_time()
+    await running.outcome()
+    assert trio.current_time() - before < CLOSE_TIMEOUT / 2
+
+
+# -- a relay: Close passes through -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("close", [close_frame(1000, b"done"), close_frame(4321, "größe".encode()), close_frame()])
+async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
+    pump: Pump, autojump_clock: trio.testing.MockClock, close: Frame
+) -> None:
+    async with session(pump) as running:
+        await running.client.send(close)
+        assert await running.backend.frame() == close
+        await running.backend.send(close)
+        assert await running.client.frame() == close
+        # RFC 6455 §7.1.1: a server ends TCP first
+        assert await running.client.ended() == b""
+        assert not running.over
+        running.client.finish()
+        running.backend.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    code = int.from_bytes(close.payload[:2], "big") or 1005
+    assert (outcome.cause, outcome.side) == (Cause.CLOSED, Side.CLIENT)
+    assert (outcome.client_code, outcome.backend_code) == (code, code)
+
+
+async def test_backends_close_reaches_the_client(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        await running.backend.send(data(b"last"), close_frame(1012, b"restart"))
+        assert await running.client.frame() == data(b"last")
+        assert await running.client.frame() == close_frame(1012, b"restart")
+        await running.client.send(close_frame(1012))
+        assert await running.backend.frame() == close_frame(1012)
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.backend_code) == (Cause.CLOSED, Side.BACKEND, 1012)
+
+
+async def test_data_behind_the_clients_close_still_reaches_it(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """§5.5.1: an endpoint may finish what it is sending before it answers a Close."""
+    async with session(pump) as running:
+        await running.client.send(close_frame(1000))
+        assert await running.backend.frame() == close_frame(1000)
+        await running.backend.send(data(b"one"), data(b"two"), close_frame(1000))
+        assert await running.client.frame() == data(b"one")
+        assert await running.client.frame() == data(b"two")
+        assert await running.client.frame() == close_frame(1000)
+
+
+async def test_crossing_closes_end_the_session_without_a_timeout(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        await running.client.send(close_frame(4001))
+        await running.backend.send(close_frame(4002))
+        assert (await running.client.frame()).opcode == Opcode.CLOSE
+        assert (await running.backend.frame()).opcode == Opcode.CLOSE
+        running.client.finish()
+        running.backend.finish()
+        await ends_at_once(running)
+
+
+async def test_nothing_behind_a_close_is_passed_on(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        await running.client.send(close_frame(1000), data(b"late"), close_frame(1001))
+        assert await running.backend.frame() == close_frame(1000)
+        await running.backend.send(close_frame(1000))
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        assert await running.backend.ended() == b""
+
+
+# -- gone without a Close ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+async def test_client_gone_tells_a_relays_backend_1001(
+    pump: Pump, autojump_clock: trio.testing.MockClock, how: str
+) -> None:
+    async with session(pump) as running:
+        await running.client.send(data(b"last words"))
+        assert await running.backend.frame() == data(b"last words")
+        reset(running.client.sock) if how == "reset" else running.client.vanish()
+        assert await running.backend.frame() == CLIENT_LOST
+        await running.backend.send(close_frame(1001))
+        running.backend.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.GONE, Side.CLIENT)
+    assert (outcome.client_code, outcome.backend_code) == (None, 1001)
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+async def test_backend_gone_tells_a_relays_client_1011(
+    pump: Pump, autojump_clock: trio.testing.MockClock, how: str
+) -> None:
+    async with session(pump) as running:
+        reset(running.backend.sock) if how == "reset" else running.backend.vanish()
+        assert await running.client.frame() == BACKEND_LOST
+        await running.client.send(close_frame(1011))
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.GONE, Side.BACKEND)
+    assert (outcome.client_code, outcome.backend_code) == (1011, None)
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there(
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+) -> None:
+    """A Close inside the unfinished frame would be data: the other side must see the stream end, nothing else."""
+    async with session(pump) as running:
+        source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        raw = encode(data(b"x" * 1000), source.key)[:-1]
+        await source.send_bytes(raw)
+        assert await sink.take(len(raw)) == raw
+        source.vanish()
+        assert await sink.ended() == b""
+        sink.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.client_code, outcome.backend_code) == (None, None)
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+FAULTS = [
+    (b"\x80\x80\x00\x00\x00\x00", 1002),  # continuation outside a message
+    (b"\xc2\x80\x00\x00\x00\x00", 1002),  # RSV1 without an extension
+    (b"\x83\x80\x00\x00\x00\x00", 1002),  # reserved opcode
+    (b"\x81\x81\x00\x00\x00\x00\xff", 1007),  # not UTF-8
+    (b"\x88\x82\x00\x00\x00\x00\x03\xee", 1002),  # Close with 1006
+    (b"\x82\xfe\x27\x10\x00\x00\x00\x00", 1009),  # 10,000 bytes announced
+]
+
+
+def unmasked(raw: bytes) -> bytes:
+    """The same frame from a backend. The key of every frame in the table is zero."""
+    head = 4 if raw[1] & 0x7F == 126 else 2
+    return raw[:1] + bytes([raw[1] & 0x7F]) + raw[2:head] + raw[head + 4 :]
+
+
+@pytest.mark.parametrize(("raw", "code"), FAULTS)
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_a_fault_in_a_relay_tells_both_sides(
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str, raw: bytes, code: int
+) -> None:
+    async with session(pump, limit=9999) as running:
+        faulty, other = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        await faulty.send(data(b"before"))
+        await faulty.send_bytes(raw if side == "client" else unmasked(raw))
+        told = await faulty.frame()
+        assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
+        assert await other.frame() == data(b"before")
+        assert await other.frame() == (CLIENT_BROKE if side == "client" else BACKEND_BROKE)
+        await other.send(close_frame(1001 if side == "client" else 1011))
+        other.finish()
+        faulty.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.FAULT, Side(side))
+    assert outcome.detail == told.payload[2:].decode()  # the log and the faulty side hear the same rule
+
+
+@pytest.mark.parametrize(("raw", "code"), FAULTS)
+async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
+    pump: Pump, autojump_clock: trio.testing.MockClock, raw: bytes, code: int
+) -> None:
+    async with session(pump, mode="tunnel", limit=9999) as running:
+        await running.client.send_bytes(encode(data(b"before"), running.client.key) + raw)
+        told = await running.client.frame()
+        assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
+        assert await running.backend.ended() == b"before"
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+
+
+async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel", accept_text=False) as running:
+        await running.client.send(data(b"hello", Opcode.TEXT))
+        assert (await running.client.frame()).payload[:2] == (1003).to_bytes(2, "big")
+
+
+async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_connection(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        raw = encode(data(b"a" * 100 + b"\xff" * 100, Opcode.TEXT), running.client.key)
+        await running.client.send_bytes(raw[:50])
+        assert await running.backend.take(50) == raw[:50]
+        await running.client.send_bytes(raw[50:])
+        assert (await running.client.frame()).payload[:2] == (1007).to_bytes(2, "big")
+        assert await running.backend.ended() == b""
+
+
+async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The client breaks a rule while the backend is half way through a frame to it."""
+    async with session(pump) as running:
+        frame = data(b"x" * 1000)
+        raw = encode(frame, None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        await running.client.send_bytes(b"\x83\x80\x00\x00\x00\x00")
+        assert await running.backend.frame() == CLIENT_BROKE
+        await running.backend.send_bytes(raw[500:] + encode(data(b"not any more"), None))
+        assert await running.client.take(len(raw) - 500) == raw[500:]
+        assert (await running.client.frame()).payload[:2] == (1002).to_bytes(2, "big")
+        assert await running.client.ended() == b""
+
+
+# -- a tunnel: Close is FIN --------------------------------------------------------------------------------------------
+
+
+async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_still_sends(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        await running.client.send(data(b"question"), close_frame(4000, b"thanks"))
+        assert await running.backend.ended() == b"question"
+        await running.backend.send_bytes(b"answer")
+        assert await running.client.frame() == data(b"answer")
+        running.backend.finish()
+        assert await running.client.frame() == close_frame(4000, b"thanks")
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.CLOSED, Side.CLIENT)
+    assert (outcome.client_code, outcome.backend_code) == (4000, None)
+
+
+async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_is_delivered(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        await running.backend.send_bytes(b"bye")
+        running.backend.finish()
+        assert await running.client.frame() == data(b"bye")
+        assert await running.client.frame() == TARGET_CLOSED
+        await running.client.send(data(b"on its way"), close_frame(1000))
+        assert await running.backend.ended() == b"on its way"
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.client_code) == (Cause.FINISHED, Side.BACKEND, 1000)
+
+
+async def test_services_reset_is_1011(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        reset(running.backend.sock)
+        assert await running.client.frame() == BACKEND_LOST
+        await running.client.send(close_frame(1011))
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.GONE, Side.BACKEND)
+    assert "reset" in outcome.detail.lower()
+
+
+async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        await running.client.send(data(b"last words"))
+        assert await running.backend.take(10) == b"last words"
+        running.client.vanish()
+        assert await running.backend.ended() == b""
+        running.backend.finish()
+        await ends_at_once(running)
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_the_client_answered(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        before = trio.current_time()
+        await running.client.send(close_frame(4000, b"bye"))
+        assert await running.backend.frame() == close_frame(4000, b"bye")
+        assert await running.client.frame() == close_frame(4000, b"bye")
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+        running.client.finish()
+        outcome = await running.outcome()
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+    assert outcome.detail == "backend did not close within 5 s"
+
+
+async def test_a_service_that_never_ends_is_cut_after_the_timeout_and_the_client_answered(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        before = trio.current_time()
+        await running.client.send(close_frame(1000))
+        assert await running.client.frame() == close_frame(1000)
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+
+
+async def test_a_client_that_never_answers_close_is_cut_after_the_timeout(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        before = trio.current_time()
+        running.backend.vanish()
+        assert await running.client.frame() == BACKEND_LOST
+        outcome = await running.outcome()
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+    assert "client did not close within 5 s" in outcome.detail
+
+
+async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_timeout(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        before = trio.current_time()
+        await running.client.send(close_frame(1000))
+        await running.backend.frame()
+        await running.backend.send(close_frame(1000))
+        running.backend.finish()
+        assert await running.client.frame() == close_frame(1000)
+        await running.outcome()
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+
+
+async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_timeout(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        before = trio.current_time()
+        raw = encode(data(b"x" * 1000), None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        running.join.drain(1001)
+        assert await running.backend.frame() == close_frame(1001)
+        assert await running.client.ended() == b""
+        assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
+
+
+# -- drain, bug, cut ---------------------------------------------------------------------------------------------------
+
+
+async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        running.join.drain(1012)
+        running.join.drain(1001)  # a second word does not count
+        assert await running.client.frame() == close_frame(1012)
+        assert await running.backend.frame() == close_frame(1012)
+        await running.client.send(close_frame(1012))
+        await running.backend.send(close_frame(1012))
+        running.client.finish()
+        running.backend.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.DRAIN, None)
+    assert (outcome.client_code, outcome.backend_code) == (1012, 1012)
+
+
+async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answer(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel") as running:
+        running.join.drain(1001)
+        assert await running.client.frame() == close_frame(1001)
+        await running.client.send(data(b"on its way"), close_frame(1001))
+        assert await running.backend.ended() == b"on its way"
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+
+
+async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        raw = encode(data(b"x" * 1000), running.client.key)
+        await running.client.send_bytes(raw[:500])
+        assert await running.backend.take(500) == raw[:500]
+        running.join.drain(1001)
+        assert await running.client.frame() == close_frame(1001)
+        assert running.backend.nothing_there()
+        await running.client.send_bytes(raw[500:])
+        assert await running.backend.take(len(raw) - 500) == raw[500:]
+        assert await running.backend.frame() == close_frame(1001)
+
+
+async def test_our_own_bug_ends_its_session_alone_and_is_raised(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    def broken() -> None:
+        raise ValueError("planted")
+
+    async with session(pump) as running, session(pump) as other:
+        running.client_leg.reader = broken
+        await running.client.send(data(b"x"))
+        with pytest.raises(ValueError, match="planted"):
+            await running.outcome()
+        assert running.join.outcome().cause is Cause.BUG
+        await other.client.send(data(b"x"))
+        assert await other.backend.frame() == data(b"x")
+
+
+async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        running.scope.cancel()
+        outcome = await running.outcome()
+        assert await running.client.ended() == b""
+        assert await running.backend.ended() == b""
+        assert not pump.joins
+    assert (outcome.cause, outcome.side) == (Cause.CUT, None)

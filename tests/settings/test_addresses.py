@@ -1,0 +1,206 @@
+import pytest
+
+from wsgate.settings.addresses import backend_url, bind_address, host_pattern, tunnel_target
+from wsgate.settings.model import TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.problem import ScalarError
+
+LONG_LABEL = "a" * 63
+LONG_NAME = ".".join([LONG_LABEL] * 3 + ["a" * 61])
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8080", TcpAddress("127.0.0.1", 8080)),
+        ("0.0.0.0:0", TcpAddress("0.0.0.0", 0)),
+        ("[::]:65535", TcpAddress("::", 65535)),
+        ("[0:0:0:0:0:0:0:1]:80", TcpAddress("::1", 80)),
+        ("[2001:DB8::1]:80", TcpAddress("2001:db8::1", 80)),
+        ("LocalHost:080", TcpAddress("localhost", 80)),
+        ("my_service-1:80", TcpAddress("my_service-1", 80)),
+        ("gate.example.:80", TcpAddress("gate.example.", 80)),
+        ("1.example:80", TcpAddress("1.example", 80)),
+        ("x:80", TcpAddress("x", 80)),
+        (f"{LONG_NAME}:80", TcpAddress(LONG_NAME, 80)),
+        ("unix:/run/wsgate.sock", UnixAddress("/run/wsgate.sock")),
+        ("unix:/run/ü.sock", UnixAddress("/run/ü.sock")),
+        ("unix:/" + "x" * 106, UnixAddress("/" + "x" * 106)),
+    ],
+)
+def test_bind_addresses(text: str, address: object) -> None:
+    assert bind_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (":80", "':80' names no address: write 0.0.0.0:80 or '[::]:80' for all of them"),
+        ("*:80", "'*:80' names no address: write 0.0.0.0:80 or '[::]:80' for all of them"),
+        ("80", "'80' is a port alone: write 127.0.0.1:80 or 0.0.0.0:80"),
+        ("x", "'x' has no port: write x:8080"),
+        ("[::1]", "'[::1]' has no port: write [::1]:8080"),
+        ("tcp://x:80", "'tcp://x:80' has a scheme: leave tcp:// out, write host:port"),
+        ("::1:80", "'::1:80' has more than one colon: write an IPv6 address in brackets, '[::1]:8080'"),
+        ("[::1]80", "'[::1]80' is not an address: with brackets it is '[::1]:8080'"),
+        ("[1.2.3.4]:80", "'1.2.3.4' is not an IPv6 address"),
+        ("[fe80::1%eth0]:80", "'fe80::1%eth0' has a zone: only addresses without one can be used"),
+        ("x:65536", "'65536' is not a port: a port is a number from 0 to 65535"),
+        ("x:000080", "'000080' is not a port: a port is a number from 0 to 65535"),
+        ("x:٣", "'٣' is not a port: a port is a number from 0 to 65535"),
+        ("x:", "'' is not a port: a port is a number from 0 to 65535"),
+        ("", "the host is missing"),
+        ("a..b:80", "'a..b' is not a host name"),
+        ("-a:80", "'-a' is not a host name"),
+        ("a-:80", "'a-' is not a host name"),
+        ("a/b:80", "'a/b' is not a host name"),
+        ("é:80", "'é' is not ASCII: write an international name in its xn-- form"),
+        (f"{LONG_LABEL}a:80", f"'{LONG_LABEL}a' is not a host name"),
+        ("256.0.0.1:80", "'256.0.0.1' is not an IPv4 address"),
+        ("127.1:80", "'127.1' is not an IPv4 address"),
+        ("010.0.0.1:80", "'010.0.0.1' is not an IPv4 address"),
+        ("127.0.0.1.:80", "'127.0.0.1.' is not an IPv4 address"),
+        ("unix:a", "'unix:a' is not unix: and the absolute path of a socket: write unix:/a"),
+        ("unix:", "'unix:' is not unix: and the absolute path of a socket: write unix:/run/wsgate.sock"),
+        ("unix:///", "'unix:///' is not unix: and the absolute path of a socket: write unix:/run/wsgate.sock"),
+        ("unix:/a/", "'unix:/a/' is not unix: and the absolute path of a socket: write unix:/a"),
+        ("unix://a", "'unix://a' is not unix: and the absolute path of a socket: write unix:/a"),
+        ("unix:/a\0b", r"'unix:/a\x00b' has a zero byte in it"),
+        ("unix:/" + "x" * 107, "the path is 108 bytes long; a Unix socket's has 107 at most"),
+        ("unix:/" + "é" * 54, "the path is 109 bytes long; a Unix socket's has 107 at most"),
+    ],
+)
+def test_other_texts_are_no_bind_address(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        bind_address(text)
+    assert str(caught.value) == message
+
+
+def test_a_name_of_more_than_253_characters_is_refused() -> None:
+    with pytest.raises(ScalarError, match="is not a host name"):
+        bind_address(f"a{LONG_NAME}:80")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("tcp://127.0.0.1:5900", TcpAddress("127.0.0.1", 5900)),
+        ("tcp://[::1]:5900", TcpAddress("::1", 5900)),
+        ("tcp://Desktop:1", TcpAddress("desktop", 1)),
+        ("unix:/run/vnc.sock", UnixAddress("/run/vnc.sock")),
+    ],
+)
+def test_tunnel_targets(text: str, address: object) -> None:
+    assert tunnel_target(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x:1", "'x:1' has no scheme: write tcp://host:port or unix:/path"),
+        ("tls://x:1", "TLS to backends is not available in this version: write tcp://host:port"),
+        ("ws://x:1", "'ws://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
+        ("wss://x:1", "'wss://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
+        ("http://x:1", "unknown scheme 'http://': write tcp://host:port or unix:/path"),
+        ("tcp://x", "'tcp://x' has no port: write tcp://x:5900"),
+        ("tcp://x:0", "'0' is not a port: a port is a number from 1 to 65535"),
+        ("tcp://:1", "the host is missing"),
+        ("tcp://x:1/", "'tcp://x:1/' has more than a host and a port: write tcp://host:port"),
+        ("tcp://x:1?a", "'tcp://x:1?a' has more than a host and a port: write tcp://host:port"),
+        ("tcp://me:pw@x:1", "a target cannot hold a user or password: remove all up to '@'"),
+        ("unix:a", "'unix:a' is not unix: and the absolute path of a socket: write unix:/a"),
+    ],
+)
+def test_other_texts_are_no_tunnel_target(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        tunnel_target(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "path"),
+    [
+        ("ws://127.0.0.1", "127.0.0.1", 80, None),
+        ("ws://127.0.0.1:9000", "127.0.0.1", 9000, None),
+        ("ws://127.0.0.1:9000/", "127.0.0.1", 9000, "/"),
+        ("ws://[::1]", "::1", 80, None),
+        ("ws://[::1]:9000/a/b", "::1", 9000, "/a/b"),
+        ("ws://App.example/Chat", "app.example", 80, "/Chat"),
+        ("ws://x/%C3%A9;a=b,c@d:e//~", "x", 80, "/%C3%A9;a=b,c@d:e//~"),
+    ],
+)
+def test_backend_urls(text: str, host: str, port: int, path: str | None) -> None:
+    assert backend_url(text) == WebSocketUrl(TcpAddress(host, port), path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x:1", "'x:1' has no scheme: write ws://host:port"),
+        ("wss://x", "TLS to backends is not available in this version: write ws://host:port"),
+        ("tcp://x:1", "'tcp://x:1' is not a WebSocket: put it under tunnel, a relay leads to ws://host:port"),
+        ("http://x", "unknown scheme 'http://': write ws://host:port"),
+        ("ws://", "the host is missing"),
+        ("ws:///a", "the host is missing"),
+        ("ws://x:0", "'0' is not a port: a port is a number from 1 to 65535"),
+        ("ws://x:", "'' is not a port: a port is a number from 1 to 65535"),
+        ("ws://x/#a", "'ws://x/#a' has a fragment, which a WebSocket URL cannot have: remove it from '#' on"),
+        ("ws://x?a", "'ws://x?a' has a query: remove it from '?' on, the query of each request is kept"),
+        ("ws://x/a b", "'/a b' is not a URL path: percent-encode what is not a letter, digit or one of -._~/"),
+        ("ws://x/%z1", "'/%z1' is not a URL path: percent-encode what is not a letter, digit or one of -._~/"),
+        ("ws://::1/", "'::1' has more than one colon: write an IPv6 address in brackets, '[::1]:8080'"),
+    ],
+)
+def test_other_texts_are_no_backend_url(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        backend_url(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("rest", ["", "/", "/?a", "?a", "#a", "/#a"])
+def test_a_password_is_refused_and_not_shown(rest: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        backend_url(f"ws://me:secret@x{rest}")
+    assert str(caught.value) == "a backend URL cannot hold a user or password: remove all up to '@'"
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("example.com", "example.com"),
+        ("EXAMPLE.com", "example.com"),
+        ("*.Example.com", "*.example.com"),
+        ("localhost", "localhost"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+    ],
+)
+def test_host_patterns(text: str, pattern: str) -> None:
+    assert host_pattern(text) == pattern
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("https://a.example", "'https://a.example' has a scheme: leave https:// out, write the host alone"),
+        ("a.example:443", "'a.example:443' has a port: write the host alone, it is matched on every port"),
+        ("[::1]:443", "'[::1]:443' has a port: write the host alone, it is matched on every port"),
+        ("a.example/x", "'a.example/x' has a path: write the host here and the path under path"),
+        ("*", "'*' alone is not a host: leave the key out to take every host"),
+        ("*a.example", "'*a.example': * stands for the first labels only, like '*.example.com'"),
+        ("a.*", "'a.*': * stands for the first labels only, like '*.example.com'"),
+        ("*.*.a", "'*.*.a': * stands for the first labels only, like '*.example.com'"),
+        ("*.10.0.0.1", "'*.10.0.0.1': * cannot stand before an IP address"),
+        ("*.[::1]", "'*.[::1]': * cannot stand before an IP address"),
+        ("a.example.", "'a.example.' ends with a dot: remove it"),
+        ("*.", "the host is missing"),
+        ("1::g", "'1::g' is not an IPv6 address"),
+        ("10.0.0", "'10.0.0' is not an IPv4 address"),
+        ("a b", "'a b' is not a host name"),
+    ],
+)
+def test_other_texts_are_no_host_pattern(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        host_pattern(text)
+    assert str(caught.value) == message

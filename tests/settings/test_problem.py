@@ -1,0 +1,25 @@
+from wsgate.settings.problem import ConfigError, Problem, quote
+
+
+def test_a_problem_reads_file_line_column_path_message() -> None:
+    problem = Problem("wsgate.yaml", 4, 5, "routes[0]", "unknown key 'bakend'; did you mean 'backend'?")
+    assert str(problem) == "wsgate.yaml:4:5: routes[0]: unknown key 'bakend'; did you mean 'backend'?"
+
+
+def test_a_problem_at_the_top_of_the_file_has_no_path() -> None:
+    assert str(Problem("wsgate.yaml", 1, 1, "", "the file is empty")) == "wsgate.yaml:1:1: the file is empty"
+
+
+def test_a_problem_of_the_whole_file_has_no_place() -> None:
+    assert str(Problem("wsgate.yaml", 0, 0, "", "cannot read the file")) == "wsgate.yaml: cannot read the file"
+
+
+def test_an_error_shows_a_problem_per_line() -> None:
+    problems = (Problem("a", 1, 2, "b", "c"), Problem("a", 3, 4, "d", "e"))
+    assert str(ConfigError(problems)) == "a:1:2: b: c\na:3:4: d: e"
+
+
+def test_quoted_text_is_short_and_on_one_line() -> None:
+    assert quote("a\nb\x1b") == r"'a\nb\x1b'"
+    assert quote("x" * 80) == f"'{'x' * 80}'"
+    assert quote("x" * 81) == f"'{'x' * 77}...'"

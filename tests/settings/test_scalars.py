@@ -1,0 +1,272 @@
+import enum
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.settings import model, scalars
+from wsgate.settings.model import PathKind, PathPattern, TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.problem import ScalarError
+from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
+
+YEAR = 365 * 24 * 3600.0
+
+# type, text in the file, value in the model, the same value as the shortest text
+GOOD: list[tuple[Any, str, object, object]] = [
+    (bool, "true", True, True),
+    (bool, "false", False, False),
+    (model.Duration, "0s", 0.0, "0s"),
+    (model.Duration, "1ms", 0.001, "1ms"),
+    (model.Duration, "500ms", 0.5, "500ms"),
+    (model.Duration, "1000ms", 1.0, "1s"),
+    (model.Duration, "1500ms", 1.5, "1500ms"),
+    (model.Duration, "20s", 20.0, "20s"),
+    (model.Duration, "020s", 20.0, "20s"),
+    (model.Duration, "90s", 90.0, "90s"),
+    (model.Duration, "5m", 300.0, "5m"),
+    (model.Duration, "60m", 3600.0, "1h"),
+    (model.Duration, "8760h", YEAR, "8760h"),
+    (model.Timeout, "1ms", 0.001, "1ms"),
+    (model.Timeout, "5s", 5.0, "5s"),
+    (model.Timeout, "010m", 600.0, "10m"),
+    (model.MessageSize, "125B", 125, "125B"),
+    (model.MessageSize, "1024B", 1024, "1KiB"),
+    (model.MessageSize, "64KiB", 65536, "64KiB"),
+    (model.MessageSize, "1MiB", 1 << 20, "1MiB"),
+    (model.MessageSize, "1GiB", 1 << 30, "1GiB"),
+    (model.MessageSize, "9223372036854775807B", (1 << 63) - 1, "9223372036854775807B"),
+    (model.DrainCode, "1001", 1001, 1001),
+    (model.DrainCode, "1012", 1012, 1012),
+    (model.DrainCode, "3000", 3000, 3000),
+    (model.DrainCode, "4999", 4999, 4999),
+    (model.RouteName, "a.B_c-9", "a.B_c-9", "a.B_c-9"),
+    (model.HostPattern, "*.Example.com", "*.example.com", "*.example.com"),
+    (model.HostPattern, "[::1]", "::1", "::1"),
+    (model.Subprotocol, "v1.chat+json", "v1.chat+json", "v1.chat+json"),
+    (model.Subprotocol, "!#$%&'*+-.^_`|~", "!#$%&'*+-.^_`|~", "!#$%&'*+-.^_`|~"),
+    (model.Directory, "site", "site", "site"),
+    (model.BindAddress, "127.0.0.1:0", TcpAddress("127.0.0.1", 0), "127.0.0.1:0"),
+    (model.BindAddress, "[::]:80", TcpAddress("::", 80), "[::]:80"),
+    (model.BindAddress, "unix:/run/a b", UnixAddress("/run/a b"), "unix:/run/a b"),
+    (model.TunnelTarget, "tcp://[::1]:80", TcpAddress("::1", 80), "tcp://[::1]:80"),
+    (model.TunnelTarget, "unix:/run/a", UnixAddress("/run/a"), "unix:/run/a"),
+    (model.WebSocketUrl, "ws://x/a", WebSocketUrl(TcpAddress("x", 80), "/a"), "ws://x:80/a"),
+    (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
+    (model.PathPattern, "/", PathPattern(PathKind.EXACT, "/"), "/"),
+    (model.PathPattern, "/x", PathPattern(PathKind.EXACT, "/x"), "/x"),
+    (model.PathPattern, "/x/", PathPattern(PathKind.EXACT, "/x/"), "/x/"),
+    (model.PathPattern, "/x%20y", PathPattern(PathKind.EXACT, "/x%20y"), "/x%20y"),
+    (model.PathPattern, "/*", PathPattern(PathKind.PREFIX, "/"), "/*"),
+    (model.PathPattern, "/x/y/*", PathPattern(PathKind.PREFIX, "/x/y/"), "/x/y/*"),
+    (model.PathPattern, "~^/room/[0-9]+$", PathPattern(PathKind.REGEX, "^/room/[0-9]+$"), "~^/room/[0-9]+$"),
+    (model.PathPattern, "~(?i)/é .*", PathPattern(PathKind.REGEX, "(?i)/é .*"), "~(?i)/é .*"),
+]
+
+# type, text in the file, what is said; where the last is True, the schema must refuse it, too
+BAD: list[tuple[Any, str, str, bool]] = [
+    (bool, "yes", "expected true or false, found 'yes'", True),
+    (bool, "True", "expected true or false, found 'True'", True),
+    (model.Duration, "20", "20 has no unit: write 20s or 20ms", True),
+    (model.Duration, "", "expected a duration like 500ms, 20s, 5m or 1h, found ''", True),
+    (model.Duration, "1.5s", "expected a duration like 500ms, 20s, 5m or 1h, found '1.5s'", True),
+    (model.Duration, "1h30m", "expected a duration like 500ms, 20s, 5m or 1h, found '1h30m'", True),
+    (model.Duration, "٣s", "expected a duration like 500ms, 20s, 5m or 1h, found '٣s'", True),
+    (model.Duration, "on", "expected a duration like 500ms, 20s, 5m or 1h, found 'on'", True),
+    (model.Duration, "8761h", "8761h is longer than a year: write 8760h at most", False),
+    (model.Duration, "999999999999h", "999999999999h is longer than a year: write 8760h at most", False),
+    (model.Timeout, "0s", "0s would end everything at once: write a time above 0, like 1ms or 5s", True),
+    (model.Timeout, "00ms", "00ms would end everything at once: write a time above 0, like 1ms or 5s", True),
+    (model.Timeout, "0", "0 has no unit: write 0s or 0ms", True),
+    (model.MessageSize, "1048576", "1048576 has no unit: write 1048576B, or use KiB, MiB or GiB", True),
+    (model.MessageSize, "16MB", "'16MB' has an unknown unit: write 16MiB", True),
+    (model.MessageSize, "16 mib", "'16 mib' has an unknown unit: write 16MiB", True),
+    (model.MessageSize, "2g", "'2g' has an unknown unit: write 2GiB", True),
+    (model.MessageSize, "1TiB", "expected a size like 512B, 64KiB, 1MiB or 1GiB, found '1TiB'", True),
+    (model.MessageSize, "-1B", "expected a size like 512B, 64KiB, 1MiB or 1GiB, found '-1B'", True),
+    (
+        model.MessageSize,
+        "0",
+        "0 is less than a control frame may have (RFC 6455 §5.5): write 125B or more",
+        True,
+    ),
+    (
+        model.MessageSize,
+        "124B",
+        "124B is less than a control frame may have (RFC 6455 §5.5): write 125B or more",
+        False,
+    ),
+    (
+        model.MessageSize,
+        "9223372036854775808B",
+        "9223372036854775808B is more than a frame can have (RFC 6455 §5.2): write less than 8589934592GiB, or off",
+        False,
+    ),
+    *(
+        (
+            model.DrainCode,
+            code,
+            f"expected 1001 (going away), 1012 (service restart) or 3000 to 4999, found '{code}'",
+            True,
+        )
+        for code in ["1000", "1002", "2999", "5000", "0x3e9", "1_001", "\uff11\uff10\uff10\uff11", "-1001"]
+    ),
+    (model.RouteName, "", "'' is not a route name: use letters, digits, '.', '_' and '-'", True),
+    (model.RouteName, "a b", "'a b' is not a route name: use letters, digits, '.', '_' and '-'", True),
+    (model.RouteName, "é", "'é' is not a route name: use letters, digits, '.', '_' and '-'", True),
+    (model.Subprotocol, "", "'' is not a subprotocol: use letters, digits and !#$%&'*+-.^_`|~", True),
+    (model.Subprotocol, "a/b", "'a/b' is not a subprotocol: use letters, digits and !#$%&'*+-.^_`|~", True),
+    (model.Directory, "", "expected a directory, found ''", True),
+    (model.Directory, "a\0b", r"expected a directory, found 'a\x00b'", False),
+    (model.PathPattern, "x", "'x' does not begin with / or ~: write '/x'", True),
+    (model.PathPattern, "*", "'*' does not begin with / or ~: write '/*'", True),
+    (model.PathPattern, "/a?b", "'/a?b' has a query or a fragment: only the path is matched", True),
+    (model.PathPattern, "/a#b", "'/a#b' has a query or a fragment: only the path is matched", True),
+    (
+        model.PathPattern,
+        "/a*",
+        "'/a*': * stands only at the end, after a slash, like '/chat/*'; or write a ~regex",
+        True,
+    ),
+    (
+        model.PathPattern,
+        "/*/a",
+        "'/*/a': * stands only at the end, after a slash, like '/chat/*'; or write a ~regex",
+        True,
+    ),
+    (
+        model.PathPattern,
+        "/a b",
+        "'/a b' is not a URL path: percent-encode what is not a letter, digit or one of -._~/",
+        True,
+    ),
+    (
+        model.PathPattern,
+        "/100%",
+        "'/100%' is not a URL path: percent-encode what is not a letter, digit or one of -._~/",
+        False,
+    ),
+    (model.PathPattern, "~", "there is no regular expression after ~", True),
+    (model.PathPattern, "~/a)", "'/a)' is not a regular expression: unbalanced parenthesis at character 3", False),
+    (
+        model.PathPattern,
+        "~[[a]",
+        "'[[a]' is not a regular expression to use: Possible nested set at position 1",
+        False,
+    ),
+    (
+        model.PathPattern,
+        "~a{9999999999}",
+        "'a{9999999999}' is not a regular expression to use: the repetition number is too large",
+        False,
+    ),
+]
+
+
+def json_value(kind: ScalarType, text: str) -> object:
+    """What a tool that reads YAML 1.2 hands to the schema."""
+    if "bool" in kind.kinds and text in ("true", "false"):
+        return text == "true"
+    return int(text) if "int" in kind.kinds and text.isascii() and text.isdigit() else text
+
+
+def schema_accepts(kind: ScalarType, text: str) -> bool:
+    return bool(jsonschema.Draft7Validator(kind.schema).is_valid(json_value(kind, text)))
+
+
+@pytest.mark.parametrize(("hint", "text", "value", "shown"), GOOD)
+def test_a_text_means_a_value(hint: Any, text: str, value: object, shown: object) -> None:
+    kind = SCALARS[hint]
+    parsed = kind.parse(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+    assert kind.show(value) == shown
+    assert schema_accepts(kind, text)
+
+
+@pytest.mark.parametrize(("hint", "text", "value", "shown"), GOOD)
+def test_the_shown_value_means_the_same_value(hint: Any, text: str, value: object, shown: object) -> None:
+    shown_text = str(shown).lower() if isinstance(shown, bool) else str(shown)
+    assert SCALARS[hint].parse(shown_text) == value
+
+
+def test_every_scalar_type_is_in_the_table() -> None:
+    assert {hint for hint, *_ in GOOD} == set(SCALARS)
+
+
+@pytest.mark.parametrize(("hint", "text", "message", "by_shape"), BAD)
+def test_any_other_text_is_an_error_with_a_cure(hint: Any, text: str, message: str, by_shape: bool) -> None:
+    with pytest.raises(ScalarError) as caught:
+        SCALARS[hint].parse(text)
+    assert str(caught.value) == message
+    assert schema_accepts(SCALARS[hint], text) is not by_shape
+
+
+def test_a_size_of_zero_needs_no_unit() -> None:
+    assert scalars.size("0") == scalars.size("0B") == 0
+    assert scalars.show_size(0) == "0B"
+
+
+def test_a_regex_that_python_cannot_nest_is_an_error() -> None:
+    with pytest.raises(ScalarError, match="not a regular expression to use"):
+        scalars.path_pattern("~" + "(" * 5000 + ")" * 5000)
+
+
+class Fruit(enum.Enum):
+    APPLE = "apple"
+    PEAR = "pear"
+    PLUM = "plum"
+
+
+class Only(enum.Enum):
+    ONE = "one"
+
+
+def test_the_words_of_an_enum_are_its_values() -> None:
+    row = enumeration(Fruit)
+    assert row.parse("pear") is Fruit.PEAR
+    assert row.show(Fruit.PEAR) == "pear"
+    assert row.schema == {"enum": ["apple", "pear", "plum"]}
+    assert row.expected == "apple, pear or plum"
+    assert enumeration(Only).expected == "one"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("aple", "expected apple, pear or plum, found 'aple'; did you mean 'apple'?"),
+        ("PLUM", "expected apple, pear or plum, found 'PLUM'; did you mean 'plum'?"),
+        ("", "expected apple, pear or plum, found ''"),
+    ],
+)
+def test_another_word_is_an_error_with_the_nearest(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        enumeration(Fruit).parse(text)
+    assert str(caught.value) == message
+
+
+@given(data=st.data(), hint=st.sampled_from(list(SCALARS)))
+def test_any_text_is_a_scalar_error_or_a_value_that_the_schema_accepts(data: st.DataObject, hint: Any) -> None:
+    kind = SCALARS[hint]
+    texts = st.text() | st.text(alphabet="/~*.:[]0123456789abswtcp%-@?#")
+    if "pattern" in kind.schema:
+        texts |= st.from_regex(str(kind.schema["pattern"]))
+    text = data.draw(texts)
+    try:
+        value = kind.parse(text)
+    except ScalarError:
+        return
+    shown = str(kind.show(value))
+    assert kind.parse(shown.lower() if hint is bool else shown) == value
+    assert schema_accepts(kind, text)
+
+
+@given(milliseconds=st.integers(min_value=0, max_value=int(YEAR) * 1000))
+def test_durations_survive_being_shown(milliseconds: int) -> None:
+    assert scalars.duration(scalars.show_duration(milliseconds / 1000)) == milliseconds / 1000
+
+
+@given(value=st.integers(min_value=0, max_value=(1 << 63) - 1))
+def test_sizes_survive_being_shown(value: int) -> None:
+    assert scalars.size(scalars.show_size(value)) == value

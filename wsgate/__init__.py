@@ -1,0 +1,3 @@
+"""wsgate: a frame-aware WebSocket gateway."""
+
+__version__ = "0.1.0"

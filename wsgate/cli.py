@@ -1,0 +1,99 @@
+"""The commands. Exit statuses: 0 done, 1 could not run or had to cut sessions, 2 wrong usage or configuration."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from wsgate import __version__
+from wsgate.settings.addresses import bind_address
+from wsgate.settings.load import ConfigError, load
+from wsgate.settings.model import Settings, TcpAddress
+from wsgate.settings.problem import ScalarError
+from wsgate.settings.schema import schema_text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the process's exit status."""
+    options = _parser().parse_args(arguments)
+    command: str = options.command
+    if command == "serve":
+        return _serve(options.file)
+    if command == "check":
+        return _check(options.file)
+    if command == "schema":
+        sys.stdout.write(schema_text())
+        return 0
+    return _demo(options.listen)
+
+
+def _serve(file: str) -> int:
+    settings = _load(file)
+    if settings is None:
+        return 2
+    from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
+
+    return app.serve(settings)
+
+
+def _check(file: str) -> int:
+    settings = _load(file)
+    if settings is None:
+        return 2
+    print(f"{file}: ok, {_count(settings.listeners, 'listener')}, {_count(settings.routes, 'route')}")
+    return 0
+
+
+def _demo(listen: TcpAddress) -> int:
+    from wsgate import demo
+
+    return demo.run(listen)
+
+
+def _load(file: str) -> Settings | None:
+    try:
+        return load(file)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        print(f"wsgate: {file}: {_count(error.problems, 'error')}; nothing was started", file=sys.stderr)
+        return None
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _listen(text: str) -> TcpAddress:
+    try:
+        address = bind_address(text)
+    except ScalarError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not isinstance(address, TcpAddress):
+        raise argparse.ArgumentTypeError("the demo's page needs HOST:PORT")
+    return address
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsgate",
+        description="A WebSocket gateway: one address in front of WebSocket backends and TCP services.",
+        epilog="Start with: wsgate demo",
+    )
+    parser.add_argument("--version", action="version", version=f"wsgate {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="run the gateway that FILE describes")
+    serve.add_argument("file", metavar="FILE", help="the configuration, in YAML")
+    check = commands.add_parser("check", help="say what is wrong with FILE; exit status 2 if anything is")
+    check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
+    commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
+    demo = commands.add_parser("demo", help="run a gateway with services of its own behind it, and a page to try it on")
+    demo.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=_listen,
+        default=TcpAddress("127.0.0.1", 8080),
+        help="where the page is served (127.0.0.1:8080)",
+    )
+    return parser

@@ -1,0 +1,140 @@
+"""The demo's two backends: a WebSocket echo and a TCP line echo.
+
+They stand behind the gateway on loopback and know only what the page's visitor needs to see: an echo, and on a word of
+command each way that a session can end. The echo repeats frames as they come, fragments and all; what is wrong with a
+frame the gateway has found already.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from wsgate.wire.close import Close
+from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
+from wsgate.wire.handshake import Upgrade, accept_headers, check_upgrade
+from wsgate.wire.http import HttpServer, Request
+from wsgate.wire.masking import apply_mask
+
+_Handler = Callable[[trio.SocketStream], Awaitable[None]]
+
+SUBPROTOCOL = b"echo.v1"
+
+_CHUNK = 64 << 10
+_MAX_LINE = 4 << 20  # bytes; the gateway's largest message is 16 MiB by default, a line is for people
+_CLOSE_COMMAND = re.compile(rb"close (\d{4})(?: (.{0,123}))?")
+
+
+async def serve_echo(listener: socket.socket) -> None:
+    """Accept echo sessions on a listening socket until cancelled."""
+    await _serve(listener, _echo)
+
+
+async def serve_lines(listener: socket.socket) -> None:
+    """Accept line sessions on a listening socket until cancelled."""
+    await _serve(listener, _lines)
+
+
+async def _serve(listener: socket.socket, handler: _Handler) -> None:
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    await trio.serve_listeners(partial(_session, handler), [accepting])
+
+
+async def _session(handler: _Handler, stream: trio.SocketStream) -> None:
+    try:
+        async with stream:
+            await handler(stream)
+    except trio.BrokenResourceError:
+        pass  # the gateway ended it; its log says why
+
+
+class _Input:
+    """Exactly as many bytes as are asked for."""
+
+    def __init__(self, stream: trio.SocketStream, first: bytes = b"") -> None:
+        self._stream = stream
+        self._data = bytearray(first)
+
+    async def take(self, size: int) -> bytes:
+        """Raises ``EOFError`` where the stream ends before."""
+        while len(self._data) < size:
+            data = await self._stream.receive_some(_CHUNK)
+            if not data:
+                raise EOFError
+            self._data += data
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        return taken
+
+
+async def _echo(stream: trio.SocketStream) -> None:
+    http = HttpServer()
+    request = None
+    while request is None:
+        http.receive(await stream.receive_some(_CHUNK))
+        try:
+            request = http.next_request()
+        except EOFError:
+            return
+    upgrade = check_upgrade(request) if isinstance(request, Request) else None
+    if not isinstance(upgrade, Upgrade):
+        await stream.send_all(http.respond(426, [(b"Upgrade", b"websocket")], b"WebSocket only\n"))
+        return
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in upgrade.subprotocols else None
+    await stream.send_all(http.switch(accept_headers(upgrade, subprotocol)))
+    source = _Input(stream, http.trailing())
+    try:
+        while await _echo_frame(stream, source):
+            pass
+    except EOFError:
+        pass
+
+
+async def _echo_frame(stream: trio.SocketStream, source: _Input) -> bool:
+    """Repeat one frame; False when it was the last."""
+    first, second = await source.take(2)
+    size = second & 0x7F
+    if size > 125:
+        size = int.from_bytes(await source.take(2 if size == 126 else 8), "big")
+    key = await source.take(4)
+    payload = bytes(apply_mask(await source.take(size), key))
+    opcode = first & 0x0F
+    if first == FIN | Opcode.TEXT:
+        if payload == b"drop":
+            return False
+        if command := _CLOSE_COMMAND.fullmatch(payload):
+            close = Close(int(command[1]), command[2] or b"")
+            await stream.send_all(encode_frame(Opcode.CLOSE, close.payload(), None))
+            return True
+    if opcode == Opcode.PONG:
+        return True
+    if opcode == Opcode.PING:
+        first = FIN | Opcode.PONG
+    await stream.send_all(encode_header(first, size) + payload)
+    return opcode != Opcode.CLOSE
+
+
+async def _lines(stream: trio.SocketStream) -> None:
+    pending = bytearray()
+    while len(pending) <= _MAX_LINE:
+        data = await stream.receive_some(_CHUNK)
+        if not data:
+            return
+        pending += data
+        *lines, rest = pending.split(b"\n") if b"\n" in data else (pending,)
+        pending = rest
+        for line in lines:
+            command = bytes(line.strip())
+            if command == b"quit":
+                return
+            if command == b"reset":
+                # a linger time of 0 makes close() send RST (socket(7))
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+        if lines:
+            await stream.send_all(b"\n".join(lines) + b"\n")

@@ -1,0 +1,1 @@
+"""One connection's life: ``session`` tells it; ``route``, ``dial``, ``backend`` and ``files`` do its steps."""

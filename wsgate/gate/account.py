@@ -1,0 +1,79 @@
+"""What is said of a connection when it is over: one line, whatever happened.
+
+The lines go through the standard logger "wsgate"; an ``event`` and its ``fields`` travel in the record's ``extra``, and
+``ops.log`` writes them as JSON or for people.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import trio
+
+from wsgate.relay.join import Outcome
+from wsgate.wire.http import Refusal
+
+_log = logging.getLogger("wsgate")
+
+
+def emit(level: int, event: str, **fields: object) -> None:
+    """Log an event with its fields."""
+    if _log.isEnabledFor(level):
+        _log.log(level, event, extra={"event": event, "fields": fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Who is joined to whom, since when (trio seconds)."""
+
+    route: str
+    client: str
+    backend: str
+    path: str
+    subprotocol: str | None
+    began: float
+
+    def opened(self) -> None:
+        emit(logging.DEBUG, "opened", **self._who())
+
+    def ended(self, outcome: Outcome) -> None:
+        """The session's line. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
+        emit(
+            logging.INFO,
+            "session",
+            **self._who(),
+            duration=round(trio.current_time() - self.began, 3),
+            messages_up=outcome.messages_up,
+            messages_down=outcome.messages_down,
+            bytes_up=outcome.octets_up,
+            bytes_down=outcome.octets_down,
+            client_code=outcome.client_code,
+            backend_code=outcome.backend_code,
+            ended_by="gateway" if outcome.side is None else outcome.side.value,
+            reason=outcome.cause.value,
+            detail=outcome.detail or None,
+        )
+
+    def _who(self) -> dict[str, object]:
+        return {
+            "route": self.route,
+            "client": self.client,
+            "backend": self.backend,
+            "path": self.path,
+            "subprotocol": self.subprotocol,
+        }
+
+
+def refused(client: str, path: str | None, route: str | None, refusal: Refusal) -> None:
+    """A connection that got an HTTP answer instead of a session."""
+    emit(
+        logging.INFO,
+        "refused",
+        status=refusal.status,
+        client=client,
+        path=path,
+        route=route,
+        reason=refusal.reason,
+        detail=refusal.detail or None,
+    )

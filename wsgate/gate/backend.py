@@ -1,0 +1,88 @@
+"""The backend's leg before the session: dialled, and for a relay upgraded, before the client gets its 101.
+
+So a failure is an HTTP status that says what happened (RFC 9110 §15.6.3, §15.6.5), and a backend's own refusal is
+passed on as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from dataclasses import dataclass
+
+import trio
+
+from wsgate.gate.dial import DialError, dial
+from wsgate.gate.route import rewrite
+from wsgate.gate.sockets import receive, send_all
+from wsgate.settings.model import Relay, Route, Tunnel
+from wsgate.wire.handshake import Accepted, BackendHandshake, Broken, Declined, Upgrade
+from wsgate.wire.headers import Headers
+from wsgate.wire.http import Refusal, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A backend that is ready. ``answer`` is its 101, ``None`` behind a tunnel. ``name`` is for the log."""
+
+    sock: socket.socket
+    name: str
+    answer: Accepted | None
+
+
+async def open_tunnel(route: Route, tunnel: Tunnel) -> Backend | Refusal:
+    """Connect to a TCP service."""
+    try:
+        sock, place = await dial(tunnel.to, route.timeouts.connect)
+    except DialError as error:
+        return _unreachable(error)
+    return Backend(sock, str(tunnel.to[place]), None)
+
+
+async def open_relay(
+    route: Route, relay: Relay, request: Request, upgrade: Upgrade, forwarded: Headers
+) -> Backend | Declined | Refusal:
+    """Connect to a WebSocket backend and ask it for the session that the client asked for."""
+    try:
+        sock, place = await dial([url.address for url in relay.to], route.timeouts.connect)
+    except DialError as error:
+        return _unreachable(error)
+    url = relay.to[place]
+    handshake = BackendHandshake(
+        request,
+        upgrade,
+        target=rewrite(request.target, route.match.path, url.path),
+        key=base64.b64encode(os.urandom(16)),
+        forwarded=forwarded,
+    )
+    answer: Accepted | Declined | Broken | None = None
+    try:
+        with trio.move_on_after(route.timeouts.handshake):
+            answer = await _shake_hands(sock, handshake)
+    finally:
+        if not isinstance(answer, Accepted):
+            sock.close()
+    if answer is None:
+        detail = f"{url} did not answer the upgrade within {route.timeouts.handshake:g} s"
+        return Refusal(504, "the backend did not answer in time", detail=detail)
+    if isinstance(answer, Broken):
+        return Refusal(502, "the backend did not accept the upgrade", detail=f"{url}: {answer.reason}")
+    if isinstance(answer, Declined):
+        return answer
+    return Backend(sock, str(url), answer)
+
+
+async def _shake_hands(sock: socket.socket, handshake: BackendHandshake) -> Accepted | Declined | Broken:
+    if not await send_all(sock, handshake.request):
+        return Broken("ended without an answer")
+    while True:
+        answer = handshake.receive(await receive(sock))
+        if answer is not None:
+            return answer
+
+
+def _unreachable(error: DialError) -> Refusal:
+    if error.timed_out:
+        return Refusal(504, "the backend did not answer in time", detail=str(error))
+    return Refusal(502, "the backend cannot be reached", detail=str(error))

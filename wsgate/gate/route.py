@@ -1,0 +1,79 @@
+"""Which route takes a request, and what the backend is asked for instead of the request's target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from wsgate.settings.model import Match, PathKind, PathPattern, Route
+
+
+class Router:
+    """The first route that matches wins, top to bottom."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = [(route, _compile(route.match)) for route in routes]
+
+    def find(self, host: bytes, path: bytes, subprotocols: Sequence[bytes]) -> Route | None:
+        """The route of a request. ``host`` is a Host field's value; ``path`` is as it was sent, nothing decoded."""
+        name = host_name(host)
+        text = path.decode("latin-1")
+        for route, matches in self._routes:
+            if matches(name, text, subprotocols):
+                return route
+        return None
+
+
+def host_name(host: bytes) -> str:
+    """The name in a Host field: lower-case, without port, brackets or the root's dot."""
+    text = host.decode("latin-1").lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].removesuffix(".")
+
+
+def _compile(match: Match) -> Callable[[str, str, Sequence[bytes]], bool]:
+    exact_hosts = frozenset(host for host in match.host if not host.startswith("*."))
+    suffixes = tuple(host[1:] for host in match.host if host.startswith("*."))
+    wanted = frozenset(name.encode() for name in match.subprotocol)
+    path_matches = _compile_path(match.path)
+
+    def matches(host: str, path: str, subprotocols: Sequence[bytes]) -> bool:
+        if match.host and host not in exact_hosts and not (suffixes and host.endswith(suffixes)):
+            return False
+        return path_matches(path) and (not wanted or not wanted.isdisjoint(subprotocols))
+
+    return matches
+
+
+def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
+    if pattern is None:
+        return lambda path: True
+    if pattern.kind is PathKind.EXACT:
+        return pattern.text.__eq__
+    if pattern.kind is PathKind.PREFIX:
+        return lambda path: path.startswith(pattern.text)
+    expression = re.compile(pattern.text)
+    return lambda path: expression.match(path) is not None
+
+
+def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> bytes:
+    """The target that a backend is asked for: ``base`` in place of what ``pattern`` matched; the query is kept.
+
+    Without ``base`` the target goes on as it is.
+    """
+    if base is None:
+        return target
+    path, question, query = target.partition(b"?")
+    if pattern is None or pattern.kind is PathKind.PREFIX:
+        prefix = "/" if pattern is None else pattern.text
+        rest = path[len(prefix) :]
+        path = base.encode()
+        if rest:
+            path = path.removesuffix(b"/") + b"/" + rest
+    elif pattern.kind is PathKind.EXACT:
+        path = base.encode()
+    else:
+        found = re.match(pattern.text, path.decode("latin-1"))
+        path = base.encode() + (path[found.end() :] if found else b"")
+    return path + question + query

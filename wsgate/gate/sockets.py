@@ -1,0 +1,57 @@
+"""Waiting on raw non-blocking sockets from trio, for the few reads and writes before the pump takes over.
+
+A peer that goes away is a value here, not an exception: an empty read, a send that says no.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import trio
+
+_BLOCKED = (BlockingIOError, InterruptedError)
+READ_SIZE = 16 << 10  # bytes: a head fits into one read
+
+
+async def receive(sock: socket.socket) -> bytes:
+    """What the peer sent; ``b""`` when it has ended or reset the connection."""
+    while True:
+        try:
+            return sock.recv(READ_SIZE)
+        except _BLOCKED:
+            await trio.lowlevel.wait_readable(sock)
+        except OSError:
+            return b""
+
+
+async def send_all(sock: socket.socket, data: bytes) -> bool:
+    """Send everything; False when the peer is gone."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[sock.send(rest) :]
+        except _BLOCKED:
+            await trio.lowlevel.wait_writable(sock)
+        except OSError:
+            return False
+    return True
+
+
+async def end_politely(sock: socket.socket) -> None:
+    """Send FIN and read until the peer's. The caller bounds the time.
+
+    Closing with unread bytes would reset the connection, and the reset can overtake the answer just sent (RFC 9112
+    §9.6). What comes is thrown away: it is never read as a request.
+    """
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
+    while await receive(sock):
+        await trio.lowlevel.checkpoint()
+
+
+def set_nodelay(sock: socket.socket) -> None:
+    """Small frames leave at once, not when the last one was acknowledged."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,1 @@
+"""The process: its listeners, its signals, its log."""

@@ -1,0 +1,268 @@
+"""One direction of a session: from a source leg, through the frame walk, to a sink leg.
+
+The three kinds differ only in what they do with the bytes of one read (``move``):
+
+  RelayFlow    WebSocket to WebSocket: frames go on as they stand, the client's masking key included
+  UnwrapFlow   WebSocket to TCP: payloads, unmasked in place and moved together, in one send
+  WrapFlow     TCP to WebSocket: each read becomes one binary message, its header written in front of it
+
+A flow ends once, when its source has said its last word: a Close, the end of its connection, or a fault.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from wsgate.relay.closing import Cause, End
+from wsgate.relay.leg import BLOCKED
+from wsgate.relay.pump import HEADROOM, READ_SIZE
+from wsgate.wire.close import Close, parse_close
+from wsgate.wire.fault import Fault
+from wsgate.wire.frames import FIN, Opcode
+from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE, FrameWalk
+
+if TYPE_CHECKING:
+    from wsgate.relay.leg import Leg, WebSocketLeg
+    from wsgate.relay.pump import Pump
+
+_BINARY = FIN | Opcode.BINARY
+
+
+class Keeper(Protocol):
+    """Whoever started this flow."""
+
+    def input_ended(self, source: Leg, end: End) -> None: ...
+
+
+class Flow:
+    """What the three kinds share. ``octets`` are the bytes that came from the source, headers included."""
+
+    __slots__ = ("ended", "join", "octets", "pump", "recv_into", "sink", "source")
+
+    def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: Leg) -> None:
+        self.join = join
+        self.pump = pump
+        self.source = source
+        self.sink = sink
+        self.recv_into = source.sock.recv_into
+        self.octets = 0
+        self.ended = False
+        source.reader = self.pull
+        sink.feeder = self
+
+    @property
+    def messages(self) -> int:
+        """Finished data messages."""
+        raise NotImplementedError
+
+    def at_boundary(self) -> bool:
+        """Whether what the sink was given so far ends between two frames."""
+        raise NotImplementedError
+
+    def move(self, start: int, end: int) -> None:
+        """Bring ``pump.buffer[start:end]``, fresh from the source, to the sink."""
+        raise NotImplementedError
+
+    def pull(self) -> None:
+        """Read once and move what came. Called when the source is readable."""
+        pump = self.pump
+        try:
+            size = self.recv_into(pump.room)
+        except BLOCKED:
+            return
+        except OSError as error:
+            self._finish(End(Cause.GONE, detail=f"connection lost: {error.strerror}"), eof=True)
+            return
+        if not size:
+            self._finish(self._end_of_file(), eof=True)
+            return
+        self.source.heard = pump.now
+        self.octets += size
+        self.move(HEADROOM, HEADROOM + size)
+
+    def feed(self, data: bytes) -> None:
+        """Move what came behind the handshake, before anything is read."""
+        for at in range(0, len(data), READ_SIZE):
+            if self.ended:
+                return
+            piece = data[at : at + READ_SIZE]
+            self.octets += len(piece)
+            end = HEADROOM + len(piece)
+            self.pump.buffer[HEADROOM:end] = piece
+            self.move(HEADROOM, end)
+
+    def stalled(self) -> None:
+        """The sink takes no more: backpressure."""
+        if not self.ended:
+            self.source.read(False)
+
+    def flowing(self) -> None:
+        """The sink takes again."""
+        if not self.ended:
+            self.source.read(True)
+
+    def stop(self) -> None:
+        """Nothing that the source still says matters."""
+        self.ended = True
+        self.source.end_input()
+
+    def _end_of_file(self) -> End:
+        return End(Cause.GONE, detail="connection ended without a Close")
+
+    def _finish(self, end: End, *, eof: bool = False) -> None:
+        if eof:
+            self.source.end_of_file()
+        self.stop()
+        self.join.input_ended(self.source, end)
+
+
+class _WalkingFlow(Flow):
+    """A flow whose source speaks WebSocket."""
+
+    __slots__ = ("_carry", "walk")
+
+    source: WebSocketLeg
+
+    def __init__(self, join: Keeper, pump: Pump, source: WebSocketLeg, sink: Leg, walk: FrameWalk) -> None:
+        super().__init__(join, pump, source, sink)
+        self.walk = walk
+        self._carry = b""
+
+    @property
+    def messages(self) -> int:
+        return self.walk.messages
+
+    def _restore_carry(self) -> int:
+        """Put the unfinished beginning from the last read in front of this one; where the walk starts then."""
+        start = HEADROOM - len(self._carry)
+        self.pump.buffer[start:HEADROOM] = self._carry
+        self._carry = b""
+        return start
+
+    def _fail(self) -> None:
+        fault = self.walk.fault
+        assert fault is not None
+        self._finish(End(Cause.FAULT, Close(fault.code, fault.rule.encode()), fault.rule))
+
+    def _receive_close(self) -> None:
+        close = parse_close(self.walk.payload)
+        if isinstance(close, Fault):
+            self.walk.fault = close
+            self._fail()
+            return
+        self.source.receive_close(close)
+        self._finish(End(Cause.CLOSED, close))
+
+
+class RelayFlow(_WalkingFlow):
+    """WebSocket to WebSocket."""
+
+    __slots__ = ()
+
+    def at_boundary(self) -> bool:
+        return not self.walk.left
+
+    def move(self, start: int, end: int) -> None:
+        if self._carry:
+            start = self._restore_carry()
+        sink = self.sink
+        if sink.waiting:
+            boundary = start + self.walk.left
+            if boundary < end:
+                self._move(start, boundary)
+                sink.release_waiting()
+                if self.ended:
+                    return
+                start = boundary
+        self._move(start, end)
+        if sink.waiting:
+            sink.release_waiting()
+
+    def _move(self, start: int, end: int) -> None:
+        walk = self.walk
+        pump = self.pump
+        stop = walk.walk(pump.buffer, start, end)
+        while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
+            # Pings and Pongs are frames like any other: they go on where they stand
+            stop = walk.walk(pump.buffer, walk.resume, end)
+        if stop > start:
+            self.sink.write(pump.view[start:stop])
+        if walk.halt == DONE:
+            return
+        if walk.halt == INCOMPLETE:
+            self._carry = bytes(pump.view[stop:end])
+        elif walk.halt == FAULT:
+            self._fail()
+        else:
+            self._receive_close()
+
+
+class UnwrapFlow(_WalkingFlow):
+    """WebSocket to TCP. Its walk unwraps."""
+
+    __slots__ = ()
+
+    def at_boundary(self) -> bool:
+        return True  # a byte stream has no frames to be inside of
+
+    def move(self, start: int, end: int) -> None:
+        if self._carry:
+            start = self._restore_carry()
+        walk = self.walk
+        pump = self.pump
+        walk.out = start
+        stop = walk.walk(pump.buffer, start, end)
+        while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
+            if walk.opcode == Opcode.PING:
+                self.source.say(Opcode.PONG, walk.payload)  # §5.5.3: the same data
+            stop = walk.walk(pump.buffer, walk.resume, end)
+        if walk.out > start:
+            self.sink.write(pump.view[start : walk.out])
+        if walk.halt == INCOMPLETE:
+            self._carry = bytes(pump.view[stop:end])
+        elif walk.halt == FAULT:
+            self._fail()
+        elif walk.halt == CONTROL:
+            self._receive_close()
+
+
+class WrapFlow(Flow):
+    """TCP to WebSocket."""
+
+    __slots__ = ("_messages",)
+
+    sink: WebSocketLeg
+
+    def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
+        super().__init__(join, pump, source, sink)
+        self._messages = 0
+
+    @property
+    def messages(self) -> int:
+        return self._messages
+
+    def at_boundary(self) -> bool:
+        return True  # every write is one whole frame
+
+    def move(self, start: int, end: int) -> None:
+        """The header goes into the headroom in front of the payload (RFC 6455 §5.2); our frames here are unmasked."""
+        buffer = self.pump.buffer
+        size = end - start
+        if size < 126:
+            start -= 2
+            buffer[start + 1] = size
+        elif size < 1 << 16:
+            start -= 4
+            buffer[start + 1] = 126
+            buffer[start + 2] = size >> 8
+            buffer[start + 3] = size & 0xFF
+        else:
+            start -= 10
+            buffer[start + 1] = 127
+            buffer[start + 2 : start + 10] = size.to_bytes(8, "big")
+        buffer[start] = _BINARY
+        self._messages += 1
+        self.sink.write(self.pump.view[start:end])
+
+    def _end_of_file(self) -> End:
+        return End(Cause.FINISHED)

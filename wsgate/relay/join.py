@@ -1,0 +1,233 @@
+"""A session on the data plane: two legs joined by two flows, from the upgrade to the last byte.
+
+Theory of operation
+-------------------
+Close is to WebSocket what FIN is to TCP: the last thing that flows in one direction (DESIGN §4). So there is no state
+of "the session is closing" with branches for who began. Each leg has an input that is over at some time (it said
+Close, it ended, it broke a rule) and an output that is sealed at some time (we said Close, or sent FIN). When an input
+is over, the *other* leg is told, by the table in ``closing``; a faulty one is told itself as well. A leg whose input is
+over and whose output is sealed waits only for its connection's end, and is released. When both are, it is over.
+
+Time bounds it. From the first end on there is one deadline: the close timeout, for the answer; then once more, for the
+FIN behind it. Whoever has not kept it is cut.
+
+The session's own task does nothing but wait for the end under that deadline: no task for a timer, none for a direction.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from wsgate.relay.closing import Cause, End, Side, word_for
+from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
+from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
+from wsgate.relay.pump import Pump
+from wsgate.wire.close import Close
+from wsgate.wire.walk import FrameWalk
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session went. ``octets_*`` are bytes received from that side's peer, frame headers included.
+
+    side: who ended it; ``None`` for the gateway itself
+    client_code, backend_code: the close code that crossed that leg first; 1005 for a Close without a code, ``None``
+    where no Close crossed it
+    """
+
+    cause: Cause
+    side: Side | None
+    detail: str
+    client_code: int | None
+    backend_code: int | None
+    messages_up: int
+    messages_down: int
+    octets_up: int
+    octets_down: int
+
+
+class _Stage(enum.Enum):
+    OPEN = 0
+    CLOSING = 1  # an end was told; its answer is awaited
+    LINGERING = 2  # everything is said; FIN is awaited
+
+
+Wire = Callable[["Join"], tuple[Flow, Flow]]
+
+
+class Join:
+    """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client."""
+
+    __slots__ = (
+        "_close_timeout",
+        "_deadline",
+        "_detail",
+        "_ended",
+        "_error",
+        "_first",
+        "_flows",
+        "_legs",
+        "_pump",
+        "_scope",
+        "_stage",
+    )
+
+    def __init__(self, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, close_timeout: float) -> None:
+        self._pump = pump
+        self._legs = (client, backend)
+        client.join = backend.join = self
+        self._flows = wire(self)
+        self._close_timeout = close_timeout
+        self._stage = _Stage.OPEN
+        self._deadline = math.inf
+        self._first: tuple[End, Side | None] | None = None
+        self._detail = ""
+        self._error: Exception | None = None
+        self._ended = trio.Event()
+        self._scope: trio.CancelScope | None = None
+
+    async def run(self, early: tuple[bytes, bytes] = (b"", b"")) -> Outcome:
+        """Move bytes until the session is over. ``early`` came behind the client's and the backend's handshake.
+
+        Raises what a bug of our own raised while this session was served. Cancelled, it cuts both connections.
+        """
+        pump = self._pump
+        pump.joins.add(self)
+        try:
+            for leg in self._legs:
+                pump.adopt(leg)
+            for flow, data in zip(self._flows, early, strict=True):
+                flow.feed(data)
+            for flow in self._flows:
+                if flow.sink.pending is None:
+                    flow.flowing()
+            while not self._ended.is_set():
+                with trio.CancelScope(deadline=self._deadline) as self._scope:
+                    await self._ended.wait()
+                if self._scope.cancelled_caught:
+                    self._handle_deadline()
+        finally:
+            pump.joins.discard(self)
+            for leg in self._legs:
+                leg.release()
+        if self._error is not None:
+            raise self._error
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """What is known so far; after ``run``, or in the place of its result where it was cancelled."""
+        end, side = self._first or (End(Cause.CUT), None)
+        client, backend = self._legs
+        up, down = self._flows
+        return Outcome(
+            end.cause,
+            side,
+            "; ".join(filter(None, (end.detail, self._detail))),
+            client.code,
+            backend.code,
+            up.messages,
+            down.messages,
+            up.octets,
+            down.octets,
+        )
+
+    # -- called by flows and legs --------------------------------------------------------------------------------------
+
+    def input_ended(self, source: Leg, end: End) -> None:
+        """A leg has said its last word: tell the other leg, and a faulty one itself."""
+        if self._first is None:
+            self._first = (end, source.side)
+        client, backend = self._legs
+        if end.cause is Cause.FAULT:
+            assert end.close is not None
+            source.close(end.close)
+        elif end.cause is Cause.GONE:
+            source.broken = True
+            source.pending = None
+        other = backend if source is client else client
+        other.close(word_for(other.received, end, source.side))
+        self._begin_closing()
+
+    def progressed(self) -> None:
+        """Something came to an end: take the steps that are due now."""
+        for leg in self._legs:
+            if not leg.released and leg.finish():
+                leg.release()
+        if all(leg.released for leg in self._legs):
+            self._ended.set()
+        elif self._stage is _Stage.CLOSING and all(leg.released or self._said_all(leg) for leg in self._legs):
+            self._linger()
+
+    def crash(self, error: Exception) -> None:
+        """Our own bug: this session ends here and raises it."""
+        self._error = error
+        self._first = (End(Cause.BUG), None)
+        for leg in self._legs:
+            leg.release()
+        self._ended.set()
+
+    # -- called by the control plane -----------------------------------------------------------------------------------
+
+    def drain(self, code: int) -> None:
+        """Tell both sides that the gateway goes away, each at a frame boundary, and wait for their answers."""
+        if self._stage is not _Stage.OPEN:
+            return
+        self._first = (End(Cause.DRAIN), None)
+        for leg in self._legs:
+            leg.warn(Close(code))
+        self._begin_closing()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _handle_deadline(self) -> None:
+        if self._stage is _Stage.CLOSING:
+            for leg, flow in zip(self._legs, self._flows, strict=True):
+                if not leg.released and not leg.input_over:
+                    self._detail = f"{leg.side.value} did not close within {self._close_timeout:g} s"
+                    flow.stop()
+                    self.input_ended(leg, End(Cause.SILENT))
+                    leg.release()
+            self._linger()
+            self.progressed()
+        else:
+            self._ended.set()
+
+    def _begin_closing(self) -> None:
+        if self._stage is _Stage.OPEN:
+            self._stage = _Stage.CLOSING
+            self._set_deadline()
+        self.progressed()
+
+    def _linger(self) -> None:
+        self._stage = _Stage.LINGERING
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        self._deadline = trio.current_time() + self._close_timeout
+        if self._scope is not None:
+            self._scope.deadline = self._deadline
+
+    @staticmethod
+    def _said_all(leg: Leg) -> bool:
+        return leg.input_over and leg.output_over
+
+
+def relay(client: WebSocketLeg, backend: WebSocketLeg, up: FrameWalk, down: FrameWalk) -> Wire:
+    """WebSocket on both sides."""
+    return lambda join: (
+        RelayFlow(join, client.pump, client, backend, up),
+        RelayFlow(join, client.pump, backend, client, down),
+    )
+
+
+def tunnel(client: WebSocketLeg, backend: TcpLeg, up: FrameWalk) -> Wire:
+    """WebSocket to the client, TCP to the backend. ``up`` unwraps."""
+    return lambda join: (
+        UnwrapFlow(join, client.pump, client, backend, up),
+        WrapFlow(join, client.pump, backend, client),
+    )

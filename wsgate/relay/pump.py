@@ -1,0 +1,104 @@
+"""The pump: the one task per process that moves the bytes of every established session.
+
+Theory of operation
+-------------------
+A proxy in Python spends its time not in Python but in what a read costs: a scheduler step, an ``epoll_ctl``, a fresh
+buffer. The pump pays none of them in the steady state.
+
+- It owns a readiness set of its own (``poller``) and wakes when any session has something to move. It then serves
+  *rounds*: one ``poll`` of the set, one read for each ready socket. After a few rounds, or when nothing is ready, it
+  passes a checkpoint, so that the control plane runs.
+- There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
+  walks the frames in place and sends straight out of it. What the peer does not take is copied into that leg's
+  ``pending`` and the source is not read until it is gone: a session holds at most one read per direction.
+- The buffer begins with headroom. The unfinished header or control frame of the last read is put there, in front of the
+  next one, so the walk always sees one piece; a tunnel writes its frame's header there, so header and payload leave in
+  one send.
+
+Everything the pump calls is synchronous and runs to its end, so no two directions ever share the buffer. A fault of a
+peer is a value and stays in its session. An exception is our own bug: it ends that session, loudly, and no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from wsgate.relay.poller import READABLE, Poller, make_poller
+
+if TYPE_CHECKING:
+    from wsgate.relay.join import Join
+    from wsgate.relay.leg import Leg
+
+HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
+READ_SIZE = 64 << 10  # bytes: the most that one socket moves in a round
+
+_ROUNDS = 8  # between two checkpoints
+
+
+class Pump:
+    """Serves every leg that is watched, for as long as ``run`` runs.
+
+    Public to flows and legs: ``buffer`` with its ``view``, ``room`` to read into, ``now``, the trio time of the round.
+    """
+
+    def __init__(self, poller: Poller | None = None) -> None:
+        self.buffer = bytearray(HEADROOM + READ_SIZE)
+        self.view = memoryview(self.buffer)
+        self.room = self.view[HEADROOM:]
+        self.now = 0.0
+        self.joins: set[Join] = set()
+        self._poller = poller or make_poller()
+        self._legs: dict[int, Leg] = {}
+
+    async def run(self) -> None:
+        """Move bytes until cancelled."""
+        poll = self._poller.poll
+        find = self._legs.get
+        try:
+            while True:
+                await self._poller.wait()
+                for _ in range(_ROUNDS):
+                    events = poll()
+                    if not events:
+                        break
+                    self.now = trio.current_time()
+                    for fd, ready in events:
+                        leg = find(fd)
+                        if leg is None:  # closed by another socket's event of this round
+                            continue
+                        try:
+                            if ready == READABLE:
+                                leg.reader()
+                            else:
+                                leg.handle(ready)
+                        except Exception as error:
+                            leg.join.crash(error)
+        finally:
+            self._poller.close()
+
+    def watch(self, leg: Leg, interest: int) -> None:
+        """Change what is wanted of a leg's socket.
+
+        Nothing wanted is not registered at all: epoll reports errors and hang-ups even of a descriptor that is
+        registered for nothing, and would spin on a dead peer that is not being read.
+        """
+        if interest == leg.interest:
+            return
+        if not leg.interest:
+            self._poller.register(leg.fd, interest)
+        elif interest:
+            self._poller.modify(leg.fd, interest)
+        else:
+            self._poller.unregister(leg.fd)
+        leg.interest = interest
+
+    def adopt(self, leg: Leg) -> None:
+        """Serve a leg from now on; ``watch`` says what is wanted of it."""
+        self._legs[leg.fd] = leg
+
+    def forget(self, leg: Leg) -> None:
+        """Before a leg's socket is closed: its number may be another socket's right after."""
+        self.watch(leg, 0)
+        self._legs.pop(leg.fd, None)

@@ -1,0 +1,1 @@
+"""What the operator wrote: the model, the loader that fills it from YAML, its JSON Schema."""

@@ -1,0 +1,180 @@
+"""Hosts, addresses and URLs as the file writes them.
+
+Every function takes the text of one value and returns what the model holds, or raises ScalarError. Names come out in
+lower case and IP addresses in their shortest form, so that equal addresses compare equal.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+
+from .model import Address, TcpAddress, UnixAddress, WebSocketUrl
+from .problem import ScalarError, quote
+
+# RFC 1123 §2.1, and the underscore, which container networks have in their names.
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")
+_MAX_NAME = 253
+_PORT = re.compile(r"[0-9]{1,5}")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# RFC 3986 §3.3: the characters of a path.
+URL_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_UNIX_PATH = re.compile("/[^/](.*[^/])?", re.DOTALL)
+# Linux: sun_path has 108 bytes and ends with a zero byte (unix(7)).
+_MAX_UNIX_PATH = 107
+
+
+def bind_address(text: str) -> Address:
+    """``host:port``, ``[v6]:port`` (port 0: the kernel picks one) or ``unix:/path``."""
+    if text.startswith("unix:"):
+        return _unix(text)
+    if scheme := _SCHEME.match(text):
+        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write host:port")
+    if port_alone := re.fullmatch(r"\*?(:[0-9]{1,5})", text):
+        port = port_alone[1]
+        raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
+    if _PORT.fullmatch(text):
+        raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
+    host, port_text = _host_and_port(text)
+    if port_text is None:
+        raise ScalarError(f"{quote(text)} has no port: write {text}:8080")
+    return TcpAddress(host, _port(port_text, lowest=0))
+
+
+def tunnel_target(text: str) -> Address:
+    """``tcp://host:port`` or ``unix:/path``."""
+    if text.startswith("unix:"):
+        return _unix(text)
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        raise ScalarError(f"{quote(text)} has no scheme: write tcp://host:port or unix:/path")
+    if scheme[1] == "tls":
+        raise ScalarError("TLS to backends is not available in this version: write tcp://host:port")
+    if scheme[1] in ("ws", "wss"):
+        raise ScalarError(f"{quote(text)} is a WebSocket: put it under relay, a tunnel leads to tcp://host:port")
+    if scheme[1] != "tcp":
+        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write tcp://host:port or unix:/path")
+    authority = text[scheme.end() :]
+    if "@" in authority:
+        raise ScalarError("a target cannot hold a user or password: remove all up to '@'")
+    if any(char in authority for char in "/?#"):
+        raise ScalarError(f"{quote(text)} has more than a host and a port: write tcp://host:port")
+    host, port_text = _host_and_port(authority)
+    if port_text is None:
+        raise ScalarError(f"{quote(text)} has no port: write {text}:5900")
+    return TcpAddress(host, _port(port_text, lowest=1))
+
+
+def backend_url(text: str) -> WebSocketUrl:
+    """``ws://host[:port][/path]``, port 80 when there is none (RFC 6455 §3)."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        raise ScalarError(f"{quote(text)} has no scheme: write ws://host:port")
+    if scheme[1] == "wss":
+        raise ScalarError("TLS to backends is not available in this version: write ws://host:port")
+    if scheme[1] in ("tcp", "tls"):
+        raise ScalarError(f"{quote(text)} is not a WebSocket: put it under tunnel, a relay leads to ws://host:port")
+    if scheme[1] != "ws":
+        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write ws://host:port")
+    if "@" in re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0]:
+        raise ScalarError("a backend URL cannot hold a user or password: remove all up to '@'")
+    if "#" in text:
+        raise ScalarError(f"{quote(text)} has a fragment, which a WebSocket URL cannot have: remove it from '#' on")
+    if "?" in text:
+        raise ScalarError(f"{quote(text)} has a query: remove it from '?' on, the query of each request is kept")
+    authority, slash, rest = text[scheme.end() :].partition("/")
+    path = slash + rest
+    if path and not URL_PATH.fullmatch(path):
+        raise ScalarError(
+            f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
+        )
+    host, port_text = _host_and_port(authority)
+    port = 80 if port_text is None else _port(port_text, lowest=1)
+    return WebSocketUrl(TcpAddress(host, port), path or None)
+
+
+def host_pattern(text: str) -> str:
+    """``example.com``, ``*.example.com``, or an IP address; IPv6 without brackets."""
+    if scheme := _SCHEME.match(text):
+        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
+    if text == "*":
+        raise ScalarError("'*' alone is not a host: leave the key out to take every host")
+    if "/" in text:
+        raise ScalarError(f"{quote(text)} has a path: write the host here and the path under path")
+    if text.count(":") > 1 and not text.startswith(("[", "*")):
+        return _ipv6(text)
+    wildcard = "*." if text.startswith("*.") else ""
+    name = text.removeprefix(wildcard)
+    if "*" in name:
+        raise ScalarError(f"{quote(text)}: * stands for the first labels only, like '*.example.com'")
+    host, port_text = _host_and_port(name)
+    if port_text is not None:
+        raise ScalarError(f"{quote(text)} has a port: write the host alone, it is matched on every port")
+    if wildcard and _is_ip(host):
+        raise ScalarError(f"{quote(text)}: * cannot stand before an IP address")
+    if host.endswith("."):
+        raise ScalarError(f"{quote(text)} ends with a dot: remove it")
+    return wildcard + host
+
+
+def _unix(text: str) -> UnixAddress:
+    path = text.removeprefix("unix:")
+    if not _UNIX_PATH.fullmatch(path):
+        cure = path.strip("/") or "run/wsgate.sock"
+        raise ScalarError(f"{quote(text)} is not unix: and the absolute path of a socket: write unix:/{cure}")
+    if "\0" in path:
+        raise ScalarError(f"{quote(text)} has a zero byte in it")
+    if (length := len(os.fsencode(path))) > _MAX_UNIX_PATH:
+        raise ScalarError(f"the path is {length} bytes long; a Unix socket's has {_MAX_UNIX_PATH} at most")
+    return UnixAddress(path)
+
+
+def _host_and_port(text: str) -> tuple[str, str | None]:
+    if text.startswith("["):
+        brackets = _BRACKETS.fullmatch(text)
+        if brackets is None:
+            raise ScalarError(f"{quote(text)} is not an address: with brackets it is '[::1]:8080'")
+        return _ipv6(brackets[1]), brackets[2]
+    host, colon, port = text.partition(":")
+    if ":" in port:
+        raise ScalarError(f"{quote(text)} has more than one colon: write an IPv6 address in brackets, '[::1]:8080'")
+    return _name(host), port if colon else None
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ScalarError("the host is missing")
+    if not text.isascii():
+        raise ScalarError(f"{quote(text)} is not ASCII: write an international name in its xn-- form")
+    # A last dot only says that the name is complete: the resolver then tries no search domains.
+    if len(text) > _MAX_NAME or not _NAME.fullmatch(text.removesuffix(".")):
+        raise ScalarError(f"{quote(text)} is not a host name")
+    # A name that ends in a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number").
+    if text.removesuffix(".").rpartition(".")[2].isdigit() and not _is_ip(text):
+        raise ScalarError(f"{quote(text)} is not an IPv4 address")
+    return text.lower()
+
+
+def _ipv6(text: str) -> str:
+    if "%" in text:
+        raise ScalarError(f"{quote(text)} has a zone: only addresses without one can be used")
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ScalarError(f"{quote(text)} is not an IPv6 address") from None
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _port(text: str, *, lowest: int) -> int:
+    if not _PORT.fullmatch(text) or not lowest <= int(text) <= 65535:
+        raise ScalarError(f"{quote(text)} is not a port: a port is a number from {lowest} to 65535")
+    return int(text)

@@ -1,0 +1,168 @@
+"""The first pass, shape: nodes -> model, with every fault of every value.
+
+Driven by the model's type hints and the table of scalars. Where a value is wrong, the fault is noted and a ``Broken``
+takes its place, so that the rest is decoded and the second pass can still compare what is right. A model that has a
+``Broken`` in it never leaves this package, since each comes with a problem.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from .keys import Key, item_type, keys_of, scalar_type
+from .model import Defaults, Settings
+from .nodes import Mapping, Node, Scalar, Sequence
+from .problem import Problem, ScalarError, quote
+from .scalars import ScalarType
+
+
+class Broken:
+    """Stands where a right value is missing. Not equal to any other, so that nothing is compared with it."""
+
+
+class Decoder:
+    """Decodes one file. ``problems`` gathers the faults, ``places`` has line and column of each value by its path."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.directory = os.path.dirname(os.path.abspath(file))
+        self.problems: list[Problem] = []
+        self.places: dict[str, tuple[int, int]] = {}
+        # What mappings of a class start from instead of the class's own defaults: the fields of Settings.defaults.
+        self._starts: dict[type, Any] = {}
+
+    def settings(self, root: Node | None) -> Any:
+        """The Settings, or Broken, of the document."""
+        if root is None:
+            required = " and ".join(key.name for key in keys_of(Settings).values() if key.required)
+            return self.fault("", f"the file is empty: it needs {required}", (1, 1))
+        return self._mapping(Settings, root, "")
+
+    def fault(self, path: str, message: str, place: tuple[int, int] | None = None) -> Broken:
+        """Note a problem with the value at ``path``; ``place`` where it is not that value's own."""
+        line, col = place or self.places[path]
+        self.problems.append(Problem(self.file, line, col, path, message))
+        return Broken()
+
+    def _value(self, key: Key, node: Node, path: str) -> Any:
+        self.places[path] = (node.line, node.col)
+        if (scalar := scalar_type(key.type)) is not None:
+            return self._scalar(scalar, key.optional, node, path)
+        if (item := item_type(key.type)) is not None:
+            return self._items(item, node, path)
+        return self._mapping(key.type, node, path)
+
+    def _scalar(self, scalar: ScalarType, optional: bool, node: Node, path: str) -> Any:
+        if not isinstance(node, Scalar) or node.kind == "null":
+            return self.fault(path, f"expected {scalar.expected}, found {node}")
+        if node.text == "off" and scalar.can_be_off:
+            return None if optional else self.fault(path, f"cannot be off: expected {scalar.expected}")
+        try:
+            value = scalar.parse(node.text)
+        except ScalarError as error:
+            return self.fault(path, str(error))
+        if node.kind not in scalar.kinds:
+            if node.kind == "str":
+                return self.fault(path, f"expected {scalar.expected} without quotes, found {node} in quotes")
+            return self.fault(path, f"without quotes YAML takes {node} for {node.read_as}: write the quotes")
+        return os.path.normpath(os.path.join(self.directory, value)) if scalar.is_path else value
+
+    def _items(self, item: Any, node: Node, path: str) -> Any:
+        scalar = scalar_type(item)
+        key = Key("", "", item, False, "", None)
+        if isinstance(node, Sequence):
+            if not node.items:
+                return self.fault(path, "the list is empty: write at least one item, or leave the key out")
+            values = [self._value(key, element, f"{path}[{index}]") for index, element in enumerate(node.items)]
+            first: dict[Any, int] = {}
+            for index, value in enumerate(values):
+                if scalar is not None and first.setdefault(value, index) != index:
+                    self.fault(f"{path}[{index}]", f"{node.items[index]} is there already, at {path}[{first[value]}]")
+            return tuple(values)
+        if scalar is not None:
+            if isinstance(node, Scalar) and ", " in node.text:
+                return self.fault(path, f"{node} is one text: write a list in brackets, like [a, b]")
+            # A list of one may be written as the one.
+            return (self._value(key, node, path),)
+        return self.fault(path, f"expected a list, found {node}: begin each item with '- '")
+
+    def _mapping(self, cls: type, node: Node, path: str) -> Any:
+        self.places[path] = (node.line, node.col)
+        keys = keys_of(cls)
+        if not isinstance(node, Mapping):
+            return self.fault(path, f"expected a mapping with the keys {_list(keys)}, found {node}")
+        given, meant = self._given(keys, node, path)
+        values: dict[str, Any] = {}
+        # The defaults come first wherever they stand, the routes start from them.
+        for name in sorted(given, key=lambda name: keys[name].type is not Defaults):
+            key = keys[name]
+            value = self._value(key, given[name], f"{path}.{name}" if path else name)
+            values[key.attribute] = value
+            if isinstance(value, Defaults):
+                starts = (getattr(value, field.name) for field in fields(value))
+                self._starts = {type(start): start for start in starts if is_dataclass(start)}
+        for key in keys.values():
+            if key.attribute not in values and not key.choice:
+                values[key.attribute] = self._left_out(cls, key, path, key.name in meant)
+        self._choose(keys, given, meant, values, path)
+        return cls(**values)
+
+    def _given(self, keys: dict[str, Key], node: Mapping, path: str) -> tuple[dict[str, Node], set[str]]:
+        """The values of known keys, and the known keys that unknown ones were probably meant to be."""
+        given: dict[str, Node] = {}
+        meant: set[str] = set()
+        lines: dict[str, int] = {}
+        for key_node, value in node.pairs():
+            place = (key_node.line, key_node.col)
+            if not isinstance(key_node, Scalar):
+                self.fault(path, f"expected one of the keys {_list(keys)}, found {key_node}", place)
+                continue
+            name = key_node.text
+            if name in lines:
+                self.fault(path, f"duplicate key {quote(name)}: line {lines[name]} has it already", place)
+                continue
+            lines[name] = key_node.line
+            if name in keys:
+                given[name] = value
+            elif name == "<<":
+                meant.update(keys)
+                self.fault(
+                    path, "merge keys (<<) are not supported: write the keys out, or put them under defaults", place
+                )
+            elif near := difflib.get_close_matches(name, keys, 1):
+                meant.add(near[0])
+                self.fault(path, f"unknown key {quote(name)}; did you mean {quote(near[0])}?", place)
+            else:
+                self.fault(path, f"unknown key {quote(name)}; the keys here are {_list(keys)}", place)
+        return given, meant
+
+    def _left_out(self, cls: type, key: Key, path: str, meant: bool) -> Any:
+        if meant:
+            # A misspelt key is one fault: neither is it missing, nor does its default hold.
+            return Broken()
+        if key.required:
+            return self.fault(path, f"the key {quote(key.name)} is missing: {key.doc}")
+        start = self._starts.get(cls)
+        return self._starts.get(key.type, key.default) if start is None else getattr(start, key.attribute)
+
+    def _choose(
+        self, keys: dict[str, Key], given: dict[str, Node], meant: set[str], values: dict[str, Any], path: str
+    ) -> None:
+        options = [key for key in keys.values() if key.choice]
+        chosen = [key.name for key in options if key.name in given]
+        for key in options:
+            if not chosen and key.name in meant:
+                values[key.attribute] = Broken()
+        names = _list(key.name for key in options)
+        if len(chosen) > 1:
+            self.fault(path, f"has {' and '.join(chosen)}: write exactly one of {names}")
+        elif options and options[0].attribute not in values:
+            values[options[0].attribute] = self.fault(path, f"has none of {names}: write exactly one of them")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,43 @@
+"""What is wrong with a configuration file, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault. Lines and columns count from 1; line 0 means the file as a whole (it cannot be read, say).
+
+    ``path`` names the value as the model does (``routes[0].relay.to[1]``); it is empty for the top of the file.
+    """
+
+    file: str
+    line: int
+    col: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.col}" if self.line else self.file
+        return ": ".join(part for part in (where, self.path, self.message) if part)
+
+
+class ConfigError(Exception):
+    """A configuration file is refused. ``problems`` has every fault of it, in file order, and at least one."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def quote(text: str) -> str:
+    """``text`` as a message shows it: quoted, on one line, printable, not endless."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+class ScalarError(ValueError):
+    """A value's text does not mean what is expected there; the message says why, without the place."""

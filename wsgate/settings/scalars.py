@@ -1,0 +1,262 @@
+"""The text of one value -> what the model holds: one row of ``SCALARS`` per type, with its JSON Schema beside it.
+
+A parser raises ScalarError with what is wrong and what to write instead. It sees the text as it stands in the file, and
+not what YAML 1.1 makes of it: ``off`` is no boolean here and ``12:30`` is not 750.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import model
+from .addresses import URL_PATH, backend_url, bind_address, host_pattern, tunnel_target
+from .model import PathKind, PathPattern
+from .problem import ScalarError, quote
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarType:
+    """``expected`` completes "expected …"; ``schema`` accepts all that ``parse`` does, and may accept more.
+
+    ``kinds`` are YAML 1.1's readings of the plain text that are harmless: other tools that read the file must not take
+    a name for a number. ``show`` is the inverse of ``parse``, as a value for JSON.
+    """
+
+    expected: str
+    parse: Callable[[str], Any]
+    schema: Json
+    kinds: frozenset[str] = frozenset({"str"})
+    can_be_off: bool = False
+    is_path: bool = False
+    show: Callable[[Any], Any] = str
+
+
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h)")
+_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+# Longer than a year is a slip of the keyboard; off is the word for "never".
+_MAX_DURATION = 8760 * 3600.0
+_DURATIONS = "a duration like 500ms, 20s, 5m or 1h"
+
+
+def duration(text: str) -> float:
+    """Seconds."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        if re.fullmatch(r"[0-9]{1,12}", text):
+            raise ScalarError(f"{text} has no unit: write {text}s or {text}ms")
+        raise ScalarError(f"expected {_DURATIONS}, found {quote(text)}")
+    seconds = int(match[1]) * _MILLISECONDS[match[2]] / 1000
+    if seconds > _MAX_DURATION:
+        raise ScalarError(f"{text} is longer than a year: write 8760h at most")
+    return seconds
+
+
+def timeout(text: str) -> float:
+    """Seconds, more than 0."""
+    seconds = duration(text)
+    if seconds == 0:
+        raise ScalarError(f"{text} would end everything at once: write a time above 0, like 1ms or 5s")
+    return seconds
+
+
+def show_duration(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    unit = next((unit for unit, size in _MILLISECONDS.items() if milliseconds and milliseconds % size == 0), "s")
+    return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
+
+
+_SIZE = re.compile(r"([0-9]{1,19})(B|KiB|MiB|GiB)")
+_BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_SIZES = "a size like 512B, 64KiB, 1MiB or 1GiB"
+# RFC 6455 §5.5 lets control frames have 125 bytes, §5.2 lets a payload have 63 bits of length.
+_MIN_MESSAGE, _MAX_MESSAGE = 125, (1 << 63) - 1
+
+
+def size(text: str) -> int:
+    """Bytes. 0 needs no unit."""
+    match = _SIZE.fullmatch(text)
+    if match is not None:
+        return int(match[1]) * _BYTES[match[2]]
+    if text == "0":
+        return 0
+    if re.fullmatch(r"[0-9]{1,19}", text):
+        raise ScalarError(f"{text} has no unit: write {text}B, or use KiB, MiB or GiB")
+    if near := re.fullmatch(r"([0-9]{1,19}) *([kmg])(i?b)?", text, re.IGNORECASE):
+        raise ScalarError(f"{quote(text)} has an unknown unit: write {near[1]}{near[2].upper()}iB")
+    raise ScalarError(f"expected {_SIZES}, found {quote(text)}")
+
+
+def message_size(text: str) -> int:
+    """Bytes, at least what a control frame may have."""
+    value = size(text)
+    if value < _MIN_MESSAGE:
+        raise ScalarError(
+            f"{text} is less than a control frame may have (RFC 6455 §5.5): write {_MIN_MESSAGE}B or more"
+        )
+    if value > _MAX_MESSAGE:
+        raise ScalarError(
+            f"{text} is more than a frame can have (RFC 6455 §5.2): write less than 8589934592GiB, or off"
+        )
+    return value
+
+
+def show_size(value: int) -> str:
+    unit = next((unit for unit, size in _BYTES.items() if value and value % size == 0), "B")
+    return f"{value // _BYTES[unit]}{unit}"
+
+
+def boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ScalarError(f"expected true or false, found {quote(text)}")
+    return text == "true"
+
+
+def drain_code(text: str) -> int:
+    code = int(text) if re.fullmatch(r"[0-9]{4}", text) else 0
+    if code not in (1001, 1012) and not 3000 <= code <= 4999:
+        raise ScalarError(f"expected 1001 (going away), 1012 (service restart) or 3000 to 4999, found {quote(text)}")
+    return code
+
+
+_NAME_CHARS = "[A-Za-z0-9._-]+"
+# RFC 7230 §3.2.6; RFC 6455 §4.1 makes a subprotocol a token.
+_TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+
+def route_name(text: str) -> str:
+    if not re.fullmatch(_NAME_CHARS, text):
+        raise ScalarError(f"{quote(text)} is not a route name: use letters, digits, '.', '_' and '-'")
+    return text
+
+
+def subprotocol(text: str) -> str:
+    if not re.fullmatch(_TOKEN, text):
+        raise ScalarError(f"{quote(text)} is not a subprotocol: use letters, digits and !#$%&'*+-.^_`|~")
+    return text
+
+
+def directory(text: str) -> str:
+    if not text or "\0" in text:
+        raise ScalarError(f"expected a directory, found {quote(text)}")
+    return text
+
+
+def path_pattern(text: str) -> PathPattern:
+    """``/x`` exact, ``/x/*`` prefix, ``~regex``."""
+    if text.startswith("~"):
+        return _regex(text[1:])
+    if not text.startswith("/"):
+        raise ScalarError(f"{quote(text)} does not begin with / or ~: write {quote('/' + text)}")
+    if "?" in text or "#" in text:
+        raise ScalarError(f"{quote(text)} has a query or a fragment: only the path is matched")
+    is_prefix = text.endswith("/*")
+    path = text[:-1] if is_prefix else text
+    if "*" in path:
+        raise ScalarError(f"{quote(text)}: * stands only at the end, after a slash, like '/chat/*'; or write a ~regex")
+    if not URL_PATH.fullmatch(path):
+        raise ScalarError(
+            f"{quote(text)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
+        )
+    return PathPattern(PathKind.PREFIX if is_prefix else PathKind.EXACT, path)
+
+
+def _regex(text: str) -> PathPattern:
+    if not text:
+        raise ScalarError("there is no regular expression after ~")
+    try:
+        with warnings.catch_warnings():
+            # What Python warns of ("possible nested set") would mean something else one day.
+            warnings.simplefilter("error")
+            re.compile(text)
+    except re.error as error:
+        at = f" at character {error.pos + 1}" if error.pos is not None else ""
+        raise ScalarError(f"{quote(text)} is not a regular expression: {error.msg}{at}") from None
+    except (RecursionError, OverflowError, Warning) as error:
+        raise ScalarError(f"{quote(text)} is not a regular expression to use: {error}") from None
+    return PathPattern(PathKind.REGEX, text)
+
+
+def enumeration(words: type[enum.Enum]) -> ScalarType:
+    """The row of an enum: its values are the words of the file."""
+    values: list[str] = [member.value for member in words]
+    expected = " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
+
+    def parse(text: str) -> enum.Enum:
+        if text in values:
+            return words(text)
+        near = difflib.get_close_matches(text.lower(), values, 1)
+        cure = f"; did you mean {quote(near[0])}?" if near else ""
+        raise ScalarError(f"expected {expected}, found {quote(text)}{cure}")
+
+    return ScalarType(expected, parse, {"enum": values}, show=lambda member: member.value)
+
+
+def _text(pattern: str, *examples: str) -> Json:
+    return {"type": "string", "pattern": f"^(?:{pattern})$", "examples": list(examples)}
+
+
+_PORT = "[0-9]{1,5}"
+_UNIX = r"unix:/[^/](?:[\s\S]*[^/])?"
+_HOST_PORT = rf"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{_PORT}"
+
+SCALARS: dict[Any, ScalarType] = {
+    bool: ScalarType("true or false", boolean, {"type": "boolean"}, frozenset({"bool"}), show=bool),
+    model.Duration: ScalarType(
+        _DURATIONS, duration, _text("[0-9]{1,12}(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
+    ),
+    model.Timeout: ScalarType(
+        _DURATIONS, timeout, _text("0*[1-9][0-9]*(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
+    ),
+    model.MessageSize: ScalarType(
+        _SIZES,
+        message_size,
+        _text("[0-9]{1,19}(?:B|KiB|MiB|GiB)", "64KiB", "1MiB"),
+        frozenset({"str", "int"}),
+        can_be_off=True,
+        show=show_size,
+    ),
+    model.DrainCode: ScalarType(
+        "a close code",
+        drain_code,
+        {"type": "integer", "anyOf": [{"enum": [1001, 1012]}, {"minimum": 3000, "maximum": 4999}]},
+        frozenset({"int"}),
+        show=int,
+    ),
+    model.RouteName: ScalarType("a route name", route_name, _text(_NAME_CHARS, "chat")),
+    model.HostPattern: ScalarType(
+        "a host like example.com or '*.example.com'",
+        host_pattern,
+        _text(r"(?:\*\.)?[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", "example.com", "*.example.com"),
+    ),
+    model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_TOKEN, "mqtt")),
+    model.Directory: ScalarType("a directory", directory, {"type": "string", "minLength": 1}, is_path=True),
+    model.BindAddress: ScalarType(
+        "host:port, '[v6]:port' or unix:/path",
+        bind_address,
+        _text(f"{_UNIX}|{_HOST_PORT}", "127.0.0.1:8080", "[::]:8080", "unix:/run/wsgate.sock"),
+    ),
+    model.TunnelTarget: ScalarType(
+        "tcp://host:port or unix:/path",
+        tunnel_target,
+        _text(f"{_UNIX}|tcp://{_HOST_PORT}", "tcp://127.0.0.1:5900", "unix:/run/mqtt.sock"),
+        show=lambda address: f"tcp://{address}" if isinstance(address, model.TcpAddress) else str(address),
+    ),
+    model.WebSocketUrl: ScalarType(
+        "ws://host:port[/path]",
+        backend_url,
+        _text(rf"ws://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::{_PORT})?(?:/[^\s?#]*)?", "ws://127.0.0.1:9000"),
+    ),
+    model.PathPattern: ScalarType(
+        "a path like /x, /x/* or ~regex",
+        path_pattern,
+        _text(r"/[^*?#\s]*|/(?:[^*?#\s]*/)?\*|~[\s\S]+", "/chat", "/chat/*", "~^/room/[0-9]+$"),
+    ),
+}

@@ -1,0 +1,108 @@
+"""Sec-WebSocket-Extensions (RFC 6455 §9.1), as much as passing permessage-deflate (RFC 7692) through takes.
+
+In a relay the two ends compress and the gateway only lets RSV1 pass, so an offer goes on as it came and the answer
+comes back as it was given. Any other extension would change frames in ways that the gateway cannot check: it is not
+offered on.
+"""
+
+from __future__ import annotations
+
+from wsgate.wire.headers import Headers, is_token, values
+
+DEFLATE = b"permessage-deflate"
+
+# The parameters of RFC 7692 §7.1; True where a value between 8 and 15 may or must follow.
+_DEFLATE_PARAMETERS = {
+    b"server_no_context_takeover": False,
+    b"client_no_context_takeover": False,
+    b"server_max_window_bits": True,
+    b"client_max_window_bits": True,
+}
+_WINDOW_BITS = frozenset(str(bits).encode() for bits in range(8, 16))
+
+Parameters = dict[bytes, bytes | None]
+
+
+def parse_extensions(headers: Headers) -> list[tuple[bytes, Parameters]] | None:
+    """Names with their parameters, in order of preference; ``None`` if the field breaks its grammar."""
+    parsed = []
+    for value in values(headers, b"sec-websocket-extensions"):
+        for element in _split(value, b","):
+            name, *rest = (part.strip(b" \t") for part in _split(element, b";"))
+            if not name and not rest:
+                continue  # an empty list element (RFC 9110 §5.6.1)
+            parameters: Parameters = {}
+            for part in rest:
+                key, equals, argument = part.partition(b"=")
+                key, argument = key.strip(b" \t"), argument.strip(b" \t")
+                if len(argument) > 1 and argument[:1] == argument[-1:] == b'"':
+                    argument = argument[1:-1]
+                if not is_token(key) or key in parameters or (equals and not is_token(argument)):
+                    return None
+                parameters[key] = argument if equals else None
+            if not is_token(name):
+                return None
+            parsed.append((name, parameters))
+    return parsed
+
+
+def _split(value: bytes, separator: bytes) -> list[bytes]:
+    """Split outside double quotes."""
+    if b'"' not in value:
+        return value.split(separator)
+    parts, quoted, start = [], False, 0
+    for at in range(len(value)):
+        if value[at : at + 1] == b'"':
+            quoted = not quoted
+        elif not quoted and value[at : at + 1] == separator:
+            parts.append(value[start:at])
+            start = at + 1
+    return [*parts, value[start:]]
+
+
+def encode_extensions(extensions: list[tuple[bytes, Parameters]]) -> bytes:
+    """The inverse of ``parse_extensions``; every argument is a token, so nothing needs quotes."""
+    return b", ".join(
+        b"; ".join([name, *(key if value is None else key + b"=" + value for key, value in parameters.items())])
+        for name, parameters in extensions
+    )
+
+
+def deflate_offers(extensions: list[tuple[bytes, Parameters]]) -> list[tuple[bytes, Parameters]]:
+    """What of a client's offers may be offered to a backend: well-formed permessage-deflate, in the client's order."""
+    return [(name, parameters) for name, parameters in extensions if name == DEFLATE and _is_deflate(parameters)]
+
+
+def is_answer_to(offers: list[tuple[bytes, Parameters]], answer: tuple[bytes, Parameters]) -> bool:
+    """Whether a backend's answer fits one of the offers (RFC 7692 §7.1): else the connection must fail (§5.1)."""
+    name, parameters = answer
+    if name != DEFLATE or not _is_deflate(parameters):
+        return False
+    if any(_DEFLATE_PARAMETERS[key] and value is None for key, value in parameters.items()):
+        return False  # in an answer the window must have a size (§7.1.2)
+    return any(_fits(offer, parameters) for _, offer in offers)
+
+
+def _is_deflate(parameters: Parameters) -> bool:
+    for key, value in parameters.items():
+        if key not in _DEFLATE_PARAMETERS:
+            return False
+        if value is None:
+            if key == b"server_max_window_bits":
+                return False  # the only one that always has a value (§7.1.2.1)
+        elif not _DEFLATE_PARAMETERS[key] or value not in _WINDOW_BITS:
+            return False
+    return True
+
+
+def _fits(offer: Parameters, answer: Parameters) -> bool:
+    if b"client_max_window_bits" in answer and b"client_max_window_bits" not in offer:
+        return False  # the client did not say that it understands it (§7.1.2.2)
+    if b"server_no_context_takeover" in offer and b"server_no_context_takeover" not in answer:
+        return False  # accepting the offer is saying so (§7.1.1.1)
+    wanted = offer.get(b"server_max_window_bits")
+    if wanted is not None:
+        given = answer.get(b"server_max_window_bits")
+        if given is None or int(given) > int(wanted):
+            return False  # (§7.1.2.1)
+    return True

@@ -1,0 +1,41 @@
+"""Frames of our own: opcodes and the encoding of headers and control frames (RFC 6455 §5.2)."""
+
+from __future__ import annotations
+
+import enum
+
+from wsgate.wire.masking import apply_mask
+
+
+class Opcode(enum.IntEnum):
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+FIN = 0x80
+RSV1 = 0x40
+MASK = 0x80
+
+MAX_CONTROL = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
+MAX_HEADER = 14  # bytes: two, eight of length, four of masking key
+
+
+def encode_header(first: int, length: int, mask_bit: int = 0) -> bytes:
+    """A header without its masking key, in the shortest length form (§5.2). ``first`` is FIN, RSV and opcode."""
+    if length < 126:
+        return bytes((first, mask_bit | length))
+    if length < 1 << 16:
+        return bytes((first, mask_bit | 126)) + length.to_bytes(2, "big")
+    return bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
+
+
+def encode_frame(opcode: Opcode, payload: bytes, key: bytes | None) -> bytes:
+    """A whole unfragmented frame, masked with ``key`` where there is one (a client's frames, §5.3)."""
+    first = FIN | opcode
+    if key is None:
+        return encode_header(first, len(payload)) + payload
+    return encode_header(first, len(payload), MASK) + key + apply_mask(payload, key)

@@ -1,0 +1,240 @@
+"""The opening handshake (RFC 6455 §4) in both roles.
+
+``check_upgrade`` reads a client's request as a server must (§4.2.1) and ``accept_headers`` answers it (§4.2.2).
+``BackendHandshake`` asks a backend for the same session as a client does (§4.1) and checks its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import h11
+
+from wsgate.wire.extensions import (
+    Parameters,
+    deflate_offers,
+    encode_extensions,
+    is_answer_to,
+    parse_extensions,
+)
+from wsgate.wire.headers import Headers, elements, end_to_end, has_token, is_token, values
+from wsgate.wire.http import MAX_HEAD, Refusal, Request
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
+MAX_REFUSAL_BODY = 64 << 10  # bytes of a backend's own refusal that are passed on
+
+
+def accept_value(key: bytes) -> bytes:
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key + _GUID).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What a well-formed upgrade request asks for. ``deflate`` are its offers of permessage-deflate."""
+
+    key: bytes
+    subprotocols: tuple[bytes, ...]
+    deflate: list[tuple[bytes, Parameters]]
+
+
+def check_upgrade(request: Request) -> Upgrade | Refusal | None:
+    """The upgrade that a request asks for, what is wrong with it, or ``None`` for plain HTTP."""
+    headers = request.headers
+    if not has_token(headers, b"upgrade", b"websocket"):
+        return None
+    if request.method != b"GET":
+        return Refusal(405, "the method of a WebSocket handshake is GET", ((b"Allow", b"GET"),))
+    if request.version < b"1.1":
+        return Refusal(400, "a WebSocket handshake takes HTTP/1.1")
+    if not has_token(headers, b"connection", b"upgrade"):
+        return Refusal(400, "Upgrade: websocket without Connection: Upgrade")
+    versions = values(headers, b"sec-websocket-version")
+    if len(versions) != 1:
+        return Refusal(400, "a handshake has one Sec-WebSocket-Version")
+    if versions[0] != b"13":
+        return Refusal(426, "the WebSocket version is 13", ((b"Sec-WebSocket-Version", b"13"),))
+    keys = values(headers, b"sec-websocket-key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return Refusal(400, "a handshake has one Sec-WebSocket-Key of 16 bytes in base64")
+    subprotocols = elements(headers, b"sec-websocket-protocol")
+    if not all(map(is_token, subprotocols)) or len(set(subprotocols)) != len(subprotocols):
+        return Refusal(400, "Sec-WebSocket-Protocol is not a list of different tokens")
+    extensions = parse_extensions(headers)
+    if extensions is None:
+        return Refusal(400, "Sec-WebSocket-Extensions is malformed")
+    return Upgrade(keys[0], tuple(subprotocols), deflate_offers(extensions))
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def accept_headers(upgrade: Upgrade, subprotocol: bytes | None, extensions: bytes = b"") -> list[tuple[bytes, bytes]]:
+    """The header fields of the 101 that accepts an upgrade."""
+    headers = [
+        (b"Upgrade", b"websocket"),
+        (b"Connection", b"Upgrade"),
+        (b"Sec-WebSocket-Accept", accept_value(upgrade.key)),
+    ]
+    if subprotocol is not None:
+        headers.append((b"Sec-WebSocket-Protocol", subprotocol))
+    if extensions:
+        headers.append((b"Sec-WebSocket-Extensions", extensions))
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A backend's valid 101. ``headers`` are its other end-to-end fields; ``early`` is what came behind the head."""
+
+    subprotocol: bytes | None
+    extensions: bytes
+    headers: Headers
+    early: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A backend's answer that is not a 101: passed on to the client."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A backend's answer that is none: 502 for the client, ``reason`` for the log."""
+
+    reason: str
+
+
+# What the gateway says itself in the request, or never repeats from a client.
+_OWN_FIELDS = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    }
+)
+_OWN_ANSWER_FIELDS = frozenset(
+    {
+        b"content-length",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+    }
+)
+
+
+class BackendHandshake:
+    """Asks a backend for the session that a client asked the gateway for.
+
+    target: the request target in origin-form
+    key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); randomness is the caller's
+    forwarded: fields that tell the backend about the client, in place of any that the client wrote
+    """
+
+    def __init__(self, request: Request, upgrade: Upgrade, *, target: bytes, key: bytes, forwarded: Headers) -> None:
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._offered = upgrade
+        self._key = key
+        self._refusal: h11.Response | None = None
+        self._body = bytearray()
+        headers = [
+            (b"Host", request.host),
+            (b"Upgrade", b"websocket"),
+            (b"Connection", b"Upgrade"),
+            (b"Sec-WebSocket-Key", key),
+            (b"Sec-WebSocket-Version", b"13"),
+            *end_to_end(request.raw_headers, _OWN_FIELDS),
+            *forwarded,
+        ]
+        if upgrade.subprotocols:
+            headers.append((b"Sec-WebSocket-Protocol", b", ".join(upgrade.subprotocols)))
+        if upgrade.deflate:
+            headers.append((b"Sec-WebSocket-Extensions", encode_extensions(upgrade.deflate)))
+        self.request = self._send(h11.Request(method=b"GET", target=target, headers=headers))
+        self.request += self._send(h11.EndOfMessage())
+
+    def receive(self, data: bytes) -> Accepted | Declined | Broken | None:
+        """The backend's answer as far as ``data`` (``b""``: it ended) completes it."""
+        try:
+            self._h11.receive_data(data)
+            while True:
+                event = self._h11.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED:
+                    return None
+                if isinstance(event, h11.InformationalResponse):
+                    if event.status_code == 101:
+                        return self._check(event)
+                elif isinstance(event, h11.Response):
+                    self._refusal = event
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) > MAX_REFUSAL_BODY:
+                        del self._body[MAX_REFUSAL_BODY:]
+                        return self._declined()
+                elif self._refusal is not None:
+                    return self._declined()
+                else:
+                    return Broken("ended without an answer")
+        except h11.RemoteProtocolError as error:
+            if self._refusal is not None:  # the answer is known, its body just stopped short
+                return self._declined()
+            return Broken(f"malformed answer: {error}" if data else "ended without an answer")
+
+    def _declined(self) -> Declined:
+        assert self._refusal is not None
+        headers = end_to_end(self._refusal.headers.raw_items(), _OWN_ANSWER_FIELDS)
+        return Declined(self._refusal.status_code, headers, bytes(self._body))
+
+    def _check(self, answer: h11.InformationalResponse) -> Accepted | Broken:
+        """§4.1, "the client MUST validate the server's response as follows"."""
+        headers = list(answer.headers)
+        if not has_token(headers, b"upgrade", b"websocket") or not has_token(headers, b"connection", b"upgrade"):
+            return Broken("101 without Upgrade: websocket and Connection: Upgrade")
+        if values(headers, b"sec-websocket-accept") != [accept_value(self._key)]:
+            return Broken("101 with a wrong Sec-WebSocket-Accept")
+        subprotocols = values(headers, b"sec-websocket-protocol")
+        if len(subprotocols) > 1 or not set(subprotocols) <= set(self._offered.subprotocols):
+            return Broken("101 with a subprotocol that was not offered")
+        extensions = parse_extensions(headers)
+        if extensions is None or len(extensions) > 1:
+            return Broken("101 with malformed Sec-WebSocket-Extensions")
+        if extensions and not is_answer_to(self._offered.deflate, extensions[0]):
+            return Broken("101 with an extension that was not offered")
+        return Accepted(
+            subprotocols[0] if subprotocols else None,
+            encode_extensions(extensions),
+            end_to_end(answer.headers.raw_items(), _OWN_ANSWER_FIELDS),
+            self._h11.trailing_data[0],
+        )
+
+    def _send(self, event: h11.Event) -> bytes:
+        return self._h11.send(event) or b""
+
+
+def choose_subprotocol(offered: Sequence[bytes], accepted: Sequence[bytes]) -> bytes | None:
+    """The first accepted subprotocol that the client offered, in the gateway's order; ``None`` if there is none."""
+    return next((name for name in accepted if name in offered), None)

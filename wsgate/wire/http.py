@@ -1,0 +1,159 @@
+"""The server's half of HTTP/1.1 on one connection, over h11: request heads in, responses out.
+
+What is malformed comes back as a ``Refusal``, the answer that ends the connection. Requests have no bodies here:
+nothing that the gateway serves takes one, and a body that nobody reads is where request smuggling starts (DESIGN §4),
+so its presence is a refusal too.
+"""
+
+from __future__ import annotations
+
+import http
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import h11
+
+from wsgate.wire.headers import Headers, values
+
+MAX_HEAD = 16 << 10  # bytes; nginx takes 4 x 8 KiB, node.js 16 KiB
+MAX_TARGET = 8 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, nginx's buffer is 8 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request head. ``target`` is in origin-form; ``host`` is the authority that was asked for, or empty (HTTP/1.0).
+
+    ``headers`` have lower-case names; ``raw_headers`` are the same as they were written, to be passed on.
+    """
+
+    method: bytes
+    target: bytes
+    host: bytes
+    version: bytes
+    headers: Headers
+    raw_headers: Headers
+
+    @property
+    def path(self) -> bytes:
+        """The target without its query, not decoded: the path that is matched is the path that is sent."""
+        return self.target.partition(b"?")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer instead of what was asked for.
+
+    reason: one line: the body, which a stranger reads, and the log
+    detail: for the log alone: addresses, and what a backend said
+    """
+
+    status: int
+    reason: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    detail: str = ""
+
+
+class HttpServer:
+    """Requests of one connection, one after the other, until an upgrade, an error or the end."""
+
+    def __init__(self) -> None:
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._head_only = False
+
+    def receive(self, data: bytes) -> None:
+        """Add what the connection gave; ``b""`` is its end."""
+        self._h11.receive_data(data)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a head has come: silence is then slowness, not idleness."""
+        return bool(self._h11.trailing_data[0])
+
+    def next_request(self) -> Request | Refusal | None:
+        """The next request, or ``None`` while its head is unfinished.
+
+        Raises ``EOFError`` where the connection ended between two requests.
+        """
+        self._head_only = False
+        try:
+            event = self._h11.next_event()
+            if event is h11.NEED_DATA:
+                return None
+            if isinstance(event, h11.ConnectionClosed):
+                raise EOFError
+            assert isinstance(event, h11.Request)
+            self._head_only = event.method == b"HEAD"
+            request = _check(event)
+            if isinstance(request, Request):
+                self._h11.next_event()  # its EndOfMessage: there is no body
+            return request
+        except h11.RemoteProtocolError as error:
+            return Refusal(error.error_status_hint, f"malformed request: {error}")
+
+    def respond(self, status: int, headers: Headers = (), body: bytes = b"", *, close: bool = True) -> bytes:
+        """A whole response, with its length. ``close`` says that the connection ends behind it."""
+        fields = [*headers, (b"Content-Length", b"%d" % len(body))]
+        if close:
+            fields.append((b"Connection", b"close"))
+        return self.head(status, fields) + self.data(body) + self.finish()
+
+    def head(self, status: int, headers: Headers) -> bytes:
+        """The head of a response; ``data`` and ``finish`` follow."""
+        return self._send(h11.Response(status_code=status, headers=list(headers), reason=_phrase(status)))
+
+    def data(self, body: bytes) -> bytes:
+        """A piece of body; nothing where the request was HEAD."""
+        return self._send(h11.Data(data=body)) if body and not self._head_only else b""
+
+    def finish(self) -> bytes:
+        return self._send(h11.EndOfMessage())
+
+    def next_cycle(self) -> bool:
+        """After a whole response: ready for the next request; False where the connection must end (RFC 9112 §9.3)."""
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+            self._h11.start_next_cycle()
+            return True
+        return False
+
+    def switch(self, headers: Headers) -> bytes:
+        """The 101 response. From here on this is no longer HTTP; ``trailing`` is what came behind the head."""
+        return self._send(h11.InformationalResponse(status_code=101, headers=list(headers), reason=_phrase(101)))
+
+    def trailing(self) -> bytes:
+        """What the client sent behind its head: after an upgrade the beginning of the stream, never a request."""
+        return self._h11.trailing_data[0]
+
+    def _send(self, event: h11.Event) -> bytes:
+        return self._h11.send(event) or b""
+
+
+def _phrase(status: int) -> bytes:
+    try:
+        return http.HTTPStatus(status).phrase.encode()
+    except ValueError:  # a backend's own invention; no phrase is as good as any (RFC 9112 §4)
+        return b""
+
+
+def _check(event: h11.Request) -> Request | Refusal:
+    headers = list(event.headers)
+    if len(event.target) > MAX_TARGET:
+        return Refusal(414, f"request target of more than {MAX_TARGET} bytes")
+    if values(headers, b"transfer-encoding") or values(headers, b"content-length") not in ([], [b"0"]):
+        return Refusal(400, "request with a body: nothing here takes one")
+    hosts = values(headers, b"host")
+    host, target = hosts[0] if hosts else b"", event.target
+    if not target.startswith(b"/"):
+        # absolute-form, whose authority stands over Host's (RFC 9112 §3.2.2)
+        try:
+            url = urlsplit(target.decode("ascii"))
+        except ValueError:
+            url = urlsplit("")
+        if url.scheme.lower() not in ("http", "https", "ws", "wss") or not url.netloc or "@" in url.netloc:
+            return Refusal(400, "request target is neither a path nor a URL")
+        host = url.netloc.encode()
+        target = target[target.index(b"//") + 2 + len(host) :]
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    if b"#" in target:
+        return Refusal(400, "request target with a fragment")  # RFC 6455 §3
+    return Request(event.method, target, host, event.http_version, headers, event.headers.raw_items())

@@ -1,0 +1,281 @@
+"""The frame walk: from bytes to what may go on (RFC 6455 §5).
+
+Theory of operation
+-------------------
+A gateway seldom wants a frame as an object: it wants to know up to where the bytes it has just read may go on as they
+stand. ``FrameWalk.walk(buffer, start, end)`` answers that with one number, ``stop``: the bytes ``start:stop`` are
+valid frames, the last of them perhaps unfinished, with data frames passed *by position*, never copied. ``halt`` says
+why it stopped:
+
+  DONE        ``stop == end``; nothing is left over
+  INCOMPLETE  the bytes ``stop:end`` are the beginning of a header or of a control frame. The caller puts them in front
+              of its next read; they are at most 13 and 130 bytes. So a control frame is never split, and no header is
+              parsed twice but the one at the seam
+  CONTROL     a whole control frame stands at ``stop:resume``; ``opcode`` and the unmasked ``payload`` tell which.
+              The caller goes on with ``walk(buffer, resume, end)``
+  FAULT       the frame at ``stop`` breaks the rule named in ``fault``. Nothing from ``stop`` on may go on, and
+              nothing may be walked again
+
+Payloads are looked at only where something depends on them (``_look``): text that is validated, and every byte of a
+walk that unwraps. An *unwrapping* walk serves the tunnel: it unmasks each payload and moves it down over the headers,
+in place, so that ``buffer[start:out]`` is the byte stream, in one piece, ready for one send.
+
+One walk belongs to one direction of one connection and keeps the little that outlives a read: how much of the current
+frame is still to come, the message it belongs to, its masking key and phase, the state of a UTF-8 sequence.
+"""
+
+from __future__ import annotations
+
+from wsgate.wire.close import CloseCode
+from wsgate.wire.fault import Fault
+from wsgate.wire.frames import FIN, MAX_CONTROL, RSV1
+from wsgate.wire.masking import apply_mask
+from wsgate.wire.utf8 import Utf8Validator
+
+DONE, INCOMPLETE, CONTROL, FAULT = range(4)
+
+NO_LIMIT = 1 << 63  # more than a length field can announce (RFC 6455 §5.2: the top bit must be 0)
+
+_TEXT = 1
+_RESERVED = 0x70
+
+
+class FrameWalk:
+    """Validates one direction's frames.
+
+    masked: the frames come from a client and must be masked; else they must not be (§5.1)
+    limit: bytes a message may have, over all its fragments, as they are on the wire
+    validate_text: text must be UTF-8 (§8.1), but for compressed messages, whose text is not seen
+    compression: RSV1 is agreed on as permessage-deflate's mark (RFC 7692 §6)
+    unwrap: produce the payloads' bytes instead of leaving the frames as they are
+    accept_text: a text message is welcome; else it is a fault with 1003
+    """
+
+    __slots__ = (
+        "_bias",
+        "_compressed",
+        "_compression",
+        "_fin",
+        "_key",
+        "_limit",
+        "_look_at",
+        "_message",
+        "_phase",
+        "_short",
+        "_size",
+        "_text_refused",
+        "_unwrap",
+        "_utf8",
+        "_validate_text",
+        "fault",
+        "halt",
+        "left",
+        "messages",
+        "opcode",
+        "out",
+        "payload",
+        "resume",
+    )
+
+    def __init__(
+        self,
+        *,
+        masked: bool,
+        limit: int = NO_LIMIT,
+        validate_text: bool = True,
+        compression: bool = False,
+        unwrap: bool = False,
+        accept_text: bool = True,
+    ) -> None:
+        self._bias = 0x80 if masked else 0  # what the second byte has besides the length
+        self._short = 6 if masked else 2  # bytes of the shortest header
+        self._limit = limit
+        self._validate_text = validate_text
+        self._compression = compression
+        self._unwrap = unwrap
+        self._text_refused = not accept_text
+
+        self.halt = DONE
+        self.fault: Fault | None = None
+        self.opcode = 0
+        self.payload = b""
+        self.resume = 0
+        self.out = 0  # end of the unwrapped bytes; the caller sets it to ``start`` before each read's first walk
+        self.messages = 0  # finished data messages
+
+        self.left = 0  # payload bytes of the current data frame that are still to come; 0 is a frame boundary
+        self._fin = True
+        self._message = 0  # opcode of the message under way, 0 between messages
+        self._compressed = False
+        self._size = 0  # of the message under way, by the lengths announced so far
+        self._look_at = False
+        self._key = b""
+        self._phase = 0
+        self._utf8: Utf8Validator | None = None
+
+    def walk(self, buffer: bytearray, start: int, end: int) -> int:
+        """Walk over ``buffer[start:end]``; see the module's theory of operation for what comes back."""
+        self.halt = DONE
+        position = start
+        if self.left:
+            position = start + self.left
+            if position > end:
+                if self._look_at and not self._look(buffer, start, end):
+                    return start
+                self.left = position - end
+                return end
+            if self._look_at and not self._look(buffer, start, position):
+                return start
+            if self._fin and not self._finish():
+                return start  # what is left of the frame stays: the other side stands inside it
+            self.left = 0
+        bias = self._bias
+        while position < end:
+            at = position + self._short
+            first = buffer[position]
+            opcode = first & 0x0F
+            if opcode > 2:
+                stop = self._control(buffer, position, end, first)
+                if self.halt:
+                    return stop
+            if first & _RESERVED and not self._reserved_bits_are_agreed(first):
+                return position
+            if opcode:
+                if self._message:
+                    return self._fail(position, "data frame inside a fragmented message")  # §5.4
+            elif not self._message:
+                return self._fail(position, "continuation frame outside a message")  # §5.4
+            if end - position < 2:
+                self.halt = INCOMPLETE
+                return position
+            length = buffer[position + 1] ^ bias
+            if length > 125:
+                if length > 127:
+                    return self._fail(position, self._mask_rule())
+                at += 2 if length == 126 else 8
+                if at > end:
+                    self.halt = INCOMPLETE
+                    return position
+                length = self._long_length(buffer, position, length)
+                if length < 0:
+                    return position
+            elif at > end:
+                self.halt = INCOMPLETE
+                return position
+            if opcode:
+                if opcode == _TEXT and self._text_refused:
+                    return self._fail(position, "text frames are not supported here", CloseCode.UNSUPPORTED_DATA)
+                self._size = length
+                self._compressed = bool(first & RSV1)
+                self._look_at = self._unwrap or (opcode == _TEXT and self._validate_text and not self._compressed)
+            else:
+                opcode = self._message
+                self._size += length
+            if self._size > self._limit:
+                return self._fail(position, f"message over the limit of {self._limit} bytes", CloseCode.TOO_BIG)
+            self._message = opcode
+            self._fin = first >= FIN
+            stop = at + length
+            if self._look_at:
+                self._phase = 0
+                self._key = bytes(buffer[at - 4 : at]) if bias else b""
+                if not self._look(buffer, at, stop if stop < end else end):
+                    return position
+            if stop > end:
+                self.left = stop - end
+                return end
+            if self._fin and not self._finish():
+                return position
+            position = stop
+        return end
+
+    def _look(self, buffer: bytearray, start: int, end: int) -> bool:
+        """Unmask a piece of payload, validate it if it is text, move it down if this walk unwraps."""
+        data: bytes | bytearray = buffer[start:end]
+        if self._bias:
+            key = self._key
+            phase = self._phase
+            if phase:
+                key = key[phase:] + key[:phase]
+            data = apply_mask(data, key)
+            self._phase = (phase + end - start) & 3
+        if self._message == _TEXT and self._validate_text and not self._compressed:
+            if self._utf8 is None:
+                self._utf8 = Utf8Validator()
+            if not self._utf8.feed(data):
+                self._fail(0, "text is not UTF-8", CloseCode.INVALID_DATA)
+                return False
+        if self._unwrap:
+            out = self.out
+            self.out = out + len(data)
+            buffer[out : self.out] = data
+        return True
+
+    def _finish(self) -> bool:
+        """End the message under way; False if its text stops inside a character."""
+        if self._utf8 is not None and self._message == _TEXT and not self._utf8.finish():
+            self._fail(0, "text ends inside a UTF-8 sequence", CloseCode.INVALID_DATA)
+            return False
+        self._message = 0
+        self.messages += 1
+        return True
+
+    def _control(self, buffer: bytearray, position: int, end: int, first: int) -> int:
+        """A frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always sets ``halt``."""
+        opcode = first & 0x0F
+        if first & _RESERVED:
+            return self._fail(position, f"reserved bits on a frame with opcode {opcode:#x}")
+        if opcode < 8 or opcode > 10:
+            return self._fail(position, f"reserved opcode {opcode:#x}")
+        if first < FIN:
+            return self._fail(position, "fragmented control frame")
+        if end - position < 2:
+            self.halt = INCOMPLETE
+            return position
+        length = buffer[position + 1] ^ self._bias
+        if length > 127:
+            return self._fail(position, self._mask_rule())
+        if length > MAX_CONTROL:
+            return self._fail(position, "control frame of more than 125 bytes")
+        at = position + self._short
+        resume = at + length
+        if resume > end:
+            self.halt = INCOMPLETE
+            return position
+        payload = bytes(buffer[at:resume])
+        if self._bias:
+            payload = bytes(apply_mask(payload, bytes(buffer[at - 4 : at])))
+        self.halt = CONTROL
+        self.opcode = opcode
+        self.payload = payload
+        self.resume = resume
+        return position
+
+    def _reserved_bits_are_agreed(self, first: int) -> bool:
+        """RSV1 may mark the first frame of a compressed message, nothing else (RFC 7692 §6.1); RSV2, RSV3 nothing."""
+        if first & _RESERVED == RSV1 and self._compression and first & 0x0F:
+            return True
+        self._fail(0, "reserved bits that no extension was agreed on for")
+        return False
+
+    def _long_length(self, buffer: bytearray, position: int, form: int) -> int:
+        """The 16- or 64-bit length at ``position``; -1 and a fault if it is not minimal or over 2**63-1 (§5.2)."""
+        if form == 126:
+            length = buffer[position + 2] << 8 | buffer[position + 3]
+            minimal = length > 125
+        else:
+            length = int.from_bytes(buffer[position + 2 : position + 10], "big")
+            minimal = length >= 1 << 16
+            if length >= NO_LIMIT:
+                return self._fail(-1, "frame length of 2^63 or more")
+        if not minimal:
+            return self._fail(-1, "frame length not in its shortest form")
+        return length
+
+    def _mask_rule(self) -> str:
+        return "client frame is not masked" if self._bias else "server frame is masked"  # §5.1
+
+    def _fail(self, stop: int, rule: str, code: int = CloseCode.PROTOCOL_ERROR) -> int:
+        self.halt = FAULT
+        self.fault = Fault(code, rule)
+        return stop
