@@ -49,15 +49,15 @@ async def open_relay(
     except DialError as error:
         return _unreachable(error)
     url = relay.to[place]
-    handshake = BackendHandshake(
-        request,
-        upgrade,
-        target=rewrite(request.target, route.match.path, url.path),
-        key=base64.b64encode(os.urandom(16)),
-        forwarded=forwarded,
-    )
     answer: Accepted | Declined | Broken | None = None
     try:
+        handshake = BackendHandshake(
+            request,
+            upgrade,
+            target=rewrite(request.target, route.match.path, url.path),
+            key=base64.b64encode(os.urandom(16)),
+            forwarded=forwarded,
+        )
         with trio.move_on_after(route.timeouts.handshake):
             answer = await _shake_hands(sock, handshake)
     finally:

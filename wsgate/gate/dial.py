@@ -80,5 +80,12 @@ async def _connect_to(family: socket.AddressFamily, where: str | tuple[str, int]
 
 
 def _describe(error: OSError) -> str:
+    """Why, in the system's own words; each once where several addresses of a name were tried."""
     causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else (error,)
-    return ", ".join(sorted({str(getattr(cause, "strerror", None) or cause) for cause in causes}))
+    return ", ".join(sorted({_reason(cause) for cause in causes}))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):  # its errno is not the system's
+        return str(error.strerror)
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

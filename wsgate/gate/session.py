@@ -24,7 +24,7 @@ from wsgate.relay.join import Join, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.settings.model import Files, Relay, Route, TextFrames, Tunnel
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade, choose_subprotocol
-from wsgate.wire.headers import Headers
+from wsgate.wire.headers import Headers, elements
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.walk import NO_LIMIT, FrameWalk
 
@@ -37,6 +37,7 @@ NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(
     426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
 )
+CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; nobody is there to hear it
 TOO_SLOW = Refusal(408, "the request took too long")
 
 
@@ -94,7 +95,7 @@ class _Handshake:
                 await self._refuse(request)
                 return None
             upgrade = check_upgrade(request)
-            offered = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
+            offered = elements(request.headers, b"sec-websocket-protocol")
             route = self._gateway.router.find(request.host, request.path, offered)
             if route is None:
                 await self._refuse(NO_ROUTE, request)
@@ -131,6 +132,8 @@ class _Handshake:
                     return request
                 if not http.begun:
                     idle.add(scope)
+                    if self._gateway.draining:  # accepted just before
+                        scope.cancel()
                 try:
                     http.receive(await receive(self._sock))
                 finally:
@@ -176,6 +179,7 @@ class _Handshake:
             sent = await send_all(self._sock, head)
         if not sent:
             backend.sock.close()
+            refused(self._client, request.path.decode("latin-1"), route.name, CLIENT_GONE)
             return None
         record = Record(
             route.name,

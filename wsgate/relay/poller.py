@@ -17,7 +17,7 @@ import trio
 READABLE = 0x1  # EPOLLIN and POLLIN; epoll(7) and poll(2) agree on these numbers
 WRITABLE = 0x4  # EPOLLOUT and POLLOUT
 
-_MAX_EVENTS = 512  # per round; the rest stays ready for the next one
+_MAX_EVENTS = 64  # per round; the rest stays ready, and epoll reports it first in the next (epoll(7))
 
 
 class Poller(Protocol):

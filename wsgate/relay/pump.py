@@ -6,7 +6,7 @@ A proxy in Python spends its time not in Python but in what a read costs: a sche
 buffer. The pump pays none of them in the steady state.
 
 - It owns a readiness set of its own (``poller``) and wakes when any session has something to move. It then serves
-  *rounds*: one ``poll`` of the set, one read for each ready socket. After a few rounds, or when nothing is ready, it
+  *rounds*: one ``poll`` of the set, one read for each ready socket. After so many sockets, or when nothing is ready, it
   passes a checkpoint, so that the control plane runs.
 - There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
   walks the frames in place and sends straight out of it. What the peer does not take is copied into that leg's
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
 READ_SIZE = 64 << 10  # bytes: the most that one socket moves in a round
 
-_ROUNDS = 8  # between two checkpoints
+_BURST = 128  # sockets served between two checkpoints: under 2 ms of small messages, under 10 ms of 64 KiB reads
 
 
 class Pump:
@@ -59,10 +59,12 @@ class Pump:
         try:
             while True:
                 await self._poller.wait()
-                for _ in range(_ROUNDS):
+                served = 0
+                while served < _BURST:
                     events = poll()
                     if not events:
                         break
+                    served += len(events)
                     self.now = trio.current_time()
                     for fd, ready in events:
                         leg = find(fd)

@@ -37,9 +37,10 @@ def parse_extensions(headers: Headers) -> list[tuple[bytes, Parameters]] | None:
                 key, argument = key.strip(b" \t"), argument.strip(b" \t")
                 if len(argument) > 1 and argument[:1] == argument[-1:] == b'"':
                     argument = argument[1:-1]
-                if not is_token(key) or key in parameters or (equals and not is_token(argument)):
+                if not is_token(key) or (equals and not is_token(argument)):
                     return None
-                parameters[key] = argument if equals else None
+                # Twice is well-formed, but no offer that can be taken (RFC 7692 §7.1): no parameter has an empty value
+                parameters[key] = b"" if key in parameters else argument if equals else None
             if not is_token(name):
                 return None
             parsed.append((name, parameters))

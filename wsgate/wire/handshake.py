@@ -195,10 +195,8 @@ class BackendHandshake:
                     if len(self._body) > MAX_REFUSAL_BODY:
                         del self._body[MAX_REFUSAL_BODY:]
                         return self._declined()
-                elif self._refusal is not None:
-                    return self._declined()
                 else:
-                    return Broken("ended without an answer")
+                    return self._declined()  # the end of its body
         except h11.RemoteProtocolError as error:
             if self._refusal is not None:  # the answer is known, its body just stopped short
                 return self._declined()

@@ -8,6 +8,7 @@ so its presence is a refusal too.
 from __future__ import annotations
 
 import http
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,7 +16,11 @@ import h11
 
 from wsgate.wire.headers import Headers, values
 
+# RFC 3986 §3.2.2: an IP literal in brackets or a registered name, then a port. HTTP has no userinfo (RFC 9110 §4.2.4).
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0,5})?")
+
 MAX_HEAD = 16 << 10  # bytes; nginx takes 4 x 8 KiB, node.js 16 KiB
+_MAX_DETAIL = 200  # characters of h11's words, which repeat the stranger's
 MAX_TARGET = 8 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, nginx's buffer is 8 KiB
 
 
@@ -75,6 +80,7 @@ class HttpServer:
         Raises ``EOFError`` where the connection ended between two requests.
         """
         self._head_only = False
+        before = len(self.trailing())
         try:
             event = self._h11.next_event()
             if event is h11.NEED_DATA:
@@ -83,12 +89,17 @@ class HttpServer:
                 raise EOFError
             assert isinstance(event, h11.Request)
             self._head_only = event.method == b"HEAD"
+            # h11 bounds the head it waits for, not the one that came at once
+            if before - len(self.trailing()) > MAX_HEAD:
+                return Refusal(431, f"request head of more than {MAX_HEAD} bytes")
             request = _check(event)
             if isinstance(request, Request):
                 self._h11.next_event()  # its EndOfMessage: there is no body
             return request
         except h11.RemoteProtocolError as error:
-            return Refusal(error.error_status_hint, f"malformed request: {error}")
+            if error.error_status_hint == 431:
+                return Refusal(431, f"request head of more than {MAX_HEAD} bytes")
+            return Refusal(error.error_status_hint, "malformed request", detail=str(error)[:_MAX_DETAIL])
 
     def respond(self, status: int, headers: Headers = (), body: bytes = b"", *, close: bool = True) -> bytes:
         """A whole response, with its length. ``close`` says that the connection ends behind it."""
@@ -154,6 +165,8 @@ def _check(event: h11.Request) -> Request | Refusal:
         target = target[target.index(b"//") + 2 + len(host) :]
         if not target.startswith(b"/"):
             target = b"/" + target
+    if not _HOST.fullmatch(host):
+        return Refusal(400, "Host is not a host")  # RFC 9112 §3.2
     if b"#" in target:
         return Refusal(400, "request target with a fragment")  # RFC 6455 §3
     return Request(event.method, target, host, event.http_version, headers, event.headers.raw_items())

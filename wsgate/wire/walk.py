@@ -135,9 +135,7 @@ class FrameWalk:
             first = buffer[position]
             opcode = first & 0x0F
             if opcode > 2:
-                stop = self._control(buffer, position, end, first)
-                if self.halt:
-                    return stop
+                return self._control(buffer, position, end, first)
             if first & _RESERVED and not self._reserved_bits_are_agreed(first):
                 return position
             if opcode:

@@ -1,0 +1,164 @@
+"""The pump's promises: system calls per message, no task switches, nobody starved, one session's bug its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.relay.joined import KEY, Session, close_frame, data, encode, session
+from wsgate.relay.flow import RelayFlow
+from wsgate.relay.pump import READ_SIZE, Pump
+
+
+def count(running: Session, calls: Counter[str]) -> None:
+    """Count the reads and writes of both legs, and changes of what the poller wants."""
+
+    def counted(name: str, call: Any) -> Any:
+        def counting(*arguments: Any) -> Any:
+            calls[name] += 1
+            return call(*arguments)
+
+        return counting
+
+    for flow in running.join._flows:
+        vars_of: Any = flow
+        vars_of.recv_into = counted("recv", flow.recv_into)
+        sink: Any = flow.sink
+        sink.send = counted("send", sink.send)
+    pump: Any = running.client_leg.pump
+    pump.watch = counted("watch", pump.watch)
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_message_costs_one_read_and_one_write(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    calls: Counter[str] = Counter()
+    async with session(pump, mode=mode) as running:
+        count(running, calls)
+        for _ in range(100):
+            await running.client.send(data(b"ping"))
+            await running.backend.take(10 if mode == "relay" else 4)
+            await running.backend.send_bytes(encode(data(b"pong"), None) if mode == "relay" else b"pong")
+            assert await running.client.frame() == data(b"pong")
+        assert calls == {"recv": 200, "send": 200}
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_many_small_frames_in_one_read_leave_in_one_write(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    calls: Counter[str] = Counter()
+    async with session(pump, mode=mode) as running:
+        count(running, calls)
+        raw = encode(data(b"x" * 50), KEY) * 100
+        await running.client.send_bytes(raw)
+        await running.backend.take(len(raw) if mode == "relay" else 5000)
+        assert calls == {"recv": 1, "send": 1}
+
+
+class Switches(trio.abc.Instrument):
+    def __init__(self) -> None:
+        self.steps: Counter[str] = Counter()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps[task.name] += 1
+
+
+async def test_messages_switch_no_task_but_the_pump(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        await trio.testing.wait_all_tasks_blocked()
+        switches = Switches()
+        trio.lowlevel.add_instrument(switches)
+        for _ in range(50):
+            await running.client.send(data(b"ping"))
+            assert await running.backend.frame() == data(b"ping")
+        trio.lowlevel.remove_instrument(switches)
+    others = {name: steps for name, steps in switches.steps.items() if not name.endswith(("Pump.run", "<Main>"))}
+    assert not any("Session.run" in name for name in others), others
+
+
+async def test_a_flood_leaves_the_others_their_turn(
+    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One read per socket and round: a message behind a megabyte of another session's does not wait for all of it."""
+    order: list[str] = []
+    async with session(pump) as flood, session(pump) as other:
+        # Both are readable before the pump runs: this task does not yield between the two sends
+        fill = encode(data(b"x" * (16 * READ_SIZE)), KEY)
+        sock = socket.socket(fileno=os.dup(flood.client.sock.fileno()))
+        sock.setblocking(False)
+        with sock:
+            queued = sock.send(fill)
+        assert queued > 2 * READ_SIZE
+        quick = socket.socket(fileno=os.dup(other.client.sock.fileno()))
+        with quick:
+            quick.send(encode(data(b"quick"), KEY))
+        move = RelayFlow.move
+
+        def noted(flow: RelayFlow, start: int, end: int) -> None:
+            order.append("flood" if flow.source is flood.client_leg else "other")
+            move(flow, start, end)
+
+        monkeypatch.setattr(RelayFlow, "move", noted)
+        assert await other.backend.frame() == data(b"quick")
+    assert order.index("other") <= 1
+
+
+async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """A stream that is always ready must not keep trio from its other tasks."""
+    async with session(pump) as running:
+        stop = False
+
+        async def send() -> None:
+            raw = encode(data(b"x" * 60_000), KEY)
+            while not stop:
+                await running.client.send_bytes(raw)
+
+        async def read() -> None:
+            while not stop:
+                await running.backend.frame()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            nursery.start_soon(read)
+            for _ in range(200):
+                await trio.lowlevel.checkpoint()
+            stop = True
+            nursery.cancel_scope.cancel()
+        assert running.join.outcome().octets_up > 0
+
+
+async def test_a_descriptor_closed_by_an_earlier_event_of_the_round_is_skipped(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The client's fault and the backend's data are ready in the same round; serving one may release the other."""
+    async with session(pump, mode="tunnel") as running:
+        await running.client.send(close_frame(1000))
+        await running.backend.send_bytes(b"x")
+        running.backend.finish()
+        running.client.finish()
+        assert await running.client.frame() == data(b"x")
+        assert await running.client.frame() == close_frame(1000)
+        await running.outcome()
+        assert not pump._legs
+
+
+async def test_sessions_work_over_either_poller(either_pump: Pump) -> None:
+    async with session(either_pump, buffer=4096) as running:
+        payload = bytes(range(256)) * 4096
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.client.send, data(payload), close_frame(1000))
+            assert await running.backend.frame() == data(payload)
+        assert await running.backend.frame() == close_frame(1000)
+        await running.backend.send(close_frame(1000))
+        running.backend.finish()
+        assert await running.client.frame() == close_frame(1000)
+        running.client.finish()
+        await running.outcome()
