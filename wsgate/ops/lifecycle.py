@@ -44,10 +44,11 @@ async def run(
                     received = await anext(signals)
                     accepting.cancel_scope.cancel()
                 close_listeners(sockets)
+                sessions = len(gateway.pump.joins)
                 _begin_drain(gateway, connections, received)
                 outer.start_soon(_cut_on_next, signals, connections)
             outer.cancel_scope.cancel()
-    emit(logging.INFO, "stopped", cut=gateway.cut)
+    emit(logging.INFO, "stopped", ended=sessions - gateway.cut, cut=gateway.cut)
     return 1 if gateway.cut else 0
 
 

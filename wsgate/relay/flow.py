@@ -76,7 +76,6 @@ class Flow:
         if not size:
             self._finish(self._end_of_file(), eof=True)
             return
-        self.source.heard = pump.now
         self.octets += size
         self.move(HEADROOM, HEADROOM + size)
 

@@ -62,7 +62,6 @@ class Leg:
         "eof",
         "fd",
         "feeder",
-        "heard",
         "input_over",
         "interest",
         "join",
@@ -102,7 +101,6 @@ class Leg:
         self._shut = False
         self.received: Close | None = None
         self.code: int | None = None
-        self.heard = 0.0
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

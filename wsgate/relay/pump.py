@@ -23,8 +23,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from wsgate.relay.poller import READABLE, Poller, make_poller
 
 if TYPE_CHECKING:
@@ -40,14 +38,13 @@ _BURST = 128  # sockets served between two checkpoints: under 2 ms of small mess
 class Pump:
     """Serves every leg that is watched, for as long as ``run`` runs.
 
-    Public to flows and legs: ``buffer`` with its ``view``, ``room`` to read into, ``now``, the trio time of the round.
+    Public to flows and legs: ``buffer`` with its ``view``, and ``room`` to read into.
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
         self.buffer = bytearray(HEADROOM + READ_SIZE)
         self.view = memoryview(self.buffer)
         self.room = self.view[HEADROOM:]
-        self.now = 0.0
         self.joins: set[Join] = set()
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
@@ -65,7 +62,6 @@ class Pump:
                     if not events:
                         break
                     served += len(events)
-                    self.now = trio.current_time()
                     for fd, ready in events:
                         leg = find(fd)
                         if leg is None:  # closed by another socket's event of this round

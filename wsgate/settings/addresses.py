@@ -10,8 +10,8 @@ import ipaddress
 import os
 import re
 
-from .model import Address, TcpAddress, UnixAddress, WebSocketUrl
-from .problem import ScalarError, quote
+from wsgate.settings.model import Address, TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.problem import ScalarError, quote
 
 # RFC 1123 §2.1, and the underscore, which container networks have in their names.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")

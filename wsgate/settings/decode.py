@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .keys import Key, item_type, keys_of, scalar_type
-from .model import Defaults, Settings
-from .nodes import Mapping, Node, Scalar, Sequence
-from .problem import Problem, ScalarError, quote
-from .scalars import ScalarType
+from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.model import Defaults, Settings
+from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
+from wsgate.settings.problem import Problem, ScalarError, quote
+from wsgate.settings.scalars import ScalarType
 
 
 class Broken:

@@ -9,7 +9,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from .scalars import SCALARS, ScalarType, enumeration
+from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
 
 
 @dataclass(frozen=True, slots=True)

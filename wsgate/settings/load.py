@@ -5,11 +5,11 @@ Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the 
 
 from __future__ import annotations
 
-from .decode import Decoder
-from .meaning import check
-from .model import Settings
-from .nodes import compose
-from .problem import ConfigError, Problem
+from wsgate.settings.decode import Decoder
+from wsgate.settings.meaning import check
+from wsgate.settings.model import Settings
+from wsgate.settings.nodes import compose
+from wsgate.settings.problem import ConfigError, Problem
 
 __all__ = ["ConfigError", "Problem", "load", "loads"]
 

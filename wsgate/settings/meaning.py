@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from .model import Files, Listener, Match, PathKind, PathPattern, Route, TcpAddress
+from wsgate.settings.model import Files, Listener, Match, PathKind, PathPattern, Route, TcpAddress
 
 # Notes a problem with the value at a path.
 Fault = Callable[[str, str], object]

@@ -40,12 +40,6 @@ class TextFrames(enum.Enum):
     ACCEPT = "accept"
 
 
-class PlainHttp(enum.Enum):
-    """What a relay route does with a request that asks for no upgrade."""
-
-    REJECT = "reject"
-
-
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
     """``host:port`` or ``[v6]:port``; the brackets are not part of ``host``."""

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from yaml.resolver import Resolver
 
-from .problem import ConfigError, Problem, quote
+from wsgate.settings.problem import ConfigError, Problem, quote
 
 # The deepest value of the model, a backend of a route, is 6 levels down.
 MAX_DEPTH = 20

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import model
-from .addresses import URL_PATH, backend_url, bind_address, host_pattern, tunnel_target
-from .model import PathKind, PathPattern
-from .problem import ScalarError, quote
+from wsgate.settings import model
+from wsgate.settings.addresses import URL_PATH, backend_url, bind_address, host_pattern, tunnel_target
+from wsgate.settings.model import PathKind, PathPattern
+from wsgate.settings.problem import ScalarError, quote
 
 Json = dict[str, Any]
 

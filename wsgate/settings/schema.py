@@ -10,8 +10,8 @@ import dataclasses
 import json
 from typing import Any
 
-from .keys import Key, item_type, keys_of, scalar_type
-from .model import Settings
+from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.model import Settings
 
 Json = dict[str, Any]
 
