@@ -1,0 +1,105 @@
+"""The log: one line per event, whatever a stranger wrote into it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.gate.account import emit
+from wsgate.ops.log import JsonFormatter, TextFormatter, set_up
+from wsgate.settings.model import Log, LogFormat, LogLevel
+
+SESSION = {
+    "route": "chat",
+    "client": "192.0.2.1:5",
+    "backend": "ws://127.0.0.1:9000",
+    "path": "/chat",
+    "subprotocol": "chat.v1",
+    "duration": 1.5,
+    "messages_up": 1,
+    "messages_down": 2,
+    "bytes_up": 10,
+    "bytes_down": 20,
+    "client_code": 1000,
+    "backend_code": None,
+    "ended_by": "client",
+    "reason": "closed",
+    "detail": None,
+}
+
+
+def record(event: str | None, fields: dict[str, object], message: str = "message") -> logging.LogRecord:
+    made = logging.LogRecord("wsgate", logging.INFO, "file", 1, message, (), None)
+    made.created = 1_800_000_000.25
+    if event is not None:
+        made.event, made.fields = event, fields
+    return made
+
+
+def test_json_has_time_level_and_event_in_front() -> None:
+    line = json.loads(JsonFormatter().format(record("session", SESSION)))
+    assert list(line)[:3] == ["time", "level", "event"]
+    assert line == {"time": "2027-01-15T08:00:00.250Z", "level": "info", "event": "session", **SESSION}
+
+
+def test_a_library_without_events_keeps_its_message() -> None:
+    line = json.loads(JsonFormatter().format(record(None, {}, "what trio says")))
+    assert (line["event"], line["message"]) == ("wsgate", "what trio says")
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_a_bug_comes_with_its_traceback(formatter: logging.Formatter) -> None:
+    try:
+        raise ValueError("planted")
+    except ValueError as error:
+        made = record("bug", {"client": "192.0.2.1:5"}, "internal error")
+        made.exc_info = (ValueError, error, error.__traceback__)
+    text = formatter.format(made)
+    assert "internal error" in text
+    assert "Traceback" in text
+    assert "planted" in text
+    assert "192.0.2.1:5" in text
+
+
+@given(st.text(), st.text())
+def test_strangers_words_make_neither_a_second_line_nor_another_field(path: str, reason: str) -> None:
+    made = record("refused", {"status": 404, "path": path, "reason": reason})
+    line = JsonFormatter().format(made)
+    assert line.count("\n") == 0
+    assert json.loads(line)["path"] == path
+    text = TextFormatter().format(made)
+    assert len(text.splitlines()) == 1
+    assert text.count(" reason=") == 1 or " reason=" in json.dumps(path) + json.dumps(reason)
+
+
+def test_text_tells_a_session_as_a_sentence() -> None:
+    assert TextFormatter().format(record("session", SESSION)) == (
+        "08:00:00 info    session: chat: 192.0.2.1:5 -> ws://127.0.0.1:9000 (chat.v1) closed by client, codes 1000/-, "
+        "1.5 s, up 1 messages 10 bytes, down 2 messages 20 bytes"
+    )
+
+
+def test_text_shows_any_other_events_fields() -> None:
+    made = record("refused", {"status": 404, "path": "/a b", "route": None}, "refused")
+    assert TextFormatter().format(made) == '08:00:00 info    refused: status=404 path="/a b"'
+    assert TextFormatter().format(record("ready", {}, "ready")) == "08:00:00 info    ready"
+
+
+def test_levels_below_the_settings_are_not_written() -> None:
+    stream = io.StringIO()
+    root, logger = logging.getLogger(), logging.getLogger("wsgate")
+    before = (root.handlers, root.level, logger.level)
+    try:
+        set_up(Log(format=LogFormat.JSON, level=LogLevel.WARNING), stream)
+        emit(logging.INFO, "quiet")
+        emit(logging.WARNING, "loud", why="because")
+        logging.getLogger("trio").info("a library's whisper")
+    finally:
+        root.handlers, root.level, logger.level = before
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "loud"

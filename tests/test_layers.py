@@ -1,0 +1,115 @@
+"""Imports point downwards only, and the tests mirror the package."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.layers import violations
+
+PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "wsgate"
+
+# Modules without a test file of their own, and where they are tested. An entry that is no longer needed fails.
+TESTED_ELSEWHERE = {
+    # what a process does can only be seen of a process
+    "app.py": "every test in tests/e2e starts it",
+    "cli.py": "tests/e2e/test_cli_failures.py; tests/e2e/gateway.py for serve",
+    "demo/__init__.py": "tests/e2e/test_demo_page.py",
+    "demo/services.py": "tests/e2e/test_demo_page.py",
+    # parts of one connection's life that say little without it
+    "gate/account.py": "tests/gate/test_session.py, tests/gate/test_session_open.py",
+    "gate/backend.py": "tests/gate/test_session_open.py",
+    "gate/gateway.py": "tests/gate/test_session_open.py",
+}
+
+
+def test_imports_point_downwards() -> None:
+    assert violations(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("wire/frames.py", "import trio", "wsgate/wire/frames.py:1: wire imports trio"),
+        ("wire/frames.py", "import trio.lowlevel", "wire imports trio.lowlevel"),
+        ("wire/frames.py", "from time import monotonic", "wire imports time"),
+        ("wire/frames.py", "def f():\n    import socket", "wsgate/wire/frames.py:2: wire imports socket"),
+        ("wire/frames.py", "async def f(): ...", "wire waits"),
+        ("wire/frames.py", "from wsgate.relay.pump import Pump", "wire imports wsgate.relay.pump, which is above it"),
+        ("wire/frames.py", "from ..relay import pump", "wire imports wsgate.relay.pump, which is above it"),
+        ("relay/pump.py", "from wsgate.settings.load import load", "relay imports wsgate.settings.load: below ops"),
+        ("relay/pump.py", "from wsgate.settings import load", "relay imports wsgate.settings.load: below ops"),
+        ("gate/session.py", "from wsgate import app", "gate imports wsgate.app, which is above it"),
+        ("gate/session.py", "import wsgate.ops.log", "gate imports wsgate.ops.log, which is above it"),
+        ("ops/log.py", "if TYPE_CHECKING:\n    from wsgate.app import serve", "ops imports wsgate.app, which is above"),
+        ("settings/load.py", "from ..wire import frames", "settings imports wsgate.wire.frames, which is above it"),
+        ("settings/model.py", "from wsgate.cli import main", "settings imports wsgate.cli, which is above it"),
+        ("app.py", "from wsgate import demo", "app imports wsgate.demo, which is above it"),
+        ("__init__.py", "from wsgate.app import serve", "the package's root imports wsgate.app"),
+        ("extra/new.py", "", "extra has no place among the layers"),
+    ],
+)
+def test_a_planted_violation_is_found(tmp_path: Path, file: str, text: str, expected: str) -> None:
+    package = _legal_tree(tmp_path)
+    assert violations(package) == []
+    planted = package / file
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text(text)
+    (found,) = violations(package)
+    assert expected in found
+
+
+def _legal_tree(directory: Path) -> Path:
+    """A package of the same shape, with each kind of import that is allowed."""
+    files = {
+        "__init__.py": "__version__ = '1'",
+        "__main__.py": "from wsgate.cli import main",
+        "cli.py": "from wsgate import __version__, app, demo\nfrom wsgate.settings.load import load",
+        "demo/__init__.py": "from wsgate import app\nfrom wsgate.settings import load",
+        "app.py": "import trio\nfrom wsgate.ops.log import set_up\nfrom wsgate.settings import load, model",
+        "gate/session.py": "from wsgate.relay.pump import Pump\nfrom wsgate.wire.frames import Frame",
+        "relay/pump.py": "import trio\nfrom wsgate.wire import frames\nfrom wsgate.settings.model import Settings",
+        "wire/frames.py": "import h11\nfrom . import masking\nfrom wsgate.settings import model",
+        "wire/masking.py": "import struct",
+        "settings/load.py": "from . import model\nfrom .model import Settings",
+        "settings/model.py": "import time",
+    }
+    package = directory / "wsgate"
+    for name, text in files.items():
+        file = package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.parent.joinpath("__init__.py").touch()
+    return package
+
+
+def test_every_module_has_its_test_file() -> None:
+    without = {module for module, test in _tests_by_module().items() if not (PROJECT / test).exists()}
+    assert without - TESTED_ELSEWHERE.keys() == set(), "write these tests, or say in TESTED_ELSEWHERE where they are"
+    assert TESTED_ELSEWHERE.keys() - without == set(), "no longer needed in TESTED_ELSEWHERE"
+
+
+def _tests_by_module() -> dict[str, str]:
+    """``wire/frames.py`` -> ``tests/wire/test_frames.py``, for every module that has code."""
+    tests = {}
+    for file in PACKAGE.rglob("*.py"):
+        if _has_code(file):
+            module = file.relative_to(PACKAGE)
+            named = module.parent if module.name == "__init__.py" else module.with_suffix("")
+            tests[module.as_posix()] = f"tests/{named.with_name(f'test_{named.name}.py').as_posix()}"
+    return tests
+
+
+def _has_code(file: Path) -> bool:
+    """Whether a file defines something; a package's docstring, version or re-exports need no test."""
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return any(isinstance(node, definitions) for node in ast.walk(ast.parse(file.read_text())))
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
+    folders = {file.parent for file in (PROJECT / "tests").rglob("test_*.py")}
+    loose = sorted(str(folder.relative_to(PROJECT)) for folder in folders if not (folder / "__init__.py").exists())
+    assert loose == [], "two test files of the same name collide without an __init__.py beside them"
