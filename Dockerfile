@@ -4,13 +4,15 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
+# For the compiled kernel. Where there is no compiler wsgate is built without it, and is slower.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 COPY requirements/run.txt requirements/build.txt requirements/
 # Two environments: one with pip and setuptools that builds, one without them that is shipped.
 RUN python3 -m venv tools \
     && tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && python3 -m venv --without-pip /opt/wsgate \
     && tools/bin/pip --python /opt/wsgate/bin/python install --no-cache-dir --require-hashes -r requirements/run.txt
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE README.md pyproject.toml setup.py ./
 COPY wsgate wsgate
 RUN tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels . \
     && tools/bin/pip --python /opt/wsgate/bin/python install --no-cache-dir --no-deps wheels/*.whl

@@ -1,4 +1,5 @@
-# Needs make and Python 3.11 or newer with venv; everything else is installed into .venv, in pinned versions.
+# Needs make and Python 3.11 or newer with venv; everything else is installed into .venv, in pinned versions. The kernel is
+# compiled where there are a C compiler and Python's headers.
 # For a second Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ help:
 	@echo 'make cov          every test, and the lines and branches that none reaches'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
-	@echo 'make clean        remove what the tools leave; make distclean removes .venv too'
+	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
 
 demo: $(RUN)
 	@$(BIN)/wsgate demo $(ARGS)
@@ -50,7 +51,8 @@ cov: $(DEV)
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
 
-$(RUN): requirements/run.txt requirements/build.txt pyproject.toml
+# The sources of the compiled kernel are here because an editable install does not notice that they change.
+$(RUN): requirements/run.txt requirements/build.txt pyproject.toml setup.py $(wildcard wsgate/wire/*.c wsgate/wire/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo 'wsgate needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -80,7 +82,7 @@ lock:
 
 clean:
 	rm -rf build dist *.egg-info .coverage* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find wsgate tests bench -name __pycache__ -prune -exec rm -rf {} +
+	find wsgate tests deploy bench -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV)-lock
+	rm -rf .venv* $(VENV) .cache wsgate/wire/*.so

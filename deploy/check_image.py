@@ -55,6 +55,8 @@ def check_the_image() -> None:
     hold(f"its command answers: {version.strip()}", version.startswith("wsgate "))
     packages = output("run", "gateway", "--", "ls", "/opt/wsgate/bin")
     hold("it carries no installer", "pip" not in packages)
+    kernel = output("run", "gateway", "--", "python3", "-c", "from wsgate.wire import kernel; print(kernel.STATUS)")
+    hold(f"it has the compiled kernel: {kernel.strip()}", "compiled kernel" in kernel and "not there" not in kernel)
     schema = output("run", "gateway", "--", "wsgate", "schema")
     hold("it describes its configuration", json.loads(schema)["type"] == "object")
 

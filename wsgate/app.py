@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
+from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.lifecycle import run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import set_up
 from wsgate.settings.model import Address, Settings
+from wsgate.wire import kernel
 
 
 def serve(
@@ -28,6 +31,7 @@ def serve(
     Returns the exit status: 1 if it cannot listen or had to cut sessions.
     """
     set_up(settings.log)
+    emit(logging.DEBUG, "kernel", status=kernel.STATUS)
     try:
         sockets = open_listeners(settings.listeners)
     except ListenError as error:

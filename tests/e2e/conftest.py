@@ -36,7 +36,20 @@ async def serve(nursery: trio.Nursery) -> Serve:
 
 
 @pytest.fixture
-async def start_gateway(nursery: trio.Nursery, tmp_path: Path, serve: Serve) -> AsyncIterator[StartGateway]:
+async def deadline(nursery: trio.Nursery) -> None:
+    """A test that hangs fails. What it started is ended then as after any other test."""
+
+    async def watch() -> None:
+        with trio.fail_after(TEST_DEADLINE):
+            await trio.sleep_forever()  # until the test is over, and the nursery with it
+
+    nursery.start_soon(watch)
+
+
+@pytest.fixture
+async def start_gateway(
+    nursery: trio.Nursery, tmp_path: Path, serve: Serve, deadline: None
+) -> AsyncIterator[StartGateway]:
     """``await start_gateway(*routes, **settings)``: a running gateway, which must also end well."""
     gateways: list[Gateway] = []
 
@@ -48,17 +61,16 @@ async def start_gateway(nursery: trio.Nursery, tmp_path: Path, serve: Serve) -> 
         await gateway.wait_ready()
         return gateway
 
-    async def watch() -> None:
-        # it ends with the nursery, or crashes it and so the test
-        with trio.fail_after(TEST_DEADLINE):
-            await trio.sleep_forever()
-
-    nursery.start_soon(watch)
-    yield start_gateway
-    for gateway in gateways:
-        print("\n".join(gateway.log))  # pytest shows it where a test fails
-    for gateway in gateways:
-        await gateway.stop()
+    try:
+        yield start_gateway
+        for gateway in gateways:
+            print("\n".join(gateway.log))  # pytest shows it where a test fails
+        for gateway in gateways:
+            await gateway.stop()
+    finally:
+        with trio.CancelScope(shield=True):
+            for gateway in gateways:
+                await gateway.kill()
 
 
 @pytest.fixture

@@ -152,6 +152,12 @@ class Gateway:
         strange = [line for line in self.log if not _is_log_line(line) or "traceback" in json.loads(line)]
         assert not strange, "no way to log:\n" + "\n".join(strange)
 
+    async def kill(self) -> None:
+        """Leave no process behind, however a test went."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
     async def _read_log(self) -> None:
         assert self.process.stderr is not None
         pending = b""

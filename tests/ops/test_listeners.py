@@ -163,6 +163,7 @@ async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
     nursery.start_soon(accept_forever, listener, serve, nursery)
     with socket.create_connection(listener.getsockname()):
         await served.wait()
+        await trio.testing.wait_all_tasks_blocked()
     assert trio.current_time() >= 0.3  # a pause for each of the three
     assert [record.event for record in caplog.records] == ["out of resources", "accepting again"]  # type: ignore[attr-defined]
     nursery.cancel_scope.cancel()

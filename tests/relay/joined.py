@@ -16,8 +16,9 @@ from wsgate.relay.join import Join, Outcome, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
+from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.masking import apply_mask
-from wsgate.wire.walk import NO_LIMIT, FrameWalk
+from wsgate.wire.walk import NO_LIMIT
 
 KEY = b"\x11\x22\x33\x44"
 CLOSE_TIMEOUT = 5.0

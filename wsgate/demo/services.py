@@ -19,7 +19,7 @@ from wsgate.wire.close import Close
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.handshake import Upgrade, accept_headers, check_upgrade
 from wsgate.wire.http import HttpServer, Request
-from wsgate.wire.masking import apply_mask
+from wsgate.wire.kernel import apply_mask
 
 _Handler = Callable[[trio.SocketStream], Awaitable[None]]
 

@@ -26,7 +26,8 @@ from wsgate.settings.model import Files, Relay, Route, TextFrames, Tunnel
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade, choose_subprotocol
 from wsgate.wire.headers import Headers, elements
 from wsgate.wire.http import HttpServer, Refusal, Request
-from wsgate.wire.walk import NO_LIMIT, FrameWalk
+from wsgate.wire.kernel import FrameWalk
+from wsgate.wire.walk import NO_LIMIT
 
 _log = logging.getLogger("wsgate")
 

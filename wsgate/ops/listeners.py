@@ -124,15 +124,21 @@ async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nu
     """Start ``serve`` in ``nursery`` for every connection. Never ends by itself.
 
     Out of descriptors or memory it says so once, pauses, and goes on when there is room: the waiting connections stay
-    in the kernel's queue.
+    in the kernel's queue. When that is empty again, it says so too.
     """
     exhausted = False
     while True:
-        await trio.lowlevel.wait_readable(listener)
+        if exhausted:  # look again after the pause: only an empty queue ends it
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.wait_readable(listener)
         for _ in range(_BATCH):
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
+                if exhausted:  # not after the first connection that fits, or the two lines would alternate
+                    exhausted = False
+                    emit(logging.INFO, "accepting again")
                 break
             except OSError as error:
                 if error.errno in _OF_CONNECTION:
@@ -144,9 +150,6 @@ async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nu
                     emit(logging.ERROR, "out of resources", error=error.strerror, cure="raise LimitNOFILE or ulimit -n")
                 await trio.sleep(_PAUSE)
                 break
-            if exhausted:
-                exhausted = False
-                emit(logging.INFO, "accepting again")
             sock.setblocking(False)
             nursery.start_soon(serve, sock, _name(listener, address))
 

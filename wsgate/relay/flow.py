@@ -19,11 +19,12 @@ from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.wire.close import Close, parse_close
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, Opcode
-from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE, FrameWalk
+from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
     from wsgate.relay.leg import Leg, WebSocketLeg
     from wsgate.relay.pump import Pump
+    from wsgate.wire.kernel import Walk
 
 _BINARY = FIN | Opcode.BINARY
 
@@ -122,7 +123,7 @@ class _WalkingFlow(Flow):
 
     source: WebSocketLeg
 
-    def __init__(self, join: Keeper, pump: Pump, source: WebSocketLeg, sink: Leg, walk: FrameWalk) -> None:
+    def __init__(self, join: Keeper, pump: Pump, source: WebSocketLeg, sink: Leg, walk: Walk) -> None:
         super().__init__(join, pump, source, sink)
         self.walk = walk
         self._carry = b""

@@ -28,7 +28,7 @@ from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
 from wsgate.wire.close import Close
-from wsgate.wire.walk import FrameWalk
+from wsgate.wire.kernel import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Join:
         return leg.input_over and leg.output_over
 
 
-def relay(client: WebSocketLeg, backend: WebSocketLeg, up: FrameWalk, down: FrameWalk) -> Wire:
+def relay(client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk) -> Wire:
     """WebSocket on both sides."""
     return lambda join: (
         RelayFlow(join, client.pump, client, backend, up),
@@ -225,7 +225,7 @@ def relay(client: WebSocketLeg, backend: WebSocketLeg, up: FrameWalk, down: Fram
     )
 
 
-def tunnel(client: WebSocketLeg, backend: TcpLeg, up: FrameWalk) -> Wire:
+def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> Wire:
     """WebSocket to the client, TCP to the backend. ``up`` unwraps."""
     return lambda join: (
         UnwrapFlow(join, client.pump, client, backend, up),

@@ -48,6 +48,7 @@ class Pump:
         self.joins: set[Join] = set()
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
+        self._stopped = False
 
     async def run(self) -> None:
         """Move bytes until cancelled."""
@@ -74,6 +75,7 @@ class Pump:
                         except Exception as error:
                             leg.join.crash(error)
         finally:
+            self._stopped = True
             self._poller.close()
 
     def watch(self, leg: Leg, interest: int) -> None:
@@ -82,7 +84,7 @@ class Pump:
         Nothing wanted is not registered at all: epoll reports errors and hang-ups even of a descriptor that is
         registered for nothing, and would spin on a dead peer that is not being read.
         """
-        if interest == leg.interest:
+        if interest == leg.interest or self._stopped:
             return
         if not leg.interest:
             self._poller.register(leg.fd, interest)

@@ -1,0 +1,10 @@
+"""What pyproject.toml cannot say in a stable form yet: the compiled kernel, which an install can do without."""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        # optional: where it does not compile, wsgate/wire/kernel.py takes the same in Python
+        Extension("wsgate.wire._kernel", ["wsgate/wire/_kernel.c"], extra_compile_args=["-O2"], optional=True)
+    ]
+)

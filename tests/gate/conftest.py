@@ -1,0 +1,150 @@
+"""A gateway inside the test: real sockets, real pump, no process. The test plays clients and backends."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.e2e.peers import Backend, Peer
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.session import serve
+from wsgate.settings.model import (
+    Action,
+    Files,
+    Match,
+    PathKind,
+    PathPattern,
+    Relay,
+    Route,
+    Settings,
+    TcpAddress,
+    Tunnel,
+    UnixAddress,
+    WebSocketUrl,
+)
+
+CLIENT = "192.0.2.7:50000"
+MASK = b"\x37\xfa\x21\x3d"
+
+
+@pytest.fixture
+def autojump_clock() -> trio.testing.MockClock:
+    """Virtual time that jumps only when the sockets too have had their say (real seconds)."""
+    return trio.testing.MockClock(autojump_threshold=0.02)
+
+
+def route(action: Action, name: str = "it", **more: Any) -> Route:
+    return Route(name=name, action=action, **more)
+
+
+def below(prefix: str) -> Match:
+    return Match(path=PathPattern(PathKind.PREFIX, prefix))
+
+
+def at(path: str) -> Match:
+    return Match(path=PathPattern(PathKind.EXACT, path))
+
+
+def relay_to(port: int, path: str | None = None, **more: Any) -> Relay:
+    return Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", port), path),), **more)
+
+
+def tunnel_to(port: int, **more: Any) -> Tunnel:
+    return Tunnel(to=(TcpAddress("127.0.0.1", port),), **more)
+
+
+NOWHERE = Tunnel(to=(UnixAddress("/nonexistent/service.sock"),))
+
+
+def files_at(root: Path) -> Files:
+    return Files(root=str(root))
+
+
+@dataclass
+class Gate:
+    """A running gateway."""
+
+    gateway: Gateway
+    connections: trio.Nursery
+    peers: list[Peer] = field(default_factory=list)
+
+    def connect(self, client: str = CLIENT) -> Peer:
+        """A client that has just been accepted."""
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self.connections.start_soon(serve, self.gateway, theirs, client)
+        self.peers.append(Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), mask=MASK))
+        return self.peers[-1]
+
+
+StartGate = Callable[..., Gate]
+OpenBackend = Callable[[], Any]
+
+
+async def hold_connections(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as connections:
+        task_status.started(connections)
+        await trio.sleep_forever()
+
+
+@pytest.fixture
+async def start_gate() -> AsyncIterator[StartGate]:
+    """``start_gate(*routes, **settings)``"""
+    async with trio.open_nursery() as nursery:
+        # in a task of its own: a test may cancel it
+        connections = await nursery.start(hold_connections)
+        gates: list[Gate] = []
+
+        def start_gate(*routes: Route, **settings: Any) -> Gate:
+            gateway = Gateway(Settings(listeners=(), routes=routes, **settings))
+            nursery.start_soon(gateway.pump.run)
+            gates.append(Gate(gateway, connections))
+            return gates[-1]
+
+        yield start_gate
+        nursery.cancel_scope.cancel()
+    for gate in gates:
+        for peer in gate.peers:
+            await peer.stream.aclose()
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    """A backend that listens, and whose every byte the test writes itself."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    backend = Backend(listener)
+    yield backend
+    await backend.aclose()
+
+
+@dataclass
+class Log:
+    """The events that were logged, each with its fields."""
+
+    captured: pytest.LogCaptureFixture
+
+    @property
+    def records(self) -> list[logging.LogRecord]:
+        """Asked for anew each time: pytest starts a new list when the test itself begins."""
+        return self.captured.records
+
+    def all(self, event: str) -> list[dict[str, Any]]:
+        return [record.fields for record in self.records if getattr(record, "event", None) == event]  # type: ignore[attr-defined]
+
+    def one(self, event: str) -> dict[str, Any]:
+        (fields,) = self.all(event)
+        return fields
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Log:
+    caplog.set_level(logging.DEBUG, "wsgate")
+    return Log(caplog)

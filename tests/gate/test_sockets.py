@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+import pytest
+import trio
+import trio.testing
+
+from wsgate.gate.sockets import READ_SIZE, end_politely, receive, send_all, set_nodelay
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+async def test_receive_waits_for_bytes() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                assert await receive(ours) == b"hello"
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            theirs.send(b"hello")
+            await trio.sleep_forever()
+
+
+async def test_receive_takes_a_head_at_once() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        theirs.send(b"x" * READ_SIZE + b"more")
+        assert await receive(ours) == b"x" * READ_SIZE
+        assert await receive(ours) == b"more"
+
+
+async def test_a_peer_that_is_gone_is_an_empty_read() -> None:
+    ours, theirs = pair()
+    with ours:
+        theirs.close()
+        assert await receive(ours) == b""
+        assert await receive(ours) == b""
+    ours, theirs = tcp_pair()
+    with ours:
+        reset(theirs)
+        assert await receive(ours) == b""
+
+
+async def test_send_all_sends_all() -> None:
+    """As fast as the peer reads, and no byte is lost or doubled on the way."""
+    ours, theirs = pair()
+    data = os.urandom(3 << 20)
+    received = bytearray()
+    with ours, theirs:
+        async with trio.open_nursery() as nursery:
+
+            async def write() -> None:
+                assert await send_all(ours, data)
+                ours.shutdown(socket.SHUT_WR)
+
+            nursery.start_soon(write)
+            while piece := await receive(theirs):
+                received += piece
+    assert received == data
+
+
+async def test_send_all_of_nothing() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        assert await send_all(ours, b"")
+
+
+@pytest.mark.parametrize("when", ["before", "while it waits"])
+async def test_send_all_to_a_peer_that_is_gone(when: str) -> None:
+    ours, theirs = pair()
+    with ours:
+        if when == "before":
+            theirs.close()
+        async with trio.open_nursery() as nursery:
+
+            async def write() -> None:
+                assert not await send_all(ours, bytes(10 << 20))
+
+            nursery.start_soon(write)
+            await trio.testing.wait_all_tasks_blocked()
+            theirs.close()
+
+
+async def test_a_polite_end_loses_no_answer() -> None:
+    """The peer reads all that it was sent, whatever it still had to say; then both ends are over."""
+    ours, theirs = tcp_pair()
+    theirs.setblocking(False)
+    with ours, theirs:
+        assert await send_all(ours, b"the answer")
+        theirs.send(b"GET /smuggled HTTP/1.1\r\n\r\n")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end_politely, ours)
+            assert await receive(theirs) == b"the answer"
+            assert await receive(theirs) == b""
+            theirs.send(b"and more")
+            theirs.shutdown(socket.SHUT_WR)
+
+
+async def test_a_polite_end_of_a_peer_that_talks_on() -> None:
+    """A flood is no reason to stay: every read is a checkpoint."""
+    ours, theirs = pair()
+    with ours, theirs:
+        with trio.CancelScope() as scope:
+            theirs.send(b"x" * 100_000)
+            scope.cancel()
+            await end_politely(ours)
+        assert scope.cancelled_caught
+
+
+async def test_a_polite_end_after_the_connections_end() -> None:
+    ours, theirs = tcp_pair()
+    with ours:
+        reset(theirs)
+        await end_politely(ours)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_nodelay_where_there_is_tcp(family: socket.AddressFamily) -> None:
+    with socket.socket(family) as sock:
+        assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        set_nodelay(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_nodelay_where_there_is_none() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        set_nodelay(ours)

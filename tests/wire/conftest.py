@@ -1,0 +1,33 @@
+"""The frame walk and the masking are there twice, in Python and compiled; ``wire/kernel.py`` chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from wsgate.wire import masking, walk
+
+PYTHON: dict[str, Any] = {"FrameWalk": walk.FrameWalk, "apply_mask": masking.apply_mask}
+
+
+@pytest.fixture(scope="session")
+def compiled() -> ModuleType:
+    """The compiled kernel, if it was built, whatever this process was told to choose."""
+    try:
+        from wsgate.wire import _kernel
+    except ImportError as error:
+        pytest.skip(f"{error}: install wsgate anew where there is a C compiler, and the headers of this Python")
+    return _kernel
+
+
+@pytest.fixture(scope="module", params=["python", "compiled"])
+def twin(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test of a module on both: what the module calls ``FrameWalk`` or ``apply_mask`` is each twin's in turn."""
+    kernel: ModuleType | None = request.getfixturevalue("compiled") if request.param == "compiled" else None
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PYTHON.keys() & vars(request.module).keys():
+            patch.setattr(request.module, name, getattr(kernel, name) if kernel else PYTHON[name])
+        yield

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.wire.extensions import (
+    DEFLATE,
+    Parameters,
+    deflate_offers,
+    encode_extensions,
+    is_answer_to,
+    parse_extensions,
+)
+
+Extension = tuple[bytes, Parameters]
+
+
+def parse(*lines: bytes) -> list[Extension] | None:
+    return parse_extensions([(b"sec-websocket-extensions", line) for line in lines])
+
+
+def only(line: bytes) -> Extension:
+    parsed = parse(line)
+    assert parsed is not None
+    (extension,) = parsed
+    return extension
+
+
+SERVER_BITS, CLIENT_BITS = b"server_max_window_bits", b"client_max_window_bits"
+
+
+@pytest.mark.parametrize(
+    ("lines", "parsed"),
+    [
+        ([], []),
+        ([b""], []),
+        ([b" , ,"], []),
+        ([b"permessage-deflate"], [(DEFLATE, {})]),
+        # the examples of RFC 7692 §7.1 and RFC 6455 §9.1
+        (
+            [b"permessage-deflate; client_max_window_bits; server_max_window_bits=10, permessage-deflate"],
+            [(DEFLATE, {CLIENT_BITS: None, SERVER_BITS: b"10"}), (DEFLATE, {})],
+        ),
+        ([b"foo, bar; baz=2"], [(b"foo", {}), (b"bar", {b"baz": b"2"})]),
+        ([b"foo", b"bar; baz=2"], [(b"foo", {}), (b"bar", {b"baz": b"2"})]),
+        ([b'a;b="2"'], [(b"a", {b"b": b"2"})]),
+        ([b"\ta ;\tb = 2 ; c\t,, d"], [(b"a", {b"b": b"2", b"c": None}), (b"d", {})]),
+        ([b'a; b="c", d; e="f"'], [(b"a", {b"b": b"c"}), (b"d", {b"e": b"f"})]),
+        ([b"Permessage-Deflate"], [(b"Permessage-Deflate", {})]),
+    ],
+)
+def test_parse(lines: list[bytes], parsed: list[Extension]) -> None:
+    assert parse(*lines) == parsed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a b",
+        b"a=b",
+        b"a;",
+        b"a; ; b",
+        b"; a",
+        b"a; =b",
+        b"a; b=",
+        b"a; b=c d",
+        b'a; b=""',
+        b'a; b="',
+        b'a; b="c',
+        b'a; b="c, d"',
+        b'a; b="c; d"',
+        b'a; b="c", "d"',
+        b"a, b/c",
+        b"a; b\xff",
+    ],
+)
+def test_what_breaks_the_grammar(line: bytes) -> None:
+    """§9.1: token names, token values even inside quotes."""
+    assert parse(line) is None
+    assert parse(b"fine", line) is None
+
+
+@pytest.mark.parametrize("again", [b"server_no_context_takeover", b"client_max_window_bits=9"])
+def test_a_parameter_that_comes_twice_is_no_offer_and_no_answer(again: bytes) -> None:
+    """RFC 7692 §7.1: such an offer is declined. The grammar allows it, so the handshake stands."""
+    first = again.partition(b"=")[0]
+    offers = parse(b"permessage-deflate; " + first + b"; " + again, b"permessage-deflate")
+    assert offers is not None
+    assert deflate_offers(offers) == [(b"permessage-deflate", {})]
+    assert not is_answer_to([(b"permessage-deflate", {first: None})], offers[0])
+
+
+tokens = st.sampled_from([b"a", b"permessage-deflate", b"x-y", b"10"])
+extensions = st.tuples(tokens, st.dictionaries(tokens, st.none() | tokens, max_size=3))
+
+
+@given(st.lists(extensions, max_size=4))
+def test_round_trip(some: list[Extension]) -> None:
+    assert parse(encode_extensions(some)) == some
+
+
+@given(st.lists(st.sampled_from([b"a", b"b", b'"', b";", b",", b"=", b" ", b"\xe9"]), max_size=12).map(b"".join))
+def test_any_value_is_parsed_or_refused(line: bytes) -> None:
+    parsed = parse(line)
+    assert parsed is None or parse(encode_extensions(parsed)) == parsed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"permessage-deflate",
+        b"permessage-deflate; client_max_window_bits",
+        b"permessage-deflate; client_max_window_bits=8; server_max_window_bits=15",
+        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    ],
+)
+def test_offers_that_go_on(line: bytes) -> None:
+    offer = only(line)
+    assert deflate_offers([(b"x-other", {}), offer, (DEFLATE, {b"unknown": None})]) == [offer]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x-webkit-deflate-frame",
+        b"PERMESSAGE-DEFLATE",
+        b"permessage-deflate; unknown",
+        b"permessage-deflate; server_max_window_bits",
+        b"permessage-deflate; server_max_window_bits=7",
+        b"permessage-deflate; server_max_window_bits=16",
+        b"permessage-deflate; client_max_window_bits=08",
+        b"permessage-deflate; client_max_window_bits=x",
+        b"permessage-deflate; server_no_context_takeover=1",
+        b"permessage-deflate; client_no_context_takeover=true",
+    ],
+)
+def test_offers_that_do_not(line: bytes) -> None:
+    """RFC 7692 §7.1: declined, as if it had not been there."""
+    assert deflate_offers([only(line)]) == []
+
+
+PLAIN = b"permessage-deflate"
+ANSWERS: list[tuple[bytes, bytes, bool]] = [
+    (PLAIN, b"permessage-deflate", True),
+    (PLAIN, b"permessage-deflate; server_no_context_takeover", True),
+    (PLAIN, b"permessage-deflate; client_no_context_takeover", True),
+    (PLAIN, b"permessage-deflate; server_max_window_bits=10", True),
+    (PLAIN, b"permessage-deflate; client_max_window_bits=10", False),  # §7.1.2.2: the client did not say it can
+    (PLAIN, b"permessage-deflate; server_max_window_bits", False),
+    (PLAIN, b"permessage-deflate; unknown", False),
+    (PLAIN, b"x-webkit-deflate-frame", False),
+    (b"permessage-deflate; client_max_window_bits", b"permessage-deflate", True),
+    (b"permessage-deflate; client_max_window_bits", b"permessage-deflate; client_max_window_bits=9", True),
+    (b"permessage-deflate; client_max_window_bits", b"permessage-deflate; client_max_window_bits", False),
+    # the client's own value is a hint, which a larger answer does not break (§7.1.2.2)
+    (b"permessage-deflate; client_max_window_bits=9", b"permessage-deflate; client_max_window_bits=12", True),
+    (b"permessage-deflate; server_max_window_bits=10", b"permessage-deflate; server_max_window_bits=10", True),
+    (b"permessage-deflate; server_max_window_bits=10", b"permessage-deflate; server_max_window_bits=8", True),
+    (b"permessage-deflate; server_max_window_bits=10", b"permessage-deflate; server_max_window_bits=11", False),
+    (b"permessage-deflate; server_max_window_bits=10", b"permessage-deflate", False),
+    (b"permessage-deflate; server_no_context_takeover", b"permessage-deflate; server_no_context_takeover", True),
+    (b"permessage-deflate; server_no_context_takeover", b"permessage-deflate", False),
+    (b"permessage-deflate; client_no_context_takeover", b"permessage-deflate", True),
+    # any of several offers may be meant
+    (b"permessage-deflate; server_no_context_takeover, permessage-deflate", b"permessage-deflate", True),
+    (b"", b"permessage-deflate", False),
+]
+
+
+@pytest.mark.parametrize(("offers", "answer", "fits"), ANSWERS)
+def test_answers(offers: bytes, answer: bytes, fits: bool) -> None:
+    offered = parse(offers)
+    assert offered is not None
+    assert is_answer_to(deflate_offers(offered), only(answer)) is fits

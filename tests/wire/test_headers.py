@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from wsgate.wire.headers import HOP_BY_HOP, elements, end_to_end, has_token, is_token, values
+
+HEADERS = [
+    (b"host", b"example.com"),
+    (b"accept", b"text/html, */*"),
+    (b"connection", b"keep-alive ,\tUpgrade"),
+    (b"accept", b" , a,,b ,"),
+]
+
+
+def test_values_are_those_of_one_name_in_order() -> None:
+    assert values(HEADERS, b"accept") == [b"text/html, */*", b" , a,,b ,"]
+    assert values(HEADERS, b"accep") == []
+
+
+def test_elements_over_all_lines_without_empty_ones() -> None:
+    assert elements(HEADERS, b"accept") == [b"text/html", b"*/*", b"a", b"b"]
+    assert elements(HEADERS, b"cookie") == []
+
+
+@pytest.mark.parametrize(
+    ("token", "there"), [(b"upgrade", True), (b"keep-alive", True), (b"keep", False), (b"", False), (b"close", False)]
+)
+def test_has_token(token: bytes, there: bool) -> None:
+    assert has_token(HEADERS, b"connection", token) is there
+
+
+@pytest.mark.parametrize("value", [b"a", b"chat.v2", b"!#$%&'*+-.^_`|~09azAZ"])
+def test_tokens(value: bytes) -> None:
+    assert is_token(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b" ", b"a b", b"a,b", b"a;b", b"a=b", b'"a"', b"a/b", b"a:b", b"(a)", b"<a>", b"a\n", b"\x7f", b"\xe9"],
+)
+def test_no_tokens(value: bytes) -> None:
+    assert not is_token(value)
+
+
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
+def test_hop_by_hop_fields_go_no_further(name: bytes) -> None:
+    for spelling in (name, name.title(), name.upper()):
+        assert end_to_end([(b"A", b"1"), (spelling, b"x"), (b"b", b"2")]) == [(b"A", b"1"), (b"b", b"2")]
+
+
+def test_nor_do_those_that_connection_names() -> None:
+    """RFC 9110 §7.6.1; names in any case, on several lines, with any white space."""
+    headers = [
+        (b"X-One", b"1"),
+        (b"Connection", b"close, x-one"),
+        (b"X-two", b"2"),
+        (b"CONNECTION", b" X-TWO ,, X-Four"),
+        (b"X-Three", b"3"),
+        (b"X-Three", b"again"),
+    ]
+    assert end_to_end(headers) == [(b"X-Three", b"3"), (b"X-Three", b"again")]
+
+
+def test_nor_do_others_on_demand() -> None:
+    headers = [(b"Host", b"h"), (b"Cookie", b"a=b"), (b"hoster", b"x")]
+    assert end_to_end(headers, (b"host",)) == [(b"Cookie", b"a=b"), (b"hoster", b"x")]
+    assert end_to_end([]) == []

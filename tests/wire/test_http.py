@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import h11
+import pytest
+
+from wsgate.wire.http import MAX_HEAD, MAX_TARGET, HttpServer, Refusal, Request
+
+GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+HEAD = b"HEAD / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+
+
+def head(line: bytes, *fields: bytes) -> bytes:
+    return b"\r\n".join([line, *(fields or (b"Host: example.com",)), b"", b""])
+
+
+def feed(*pieces: bytes) -> tuple[HttpServer, Request | Refusal | None]:
+    """A server that has been given these pieces, and its first answer to them."""
+    server = HttpServer()
+    for piece in pieces:
+        server.receive(piece)
+        if (request := server.next_request()) is not None:
+            return server, request
+    return server, None
+
+
+def cuttings(data: bytes) -> list[list[bytes]]:
+    return [
+        [data],
+        [data[at : at + 1] for at in range(len(data))],
+        *([data[:at], data[at:]] for at in range(1, len(data))),
+    ]
+
+
+def read_response(data: bytes, method: bytes = b"GET") -> tuple[h11.Response, bytes]:
+    """What a client makes of a whole response; h11 checks that its length is what its head says."""
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target=b"/", headers=[(b"Host", b"example.com")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(data)
+    response = client.next_event()
+    assert isinstance(response, h11.Response)
+    body = b""
+    while isinstance(event := client.next_event(), h11.Data):
+        body += event.data
+    assert isinstance(event, h11.EndOfMessage)
+    assert client.trailing_data[0] == b""
+    return response, body
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+TARGETS: list[tuple[bytes, bytes, bytes]] = [
+    (b"/", b"/", b"example.com"),
+    (b"/chat/a%2Fb?x=/../&y", b"/chat/a%2Fb?x=/../&y", b"example.com"),
+    (b"//double", b"//double", b"example.com"),
+    # absolute-form (RFC 9112 §3.2.2): its authority stands over Host's
+    (b"http://other:81/chat?x", b"/chat?x", b"other:81"),
+    (b"HTTPS://Other/chat", b"/chat", b"Other"),
+    (b"ws://other/chat", b"/chat", b"other"),
+    (b"wss://[::1]:8443/chat", b"/chat", b"[::1]:8443"),
+    (b"http://other", b"/", b"other"),
+    (b"http://other?x=http://third/", b"/?x=http://third/", b"other"),
+    (b"http://other//double", b"//double", b"other"),
+]
+
+
+@pytest.mark.parametrize(("sent", "target", "host"), TARGETS)
+def test_targets(sent: bytes, target: bytes, host: bytes) -> None:
+    for pieces in cuttings(head(b"GET " + sent + b" HTTP/1.1")):
+        _, request = feed(*pieces)
+        assert isinstance(request, Request)
+        assert (request.target, request.host) == (target, host)
+        assert request.path == target.partition(b"?")[0]
+
+
+def test_a_request_as_it_was_written_and_as_it_is_looked_up() -> None:
+    _, request = feed(head(b"PROPFIND /x HTTP/1.1", b"hOsT: example.com:80", b"X-A:1", b"x-a:  2 ", b"Cookie: \xe9"))
+    assert request == Request(
+        b"PROPFIND",
+        b"/x",
+        b"example.com:80",
+        b"1.1",
+        [(b"host", b"example.com:80"), (b"x-a", b"1"), (b"x-a", b"2"), (b"cookie", b"\xe9")],
+        [(b"hOsT", b"example.com:80"), (b"X-A", b"1"), (b"x-a", b"2"), (b"Cookie", b"\xe9")],
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "host"),
+    [
+        (b"GET / HTTP/1.0\r\n\r\n", b""),
+        (b"GET / HTTP/1.0\r\nHost: old\r\n\r\n", b"old"),
+        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b""),
+        (b"GET http://a/ HTTP/1.0\r\n\r\n", b"a"),
+        (b"GET / HTTP/1.1\nHost: bare\n\n", b"bare"),  # RFC 9112 §2.2: a recipient may take LF alone
+    ],
+)
+def test_hosts(data: bytes, host: bytes) -> None:
+    for pieces in cuttings(data):
+        _, request = feed(*pieces)
+        assert isinstance(request, Request)
+        assert request.host == host
+
+
+@pytest.mark.parametrize("fields", [(b"Content-Length: 0",), (b"Content-Length: 0", b"content-length: 0")])
+def test_a_body_of_nothing_is_none(fields: tuple[bytes, ...]) -> None:
+    server, request = feed(head(b"POST / HTTP/1.1", b"Host: a", *fields))
+    assert isinstance(request, Request)
+    server.respond(204, close=False)
+    assert server.next_cycle()
+
+
+HOST = b"Host: a"
+REFUSED: dict[str, tuple[bytes, int, str]] = {
+    "a body": (head(b"POST / HTTP/1.1", HOST, b"Content-Length: 5"), 400, "body"),
+    "a body of zero zeros": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 00"), 400, "body"),
+    "a chunked body": (head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked"), 400, "body"),
+    "both lengths": (head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked", b"Content-Length: 0"), 400, "body"),
+    "two lengths": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 0", b"Content-Length: 1"), 400, "malformed"),
+    "a length below zero": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: -1"), 400, "malformed"),
+    "a coding that nobody knows": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: gzip"), 501, "malformed"),
+    "two codings": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: gzip, chunked"), 501, "malformed"),
+    "no Host": (b"GET / HTTP/1.1\r\n\r\n", 400, "malformed"),
+    "two Hosts": (head(b"GET / HTTP/1.1", HOST, HOST), 400, "malformed"),
+    "a fragment": (head(b"GET /chat#top HTTP/1.1"), 400, "fragment"),
+    "a fragment behind a query": (head(b"GET /chat?a#top HTTP/1.1"), 400, "fragment"),
+    "a fragment behind an authority": (head(b"GET http://a#top HTTP/1.1"), 400, "fragment"),
+    "authority-form": (head(b"CONNECT example.com:443 HTTP/1.1"), 400, "neither"),
+    "asterisk-form": (head(b"OPTIONS * HTTP/1.1"), 400, "neither"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "neither"),
+    "no slash": (head(b"GET chat HTTP/1.1"), 400, "neither"),
+    "another scheme": (head(b"GET ftp://example.com/ HTTP/1.1"), 400, "neither"),
+    "a scheme and a path": (head(b"GET http:/example.com/ HTTP/1.1"), 400, "neither"),
+    "no authority": (head(b"GET http:///chat HTTP/1.1"), 400, "neither"),
+    "a user": (head(b"GET http://user:secret@example.com/ HTTP/1.1"), 400, "neither"),
+    "half an IPv6 address": (head(b"GET http://[::1/ HTTP/1.1"), 400, "neither"),
+    "bytes outside ASCII": (head(b"GET /\xc3\xa9 HTTP/1.1"), 400, "malformed"),
+    "a line of nothing": (b"\x00\x00\x00\r\n\r\n", 400, "malformed"),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
+    "another protocol": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, "malformed"),
+    "no version": (b"GET /\r\nHost: a\r\n\r\n", 400, "malformed"),
+    "a space in a field's name": (head(b"GET / HTTP/1.1", HOST, b"X Y: 1"), 400, "malformed"),
+    "a space behind a field's name": (head(b"GET / HTTP/1.1", HOST, b"X : 1"), 400, "malformed"),
+    "a zero in a value": (head(b"GET / HTTP/1.1", HOST, b"X: a\0b"), 400, "malformed"),
+    "a CR in a value": (head(b"GET / HTTP/1.1", HOST, b"X: a\rb"), 400, "malformed"),
+    "no field": (head(b"GET / HTTP/1.1", HOST, b"nonsense"), 400, "malformed"),
+    "a long target": (head(b"GET /" + b"a" * MAX_TARGET + b" HTTP/1.1"), 414, "target"),
+}
+
+
+@pytest.mark.parametrize(("data", "status", "word"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(data: bytes, status: int, word: str) -> None:
+    """With a status, one line that says why, and a response that a client understands."""
+    for pieces in cuttings(data) if len(data) < 100 else [[data]]:
+        server, refusal = feed(*pieces)
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == status
+        assert word in refusal.reason
+        assert "\n" not in refusal.reason
+        response, body = read_response(server.respond(refusal.status, refusal.headers, b"no\n"))
+        assert (response.status_code, body) == (status, b"no\n")
+        assert not server.next_cycle()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /" + b"a" * MAX_HEAD,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * MAX_HEAD,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * (MAX_HEAD // 6),
+    ],
+    ids=["target", "field", "fields"],
+)
+def test_a_head_without_an_end(data: bytes) -> None:
+    for size in (100, 5000, len(data)):
+        _, refusal = feed(*[data[at : at + size] for at in range(0, len(data), size)])
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == 431
+
+
+def test_the_longest_target() -> None:
+    _, request = feed(head(b"GET /" + b"a" * (MAX_TARGET - 1) + b" HTTP/1.1"))
+    assert isinstance(request, Request)
+
+
+def test_an_unfinished_head_is_waited_for() -> None:
+    server = HttpServer()
+    assert not server.begun
+    assert server.next_request() is None
+    for at in range(len(GET) - 1):
+        server.receive(GET[at : at + 1])
+        assert server.next_request() is None
+        assert server.begun
+    server.receive(GET[-1:])
+    assert isinstance(server.next_request(), Request)
+    assert not server.begun
+
+
+def test_an_end_between_requests() -> None:
+    server = HttpServer()
+    server.receive(b"")
+    with pytest.raises(EOFError):
+        server.next_request()
+
+
+def test_an_end_inside_a_head() -> None:
+    _, refusal = feed(GET[:-1], b"")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 400
+
+
+# -- responses ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_response() -> None:
+    server, _ = feed(GET)
+    data = server.respond(404, [(b"Content-Type", b"text/plain")], b"gone\n")
+    assert data == (
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\ngone\n"
+    )
+    assert not server.next_cycle()
+
+
+def test_a_response_before_any_request() -> None:
+    """A client that is too slow gets its 408."""
+    server, _ = feed(GET[:10])
+    response, body = read_response(server.respond(408, body=b"slow\n"))
+    assert (response.status_code, body) == (408, b"slow\n")
+
+
+def test_a_response_in_pieces() -> None:
+    server, _ = feed(GET)
+    data = server.head(200, [(b"Content-Length", b"6")]) + server.data(b"abc") + server.data(b"def") + server.finish()
+    response, body = read_response(data)
+    assert (response.status_code, response.reason, body) == (200, b"OK", b"abcdef")
+    assert server.next_cycle()
+
+
+@pytest.mark.parametrize("status", [299, 418, 451, 499, 520, 599])
+def test_any_status_of_a_backend_can_be_passed_on(status: int) -> None:
+    server, _ = feed(GET)
+    response, body = read_response(server.respond(status, body=b"x"))
+    assert (response.status_code, body) == (status, b"x")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body(status: int) -> None:
+    server, _ = feed(GET)
+    response, body = read_response(server.respond(status))
+    assert (response.status_code, body) == (status, b"")
+
+
+def test_the_answer_to_head_has_the_length_but_no_body() -> None:
+    server, request = feed(HEAD)
+    assert isinstance(request, Request)
+    data = server.respond(200, [], b"abc", close=False)
+    assert b"Content-Length: 3\r\n" in data
+    assert data.endswith(b"\r\n\r\n")
+    assert server.next_cycle()
+    server.receive(GET)
+    assert isinstance(server.next_request(), Request)
+    assert server.respond(200, [], b"abc").endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(b"HEAD / HTTP/1.1", HOST, b"Content-Length: 5"),
+        head(b"HEAD /#top HTTP/1.1"),
+        head(b"HEAD /" + b"a" * MAX_TARGET + b" HTTP/1.1"),
+    ],
+    ids=["body", "fragment", "long"],
+)
+def test_a_refusal_of_head(data: bytes) -> None:
+    server, refusal = feed(data)
+    assert isinstance(refusal, Refusal)
+    response, body = read_response(server.respond(refusal.status, body=b"no\n"), b"HEAD")
+    assert (response.status_code, body) == (refusal.status, b"")
+
+
+@pytest.mark.parametrize("behind", [b"\x00nonsense\r\n\r\n", b"GET / HT"], ids=["malformed", "too slow"])
+def test_a_refusal_after_head(behind: bytes) -> None:
+    """What HEAD asked for is over with its answer."""
+    server, _ = feed(HEAD)
+    server.respond(404, body=b"gone\n", close=False)
+    assert server.next_cycle()
+    server.receive(behind)
+    assert not isinstance(server.next_request(), Request)
+    response, body = read_response(server.respond(400, body=b"no\n"))
+    assert (response.status_code, body) == (400, b"no\n")
+
+
+# -- one connection, several requests ----------------------------------------------------------------------------------
+
+
+def test_requests_one_after_the_other() -> None:
+    """Those that were sent without waiting wait here."""
+    server = HttpServer()
+    server.receive(head(b"GET /1 HTTP/1.1") + head(b"GET /2 HTTP/1.1") + head(b"GET /3 HTTP/1.1")[:-1])
+    for target in (b"/1", b"/2"):
+        request = server.next_request()
+        assert isinstance(request, Request)
+        assert request.target == target
+        assert server.respond(200, [], b"ok", close=False).endswith(b"\r\n\r\nok")
+        assert server.next_cycle()
+    assert server.next_request() is None
+    assert server.begun
+    server.receive(b"\n")
+    assert isinstance(server.next_request(), Request)
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"], ids=["1.0", "close"]
+)
+def test_a_client_that_wants_no_second_request(data: bytes) -> None:
+    server, _ = feed(data)
+    assert b"Connection: close\r\n" in server.respond(200, close=False)
+    assert not server.next_cycle()
+
+
+def test_a_response_that_is_not_over() -> None:
+    server, _ = feed(GET)
+    server.head(200, [(b"Content-Length", b"6")])
+    assert not server.next_cycle()
+
+
+# -- upgrades ----------------------------------------------------------------------------------------------------------
+
+UPGRADE = head(b"GET /chat HTTP/1.1", HOST, b"Connection: Upgrade", b"Upgrade: websocket")
+
+
+@pytest.mark.parametrize("early", [b"", b"\x81\x85", b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_comes_behind_an_upgrade_is_never_a_request(early: bytes) -> None:
+    for pieces in cuttings(UPGRADE):
+        server = HttpServer()
+        for piece in pieces[:-1]:
+            server.receive(piece)
+            assert server.next_request() is None
+        server.receive(pieces[-1] + early)
+        assert isinstance(server.next_request(), Request)
+        assert server.switch([(b"Upgrade", b"websocket")]) == (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+        )
+        assert server.trailing() == early
+        assert not server.next_cycle()
+
+
+def test_an_upgrade_that_is_refused() -> None:
+    server, request = feed(UPGRADE + GET)
+    assert isinstance(request, Request)
+    response, body = read_response(server.respond(503, [(b"Retry-After", b"5")], b"full\n"))
+    assert (response.status_code, body) == (503, b"full\n")
+    assert not server.next_cycle()

@@ -1,0 +1,797 @@
+/* The frame walk of wsgate/wire/walk.py, compiled.
+
+   walk.py says what a walk is and why; this file is the same rules in the same order, and a change there is a change
+   here. tests/wire/ runs every test on both, test_kernel.py holds one against the other.
+
+   What differs is only how payload is looked at. Nothing is copied: text is validated eight bytes at a time as payload
+   XOR key, and an unwrapping walk unmasks and moves in one pass. The key is a 64-bit word, the four bytes twice, turned
+   so that it begins with the byte that the next byte of payload is masked with. Words are read and written by memcpy,
+   so neither alignment nor byte order matters.
+
+   The upper half of the file is plain C. It trusts ``start`` and ``end``, which frame_walk_walk has checked against the
+   buffer, and nothing else: not one byte of the peer's, and not that its caller stops after a fault. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
+
+enum rule {
+    RESERVED_BITS,
+    RESERVED_BITS_OF_CONTROL,
+    RESERVED_OPCODE,
+    FRAGMENTED_CONTROL,
+    LONG_CONTROL,
+    INSIDE_MESSAGE,
+    OUTSIDE_MESSAGE,
+    NOT_MASKED,
+    MASKED,
+    HUGE_LENGTH,
+    LENGTH_FORM,
+    TEXT_REFUSED,
+    OVER_LIMIT,
+    NOT_UTF8,
+    ENDS_INSIDE,
+};
+
+enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PONG = 10 };
+enum { FIN = 0x80, RSV1 = 0x40, RESERVED = 0x70, MASK = 0x80, MAX_CONTROL = 125 };
+
+#define NO_LIMIT ((uint64_t)1 << 63)
+
+typedef struct {
+    PyObject_HEAD
+    /* for the caller, as in walk.py */
+    PyObject *halt;
+    PyObject *fault;
+    PyObject *opcode;
+    PyObject *payload;
+    Py_ssize_t resume;
+    Py_ssize_t out;
+    unsigned long long messages;
+    unsigned long long left;
+    /* the options */
+    uint64_t limit;
+    uint8_t bias;
+    uint8_t shortest;
+    bool validate_text;
+    bool compression;
+    bool unwrap;
+    bool text_refused;
+    /* the message and the frame under way */
+    bool fin;
+    bool compressed;
+    bool look_at;
+    uint8_t message;
+    uint8_t phase;
+    uint8_t key[4];
+    uint8_t utf8;
+    uint64_t size;
+} FrameWalk;
+
+/* Why a walk stopped. ``opcode`` is of the frame where it did, ``at`` and ``resume`` bound a control frame's payload. */
+typedef struct {
+    enum halt halt;
+    enum rule rule;
+    uint8_t opcode;
+    Py_ssize_t at;
+    Py_ssize_t resume;
+} Stop;
+
+/* -- Masking (RFC 6455 §5.3) ---------------------------------------------------------------------------------------- */
+
+enum { BLOCK = 4 }; /* words */
+
+static uint64_t
+key_word(const uint8_t key[4], unsigned phase)
+{
+    uint8_t bytes[8];
+    uint64_t word;
+    for (unsigned i = 0; i < sizeof bytes; i++) {
+        bytes[i] = key[(phase + i) & 3];
+    }
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* ``to`` may be ``from``, or overlap it from below: each block is read whole before it is written. */
+static void
+unmask(uint8_t *to, const uint8_t *from, size_t size, uint64_t key)
+{
+    uint64_t block[BLOCK];
+    uint8_t bytes[sizeof key];
+    for (; size >= sizeof block; size -= sizeof block, to += sizeof block, from += sizeof block) {
+        memcpy(block, from, sizeof block);
+        for (int i = 0; i < BLOCK; i++) {
+            block[i] ^= key;
+        }
+        memcpy(to, block, sizeof block);
+    }
+    for (; size >= sizeof key; size -= sizeof key, to += sizeof key, from += sizeof key) {
+        memcpy(block, from, sizeof key);
+        block[0] ^= key;
+        memcpy(to, block, sizeof key);
+    }
+    memcpy(bytes, &key, sizeof key);
+    for (size_t i = 0; i < size; i++) {
+        to[i] = from[i] ^ bytes[i];
+    }
+}
+
+/* -- UTF-8 (RFC 3629 §4) --------------------------------------------------------------------------------------------
+
+   An automaton whose states are shift counts: the row of a byte holds, at each state's six bits, the state that follows.
+   One load and one shift for a byte, no branch, and only the shift waits for the byte before. No state leads out of
+   WRONG. */
+
+enum {
+    WRONG = 0,
+    WHOLE = 6,   /* between two characters */
+    TAIL1 = 12,  /* that many continuation bytes are missing */
+    TAIL2 = 18,
+    TAIL3 = 24,
+    AFTER_E0 = 30,  /* two or three are missing, and the next of them is not free: neither overlong forms */
+    AFTER_ED = 36,  /* nor surrogates */
+    AFTER_F0 = 42,
+    AFTER_F4 = 48,  /* nor anything over U+10FFFF */
+};
+
+#define TO(state, next) ((uint64_t)(next) << (state))
+#define TAILS (TO(TAIL1, WHOLE) | TO(TAIL2, TAIL1) | TO(TAIL3, TAIL2))
+#define X4(row) (row), (row), (row), (row)
+#define X16(row) X4(row), X4(row), X4(row), X4(row)
+
+static const uint64_t UTF8_ROWS[256] = {
+    /* 00 */ X16(TO(WHOLE, WHOLE)),
+    /* 10 */ X16(TO(WHOLE, WHOLE)),
+    /* 20 */ X16(TO(WHOLE, WHOLE)),
+    /* 30 */ X16(TO(WHOLE, WHOLE)),
+    /* 40 */ X16(TO(WHOLE, WHOLE)),
+    /* 50 */ X16(TO(WHOLE, WHOLE)),
+    /* 60 */ X16(TO(WHOLE, WHOLE)),
+    /* 70 */ X16(TO(WHOLE, WHOLE)),
+    /* 80 */ X16(TAILS | TO(AFTER_ED, TAIL1) | TO(AFTER_F4, TAIL2)),
+    /* 90 */ X16(TAILS | TO(AFTER_ED, TAIL1) | TO(AFTER_F0, TAIL2)),
+    /* A0 */ X16(TAILS | TO(AFTER_E0, TAIL1) | TO(AFTER_F0, TAIL2)),
+    /* B0 */ X16(TAILS | TO(AFTER_E0, TAIL1) | TO(AFTER_F0, TAIL2)),
+    /* C0 */ WRONG, WRONG, TO(WHOLE, TAIL1), TO(WHOLE, TAIL1),
+    /* C4 */ X4(TO(WHOLE, TAIL1)), X4(TO(WHOLE, TAIL1)), X4(TO(WHOLE, TAIL1)),
+    /* D0 */ X16(TO(WHOLE, TAIL1)),
+    /* E0 */ TO(WHOLE, AFTER_E0), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2),
+    /* E4 */ X4(TO(WHOLE, TAIL2)), X4(TO(WHOLE, TAIL2)),
+    /* EC */ TO(WHOLE, TAIL2), TO(WHOLE, AFTER_ED), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2),
+    /* F0 */ TO(WHOLE, AFTER_F0), TO(WHOLE, TAIL3), TO(WHOLE, TAIL3), TO(WHOLE, TAIL3),
+    /* F4 */ TO(WHOLE, AFTER_F4), WRONG, WRONG, WRONG,
+    /* F8 */ X4(WRONG), X4(WRONG),
+};
+
+#define STEP(state, byte) (UTF8_ROWS[byte] >> ((state) & 63))
+
+static uint64_t
+utf8_word(uint64_t state, const uint8_t bytes[8])
+{
+    state = STEP(state, bytes[0]);
+    state = STEP(state, bytes[1]);
+    state = STEP(state, bytes[2]);
+    state = STEP(state, bytes[3]);
+    state = STEP(state, bytes[4]);
+    state = STEP(state, bytes[5]);
+    state = STEP(state, bytes[6]);
+    return STEP(state, bytes[7]) & 63;
+}
+
+/* The state after ``size`` bytes of text, which stand masked at ``from``; a key of 0 for text that is not. */
+static uint8_t
+utf8_feed(uint8_t before, const uint8_t *from, size_t size, uint64_t key)
+{
+    const uint64_t not_ascii = 0x8080808080808080;
+    uint64_t state = before;
+    uint64_t block[BLOCK];
+    for (; size >= sizeof block; size -= sizeof block, from += sizeof block) {
+        memcpy(block, from, sizeof block);
+        for (int i = 0; i < BLOCK; i++) {
+            block[i] ^= key;
+        }
+        if (state != WHOLE || (block[0] | block[1] | block[2] | block[3]) & not_ascii) {
+            for (int i = 0; i < BLOCK; i++) {
+                state = utf8_word(state, (const uint8_t *)&block[i]);
+            }
+            if (state == WRONG) {
+                return WRONG;
+            }
+        }
+    }
+    for (; size >= sizeof key; size -= sizeof key, from += sizeof key) {
+        memcpy(block, from, sizeof key);
+        block[0] ^= key;
+        if (state != WHOLE || block[0] & not_ascii) {
+            state = utf8_word(state, (const uint8_t *)block);
+        }
+    }
+    if (size) {
+        const uint8_t *bytes = (const uint8_t *)block;
+        memcpy(block, from, size);
+        block[0] ^= key;
+        for (size_t i = 0; i < size; i++) {
+            state = STEP(state, bytes[i]) & 63;
+        }
+    }
+    return (uint8_t)state;
+}
+
+/* -- The walk ------------------------------------------------------------------------------------------------------- */
+
+static Py_ssize_t
+fail(Stop *why, Py_ssize_t stop, enum rule rule)
+{
+    why->halt = FAULT;
+    why->rule = rule;
+    return stop;
+}
+
+static Py_ssize_t
+incomplete(Stop *why, Py_ssize_t stop)
+{
+    why->halt = INCOMPLETE;
+    return stop;
+}
+
+static enum rule
+mask_rule(const FrameWalk *self)
+{
+    return self->bias ? NOT_MASKED : MASKED; /* §5.1 */
+}
+
+/* Validate a piece of payload if it is text, unmask it and move it down if this walk unwraps. False is a fault. */
+static bool
+look(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why)
+{
+    const size_t size = (size_t)(end - start);
+    uint64_t key = 0;
+    if (self->bias) {
+        key = key_word(self->key, self->phase);
+        self->phase = (uint8_t)((self->phase + size) & 3);
+    }
+    if (self->message == TEXT && self->validate_text && !self->compressed) {
+        self->utf8 = utf8_feed(self->utf8, data + start, size, key);
+        if (self->utf8 == WRONG) {
+            fail(why, 0, NOT_UTF8);
+            return false;
+        }
+    }
+    if (self->unwrap) {
+        /* out <= start: it began so, and each piece moves it by no more than the position */
+        if (self->bias) {
+            unmask(data + self->out, data + start, size, key);
+        } else {
+            memmove(data + self->out, data + start, size);
+        }
+        self->out += (Py_ssize_t)size;
+    }
+    return true;
+}
+
+/* End the message under way; false if its text stops inside a character. */
+static bool
+finish(FrameWalk *self, Stop *why)
+{
+    if (self->message == TEXT && self->utf8 != WHOLE) {
+        fail(why, 0, ENDS_INSIDE);
+        return false;
+    }
+    self->message = 0;
+    self->messages++;
+    return true;
+}
+
+/* A frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always says why. */
+static Py_ssize_t
+control(const FrameWalk *self, const uint8_t *data, Py_ssize_t position, Py_ssize_t end, Stop *why)
+{
+    const uint8_t first = data[position];
+    const uint8_t opcode = first & 0x0F;
+    why->opcode = opcode;
+    if (first & RESERVED) {
+        return fail(why, position, RESERVED_BITS_OF_CONTROL);
+    }
+    if (opcode < CLOSE || opcode > PONG) {
+        return fail(why, position, RESERVED_OPCODE);
+    }
+    if (first < FIN) {
+        return fail(why, position, FRAGMENTED_CONTROL);
+    }
+    if (end - position < 2) {
+        return incomplete(why, position);
+    }
+    const uint8_t length = data[position + 1] ^ self->bias;
+    if (length > 127) {
+        return fail(why, position, mask_rule(self));
+    }
+    if (length > MAX_CONTROL) {
+        return fail(why, position, LONG_CONTROL);
+    }
+    const Py_ssize_t at = position + self->shortest;
+    if (at + length > end) {
+        return incomplete(why, position);
+    }
+    why->halt = CONTROL;
+    why->at = at;
+    why->resume = at + length;
+    return position;
+}
+
+static uint64_t
+big_endian(const uint8_t *bytes, int size)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < size; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+static Py_ssize_t
+walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why)
+{
+    Py_ssize_t position = start;
+    if (self->left) {
+        const uint64_t here = (uint64_t)(end - start);
+        if (self->left > here) {
+            if (self->look_at && !look(self, data, start, end, why)) {
+                return start;
+            }
+            self->left -= here;
+            return end;
+        }
+        position = start + (Py_ssize_t)self->left;
+        if (self->look_at && !look(self, data, start, position, why)) {
+            return start;
+        }
+        if (self->fin && !finish(self, why)) {
+            return start; /* what is left of the frame stays: the other side stands inside it */
+        }
+        self->left = 0;
+    }
+    while (position < end) {
+        Py_ssize_t at = position + self->shortest;
+        const uint8_t first = data[position];
+        const uint8_t opcode = first & 0x0F;
+        if (opcode > BINARY) {
+            return control(self, data, position, end, why);
+        }
+        /* RSV1 may mark the first frame of a compressed message, nothing else (RFC 7692 §6.1); RSV2, RSV3 nothing */
+        if (first & RESERVED && !((first & RESERVED) == RSV1 && self->compression && opcode != CONTINUATION)) {
+            return fail(why, position, RESERVED_BITS);
+        }
+        if (opcode != CONTINUATION) {
+            if (self->message) {
+                return fail(why, position, INSIDE_MESSAGE); /* §5.4 */
+            }
+        } else if (!self->message) {
+            return fail(why, position, OUTSIDE_MESSAGE); /* §5.4 */
+        }
+        if (end - position < 2) {
+            return incomplete(why, position);
+        }
+        uint64_t length = data[position + 1] ^ self->bias;
+        if (length > 127) {
+            return fail(why, position, mask_rule(self));
+        }
+        const int form = length == 126 ? 2 : length == 127 ? 8 : 0; /* §5.2: bytes of the length's own field */
+        at += form;
+        if (at > end) {
+            return incomplete(why, position);
+        }
+        if (form) {
+            length = big_endian(data + position + 2, form);
+            if (length >= NO_LIMIT) {
+                return fail(why, position, HUGE_LENGTH);
+            }
+            if (length < (form == 2 ? 126 : 1 << 16)) {
+                return fail(why, position, LENGTH_FORM);
+            }
+        }
+        if (opcode != CONTINUATION) {
+            if (opcode == TEXT && self->text_refused) {
+                return fail(why, position, TEXT_REFUSED);
+            }
+            self->message = opcode;
+            self->size = length;
+            self->compressed = first & RSV1;
+            self->look_at = self->unwrap || (opcode == TEXT && self->validate_text && !self->compressed);
+        } else {
+            self->size += length; /* neither is over 2^63 */
+        }
+        if (self->size > self->limit) {
+            return fail(why, position, OVER_LIMIT);
+        }
+        self->fin = first >= FIN;
+        const bool whole = length <= (uint64_t)(end - at);
+        const Py_ssize_t stop = whole ? at + (Py_ssize_t)length : end;
+        if (self->look_at) {
+            self->phase = 0;
+            if (self->bias) {
+                memcpy(self->key, data + at - 4, 4);
+            }
+            if (!look(self, data, at, stop, why)) {
+                return position;
+            }
+        }
+        if (!whole) {
+            self->left = length - (uint64_t)(end - at);
+            return end;
+        }
+        if (self->fin && !finish(self, why)) {
+            return position;
+        }
+        position = stop;
+    }
+    return end;
+}
+
+/* -- The module ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *fault; /* wsgate.wire.fault.Fault */
+    PyObject *protocol_error; /* of wsgate.wire.close.CloseCode */
+    PyObject *unsupported_data;
+    PyObject *invalid_data;
+    PyObject *too_big;
+} State;
+
+/* The rule that was broken, as the value that the rest of wsgate knows. */
+static PyObject *
+make_fault(const State *state, const FrameWalk *self, const Stop *why)
+{
+    static const char *const texts[] = {
+        [RESERVED_BITS] = "reserved bits that no extension was agreed on for",
+        [FRAGMENTED_CONTROL] = "fragmented control frame",
+        [LONG_CONTROL] = "control frame of more than 125 bytes",
+        [INSIDE_MESSAGE] = "data frame inside a fragmented message",
+        [OUTSIDE_MESSAGE] = "continuation frame outside a message",
+        [NOT_MASKED] = "client frame is not masked",
+        [MASKED] = "server frame is masked",
+        [HUGE_LENGTH] = "frame length of 2^63 or more",
+        [LENGTH_FORM] = "frame length not in its shortest form",
+        [TEXT_REFUSED] = "text frames are not supported here",
+        [NOT_UTF8] = "text is not UTF-8",
+        [ENDS_INSIDE] = "text ends inside a UTF-8 sequence",
+    };
+    PyObject *code = state->protocol_error;
+    PyObject *rule;
+    switch (why->rule) {
+    case RESERVED_BITS_OF_CONTROL:
+        rule = PyUnicode_FromFormat("reserved bits on a frame with opcode 0x%x", why->opcode);
+        break;
+    case RESERVED_OPCODE:
+        rule = PyUnicode_FromFormat("reserved opcode 0x%x", why->opcode);
+        break;
+    case OVER_LIMIT:
+        code = state->too_big;
+        rule = PyUnicode_FromFormat("message over the limit of %llu bytes", (unsigned long long)self->limit);
+        break;
+    case TEXT_REFUSED:
+        code = state->unsupported_data;
+        rule = PyUnicode_FromString(texts[why->rule]);
+        break;
+    case NOT_UTF8:
+    case ENDS_INSIDE:
+        code = state->invalid_data;
+        rule = PyUnicode_FromString(texts[why->rule]);
+        break;
+    default:
+        rule = PyUnicode_FromString(texts[why->rule]);
+    }
+    if (rule == NULL) {
+        return NULL;
+    }
+    PyObject *fault = PyObject_CallFunctionObjArgs(state->fault, code, rule, NULL);
+    Py_DECREF(rule);
+    return fault;
+}
+
+PyDoc_STRVAR(walk_doc,
+"walk($self, buffer, start, end, /)\n--\n\n"
+"Walk over ``buffer[start:end]``; see wsgate.wire.walk for what comes back.");
+
+static PyObject *
+frame_walk_walk(FrameWalk *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        return PyErr_Format(PyExc_TypeError, "walk() takes 3 arguments, not %zd", count);
+    }
+    PyObject *buffer = args[0];
+    if (!PyByteArray_Check(buffer)) {
+        return PyErr_Format(PyExc_TypeError, "walk() needs a bytearray, not %.200s", Py_TYPE(buffer)->tp_name);
+    }
+    const Py_ssize_t start = PyLong_AsSsize_t(args[1]);
+    if (start == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    const Py_ssize_t end = PyLong_AsSsize_t(args[2]);
+    if (end == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (start < 0 || start > end || end > PyByteArray_GET_SIZE(buffer)) {
+        return PyErr_Format(PyExc_ValueError, "walk() from %zd to %zd in a buffer of %zd bytes", start, end,
+                            PyByteArray_GET_SIZE(buffer));
+    }
+    if (self->unwrap && (self->out < 0 || self->out > start)) {
+        return PyErr_Format(PyExc_ValueError, "walk() from %zd would unwrap up to it from %zd", start, self->out);
+    }
+
+    uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(buffer);
+    Stop why = {.halt = DONE};
+    const Py_ssize_t stop = walk_frames(self, data, start, end, &why);
+
+    if (why.halt == CONTROL) {
+        /* Made empty and then filled: made from bytes it may be an object that others hold, as all of size 1 are */
+        const size_t size = (size_t)(why.resume - why.at);
+        PyObject *payload = PyBytes_FromStringAndSize(NULL, why.resume - why.at);
+        if (payload == NULL) {
+            return NULL;
+        }
+        const uint64_t key = self->bias ? key_word(data + why.at - 4, 0) : 0;
+        unmask((uint8_t *)PyBytes_AS_STRING(payload), data + why.at, size, key);
+        Py_SETREF(self->payload, payload);
+        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* a small int always exists */
+        self->resume = why.resume;
+    }
+    if (why.halt == FAULT) {
+        PyObject *fault = make_fault(PyType_GetModuleState(Py_TYPE(self)), self, &why);
+        if (fault == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(self->fault, fault); /* it may have been deleted: unlike the others it can be set */
+    }
+    Py_SETREF(self->halt, PyLong_FromLong(why.halt));
+    return PyLong_FromSsize_t(stop);
+}
+
+static PyObject *
+frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"masked", "limit", "validate_text", "compression", "unwrap", "accept_text", NULL};
+    int masked = -1, validate_text = 1, compression = 0, unwrap = 0, accept_text = 1;
+    PyObject *limit_object = NULL;
+    uint64_t limit = NO_LIMIT;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
+                                     &validate_text, &compression, &unwrap, &accept_text)) {
+        return NULL;
+    }
+    if (masked < 0) {
+        PyErr_SetString(PyExc_TypeError, "FrameWalk() needs the keyword argument masked");
+        return NULL;
+    }
+    if (limit_object != NULL) {
+        limit = PyLong_AsUnsignedLongLong(limit_object);
+        if (limit > NO_LIMIT) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_OverflowError, "FrameWalk() has no limit over 2^63");
+            }
+            return NULL;
+        }
+    }
+    FrameWalk *self = (FrameWalk *)type->tp_alloc(type, 0); /* zeros */
+    if (self == NULL) {
+        return NULL;
+    }
+    self->halt = PyLong_FromLong(DONE); /* this, 0 and the empty bytes always exist: none of them can fail */
+    self->fault = Py_NewRef(Py_None);
+    self->opcode = PyLong_FromLong(0);
+    self->payload = PyBytes_FromStringAndSize(NULL, 0);
+    self->limit = limit;
+    self->bias = masked ? MASK : 0;
+    self->shortest = masked ? 6 : 2;
+    self->validate_text = validate_text;
+    self->compression = compression;
+    self->unwrap = unwrap;
+    self->text_refused = !accept_text;
+    self->fin = true;
+    self->utf8 = WHOLE;
+    return (PyObject *)self;
+}
+
+static int
+frame_walk_traverse(FrameWalk *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->fault); /* the rest are ints and bytes, which refer to nothing */
+    return 0;
+}
+
+static int
+frame_walk_clear(FrameWalk *self)
+{
+    Py_CLEAR(self->fault);
+    return 0;
+}
+
+static void
+frame_walk_dealloc(FrameWalk *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    frame_walk_clear(self);
+    Py_XDECREF(self->halt);
+    Py_XDECREF(self->opcode);
+    Py_XDECREF(self->payload);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef frame_walk_members[] = {
+    {"halt", T_OBJECT_EX, offsetof(FrameWalk, halt), READONLY, "DONE, INCOMPLETE, CONTROL or FAULT"},
+    {"fault", T_OBJECT_EX, offsetof(FrameWalk, fault), 0, "the broken rule"},
+    {"opcode", T_OBJECT_EX, offsetof(FrameWalk, opcode), READONLY, "of the control frame"},
+    {"payload", T_OBJECT_EX, offsetof(FrameWalk, payload), READONLY, "of the control frame, unmasked"},
+    {"resume", T_PYSSIZET, offsetof(FrameWalk, resume), READONLY, "where the control frame ends"},
+    {"out", T_PYSSIZET, offsetof(FrameWalk, out), 0, "end of the unwrapped bytes"},
+    {"messages", T_ULONGLONG, offsetof(FrameWalk, messages), READONLY, "finished data messages"},
+    {"left", T_ULONGLONG, offsetof(FrameWalk, left), READONLY, "payload bytes of the data frame still to come"},
+    {0},
+};
+
+static PyMethodDef frame_walk_methods[] = {
+    {"walk", (PyCFunction)(void (*)(void))frame_walk_walk, METH_FASTCALL, walk_doc},
+    {0},
+};
+
+PyDoc_STRVAR(frame_walk_doc,
+"FrameWalk(*, masked, limit=9223372036854775808, validate_text=True, compression=False, unwrap=False,\n"
+"          accept_text=True)\n\n"
+"Validates one direction's frames. wsgate.wire.walk.FrameWalk says how.");
+
+static PyType_Slot frame_walk_slots[] = {
+    {Py_tp_doc, (void *)frame_walk_doc},
+    {Py_tp_new, frame_walk_new},
+    {Py_tp_traverse, frame_walk_traverse},
+    {Py_tp_clear, frame_walk_clear},
+    {Py_tp_dealloc, frame_walk_dealloc},
+    {Py_tp_members, frame_walk_members},
+    {Py_tp_methods, frame_walk_methods},
+    {0},
+};
+
+/* No Py_TPFLAGS_BASETYPE: PyType_GetModuleState knows a walk's own type, not one that is derived from it. */
+static PyType_Spec frame_walk_spec = {
+    .name = "wsgate.wire._kernel.FrameWalk",
+    .basicsize = sizeof(FrameWalk),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = frame_walk_slots,
+};
+
+PyDoc_STRVAR(apply_mask_doc,
+"apply_mask($module, data, key, /)\n--\n\n"
+"``data`` XOR the four-byte ``key``, which starts at its first byte. Masking and unmasking are the same.");
+
+static PyObject *
+kernel_apply_mask(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer data, key;
+    if (!PyArg_ParseTuple(args, "y*y*:apply_mask", &data, &key)) {
+        return NULL;
+    }
+    PyObject *masked = NULL;
+    if (key.len != 4) {
+        PyErr_Format(PyExc_ValueError, "a masking key of %zd bytes", key.len);
+    } else {
+        masked = PyBytes_FromStringAndSize(NULL, data.len);
+    }
+    if (masked != NULL) {
+        unmask((uint8_t *)PyBytes_AS_STRING(masked), data.buf, (size_t)data.len, key_word(key.buf, 0));
+    }
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&key);
+    return masked;
+}
+
+static PyMethodDef kernel_methods[] = {
+    {"apply_mask", kernel_apply_mask, METH_VARARGS, apply_mask_doc},
+    {0},
+};
+
+static int
+kernel_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *fault = PyImport_ImportModule("wsgate.wire.fault");
+    if (fault != NULL) {
+        state->fault = PyObject_GetAttrString(fault, "Fault");
+        Py_DECREF(fault);
+    }
+    if (state->fault == NULL) {
+        return -1;
+    }
+    PyObject *close = PyImport_ImportModule("wsgate.wire.close");
+    if (close == NULL) {
+        return -1;
+    }
+    PyObject *codes = PyObject_GetAttrString(close, "CloseCode");
+    Py_DECREF(close);
+    if (codes == NULL) {
+        return -1;
+    }
+    const bool found = (state->protocol_error = PyObject_GetAttrString(codes, "PROTOCOL_ERROR")) != NULL &&
+                       (state->unsupported_data = PyObject_GetAttrString(codes, "UNSUPPORTED_DATA")) != NULL &&
+                       (state->invalid_data = PyObject_GetAttrString(codes, "INVALID_DATA")) != NULL &&
+                       (state->too_big = PyObject_GetAttrString(codes, "TOO_BIG")) != NULL;
+    Py_DECREF(codes);
+    if (!found) {
+        return -1;
+    }
+    PyObject *type = PyType_FromModuleAndSpec(module, &frame_walk_spec, NULL);
+    if (type == NULL) {
+        return -1;
+    }
+    const int added = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    if (added < 0) {
+        return -1;
+    }
+    if (PyModule_AddIntConstant(module, "DONE", DONE) < 0 ||
+        PyModule_AddIntConstant(module, "INCOMPLETE", INCOMPLETE) < 0 ||
+        PyModule_AddIntConstant(module, "CONTROL", CONTROL) < 0 ||
+        PyModule_AddIntConstant(module, "FAULT", FAULT) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static int
+kernel_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+    Py_VISIT(state->fault);
+    Py_VISIT(state->protocol_error);
+    Py_VISIT(state->unsupported_data);
+    Py_VISIT(state->invalid_data);
+    Py_VISIT(state->too_big);
+    return 0;
+}
+
+static int
+kernel_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    Py_CLEAR(state->fault);
+    Py_CLEAR(state->protocol_error);
+    Py_CLEAR(state->unsupported_data);
+    Py_CLEAR(state->invalid_data);
+    Py_CLEAR(state->too_big);
+    return 0;
+}
+
+static void
+kernel_free(void *module)
+{
+    kernel_clear(module);
+}
+
+static PyModuleDef_Slot kernel_slots[] = {
+    {Py_mod_exec, kernel_exec},
+    {0},
+};
+
+static struct PyModuleDef kernel = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_kernel",
+    .m_doc = "The frame walk of wsgate.wire.walk and the masking of wsgate.wire.masking, compiled.",
+    .m_size = sizeof(State),
+    .m_methods = kernel_methods,
+    .m_slots = kernel_slots,
+    .m_traverse = kernel_traverse,
+    .m_clear = kernel_clear,
+    .m_free = kernel_free,
+};
+
+PyMODINIT_FUNC
+PyInit__kernel(void)
+{
+    return PyModuleDef_Init(&kernel);
+}

@@ -1,0 +1,37 @@
+"""What is compiled of ``wsgate.wire``: see ``kernel``, which chooses between it and its twins in Python."""
+
+from wsgate.wire.fault import Fault
+
+DONE: int
+INCOMPLETE: int
+CONTROL: int
+FAULT: int
+
+class FrameWalk:
+    fault: Fault | None
+    out: int
+    @property
+    def halt(self) -> int: ...
+    @property
+    def opcode(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def resume(self) -> int: ...
+    @property
+    def messages(self) -> int: ...
+    @property
+    def left(self) -> int: ...
+    def __new__(
+        cls,
+        *,
+        masked: bool,
+        limit: int = ...,
+        validate_text: bool = ...,
+        compression: bool = ...,
+        unwrap: bool = ...,
+        accept_text: bool = ...,
+    ) -> FrameWalk: ...
+    def walk(self, buffer: bytearray, start: int, end: int, /) -> int: ...
+
+def apply_mask(data: bytes | bytearray, key: bytes, /) -> bytes: ...
