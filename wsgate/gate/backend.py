@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from wsgate.gate.dial import DialError, dial
 from wsgate.gate.route import rewrite
-from wsgate.gate.sockets import receive, send_all
+from wsgate.gate.sockets import OUT_OF_RESOURCES, receive, send_all
 from wsgate.settings.model import Relay, Route, Tunnel
 from wsgate.wire.handshake import Accepted, BackendHandshake, Broken, Declined, Upgrade
 from wsgate.wire.headers import Headers
@@ -83,6 +83,8 @@ async def _shake_hands(sock: socket.socket, handshake: BackendHandshake) -> Acce
 
 
 def _unreachable(error: DialError) -> Refusal:
-    if error.timed_out:
+    if error.status == 503:
+        return replace(OUT_OF_RESOURCES, detail=str(error))
+    if error.status == 504:
         return Refusal(504, "the backend did not answer in time", detail=str(error))
     return Refusal(502, "the backend cannot be reached", detail=str(error))

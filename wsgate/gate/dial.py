@@ -14,16 +14,16 @@ from collections.abc import Sequence
 
 import trio
 
-from wsgate.gate.sockets import set_nodelay
+from wsgate.gate.sockets import NO_ROOM, set_nodelay
 from wsgate.settings.model import Address, UnixAddress
 
 
 class DialError(Exception):
-    """No connection. ``timed_out`` tells a silent backend (504) from one that refuses (502)."""
+    """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room."""
 
-    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+    def __init__(self, reason: str, status: int = 502) -> None:
         super().__init__(reason)
-        self.timed_out = timed_out
+        self.status = status
 
 
 async def dial(addresses: Sequence[Address], within: float) -> tuple[socket.socket, int]:
@@ -46,9 +46,10 @@ async def _dial(address: Address, within: float) -> socket.socket:
         with trio.fail_after(within):
             sock = await _connect(address)
     except trio.TooSlowError:
-        raise DialError(f"{address} did not answer within {within:g} s", timed_out=True) from None
+        raise DialError(f"{address} did not answer within {within:g} s", 504) from None
     except OSError as error:
-        raise DialError(f"cannot connect to {address}: {_describe(error)}") from None
+        status = 503 if error.errno in NO_ROOM else 502
+        raise DialError(f"cannot connect to {address}: {_describe(error)}", status) from None
     set_nodelay(sock)
     return sock
 

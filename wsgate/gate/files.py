@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import trio
 
+from wsgate.gate.sockets import NO_ROOM, OUT_OF_RESOURCES
 from wsgate.settings.model import Files, PathKind, Route
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal, Request
@@ -63,8 +64,8 @@ def _open(root: str, relative: str) -> OpenFile | Refusal:
     try:
         # O_NONBLOCK: opening a FIFO would wait for its writer
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
-    except OSError:
-        return _NOT_FOUND
+    except OSError as error:
+        return OUT_OF_RESOURCES if error.errno in NO_ROOM else _NOT_FOUND
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         file.close()

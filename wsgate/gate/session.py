@@ -32,6 +32,8 @@ from wsgate.wire.walk import NO_LIMIT
 _log = logging.getLogger("wsgate")
 
 _RETRY_AFTER = ((b"Retry-After", b"5"),)
+LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
+
 DRAINING = Refusal(503, "the gateway is shutting down: connect again", _RETRY_AFTER)
 NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
 NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
@@ -133,8 +135,8 @@ class _Handshake:
                     return request
                 if not http.begun:
                     idle.add(scope)
-                    if self._gateway.draining:  # accepted just before
-                        scope.cancel()
+                    if self._gateway.draining:  # accepted just before: its request may be on its way
+                        scope.deadline = min(scope.deadline, trio.current_time() + LATE)
                 try:
                     http.receive(await receive(self._sock))
                 finally:

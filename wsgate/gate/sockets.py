@@ -5,16 +5,27 @@ A peer that goes away is a value here, not an exception: an empty read, a send t
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import trio
+
+from wsgate.wire.http import Refusal
+
+# No more descriptors or memory: not the peer's fault, and over when others have ended
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", ((b"Retry-After", b"5"),))
 
 _BLOCKED = (BlockingIOError, InterruptedError)
 READ_SIZE = 16 << 10  # bytes: a head fits into one read
 
 
 async def receive(sock: socket.socket) -> bytes:
-    """What the peer sent; ``b""`` when it has ended or reset the connection."""
+    """What the peer sent; ``b""`` when it has ended or reset the connection.
+
+    Always a checkpoint: a peer that never stops sending must let the others, and its own deadline, have their turn.
+    """
+    await trio.lowlevel.checkpoint()
     while True:
         try:
             return sock.recv(READ_SIZE)
@@ -48,7 +59,7 @@ async def end_politely(sock: socket.socket) -> None:
     except OSError:
         return
     while await receive(sock):
-        await trio.lowlevel.checkpoint()
+        pass
 
 
 def set_nodelay(sock: socket.socket) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.sockets import NO_ROOM
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 BACKLOG = 4096  # connections that wait in the kernel; Linux caps it at net.core.somaxconn, 4096 by default since 5.4
@@ -21,11 +22,10 @@ _BATCH = 64  # connections accepted in one turn, so that a storm leaves the pump
 
 _PAUSE = 0.1  # seconds to wait for descriptors or memory to come free; what trio's own accept loop waits
 
-# accept(2): errors of the one connection that was lost while it waited, and those of a machine that has no more room
+# accept(2): errors of the one connection that was lost while it waited
 _OF_CONNECTION = frozenset(
     {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 )
-_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Serve = Callable[[socket.socket, str], Awaitable[None]]
 
@@ -143,7 +143,7 @@ async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nu
             except OSError as error:
                 if error.errno in _OF_CONNECTION:
                     continue
-                if error.errno not in _NO_ROOM:
+                if error.errno not in NO_ROOM:
                     raise
                 if not exhausted:
                     exhausted = True

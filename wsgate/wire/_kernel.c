@@ -3,10 +3,10 @@
    walk.py says what a walk is and why; this file is the same rules in the same order, and a change there is a change
    here. tests/wire/ runs every test on both, test_kernel.py holds one against the other.
 
-   What differs is only how payload is looked at. Nothing is copied: text is validated eight bytes at a time as payload
-   XOR key, and an unwrapping walk unmasks and moves in one pass. The key is a 64-bit word, the four bytes twice, turned
-   so that it begins with the byte that the next byte of payload is masked with. Words are read and written by memcpy,
-   so neither alignment nor byte order matters.
+   What differs is only how payload is looked at. Nothing is copied: text is validated as payload XOR key (_utf8.h), and
+   an unwrapping walk unmasks and moves in one pass. The key is a 64-bit word, the four bytes twice, turned so that it
+   begins with the byte that the next byte of payload is masked with. Words are read and written by memcpy, so neither
+   alignment nor byte order matters.
 
    The upper half of the file is plain C. It trusts ``start`` and ``end``, which frame_walk_walk has checked against the
    buffer, and nothing else: not one byte of the peer's, and not that its caller stops after a fault. */
@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "_utf8.h"
 
 enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
 
@@ -121,107 +123,6 @@ unmask(uint8_t *to, const uint8_t *from, size_t size, uint64_t key)
     for (size_t i = 0; i < size; i++) {
         to[i] = from[i] ^ bytes[i];
     }
-}
-
-/* -- UTF-8 (RFC 3629 §4) --------------------------------------------------------------------------------------------
-
-   An automaton whose states are shift counts: the row of a byte holds, at each state's six bits, the state that follows.
-   One load and one shift for a byte, no branch, and only the shift waits for the byte before. No state leads out of
-   WRONG. */
-
-enum {
-    WRONG = 0,
-    WHOLE = 6,   /* between two characters */
-    TAIL1 = 12,  /* that many continuation bytes are missing */
-    TAIL2 = 18,
-    TAIL3 = 24,
-    AFTER_E0 = 30,  /* two or three are missing, and the next of them is not free: neither overlong forms */
-    AFTER_ED = 36,  /* nor surrogates */
-    AFTER_F0 = 42,
-    AFTER_F4 = 48,  /* nor anything over U+10FFFF */
-};
-
-#define TO(state, next) ((uint64_t)(next) << (state))
-#define TAILS (TO(TAIL1, WHOLE) | TO(TAIL2, TAIL1) | TO(TAIL3, TAIL2))
-#define X4(row) (row), (row), (row), (row)
-#define X16(row) X4(row), X4(row), X4(row), X4(row)
-
-static const uint64_t UTF8_ROWS[256] = {
-    /* 00 */ X16(TO(WHOLE, WHOLE)),
-    /* 10 */ X16(TO(WHOLE, WHOLE)),
-    /* 20 */ X16(TO(WHOLE, WHOLE)),
-    /* 30 */ X16(TO(WHOLE, WHOLE)),
-    /* 40 */ X16(TO(WHOLE, WHOLE)),
-    /* 50 */ X16(TO(WHOLE, WHOLE)),
-    /* 60 */ X16(TO(WHOLE, WHOLE)),
-    /* 70 */ X16(TO(WHOLE, WHOLE)),
-    /* 80 */ X16(TAILS | TO(AFTER_ED, TAIL1) | TO(AFTER_F4, TAIL2)),
-    /* 90 */ X16(TAILS | TO(AFTER_ED, TAIL1) | TO(AFTER_F0, TAIL2)),
-    /* A0 */ X16(TAILS | TO(AFTER_E0, TAIL1) | TO(AFTER_F0, TAIL2)),
-    /* B0 */ X16(TAILS | TO(AFTER_E0, TAIL1) | TO(AFTER_F0, TAIL2)),
-    /* C0 */ WRONG, WRONG, TO(WHOLE, TAIL1), TO(WHOLE, TAIL1),
-    /* C4 */ X4(TO(WHOLE, TAIL1)), X4(TO(WHOLE, TAIL1)), X4(TO(WHOLE, TAIL1)),
-    /* D0 */ X16(TO(WHOLE, TAIL1)),
-    /* E0 */ TO(WHOLE, AFTER_E0), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2),
-    /* E4 */ X4(TO(WHOLE, TAIL2)), X4(TO(WHOLE, TAIL2)),
-    /* EC */ TO(WHOLE, TAIL2), TO(WHOLE, AFTER_ED), TO(WHOLE, TAIL2), TO(WHOLE, TAIL2),
-    /* F0 */ TO(WHOLE, AFTER_F0), TO(WHOLE, TAIL3), TO(WHOLE, TAIL3), TO(WHOLE, TAIL3),
-    /* F4 */ TO(WHOLE, AFTER_F4), WRONG, WRONG, WRONG,
-    /* F8 */ X4(WRONG), X4(WRONG),
-};
-
-#define STEP(state, byte) (UTF8_ROWS[byte] >> ((state) & 63))
-
-static uint64_t
-utf8_word(uint64_t state, const uint8_t bytes[8])
-{
-    state = STEP(state, bytes[0]);
-    state = STEP(state, bytes[1]);
-    state = STEP(state, bytes[2]);
-    state = STEP(state, bytes[3]);
-    state = STEP(state, bytes[4]);
-    state = STEP(state, bytes[5]);
-    state = STEP(state, bytes[6]);
-    return STEP(state, bytes[7]) & 63;
-}
-
-/* The state after ``size`` bytes of text, which stand masked at ``from``; a key of 0 for text that is not. */
-static uint8_t
-utf8_feed(uint8_t before, const uint8_t *from, size_t size, uint64_t key)
-{
-    const uint64_t not_ascii = 0x8080808080808080;
-    uint64_t state = before;
-    uint64_t block[BLOCK];
-    for (; size >= sizeof block; size -= sizeof block, from += sizeof block) {
-        memcpy(block, from, sizeof block);
-        for (int i = 0; i < BLOCK; i++) {
-            block[i] ^= key;
-        }
-        if (state != WHOLE || (block[0] | block[1] | block[2] | block[3]) & not_ascii) {
-            for (int i = 0; i < BLOCK; i++) {
-                state = utf8_word(state, (const uint8_t *)&block[i]);
-            }
-            if (state == WRONG) {
-                return WRONG;
-            }
-        }
-    }
-    for (; size >= sizeof key; size -= sizeof key, from += sizeof key) {
-        memcpy(block, from, sizeof key);
-        block[0] ^= key;
-        if (state != WHOLE || block[0] & not_ascii) {
-            state = utf8_word(state, (const uint8_t *)block);
-        }
-    }
-    if (size) {
-        const uint8_t *bytes = (const uint8_t *)block;
-        memcpy(block, from, size);
-        block[0] ^= key;
-        for (size_t i = 0; i < size; i++) {
-            state = STEP(state, bytes[i]) & 63;
-        }
-    }
-    return (uint8_t)state;
 }
 
 /* -- The walk ------------------------------------------------------------------------------------------------------- */
