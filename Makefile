@@ -15,7 +15,8 @@ RUN := $(VENV)/.ready-to-run
 DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt cov image-check lock clean distclean
+.PHONY: help demo test check fmt cov conformance conformance-full conformance-check bench bench-quick \
+  check-native image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -23,6 +24,9 @@ help:
 	@echo 'make check        formatting, lint, types'
 	@echo 'make fmt          mend formatting and what lint can mend'
 	@echo 'make cov          every test, and the lines and branches that none reaches'
+	@echo 'make conformance  the Autobahn suite through the gateway, written to docs/conformance.md; -full adds compression'
+	@echo 'make bench        against nginx, HAProxy and websockify, written to docs/performance.md; bench-quick for a minute'
+	@echo 'make check-native the tests of the compiled kernel under the sanitizers'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
 	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
@@ -47,6 +51,24 @@ cov: $(DEV)
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+conformance: $(DEV)
+	@$(BIN)/python -m tests.conformance --write
+
+conformance-full: $(DEV)
+	@$(BIN)/python -m tests.conformance --full --write
+
+conformance-check: $(DEV)
+	@$(BIN)/python -m tests.conformance
+
+bench: $(DEV)
+	@$(BIN)/python -m bench --markdown docs/performance.md --plots docs/images $(ARGS)
+
+bench-quick: $(DEV)
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+check-native: $(DEV)
+	@PYTHON=$(BIN)/python deploy/check-native
 
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image

@@ -5,6 +5,12 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         # optional: where it does not compile, wsgate/wire/kernel.py takes the same in Python
-        Extension("wsgate.wire._kernel", ["wsgate/wire/_kernel.c"], extra_compile_args=["-O2"], optional=True)
+        Extension(
+            "wsgate.wire._kernel",
+            ["wsgate/wire/_kernel.c"],
+            depends=["wsgate/wire/_utf8.h"],
+            extra_compile_args=["-O2"],
+            optional=True,
+        )
     ]
 )

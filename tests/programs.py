@@ -12,6 +12,8 @@ import shutil
 PACKAGES = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
+    "gcc": "gcc libc6-dev",
+    "make": "make",
     "mosquitto": "mosquitto",
     "redis-server": "redis-server",
 }
@@ -23,8 +25,9 @@ def find(program: str) -> str | None:
 
 
 def missing_packages() -> list[str]:
-    return sorted({package for program, package in PACKAGES.items() if find(program) is None})
+    return sorted({package for program in PACKAGES if find(program) is None for package in PACKAGES[program].split()})
 
 
 if __name__ == "__main__":
-    print("\n".join(missing_packages()))
+    for package in missing_packages():
+        print(package)

@@ -211,11 +211,14 @@ class UnwrapFlow(_WalkingFlow):
         walk = self.walk
         pump = self.pump
         walk.out = start
+        pings: list[bytes] = []
         stop = walk.walk(pump.buffer, start, end)
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
             if walk.opcode == Opcode.PING:
-                self.source.say(Opcode.PONG, walk.payload)  # §5.5.3: the same data
+                pings.append(walk.payload)
             stop = walk.walk(pump.buffer, walk.resume, end)
+        if pings:
+            self.source.answer(pings)
         if walk.out > start:
             self.sink.write(pump.view[start : walk.out])
         if walk.halt == INCOMPLETE:

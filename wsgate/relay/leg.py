@@ -20,7 +20,7 @@ from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wsgate.relay.closing import Side
     from wsgate.relay.flow import Flow
@@ -260,6 +260,13 @@ class WebSocketLeg(Leg):
             self._put(self._frame(opcode, payload))
         else:
             self._wait(opcode, payload)
+
+    def answer(self, pings: Sequence[bytes]) -> None:
+        """Send a Pong for each Ping, with its data (§5.5.3), all at once; only for the last if it has to wait."""
+        if self.closing or self.broken or self.pending is not None or not self.feeder.at_boundary():
+            self.say(Opcode.PONG, pings[-1])
+        else:
+            self._put(b"".join(self._frame(Opcode.PONG, data) for data in pings))
 
     def close(self, close: Close) -> None:
         """Say Close at the next frame boundary."""

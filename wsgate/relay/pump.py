@@ -6,8 +6,8 @@ A proxy in Python spends its time not in Python but in what a read costs: a sche
 buffer. The pump pays none of them in the steady state.
 
 - It owns a readiness set of its own (``poller``) and wakes when any session has something to move. It then serves
-  *rounds*: one ``poll`` of the set, one read for each ready socket. After so many sockets, or when nothing is ready, it
-  passes a checkpoint, so that the control plane runs.
+  *rounds*: one ``poll`` of the set, one read for each ready socket. After a few milliseconds, or when nothing is
+  ready, it passes a checkpoint, so that the control plane runs.
 - There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
   walks the frames in place and sends straight out of it. What the peer does not take is copied into that leg's
   ``pending`` and the source is not read until it is gone: a session holds at most one read per direction.
@@ -21,18 +21,23 @@ peer is a value and stays in its session. An exception is our own bug: it ends t
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
+
+import trio
 
 from wsgate.relay.poller import READABLE, Poller, make_poller
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wsgate.relay.join import Join
     from wsgate.relay.leg import Leg
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
 READ_SIZE = 64 << 10  # bytes: the most that one socket moves in a round
 
-_BURST = 128  # sockets served between two checkpoints: under 2 ms of small messages, under 10 ms of 64 KiB reads
+_TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal may have to wait for the data plane
 
 
 class Pump:
@@ -54,26 +59,36 @@ class Pump:
         """Move bytes until cancelled."""
         poll = self._poller.poll
         find = self._legs.get
+        events: Iterator[tuple[int, int]] = iter(())
+        idle = True
         try:
             while True:
-                await self._poller.wait()
-                served = 0
-                while served < _BURST:
-                    events = poll()
-                    if not events:
-                        break
-                    served += len(events)
-                    for fd, ready in events:
-                        leg = find(fd)
-                        if leg is None:  # closed by another socket's event of this round
-                            continue
-                        try:
-                            if ready == READABLE:
-                                leg.reader()
-                            else:
-                                leg.handle(ready)
-                        except Exception as error:
-                            leg.join.crash(error)
+                if idle:
+                    await self._poller.wait()
+                else:
+                    await trio.lowlevel.checkpoint()
+                idle = False
+                until = monotonic() + _TURN
+                while monotonic() < until:
+                    event = next(events, None)
+                    if event is None:
+                        batch = poll()
+                        if not batch:
+                            idle = True
+                            break
+                        events = iter(batch)  # what is left of it when the turn is over comes first in the next
+                        continue
+                    fd, ready = event
+                    leg = find(fd)
+                    if leg is None:  # closed by an earlier event of this batch
+                        continue
+                    try:
+                        if ready == READABLE:
+                            leg.reader()
+                        else:
+                            leg.handle(ready)
+                    except Exception as error:
+                        leg.join.crash(error)
         finally:
             self._stopped = True
             self._poller.close()

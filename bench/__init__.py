@@ -1,0 +1,1 @@
+"""The benchmark: wsgate against nginx, HAProxy and websockify, same work, one run, in alternation."""

@@ -1,0 +1,94 @@
+"""``python -m bench``: see ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import generator, machine, markdown, plots, report, results, stats
+from bench.measure import Measured, Plan, cores, measure
+from bench.proxies import BUILD
+from bench.results import Run
+from bench.rows import ROWS, Row
+
+WARM_UP = 0.2  # seconds: Python's interpreter has specialised its code by then, and every buffer has been touched
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if words is None else words
+    options = _parser().parse_args(words)
+    if options.list:
+        for row in ROWS:
+            print(f"{row.name:14} {row.title}")
+        return 0
+    unknown = sorted(set(options.rows or ()) - {row.name for row in ROWS})
+    if unknown:
+        print(f"bench: no row {', '.join(unknown)}; --list shows all", file=sys.stderr)
+        return 2
+    if options.again:
+        run = results.load(options.again)
+    else:
+        chosen = [row for row in ROWS if (row.name in options.rows if options.rows else row.quick or not options.quick)]
+        plan = Plan(
+            seconds=options.seconds or (0.4 if options.quick else 1.2),
+            warm_up=WARM_UP,
+            repetitions=options.repetitions or (1 if options.quick else 3),
+            cores=cores(),
+        )
+        run = _run(chosen, plan, shlex.join(["python", "-m", "bench", *words]))
+        kind = "rows" if options.rows else "quick" if options.quick else "whole"
+        results.save(run, options.results or BUILD / f"{kind}.json")
+    files = plots.write(run, options.plots) if options.plots else []
+    if options.markdown:
+        options.markdown.parent.mkdir(parents=True, exist_ok=True)
+        beside = os.path.relpath(options.plots or ".", options.markdown.parent)
+        markdown.write(run, options.markdown, [f"{beside}/{file}" for file in files])
+    return 0
+
+
+def _run(chosen: Sequence[Row], plan: Plan, command: str) -> Run:
+    if not plan.cores.apart:
+        print("bench: one core only: proxy and load share it, and the figures mean little", file=sys.stderr)
+    facts = machine.facts(command)
+    generator.build()
+    say = report.progress(sys.stderr)
+    began = time.monotonic()
+    done: list[Measured] = []
+    with generator.backends(frozenset({plan.cores.load})) as (backend, roles):
+        for row in chosen:
+            done.append(measure(row, plan, backend, roles, say))
+            say("")
+            print(report.text(done[-1]), flush=True)
+    facts["took"] = f"{time.monotonic() - began:.0f} s"
+    facts["repetitions"] = f"{plan.repetitions}, {plan.seconds:g} s each"
+    busy = max((stats.foreign(each.samples) for each in done), default=0.0)
+    facts["others"] = f"other programs had up to {busy:.0%} of a core"
+    print("\n".join(f"{name:12} {fact}" for name, fact in facts.items()))
+    return Run(facts, done)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="wsgate against nginx, HAProxy and websockify: the same work, one core each, in alternation.",
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="the rows that matter most, once: under a minute")
+    add("--rows", nargs="+", metavar="ROW", help="only these rows")
+    add("--list", action="store_true", help="the names of the rows")
+    add("--seconds", type=float, metavar="S", help="how long each measurement lasts")
+    add("--repetitions", type=int, metavar="N", help="how often each is repeated")
+    add("--markdown", type=Path, metavar="FILE", help="put the tables into this page, between its marks")
+    add("--plots", type=Path, metavar="DIR", help="draw the plots into this directory")
+    add("--results", type=Path, metavar="FILE", help="where the numbers are kept (build/bench/whole.json and its like)")
+    add("--again", type=Path, metavar="FILE", help="no new run: tables and plots of these kept numbers")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The proxies' configuration files, as text. Every proxy listens on one port and has one backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DESCRIPTORS = 20_000  # two for each of 8,000 sessions, and room
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a proxy listens and where it leads: ports on 127.0.0.1, and the certificate if clients speak TLS."""
+
+    port: int
+    backend: int
+    certificate: str = ""  # path of a PEM file with certificate and key; empty: plain
+    tunnel: bool = False  # the backend speaks TCP
+
+
+def wsgate(ends: Ends, *, workers: int = 0) -> str:
+    """``workers`` 0 leaves the key out, so that a version without it takes the file."""
+    tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
+    action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
+    count = f"workers: {workers}\n" if workers else ""
+    return f"""\
+listeners:
+  - bind: 127.0.0.1:{ends.port}{tls}
+{count}log: {{level: warning}}
+routes:
+  - name: bench
+    {action % ends.backend}
+"""
+
+
+def nginx(ends: Ends, *, tuned: bool) -> str:
+    """A session's bytes are in client_header_buffer_size on their way up, in proxy_buffer_size on their way down."""
+    tls = " ssl" if ends.certificate else ""
+    certificate = (
+        f"ssl_certificate {ends.certificate}; ssl_certificate_key {ends.certificate};" if ends.certificate else ""
+    )
+    buffers = (
+        "client_header_buffer_size 64k; proxy_buffer_size 64k; proxy_buffers 4 64k; proxy_busy_buffers_size 64k;"
+        if tuned
+        else ""
+    )
+    backlog = " backlog=4096" if tuned else ""
+    return f"""\
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {DESCRIPTORS};
+pid nginx.pid;
+error_log stderr warn;
+events {{ worker_connections {DESCRIPTORS}; }}
+http {{
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  {buffers}
+  server {{
+    listen 127.0.0.1:{ends.port}{tls}{backlog};
+    {certificate}
+    location / {{
+      proxy_pass http://127.0.0.1:{ends.backend};
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_read_timeout 1h;
+    }}
+  }}
+}}
+"""
+
+
+def haproxy(ends: Ends, *, tuned: bool, tcp: bool = False) -> str:
+    tls = f" ssl crt {ends.certificate}" if ends.certificate else ""
+    return f"""\
+global
+  nbthread 1
+  maxconn {DESCRIPTORS // 2 - 500}
+{"  tune.bufsize 65536" if tuned else ""}
+defaults
+  mode {"tcp" if tcp else "http"}
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout tunnel 1h
+frontend clients
+  bind 127.0.0.1:{ends.port}{tls}{" backlog 4096" if tuned else ""}
+  default_backend service
+backend service
+  server one 127.0.0.1:{ends.backend}
+"""

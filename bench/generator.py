@@ -1,0 +1,121 @@
+"""The load generator and the backends: started, told to go, listened to."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bench.processes import NotStarted, last_words, start, stop
+from bench.proxies import BUILD, PROJECT
+from bench.rows import Load
+
+
+class LoadFailed(Exception):
+    """The work could not be done through this proxy; the message says what happened."""
+
+
+def build() -> None:
+    """Compile the generator and the backends, if they are not newer than their sources."""
+    subprocess.run(["make", "--silent", "-C", str(PROJECT / "bench")], check=True)
+
+
+def arguments(load: Load, port: int, *, seconds: float, warm_up: float) -> list[str]:
+    """The generator's command line."""
+    words = [f"--port={port}", f"--mode={load.mode}", f"--path={load.path}", f"--size={load.size}"]
+    words += [f"--connections={load.connections}", f"--in-flight={load.in_flight}"]
+    words += [f"--seconds={load.seconds or seconds}", f"--warm-up={warm_up}"]
+    words += [f"--active={load.active}"] if load.active else []
+    words += [f"--burst={load.burst}", f"--rate={load.rate}"] if load.burst else []
+    words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "rotate") if getattr(load, name)]
+    return words
+
+
+class Lines:
+    """The lines of a pipe, each within a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout
+        self._file = process.stdout
+        self._rest = b""
+
+    def next(self, timeout: float) -> str:
+        """Raises ``EOFError`` at the end, ``TimeoutError`` when none comes in ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self._rest:
+            if not select.select([self._file], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            data = self._file.read1(65536)  # type: ignore[attr-defined]
+            if not data:
+                raise EOFError
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
+
+
+@contextmanager
+def backends(cores: frozenset[int]) -> Iterator[tuple[int, dict[str, int]]]:
+    """Run the backends; gives their process id, and the port of each role."""
+    directory = BUILD / "run" / "backend"
+    directory.mkdir(parents=True, exist_ok=True)
+    process = start([str(BUILD / "backend")], cores=cores, directory=directory, stdout=subprocess.PIPE)
+    try:
+        try:
+            words = Lines(process).next(10).split()
+        except (EOFError, TimeoutError):
+            raise NotStarted(f"the backend: {last_words(directory)}") from None
+        yield process.pid, {role: int(port) for role, _, port in (word.partition("=") for word in words[1:])}
+    finally:
+        stop(process)
+
+
+class Generator:
+    """One run of the generator: ``opened`` waits for its sessions, ``go`` measures."""
+
+    def __init__(self, words: Sequence[str], cores: frozenset[int]) -> None:
+        self._directory = BUILD / "run" / "load"
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.process = start(
+            [str(BUILD / "load"), *words],
+            cores=cores,
+            directory=self._directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._lines = Lines(self.process)
+
+    def __enter__(self) -> Generator:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        stop(self.process)
+
+    def opened(self, timeout: float) -> None:
+        self._event(timeout, "while it opened sessions")
+
+    def go(
+        self, cores: tuple[int, int], proxy: Sequence[int], backend: Sequence[int], timeout: float
+    ) -> dict[str, Any]:
+        """Let it work and wait for its result: the line that load.c describes.
+
+        ``cores`` are the proxy's and the load's, -1 where there is none of its own; then come process ids.
+        """
+        assert self.process.stdin
+        pids = [",".join(map(str, each)) or "-" for each in (proxy, backend)]
+        self.process.stdin.write(f"go {cores[0]} {cores[1]} {pids[0]} {pids[1]}\n".encode())
+        self.process.stdin.flush()
+        return self._event(timeout, "under load")
+
+    def _event(self, timeout: float, when: str) -> dict[str, Any]:
+        try:
+            event: dict[str, Any] = json.loads(self._lines.next(timeout))
+        except EOFError:
+            self.process.wait(10)
+            raise LoadFailed(f"{when}: {last_words(self._directory, 1)}") from None
+        except TimeoutError:
+            raise LoadFailed(f"{when}: nothing happened for {timeout:g} s") from None
+        return event

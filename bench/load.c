@@ -1,0 +1,183 @@
+/* The load generator. It opens its sessions, says so, waits for "go", and measures.
+ *
+ *   > {"event": "open", "connections": 64, "seconds": 0.012}
+ *   < go PROXY_CORE LOAD_CORE PROXY_PID,... BACKEND_PID,...
+ *   > {"event": "result", "messages": 123456, "seconds": 2.0, "cpu_ns": ..., "p99_us": ...}
+ *
+ * The CPU time of the proxy and of the backend is read here, at the same two moments between which messages are
+ * counted. The end of standard input instead of "go" ends it. What makes a run meaningless (an echo that is not what was
+ * sent, a session that fails) ends it with a line on standard error and status 1.
+ */
+#include "client.h"
+#include "cpu.h"
+#include "net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum {
+    OPENING = 64,   /* upgrades under way while the sessions are opened: fewer than any listen queue holds */
+    STORM_STEP = 16 /* a storm's connects in one turn, so that the generator itself keeps up with the live sessions */
+};
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static void open_all(const struct options *o)
+{
+    uint64_t began = now_ns();
+    unsigned asked = 0;
+    if (o->mode == UPGRADE)
+        asked = clients_open = o->connections; /* none is held open */
+    while (clients_open < o->connections) {
+        while (asked < o->connections && asked - clients_open < OPENING)
+            client_connect(client_at(asked++));
+        clients_serve(1000);
+    }
+    printf("{\"event\": \"open\", \"connections\": %u, \"seconds\": %.6f}\n", o->connections, seconds(now_ns() - began));
+    fflush(stdout);
+}
+
+static unsigned read_pids(char *list, int *pids)
+{
+    unsigned n = 0;
+    for (char *p = list; p && *p && *p != '-' && n < MAX_PIDS; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        pids[n++] = atoi(p);
+    return n;
+}
+
+static struct watched *wait_for_go(void)
+{
+    static struct watched watched;
+    static char line[1 << 16], proxies[1 << 15], backends[1 << 15];
+    if (!fgets(line, sizeof line, stdin))
+        exit(0);
+    if (sscanf(line, "go %d %d %32767s %32767s", &watched.proxy_core, &watched.load_core, proxies, backends) != 4)
+        die("not \"go CORE CORE PIDS PIDS\": %s", line);
+    watched.proxies = read_pids(proxies, watched.proxy);
+    watched.backends = read_pids(backends, watched.backend);
+    return &watched;
+}
+
+static void print_latency(const char *name, const struct histogram *h)
+{
+    printf(", \"%s\": {\"count\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"most_us\": %.1f}", name,
+           (unsigned long long)h->count, (double)histogram_at(h, 0.5) / 1e3, (double)histogram_at(h, 0.99) / 1e3,
+           (double)histogram_at(h, 0.999) / 1e3, (double)h->most / 1e3);
+}
+
+static void print_used(const char *name, int64_t before, int64_t after)
+{
+    if (before < 0 || after < 0)
+        printf(", \"%s\": null", name);
+    else
+        printf(", \"%s\": %lld", name, (long long)(after - before));
+}
+
+static void report(const struct options *o, uint64_t ns, struct usage before, struct usage after)
+{
+    if (o->mode == SINK)
+        counts.messages = counts.wire / clients_frame_length();
+    printf("{\"event\": \"result\", \"seconds\": %.6f, \"messages\": %llu, \"refused\": %llu, \"overrun\": %llu",
+           seconds(ns), (unsigned long long)counts.messages, (unsigned long long)counts.refused,
+           (unsigned long long)counts.overrun);
+    print_used("cpu_ns", before.proxy, after.proxy);
+    print_used("backend_ns", before.backend, after.backend);
+    print_used("own_ns", before.own, after.own);
+    print_used("proxy_core_ns", before.proxy_core, after.proxy_core);
+    print_used("load_core_ns", before.load_core, after.load_core);
+    print_latency("latency", &counts.latency);
+    print_latency("joining", &counts.joining);
+    puts("}");
+    fflush(stdout);
+}
+
+/* Messages at a fixed rate, each counted from the moment it was due: a stall delays the measured ones behind it too. */
+static int start_clock(double rate)
+{
+    long period = (long)(1e9 / rate);
+    struct itimerspec times = {{period / 1000000000, period % 1000000000}, {period / 1000000000, period % 1000000000}};
+    int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (clock < 0 || timerfd_settime(clock, 0, &times, NULL) < 0)
+        die("timerfd");
+    clients_watch(clock);
+    return clock;
+}
+
+static void submit_due(const struct options *o, int clock, uint64_t started)
+{
+    static uint64_t submitted;
+    uint64_t ticks;
+    if (read(clock, &ticks, sizeof ticks) != sizeof ticks)
+        return;
+    for (; ticks; ticks--) {
+        unsigned whose = (unsigned)(submitted++ % o->connections);
+        client_submit(client_at(whose), 1, started + (uint64_t)((double)submitted * 1e9 / o->rate));
+    }
+}
+
+static void run_storm(const struct options *o, const struct watched *watched)
+{
+    uint64_t started = now_ns(), quiet = started + (uint64_t)(o->warm_up * 1e9), began = 0;
+    int clock = start_clock(o->rate);
+    unsigned asked = 0;
+    struct usage before = {0};
+    for (;;) {
+        bool storming = began && asked < o->burst;
+        if (clients_serve(storming ? 0 : 100))
+            submit_due(o, clock, started);
+        uint64_t now = now_ns();
+        if (!began && now >= quiet) {
+            memset(&counts, 0, sizeof counts);
+            before = usage_of(watched);
+            now = began = now_ns();
+        }
+        for (int i = 0; began && i < STORM_STEP && asked < o->burst; i++)
+            client_connect(client_at(o->connections + asked++));
+        if (began && (burst_settled == o->burst || now - began > (uint64_t)(o->seconds * 1e9)))
+            break;
+    }
+    if (burst_settled < o->burst)
+        counts.refused += o->burst - burst_settled;
+    report(o, now_ns() - began, before, usage_of(watched));
+}
+
+static void run_window(const struct options *o, const struct watched *watched)
+{
+    flowing = true;
+    for (unsigned i = 0; i < o->active; i++) {
+        if (o->mode == UPGRADE)
+            client_connect(client_at(i));
+        else
+            client_start(client_at(i));
+    }
+    uint64_t began = now_ns(), warm = began + (uint64_t)(o->warm_up * 1e9), now;
+    while ((now = now_ns()) < warm)
+        clients_serve(10);
+    memset(&counts, 0, sizeof counts);
+    struct usage before = usage_of(watched);
+    uint64_t until = (began = now_ns()) + (uint64_t)(o->seconds * 1e9);
+    while ((now = now_ns()) < until)
+        clients_serve(10);
+    struct usage after = usage_of(watched);
+    report(o, now - began, before, after);
+}
+
+int main(int count, char **arguments)
+{
+    struct options o = read_options(count, arguments);
+    clients_prepare(&o);
+    open_all(&o);
+    const struct watched *watched = wait_for_go();
+    if (o.mode == STORM)
+        run_storm(&o, watched);
+    else if (o.mode != IDLE)
+        run_window(&o, watched);
+    fgetc(stdin); /* the sessions stay until the other side has looked */
+    return 0;
+}

@@ -1,0 +1,83 @@
+#include "options.h"
+#include "net.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const mode_names[] = {"echo", "sink", "source", "upgrade", "storm", "idle"};
+
+static enum mode mode_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof mode_names / sizeof *mode_names; i++)
+        if (strcmp(name, mode_names[i]) == 0)
+            return (enum mode)i;
+    die("--mode is echo, sink, source, upgrade, storm or idle, not %s", name);
+}
+
+static double number(const char *name, const char *text, double least)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || value < least)
+        die("--%s wants a number from %g, not %s", name, least, text);
+    return value;
+}
+
+struct options read_options(int count, char **arguments)
+{
+    enum { PORT, PATH, MODE, CONNECTIONS, ACTIVE, IN_FLIGHT, BURST, RATE, SIZE, SECONDS, WARM_UP, TEXT, RAW, TUNNEL, TLS, ROTATE };
+    static const struct option names[] = {
+        {"port", required_argument, NULL, PORT},
+        {"path", required_argument, NULL, PATH},
+        {"mode", required_argument, NULL, MODE},
+        {"connections", required_argument, NULL, CONNECTIONS},
+        {"active", required_argument, NULL, ACTIVE},
+        {"in-flight", required_argument, NULL, IN_FLIGHT},
+        {"burst", required_argument, NULL, BURST},
+        {"rate", required_argument, NULL, RATE},
+        {"size", required_argument, NULL, SIZE},
+        {"seconds", required_argument, NULL, SECONDS},
+        {"warm-up", required_argument, NULL, WARM_UP},
+        {"text", no_argument, NULL, TEXT},
+        {"raw", no_argument, NULL, RAW},
+        {"tunnel", no_argument, NULL, TUNNEL},
+        {"tls", no_argument, NULL, TLS},
+        {"rotate", no_argument, NULL, ROTATE},
+        {NULL, 0, NULL, 0},
+    };
+    struct options o = {
+        .path = "/echo", .mode = ECHO, .connections = 1, .in_flight = 1, .size = 64, .seconds = 1, .warm_up = 0.2,
+        .rate = 1000,
+    };
+    int which, index;
+    while ((which = getopt_long(count, arguments, "", names, &index)) != -1) {
+        const char *name = which == '?' ? "" : names[which].name;
+        switch (which) {
+        case PORT: o.target = loopback((uint16_t)number(name, optarg, 1)); break;
+        case PATH: o.path = optarg; break;
+        case MODE: o.mode = mode_named(optarg); break;
+        case CONNECTIONS: o.connections = (unsigned)number(name, optarg, 1); break;
+        case ACTIVE: o.active = (unsigned)number(name, optarg, 1); break;
+        case IN_FLIGHT: o.in_flight = (unsigned)number(name, optarg, 1); break;
+        case BURST: o.burst = (unsigned)number(name, optarg, 1); break;
+        case RATE: o.rate = number(name, optarg, 1); break;
+        case SIZE: o.size = (size_t)number(name, optarg, 1); break;
+        case SECONDS: o.seconds = number(name, optarg, 0.001); break;
+        case WARM_UP: o.warm_up = number(name, optarg, 0); break;
+        case TEXT: o.text = true; break;
+        case RAW: o.raw = true; break;
+        case TUNNEL: o.tunnel = true; break;
+        case TLS: o.tls = true; break;
+        case ROTATE: o.rotate = true; break;
+        default: exit(2);
+        }
+    }
+    if (!o.target.sin_port || optind < count)
+        die("usage: load --port PORT [--mode MODE] [--connections N] [--size BYTES] ...; options.h says what each means");
+    if (!o.active || o.active > o.connections)
+        o.active = o.connections;
+    if (o.raw && (o.mode == UPGRADE || o.mode == STORM))
+        die("--raw has no upgrade");
+    return o;
+}

@@ -1,0 +1,117 @@
+"""The proxies that are compared: whether they are here, and how each is started."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import configs
+from bench.configs import Ends
+
+PROJECT = Path(__file__).resolve().parent.parent
+BUILD = PROJECT / "build" / "bench"
+WEBSOCKIFY = PROJECT / ".venv-bench" / "bin" / "websockify"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    program: str  # the key of what() and version()
+    command: Callable[[Path, Ends], list[str]]  # writes its configuration into the directory
+    pinned: bool = True
+
+
+def find(program: str) -> str | None:
+    """The program's path; servers are in sbin, which is not on everybody's PATH."""
+    if program == "wsgate":
+        return sys.executable
+    if program == "websockify":
+        return str(WEBSOCKIFY) if WEBSOCKIFY.exists() else None
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+
+
+# What a person does about a missing one.
+CURE = {
+    "nginx": "apt-get install nginx-light",
+    "haproxy": "apt-get install haproxy",
+    "websockify": "make -C bench peers",
+}
+
+
+def _write(directory: Path, name: str, text: str) -> str:
+    path = directory / name
+    path.write_text(text)
+    return str(path)
+
+
+def _wsgate(directory: Path, ends: Ends, *, workers: int = 0) -> list[str]:
+    file = _write(directory, "wsgate.yaml", configs.wsgate(ends, workers=workers))
+    return [sys.executable, "-m", "wsgate", "serve", file]
+
+
+def _nginx(directory: Path, ends: Ends, *, tuned: bool) -> list[str]:
+    file = _write(directory, "nginx.conf", configs.nginx(ends, tuned=tuned))
+    return [find("nginx") or "nginx", "-e", "stderr", "-p", str(directory), "-c", file]
+
+
+def _haproxy(directory: Path, ends: Ends, *, tuned: bool, tcp: bool = False) -> list[str]:
+    file = _write(directory, "haproxy.cfg", configs.haproxy(ends, tuned=tuned, tcp=tcp))
+    return [find("haproxy") or "haproxy", "-db", "-f", file]
+
+
+def _websockify(directory: Path, ends: Ends) -> list[str]:
+    return [str(WEBSOCKIFY), f"127.0.0.1:{ends.port}", f"127.0.0.1:{ends.backend}"]
+
+
+PROXIES: Mapping[str, Proxy] = {
+    "wsgate": Proxy("wsgate", _wsgate),
+    "wsgate 1 free": Proxy("wsgate", functools.partial(_wsgate, workers=1), pinned=False),
+    "wsgate 2": Proxy("wsgate", functools.partial(_wsgate, workers=2), pinned=False),
+    "nginx": Proxy("nginx", functools.partial(_nginx, tuned=False)),
+    "nginx 64k": Proxy("nginx", functools.partial(_nginx, tuned=True)),
+    "haproxy": Proxy("haproxy", functools.partial(_haproxy, tuned=False)),
+    "haproxy 64k": Proxy("haproxy", functools.partial(_haproxy, tuned=True)),
+    "haproxy tcp": Proxy("haproxy", functools.partial(_haproxy, tuned=True, tcp=True)),
+    "websockify": Proxy("websockify", _websockify),
+}
+
+
+def certificate() -> str:
+    """A certificate with its key in one file, made once: ECDSA P-256, what most sites are given today."""
+    file = BUILD / "localhost.pem"
+    if not file.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        part = BUILD / "localhost.part"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-days", "365", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+                *("-keyout", str(part), "-out", str(file)),
+            ],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        file.write_text(file.read_text() + part.read_text())
+        part.unlink()
+    return str(file)
+
+
+@functools.cache
+def missing(proxy: str, tls: bool) -> str | None:
+    """Why this proxy cannot take part, or ``None``. wsgate itself is asked whether it knows TLS and workers."""
+    program = PROXIES[proxy].program
+    if find(program) is None:
+        return f"not installed ({CURE[program]})"
+    if program != "wsgate":
+        return None
+    directory = BUILD / "check"
+    directory.mkdir(parents=True, exist_ok=True)
+    command = PROXIES[proxy].command(directory, Ends(8080, 9000, certificate() if tls else ""))
+    command[command.index("serve")] = "check"
+    checked = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    return "not available in this version" if checked.returncode else None

@@ -1,0 +1,134 @@
+"""The results on a terminal, and the words for them everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from bench import stats
+from bench.measure import Measured
+from bench.rows import CPU, Goal, Row
+from bench.stats import FOREIGN, Ratio, median
+
+COLUMNS = (
+    ("CPU us", "cpu_us"),
+    ("per s", "messages_s"),
+    ("MB/s", "mb_s"),
+    ("p50 us", "p50_us"),
+    ("p99 us", "p99_us"),
+    ("p99.9 us", "p999_us"),
+    ("KB/session", "kb_session"),
+    ("busy", "busy"),
+    ("load busy", "load_busy"),
+)
+SHARES = frozenset({"busy", "load_busy"})
+
+QUANTITIES = {
+    "cpu_us": "CPU per message",
+    "messages_s": "messages/s",
+    "mb_s": "MB/s",
+    "kb_session": "KB per session",
+    "p99_us": "p99",
+}
+
+
+def progress(stream: TextIO) -> Callable[[str], None]:
+    """A line that is written over, on a terminal; nothing elsewhere."""
+    if not stream.isatty():
+        return lambda text: None
+
+    def say(text: str) -> None:
+        stream.write(f"\r\x1b[K{text}")
+        stream.flush()
+
+    return say
+
+
+def number(value: float | None, quantity: str = "") -> str:
+    """Three digits that count, thousands grouped; shares as percent; small ratios as 1/472."""
+    if value is None:
+        return "-"
+    if quantity in SHARES:
+        return f"{value:.0%}"
+    if 0 < value < 0.01 and not quantity:
+        return f"1/{1 / value:.0f}"
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def limit(goal: Goal, value: float | None) -> str:
+    """A goal's number as it was written down, and which way is enough."""
+    if value is None:
+        return "-"
+    shown = f"1/{1 / value:.0f}" if value < 0.1 else f"{value:,g}"
+    return f"{'≥' if goal.higher_is_better else '≤'} {shown}"
+
+
+def quantity(row: Row) -> str:
+    """What the row's goal counts, in words."""
+    if row.goal.quantity == CPU and row.cases[0].load.mode == "upgrade":
+        return "CPU per session"
+    return QUANTITIES[row.goal.quantity]
+
+
+def found(measured: Measured) -> Ratio | None:
+    """The row's ratio."""
+    first = measured.samples.get(measured.row.cases[0].label, [])
+    return stats.ratio(measured.row.goal, first, measured.samples)
+
+
+def outcome(ratio: Ratio | None, foreign: float) -> str:
+    """The ratio as it may be printed: a number, or that there is none."""
+    if ratio is None:
+        return "no comparison"
+    if ratio.disturbed:
+        return f"disturbed: {number(ratio.least)} to {number(ratio.most)}"
+    return number(ratio.value) + (f" (machine busy, {foreign:.0%})" if foreign > FOREIGN else "")
+
+
+def reached(goal: Goal, ratio: Ratio | None) -> str:
+    """Which of the goals are reached, in a word or two; empty where there is none or the number is not sure."""
+    if ratio is None or ratio.disturbed or goal.at_least is None:
+        return ""
+    if goal.aim is not None and goal.reached(ratio.value, goal.aim):
+        return "aim"
+    return "yes" if goal.reached(ratio.value, goal.at_least) else "**no**"
+
+
+def text(measured: Measured) -> str:
+    """A row for the terminal."""
+    row = measured.row
+    lines = [f"{row.title}  [{row.name}]"]
+    shown = [
+        (head, quantity)
+        for head, quantity in COLUMNS
+        if any(median(samples, quantity) is not None for samples in measured.samples.values())
+    ]
+    if shown:
+        lines.append(" " * 22 + "".join(f"{head:>12}" for head, _ in shown))
+    for case in row.cases:
+        samples = measured.samples.get(case.label)
+        if samples:
+            cells = "".join(f"{number(median(samples, quantity), quantity):>12}" for _, quantity in shown)
+            refused = sum(sample.refused for sample in samples)
+            lines.append(f"  {case.label:20}{cells}" + (f"  {refused} refused" if refused else ""))
+        elif case.label in measured.why_not:
+            lines.append(f"  {case.label:20}{measured.why_not[case.label]}")
+    if measured.samples.get(row.cases[0].label):
+        lines.append(f"  => {sentence(measured)}")
+    return "\n".join(lines) + "\n"
+
+
+def sentence(measured: Measured) -> str:
+    """What the row says, against its goal."""
+    goal, ratio = measured.row.goal, found(measured)
+    words = f"{quantity(measured.row)} {outcome(ratio, stats.foreign(measured.samples))}"
+    if ratio and ratio.against:
+        words += f", against {ratio.against}"
+    if goal.at_least is not None:
+        words += f"; must be {limit(goal, goal.at_least)}"
+        words += f", aim {limit(goal, goal.aim)}" if goal.aim is not None else ""
+        verdict = {"aim": "aim reached", "yes": "reached", "**no**": "NOT REACHED"}.get(reached(goal, ratio))
+        words += f": {verdict}" if verdict else ""
+    return words

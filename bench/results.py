@@ -1,0 +1,50 @@
+"""A run's results as a file, so that tables and plots can be made again without another run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import Measured
+from bench.rows import ROWS
+from bench.stats import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    facts: dict[str, str]  # machine.facts, and how long it took
+    rows: Sequence[Measured]
+
+    def row(self, name: str) -> Measured | None:
+        return next((each for each in self.rows if each.row.name == name), None)
+
+
+def save(run: Run, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "row": each.row.name,
+            "samples": {label: [dataclasses.asdict(one) for one in many] for label, many in each.samples.items()},
+            "why_not": each.why_not,
+        }
+        for each in run.rows
+    ]
+    path.write_text(json.dumps({"facts": run.facts, "rows": rows}, indent=1) + "\n")
+
+
+def load(path: Path) -> Run:
+    """Raises ``KeyError`` for a row that this version does not have."""
+    data = json.loads(path.read_text())
+    known = {row.name: row for row in ROWS}
+    rows = [
+        Measured(
+            known[each["row"]],
+            {label: [Sample(**one) for one in many] for label, many in each["samples"].items()},
+            each["why_not"],
+        )
+        for each in data["rows"]
+    ]
+    return Run(data["facts"], rows)

@@ -1,0 +1,217 @@
+"""What is measured: every row of the benchmark, declared once.
+
+A row is some work, the proxies that do it in alternation (its cases), and a goal: which quantity of the first case is
+held against which other cases. The project's design sets the numbers; ``None`` stands where a row only informs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+# Quantities of a case, as in stats.Sample
+CPU = "cpu_us"  # the proxy's CPU microseconds per message; per session where sessions are counted
+RATE = "messages_s"
+BYTES = "mb_s"
+MEMORY = "kb_session"
+P99 = "p99_us"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the generator does; the fields are its options (``options.h``)."""
+
+    mode: str = "echo"
+    path: str = "/echo"
+    connections: int = 1
+    active: int = 0  # 0: all
+    in_flight: int = 1
+    size: int = 64  # bytes of payload
+    text: bool = False
+    raw: bool = False
+    tunnel: bool = False
+    tls: bool = False
+    rotate: bool = False
+    burst: int = 0
+    rate: float = 0.0  # messages per second, of a storm's live sessions
+    seconds: float = 0.0  # 0: as long as the run's other rows
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One column of a row: a proxy and what is asked of it."""
+
+    label: str
+    proxy: str  # a key of proxies.PROXIES
+    load: Load
+    service: str = "ws"  # the backend's role behind the proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A quantity of the first case over that of the best of ``against``; without ``against`` the quantity itself."""
+
+    quantity: str
+    against: tuple[str, ...] = ()
+    at_least: float | None = None  # must be reached
+    aim: float | None = None
+    higher_is_better: bool = False
+
+    def reached(self, value: float, limit: float) -> bool:
+        return value >= limit if self.higher_is_better else value <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    title: str
+    cases: tuple[Case, ...]
+    goal: Goal
+    repetitions: int = 0  # 0: as many as the run's other rows
+    quick: bool = False  # part of the quick run
+
+
+TUNED_PEERS = ("nginx 64k", "haproxy 64k")
+PEERS = ("nginx", "nginx 64k", "haproxy", "haproxy 64k")
+
+
+def _against_peers(load: Load) -> tuple[Case, ...]:
+    return tuple(Case(proxy, proxy, load) for proxy in ("wsgate", *PEERS))
+
+
+def _relay(
+    name: str, title: str, load: Load, at_least: float | None = None, aim: float | None = None, quick: bool = False
+) -> Row:
+    return Row(name, title, _against_peers(load), Goal(CPU, TUNED_PEERS, at_least, aim), quick=quick)
+
+
+def _text(
+    name: str, title: str, load: Load, at_least: float | None = None, aim: float | None = None, quick: bool = False
+) -> Row:
+    cases = (Case("text", "wsgate", dataclasses.replace(load, text=True)), Case("binary", "wsgate", load))
+    return Row(name, title, cases, Goal(CPU, ("binary",), at_least, aim), quick=quick)
+
+
+def _tunnel(name: str, title: str, load: Load, goal: Goal, service: str = "tcp-echo", quick: bool = False) -> Row:
+    load = dataclasses.replace(load, path="/websockify", tunnel=True)
+    raw = dataclasses.replace(load, tunnel=False, raw=True)
+    cases = (
+        Case("wsgate", "wsgate", load, service),
+        Case("websockify", "websockify", load, service),
+        Case("haproxy tcp", "haproxy tcp", raw, service),
+    )
+    return Row(name, title, cases, goal, quick=quick)
+
+
+def _faster_than_websockify(quantity: str, at_least: float | None = None, aim: float | None = None) -> Goal:
+    return Goal(quantity, ("websockify",), at_least, aim, higher_is_better=True)
+
+
+_ECHO_64 = Load(connections=64, size=64)
+_ECHO_1K = Load(connections=64, size=KIB)
+_ECHO_4K = Load(connections=16, size=4 * KIB)
+_ECHO_64K = Load(connections=8, size=64 * KIB)
+_ECHO_1M = Load(connections=4, size=MIB)
+_SOURCE = Load(mode="source", connections=8)
+_SINK = Load(mode="sink", path="/sink", connections=8)
+_SESSIONS = Load(mode="upgrade", connections=16)
+_STORM = Load(mode="storm", connections=64, rate=3200, burst=5000, seconds=30)
+_MANY = Load(connections=8000, active=64)
+
+
+def _rows() -> Iterable[Row]:
+    yield _relay("relay-64", "relay 64 B, 64 connections, ping-pong", _ECHO_64, 1.4, 1.0, quick=True)
+    yield _relay("relay-1k", "relay 1 KiB, 64 connections, ping-pong", _ECHO_1K)
+    yield _relay("relay-4k", "relay 4 KiB, 16 connections, ping-pong", _ECHO_4K, 1.3, 1.0, quick=True)
+    yield _relay("relay-64k", "relay 64 KiB, 8 connections, ping-pong", _ECHO_64K, 1.0, 1.0, quick=True)
+    yield _relay("relay-1m", "relay 1 MiB, 4 connections, ping-pong", _ECHO_1M, 1.5, 1.0)
+    flying = dataclasses.replace(_ECHO_64, connections=16, in_flight=16)
+    yield _relay("relay-64-16", "relay 64 B, 16 connections, 16 in flight on each", flying, 2.0, 1.0, quick=True)
+    yield _relay("relay-64-1", "relay 64 B, one connection (latency)", dataclasses.replace(_ECHO_64, connections=1))
+
+    yield _text("text-64", "text 64 B against binary, 64 connections", _ECHO_64, 1.3, 1.1, quick=True)
+    yield _text("text-1k", "text 1 KiB against binary, 64 connections", _ECHO_1K)
+    yield _text("text-4k", "text 4 KiB against binary, 16 connections", _ECHO_4K, 1.3, 1.1, quick=True)
+    yield _text("text-64k", "text 64 KiB against binary, 8 connections", _ECHO_64K)
+    yield _text("text-1m", "text 1 MiB against binary, 4 connections", _ECHO_1M)
+
+    for name, size, shown in (("64", 64, "64 B"), ("64k", 64 * KIB, "64 KiB")):
+        source = dataclasses.replace(_SOURCE, size=size, path=f"/source/{size}")
+        yield _relay(f"source-{name}", f"one way to the client, {shown}, 8 connections", source)
+        yield _relay(
+            f"sink-{name}", f"one way to the backend, {shown}, 8 connections", dataclasses.replace(_SINK, size=size)
+        )
+
+    yield _relay(
+        "tls-64", "TLS to the client, relay 64 B, 64 connections", dataclasses.replace(_ECHO_64, tls=True), 1.4, 1.1
+    )
+    yield _relay(
+        "tls-64k", "TLS to the client, relay 64 KiB, 8 connections", dataclasses.replace(_ECHO_64K, tls=True), 1.4, 1.0
+    )
+
+    yield _tunnel("tunnel-64", "tunnel 64 B, 64 connections", _ECHO_64, _faster_than_websockify(RATE, 4, 6), quick=True)
+    yield _tunnel("tunnel-1k", "tunnel 1 KiB, 64 connections", _ECHO_1K, _faster_than_websockify(RATE))
+    yield _tunnel("tunnel-4k", "tunnel 4 KiB, 16 connections", _ECHO_4K, _faster_than_websockify(RATE))
+    yield _tunnel(
+        "tunnel-64k", "tunnel 64 KiB, 8 connections", _ECHO_64K, _faster_than_websockify(BYTES, 3.5, 6), quick=True
+    )
+    yield _tunnel("tunnel-1m", "tunnel 1 MiB, 4 connections", _ECHO_1M, _faster_than_websockify(BYTES, 5, 10))
+    for mode in ("source", "sink"):
+        load = dataclasses.replace(_SOURCE, mode=mode, size=64 * KIB)
+        yield _tunnel(
+            f"tunnel-{mode}", f"tunnel, one way, {mode}, 64 KiB", load, _faster_than_websockify(BYTES), f"tcp-{mode}"
+        )
+
+    sessions = _against_peers(_SESSIONS)
+    yield Row("sessions", "sessions: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",), 8, 5), quick=True)
+    sessions = _against_peers(dataclasses.replace(_SESSIONS, tls=True))
+    yield Row("sessions-tls", "sessions over TLS: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",)))
+
+    for count in (1000, 8000):
+        idle = _against_peers(Load(mode="idle", connections=count))
+        title = f"memory per idle session at {count:,}"
+        yield Row(f"idle-{count}", title, idle, Goal(MEMORY, (), 12, 5), repetitions=1, quick=count == 1000)
+    load = Load(mode="idle", path="/websockify", tunnel=True, connections=100)
+    pair = tuple(Case(proxy, proxy, load, "tcp-echo") for proxy in ("wsgate", "websockify"))
+    goal = Goal(MEMORY, ("websockify",), 1 / 300, 1 / 600)
+    yield Row("idle-tunnel", "memory per idle tunnel at 100", pair, goal, repetitions=1)
+
+    open_sessions = (
+        Case("8,000 open", "wsgate", _MANY),
+        Case("64 open", "wsgate", _ECHO_64),
+        Case("nginx 64k, 8,000", "nginx 64k", _MANY),
+        Case("haproxy 64k, 8,000", "haproxy 64k", _MANY),
+    )
+    goal = Goal(CPU, ("64 open",), 1.3, 1.1)
+    yield Row("open-8000", "64 B on 64 of 8,000 open sessions, against 64 of 64", open_sessions, goal)
+    load = dataclasses.replace(_MANY, rotate=True)
+    turns = (
+        Case("all 8,000 in turn", "wsgate", load),
+        Case("64 open", "wsgate", _ECHO_64),
+        Case("nginx 64k, 8,000", "nginx 64k", load),
+        Case("haproxy 64k, 8,000", "haproxy 64k", load),
+    )
+    yield Row("turns-8000", "64 B on 8,000 sessions in turn, 64 at a time", turns, Goal(CPU, ("64 open",)))
+
+    storm = tuple(Case(proxy, proxy, _STORM) for proxy in ("wsgate", *TUNED_PEERS, "direct"))
+    yield Row("storm", "p99 of 64 live sessions while 5,000 connect", storm, Goal(P99, ("nginx 64k",), 5, 2))
+
+    workers = (Case("2 workers", "wsgate 2", _ECHO_64), Case("1 worker", "wsgate 1 free", _ECHO_64))
+    goal = Goal(RATE, ("1 worker",), higher_is_better=True)
+    yield Row("workers", "two workers against one, relay 64 B, beside the load on two cores", workers, goal)
+
+
+# The generator straight at the echo backend, both on the load's core: what it can do at most beside a proxy.
+SELF_TEST = Row(
+    "self-test",
+    "generator against the echo backend, no proxy, 64 B, 16 in flight",
+    (Case("direct", "direct", dataclasses.replace(_ECHO_64, connections=16, in_flight=16)),),
+    Goal(RATE, (), 300_000, higher_is_better=True),
+    quick=True,
+)
+
+ROWS = (SELF_TEST, *_rows())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.generator import arguments
+from bench.rows import Load
+
+
+def test_arguments_name_what_differs_from_the_defaults() -> None:
+    plain = Load(connections=64, size=100)
+    assert arguments(plain, 9000, seconds=1.5, warm_up=0.2) == [
+        "--port=9000",
+        "--mode=echo",
+        "--path=/echo",
+        "--size=100",
+        "--connections=64",
+        "--in-flight=1",
+        "--seconds=1.5",
+        "--warm-up=0.2",
+    ]
+    many = Load(connections=8, active=2, text=True, tls=True, rotate=True, seconds=30)
+    words = arguments(many, 9000, seconds=1.5, warm_up=0.2)
+    assert words[6] == "--seconds=30"
+    assert words[8:] == ["--active=2", "--text", "--tls", "--rotate"]
+    storm = arguments(Load(mode="storm", burst=5000, rate=3200), 9000, seconds=1, warm_up=0.2)
+    assert storm[8:] == ["--burst=5000", "--rate=3200"]
+
+
+def run(programs: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [programs / "load", "--seconds=0.1", "--warm-up=0.02", *words],
+        input="go -1 -1 - -\n",
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def result(programs: Path, *words: str) -> dict[str, Any]:
+    done = run(programs, list(words))
+    assert (done.returncode, done.stderr) == (0, "")
+    opened, measured = map(json.loads, done.stdout.splitlines())
+    assert opened["event"] == "open"
+    assert measured["event"] == "result"
+    found: dict[str, Any] = measured
+    return found
+
+
+@pytest.mark.needs("gcc", "make")
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("ws", ["--connections=4"]),
+        ("ws", ["--connections=2", "--in-flight=16"]),
+        ("ws", ["--connections=2", "--text", "--size=4096"]),
+        ("ws", ["--connections=2", "--size=1048576", "--in-flight=2"]),
+        ("ws", ["--connections=50", "--active=3", "--rotate"]),
+        ("tcp-echo", ["--connections=4", "--raw"]),
+    ],
+)
+def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], role: str, words: list[str]) -> None:
+    found = result(programs, f"--port={roles[role]}", *words)
+    assert found["messages"] == found["latency"]["count"] > 0
+    assert found["seconds"] >= 0.1
+    latency = found["latency"]
+    assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"] <= latency["most_us"]
+    assert found["refused"] == 0
+
+
+@pytest.mark.needs("gcc", "make")
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("ws", ["--mode=sink", "--path=/sink"]),
+        ("ws", ["--mode=source", "--path=/source/64"]),
+        ("ws", ["--mode=upgrade", "--connections=4"]),
+        ("tcp-source", ["--mode=source", "--raw", "--size=65536"]),
+        ("tcp-sink", ["--mode=sink", "--raw"]),
+    ],
+)
+def test_one_way_and_sessions_are_counted(programs: Path, roles: dict[str, int], role: str, words: list[str]) -> None:
+    assert result(programs, f"--port={roles[role]}", *words)["messages"] > 0
+
+
+@pytest.mark.needs("gcc", "make")
+def test_a_storm_counts_the_live_and_the_joining(programs: Path, roles: dict[str, int]) -> None:
+    words = ["--mode=storm", "--connections=4", "--rate=2000", "--burst=300", "--seconds=20"]
+    found = result(programs, f"--port={roles['ws']}", *words)
+    assert found["joining"]["count"] == 300
+    assert found["refused"] == 0
+
+
+@pytest.mark.needs("gcc", "make")
+def test_the_cpu_time_of_others_is_read(programs: Path, roles: dict[str, int]) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        done = subprocess.run(
+            [programs / "load", f"--port={roles['ws']}", "--seconds=0.1"],
+            input=f"go 0 0 {other.pid} {other.pid},{other.pid}\n",
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=50,
+            check=True,
+        )
+        other.kill()
+    found = json.loads(done.stdout.splitlines()[1])
+    assert (found["cpu_ns"], found["backend_ns"]) == (0, 0)
+    assert found["own_ns"] > 0
+    assert found["proxy_core_ns"] == found["load_core_ns"] > 0
+
+
+@pytest.mark.needs("gcc", "make")
+def test_what_makes_a_run_meaningless_ends_it(programs: Path, roles: dict[str, int]) -> None:
+    # a server that answers the upgrade with what it was sent
+    refused = run(programs, [f"--port={roles['tcp-echo']}"])
+    assert refused.returncode == 1
+    assert refused.stderr == "a session failed after 0 messages: GET /echo HTTP/1.1\n"
+    # messages that are not the ones that were sent
+    changed = run(programs, [f"--port={roles['ws']}", "--path=/source/64"])
+    assert (changed.returncode, changed.stderr) == (1, "an echo is not what was sent\n")
+
+
+@pytest.mark.needs("gcc", "make")
+def test_the_end_of_standard_input_instead_of_go_ends_it(programs: Path, roles: dict[str, int]) -> None:
+    words = [str(programs / "load"), f"--port={roles['ws']}", "--mode=idle", "--connections=10"]
+    done = subprocess.run(words, input="", capture_output=True, text=True, timeout=50, check=True)
+    assert json.loads(done.stdout)["connections"] == 10

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import proxies
+from bench.configs import Ends
+from bench.measure import Cores, Plan, measure
+from bench.proxies import PROXIES, missing
+from bench.rows import ROWS
+
+ENDS = Ends(port=8001, backend=9001)
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(proxies, "find", lambda program: None)
+    missing.cache_clear()
+    yield
+    missing.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_installed")
+@pytest.mark.parametrize(
+    ("proxy", "why_not"),
+    [
+        ("nginx 64k", "not installed (apt-get install nginx-light)"),
+        ("haproxy tcp", "not installed (apt-get install haproxy)"),
+        ("websockify", "not installed (make -C bench peers)"),
+    ],
+)
+def test_a_missing_peer_says_how_to_get_it(proxy: str, why_not: str) -> None:
+    assert missing(proxy, False) == why_not
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_a_row_without_its_first_case_is_not_run() -> None:
+    row = next(row for row in ROWS if row.name == "idle-tunnel")
+    backwards = type(row)(row.name, row.title, row.cases[::-1], row.goal)
+    plan = Plan(1.0, 0.1, 1, Cores(0, 1, frozenset({0, 1})))
+    measured = measure(backwards, plan, 0, {"tcp-echo": 9}, lambda text: pytest.fail(text))
+    assert measured.why_not == {"websockify": "not installed (make -C bench peers)"}
+    assert measured.samples == {}
+
+
+@pytest.mark.parametrize("name", sorted(PROXIES))
+def test_a_command_names_the_file_that_it_wrote(tmp_path: Path, name: str) -> None:
+    words = PROXIES[name].command(tmp_path, ENDS)
+    written = [str(path) for path in tmp_path.iterdir()]
+    assert all(path in words for path in written)
+    assert written or words[1:] == ["127.0.0.1:8001", "127.0.0.1:9001"]

@@ -1,0 +1,1 @@
+"""The Autobahn suite, run through the gateway: ``python -m tests.conformance``."""

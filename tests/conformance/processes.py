@@ -1,0 +1,107 @@
+"""The programs of one run, each a process of its own that ends with the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from .install import PROJECT
+
+_START_DEADLINE = 30.0  # seconds
+_STOP_DEADLINE = 20.0  # seconds
+
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class RunError(Exception):
+    """A program of a run did not do its part; the message is for whoever has to find out why."""
+
+
+@asynccontextmanager
+async def process(command: Sequence[str], log: Path, **options: Any) -> AsyncIterator[trio.Process]:
+    """A running program, its stderr in ``log``. It is ended with the block."""
+    with log.open("wb") as file:
+        running = await trio.lowlevel.open_process(
+            list(command), env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=file, **options
+        )
+    try:
+        yield running
+    finally:
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(_STOP_DEADLINE):
+                running.terminate()
+                await running.wait()
+            running.kill()
+            await running.wait()
+            if running.stdout is not None:
+                await running.stdout.aclose()
+
+
+@asynccontextmanager
+async def echo(module: str, directory: Path) -> AsyncIterator[int]:
+    """An echo of this package; its port."""
+    command = [sys.executable, "-m", f"tests.conformance.{module}"]
+    async with process(command, directory / f"{module}.log", stdout=subprocess.PIPE, cwd=PROJECT) as running:
+        assert running.stdout is not None
+        line = b""
+        with trio.move_on_after(_START_DEADLINE):
+            while not line.endswith(b"\n") and (chunk := await running.stdout.receive_some()):
+                line += chunk
+        if not line.endswith(b"\n"):
+            raise RunError(f"{module} did not start: see {directory}")
+        yield int(line)
+
+
+@asynccontextmanager
+async def gateway(action: dict[str, Any], directory: Path) -> AsyncIterator[int]:
+    """The gateway as its users run it, with one route; its port.
+
+    Raises ``RunError`` where it does not start, does not end well, or logs a bug of its own.
+    """
+    config = {"listeners": [{"bind": "127.0.0.1:0"}], "routes": [{"name": "conformance", **action}]}
+    file, log = directory / "wsgate.yaml", directory / "wsgate.log"
+    file.write_text(json.dumps(config))  # JSON is YAML
+    command = [sys.executable, "-m", "wsgate", "serve", str(file)]
+    async with process(command, log, stdout=subprocess.DEVNULL) as running:
+        with trio.move_on_after(_START_DEADLINE):
+            while running.poll() is None and '"ready"' not in log.read_text():  # noqa: ASYNC110  # a file has no event
+                await trio.sleep(0.05)
+        lines = log.read_text().splitlines()
+        ports = [line["address"].rpartition(":")[2] for line in map(json.loads, lines) if line["event"] == "listening"]
+        if not ports:
+            raise RunError(f"the gateway did not start: see {log}")
+        yield int(ports[0])
+    if running.returncode:
+        raise RunError(f"the gateway ended with status {running.returncode}: see {log}")
+    if any(json.loads(line)["event"] == "bug" for line in log.read_text().splitlines()):
+        raise RunError(f"the gateway reports a bug of its own: see {log}")
+
+
+def free_port() -> int:
+    """A port for a program that cannot be told to let the kernel choose."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+async def wait_listening(port: int, running: trio.Process) -> None:
+    """Wait until a program listens on a port."""
+    with trio.move_on_after(_START_DEADLINE):
+        while running.poll() is None:
+            try:
+                stream = await trio.open_tcp_stream("127.0.0.1", port)
+            except OSError:
+                await trio.sleep(0.05)
+            else:
+                await stream.aclose()
+                return
+    raise RunError(f"nothing listens on port {port}")

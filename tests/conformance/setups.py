@@ -1,0 +1,87 @@
+"""The set-ups: who talks to whom through the gateway, and which cases are asked of it.
+
+``left_out`` are the cases that a set-up is not asked, with the reason that the report gives. What is asked and fails is
+another matter: see ``verdict.ALLOWED``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BASIC = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*")  # the suite has no section 8 or 11
+COMPRESSION = ("12.*", "13.*")
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """key: its letter, also its name in the reports
+    title: the chain, from client to server
+    shows: what a result in it says about the gateway
+    echo: the module of the echo behind the gateway; none where the suite is the server
+    route: the action of the gateway's one route; ``{port}`` is the backend's
+    compression: whether sections 12 and 13 can be asked
+    """
+
+    key: str
+    title: str
+    shows: str
+    echo: str | None
+    route: Mapping[str, Any]
+    compression: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+_TEXT = "asks for a text message back; bytes come out of a tunnel as binary messages"
+_NO_BOUNDARIES = "a byte stream keeps no message boundaries: large messages come back cut, small ones joined"
+
+_RELAY = {"relay": {"to": ["ws://127.0.0.1:{port}"]}}
+_TUNNEL = {"tunnel": {"to": ["tcp://127.0.0.1:{port}"], "text": "accept"}}
+
+SET_UPS = (
+    SetUp(
+        "a",
+        "fuzzing client → relay → echo server of the `websockets` library",
+        "the gateway as a server, in front of a backend that checks everything too",
+        "echo_library",
+        _RELAY,
+        compression=True,
+    ),
+    SetUp(
+        "b",
+        "fuzzing client → relay → echo server that checks nothing",
+        "the gateway as a server, alone: what is refused here, the gateway refused",
+        "echo_unchecked",
+        _RELAY,
+    ),
+    SetUp(
+        "c",
+        "client of the `websockets` library → relay → fuzzing server",
+        "the gateway as a client",
+        None,
+        _RELAY,
+        compression=True,
+    ),
+    SetUp(
+        "d",
+        "fuzzing client → tunnel → TCP service that echoes bytes",
+        "the gateway as the only WebSocket endpoint, as far as a byte stream can answer",
+        "echo_bytes",
+        _TUNNEL,
+        left_out={
+            "1.1.*": _TEXT,
+            "1.2.1": "an empty message has no bytes that could come back",
+            "1.2.6": _NO_BOUNDARIES,
+            "1.2.7": _NO_BOUNDARIES,
+            "1.2.8": _NO_BOUNDARIES,
+            **dict.fromkeys(["3.2", "3.3", "3.4", "4.1.3", "4.1.4", "4.1.5", "4.2.3", "4.2.4", "4.2.5"], _TEXT),
+            **dict.fromkeys(["5.3", "5.4", "5.5", "5.6", "5.7", "5.8", "5.15", "5.19", "5.20"], _TEXT),
+            "6.*": "to a tunnel text is bytes: nothing is validated, nothing comes back as text",
+            "7.1.1": _TEXT,
+            "7.1.5": "asks for no data behind a Close; the service's last bytes follow it, as after a FIN",
+            "9.*": _NO_BOUNDARIES,
+            "10.*": _NO_BOUNDARIES,
+        },
+    ),
+)

@@ -1,0 +1,1 @@
+"""Peers that mean harm: heads, frames and backends that no library would send, floods, and what they cost."""

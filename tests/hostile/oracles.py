@@ -1,0 +1,152 @@
+"""Three readings of one stream of frames, as the same list of events: the gateway's walk, wsproto's, websockets'.
+
+An event is a finished message ``(opcode, payload)`` or a control frame, the same way. A reading ends with a Close, with
+a fault, or with the bytes; an unfinished message is no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from websockets.frames import Frame
+from websockets.protocol import Protocol, Side
+from wsproto.frame_protocol import FrameProtocol, ParseFailed
+from wsproto.frame_protocol import Opcode as WsprotoOpcode
+
+from wsgate.wire.close import parse_close
+from wsgate.wire.fault import Fault
+from wsgate.wire.walk import FrameWalk
+
+from ..wire.drive import drive
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+
+Event = tuple[int, bytes]
+
+
+@dataclass
+class Reading:
+    """fault: the close code that the reader would fail the connection with; rule: the gateway's word for why."""
+
+    events: list[Event] = field(default_factory=list)
+    fault: int | None = None
+    rule: str = field(default="", compare=False)
+
+
+Reader = Callable[[Sequence[bytes], bool], Reading]  # (pieces, masked)
+
+
+def read_with_walk(pieces: Sequence[bytes], masked: bool) -> Reading:
+    """What goes on behind a relay, decoded by a decoder that trusts it, and what its flow does with a Close."""
+    seen = drive(FrameWalk(masked=masked), pieces)
+    events = decode(seen.passed)
+    assert [event for event in events if event[0] > BINARY] == [each for each in seen.controls if each[0] != CLOSE]
+    assert len([event for event in events if event[0] <= BINARY]) == seen.messages
+    fault = seen.fault
+    if seen.controls and seen.controls[-1][0] == CLOSE:
+        close = parse_close(seen.controls[-1][1])
+        if isinstance(close, Fault):
+            fault = close
+        else:
+            events.append(seen.controls[-1])
+    return Reading(events) if fault is None else Reading(events, int(fault.code), fault.rule)
+
+
+def decode(data: bytes) -> list[Event]:
+    """The events of valid frames: no check, no state but the message under way."""
+    events: list[Event] = []
+    opcode, message, at = 0, b"", 0
+    while at + 2 <= len(data):
+        first, second = data[at : at + 2]
+        at += 2
+        size = second & 0x7F
+        if size > 125:
+            wide = 2 if size == 126 else 8
+            size = int.from_bytes(data[at : at + wide], "big")
+            at += wide
+        key = bytes(4)
+        if second & 0x80:
+            key = data[at : at + 4]
+            at += 4
+        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(data[at : at + size]))
+        at += size
+        if at > len(data):
+            break
+        if first & 0x0F > BINARY:
+            events.append((first & 0x0F, payload))
+            continue
+        opcode, message = (first & 0x0F or opcode), (message if first & 0x0F == 0 else b"") + payload
+        if first & 0x80:
+            events.append((opcode, message))
+    return events
+
+
+def read_with_wsproto(pieces: Sequence[bytes], masked: bool) -> Reading:
+    protocol = FrameProtocol(client=not masked, extensions=[])
+    reading = Reading()
+    message = b""
+    try:
+        for piece in pieces:
+            protocol.receive_bytes(piece)
+            for frame in protocol.received_frames():
+                opcode, payload = frame.opcode, frame.payload
+                if opcode is WsprotoOpcode.CLOSE:
+                    assert isinstance(payload, tuple)
+                    code, reason = payload
+                    # it has no word for "no code" but 1005, which cannot come
+                    reading.events.append((CLOSE, b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()))
+                    return reading
+                assert not isinstance(payload, tuple)
+                data = payload.encode() if isinstance(payload, str) else bytes(payload)
+                if opcode.iscontrol():
+                    reading.events.append((int(opcode), data))
+                    continue
+                message += data
+                if frame.message_finished:
+                    reading.events.append((int(opcode), message))
+                    message = b""
+    except ParseFailed as error:
+        reading.fault = int(error.code)
+    return reading
+
+
+def read_with_websockets(pieces: Sequence[bytes], masked: bool) -> Reading:
+    """Its sans-I/O half has frames only; it leaves messages, and so UTF-8, to what is above: here, to us."""
+    protocol = Protocol(Side.SERVER if masked else Side.CLIENT, max_size=None)
+    reading = Reading()
+    opcode, message = 0, b""
+    for piece in pieces:
+        protocol.receive_data(piece)
+        for frame in protocol.events_received():
+            assert isinstance(frame, Frame)
+            data = bytes(frame.data)
+            if frame.opcode > BINARY:
+                reading.events.append((int(frame.opcode), data))
+                continue
+            opcode, message = int(frame.opcode) or opcode, message + data
+            if frame.fin:
+                if opcode == TEXT and not _is_utf8(message):
+                    reading.fault = 1007
+                    return reading
+                reading.events.append((opcode, message))
+                message = b""
+        received = protocol.close_rcvd
+        if received is not None:
+            if protocol.parser_exc is not None:  # a Close inside a fragmented message, which it takes for a fault
+                code = b"" if received.code == 1005 else received.code.to_bytes(2, "big")
+                reading.events.append((CLOSE, code + received.reason.encode()))
+            return reading
+        if protocol.parser_exc is not None:
+            assert protocol.close_sent is not None
+            reading.fault = int(protocol.close_sent.code)
+            return reading
+    return reading
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""Backends that mean harm or are broken: 502 or 504 before the upgrade, 1011 after it, and the reason in the log."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import trio
+import trio.testing
+
+from wsgate.gate.session import serve
+
+from ..e2e.gateway import relay
+from ..e2e.peers import BINARY, CLOSE, CONTINUATION, KEY, PING, TEXT, Frame, accept_value, request
+from ..relay.joined import socket_pair
+from .gateways import HANDSHAKE, relay_to
+from .process import Process, running
+from .recorder import Client, Recorder, accept_for, field, reset
+
+Answer = Callable[[bytes], bytes]
+
+UPGRADE_FIELDS = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+def with_fields(*fields: bytes) -> Answer:
+    """The right 101, and these fields."""
+    return lambda head: accept_for(head)[:-2] + b"".join(field + b"\r\n" for field in fields) + b"\r\n"
+
+
+def changed(old: bytes, new: bytes) -> Answer:
+    """The right 101, but for one thing."""
+
+    def answer(head: bytes) -> bytes:
+        right = accept_for(head)
+        assert old in right
+        return right.replace(old, new)
+
+    return answer
+
+
+def accepting(key: Callable[[bytes], str]) -> Answer:
+    """A 101 with the Accept of another key than the one that was sent."""
+
+    def answer(head: bytes) -> bytes:
+        sent = field(head, b"sec-websocket-key")
+        return accept_for(head).replace(accept_value(sent.decode()).encode(), accept_value(key(sent)).encode())
+
+    return answer
+
+
+# What a backend answers, and what the log says about it
+BROKEN: dict[str, tuple[Answer, str]] = {
+    "no Accept": (
+        lambda head: b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE_FIELDS + b"\r\n",
+        "Sec-WebSocket-Accept",
+    ),
+    "the Accept of the client's key": (accepting(lambda sent: KEY), "Sec-WebSocket-Accept"),
+    "the Accept of the key in small letters": (accepting(lambda sent: sent.decode().lower()), "Sec-WebSocket-Accept"),
+    "the key as Accept": (
+        lambda head: changed(b"Sec-WebSocket-Accept: ", b"Sec-WebSocket-Accept: x")(head),
+        "Sec-WebSocket-Accept",
+    ),
+    "two Accepts": (with_fields(b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), "Sec-WebSocket-Accept"),
+    "no Upgrade": (changed(b"Upgrade: websocket\r\n", b""), "Upgrade"),
+    "no Connection": (changed(b"Connection: Upgrade\r\n", b""), "Upgrade"),
+    "another Upgrade": (changed(b"Upgrade: websocket", b"Upgrade: h2c"), "Upgrade"),
+    "a subprotocol nobody offered": (with_fields(b"Sec-WebSocket-Protocol: chat.v3"), "subprotocol"),
+    "a subprotocol in other letters": (with_fields(b"Sec-WebSocket-Protocol: CHAT.V1"), "subprotocol"),
+    "two subprotocols": (with_fields(b"Sec-WebSocket-Protocol: chat.v1, chat.v2"), "subprotocol"),
+    "two subprotocols on two lines": (
+        with_fields(b"Sec-WebSocket-Protocol: chat.v1", b"Sec-WebSocket-Protocol: chat.v2"),
+        "subprotocol",
+    ),
+    "an extension nobody offered": (with_fields(b"Sec-WebSocket-Extensions: x-foo"), "extension"),
+    "compression with what nobody offered": (
+        with_fields(b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=10"),
+        "extension",
+    ),
+    "compression twice": (
+        with_fields(b"Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate"),
+        "Extensions",
+    ),
+    "an extension list that is none": (with_fields(b"Sec-WebSocket-Extensions: ;"), "Extensions"),
+    "another protocol": (lambda head: b"220 mail.test ESMTP\r\n\r\n", "malformed answer"),
+    "a status that is no number": (lambda head: b"HTTP/1.1 OK\r\n\r\n", "malformed answer"),
+    "a status of two digits": (lambda head: b"HTTP/1.1 10 Switching\r\n\r\n", "malformed answer"),
+    "a space before the colon": (changed(b"Upgrade: ", b"Upgrade : "), "malformed answer"),
+    "NUL in a value": (with_fields(b"X-Y: a\0b"), "malformed answer"),
+    "CR in a value": (with_fields(b"X-Y: a\rSet-Cookie: b"), "malformed answer"),
+    "a head of 1 MiB": (with_fields(b"X-Y: " + b"x" * (1 << 20)), "malformed answer"),
+    "a head of 1 MiB in small fields": (with_fields(*[b"X: y"] * (175 << 10)), "malformed answer"),
+    "a head without an end": (
+        lambda head: b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"x" * (1 << 20),
+        "malformed answer",
+    ),
+}
+
+OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extensions": "permessage-deflate"}
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Process]:
+    # the recorder answers no Close
+    defaults = {"timeouts": {"close": "50ms"}}
+    with running(tmp_path_factory.mktemp("backends"), relay(recorder.port), defaults=defaults) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name: str) -> None:
+    """502; the log says what was wrong with it and whose it was, the client learns neither."""
+    recorder.answer, reason = BROKEN[name]
+    recorder.leave = None
+    client = Client(gateway.port)
+    client.send(request(headers=OFFERS))
+    answer = client.read_all()
+    client.close()
+    assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    assert answer.endswith(b"\r\n\r\n502 the backend did not accept the upgrade\n")
+    line = gateway.wait_line("refused", client=client.address)
+    assert (line["status"], line["route"]) == (502, "relay")
+    assert f"ws://127.0.0.1:{recorder.port}" in line["detail"]
+    assert reason in line["detail"]
+    assert len(line["detail"]) < 300
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["end", "reset"])
+def test_an_early_end_at_every_byte_of_the_head(
+    gateway: Process, recorder: Recorder, leave: Callable[[socket.socket], None]
+) -> None:
+    size = len(accept_for(request().replace(b"sec-", b"Sec-")))
+    recorder.leave = leave
+    for sent in range(size):
+        recorder.answer = functools.partial(lambda head, sent: accept_for(head)[:sent], sent=sent)
+        client = Client(gateway.port)
+        client.send(request())
+        answer = client.read_all()
+        client.close()
+        assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n"), sent
+        line = gateway.wait_line("refused", client=client.address)
+        assert "ended without an answer" in line["detail"], line
+
+
+# Behind a valid 101: what the backend sends, and the rule that the log names
+JUNK: dict[str, tuple[bytes, str]] = {
+    "a second response": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "reserved"),
+    "zeroes": (bytes(100), "continuation frame outside a message"),
+    "a masked frame": (Frame(TEXT, b"hello").encode(b"\1\2\3\4"), "server frame is masked"),
+    "a masked ping": (Frame(PING).encode(bytes(4)), "server frame is masked"),
+    "RSV1 without compression": (Frame(BINARY, b"x", rsv=4).encode(None), "reserved bits"),
+    "a continuation of nothing": (Frame(CONTINUATION, b"x").encode(None), "continuation frame outside a message"),
+    "bad text": (Frame(TEXT, b"\xff").encode(None), "text is not UTF-8"),
+    "close code 1005": (Frame(CLOSE, b"\x03\xed").encode(None), "close code 1005 may not be sent"),
+    "close code 1006": (Frame(CLOSE, b"\x03\xee").encode(None), "close code 1006 may not be sent"),
+    "close code 1015": (Frame(CLOSE, b"\x03\xf7").encode(None), "close code 1015 may not be sent"),
+    "a ping of 126 bytes": (Frame(PING, bytes(126)).encode(None), "more than 125 bytes"),
+    "a message over the limit": (b"\x82\x7f" + (1 << 40).to_bytes(8, "big"), "over the limit"),
+    "2^63 bytes": (b"\x82\x7f" + (1 << 63).to_bytes(8, "big"), "2^63"),
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_junk_behind_the_101(gateway: Process, recorder: Recorder, name: str) -> None:
+    junk, rule = JUNK[name]
+    recorder.answer = lambda head: accept_for(head) + junk
+    recorder.leave = None
+    client = Client(gateway.port)
+    client.send(request())
+    assert client.read_head().startswith(b"HTTP/1.1 101 ")
+    told = client.read_all()
+    client.close()
+    assert told[:1] + told[2:4] == b"\x88" + (1011).to_bytes(2, "big")
+    line = gateway.wait_line("session", client=client.address)
+    assert (line["ended_by"], line["reason"], line["client_code"]) == ("backend", "fault", 1011)
+    assert line["backend_code"] in (1002, 1007, 1009)
+    assert rule in line["detail"]
+
+
+def test_a_refusal_that_does_not_end(gateway: Process, recorder: Recorder) -> None:
+    """The first 64 KiB of it are passed on, and the backend's connection ends."""
+    recorder.answer = lambda head: (
+        b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n" + b"ff\r\n%b\r\n" % (b"x" * 255) * 4000
+    )
+    number = len(recorder.connections)
+    recorder.leave = None
+    client = Client(gateway.port)
+    client.send(request())
+    answer = client.read_all()
+    client.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert body == b"x" * (64 << 10)
+    assert recorder.wait(number).ended.wait(5)
+
+
+# -- slow ones, in virtual time ----------------------------------------------------------------------------------------
+
+
+async def drip(listener: trio.SocketListener, data: Callable[[bytes], bytes], pace: float) -> None:
+    """A backend that answers one byte at a time."""
+    stream = await listener.accept()
+    async with stream:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += await stream.receive_some()
+        try:
+            for byte in data(head):
+                await stream.send_all(bytes([byte]))
+                await trio.sleep(pace)
+            await trio.sleep_forever()
+        except trio.BrokenResourceError:
+            pass  # the gateway has had enough
+
+
+SLOW: dict[str, Answer] = {
+    "the right 101": accept_for,
+    "no byte at all": lambda head: b"",
+    "a refusal's head": lambda head: b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    "hints without an end": lambda head: b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+async def test_an_answer_that_comes_byte_by_byte(
+    name: str, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """504 by the deadline, which is the whole answer's."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(drip, listener, SLOW[name], 1.0)
+    ours, theirs = socket_pair(None)
+    began = trio.current_time()
+    nursery.start_soon(serve, relay_to(listener.socket.getsockname()[1]), ours, "127.0.0.1:1")
+    await theirs.send(request())
+    answer = await theirs.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
+    assert trio.current_time() - began == pytest.approx(HANDSHAKE)
+    theirs.close()
+    await listener.aclose()
+    nursery.cancel_scope.cancel()

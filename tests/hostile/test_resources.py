@@ -1,0 +1,241 @@
+"""What peers can make the gateway's process spend: memory, descriptors, tasks, time, lines of log.
+
+Measured from outside, on the real process; only tasks are counted in the test's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+import statistics
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from wsgate.gate.session import serve
+
+from ..e2e.gateway import relay
+from ..e2e.peers import BINARY, Frame, request
+from ..relay.joined import socket_pair
+from .ends import MASK, Peer, beside, echo, round_trip, upgraded
+from .gateways import relay_to
+from .process import Process, running
+from .recorder import PATIENCE, Client, Recorder, reset
+
+PIECE = 1 << 20  # bytes of a frame in a flood
+OFFERED = 1 << 30  # bytes in all
+MOST = 1 << 20  # bytes that a session may cost
+
+
+class Flow:
+    """One direction of a flood: somebody sends, somebody reads only when it is told to. Both count."""
+
+    def __init__(self, frame: bytes) -> None:
+        self.frame = memoryview(frame)
+        self.total = OFFERED // len(frame) * len(frame)
+        self.sent = 0
+        self.received = 0
+        self.may_read = threading.Event()
+        self.arrived = threading.Event()
+
+    def send(self, sock: socket.socket) -> None:
+        sock.settimeout(None)
+        while self.sent < self.total:
+            self.sent += sock.send(self.frame[self.sent % len(self.frame) :])
+        self.arrived.wait(60)
+
+    def receive(self, sock: socket.socket) -> None:
+        self.may_read.wait()
+        sock.settimeout(PATIENCE)
+        room = bytearray(1 << 20)
+        while self.received < self.total:
+            size = sock.recv_into(room)
+            if not size:
+                break
+            self.received += size
+        self.arrived.set()
+
+
+@pytest.mark.parametrize("direction", ["upstream", "downstream"])
+def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) -> None:
+    """1 GiB is offered. What is not taken stays with the sender, and the others' messages do not wait for it."""
+    up = direction == "upstream"
+    flow = Flow(Frame(BINARY, bytes(PIECE)).encode(MASK if up else None))
+    with contextlib.ExitStack() as stack:
+        flooded = stack.enter_context(closing(Peer(flow.receive if up else flow.send)))
+        other = stack.enter_context(closing(Peer(echo)))
+        routes = [relay(flooded.port) | {"match": {"path": "/flood"}}, relay(other.port) | {"name": "echo"}]
+        gateway = stack.enter_context(running(tmp_path, *routes, defaults={"timeouts": {"close": "300ms"}}))
+        bystander = upgraded(gateway.port, "/echo")
+        for _ in range(100):  # the process has then all that it needs anyway
+            round_trip(bystander)
+        before = gateway.memory()
+        client = upgraded(gateway.port, "/flood")
+        with beside(flow.send if up else flow.receive, client):
+            gateway.wait_for(lambda: stalled(flow), "end of the flood's beginning")
+            assert 0 < flow.sent < 64 << 20  # what the kernel's buffers took
+            held = gateway.memory() - before
+            assert held < MOST
+            cpu = gateway.cpu()
+            quiet = [round_trip(bystander) for _ in range(200)]
+            assert gateway.cpu() - cpu < 1  # it does not spin on what it cannot move
+            flow.may_read.set()
+            busy, peak = [], 0
+            while not flow.arrived.is_set():
+                busy.append(round_trip(bystander))
+                peak = max(peak, gateway.memory() - before)
+        assert flow.received == flow.total
+        assert peak < MOST
+        assert statistics.median(quiet) < 0.05
+        assert statistics.median(busy) < 0.1
+        assert max(busy) < 1
+        client.close()
+        bystander.close()
+    other.close()
+
+
+def stalled(flow: Flow) -> bool | None:
+    """Whether a flood has moved nothing for a while."""
+    before = flow.sent
+    time.sleep(0.1)  # there is no sign of a thing that does not happen
+    return True if 0 < before == flow.sent else None
+
+
+def test_out_of_descriptors(tmp_path: Path) -> None:
+    """Accepting pauses, says so once, costs next to nothing, and goes on when there is room. Nobody else feels it."""
+    timeouts = {"close": "300ms", "handshake": "30s"}
+    with closing(Peer(echo)) as other, running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway:
+        bystander = upgraded(gateway.port, "/")
+        room = 20
+        most = gateway.descriptors() + room
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (most, most))
+        waiting = [Client(gateway.port) for _ in range(3 * room)]
+        line = gateway.wait_line("out of resources")
+        assert line["level"] == "error"
+        assert "Too many open files" in line["error"]
+        assert "LimitNOFILE" in line["cure"]
+        cpu, began = gateway.cpu(), time.monotonic()
+        while time.monotonic() - began < 1:
+            assert round_trip(bystander) < 0.5
+            time.sleep(0.02)
+        assert gateway.cpu() - cpu < 0.3
+        assert len(gateway.lines("out of resources")) == 1
+        assert gateway.lines("accepting again") == []
+
+        for client in waiting:
+            client.close()
+        newcomer = upgraded(gateway.port, "/")
+        round_trip(newcomer)
+        round_trip(bystander)
+        gateway.wait_line("accepting again")
+        assert len(gateway.lines("out of resources")) == 1
+        newcomer.close()
+        bystander.close()
+
+
+def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
+    """Accepted, but there is none left for the backend: that client gets an answer; the other session goes on."""
+    timeouts = {"close": "300ms"}
+    with closing(Peer(echo)) as other, running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway:
+        bystander = upgraded(gateway.port, "/")
+        most = gateway.descriptors() + 1
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (most, most))
+        client = Client(gateway.port)
+        client.send(request())
+        status = client.read_head().split(b" ")[1]
+        assert status in (b"502", b"503")
+        assert "Too many open files" in gateway.wait_line("refused", client=client.address)["detail"]
+        client.close()
+        round_trip(bystander)
+        bystander.close()
+
+
+ATTEMPTS = 1000
+AT_ONCE = 100
+
+
+def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
+    """504, a thousand times, and all of it is given back."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as silent:
+        silent.settimeout(PATIENCE)
+        # the route's timeout is the backend's; the client's own head has the default
+        route = relay(silent.getsockname()[1], timeouts={"handshake": "100ms"})
+        with running(tmp_path, route, defaults={"timeouts": {"close": "100ms"}}) as gateway:
+            descriptors = gateway.descriptors()
+            attempt(gateway, silent, ATTEMPTS // 5)
+            before = gateway.memory()
+            attempt(gateway, silent, ATTEMPTS)
+            gateway.wait_for(lambda: gateway.descriptors() == descriptors or None, "descriptors given back")
+            assert gateway.memory() - before < ATTEMPTS * 256
+            assert len(gateway.lines("refused", status=504)) == ATTEMPTS + ATTEMPTS // 5
+
+
+def attempt(gateway: Process, silent: socket.socket, times: int) -> None:
+    """Ask for sessions, in batches; the backend accepts each and says nothing."""
+    for _ in range(times // AT_ONCE):
+        clients = [Client(gateway.port) for _ in range(AT_ONCE)]
+        for client in clients:
+            client.send(request())
+        backends = [silent.accept()[0] for _ in clients]
+        for client in clients:
+            assert client.read_all().startswith(b"HTTP/1.1 504 ")
+            client.close()
+        for backend in backends:
+            backend.close()
+
+
+async def test_no_task_is_left_of_a_backend_that_never_answers(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """The same in this process, where tasks and sockets can be counted."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=ATTEMPTS)
+    gateway = relay_to(listener.socket.getsockname()[1])
+    tasks, descriptors = trio.lowlevel.current_statistics().tasks_living, open_descriptors()
+    for _ in range(ATTEMPTS // AT_ONCE):
+        clients = []
+        for _ in range(AT_ONCE):
+            ours, theirs = socket_pair(None)
+            nursery.start_soon(serve, gateway, ours, "127.0.0.1:1")
+            await theirs.send(request())
+            clients.append(theirs)
+        backends = [await listener.accept() for _ in clients]
+        for client in clients:
+            assert (await client.recv(1 << 16)).startswith(b"HTTP/1.1 504 ")
+            client.close()
+        for backend in backends:
+            await backend.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().tasks_living == tasks
+    assert open_descriptors() <= descriptors  # threads of other tests may still be closing theirs
+    assert gateway.pump.joins == set()
+    await listener.aclose()
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_clients_that_reset_at_every_byte_of_their_head(tmp_path: Path) -> None:
+    """And behind it, before and after the backend's answer: nothing is left of them, and nothing is said of a bug."""
+    timeouts = {"close": "100ms"}
+    with (
+        closing(Recorder()) as recorder,
+        running(tmp_path, relay(recorder.port), defaults={"timeouts": timeouts}) as gateway,
+    ):
+        descriptors = gateway.descriptors()
+        head = request() + Frame(BINARY, b"early").encode(MASK)
+        for size in range(len(head) + 1):
+            client = Client(gateway.port)
+            client.send(head[:size])
+            reset(client.sock)
+        client = upgraded(gateway.port, "/")
+        reset(client.sock)
+        gateway.wait_for(lambda: gateway.descriptors() == descriptors or None, "descriptors given back")
+        assert gateway.lines("bug") == []
