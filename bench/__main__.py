@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import generator, machine, markdown, plots, report, results, stats
+from bench import generator, machine, markdown, plots, report, results
 from bench.measure import Measured, Plan, cores, measure
 from bench.proxies import BUILD
 from bench.results import Run
@@ -43,6 +43,9 @@ def main(words: Sequence[str] | None = None) -> int:
         run = _run(chosen, plan, shlex.join(["python", "-m", "bench", *words]))
         kind = "rows" if options.rows else "quick" if options.quick else "whole"
         results.save(run, options.results or BUILD / f"{kind}.json")
+        if options.rows and (options.markdown or options.plots):
+            print("bench: tables and plots are left as they are: this was a part of the rows", file=sys.stderr)
+            return 0
     files = plots.write(run, options.plots) if options.plots else []
     if options.markdown:
         options.markdown.parent.mkdir(parents=True, exist_ok=True)
@@ -66,10 +69,10 @@ def _run(chosen: Sequence[Row], plan: Plan, command: str) -> Run:
             print(report.text(done[-1]), flush=True)
     facts["took"] = f"{time.monotonic() - began:.0f} s"
     facts["repetitions"] = f"{plan.repetitions}, {plan.seconds:g} s each"
-    busy = max((stats.foreign(each.samples) for each in done), default=0.0)
-    facts["others"] = f"other programs had up to {busy:.0%} of a core"
+    run = Run(facts, done)
+    facts["others"] = f"other programs had up to {run.foreign:.0%} of a core"
     print("\n".join(f"{name:12} {fact}" for name, fact in facts.items()))
-    return Run(facts, done)
+    return run
 
 
 def _parser() -> argparse.ArgumentParser:

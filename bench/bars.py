@@ -44,6 +44,8 @@ def draw(title: str, subtitle: str, groups: Sequence[Group], *, logarithmic: boo
     ]
     bottom = HEAD + sum(len(group.bars) * (BAR + GAP) - GAP + SPACE for group in groups) - SPACE
     parts += [_vertical(LEFT + position(value), bottom, GRID) for value in grid]
+    if line:
+        parts.append(_vertical(LEFT + position(1.0), bottom, f'stroke="{INK}" stroke-dasharray="3 3"'))
     y = HEAD
     for group in groups:
         height = len(group.bars) * (BAR + GAP) - GAP
@@ -51,11 +53,9 @@ def draw(title: str, subtitle: str, groups: Sequence[Group], *, logarithmic: boo
         for bar in group.bars:
             end = position(bar.value)
             parts.append(f'<rect x="{LEFT}" y="{y}" width="{end:.1f}" height="{BAR}" rx="2" fill="{bar.colour}"/>')
-            parts.append(_text(LEFT + end + 6, y + BAR - 3.5, _number(bar.value), size=11))
+            parts.append(_text(LEFT + end + 6, y + BAR - 3.5, _number(bar.value), size=11, halo=True))
             y += BAR + GAP
         y += SPACE - GAP
-    if line and bars:
-        parts.append(_vertical(LEFT + position(1.0), bottom, f'stroke="{INK}" stroke-dasharray="3 3"'))
     parts.append(_vertical(LEFT, bottom, f'stroke="{FAINT}"'))
     height = bottom + FOOT
     return (
@@ -91,11 +91,20 @@ def _legend(names: dict[str, str]) -> list[str]:
 
 
 def _text(
-    x: float, y: float, text: str, *, size: int = 12, colour: str = INK, anchor: str = "start", weight: str = "normal"
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: int = 12,
+    colour: str = INK,
+    anchor: str = "start",
+    weight: str = "normal",
+    halo: bool = False,
 ) -> str:
+    around = f' paint-order="stroke" stroke="{PAPER}" stroke-width="4"' if halo else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{colour}" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
+        f'text-anchor="{anchor}"{around}>{escape(text)}</text>'
     )
 
 

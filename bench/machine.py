@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from bench.proxies import PROJECT, find
+from wsgate.wire import kernel
 
 # how each program says its version, and where in its words the number stands
 _VERSION = {
@@ -73,5 +74,6 @@ def facts(command: str) -> dict[str, str]:
         "kernel": f"Linux {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
+        "frames": "walked by the compiled kernel" if kernel.COMPILED else "walked in Python",
         **versions,
     }

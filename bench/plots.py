@@ -98,8 +98,9 @@ def write(run: Run, directory: Path) -> list[str]:
     """Draw every plot that has something to show. Returns the files' names."""
     directory.mkdir(parents=True, exist_ok=True)
     for plot in PLOTS:
+        subtitle = plot.subtitle + ("; on a busy machine" if run.disturbed else "")
         (directory / plot.file).write_text(
-            draw(plot.title, plot.subtitle, groups(plot, run), logarithmic=plot.logarithmic, line=bool(plot.relative))
+            draw(plot.title, subtitle, groups(plot, run), logarithmic=plot.logarithmic, line=bool(plot.relative))
         )
     return [plot.file for plot in PLOTS]
 

@@ -8,15 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import stats
 from bench.measure import Measured
 from bench.rows import ROWS
-from bench.stats import Sample
+from bench.stats import FOREIGN, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     facts: dict[str, str]  # machine.facts, and how long it took
     rows: Sequence[Measured]
+
+    @property
+    def foreign(self) -> float:
+        """The largest share of a core that other programs had at any time."""
+        return max((stats.foreign(each.samples) for each in self.rows), default=0.0)
+
+    @property
+    def disturbed(self) -> bool:
+        return self.foreign > FOREIGN
 
     def row(self, name: str) -> Measured | None:
         return next((each for each in self.rows if each.row.name == name), None)

@@ -13,7 +13,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of ``load`` and ``backend``; a test that uses it needs gcc and make."""
+    """The directory of ``load`` and ``backend``; a test that uses it needs gcc."""
     directory = tmp_path_factory.mktemp("bench")
     subprocess.run(["make", "--silent", "-C", str(BENCH), f"BUILD={directory}", "CC=gcc"], check=True)
     return directory

@@ -52,7 +52,7 @@ def result(programs: Path, *words: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 @pytest.mark.parametrize(
     ("role", "words"),
     [
@@ -73,7 +73,7 @@ def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], rol
     assert found["refused"] == 0
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 @pytest.mark.parametrize(
     ("role", "words"),
     [
@@ -88,7 +88,7 @@ def test_one_way_and_sessions_are_counted(programs: Path, roles: dict[str, int],
     assert result(programs, f"--port={roles[role]}", *words)["messages"] > 0
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 def test_a_storm_counts_the_live_and_the_joining(programs: Path, roles: dict[str, int]) -> None:
     words = ["--mode=storm", "--connections=4", "--rate=2000", "--burst=300", "--seconds=20"]
     found = result(programs, f"--port={roles['ws']}", *words)
@@ -96,7 +96,7 @@ def test_a_storm_counts_the_live_and_the_joining(programs: Path, roles: dict[str
     assert found["refused"] == 0
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 def test_the_cpu_time_of_others_is_read(programs: Path, roles: dict[str, int]) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         done = subprocess.run(
@@ -114,7 +114,7 @@ def test_the_cpu_time_of_others_is_read(programs: Path, roles: dict[str, int]) -
     assert found["proxy_core_ns"] == found["load_core_ns"] > 0
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 def test_what_makes_a_run_meaningless_ends_it(programs: Path, roles: dict[str, int]) -> None:
     # a server that answers the upgrade with what it was sent
     refused = run(programs, [f"--port={roles['tcp-echo']}"])
@@ -125,7 +125,7 @@ def test_what_makes_a_run_meaningless_ends_it(programs: Path, roles: dict[str, i
     assert (changed.returncode, changed.stderr) == (1, "an echo is not what was sent\n")
 
 
-@pytest.mark.needs("gcc", "make")
+@pytest.mark.needs("gcc")
 def test_the_end_of_standard_input_instead_of_go_ends_it(programs: Path, roles: dict[str, int]) -> None:
     words = [str(programs / "load"), f"--port={roles['ws']}", "--mode=idle", "--connections=10"]
     done = subprocess.run(words, input="", capture_output=True, text=True, timeout=50, check=True)

@@ -72,6 +72,18 @@ def test_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     assert page.read_text() == first
 
 
+def test_a_disturbed_run_says_so_on_its_page_and_in_its_plots(tmp_path: Path) -> None:
+    busy = Run({}, [row("relay-64", {"wsgate": [Sample(cpu_us=12.0, foreign=0.4)]})])
+    assert busy.disturbed
+    assert not RUN.disturbed
+    markdown.write(busy, tmp_path / "busy.md", [])
+    assert (
+        "**This run was disturbed**: at times other programs had 40% of a core." in (tmp_path / "busy.md").read_text()
+    )
+    plots.write(busy, tmp_path)
+    assert "on a busy machine" in (tmp_path / "bench-cpu.svg").read_text()
+
+
 def test_an_open_mark_is_not_written_over() -> None:
     with pytest.raises(ValueError, match="has no <!-- end of bench goals -->"):
         markdown.replace("text <!-- bench goals --> text that would be lost", "goals", "new")

@@ -20,7 +20,7 @@ from wsgate.wire import kernel, masking, walk
 from wsgate.wire.fault import Fault
 from wsgate.wire.kernel import Walk
 from wsgate.wire.utf8 import Utf8Validator
-from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE, NO_LIMIT
+from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE, NO_LIMIT
 
 from .reference import BINARY, CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, Frame, head
 from .utf8_cases import INVALID, TRUNCATED, VALID
@@ -185,21 +185,40 @@ def test_lengths(compiled: ModuleType, size: int, masked: bool) -> None:
 
 
 def test_every_byte_in_every_state_of_a_character(compiled: ModuleType) -> None:
-    """What may follow, and what may follow that; alone, and all over the place where one block of 32 bytes ends."""
-    firsts = [b"", b"\xc3", b"\xe0", b"\xe1", b"\xed", b"\xf0", b"\xf1", b"\xf4"]
-    before = [*firsts, b"\xe1\x80", b"\xf1\x80", b"\xf1\x80\x80"]
-    edges = [b"", *(bytes([byte]) for byte in (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF))]
-    for start, byte, after in product(before, range(256), edges):
-        text = start + bytes([byte]) + after
-        valid = Utf8Validator().feed(text)
-        followed = Utf8Validator().feed(text + b"a")
-        for front in (0, 28, 29, 30, 31):
-            for behind, wanted in ((0, valid), (40, followed)):
-                data = bytearray(b"a" * front + text + b"a" * behind)
-                frame_walk = compiled.FrameWalk(masked=False)
-                data[:0] = bytes((TEXT, len(data)))  # FIN is not set: it may go on
-                frame_walk.walk(data, 0, len(data))
-                assert (frame_walk.halt == DONE) == wanted, data
+    """What may follow, and what may follow that, in the steps of 32, 8 and 1 byte that a text is looked at in."""
+    before = [
+        b"",
+        b"\xc3",
+        b"\xe0",
+        b"\xe1",
+        b"\xe1\x80",
+        b"\xed",
+        b"\xf0",
+        b"\xf1",
+        b"\xf1\x80",
+        b"\xf1\x80\x80",
+        b"\xf4",
+    ]
+    after = [bytes([byte]) for byte in (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF)]
+    for start, byte, end in product(before, range(256), [b"", *after, b"\x80\x80", b"\x80\x80\x80"]):
+        text = bytes([byte]) + end
+        valid = {0: walk.Utf8Validator().feed(start + text)}
+        valid[9] = valid[40] = walk.Utf8Validator().feed(start + text + b"a")
+        for behind in (0, 9, 40):  # in a read of its own
+            assert passes(compiled, start, text + b"a" * behind) == valid[behind], (start, text, behind)
+        for front, behind in product((29, 30, 31), (0, 40)):  # over the end of a block
+            assert passes(compiled, b"a" * front + start + text + b"a" * behind) == valid[behind], (start, text, front)
+
+
+def passes(compiled: ModuleType, *pieces: bytes) -> bool:
+    """Whether this may be the beginning of a text."""
+    frame_walk = compiled.FrameWalk(masked=False)
+    frame_walk.walk(bytearray((TEXT, 125)), 0, 2)
+    for piece in pieces:
+        frame_walk.walk(bytearray(piece), 0, len(piece))
+        if frame_walk.halt == FAULT:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["client", "server"])
@@ -360,10 +379,12 @@ def test_nothing_is_kept(compiled: ModuleType) -> None:
 
     work()
     gc.collect()
-    before = sys.getallocatedblocks()
+    before = sys.getallocatedblocks(), sys.getrefcount(compiled.FrameWalk)
     work()
     gc.collect()
-    assert sys.getallocatedblocks() - before < 500
+    after = sys.getallocatedblocks(), sys.getrefcount(compiled.FrameWalk)
+    assert after[0] - before[0] < 500
+    assert after[1] - before[1] < 500
 
 
 def test_a_second_instance_of_the_module(compiled: ModuleType) -> None:

@@ -57,6 +57,7 @@ async def serve(gateway: Gateway, sock: socket.socket, client: str) -> None:
     """One connection from its acceptance to its end. Owns ``sock``. ``client`` is the peer's address for the log."""
     try:
         with sock:
+            gateway.pump.give_turn()
             set_nodelay(sock)
             # What the handshake needed is gone with this call: an idle session keeps none of it
             session = await _Handshake(gateway, sock, client).run()
@@ -91,6 +92,7 @@ class _Handshake:
     async def run(self) -> _Session | None:
         """Answer requests until one becomes a session, or the connection ends."""
         while True:
+            await trio.lowlevel.checkpoint()  # one read may hold hundreds of requests
             request = await self._next_request()
             if request is None:
                 return None
@@ -132,6 +134,7 @@ class _Handshake:
                 except EOFError:
                     return None
                 if request is not None:
+                    self._gateway.pump.give_turn()
                     return request
                 if not http.begun:
                     idle.add(scope)
@@ -145,6 +148,7 @@ class _Handshake:
 
     async def _open(self, route: Route, request: Request, upgrade: Upgrade) -> _Session | None:
         """Open the backend, then say 101."""
+        self._gateway.pump.give_turn()
         action = route.action
         if isinstance(action, Relay):
             opened = await open_relay(route, action, request, upgrade, self._forwarded(request))
@@ -164,6 +168,7 @@ class _Handshake:
             raise
 
     async def _accept(self, route: Route, request: Request, upgrade: Upgrade, backend: Backend) -> _Session | None:
+        self._gateway.pump.give_turn()
         if self._gateway.draining:  # since this handshake began
             backend.sock.close()
             await self._refuse(DRAINING, request, route)

@@ -21,7 +21,12 @@ _MAX_EVENTS = 64  # per round; the rest stays ready, and epoll reports it first 
 
 
 class Poller(Protocol):
-    """A set of descriptors, each with the events that are wanted of it."""
+    """A set of descriptors, each with the events that are wanted of it.
+
+    polls_anywhere: ``poll`` may be called while a ``wait`` is under way
+    """
+
+    polls_anywhere: bool
 
     def register(self, fd: int, interest: int) -> None: ...
 
@@ -43,6 +48,8 @@ class Poller(Protocol):
 class EpollPoller:
     """Level-triggered epoll: what is not read in this round is reported in the next."""
 
+    polls_anywhere = True
+
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self.register = self._epoll.register
@@ -63,6 +70,8 @@ class EpollPoller:
 
 class ThreadPoller:
     """``poll()`` in a worker thread, woken through a socket pair when the set changes."""
+
+    polls_anywhere = False  # poll objects serve one caller at a time
 
     def __init__(self) -> None:
         self._poll = select.poll()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
 READ_SIZE = 64 << 10  # bytes: the most that one socket moves in a round
 
+_PATIENCE = 0.002  # seconds that sessions wait for the control plane before it gives them a turn of itself
 _TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal may have to wait for the data plane
 
 
@@ -53,45 +54,59 @@ class Pump:
         self.joins: set[Join] = set()
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
+        self._events: Iterator[tuple[int, int]] = iter(())
+        self._rested = 0.0  # when the last turn ended
         self._stopped = False
 
     async def run(self) -> None:
         """Move bytes until cancelled."""
-        poll = self._poller.poll
-        find = self._legs.get
-        events: Iterator[tuple[int, int]] = iter(())
-        idle = True
         try:
             while True:
-                if idle:
-                    await self._poller.wait()
-                else:
+                if self._serve():
                     await trio.lowlevel.checkpoint()
-                idle = False
-                until = monotonic() + _TURN
-                while monotonic() < until:
-                    event = next(events, None)
-                    if event is None:
-                        batch = poll()
-                        if not batch:
-                            idle = True
-                            break
-                        events = iter(batch)  # what is left of it when the turn is over comes first in the next
-                        continue
-                    fd, ready = event
-                    leg = find(fd)
-                    if leg is None:  # closed by an earlier event of this batch
-                        continue
-                    try:
-                        if ready == READABLE:
-                            leg.reader()
-                        else:
-                            leg.handle(ready)
-                    except Exception as error:
-                        leg.join.crash(error)
+                else:
+                    await self._poller.wait()
         finally:
             self._stopped = True
             self._poller.close()
+
+    def give_turn(self) -> None:
+        """For the control plane, between two steps of its own: serve the sessions if they have waited for long.
+
+        trio runs every task that can run before it looks at descriptors again. When thousands connect at once, that
+        is a long time for the sessions that are there already.
+        """
+        if monotonic() > self._rested + _PATIENCE and self._poller.polls_anywhere and not self._stopped:
+            self._serve()
+
+    def _serve(self) -> bool:
+        """Serve what is ready, for one turn; whether anything may be left."""
+        poll = self._poller.poll
+        find = self._legs.get
+        left = True
+        until = monotonic() + _TURN
+        while monotonic() < until:
+            event = next(self._events, None)
+            if event is None:
+                events = poll()
+                if not events:
+                    left = False
+                    break
+                self._events = iter(events)  # what is left of them when the turn is over comes first in the next
+                continue
+            fd, ready = event
+            leg = find(fd)
+            if leg is None:  # closed by an earlier event
+                continue
+            try:
+                if ready == READABLE:
+                    leg.reader()
+                else:
+                    leg.handle(ready)
+            except Exception as error:
+                leg.join.crash(error)
+        self._rested = monotonic()
+        return left
 
     def watch(self, leg: Leg, interest: int) -> None:
         """Change what is wanted of a leg's socket.

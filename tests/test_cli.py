@@ -1,0 +1,123 @@
+"""The commands: what each prints where, and its exit status. ``e2e`` runs some of them as processes."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from wsgate import __version__, app, demo
+from wsgate.cli import main
+from wsgate.settings.load import load
+from wsgate.settings.model import Settings, TcpAddress
+
+CONFIG = Path(__file__).parents[1] / "config"
+
+GOOD = """\
+listeners: [{bind: 127.0.0.1:8080}]
+routes:
+  - {name: a, match: {path: /a}, relay: {to: ws://127.0.0.1:9000}}
+  - {name: b, tunnel: {to: tcp://127.0.0.1:5900}}
+"""
+WRONG = "listeners: [{bind: nonsense}]\nroutes: []\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "wsgate.yaml"
+
+
+def test_check_of_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(GOOD)
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr() == (f"{file}: ok, 1 listener, 2 routes\n", "")
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_wrong_file(file: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every error with its place, their number, and that nothing runs."""
+    file.write_text(WRONG)
+    assert main([command, str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    *errors, last = err.splitlines()
+    assert all(line.startswith(f"{file}:") for line in errors)
+    assert last == f"wsgate: {file}: {len(errors)} error{'' if len(errors) == 1 else 's'}; nothing was started"
+
+
+def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f"{file}: cannot read the file: No such file or directory\nwsgate: {file}: 1 error; nothing was started\n"
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """And the process ends as the gateway did."""
+    file.write_text(GOOD)
+    served: list[Settings] = []
+    monkeypatch.setattr(app, "serve", lambda settings: served.append(settings) or status)
+    assert main(["serve", str(file)]) == status
+    assert served == [load(str(file))]
+
+
+def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert capsys.readouterr() == ((CONFIG / "wsgate.schema.json").read_text(), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        ([], TcpAddress("127.0.0.1", 8080)),
+        (["--listen", "0.0.0.0:80"], TcpAddress("0.0.0.0", 80)),
+        (["--listen", "[::1]:0"], TcpAddress("::1", 0)),
+    ],
+)
+def test_demo(arguments: list[str], address: TcpAddress, monkeypatch: pytest.MonkeyPatch) -> None:
+    listened: list[TcpAddress] = []
+    monkeypatch.setattr(demo, "run", lambda listen: listened.append(listen) or 0)
+    assert main(["demo", *arguments]) == 0
+    assert listened == [address]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["serve"], "FILE"),
+        (["check"], "FILE"),
+        (["check", "a", "b"], "unrecognized arguments: b"),
+        (["schema", "x"], "unrecognized arguments: x"),
+        (["sreve", "a"], "invalid choice: 'sreve'"),
+        (["demo", "--listen", "8080"], "'8080' is a port alone: write 127.0.0.1:8080"),
+        (["demo", "--listen", "unix:/run/demo.sock"], "the demo's page needs HOST:PORT"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: wsgate")
+    assert words in err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["demo", "--help"]])
+def test_help_is_no_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: wsgate")
+
+
+def test_python_m_wsgate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["wsgate", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("wsgate", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"wsgate {__version__}\n"
