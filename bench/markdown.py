@@ -13,8 +13,8 @@ from bench.stats import median
 
 MACHINE, GOALS, PLOTTED, NUMBERS = "machine", "goals", "plots", "numbers"
 DISTURBED = """\
-**This run was disturbed**: at times other programs had {:.0%} of a core. Where the rounds of a row lie far apart there is no
-number, and those that are there are provisional.
+**This run was disturbed**: at times other programs had {:.0%} of a core. Where the rounds of a row lie far apart there
+is no number, and those that are there are provisional.
 
 """
 REGIONS = (MACHINE, GOALS, PLOTTED, NUMBERS)

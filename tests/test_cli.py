@@ -59,7 +59,12 @@ def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status
     """And the process ends as the gateway did."""
     file.write_text(GOOD)
     served: list[Settings] = []
-    monkeypatch.setattr(app, "serve", lambda settings: served.append(settings) or status)
+
+    def serve(settings: Settings) -> int:
+        served.append(settings)
+        return status
+
+    monkeypatch.setattr(app, "serve", serve)
     assert main(["serve", str(file)]) == status
     assert served == [load(str(file))]
 
@@ -79,7 +84,12 @@ def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> Non
 )
 def test_demo(arguments: list[str], address: TcpAddress, monkeypatch: pytest.MonkeyPatch) -> None:
     listened: list[TcpAddress] = []
-    monkeypatch.setattr(demo, "run", lambda listen: listened.append(listen) or 0)
+
+    def run(listen: TcpAddress) -> int:
+        listened.append(listen)
+        return 0
+
+    monkeypatch.setattr(demo, "run", run)
     assert main(["demo", *arguments]) == 0
     assert listened == [address]
 

@@ -13,17 +13,7 @@ PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "wsgate"
 
 # Modules without a test file of their own, and where they are tested. An entry that is no longer needed fails.
-TESTED_ELSEWHERE = {
-    # what a process does can only be seen of a process
-    "app.py": "every test in tests/e2e starts it",
-    "cli.py": "tests/e2e/test_cli_failures.py; tests/e2e/gateway.py for serve",
-    "demo/__init__.py": "tests/e2e/test_demo_page.py",
-    "demo/services.py": "tests/e2e/test_demo_page.py",
-    # parts of one connection's life that say little without it
-    "gate/account.py": "tests/gate/test_session.py, tests/gate/test_session_open.py",
-    "gate/backend.py": "tests/gate/test_session_open.py",
-    "gate/gateway.py": "tests/gate/test_session_open.py",
-}
+TESTED_ELSEWHERE: dict[str, str] = {}
 
 
 def test_imports_point_downwards() -> None:
@@ -93,13 +83,13 @@ def test_every_module_has_its_test_file() -> None:
 
 
 def _tests_by_module() -> dict[str, str]:
-    """``wire/frames.py`` -> ``tests/wire/test_frames.py``, for every module that has code."""
+    """``wire/frames.py`` -> ``tests/wire/test_frames.py``, ``demo/__init__.py`` -> ``tests/demo/test_demo.py``."""
     tests = {}
     for file in PACKAGE.rglob("*.py"):
         if _has_code(file):
             module = file.relative_to(PACKAGE)
-            named = module.parent if module.name == "__init__.py" else module.with_suffix("")
-            tests[module.as_posix()] = f"tests/{named.with_name(f'test_{named.name}.py').as_posix()}"
+            name = module.parent.name if module.stem == "__init__" else module.stem
+            tests[module.as_posix()] = f"tests/{module.with_name(f'test_{name}.py').as_posix()}"
     return tests
 
 

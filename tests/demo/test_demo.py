@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import textwrap
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Serving:
 
 
 @pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Serving:
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     asked: list[Serving] = []
 
     def serve(settings: Settings, **more: object) -> int:

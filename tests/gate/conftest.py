@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,3 +151,16 @@ class Log:
 def log(caplog: pytest.LogCaptureFixture) -> Log:
     caplog.set_level(logging.DEBUG, "wsgate")
     return Log(caplog)
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """As long as this lasts the process can open nothing: EMFILE."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -56,7 +56,7 @@ def silent() -> Iterator[TcpAddress]:
 def no_descriptor_leaks() -> Iterator[None]:
     before = set(os.listdir("/proc/self/fd"))
     yield
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # garbage of other tests may have gone meanwhile
 
 
 class Names(trio.abc.HostnameResolver):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import zlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, Peer, plain_request, request
+from wsgate.gate import session
 from wsgate.settings.model import Defaults, Timeouts
 
 from .conftest import CLIENT, NOWHERE, Log, StartGate, at, below, files_at, relay_to, route
@@ -115,6 +117,18 @@ async def test_a_client_that_does_not_go_after_a_refusal(
     while gate.connections.child_tasks:  # noqa: ASYNC110 - a nursery has no event for its last child
         await trio.sleep(0.5)
     assert trio.current_time() - began == pytest.approx(TIMEOUTS.close, abs=0.5)
+
+
+@pytest.mark.parametrize("asked", [plain_request(), b"nonsense\r\n\r\n", request()])
+async def test_a_client_that_does_not_wait_for_its_refusal(start_gate: StartGate, log: Log, asked: bytes) -> None:
+    """It has its line in the log, and nobody waits for it."""
+    gate = start_gate(route(NOWHERE))
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    ours.send(asked)
+    ours.close()
+    await session.serve(gate.gateway, theirs, CLIENT)
+    assert log.one("refused")["status"] in (400, 426, 502)
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

@@ -436,6 +436,9 @@ async def test_a_drain(start_gate: StartGate, backend: Backend, log: Log) -> Non
     await peer.read_end()
     await peer.stream.aclose()
     await trio.testing.wait_all_tasks_blocked(0.02)
+    for end in (peer, late, asking, last):
+        await end.vanish()
+    await closed(gate)
     assert (log.one("session")["reason"], log.one("session")["ended_by"]) == ("drain", "gateway")
     assert gate.gateway.cut == 0
 
@@ -451,13 +454,18 @@ async def test_a_drain_while_the_backend_is_asked(start_gate: StartGate, backend
     await server.read_end()
 
 
-async def test_a_connection_accepted_just_before_a_drain(start_gate: StartGate) -> None:
-    """It has said nothing yet, so nobody waits for it."""
-    gate = start_gate()
-    peer = gate.connect()
-    gate.gateway.drain(1001)  # before its task has had a turn
-    with trio.fail_after(5):
-        await peer.read_end()
+async def test_a_connection_accepted_just_before_a_drain(
+    start_gate: StartGate, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It has said nothing yet, so nobody waits for it long; if it asks in time, it is told."""
+    gate = start_gate(route(tunnel_to(1)))
+    silent, asking = gate.connect(), gate.connect()
+    gate.gateway.drain(1001)  # before their tasks have had a turn
+    await asking.write(request())
+    assert (await asking.read_head()).status == 503
+    began = trio.current_time()
+    await silent.read_end()
+    assert trio.current_time() - began <= 1.0
 
 
 async def test_a_cut(start_gate: StartGate, backend: Backend, log: Log) -> None:

@@ -22,8 +22,8 @@ from .recorder import Client
 
 
 def assert_served(trips: list[float]) -> None:
-    assert statistics.median(trips) < 0.1
-    assert max(trips) < 2
+    assert statistics.median(trips) < 0.5
+    assert max(trips) < 4
 
 
 def endless_hints(sock: socket.socket) -> None:

@@ -42,6 +42,19 @@ def test_ipv6_and_both(host: str, reach: list[str]) -> None:
             socket.create_connection((address, port)).close()
 
 
+def test_a_name_of_an_ipv6_address_takes_ipv6_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(host: str, port: int, **more: object) -> list[object]:
+        assert host == "six.test"
+        return [(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("::1", port, 0, 0))]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolve)
+        (sock,) = listen(TcpAddress("six.test", 0))
+    with sock:
+        assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        socket.create_connection(("::1", sock.getsockname()[1])).close()
+
+
 def test_a_taken_port_closes_what_was_opened_before_it(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -85,6 +98,18 @@ def test_a_stale_socket_file_is_replaced_a_live_one_is_not(tmp_path: Path) -> No
     assert bound_address(sock) == bind
     close_listeners([sock])
     assert not os.path.exists(bind.path)
+
+
+def test_a_live_socket_whose_backlog_is_full_is_alive(tmp_path: Path) -> None:
+    """A program that is busy, not one that is gone: its file stays."""
+    path = str(tmp_path / "busy.sock")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(path)
+        busy.listen(0)
+        first.connect(path)
+        with pytest.raises(ListenError, match="in use"):
+            listen(UnixAddress(path))
+        assert os.path.exists(path)
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
@@ -131,6 +156,32 @@ async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, n
     assert names == [expected]
     nursery.cancel_scope.cancel()
     close_listeners([listener])
+
+
+async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
+    """More than one turn takes; between two of them the rest of the process runs."""
+    (listener,) = listen(ANYWHERE)
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(150)]
+    served: list[str] = []
+    all_served = trio.Event()
+    most = 0
+
+    async def serve(sock: socket.socket, client: str) -> None:
+        nonlocal most
+        sock.close()
+        served.append(client)
+        most = max(most, len(nursery.child_tasks))
+        if len(served) == len(clients):
+            all_served.set()
+
+    nursery.start_soon(accept_forever, listener, serve, nursery)
+    with trio.fail_after(5):
+        await all_served.wait()
+    assert sorted(served) == sorted("{}:{}".format(*client.getsockname()) for client in clients)
+    assert most < len(clients)
+    nursery.cancel_scope.cancel()
+    for sock in (*clients, listener):
+        sock.close()
 
 
 class Full(socket.socket):

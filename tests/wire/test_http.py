@@ -122,6 +122,15 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "two codings": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: gzip, chunked"), 501, "malformed"),
     "no Host": (b"GET / HTTP/1.1\r\n\r\n", 400, "malformed"),
     "two Hosts": (head(b"GET / HTTP/1.1", HOST, HOST), 400, "malformed"),
+    "a space in Host": (head(b"GET / HTTP/1.1", b"Host: a b"), 400, "Host is not"),
+    "a path in Host": (head(b"GET / HTTP/1.1", b"Host: a/b"), 400, "Host is not"),
+    "a user in Host": (head(b"GET / HTTP/1.1", b"Host: user@a"), 400, "Host is not"),
+    "a word for a port": (head(b"GET / HTTP/1.1", b"Host: a:http"), 400, "Host is not"),
+    "a port of six digits": (head(b"GET / HTTP/1.1", b"Host: a:123456"), 400, "Host is not"),
+    "bytes outside ASCII in Host": (head(b"GET / HTTP/1.1", b"Host: \xe9"), 400, "Host is not"),
+    "half an IPv6 address in Host": (head(b"GET / HTTP/1.1", b"Host: [::1"), 400, "Host is not"),
+    "two hosts in Host": (head(b"GET / HTTP/1.1", b"Host: a, b"), 400, "Host is not"),
+    "a backslash in an authority": (head(b"GET http://a\\b/ HTTP/1.1"), 400, "Host is not"),
     "a fragment": (head(b"GET /chat#top HTTP/1.1"), 400, "fragment"),
     "a fragment behind a query": (head(b"GET /chat?a#top HTTP/1.1"), 400, "fragment"),
     "a fragment behind an authority": (head(b"GET http://a#top HTTP/1.1"), 400, "fragment"),
@@ -176,6 +185,21 @@ def test_a_head_without_an_end(data: bytes) -> None:
         _, refusal = feed(*[data[at : at + size] for at in range(0, len(data), size)])
         assert isinstance(refusal, Refusal)
         assert refusal.status == 431
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_HEAD, None), (MAX_HEAD + 1, 431), (2 * MAX_HEAD, 431)])
+def test_a_head_is_as_long_whole_as_in_pieces(size: int, status: int | None) -> None:
+    start, end = b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"\r\n\r\n"
+    data = start + b"a" * (size - len(start) - len(end)) + end
+    for piece in (size, size - 1, 4000):
+        _, request = feed(*[data[at : at + piece] for at in range(0, size, piece)])
+        assert request is not None
+        assert getattr(request, "status", None) == status
+
+
+def test_what_is_behind_a_head_is_no_part_of_it() -> None:
+    _, request = feed(GET + b"x" * (2 * MAX_HEAD))
+    assert isinstance(request, Request)
 
 
 def test_the_longest_target() -> None:

@@ -7,6 +7,7 @@ frame the gateway has found already.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -87,36 +88,43 @@ async def _echo(stream: trio.SocketStream) -> None:
         return
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in upgrade.subprotocols else None
     await stream.send_all(http.switch(accept_headers(upgrade, subprotocol)))
-    source = _Input(stream, http.trailing())
-    try:
-        while await _echo_frame(stream, source):
-            pass
-    except EOFError:
-        pass
+    with contextlib.suppress(EOFError):
+        await _repeat(stream, _Input(stream, http.trailing()))
 
 
-async def _echo_frame(stream: trio.SocketStream, source: _Input) -> bool:
-    """Repeat one frame; False when it was the last."""
+async def _repeat(stream: trio.SocketStream, source: _Input) -> None:
+    """Send every frame back, until the Close."""
+    closing = False
+    while True:
+        first, payload = await _read_frame(source)
+        opcode = first & 0x0F
+        if opcode == Opcode.CLOSE:
+            if not closing:
+                await stream.send_all(encode_frame(Opcode.CLOSE, payload, None))
+            return
+        if closing or opcode == Opcode.PONG:
+            continue
+        if first == FIN | Opcode.TEXT:
+            if payload == b"drop":
+                return
+            if command := _CLOSE_COMMAND.fullmatch(payload):
+                close = Close(int(command[1]), command[2] or b"")
+                await stream.send_all(encode_frame(Opcode.CLOSE, close.payload(), None))
+                closing = True
+                continue
+        if opcode == Opcode.PING:
+            first = FIN | Opcode.PONG
+        await stream.send_all(encode_header(first, len(payload)) + payload)
+
+
+async def _read_frame(source: _Input) -> tuple[int, bytes]:
+    """The next frame's first byte and its unmasked payload."""
     first, second = await source.take(2)
     size = second & 0x7F
     if size > 125:
         size = int.from_bytes(await source.take(2 if size == 126 else 8), "big")
     key = await source.take(4)
-    payload = bytes(apply_mask(await source.take(size), key))
-    opcode = first & 0x0F
-    if first == FIN | Opcode.TEXT:
-        if payload == b"drop":
-            return False
-        if command := _CLOSE_COMMAND.fullmatch(payload):
-            close = Close(int(command[1]), command[2] or b"")
-            await stream.send_all(encode_frame(Opcode.CLOSE, close.payload(), None))
-            return True
-    if opcode == Opcode.PONG:
-        return True
-    if opcode == Opcode.PING:
-        first = FIN | Opcode.PONG
-    await stream.send_all(encode_header(first, size) + payload)
-    return opcode != Opcode.CLOSE
+    return first, bytes(apply_mask(await source.take(size), key))
 
 
 async def _lines(stream: trio.SocketStream) -> None:
@@ -128,13 +136,17 @@ async def _lines(stream: trio.SocketStream) -> None:
         pending += data
         *lines, rest = pending.split(b"\n") if b"\n" in data else (pending,)
         pending = rest
-        for line in lines:
+        for number, line in enumerate(lines):
             command = bytes(line.strip())
-            if command == b"quit":
+            if command in (b"quit", b"reset"):
+                await _send_lines(stream, lines[:number])
+                if command == b"reset":
+                    # a linger time of 0 makes close() send RST (socket(7))
+                    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
-            if command == b"reset":
-                # a linger time of 0 makes close() send RST (socket(7))
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return
-        if lines:
-            await stream.send_all(b"\n".join(lines) + b"\n")
+        await _send_lines(stream, lines)
+
+
+async def _send_lines(stream: trio.SocketStream, lines: list[bytearray]) -> None:
+    if lines:
+        await stream.send_all(b"\n".join(lines) + b"\n")

@@ -22,6 +22,8 @@ in place, so that ``buffer[start:out]`` is the byte stream, in one piece, ready 
 
 One walk belongs to one direction of one connection and keeps the little that outlives a read: how much of the current
 frame is still to come, the message it belongs to, its masking key and phase, the state of a UTF-8 sequence.
+
+``_kernel.c`` is the same, compiled, and ``kernel.py`` chooses: a change here is a change there.
 """
 
 from __future__ import annotations

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+import trio
+import trio.testing
+
+from wsgate.gate.account import Record, emit, refused
+from wsgate.relay.closing import Cause, Side
+from wsgate.relay.join import Outcome
+from wsgate.wire.http import Refusal
+
+from .conftest import Log
+
+WHO = {"route": "chat", "client": "192.0.2.7:50000", "backend": "ws://b", "path": "/chat", "subprotocol": None}
+
+
+def record() -> Record:
+    return Record("chat", "192.0.2.7:50000", "ws://b", "/chat", None, trio.current_time())
+
+
+def test_an_event_has_its_name_and_fields(log: Log) -> None:
+    emit(logging.WARNING, "it happened", where="here", level_of="detail")
+    (made,) = log.records
+    assert (made.levelname, made.getMessage()) == ("WARNING", "it happened")
+    assert log.one("it happened") == {"where": "here", "level_of": "detail"}
+
+
+def test_a_level_that_is_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wsgate")
+    emit(logging.DEBUG, "quiet")
+    assert caplog.records == []
+
+
+async def test_opened_is_for_the_curious(log: Log) -> None:
+    record().opened()
+    assert log.records[0].levelname == "DEBUG"
+    assert log.one("opened") == WHO
+
+
+@pytest.mark.parametrize(
+    ("cause", "side", "detail", "ended_by", "told"),
+    [
+        (Cause.CLOSED, Side.CLIENT, "", "client", None),
+        (Cause.FAULT, Side.BACKEND, "server frame is masked", "backend", "server frame is masked"),
+        (Cause.DRAIN, None, "", "gateway", None),
+    ],
+)
+async def test_a_sessions_line(
+    log: Log,
+    autojump_clock: trio.testing.MockClock,
+    cause: Cause,
+    side: Side | None,
+    detail: str,
+    ended_by: str,
+    told: str | None,
+) -> None:
+    began = record()
+    await trio.sleep(90.12345)
+    began.ended(Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40))
+    assert log.records[0].levelname == "INFO"
+    assert log.one("session") == {
+        **WHO,
+        "duration": 90.123,
+        "messages_up": 1,
+        "messages_down": 2,
+        "bytes_up": 30,
+        "bytes_down": 40,
+        "client_code": 1000,
+        "backend_code": None,
+        "ended_by": ended_by,
+        "reason": cause.value,
+        "detail": told,
+    }
+
+
+def test_a_refusals_line(log: Log) -> None:
+    """What was for the client's eyes, and what was not."""
+    refused("192.0.2.7:50000", "/chat", None, Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses"))
+    assert log.one("refused") == {
+        "status": 502,
+        "client": "192.0.2.7:50000",
+        "path": "/chat",
+        "route": None,
+        "reason": "the backend cannot be reached",
+        "detail": "10.0.0.7 refuses",
+    }

@@ -1,0 +1,113 @@
+"""A backend's leg before the session, asked for directly. Most of its story is told by the session's tests."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import trio
+
+from tests.e2e.peers import Backend as Listening
+from tests.e2e.peers import Frame, request
+from wsgate.gate import backend as backend_module
+from wsgate.gate.backend import Backend, open_relay, open_tunnel
+from wsgate.settings.model import Relay, TcpAddress, Tunnel
+from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
+from wsgate.wire.http import HttpServer, Refusal, Request
+
+from .conftest import no_descriptors, relay_to, route, tunnel_to
+
+FORWARDED = [(b"X-Forwarded-For", b"192.0.2.7")]
+
+
+def asked() -> tuple[Request, Upgrade]:
+    http = HttpServer()
+    http.receive(request("/chat?x"))
+    read = http.next_request()
+    assert isinstance(read, Request)
+    upgrade = check_upgrade(read)
+    assert isinstance(upgrade, Upgrade)
+    return read, upgrade
+
+
+async def ask(relay: Relay) -> Backend | Declined | Refusal:
+    return await open_relay(route(relay), relay, *asked(), FORWARDED)
+
+
+async def test_a_tunnel_is_open_when_it_is_connected(backend: Listening) -> None:
+    tunnel = tunnel_to(backend.port)
+    opened = await open_tunnel(route(tunnel), tunnel)
+    assert isinstance(opened, Backend)
+    assert (opened.name, opened.answer) == (f"127.0.0.1:{backend.port}", None)
+    opened.sock.close()
+
+
+async def test_a_relay_is_open_when_it_was_accepted(backend: Listening) -> None:
+    found: list[Backend | Declined | Refusal] = []
+    async with trio.open_nursery() as nursery:
+
+        async def ask_for_it() -> None:
+            found.append(await ask(relay_to(backend.port, "/base")))
+
+        nursery.start_soon(ask_for_it)
+        server = await backend.accept_request()
+        assert server.head.target == "/base/chat?x"
+        assert server.head.one("X-Forwarded-For") == "192.0.2.7"
+        await server.accept_upgrade(behind=[Frame(2, b"early")])
+    (opened,) = found
+    assert isinstance(opened, Backend)
+    assert opened.name == f"ws://127.0.0.1:{backend.port}/base"
+    assert opened.answer == Accepted(None, b"", [], b"\x82\x05early")
+    opened.sock.close()
+
+
+async def test_every_session_has_a_key_of_its_own(backend: Listening) -> None:
+    """RFC 6455 §4.1: 16 random bytes; the client's key goes no further."""
+    keys = set()
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, relay_to(backend.port))
+            server = await backend.accept_request()
+            keys.add(server.head.one("Sec-WebSocket-Key"))
+            await server.vanish()
+    assert len(keys) == 3
+    assert asked()[1].key.decode() not in keys
+
+
+async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reset came before our first byte went."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.close()
+
+    async def dial(addresses: object, within: float) -> tuple[socket.socket, int]:
+        return ours, 0
+
+    monkeypatch.setattr(backend_module, "dial", dial)
+    refusal = await ask(relay_to(9000))
+    assert refusal == Refusal(
+        502, "the backend did not accept the upgrade", detail="ws://127.0.0.1:9000: ended without an answer"
+    )
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("kind", ["relay", "tunnel"])
+async def test_out_of_descriptors(backend: Listening, kind: str) -> None:
+    """Our own lack of room is not the backend's fault: 503, and when to come back."""
+    tunnel = tunnel_to(backend.port)
+    with no_descriptors():
+        refusal = await (ask(relay_to(backend.port)) if kind == "relay" else open_tunnel(route(tunnel), tunnel))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.headers) == (503, ((b"Retry-After", b"5"),))
+    assert refusal.detail == f"cannot connect to 127.0.0.1:{backend.port}: Too many open files"
+
+
+async def test_the_next_backends_turn_comes_also_behind_one_that_refuses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as gone:
+        port, closed = listener.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        tunnel = Tunnel(to=(TcpAddress("127.0.0.1", closed), TcpAddress("127.0.0.1", port)))
+        opened = await open_tunnel(route(tunnel), tunnel)
+        assert isinstance(opened, Backend)
+        assert opened.name == f"127.0.0.1:{port}"
+        opened.sock.close()

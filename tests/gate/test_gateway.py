@@ -1,0 +1,47 @@
+"""What every connection shares. That a drain is told to sessions and idle connections, the session's tests show."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from wsgate.gate.gateway import Gateway
+from wsgate.settings.model import Settings
+
+from .conftest import NOWHERE, at, route
+
+
+def test_it_routes_as_its_settings_say() -> None:
+    gateway = Gateway(Settings(listeners=(), routes=(route(NOWHERE, "a", match=at("/a")), route(NOWHERE, "b"))))
+    found = [gateway.router.find(b"", path, ()) for path in (b"/a", b"/x")]
+    assert [route.name for route in found if route] == ["a", "b"]
+
+
+def test_nothing_is_shared_between_two() -> None:
+    first, second = (Gateway(Settings(listeners=(), routes=())) for _ in range(2))
+    first.idle.add(trio.CancelScope())
+    assert (second.idle, second.pump.joins) == (set(), set())
+    assert first.pump is not second.pump
+
+
+async def test_a_drain_wakes_who_has_asked_for_nothing() -> None:
+    """Even where waking changes the set that is gone through."""
+    gateway = Gateway(Settings(listeners=(), routes=()))
+    assert not gateway.draining
+
+    async def wait() -> None:
+        with trio.CancelScope() as scope:
+            gateway.idle.add(scope)
+            try:
+                await trio.sleep_forever()
+            finally:
+                gateway.idle.discard(scope)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        gateway.drain(1001)
+    assert gateway.draining
+    assert gateway.idle == set()
+    gateway.drain(1001)  # once more is no harm
