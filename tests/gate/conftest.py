@@ -44,6 +44,17 @@ def autojump_clock() -> trio.testing.MockClock:
     return trio.testing.MockClock(autojump_threshold=0.02)
 
 
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes to a thread is done at once: a virtual clock does not wait for threads, and would jump meanwhile."""
+
+    async def at_once(work: Callable[..., object], *arguments: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+
+
 def route(action: Action, name: str = "it", **more: Any) -> Route:
     return Route(name=name, action=action, **more)
 

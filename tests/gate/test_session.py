@@ -161,7 +161,7 @@ async def test_a_client_that_does_not_finish(
 
 
 async def test_a_second_request_that_does_not_finish(
-    start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock, no_threads: None
 ) -> None:
     """Behind HEAD, whose answers have no body; this one has."""
     peer = start_gate(route(files_at(tmp_path))).connect()
@@ -282,7 +282,7 @@ async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
 
 
 async def test_a_client_that_does_not_read_its_file(
-    start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock, no_threads: None
 ) -> None:
     large_file(tmp_path)
     gate = start_gate(route(files_at(tmp_path)))
