@@ -124,10 +124,12 @@ async def start_gate() -> AsyncIterator[StartGate]:
             return gates[-1]
 
         yield start_gate
+        for gate in gates:
+            for peer in gate.peers:
+                await peer.stream.aclose()
+        await trio.testing.wait_all_tasks_blocked()  # whoever waited only for its client ends by itself
+        connections.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
-    for gate in gates:
-        for peer in gate.peers:
-            await peer.stream.aclose()
 
 
 @pytest.fixture
