@@ -14,6 +14,7 @@ from wsgate.demo.services import serve_echo, serve_lines
 from wsgate.wire.handshake import accept_value
 
 MASK = b"\x37\xfa\x21\x3d"
+DEADLINE = 30.0  # seconds; the slowest test takes less than one
 
 Connect = Callable[[], Awaitable[Peer]]
 
@@ -26,8 +27,13 @@ async def serving(service: Callable[[socket.socket], Awaitable[None]]) -> AsyncI
         peers.append(Peer(await trio.open_tcp_stream(*listener.getsockname()), mask=MASK))
         return peers[-1]
 
+    async def watch() -> None:
+        await trio.sleep(DEADLINE)
+        raise TimeoutError(f"the test has not ended within {DEADLINE:g} s")
+
     async with trio.open_nursery() as nursery:
         with listener:
+            nursery.start_soon(watch)
             nursery.start_soon(service, listener)
             yield connect
             nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ from wsgate.settings.model import (
 
 CLIENT = "192.0.2.7:50000"
 MASK = b"\x37\xfa\x21\x3d"
+DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest test takes less than one
 
 
 @pytest.fixture
@@ -109,6 +111,24 @@ async def hold_connections(task_status: trio.TaskStatus[trio.Nursery]) -> None:
         await trio.sleep_forever()
 
 
+@contextlib.contextmanager
+def deadline(nursery: trio.Nursery) -> Iterator[None]:
+    """What waits for ever is a failure, not a hang."""
+    passed = trio.Event()
+    timer = threading.Timer(DEADLINE, trio.lowlevel.current_trio_token().run_sync_soon, [passed.set])
+
+    async def watch() -> None:
+        await passed.wait()
+        raise TimeoutError(f"the test has not ended within {DEADLINE:g} s")
+
+    nursery.start_soon(watch)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 @pytest.fixture
 async def start_gate() -> AsyncIterator[StartGate]:
     """``start_gate(*routes, **settings)``"""
@@ -123,7 +143,8 @@ async def start_gate() -> AsyncIterator[StartGate]:
             gates.append(Gate(gateway, connections))
             return gates[-1]
 
-        yield start_gate
+        with deadline(nursery):
+            yield start_gate
         for gate in gates:
             for peer in gate.peers:
                 await peer.stream.aclose()

@@ -26,6 +26,7 @@ CONTENT = {
     "übung.txt": "Übung".encode(),
     "..hidden/..file": b"dots",
     "empty.txt": b"",
+    "back\\slash.txt": b"for Windows it would be a directory",
     "sub/index.html": b"<title>sub</title>",
     "sub/page.html": b"page",
 }
@@ -109,6 +110,8 @@ TRAVERSALS = [
     b"/..%5csecret.txt",
     b"/..\\secret.txt",
     b"/sub\\page.html",
+    b"/back\\slash.txt",
+    b"/back%5Cslash.txt",
     b"/..;/secret.txt",
     b"/../root-beside/file.txt",
     b"/%c0%ae%c0%ae/secret.txt",  # overlong dots

@@ -239,12 +239,12 @@ async def test_an_offer_of_http_2_is_not_taken(start_gate: StartGate, tmp_path: 
         assert await peer.read_body() == b"first"
 
 
-LARGE = 8 << 20  # more than sockets and chunks hold
+LARGE = (8 << 20) + 5  # more than sockets hold, and no whole number of chunks
 
 
 def large_file(directory: Path) -> Path:
     file = directory / "large.bin"
-    file.write_bytes(os.urandom(1 << 20) * (LARGE >> 20))
+    file.write_bytes(os.urandom(LARGE))
     return file
 
 
@@ -281,13 +281,25 @@ async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
     assert (await peer.read_head()).status == 404
 
 
+async def settled() -> None:
+    """Wait until every task waits, and none for a thread."""
+    threads = trio.to_thread.current_default_thread_limiter()
+    while True:
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        if not threads.borrowed_tokens:
+            return
+
+
 async def test_a_client_that_does_not_read_its_file(
-    start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock, no_threads: None
+    start_gate: StartGate, tmp_path: Path, mock_clock: trio.testing.MockClock
 ) -> None:
     large_file(tmp_path)
     gate = start_gate(route(files_at(tmp_path)))
     await gate.connect().write(plain_request("/large.bin"))
-    await trio.sleep(2 * TIMEOUTS.handshake)
+    await settled()
+    assert gate.connections.child_tasks
+    mock_clock.jump(TIMEOUTS.handshake)
+    await settled()
     assert not gate.connections.child_tasks
 
 
