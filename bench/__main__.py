@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from bench import generator, machine, markdown, plots, report, results
 from bench.measure import Measured, Plan, cores, measure
+from bench.processes import alone
 from bench.proxies import BUILD
 from bench.results import Run
 from bench.rows import ROWS, Row
@@ -40,7 +42,13 @@ def main(words: Sequence[str] | None = None) -> int:
             repetitions=options.repetitions or (1 if options.quick else 3),
             cores=cores(),
         )
-        run = _run(chosen, plan, shlex.join(["python", "-m", "bench", *words]))
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(alone(BUILD))
+            except BlockingIOError:
+                print("bench: another run is under way on this machine; two would measure each other", file=sys.stderr)
+                return 1
+            run = _run(chosen, plan, shlex.join(["python", "-m", "bench", *words]))
         kind = "rows" if options.rows else "quick" if options.quick else "whole"
         results.save(run, options.results or BUILD / f"{kind}.json")
         if options.rows and (options.markdown or options.plots):
@@ -69,8 +77,10 @@ def _run(chosen: Sequence[Row], plan: Plan, command: str) -> Run:
             print(report.text(done[-1]), flush=True)
     facts["took"] = f"{time.monotonic() - began:.0f} s"
     facts["repetitions"] = f"{plan.repetitions}, {plan.seconds:g} s each"
+    if facts["code"] != machine.code():
+        facts["code"] = results.CHANGED
     run = Run(facts, done)
-    facts["others"] = f"other programs had up to {run.foreign:.0%} of a core"
+    facts["disturbed"] = run.disturbance or "no"
     print("\n".join(f"{name:12} {fact}" for name, fact in facts.items()))
     return run
 

@@ -13,8 +13,8 @@ from bench.stats import median
 
 MACHINE, GOALS, PLOTTED, NUMBERS = "machine", "goals", "plots", "numbers"
 DISTURBED = """\
-**This run was disturbed**: at times other programs had {:.0%} of a core. Where the rounds of a row lie far apart there
-is no number, and those that are there are provisional.
+**This run was disturbed**: {}. Where the rounds of a row lie far apart there is no number, and those that are there
+are provisional.
 
 """
 REGIONS = (MACHINE, GOALS, PLOTTED, NUMBERS)
@@ -41,7 +41,7 @@ def write(run: Run, page: Path, images: Sequence[str]) -> None:
     text = page.read_text() if page.exists() else ""
     contents = {
         MACHINE: table(("", ""), run.facts.items()),
-        GOALS: (DISTURBED.format(run.foreign) if run.disturbed else "") + goals(run.rows),
+        GOALS: (DISTURBED.format(run.disturbance) if run.disturbance else "") + goals(run.rows),
         PLOTTED: "\n\n".join(f"![{plot.title}]({image})" for plot, image in zip(PLOTS, images, strict=False)),
         NUMBERS: numbers(run.rows),
     }

@@ -98,7 +98,7 @@ def write(run: Run, directory: Path) -> list[str]:
     """Draw every plot that has something to show. Returns the files' names."""
     directory.mkdir(parents=True, exist_ok=True)
     for plot in PLOTS:
-        subtitle = plot.subtitle + ("; on a busy machine" if run.disturbed else "")
+        subtitle = plot.subtitle + ("; a disturbed run" if run.disturbance else "")
         (directory / plot.file).write_text(
             draw(plot.title, subtitle, groups(plot, run), logarithmic=plot.logarithmic, line=bool(plot.relative))
         )

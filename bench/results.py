@@ -13,6 +13,8 @@ from bench.measure import Measured
 from bench.rows import ROWS
 from bench.stats import FOREIGN, Sample
 
+CHANGED = "wsgate's own files changed while it was measured"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -20,13 +22,12 @@ class Run:
     rows: Sequence[Measured]
 
     @property
-    def foreign(self) -> float:
-        """The largest share of a core that other programs had at any time."""
-        return max((stats.foreign(each.samples) for each in self.rows), default=0.0)
-
-    @property
-    def disturbed(self) -> bool:
-        return self.foreign > FOREIGN
+    def disturbance(self) -> str:
+        """What came between, for people; empty when nothing did."""
+        what = [CHANGED] if self.facts.get("code") == CHANGED else []
+        foreign = max((stats.foreign(each.samples) for each in self.rows), default=0.0)
+        what += [f"at times other programs had {foreign:.0%} of a core"] if foreign > FOREIGN else []
+        return ", and ".join(what)
 
     def row(self, name: str) -> Measured | None:
         return next((each for each in self.rows if each.row.name == name), None)

@@ -27,5 +27,5 @@ def test_versions(words: str, which: int, version: str) -> None:
 def test_facts_name_every_program() -> None:
     found = facts("python -m bench")
     assert found["command"] == "python -m bench"
-    assert {"date", "processor", "kernel", "frames", "wsgate", "nginx", "haproxy", "websockify"} <= set(found)
+    assert {"date", "processor", "kernel", "code", "frames", "wsgate", "nginx", "haproxy", "websockify"} <= set(found)
     assert all(found.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import NotStarted, cpu_seconds, free_port, on_cores, start, stop, wait_until_accepting
+from bench.processes import NotStarted, alone, cpu_seconds, free_port, on_cores, start, stop, wait_until_accepting
 
 LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); sys.stdin.read()"
 ALL = frozenset(os.sched_getaffinity(0))
@@ -36,3 +36,10 @@ def test_children_inherit_the_core_and_we_get_ours_back(tmp_path: Path) -> None:
     with on_cores(one):
         assert os.sched_getaffinity(0) == one
     assert os.sched_getaffinity(0) == ALL
+
+
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(BlockingIOError), alone(tmp_path):
+        pass
+    with alone(tmp_path):  # the first is over
+        pass

@@ -11,7 +11,7 @@ import pytest
 from bench import markdown, plots, results
 from bench.bars import Bar, Group, draw
 from bench.measure import Measured
-from bench.results import Run
+from bench.results import CHANGED, Run
 from bench.rows import ROWS
 from bench.stats import Sample
 
@@ -72,16 +72,28 @@ def test_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     assert page.read_text() == first
 
 
-def test_a_disturbed_run_says_so_on_its_page_and_in_its_plots(tmp_path: Path) -> None:
-    busy = Run({}, [row("relay-64", {"wsgate": [Sample(cpu_us=12.0, foreign=0.4)]})])
-    assert busy.disturbed
-    assert not RUN.disturbed
-    markdown.write(busy, tmp_path / "busy.md", [])
-    assert (
-        "**This run was disturbed**: at times other programs had 40% of a core." in (tmp_path / "busy.md").read_text()
-    )
-    plots.write(busy, tmp_path)
-    assert "on a busy machine" in (tmp_path / "bench-cpu.svg").read_text()
+@pytest.mark.parametrize(
+    ("facts", "foreign", "words"),
+    [
+        ({}, 0.4, "at times other programs had 40% of a core"),
+        ({"code": CHANGED}, 0.01, CHANGED),
+        ({"code": CHANGED}, 0.4, f"{CHANGED}, and at times other programs had 40% of a core"),
+    ],
+)
+def test_a_disturbed_run_says_so_on_its_page_and_in_its_plots(
+    tmp_path: Path, facts: dict[str, str], foreign: float, words: str
+) -> None:
+    run = Run(facts, [row("relay-64", {"wsgate": [Sample(cpu_us=12.0, foreign=foreign)]})])
+    markdown.write(run, tmp_path / "page.md", [])
+    assert f"**This run was disturbed**: {words}. Where" in (tmp_path / "page.md").read_text()
+    plots.write(run, tmp_path)
+    assert "a disturbed run" in (tmp_path / "bench-cpu.svg").read_text()
+
+
+def test_a_quiet_run_says_nothing(tmp_path: Path) -> None:
+    assert RUN.disturbance == ""
+    markdown.write(RUN, tmp_path / "page.md", [])
+    assert "disturbed" not in (tmp_path / "page.md").read_text()
 
 
 def test_an_open_mark_is_not_written_over() -> None:
