@@ -275,8 +275,7 @@ static void handle_end(struct client *client, ssize_t n)
 
 static void handle_readable(struct client *client)
 {
-    /* TLS: until it would block, because bytes inside OpenSSL raise no event; plain: once */
-    for (int turn = 0; turn < 64; turn++) {
+    do {
         ssize_t n = take(client, READ_SIZE);
         if (n < 0 && errno == EAGAIN)
             return;
@@ -288,9 +287,7 @@ static void handle_readable(struct client *client)
             upgrading(client, (size_t)n);
         else
             handle_bytes(client, (size_t)n);
-        if (!client->tls)
-            return;
-    }
+    } while (client->tls && tls_more(client->tls));
 }
 
 /* ---- all of them ---- */

@@ -17,36 +17,40 @@ class Ends:
     tunnel: bool = False  # the backend speaks TCP
 
 
-def wsgate(ends: Ends, *, workers: int = 0) -> str:
-    """``workers`` 0 leaves the key out, so that a version without it takes the file."""
+def wsgate(ends: Ends, *, workers: int = 1) -> str:
     tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
     action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
-    count = f"workers: {workers}\n" if workers else ""
     return f"""\
 listeners:
   - bind: 127.0.0.1:{ends.port}{tls}
-{count}log: {{level: warning}}
+workers: {workers}
+log: {{level: warning}}
 routes:
   - name: bench
     {action % ends.backend}
 """
 
 
-def nginx(ends: Ends, *, tuned: bool) -> str:
-    """A session's bytes are in client_header_buffer_size on their way up, in proxy_buffer_size on their way down."""
+def nginx(ends: Ends, *, tuned: bool, workers: int = 1) -> str:
+    """Several workers have a listening socket each, as wsgate's have. TLS 1.3 has to be switched on before 1.23.4.
+
+    A session's bytes are in client_header_buffer_size on their way up, in proxy_buffer_size on their way down.
+    """
     tls = " ssl" if ends.certificate else ""
     certificate = (
-        f"ssl_certificate {ends.certificate}; ssl_certificate_key {ends.certificate};" if ends.certificate else ""
+        f"ssl_protocols TLSv1.3; ssl_certificate {ends.certificate}; ssl_certificate_key {ends.certificate};"
+        if ends.certificate
+        else ""
     )
     buffers = (
         "client_header_buffer_size 64k; proxy_buffer_size 64k; proxy_buffers 4 64k; proxy_busy_buffers_size 64k;"
         if tuned
         else ""
     )
-    backlog = " backlog=4096" if tuned else ""
+    backlog = (" backlog=4096" if tuned else "") + (" reuseport" if workers > 1 else "")
     return f"""\
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile {DESCRIPTORS};
 pid nginx.pid;
 error_log stderr warn;
@@ -75,11 +79,11 @@ http {{
 """
 
 
-def haproxy(ends: Ends, *, tuned: bool, tcp: bool = False) -> str:
+def haproxy(ends: Ends, *, tuned: bool, tcp: bool = False, threads: int = 1) -> str:
     tls = f" ssl crt {ends.certificate}" if ends.certificate else ""
     return f"""\
 global
-  nbthread 1
+  nbthread {threads}
   maxconn {DESCRIPTORS // 2 - 500}
 {"  tune.bufsize 65536" if tuned else ""}
 defaults

@@ -28,7 +28,7 @@ def arguments(load: Load, port: int, *, seconds: float, warm_up: float) -> list[
     """The generator's command line."""
     words = [f"--port={port}", f"--mode={load.mode}", f"--path={load.path}", f"--size={load.size}"]
     words += [f"--connections={load.connections}", f"--in-flight={load.in_flight}"]
-    words += [f"--seconds={load.seconds or seconds}", f"--warm-up={warm_up}"]
+    words += [f"--seconds={max(load.seconds, seconds)}", f"--warm-up={max(load.warm_up, warm_up)}"]
     words += [f"--active={load.active}"] if load.active else []
     words += [f"--burst={load.burst}", f"--rate={load.rate}"] if load.burst else []
     words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "rotate") if getattr(load, name)]

@@ -87,7 +87,7 @@ def numbers(rows: Iterable[Measured]) -> str:
         for case in each.row.cases:
             samples = each.samples.get(case.label)
             if samples:
-                cells = [report.number(median(samples, quantity), quantity) for _, quantity in report.COLUMNS]
+                cells = [report.cell(samples, quantity) for _, quantity in report.COLUMNS]
                 refused = sum(sample.refused for sample in samples)
                 lines.append((title, case.label + (f" ({refused} refused)" if refused else ""), *cells))
             elif case.label in each.why_not:

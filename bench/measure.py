@@ -82,7 +82,7 @@ def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
         yield Running(case, backend, None)
         return
     proxy = PROXIES[case.proxy]
-    ends = Ends(free_port(), backend, certificate() if case.load.tls else "", tunnel=case.service != "ws")
+    ends = Ends(free_port(), backend, str(certificate()) if case.load.tls else "", tunnel=case.service != "ws")
     directory = BUILD / "run" / case.label.replace(" ", "-").replace(",", "")
     directory.mkdir(parents=True, exist_ok=True)
     process = start(
@@ -107,7 +107,7 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
     with contextlib.ExitStack() as stack:
         started: list[Running] = []
         for case in row.cases:
-            why_not = None if case.proxy == "direct" else missing(case.proxy, case.load.tls)
+            why_not = None if case.proxy == "direct" else missing(case.proxy)
             if why_not is None:
                 try:
                     started.append(stack.enter_context(running(case, roles[case.service], plan.cores)))
@@ -119,7 +119,8 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
                     return measured  # there is nothing to compare the others with
         repetitions = min(row.repetitions or plan.repetitions, plan.repetitions)
         for turn in range(repetitions):
-            for each in started:
+            # there and back again, so that what gets slower or faster meanwhile favours nobody
+            for each in started if turn % 2 == 0 else reversed(started):
                 label = each.case.label
                 if label in measured.why_not:
                     continue
@@ -144,7 +145,7 @@ def _once(each: Running, plan: Plan, backend: int) -> Sample:
         if load.mode == "idle":
             time.sleep(SETTLE)
             return Sample(kb_session=(proc.memory(each.pids()) - before) / load.connections / 1e3)
-        timeout = (load.seconds or plan.seconds) + plan.warm_up + 30
+        timeout = max(load.seconds, plan.seconds) + max(load.warm_up, plan.warm_up) + 30
         pinned = plan.cores.apart and (each.process is None or PROXIES[each.case.proxy].pinned)
         watched = (plan.cores.proxy, plan.cores.load) if pinned else (-1, -1)
         return to_sample(load, generator.go(watched, each.pids(), [backend], timeout))
@@ -174,6 +175,6 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
         p999_us=latency["p999_us"] if timed else None,
         busy=cpu / 1e9 / seconds if cpu else None,
         load_busy=ours / 1e9 / seconds,
-        foreign=max(0.0, *foreign) if foreign else None,
+        foreign=max(foreign) if foreign else None,
         refused=result["refused"],
     )

@@ -86,6 +86,7 @@ PLOTS = (
         (
             ("idle-1000", "relay, 1,000 sessions"),
             ("idle-8000", "relay, 8,000 sessions"),
+            ("idle-tls", "relay with TLS, 1,000"),
             ("idle-tunnel", "tunnel, 100"),
         ),
         ("wsgate", "nginx", "haproxy", "websockify"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import configs
 from bench.configs import Ends
+from bench.processes import NotStarted
 
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build" / "bench"
@@ -49,18 +50,18 @@ def _write(directory: Path, name: str, text: str) -> str:
     return str(path)
 
 
-def _wsgate(directory: Path, ends: Ends, *, workers: int = 0) -> list[str]:
+def _wsgate(directory: Path, ends: Ends, *, workers: int = 1) -> list[str]:
     file = _write(directory, "wsgate.yaml", configs.wsgate(ends, workers=workers))
     return [sys.executable, "-m", "wsgate", "serve", file]
 
 
-def _nginx(directory: Path, ends: Ends, *, tuned: bool) -> list[str]:
-    file = _write(directory, "nginx.conf", configs.nginx(ends, tuned=tuned))
+def _nginx(directory: Path, ends: Ends, *, tuned: bool, workers: int = 1) -> list[str]:
+    file = _write(directory, "nginx.conf", configs.nginx(ends, tuned=tuned, workers=workers))
     return [find("nginx") or "nginx", "-e", "stderr", "-p", str(directory), "-c", file]
 
 
-def _haproxy(directory: Path, ends: Ends, *, tuned: bool, tcp: bool = False) -> list[str]:
-    file = _write(directory, "haproxy.cfg", configs.haproxy(ends, tuned=tuned, tcp=tcp))
+def _haproxy(directory: Path, ends: Ends, *, tuned: bool, tcp: bool = False, threads: int = 1) -> list[str]:
+    file = _write(directory, "haproxy.cfg", configs.haproxy(ends, tuned=tuned, tcp=tcp, threads=threads))
     return [find("haproxy") or "haproxy", "-db", "-f", file]
 
 
@@ -70,48 +71,51 @@ def _websockify(directory: Path, ends: Ends) -> list[str]:
 
 PROXIES: Mapping[str, Proxy] = {
     "wsgate": Proxy("wsgate", _wsgate),
-    "wsgate 1 free": Proxy("wsgate", functools.partial(_wsgate, workers=1), pinned=False),
-    "wsgate 2": Proxy("wsgate", functools.partial(_wsgate, workers=2), pinned=False),
     "nginx": Proxy("nginx", functools.partial(_nginx, tuned=False)),
     "nginx 64k": Proxy("nginx", functools.partial(_nginx, tuned=True)),
     "haproxy": Proxy("haproxy", functools.partial(_haproxy, tuned=False)),
     "haproxy 64k": Proxy("haproxy", functools.partial(_haproxy, tuned=True)),
+    # with more workers than one, and beside them the same with one: on all cores, so that they differ in nothing else
+    "wsgate 1 free": Proxy("wsgate", _wsgate, pinned=False),
+    "wsgate 2": Proxy("wsgate", functools.partial(_wsgate, workers=2), pinned=False),
+    "nginx 64k 1 free": Proxy("nginx", functools.partial(_nginx, tuned=True), pinned=False),
+    "nginx 64k 2": Proxy("nginx", functools.partial(_nginx, tuned=True, workers=2), pinned=False),
+    "haproxy 64k 1 free": Proxy("haproxy", functools.partial(_haproxy, tuned=True), pinned=False),
+    "haproxy 64k 2": Proxy("haproxy", functools.partial(_haproxy, tuned=True, threads=2), pinned=False),
     "haproxy tcp": Proxy("haproxy", functools.partial(_haproxy, tuned=True, tcp=True)),
     "websockify": Proxy("websockify", _websockify),
 }
 
 
-def certificate() -> str:
-    """A certificate with its key in one file, made once: ECDSA P-256, what most sites are given today."""
-    file = BUILD / "localhost.pem"
-    if not file.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        part = BUILD / "localhost.part"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-                *("-days", "365", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-                *("-keyout", str(part), "-out", str(file)),
-            ],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
-        file.write_text(file.read_text() + part.read_text())
-        part.unlink()
-    return str(file)
-
-
 @functools.cache
-def missing(proxy: str, tls: bool) -> str | None:
-    """Why this proxy cannot take part, or ``None``. wsgate itself is asked whether it knows TLS and workers."""
+def certificate() -> Path:
+    """A certificate with its key in one file, new for each run: ECDSA P-256, what most sites are given today.
+
+    Raises ``NotStarted`` where there is no OpenSSL to make it with.
+    """
+    openssl = find("openssl")
+    if openssl is None:
+        raise NotStarted("no openssl to make a certificate with (apt-get install openssl)")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    file, key = BUILD / "localhost.pem", BUILD / "localhost.key"
+    for path in (file, key):
+        path.unlink(missing_ok=True)
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(file)),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    file.write_text(file.read_text() + key.read_text())
+    file.chmod(0o600)
+    key.unlink()
+    return file
+
+
+def missing(proxy: str) -> str | None:
+    """Why this proxy cannot take part, or ``None``."""
     program = PROXIES[proxy].program
-    if find(program) is None:
-        return f"not installed ({CURE[program]})"
-    if program != "wsgate":
-        return None
-    directory = BUILD / "check"
-    directory.mkdir(parents=True, exist_ok=True)
-    command = PROXIES[proxy].command(directory, Ends(8080, 9000, certificate() if tls else ""))
-    command[command.index("serve")] = "check"
-    checked = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
-    return "not available in this version" if checked.returncode else None
+    return f"not installed ({CURE[program]})" if find(program) is None else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from bench import stats
 from bench.measure import Measured
 from bench.rows import CPU, Goal, Row
-from bench.stats import FOREIGN, Ratio, median
+from bench.stats import FOREIGN, Ratio, Sample, median
 
 COLUMNS = (
     ("CPU us", "cpu_us"),
@@ -22,6 +22,8 @@ COLUMNS = (
     ("load busy", "load_busy"),
 )
 SHARES = frozenset({"busy", "load_busy"})
+RATES = frozenset({"messages_s", "mb_s"})
+FULL, FREE = 0.97, 0.93  # shares of a core: the load's is used up, the proxy's is not
 
 QUANTITIES = {
     "cpu_us": "CPU per message",
@@ -57,6 +59,14 @@ def number(value: float | None, quantity: str = "") -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def cell(samples: Sequence[Sample], quantity: str) -> str:
+    """The median; with ``≥`` where the generator's core was full and the proxy's was not: it could do more."""
+    shown = number(median(samples, quantity), quantity)
+    busy, load_busy = median(samples, "busy"), median(samples, "load_busy")
+    held_up = busy is not None and load_busy is not None and busy < FREE and load_busy >= FULL
+    return f"≥ {shown}" if quantity in RATES and held_up else shown
+
+
 def limit(goal: Goal, value: float | None) -> str:
     """A goal's number as it was written down, and which way is enough."""
     if value is None:
@@ -83,7 +93,7 @@ def outcome(ratio: Ratio | None, foreign: float) -> str:
     if ratio is None:
         return "no comparison"
     if ratio.disturbed:
-        return f"disturbed: {number(ratio.least)} to {number(ratio.most)}"
+        return f"disturbed: {number(ratio.low)} to {number(ratio.high)}"
     return number(ratio.value) + (f" (machine busy, {foreign:.0%})" if foreign > FOREIGN else "")
 
 
@@ -110,7 +120,7 @@ def text(measured: Measured) -> str:
     for case in row.cases:
         samples = measured.samples.get(case.label)
         if samples:
-            cells = "".join(f"{number(median(samples, quantity), quantity):>12}" for _, quantity in shown)
+            cells = "".join(f"{cell(samples, quantity):>12}" for _, quantity in shown)
             refused = sum(sample.refused for sample in samples)
             lines.append(f"  {case.label:20}{cells}" + (f"  {refused} refused" if refused else ""))
         elif case.label in measured.why_not:

@@ -38,7 +38,8 @@ class Load:
     rotate: bool = False
     burst: int = 0
     rate: float = 0.0  # messages per second, of a storm's live sessions
-    seconds: float = 0.0  # 0: as long as the run's other rows
+    seconds: float = 0.0  # at least; the run's other rows may have more
+    warm_up: float = 0.0  # seconds, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Row:
     title: str
     cases: tuple[Case, ...]
     goal: Goal
-    repetitions: int = 0  # 0: as many as the run's other rows
+    repetitions: int = 0  # at most; 0: as many as the run's other rows
     quick: bool = False  # part of the quick run
 
 
@@ -96,7 +97,9 @@ def _text(
     return Row(name, title, cases, Goal(CPU, ("binary",), at_least, aim), quick=quick)
 
 
-def _tunnel(name: str, title: str, load: Load, goal: Goal, service: str = "tcp-echo", quick: bool = False) -> Row:
+def _tunnel(
+    name: str, title: str, load: Load, goal: Goal, service: str = "tcp-echo", quick: bool = False, rounds: int = 0
+) -> Row:
     load = dataclasses.replace(load, path="/websockify", tunnel=True)
     raw = dataclasses.replace(load, tunnel=False, raw=True)
     cases = (
@@ -104,7 +107,7 @@ def _tunnel(name: str, title: str, load: Load, goal: Goal, service: str = "tcp-e
         Case("websockify", "websockify", load, service),
         Case("haproxy tcp", "haproxy tcp", raw, service),
     )
-    return Row(name, title, cases, goal, quick=quick)
+    return Row(name, title, cases, goal, rounds, quick)
 
 
 def _faster_than_websockify(quantity: str, at_least: float | None = None, aim: float | None = None) -> Goal:
@@ -115,11 +118,12 @@ _ECHO_64 = Load(connections=64, size=64)
 _ECHO_1K = Load(connections=64, size=KIB)
 _ECHO_4K = Load(connections=16, size=4 * KIB)
 _ECHO_64K = Load(connections=8, size=64 * KIB)
-_ECHO_1M = Load(connections=4, size=MIB)
+# until the kernel has grown a new connection's buffers, a large message takes longer
+_ECHO_1M = Load(connections=4, size=MIB, seconds=0.6, warm_up=0.4)
 _SOURCE = Load(mode="source", connections=8)
 _SINK = Load(mode="sink", path="/sink", connections=8)
 _SESSIONS = Load(mode="upgrade", connections=16)
-_STORM = Load(mode="storm", connections=64, rate=3200, burst=5000, seconds=30)
+_STORM = Load(mode="storm", connections=64, rate=3200, burst=5000, seconds=30)  # at most: it ends when all are in
 _MANY = Load(connections=8000, active=64)
 
 
@@ -147,7 +151,12 @@ def _rows() -> Iterable[Row]:
         )
 
     yield _relay(
-        "tls-64", "TLS to the client, relay 64 B, 64 connections", dataclasses.replace(_ECHO_64, tls=True), 1.4, 1.1
+        "tls-64",
+        "TLS to the client, relay 64 B, 64 connections",
+        dataclasses.replace(_ECHO_64, tls=True),
+        1.4,
+        1.1,
+        quick=True,
     )
     yield _relay(
         "tls-64k", "TLS to the client, relay 64 KiB, 8 connections", dataclasses.replace(_ECHO_64K, tls=True), 1.4, 1.0
@@ -159,7 +168,8 @@ def _rows() -> Iterable[Row]:
     yield _tunnel(
         "tunnel-64k", "tunnel 64 KiB, 8 connections", _ECHO_64K, _faster_than_websockify(BYTES, 3.5, 6), quick=True
     )
-    yield _tunnel("tunnel-1m", "tunnel 1 MiB, 4 connections", _ECHO_1M, _faster_than_websockify(BYTES, 5, 10))
+    longer = dataclasses.replace(_ECHO_1M, seconds=1.0, warm_up=0.8)  # websockify takes 60 ms for a message
+    yield _tunnel("tunnel-1m", "tunnel 1 MiB, 4 connections", longer, _faster_than_websockify(BYTES, 5, 10), rounds=5)
     for mode in ("source", "sink"):
         load = dataclasses.replace(_SOURCE, mode=mode, size=64 * KIB)
         yield _tunnel(
@@ -175,6 +185,8 @@ def _rows() -> Iterable[Row]:
         idle = _against_peers(Load(mode="idle", connections=count))
         title = f"memory per idle session at {count:,}"
         yield Row(f"idle-{count}", title, idle, Goal(MEMORY, (), 12, 5), repetitions=1, quick=count == 1000)
+    idle = _against_peers(Load(mode="idle", connections=1000, tls=True))
+    yield Row("idle-tls", "memory per idle TLS session at 1,000", idle, Goal(MEMORY), repetitions=1)
     load = Load(mode="idle", path="/websockify", tunnel=True, connections=100)
     pair = tuple(Case(proxy, proxy, load, "tcp-echo") for proxy in ("wsgate", "websockify"))
     goal = Goal(MEMORY, ("websockify",), 1 / 300, 1 / 600)
@@ -187,7 +199,8 @@ def _rows() -> Iterable[Row]:
         Case("haproxy 64k, 8,000", "haproxy 64k", _MANY),
     )
     goal = Goal(CPU, ("64 open",), 1.3, 1.1)
-    yield Row("open-8000", "64 B on 64 of 8,000 open sessions, against 64 of 64", open_sessions, goal)
+    title = "64 B on 64 of 8,000 open sessions, against 64 of 64"
+    yield Row("open-8000", title, open_sessions, goal, repetitions=5)
     load = dataclasses.replace(_MANY, rotate=True)
     turns = (
         Case("all 8,000 in turn", "wsgate", load),
@@ -195,14 +208,22 @@ def _rows() -> Iterable[Row]:
         Case("nginx 64k, 8,000", "nginx 64k", load),
         Case("haproxy 64k, 8,000", "haproxy 64k", load),
     )
-    yield Row("turns-8000", "64 B on 8,000 sessions in turn, 64 at a time", turns, Goal(CPU, ("64 open",)))
+    goal = Goal(CPU, ("64 open",))
+    yield Row("turns-8000", "64 B on 8,000 sessions in turn, 64 at a time", turns, goal, repetitions=5)
 
     storm = tuple(Case(proxy, proxy, _STORM) for proxy in ("wsgate", *TUNED_PEERS, "direct"))
     yield Row("storm", "p99 of 64 live sessions while 5,000 connect", storm, Goal(P99, ("nginx 64k",), 5, 2))
 
-    workers = (Case("2 workers", "wsgate 2", _ECHO_64), Case("1 worker", "wsgate 1 free", _ECHO_64))
-    goal = Goal(RATE, ("1 worker",), higher_is_better=True)
-    yield Row("workers", "two workers against one, relay 64 B, beside the load on two cores", workers, goal)
+    workers = (
+        Case("wsgate, 2", "wsgate 2", _ECHO_64),
+        Case("wsgate, 1", "wsgate 1 free", _ECHO_64),
+        Case("nginx 64k, 2", "nginx 64k 2", _ECHO_64),
+        Case("nginx 64k, 1", "nginx 64k 1 free", _ECHO_64),
+        Case("haproxy 64k, 2", "haproxy 64k 2", _ECHO_64),
+        Case("haproxy 64k, 1", "haproxy 64k 1 free", _ECHO_64),
+    )
+    goal = Goal(RATE, ("wsgate, 1",), higher_is_better=True)
+    yield Row("workers", "two workers against one, relay 64 B, beside the load on all cores", workers, goal)
 
 
 # The generator straight at the echo backend, both on the load's core: what it can do at most beside a proxy.

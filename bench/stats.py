@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.rows import Goal
 
-SPREAD = 0.2  # of the ratio over the repetitions, (most - least) / median: above it a run counts as disturbed
+SPREAD = 0.2  # of the ratio over the rounds, (high - low) / median: above it a row counts as disturbed
 FOREIGN = 0.05  # of a core, used by neither proxy nor load: above it the machine was not quiet
 
 
@@ -25,22 +25,27 @@ class Sample:
     kb_session: float | None = None  # PSS per open session, 10^3 bytes
     busy: float | None = None  # share of a core that the proxy used
     load_busy: float | None = None  # share of a core that generator and backend used together
-    foreign: float | None = None  # the larger share of either core that somebody else used
+    foreign: float | None = None  # the larger share of either core that others used; one round is exact to a tick
     refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median over the repetitions, and how far they lie apart."""
+    """Median over the rounds, and how far they lie apart: without the outermost (n - 1) // 4 at either end.
+
+    A short disturbance hits a round or two, which moves no median; so they do not count against it. Of three rounds
+    none is left out, of nine two at either end, which leaves never less than the interquartile range. That bounds the
+    median's own error more narrowly than the full range of three rounds did.
+    """
 
     value: float
-    least: float
-    most: float
+    low: float
+    high: float
     against: str  # the label of the better case; empty when the goal is a plain number
 
     @property
     def disturbed(self) -> bool:
-        return (self.most - self.least) > SPREAD * self.value
+        return (self.high - self.low) > SPREAD * self.value
 
 
 def median(samples: Sequence[Sample], quantity: str) -> float | None:
@@ -49,14 +54,22 @@ def median(samples: Sequence[Sample], quantity: str) -> float | None:
 
 
 def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
-    """The largest share of a core that somebody else had during a row."""
-    return max((sample.foreign or 0.0 for each in samples.values() for sample in each), default=0.0)
+    """The share of a core that somebody else had while a row's case was measured, of the case that had it worst.
+
+    The kernel counts a core's time in ticks of 10 ms, which is rough for one round: hence the mean over all.
+    """
+    means = [
+        statistics.fmean(known)
+        for each in samples.values()
+        if (known := [sample.foreign for sample in each if sample.foreign is not None])
+    ]
+    return max(0.0, *means) if means else 0.0
 
 
 def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sample]]) -> Ratio | None:
-    """The goal's quantity of ``first`` over that of the best of ``others``, repetition by repetition.
+    """The goal's quantity of ``first`` over that of the best of ``others``, round by round.
 
-    Repetitions are paired, so that what slows the machine for a while slows both sides of a ratio. ``None`` when one
+    Rounds are paired, so that what slows the machine for a while slows both sides of a ratio. ``None`` when one
     side has no numbers.
     """
     if not goal.against:
@@ -79,4 +92,6 @@ def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sam
 def _of(values: Sequence[float], against: str) -> Ratio | None:
     if not values:
         return None
-    return Ratio(statistics.median(values), min(values), max(values), against)
+    left_out = (len(values) - 1) // 4
+    middle = sorted(values)[left_out : len(values) - left_out]
+    return Ratio(statistics.median(values), middle[0], middle[-1], against)

@@ -14,4 +14,7 @@ int tls_handshake(void *tls, int *writing);
 ssize_t tls_recv(void *tls, void *buffer, size_t size);
 ssize_t tls_send(void *tls, const void *data, size_t size);
 
+/* Whether bytes that raise no event have been read ahead. */
+int tls_more(const void *tls);
+
 #endif

@@ -11,11 +11,15 @@ import pytest
 BENCH = Path(__file__).parents[2] / "bench"
 
 
+def build(directory: Path, *words: str) -> None:
+    subprocess.run(["make", "--silent", "-C", str(BENCH), f"BUILD={directory}", "CC=gcc", *words], check=True)
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of ``load`` and ``backend``; a test that uses it needs gcc."""
     directory = tmp_path_factory.mktemp("bench")
-    subprocess.run(["make", "--silent", "-C", str(BENCH), f"BUILD={directory}", "CC=gcc"], check=True)
+    build(directory)
     return directory
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 
 from bench import configs
 from bench.configs import Ends
 from wsgate.settings.load import load
-from wsgate.settings.model import LogLevel, Relay, TcpAddress, Tunnel
+from wsgate.settings.model import LogLevel, Relay, Target, TcpAddress, Tunnel
 
 RELAY = Ends(port=8001, backend=9001)
 TUNNEL = Ends(port=8001, backend=9001, tunnel=True)
@@ -31,14 +32,19 @@ def test_wsgate_takes_its_tunnel(tmp_path: Path) -> None:
     file.write_text(configs.wsgate(TUNNEL))
     action = load(str(file)).routes[0].action
     assert isinstance(action, Tunnel)
-    assert action.to == (TcpAddress("127.0.0.1", 9001),)
+    assert action.to == (Target(TcpAddress("127.0.0.1", 9001)),)
 
 
-def test_keys_that_a_version_may_lack_are_left_out_where_they_are_not_needed() -> None:
-    assert "workers" not in configs.wsgate(RELAY)
-    assert "tls" not in configs.wsgate(RELAY)
-    assert "workers: 2\n" in configs.wsgate(RELAY, workers=2)
-    assert "tls: {certificate: /tmp/x.pem, key: /tmp/x.pem}" in configs.wsgate(SECURE)
+def test_wsgate_takes_its_certificate_and_its_workers(tmp_path: Path) -> None:
+    pem = tmp_path / "x.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pem)
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(configs.wsgate(Ends(port=8001, backend=9001, certificate=str(pem)), workers=2))
+    settings = load(str(file))
+    tls = settings.listeners[0].tls
+    assert tls is not None
+    assert (tls.certificate, tls.key) == (str(pem), str(pem))
+    assert settings.workers == 2
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -49,6 +55,14 @@ def test_nginx_has_one_worker_and_large_buffers_only_when_tuned(tuned: bool) -> 
     assert "proxy_pass http://127.0.0.1:9001;" in text
     assert ("proxy_buffer_size 64k;" in text) is tuned
     assert text.count("{") == text.count("}")
+
+
+def test_several_workers() -> None:
+    text = configs.nginx(RELAY, tuned=True, workers=2)
+    assert "worker_processes 2;" in text
+    assert "listen 127.0.0.1:8001 backlog=4096 reuseport;" in text
+    assert "reuseport" not in configs.nginx(RELAY, tuned=True)
+    assert "nbthread 2\n" in configs.haproxy(RELAY, tuned=True, threads=2)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -66,4 +80,4 @@ def test_peers_get_the_same_certificate() -> None:
     assert "bind 127.0.0.1:8001 ssl crt /tmp/x.pem" in configs.haproxy(SECURE, tuned=False)
     text = configs.nginx(SECURE, tuned=False)
     assert "listen 127.0.0.1:8001 ssl;" in text
-    assert "ssl_certificate /tmp/x.pem; ssl_certificate_key /tmp/x.pem;" in text
+    assert "ssl_protocols TLSv1.3; ssl_certificate /tmp/x.pem; ssl_certificate_key /tmp/x.pem;" in text

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import pytest
 
 from bench.generator import arguments
 from bench.rows import Load
+from tests import pki
+from tests.bench.conftest import build
+from tests.bench.terminator import Terminator
 
 
 def test_arguments_name_what_differs_from_the_defaults() -> None:
@@ -23,9 +28,10 @@ def test_arguments_name_what_differs_from_the_defaults() -> None:
         "--seconds=1.5",
         "--warm-up=0.2",
     ]
-    many = Load(connections=8, active=2, text=True, tls=True, rotate=True, seconds=30)
+    many = Load(connections=8, active=2, text=True, tls=True, rotate=True, seconds=30, warm_up=0.4)
     words = arguments(many, 9000, seconds=1.5, warm_up=0.2)
-    assert words[6] == "--seconds=30"
+    assert words[6:8] == ["--seconds=30", "--warm-up=0.4"]
+    assert arguments(many, 9000, seconds=60, warm_up=0.5)[6:8] == ["--seconds=60", "--warm-up=0.5"]
     assert words[8:] == ["--active=2", "--text", "--tls", "--rotate"]
     storm = arguments(Load(mode="storm", burst=5000, rate=3200), 9000, seconds=1, warm_up=0.2)
     assert storm[8:] == ["--burst=5000", "--rate=3200"]
@@ -86,6 +92,55 @@ def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], rol
 )
 def test_one_way_and_sessions_are_counted(programs: Path, roles: dict[str, int], role: str, words: list[str]) -> None:
     assert result(programs, f"--port={roles[role]}", *words)["messages"] > 0
+
+
+@pytest.fixture
+def over_tls(roles: dict[str, int], tmp_path: Path) -> Iterator[Terminator]:
+    """The backend of WebSocket behind TLS of every version and cipher that Python's OpenSSL has."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued = pki.write(pki.shared().issue_cert("localhost"), tmp_path)
+    context.load_cert_chain(issued.certificate, issued.key)
+    with Terminator(roles["ws"], context).running() as terminator:
+        yield terminator
+
+
+@pytest.mark.needs("gcc", "openssl/ssl.h")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--connections=4"],
+        ["--connections=2", "--in-flight=16", "--size=4096"],
+        ["--connections=2", "--size=1048576"],
+        ["--mode=upgrade", "--connections=2"],
+        ["--mode=source", "--path=/source/65536", "--size=65536"],
+    ],
+)
+def test_over_tls_every_session_is_new_and_of_one_version_and_cipher(
+    programs: Path, over_tls: Terminator, words: list[str]
+) -> None:
+    assert result(programs, f"--port={over_tls.port}", "--tls", *words)["messages"] > 0
+    assert set(over_tls.seen) == {("TLSv1.3", "TLS_AES_128_GCM_SHA256", False)}
+
+
+@pytest.mark.needs("gcc")
+def test_built_without_tls_it_says_what_to_install(tmp_path: Path, roles: dict[str, int]) -> None:
+    build(tmp_path, "TLS=")
+    assert [path.name for path in tmp_path.glob("tls-*")] == ["tls-no"]
+    done = run(tmp_path, [f"--port={roles['ws']}", "--tls"])
+    assert (done.returncode, done.stderr) == (1, "built without TLS: install libssl-dev and build again\n")
+    assert result(tmp_path, f"--port={roles['ws']}")["messages"] > 0
+    before = (tmp_path / "load").stat().st_mtime_ns
+    build(tmp_path, "TLS=")
+    assert (tmp_path / "load").stat().st_mtime_ns == before
+
+
+@pytest.mark.needs("gcc", "openssl/ssl.h")
+def test_headers_that_came_later_are_noticed(tmp_path: Path) -> None:
+    build(tmp_path, "TLS=")
+    before = (tmp_path / "load").stat().st_mtime_ns
+    build(tmp_path)
+    assert (tmp_path / "load").stat().st_mtime_ns > before
+    assert [path.name for path in tmp_path.glob("tls-*")] == ["tls-yes"]
 
 
 @pytest.mark.needs("gcc")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from bench import proxies
 from bench.configs import Ends
 from bench.measure import Cores, Plan, measure
-from bench.proxies import PROXIES, missing
+from bench.processes import NotStarted
+from bench.proxies import PROXIES, certificate, missing
 from bench.rows import ROWS
 
 ENDS = Ends(port=8001, backend=9001)
@@ -17,9 +20,9 @@ ENDS = Ends(port=8001, backend=9001)
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(proxies, "find", lambda program: None)
-    missing.cache_clear()
+    certificate.cache_clear()
     yield
-    missing.cache_clear()
+    certificate.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -32,7 +35,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_a_missing_peer_says_how_to_get_it(proxy: str, why_not: str) -> None:
-    assert missing(proxy, False) == why_not
+    assert missing(proxy) == why_not
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -43,6 +46,25 @@ def test_a_row_without_its_first_case_is_not_run() -> None:
     measured = measure(backwards, plan, 0, {"tcp-echo": 9}, lambda text: pytest.fail(text))
     assert measured.why_not == {"websockify": "not installed (make -C bench peers)"}
     assert measured.samples == {}
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_without_openssl_there_is_no_certificate() -> None:
+    with pytest.raises(NotStarted, match=r"\(apt-get install openssl\)"):
+        certificate()
+
+
+@pytest.mark.needs("openssl")
+def test_a_certificate_and_its_key_are_made_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxies, "BUILD", tmp_path)
+    certificate.cache_clear()
+    file = certificate()
+    certificate.cache_clear()
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == [file]
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(file)
+    with open(file, "rb") as pem:
+        assert x509.load_pem_x509_certificate(pem.read()).public_key().curve.name == "secp256r1"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", sorted(PROXIES))

@@ -70,6 +70,16 @@ def test_a_row_as_text() -> None:
     assert lines[5] == "  => CPU per message 1.20, against nginx 64k; must be ≤ 1.4, aim ≤ 1: reached"
 
 
-def test_a_row_that_this_version_cannot_do() -> None:
-    measured = Measured(RELAY, {}, {"wsgate": "not available in this version"})
-    assert report.text(measured).splitlines()[1:] == ["  wsgate              not available in this version"]
+def test_a_row_that_cannot_be_measured() -> None:
+    measured = Measured(RELAY, {}, {"wsgate": "did not start: exit status 2"})
+    assert report.text(measured).splitlines()[1:] == ["  wsgate              did not start: exit status 2"]
+
+
+@pytest.mark.parametrize(
+    ("busy", "load_busy", "shown"),
+    [(0.7, 1.0, "≥ 1,500"), (0.99, 1.0, "1,500"), (0.7, 0.9, "1,500"), (None, 1.0, "1,500")],
+)
+def test_a_rate_that_the_generator_held_up_says_so(busy: float | None, load_busy: float, shown: str) -> None:
+    samples = [Sample(cpu_us=400, messages_s=1500, busy=busy, load_busy=load_busy)]
+    assert report.cell(samples, "messages_s") == shown
+    assert report.cell(samples, "cpu_us") == "400"

@@ -28,7 +28,7 @@ RUN = Run(
             {"wsgate": [Sample(cpu_us=12.0, p99_us=900)], "nginx 64k": [Sample(cpu_us=10.0, p99_us=800)]},
             {"haproxy 64k": "not installed (apt-get install haproxy)"},
         ),
-        row("tls-64", {}, {"wsgate": "not available in this version"}),
+        row("tls-64", {}, {"wsgate": "did not start: exit status 2"}),
         row("idle-1000", {"wsgate": [Sample(kb_session=6.5)], "nginx": [Sample(kb_session=18)]}),
     ],
 )
@@ -44,7 +44,7 @@ def test_goals_are_a_line_for_each_row() -> None:
     assert lines[2:] == [
         "| relay 64 B, 64 connections, ping-pong | CPU per message, us | 12.0 | 10.0 (nginx 64k) | 1.20 | ≤ 1.4 | ≤ 1 "
         "| yes |",
-        "| TLS to the client, relay 64 B, 64 connections | CPU per message, us | - | - | not available in this version "
+        "| TLS to the client, relay 64 B, 64 connections | CPU per message, us | - | - | did not start: exit status 2 "
         "| ≤ 1.4 | ≤ 1.1 |  |",
         "| memory per idle session at 1,000 | KB per session | 6.50 | - | - | ≤ 12 | ≤ 5 | yes |",
     ]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 import pytest
 
 from bench.rows import CPU, MEMORY, RATE, Goal
@@ -34,19 +37,41 @@ def test_only_those_that_the_goal_names_count() -> None:
     assert found.against == "tuned"
 
 
-def test_repetitions_are_paired() -> None:
+def test_rounds_are_paired() -> None:
     # the machine was slow in the second: for both
     found = ratio(Goal(CPU, ("nginx",)), cpu(12, 24, 12), {"nginx": cpu(10, 20, 10)})
     assert found is not None
-    assert (found.value, found.least, found.most) == (1.2, 1.2, 1.2)
+    assert (found.value, found.low, found.high) == (1.2, 1.2, 1.2)
     assert not found.disturbed
 
 
-@pytest.mark.parametrize(("values", "disturbed"), [((9.1, 10, 11), False), ((9, 10, 11.1), True)])
-def test_a_spread_of_more_than_a_fifth_is_a_disturbed_run(values: tuple[float, ...], disturbed: bool) -> None:
-    found = ratio(Goal(CPU, ("nginx",)), cpu(*values), {"nginx": cpu(10, 10, 10)})
+def against_ten(values: Sequence[float]) -> Ratio:
+    found = ratio(Goal(CPU, ("nginx",)), cpu(*values), {"nginx": cpu(*[10] * len(values))})
     assert found is not None
-    assert found.disturbed is disturbed
+    return found
+
+
+@pytest.mark.parametrize(("values", "disturbed"), [((9.1, 10, 11), False), ((9, 10, 11.1), True)])
+def test_a_spread_of_more_than_a_fifth_is_a_disturbed_row(values: tuple[float, ...], disturbed: bool) -> None:
+    assert against_ten(values).disturbed is disturbed
+
+
+@pytest.mark.parametrize(
+    ("rounds", "low", "high"), [(1, 1, 1), (3, 1, 3), (4, 1, 4), (5, 2, 4), (8, 2, 7), (9, 3, 7), (13, 4, 10)]
+)
+def test_the_outermost_quarters_are_left_out_and_never_more(rounds: int, low: int, high: int) -> None:
+    found = against_ten([10 * (rounds - turn) for turn in range(rounds)])  # in any order: here from above
+    assert (found.low, found.high) == (low, high)
+    if rounds > 1:
+        quartiles = statistics.quantiles(range(1, rounds + 1), n=4, method="inclusive")
+        assert found.low <= quartiles[0]
+        assert found.high >= quartiles[2]
+
+
+def test_short_disturbances_are_no_disturbed_row_and_long_ones_are() -> None:
+    short = against_ten([12, 12, 30, 12, 12, 12, 12, 6, 40])
+    assert (short.value, short.disturbed) == (1.2, False)
+    assert against_ten([12, 12, 30, 12, 12, 25, 12, 6, 40]).disturbed
 
 
 def test_without_another_the_quantity_itself_counts() -> None:
@@ -64,6 +89,10 @@ def test_no_ratio_without_numbers_of_the_first() -> None:
     assert ratio(Goal(MEMORY), cpu(1), {}) is None
 
 
-def test_foreign_is_the_worst_of_a_row() -> None:
-    assert foreign({"a": [Sample(foreign=0.01), Sample(foreign=0.3)], "b": [Sample()]}) == 0.3
+def test_foreign_is_that_of_the_case_that_had_it_worst() -> None:
+    assert foreign({"a": [Sample(foreign=0.25), Sample(foreign=0.5)], "b": [Sample(foreign=0.125)]}) == 0.375
+    # a tick too few in one round and one too many in the next
+    assert foreign({"a": [Sample(foreign=-0.03), Sample(foreign=0.03)]}) == 0
+    assert foreign({"a": [Sample(foreign=-0.03)]}) == 0
+    assert foreign({"a": [Sample()]}) == 0
     assert foreign({}) == 0
