@@ -1,14 +1,18 @@
-"""What holds for every test: the real programs it needs, no silent skips in CI, how hypothesis searches."""
+"""What holds for every test: the programs it needs, no silent skips in CI, how hypothesis searches, virtual time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 
 import hypothesis
 import pytest
+import trio
+import trio.testing
 
 from tests.programs import PACKAGES, find
+from wsgate.relay.poller import EpollPoller
+from wsgate.relay.pump import Pump
 
 # Set by .ci/run: there, a test that cannot run is a failure.
 NO_SKIP = bool(os.environ.get("WSGATE_NO_SKIP"))
@@ -50,3 +54,25 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{reason}\n(WSGATE_NO_SKIP is set: here a skipped test is a failed one)"
+
+
+@pytest.fixture
+def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> trio.testing.MockClock:
+    """Virtual time that jumps only when the sockets too have had their say (real seconds).
+
+    At 0 it would jump as soon as every task waits, while the kernel is still bringing what was sent. Nor does the
+    kernel know this clock: it acknowledges after up to 40 real ms, in which many virtual seconds pass. So nobody asks
+    it here whether a peer is still taking something; tests/relay/test_tcp.py does.
+    """
+    monkeypatch.setattr("wsgate.relay.leg.is_acknowledging", lambda sock, within: False)
+    return trio.testing.MockClock(autojump_threshold=0.02)
+
+
+@pytest.fixture
+async def pump() -> AsyncIterator[Pump]:
+    """A running pump on epoll, which goes with a virtual clock: all that happens, happens in trio."""
+    async with trio.open_nursery() as nursery:
+        pump = Pump(EpollPoller())
+        nursery.start_soon(pump.run)
+        yield pump
+        nursery.cancel_scope.cancel()

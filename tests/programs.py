@@ -1,4 +1,4 @@
-"""The real programs that tests run, beside Python's own, and the Debian packages that bring them.
+"""The real programs that tests run, beside Python's own, C headers, and the Debian packages that bring them.
 
 ``python -m tests.programs`` prints the packages that are missing here; CI installs those. (It runs before anything is
 installed, so this module needs nothing but Python.)
@@ -12,15 +12,27 @@ import shutil
 PACKAGES = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
+    "curl": "curl",
     "gcc": "gcc libc6-dev",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
     "make": "make",
     "mosquitto": "mosquitto",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "openssl/ssl.h": "libssl-dev",
     "redis-server": "redis-server",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
 }
+
+HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look
 
 
 def find(program: str) -> str | None:
-    """The program's path, or ``None``. Servers are in sbin, which is not on everybody's PATH."""
+    """The program's or header's path, or ``None``. Servers are in sbin, which is not on everybody's PATH."""
+    if program.endswith(".h"):
+        return next((path for place in HEADERS if os.path.exists(path := f"{place}/{program}")), None)
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 

@@ -8,19 +8,39 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
+from wsgate import app
 from wsgate.app import serve
-from wsgate.settings.model import Address, Listener, Log, LogLevel, Route, Settings, TcpAddress, Tunnel, UnixAddress
+from wsgate.gate.gateway import Gateway
+from wsgate.ops import lifecycle, reserved
+from wsgate.ops.listeners import ListenError
+from wsgate.settings.model import (
+    Address,
+    Limits,
+    Listener,
+    Log,
+    LogLevel,
+    Route,
+    Settings,
+    Target,
+    TcpAddress,
+    Tunnel,
+    UnixAddress,
+)
 
 ANYWHERE = TcpAddress("127.0.0.1", 0)
 
 
-def settings(*binds: Address, level: LogLevel = LogLevel.INFO) -> Settings:
-    route = Route(name="t", action=Tunnel(to=(UnixAddress("/nonexistent/service.sock"),)))
-    return Settings(listeners=tuple(Listener(bind=bind) for bind in binds), routes=(route,), log=Log(level=level))
+def settings(*binds: Address, level: LogLevel = LogLevel.INFO, **more: Any) -> Settings:
+    route = Route(name="t", action=Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),)))
+    listeners = tuple(Listener(bind=bind) for bind in binds)
+    return Settings(listeners=listeners, routes=(route,), log=Log(level=level), **more)
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +111,66 @@ def test_a_listener_that_cannot_be_opened(capsys: pytest.CaptureFixture[str]) ->
     assert out == ""
     (line,) = err.splitlines()
     assert line.startswith(f"wsgate: cannot listen on {taken}: the address is in use")
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+def test_workers_serve(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The parent accepts nothing, so who is answered is answered by a worker."""
+    path = tmp_path / "s"
+    answers: list[bytes] = []
+
+    def ask(bound: list[Address]) -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            answers.append(client.recv(4096))
+        stop(bound)
+
+    assert serve(settings(UnixAddress(str(path)), workers=2), ready=ask) == 0
+    assert answers[0].startswith(b"HTTP/1.1 426 ")
+    assert events(capfd) == ["listening", "ready", "refused", "draining", "stopped"]
+    assert not path.exists()
+
+
+def test_workers_that_cannot_listen(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What their parent could reserve."""
+
+    def refuse(listener: Listener, reserved: socket.socket) -> socket.socket:
+        raise ListenError("cannot listen: forbidden", 77)
+
+    monkeypatch.setattr(reserved, "open_reserved", refuse)
+    assert serve(settings(ANYWHERE, workers=3)) == 77
+    assert capfd.readouterr() == ("", "wsgate: cannot listen: forbidden\n")
+
+
+def test_what_runs_beside_it_runs_in_one_process() -> None:
+    processes: list[int] = []
+
+    async def beside() -> None:
+        processes.append(os.getpid())
+        await trio.sleep_forever()
+
+    assert serve(settings(ANYWHERE, workers=4), ready=stop, beside=[beside]) == 0
+    assert processes == [os.getpid()]
+
+
+def test_handshakes_are_shared_out(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    really = lifecycle.run
+
+    async def run(gateway: Gateway, *arguments: Any, **more: Any) -> int:
+        os.write(2, b'{"event": "%d of %d"}\n' % (gateway.turns.limit, gateway.workers))
+        return await really(gateway, *arguments, **more)
+
+    monkeypatch.setattr(app, "run", run)
+    assert serve(settings(ANYWHERE, workers=3, limits=Limits(handshakes=10)), ready=stop) == 0
+    assert events(capfd).count("4 of 3") == 3
+
+
+async def test_signs_of_life(autojump_clock: trio.testing.MockClock) -> None:
+    times: list[float] = []
+    with trio.move_on_after(10):
+        await app._repeat(lambda: times.append(trio.current_time()), 2.5)
+    assert [time - times[0] for time in times] == [0, 2.5, 5, 7.5]

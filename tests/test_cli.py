@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,17 +59,17 @@ def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """And the process ends as the gateway did."""
+    """It can be read again, for a reload. And the process ends as the gateway did."""
     file.write_text(GOOD)
     served: list[Settings] = []
 
-    def serve(settings: Settings) -> int:
-        served.append(settings)
+    def serve(settings: Settings, *, load: Callable[[], Settings]) -> int:
+        served.extend([settings, load()])
         return status
 
     monkeypatch.setattr(app, "serve", serve)
     assert main(["serve", str(file)]) == status
-    assert served == [load(str(file))]
+    assert served == [load(str(file))] * 2
 
 
 def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +108,7 @@ def test_demo(arguments: list[str], address: TcpAddress, monkeypatch: pytest.Mon
         (["sreve", "a"], "invalid choice: 'sreve'"),
         (["demo", "--listen", "8080"], "'8080' is a port alone: write 127.0.0.1:8080"),
         (["demo", "--listen", "unix:/run/demo.sock"], "the demo's page needs HOST:PORT"),
+        (["demo", "--listen", "localhost"], "the demo's page needs HOST:PORT"),
     ],
 )
 def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +119,38 @@ def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFix
     assert out == ""
     assert err.startswith("usage: wsgate")
     assert words in err
+
+
+def test_a_bug_of_ours(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def crash(settings: Settings, **more: object) -> int:
+        raise RuntimeError("a bug")
+
+    file.write_text(GOOD)
+    monkeypatch.setattr(app, "serve", crash)
+    assert main(["serve", str(file)]) == os.EX_SOFTWARE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "RuntimeError: a bug" in err
+    assert err.splitlines()[-1] == "wsgate: internal error: please report it"
+
+
+def test_ctrl_c_while_it_begins(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(settings: Settings, **more: object) -> int:
+        raise KeyboardInterrupt
+
+    file.write_text(GOOD)
+    monkeypatch.setattr(app, "serve", interrupt)
+    assert main(["serve", str(file)]) == 128 + signal.SIGINT
+    assert capsys.readouterr() == ("", "")
+
+
+def test_help_lists_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = capsys.readouterr().out.partition("exit status:\n")[2]
+    assert [int(line.split()[0]) for line in listed.splitlines()] == [0, 1, 2, 70, 71, 77]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["demo", "--help"]])

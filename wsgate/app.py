@@ -2,48 +2,141 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.board import Row
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.lifecycle import run
+from wsgate.ops.certificates import CertificateError, Certificates
+from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
-from wsgate.ops.log import set_up
+from wsgate.ops.log import set_up, unraisable_logged
+from wsgate.ops.orders import Report, ToParent
+from wsgate.ops.reload import Load
+from wsgate.ops.systemd import Notifier
+from wsgate.ops.workers import Plan, Workers, count_workers, longest_drain
 from wsgate.settings.model import Address, Settings
 from wsgate.wire import kernel
+
+Task = Callable[[], Awaitable[None]]
 
 
 def serve(
     settings: Settings,
     *,
+    load: Load | None = None,
     ready: Callable[[list[Address]], None] = lambda bound: None,
-    beside: Sequence[Callable[[], Awaitable[None]]] = (),
+    beside: Sequence[Task] = (),
 ) -> int:
     """Run the gateway until it is told to stop.
 
+    load: reads the settings anew, for a reload
     ready: called when connections are being accepted, with the addresses that were bound
-    beside: tasks that run as long as the gateway does
+    beside: tasks that run as long as the gateway does; with them it is a single process
 
-    Returns the exit status: 1 if it cannot listen or had to cut sessions.
+    Returns the exit status, one of those that ``wsgate --help`` lists.
     """
     set_up(settings.log)
     emit(logging.DEBUG, "kernel", status=kernel.STATUS)
+    notifier = Notifier()
+    count = 1 if beside else count_workers(settings)
     try:
+        contexts = Certificates.load(settings)
+        _spare_the_collector()
+        if count > 1:
+            plan = Plan(settings, contexts)
+            start = partial(_be_worker, count, notifier.watchdog)
+            workers = Workers(count, plan, start, load=load or (lambda: settings), notifier=notifier, ready=ready)
+            return workers.run()
         sockets = open_listeners(settings.listeners)
+    except CertificateError as error:
+        for message in error.messages:
+            print(f"wsgate: {message}", file=sys.stderr)
+        return 1
     except ListenError as error:
         print(f"wsgate: {error}", file=sys.stderr)
-        return 1
+        return error.status
 
-    async def main() -> int:
+    gateway = Gateway(settings, backend_tls=contexts.backends)
+    reached = partial(_notify, notifier, gateway)
+    if notifier.watchdog is not None:
+        beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
+    return trio.run(
+        _run_beside, beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached)
+    )
+
+
+def _spare_the_collector() -> None:
+    """Let no full collection of garbage stop the sessions while thousands connect (docs/performance.md).
+
+    A session that has ended is freed at once, without the collector. What is left for it are rare cycles, of exceptions
+    and tasks, for which a tenth of the usual number of full collections will do. What there is now is never looked at,
+    which also keeps it shared with the workers: no collection writes to it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(700, 10, 100)
+
+
+def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: Row) -> int:
+    """One of ``count`` workers, which shows within ``watchdog`` seconds that it is alive. Returns its exit status."""
+    settings = plan.settings
+    try:
+        sockets = parent.open_more(settings.listeners)
+    except ListenError as error:
+        parent.report(Report.FAILED, str(error))
+        return error.status
+
+    def reached(stage: Stage) -> None:
+        if stage is not Stage.STOPPING:
+            parent.report(Report.READY if stage is Stage.READY else Report.BUSY)
+
+    def beat() -> None:
+        row.beat = time.monotonic()
+
+    gateway = Gateway(settings, backend_tls=plan.contexts.backends, workers=count, row=row)
+    beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
+    serve_all = partial(
+        run,
+        gateway,
+        sockets,
+        plan.contexts,
+        load=parent.load,
+        open_more=parent.open_more,
+        reached=reached,
+        signals=parent,
+    )
+    return trio.run(_run_beside, beside, serve_all)
+
+
+async def _run_beside(beside: Sequence[Task], main: Callable[[], Awaitable[int]]) -> int:
+    with unraisable_logged():
         async with trio.open_nursery() as nursery:
             for task in beside:
                 nursery.start_soon(task)
-            status = await run(Gateway(settings), sockets, ready=ready)
+            status = await main()
             nursery.cancel_scope.cancel()
-        return status
+    return status
 
-    return trio.run(main)
+
+async def _repeat(action: Callable[[], None], interval: float) -> None:
+    """The proof that this process's tasks have their turns."""
+    while True:
+        action()
+        await trio.sleep(interval)
+
+
+def _notify(notifier: Notifier, gateway: Gateway, stage: Stage) -> None:
+    if stage is Stage.READY:
+        notifier.ready()
+    elif stage is Stage.RELOADING:
+        notifier.reloading()
+    else:
+        notifier.stopping(longest_drain(gateway.settings))

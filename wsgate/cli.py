@@ -1,22 +1,49 @@
-"""The commands. Exit statuses: 0 done, 1 could not run or had to cut sessions, 2 wrong usage or configuration."""
+"""The commands, and their exit statuses."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from functools import partial
 
 from wsgate import __version__
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.load import ConfigError, load
-from wsgate.settings.model import Settings, TcpAddress
+from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
 from wsgate.settings.problem import ScalarError
 from wsgate.settings.schema import schema_text
+
+# 0, 1 and 2 are what they are everywhere, the others sysexits(3)
+_EPILOG = f"""\
+Start with: wsgate demo
+
+exit status:
+  0   done
+  1   cannot run: an address is in use, say; or sessions had to be cut
+  2   wrong usage or configuration
+  {os.EX_SOFTWARE}  an error of wsgate's own: please report it
+  {os.EX_OSERR}  the system gives no process for a worker
+  {os.EX_NOPERM}  not permitted: a port below 1024, say
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the process's exit status."""
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:  # before the gateway listens to signals
+        return 130
+    except Exception:
+        traceback.print_exc()
+        print("wsgate: internal error: please report it", file=sys.stderr)
+        return os.EX_SOFTWARE
+
+
+def _run(options: argparse.Namespace) -> int:
     command: str = options.command
     if command == "serve":
         return _serve(options.file)
@@ -34,7 +61,7 @@ def _serve(file: str) -> int:
         return 2
     from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
 
-    return app.serve(settings)
+    return app.serve(settings, load=partial(load, file))
 
 
 def _check(file: str) -> int:
@@ -70,7 +97,7 @@ def _listen(text: str) -> TcpAddress:
         address = bind_address(text)
     except ScalarError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not isinstance(address, TcpAddress):
+    if not isinstance(address, TcpAddress) or address.port == SCHEMES_PORT:
         raise argparse.ArgumentTypeError("the demo's page needs HOST:PORT")
     return address
 
@@ -79,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsgate",
         description="A WebSocket gateway: one address in front of WebSocket backends and TCP services.",
-        epilog="Start with: wsgate demo",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"wsgate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -56,7 +56,7 @@ def test_the_services_stand_where_the_routes_lead(serving: Serving) -> None:
     assert isinstance(echo, Relay)
     assert isinstance(lines, Tunnel)
     assert len(serving.beside) == 2
-    for address in (echo.to[0].address, lines.to[0]):
+    for address in (echo.to[0].address, lines.to[0].address):
         assert isinstance(address, TcpAddress)
         assert address.host == "127.0.0.1"
         socket.create_connection((address.host, address.port)).close()

@@ -57,9 +57,8 @@ def test_every_backend_is_a_service_on_its_port(services: dict[str, Any], settin
     for route in settings.routes:
         assert not isinstance(route.action, Files)
         for target in route.action.to:
-            address = target if isinstance(target, TcpAddress) else getattr(target, "address", None)
-            assert isinstance(address, TcpAddress)
-            backends.add((address.host, address.port))
+            assert isinstance(target.address, TcpAddress)
+            backends.add((target.address.host, target.address.port))
     assert backends == {(name, port_of(service)) for name, service in services.items() if name != "gateway"}
 
 
@@ -80,7 +79,8 @@ def test_the_gateway_finds_its_configuration(services: dict[str, Any]) -> None:
 
 
 def test_a_drain_ends_before_the_container_is_killed(services: dict[str, Any], settings: Settings) -> None:
-    assert duration(services["gateway"]["stop_grace_period"]) > settings.drain.grace
+    drain = settings.drain
+    assert duration(services["gateway"]["stop_grace_period"]) > drain.delay + drain.spread + drain.grace
     assert instruction(PROJECT / "Dockerfile", "STOPSIGNAL") == "SIGTERM"
 
 

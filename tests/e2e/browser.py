@@ -28,14 +28,15 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path, *, width: int = 1280, height: int = 900) -> Iterator[Chrome]:
-    """A browser with a fresh ``profile`` directory and a window of ``width`` by ``height`` CSS pixels.
+def chromium(profile: Path, *flags: str, width: int = 1280, height: int = 900) -> Iterator[Chrome]:
+    """A browser with a fresh ``profile`` directory and a window of ``width`` by ``height`` CSS pixels. ``flags`` are
+    added to the usual ones.
 
     Raises ``selenium.common.WebDriverException`` when it does not start.
     """
     options = Options()
     options.binary_location = shutil.which("chromium") or "chromium"
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # a named driver keeps Selenium from looking for one to download

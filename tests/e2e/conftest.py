@@ -7,7 +7,7 @@ gateway would wait for their answers), then the gateways, which must exit cleanl
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,16 @@ async def deadline(nursery: trio.Nursery) -> None:
 async def start_gateway(
     nursery: trio.Nursery, tmp_path: Path, serve: Serve, deadline: None
 ) -> AsyncIterator[StartGateway]:
-    """``await start_gateway(*routes, **settings)``: a running gateway, which must also end well."""
+    """``await start_gateway(*routes, **settings)``: a running gateway, which must also end well.
+
+    ``process`` has options for ``Gateway.start``.
+    """
     gateways: list[Gateway] = []
 
-    async def start_gateway(*routes: dict[str, Any], **settings: Any) -> Gateway:
+    async def start_gateway(*routes: dict[str, Any], process: Mapping[str, Any] = {}, **settings: Any) -> Gateway:
         directory = tmp_path / f"gateway{len(gateways)}"
         directory.mkdir()
-        gateway = await Gateway.start(nursery, write_config(directory, routes, **settings))
+        gateway = await Gateway.start(nursery, write_config(directory, routes, **settings), **process)
         gateways.append(gateway)
         await gateway.wait_ready()
         return gateway

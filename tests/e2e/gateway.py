@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +30,8 @@ StartGateway = Callable[..., Awaitable["Gateway"]]  # the fixture ``start_gatewa
 
 def write_config(directory: Path, routes: Sequence[Fields], **settings: Any) -> Path:
     """A configuration file with one listener on a port of the kernel's choice, unless ``settings`` say otherwise."""
-    config = {"listeners": [{"bind": "127.0.0.1:0"}], "drain": {"grace": "2s"}, **settings, "routes": routes}
+    usual = {"listeners": [{"bind": "127.0.0.1:0"}], "drain": {"spread": "0s", "grace": "2s"}}
+    config = {**usual, **settings, "routes": routes}
     file = directory / "wsgate.yaml"
     file.write_text(yaml.safe_dump(config, sort_keys=False))
     return file
@@ -61,8 +63,9 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 class Gateway:
     """One running ``wsgate serve``. Its log lines can be waited for, each of them once."""
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: trio.Process, file: Path) -> None:
         self.process = process
+        self.file = file
         self.log: list[str] = []
         self.addresses: list[str] = []
         self._untaken: list[Fields] = []
@@ -70,16 +73,30 @@ class Gateway:
         self._log_ended = trio.Event()
 
     @classmethod
-    async def start(cls, nursery: trio.Nursery, file: Path) -> Gateway:
-        """Start the process; ``wait_ready`` comes next."""
+    async def start(
+        cls,
+        nursery: trio.Nursery,
+        file: Path,
+        *,
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] = {},
+        **options: Any,
+    ) -> Gateway:
+        """Start the process; ``wait_ready`` comes next.
+
+        prefix: a command that runs the command that follows it
+        environment: beside the usual one
+        options: of ``subprocess.Popen``
+        """
         process = await trio.lowlevel.open_process(
-            [*COMMAND, "serve", str(file)],
-            env=ENVIRONMENT,
+            [*prefix, *COMMAND, "serve", str(file)],
+            env={**ENVIRONMENT, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            **options,
         )
-        gateway = cls(process)
+        gateway = cls(process, file)
         nursery.start_soon(gateway._read_log)
         return gateway
 
@@ -87,6 +104,12 @@ class Gateway:
         """Wait until every listener is bound; ``addresses`` tells where."""
         await self.next_line("ready")
         self.addresses = [line["address"] for line in self.untaken("listening")]
+
+    async def reload(self, *routes: Fields, **settings: Any) -> None:
+        """Write another file in the place of the one that it runs, and have it take that."""
+        write_config(self.file.parent, routes, **settings)
+        self.process.send_signal(signal.SIGHUP)
+        await self.next_line("reloaded")
 
     @property
     def port(self) -> int:

@@ -25,5 +25,5 @@ def connect(uri: str, **options: Any) -> connect_websocket:
 async def echo(websocket: ServerConnection) -> None:
     # a close code that is an error to the library is none to a backend whose client chose it
     with contextlib.suppress(ConnectionClosed):
-        async for message in websocket:
-            await websocket.send(message)
+        while True:  # async for would leave its generator unfinished where send() fails
+            await websocket.send(await websocket.recv())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -15,10 +17,14 @@ START_DEADLINE = 10.0  # seconds
 
 
 def free_port() -> int:
-    """A port for a program that cannot be told to let the kernel choose."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+    """A port for a program that cannot be told to let the kernel choose.
+
+    It lies below those that the kernel gives to whoever connects (ip(7)): one of them could be taken meanwhile.
+    """
+    for port in random.sample(range(15_000, 32_000), 1000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 async def start(nursery: trio.Nursery, program: str, arguments: Sequence[str | Path], *, ready: bytes) -> None:

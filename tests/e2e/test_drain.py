@@ -7,12 +7,13 @@ import signal
 import pytest
 import trio
 
+from . import herd
 from .gateway import Gateway, StartGateway, relay, tunnel
 from .library import Serve, connect, echo
 from .peers import BINARY, TEXT, Frame, OpenBackend, OpenClient, close_frame, open_session, request
 from .services import free_port
 
-LONG = {"grace": "60s"}  # more than a test may take
+LONG = {"grace": "60s", "spread": "0s"}  # more than a test may take
 
 
 async def refuses_connections(gateway: Gateway) -> bool:
@@ -83,6 +84,21 @@ async def test_libraries_on_both_ends_make_it_quick(start_gateway: StartGateway,
         gateway.process.terminate()
         assert await gateway.wait_exit() == 0
     assert codes == [1012] * 50
+
+
+async def test_thousands_with_messages_under_way(start_gateway: StartGateway) -> None:
+    """Everybody sees whole messages, without a gap, and then a Close: 5,000, or as many as this machine is up to."""
+    with herd.Herd(pause=1.0) as sessions:
+        gateway = await start_gateway(relay(sessions.port), drain={"spread": "2s", "grace": "20s"})
+        results = await sessions.open(gateway.port, min(5000, herd.room()), within=10)
+        count = len(results.clients)
+        gateway.process.terminate()
+        await sessions.over()
+        assert sessions.faults == []
+        assert results.codes == {1001: count}
+        assert await gateway.wait_exit() == 0
+        line = await gateway.next_line("stopped")
+        assert (line["ended"], line["cut"]) == (count, 0)
 
 
 async def test_a_process_without_sessions_just_ends(start_gateway: StartGateway, open_client: OpenClient) -> None:

@@ -33,7 +33,7 @@ REQUESTS = {
     "a chunked body": (request("/ws", {"Transfer-Encoding": "chunked"}) + b"0\r\n\r\n", 400),
     "subprotocol twice": (request("/ws", {"Sec-WebSocket-Protocol": "a, a"}), 400),
     "bad extension list": (request("/ws", {"Sec-WebSocket-Extensions": "a; =b"}), 400),
-    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello TLS\r\n\r\n", 400),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", 400),
     "space in a field name": (request("/ws", {"X Y": "z"}), 400),
     "fragment in the target": (request("/ws#here"), 400),
     "target too long": (request("/ws?" + "x" * 9000), 414),

@@ -101,7 +101,7 @@ async def test_a_large_value_up_and_down(redis: int, start_gateway: StartGateway
     await client.peer.read_end()
     await client.peer.vanish()
     line = await gateway.session_line()
-    assert line["backend"] == f"127.0.0.1:{redis}"
+    assert line["backend"] == f"tcp://127.0.0.1:{redis}"
     assert line["bytes_up"] > VALUE
     assert line["bytes_down"] > VALUE
     assert (line["client_code"], line["backend_code"], line["ended_by"]) == (1000, None, "client")

@@ -18,17 +18,20 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, Peer
-from wsgate.gate.gateway import Gateway
+from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
 from wsgate.settings.model import (
     Action,
+    Address,
     Files,
+    Listener,
     Match,
     PathKind,
     PathPattern,
     Relay,
     Route,
     Settings,
+    Target,
     TcpAddress,
     Tunnel,
     UnixAddress,
@@ -38,12 +41,6 @@ from wsgate.settings.model import (
 CLIENT = "192.0.2.7:50000"
 MASK = b"\x37\xfa\x21\x3d"
 DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest test takes less than one
-
-
-@pytest.fixture
-def autojump_clock() -> trio.testing.MockClock:
-    """Virtual time that jumps only when the sockets too have had their say (real seconds)."""
-    return trio.testing.MockClock(autojump_threshold=0.02)
 
 
 @pytest.fixture
@@ -74,10 +71,10 @@ def relay_to(port: int, path: str | None = None, **more: Any) -> Relay:
 
 
 def tunnel_to(port: int, **more: Any) -> Tunnel:
-    return Tunnel(to=(TcpAddress("127.0.0.1", port),), **more)
+    return Tunnel(to=(Target(TcpAddress("127.0.0.1", port)),), **more)
 
 
-NOWHERE = Tunnel(to=(UnixAddress("/nonexistent/service.sock"),))
+NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
 
 
 def files_at(root: Path) -> Files:
@@ -90,15 +87,24 @@ class Gate:
 
     gateway: Gateway
     connections: trio.Nursery
+    entrance: Entrance = field(default_factory=lambda: Entrance(Listener(bind=TcpAddress("127.0.0.1", 80))))
     peers: list[Peer] = field(default_factory=list)
 
     def connect(self, client: str = CLIENT) -> Peer:
         """A client that has just been accepted."""
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        self.connections.start_soon(serve, self.gateway, theirs, client)
+        self.connections.start_soon(serve, self.gateway, self.entrance, theirs, address_of(client))
         self.peers.append(Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), mask=MASK))
         return self.peers[-1]
+
+
+def address_of(client: str) -> Address:
+    """What the log writes as ``client``."""
+    if client.startswith("unix:"):
+        return UnixAddress(client.removeprefix("unix:"))
+    host, _, port = client.rpartition(":")
+    return TcpAddress(host.strip("[]"), int(port))
 
 
 StartGate = Callable[..., Gate]
@@ -138,7 +144,7 @@ async def start_gate() -> AsyncIterator[StartGate]:
         gates: list[Gate] = []
 
         def start_gate(*routes: Route, **settings: Any) -> Gate:
-            gateway = Gateway(Settings(listeners=(), routes=routes, **settings))
+            gateway = Gateway(Settings(**{"listeners": (), **settings}, routes=routes))
             nursery.start_soon(gateway.pump.run)
             gates.append(Gate(gateway, connections))
             return gates[-1]

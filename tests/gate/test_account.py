@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.account import Record, emit, refused
+from wsgate.gate.account import Record, Who, emit, refused
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.join import Outcome
 from wsgate.wire.http import Refusal
@@ -17,7 +17,7 @@ WHO = {"route": "chat", "client": "192.0.2.7:50000", "backend": "ws://b", "path"
 
 
 def record() -> Record:
-    return Record("chat", "192.0.2.7:50000", "ws://b", "/chat", None, trio.current_time())
+    return Record("chat", Who("192.0.2.7:50000"), "ws://b", "/chat", None, trio.current_time())
 
 
 def test_an_event_has_its_name_and_fields(log: Log) -> None:
@@ -58,7 +58,7 @@ async def test_a_sessions_line(
 ) -> None:
     began = record()
     await trio.sleep(90.12345)
-    began.ended(Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40))
+    began.ended(Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40, 0.01234, None))
     assert log.records[0].levelname == "INFO"
     assert log.one("session") == {
         **WHO,
@@ -69,15 +69,30 @@ async def test_a_sessions_line(
         "bytes_down": 40,
         "client_code": 1000,
         "backend_code": None,
+        "client_rtt_ms": 12.3,
+        "backend_rtt_ms": None,
         "ended_by": ended_by,
         "reason": cause.value,
         "detail": told,
     }
 
 
+def test_who_is_in_the_log(log: Log) -> None:
+    """Only what is known."""
+    everything = {"client": "192.0.2.7", "peer": "10.0.0.1:5", "subject": "CN=worker 7"}
+    assert Who(**everything).fields() == everything
+    assert Who("192.0.2.7").fields() == {"client": "192.0.2.7"}
+    Record("chat", Who(**everything), "ws://b", "/chat", None, 0.0).opened()
+    refused(Who(**everything), "/chat", None, Refusal(404, "no"))
+    for event in ("opened", "refused"):
+        assert everything.items() <= log.one(event).items()
+
+
 def test_a_refusals_line(log: Log) -> None:
     """What was for the client's eyes, and what was not."""
-    refused("192.0.2.7:50000", "/chat", None, Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses"))
+    refused(
+        Who("192.0.2.7:50000"), "/chat", None, Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses")
+    )
     assert log.one("refused") == {
         "status": 502,
         "client": "192.0.2.7:50000",

@@ -6,12 +6,13 @@ import socket
 
 import pytest
 import trio
+import trio.testing
 
 from tests.e2e.peers import Backend as Listening
 from tests.e2e.peers import Frame, request
 from wsgate.gate import backend as backend_module
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
-from wsgate.settings.model import Relay, TcpAddress, Tunnel
+from wsgate.settings.model import Relay, Target, TcpAddress, Tunnel
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -38,7 +39,7 @@ async def test_a_tunnel_is_open_when_it_is_connected(backend: Listening) -> None
     tunnel = tunnel_to(backend.port)
     opened = await open_tunnel(route(tunnel), tunnel)
     assert isinstance(opened, Backend)
-    assert (opened.name, opened.answer) == (f"127.0.0.1:{backend.port}", None)
+    assert (opened.name, opened.answer) == (f"tcp://127.0.0.1:{backend.port}", None)
     opened.sock.close()
 
 
@@ -80,7 +81,7 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
     ours.setblocking(False)
     theirs.close()
 
-    async def dial(addresses: object, within: float) -> tuple[socket.socket, int]:
+    async def dial(targets: object, within: float, tls: object) -> tuple[socket.socket, int]:
         return ours, 0
 
     monkeypatch.setattr(backend_module, "dial", dial)
@@ -89,6 +90,23 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
         502, "the backend did not accept the upgrade", detail="ws://127.0.0.1:9000: ended without an answer"
     )
     assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 101 Switching Protocols\r\n"])
+async def test_a_backend_that_resets_while_it_is_asked(backend: Listening, said: bytes) -> None:
+    found: list[Backend | Declined | Refusal] = []
+    async with trio.open_nursery() as nursery:
+
+        async def ask_for_it() -> None:
+            found.append(await ask(relay_to(backend.port)))
+
+        nursery.start_soon(ask_for_it)
+        server = await backend.accept_request()
+        await server.write(said)
+        await trio.testing.wait_all_tasks_blocked()
+        await server.reset()
+    url = f"ws://127.0.0.1:{backend.port}"
+    assert found == [Refusal(502, "the backend did not accept the upgrade", detail=f"{url}: ended without an answer")]
 
 
 @pytest.mark.parametrize("kind", ["relay", "tunnel"])
@@ -106,8 +124,8 @@ async def test_the_next_backends_turn_comes_also_behind_one_that_refuses() -> No
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as gone:
         port, closed = listener.getsockname()[1], gone.getsockname()[1]
         gone.close()
-        tunnel = Tunnel(to=(TcpAddress("127.0.0.1", closed), TcpAddress("127.0.0.1", port)))
+        tunnel = Tunnel(to=(Target(TcpAddress("127.0.0.1", closed)), Target(TcpAddress("127.0.0.1", port))))
         opened = await open_tunnel(route(tunnel), tunnel)
         assert isinstance(opened, Backend)
-        assert opened.name == f"127.0.0.1:{port}"
+        assert opened.name == f"tcp://127.0.0.1:{port}"
         opened.sock.close()

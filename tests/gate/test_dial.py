@@ -13,15 +13,10 @@ import trio
 import trio.testing
 
 from wsgate.gate.dial import DialError, dial
-from wsgate.settings.model import Address, TcpAddress, UnixAddress
+from wsgate.relay.tls import PeerSocket
+from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress
 
 TIMEOUT = 5.0
-
-
-@pytest.fixture
-def autojump_clock() -> trio.testing.MockClock:
-    """Virtual time that jumps only when the kernel too has had its say (real seconds)."""
-    return trio.testing.MockClock(autojump_threshold=0.02)
 
 
 def address_of(listener: socket.socket) -> TcpAddress:
@@ -88,16 +83,22 @@ def resolve(**names: list[TcpAddress]) -> None:
     trio.socket.set_custom_hostname_resolver(Names(names))  # for this run of trio alone
 
 
-async def connect(address: Address) -> socket.socket:
-    sock, place = await dial([address], TIMEOUT)
+def plain(*addresses: Address) -> list[Target]:
+    return [Target(address) for address in addresses]
+
+
+async def connect(address: Address) -> PeerSocket:
+    sock, place = await dial(plain(address), TIMEOUT)
     assert place == 0
     return sock
 
 
-def check(sock: socket.socket, listener: socket.socket) -> None:
+def check(sock: PeerSocket, listener: socket.socket) -> None:
     """A connection as the gateway needs it: plain, non-blocking, inherited by nobody, and to the right place."""
+    assert isinstance(sock, socket.socket)
     assert type(sock) is socket.socket
     assert not os.get_blocking(sock.fileno())
+    assert not sock.getblocking()
     assert fcntl.fcntl(sock, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     other, _ = listener.accept()
     with sock, other:
@@ -141,7 +142,7 @@ async def test_a_name_with_an_address_that_refuses(listener: socket.socket) -> N
 
 async def failure(address: Address, within: float = TIMEOUT) -> DialError:
     with no_descriptor_leaks(), pytest.raises(DialError) as caught:
-        await dial([address], within)
+        await dial(plain(address), within)
     return caught.value
 
 
@@ -210,16 +211,16 @@ async def test_no_answer_from_a_name(silent: TcpAddress, autojump_clock: trio.te
 async def test_cancelled_while_it_waits(silent: TcpAddress) -> None:
     with no_descriptor_leaks():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(dial, [silent], TIMEOUT)
+            nursery.start_soon(dial, plain(silent), TIMEOUT)
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
 
 
 async def test_the_first_backend_that_takes_it(listener: socket.socket, refusing: TcpAddress) -> None:
-    sock, place = await dial([refusing, refusing, address_of(listener), refusing], TIMEOUT)
+    sock, place = await dial(plain(refusing, refusing, address_of(listener), refusing), TIMEOUT)
     assert place == 2
     check(sock, listener)
-    sock, place = await dial([address_of(listener), refusing], TIMEOUT)
+    sock, place = await dial(plain(address_of(listener), refusing), TIMEOUT)
     assert place == 0
     check(sock, listener)
 
@@ -228,7 +229,7 @@ async def test_every_backend_has_its_own_time(
     listener: socket.socket, silent: TcpAddress, autojump_clock: trio.testing.MockClock
 ) -> None:
     began = trio.current_time()
-    sock, place = await dial([silent, silent, address_of(listener)], TIMEOUT)
+    sock, place = await dial(plain(silent, silent, address_of(listener)), TIMEOUT)
     assert (place, trio.current_time() - began) == (2, 2 * TIMEOUT)
     check(sock, listener)
 
@@ -238,10 +239,10 @@ async def test_no_backend_takes_it(
 ) -> None:
     """The last one's words are the answer."""
     with pytest.raises(DialError) as caught:
-        await dial([refusing, silent], TIMEOUT)
+        await dial(plain(refusing, silent), TIMEOUT)
     assert caught.value.status == 504
     with pytest.raises(DialError) as caught:
-        await dial([silent, refusing], TIMEOUT)
+        await dial(plain(silent, refusing), TIMEOUT)
     assert caught.value.status == 502
     assert str(refusing) in str(caught.value)
 

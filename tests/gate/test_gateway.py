@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import ssl
+
 import trio
 import trio.testing
 
+from wsgate.gate.dial import TlsClient
 from wsgate.gate.gateway import Gateway
-from wsgate.settings.model import Settings
+from wsgate.settings.model import BackendTls, Settings
 
-from .conftest import NOWHERE, at, route
+from .conftest import NOWHERE, at, relay_to, route
 
 
 def test_it_routes_as_its_settings_say() -> None:
     gateway = Gateway(Settings(listeners=(), routes=(route(NOWHERE, "a", match=at("/a")), route(NOWHERE, "b"))))
     found = [gateway.router.find(b"", path, ()) for path in (b"/a", b"/x")]
     assert [route.name for route in found if route] == ["a", "b"]
+
+
+def test_tls_to_the_backends_of_a_route() -> None:
+    gateway = Gateway(Settings(listeners=(), routes=()))
+    action = relay_to(9000, tls=BackendTls(server_name="internal.test"))
+    assert gateway.tls_client("chat", action) is None
+    context = gateway.backend_tls["chat"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    assert gateway.tls_client("chat", action) == TlsClient(context, "internal.test", gateway.pump.give_turn)
+    assert gateway.tls_client("other", action) is None
 
 
 def test_nothing_is_shared_between_two() -> None:
@@ -41,7 +53,6 @@ async def test_a_drain_wakes_who_has_asked_for_nothing() -> None:
         for _ in range(3):
             nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
-        gateway.drain(1001)
+        gateway.stop_taking()
     assert gateway.draining
     assert gateway.idle == set()
-    gateway.drain(1001)  # once more is no harm

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsgate.gate.route import Router, host_name, rewrite
-from wsgate.settings.model import Match, PathKind, PathPattern, Route, Tunnel, UnixAddress
+from wsgate.settings.model import Match, PathKind, PathPattern, Route, Target, Tunnel, UnixAddress
 
 
 def path(text: str) -> PathPattern:
@@ -16,7 +16,7 @@ def path(text: str) -> PathPattern:
 
 
 def route(name: str, **match: object) -> Route:
-    return Route(name=name, match=Match(**match), action=Tunnel(to=(UnixAddress("/none"),)))  # type: ignore[arg-type]
+    return Route(name=name, match=Match(**match), action=Tunnel(to=(Target(UnixAddress("/none")),)))  # type: ignore[arg-type]
 
 
 def matches(

@@ -15,7 +15,7 @@ from tests.e2e.peers import Backend, Peer, plain_request, request
 from wsgate.gate import session
 from wsgate.settings.model import Defaults, Timeouts
 
-from .conftest import CLIENT, NOWHERE, Log, StartGate, at, below, files_at, relay_to, route
+from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, relay_to, route
 
 TIMEOUTS = Timeouts()  # 10 s for a handshake, 5 s for a connection and for a close
 DEFAULTS = Defaults()
@@ -127,7 +127,7 @@ async def test_a_client_that_does_not_wait_for_its_refusal(start_gate: StartGate
     theirs.setblocking(False)
     ours.send(asked)
     ours.close()
-    await session.serve(gate.gateway, theirs, CLIENT)
+    await session.serve(gate.gateway, gate.entrance, theirs, address_of(CLIENT))
     assert log.one("refused")["status"] in (400, 426, 502)
 
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import trio
 import trio.testing
 
 from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, close_frame, plain_request, request
+from wsgate.gate import session
 from wsgate.gate.route import Router
+from wsgate.gate.sockets import send_all
 from wsgate.relay.join import Join
-from wsgate.settings.model import Files, Match, RouteLimits, TcpAddress, TextFrames, Timeouts, UnixAddress
+from wsgate.settings.model import (
+    Drain,
+    Files,
+    Match,
+    OnReload,
+    Route,
+    RouteLimits,
+    Target,
+    TcpAddress,
+    TextFrames,
+    Timeouts,
+    UnixAddress,
+)
 
-from .conftest import CLIENT, Gate, Log, StartGate, at, below, relay_to, route, tunnel_to
+from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, at, below, relay_to, route, tunnel_to
 
 HALF_A_HEADER = b"\x81"
 
@@ -48,6 +64,11 @@ async def open_relay(
     await server.accept_upgrade(answer)
     assert (await peer.read_head()).status == 101
     return peer, server
+
+
+def reload(gate: Gate, *routes: Route) -> None:
+    settings = replace(gate.gateway.settings, routes=routes)
+    gate.gateway.adopt(settings, Router(routes), {})
 
 
 async def open_tunnel(gate: Gate, backend: Backend, headers: Mapping[str, str | None] = {}) -> tuple[Peer, Peer]:
@@ -106,6 +127,8 @@ async def test_a_relay(start_gate: StartGate, backend: Backend, log: Log) -> Non
         "bytes_down": (2 + 4) + (2 + 5),
         "client_code": 1000,
         "backend_code": 1000,
+        "client_rtt_ms": None,
+        "backend_rtt_ms": None,
         "ended_by": "client",
         "reason": "closed",
         "detail": None,
@@ -217,7 +240,7 @@ async def test_a_tunnel(start_gate: StartGate, backend: Backend, log: Log) -> No
     await peer.vanish()
     await closed(gate)
     line = log.one("session")
-    assert (line["backend"], line["subprotocol"]) == (f"127.0.0.1:{backend.port}", "mqtt")
+    assert (line["backend"], line["subprotocol"]) == (f"tcp://127.0.0.1:{backend.port}", "mqtt")
     assert (line["ended_by"], line["reason"], line["client_code"], line["backend_code"]) == (
         "client",
         "closed",
@@ -364,7 +387,21 @@ async def test_a_backends_own_refusal_is_passed_on(
     assert head.one("Connection") == "close"
     assert await peer.read_body() == b"why\n"
     await peer.read_end()
-    assert (log.one("refused")["status"], log.one("refused")["reason"]) == (int(status[:3]), "refused by the backend")
+    line = log.one("refused")
+    assert (line["status"], line["reason"], line["detail"]) == (int(status[:3]), "refused by the backend", None)
+
+
+async def test_a_backends_own_refusal_that_breaks_off(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    """The log says that it is not whole, and of whom."""
+    peer = start_gate(route(relay_to(backend.port))).connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    await server.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nno")
+    await server.stream.send_eof()
+    head = await peer.read_head()
+    assert (head.status, head.one("Content-Length"), await peer.read_body()) == (403, "2", b"no")
+    url = f"ws://127.0.0.1:{backend.port}"
+    assert log.one("refused")["detail"] == f"{url}: its body broke off after 2 bytes"
 
 
 async def test_a_client_that_does_not_read_a_backends_refusal(
@@ -410,7 +447,9 @@ async def test_a_drain(start_gate: StartGate, backend: Backend, log: Log) -> Non
     peer, server = await open_relay(gate, backend)
     await trio.testing.wait_all_tasks_blocked()
 
-    gate.gateway.drain(1012)
+    gate.gateway.stop_taking()
+    (join,) = gate.gateway.sessions
+    join.drain(1012)
     await idle.read_end()
     await used.read_end()
     assert (await peer.receive_close())[0] == 1012
@@ -448,10 +487,63 @@ async def test_a_drain_while_the_backend_is_asked(start_gate: StartGate, backend
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
-    gate.gateway.drain(1001)
+    gate.gateway.stop_taking()
     await server.accept_upgrade()
     assert (await peer.read_head()).status == 503
     await server.read_end()
+
+
+async def test_its_route_changes_while_the_backend_is_asked(start_gate: StartGate, backend: Backend) -> None:
+    """The session would be told to end at once: it need not begin."""
+    gate = start_gate(route(relay_to(backend.port), on_reload=OnReload.DRAIN))
+    peer = gate.connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    reload(gate, route(relay_to(1)))
+    await server.accept_upgrade()
+    head = await peer.read_head()
+    assert (head.status, head.one("Retry-After")) == (503, "5")
+    await server.read_end()
+
+
+@pytest.mark.parametrize("on_reload", list(OnReload))
+async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: Backend, on_reload: OnReload) -> None:
+    """Unless its sessions are drained; and another route's change does nothing to it."""
+    found = route(relay_to(backend.port), on_reload=on_reload)
+    gate = start_gate(found, route(NOWHERE, "other", match=at("/other")))
+    peer = gate.connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    reload(gate, found if on_reload is OnReload.DRAIN else route(NOWHERE))
+    await server.accept_upgrade()
+    assert (await peer.read_head()).status == 101
+    assert list(gate.gateway.sessions.values()) == [found]
+    for end in (peer, server):
+        await end.vanish()
+    await closed(gate)
+    assert not gate.gateway.sessions
+
+
+async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_it(
+    start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the sessions that there were have been told. What came with the 101 goes in front."""
+    gate = start_gate(route(relay_to(backend.port)), drain=Drain(code=1012))
+
+    async def send_slowly(sock: socket.socket, data: bytes) -> bool:
+        if data.startswith(b"HTTP/1.1 101"):
+            gate.gateway.stop_taking()
+        return await send_all(sock, data)
+
+    monkeypatch.setattr(session, "send_all", send_slowly)
+    peer = gate.connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    await server.accept_upgrade(behind=[Frame(TEXT, b"welcome")])
+    assert (await peer.read_head()).status == 101
+    assert await peer.receive() == Frame(TEXT, b"welcome")
+    assert (await peer.receive_close())[0] == 1012
+    assert (await server.receive_close())[0] == 1012
 
 
 async def test_a_connection_accepted_just_before_a_drain(
@@ -460,12 +552,27 @@ async def test_a_connection_accepted_just_before_a_drain(
     """It has said nothing yet, so nobody waits for it long; if it asks in time, it is told."""
     gate = start_gate(route(tunnel_to(1)))
     silent, asking = gate.connect(), gate.connect()
-    gate.gateway.drain(1001)  # before their tasks have had a turn
+    gate.gateway.stop_taking()  # before their tasks have had a turn
     await asking.write(request())
     assert (await asking.read_head()).status == 503
     began = trio.current_time()
     await silent.read_end()
     assert trio.current_time() - began <= 1.0
+
+
+async def test_a_request_that_is_there_when_a_drain_begins(start_gate: StartGate) -> None:
+    """Though nobody has read it yet: those who wait for it, and those who have just begun to."""
+    gate = start_gate(route(tunnel_to(1)))
+    waiting = gate.connect()
+    await trio.testing.wait_all_tasks_blocked()
+    beginning = [gate.connect() for _ in range(10)]
+    while len(gate.gateway.idle) < 11:
+        await trio.lowlevel.checkpoint()
+    for peer in (waiting, *beginning):
+        os.write(peer.stream.socket.fileno(), request())
+    gate.gateway.stop_taking()
+    for peer in (waiting, *beginning):
+        assert (await peer.read_head()).status == 503
 
 
 async def test_a_cut(start_gate: StartGate, backend: Backend, log: Log) -> None:
@@ -535,7 +642,7 @@ async def test_a_service_on_a_unix_socket(start_gate: StartGate, log: Log, tmp_p
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        tunnel = type(tunnel_to(1))(to=(TcpAddress("127.0.0.1", 1), UnixAddress(path)))
+        tunnel = type(tunnel_to(1))(to=(Target(TcpAddress("127.0.0.1", 1)), Target(UnixAddress(path))))
         peer = start_gate(route(tunnel)).connect()
         await peer.write(request())
         assert (await peer.read_head()).status == 101

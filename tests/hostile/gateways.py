@@ -1,17 +1,38 @@
-"""A gateway in the test's own process, for what takes virtual time: connections are given to ``gate.session.serve``."""
+"""A gateway in the test's own process, for virtual time and for counting: connections are given to ``serve``."""
 
 from __future__ import annotations
 
-from wsgate.gate.gateway import Gateway
-from wsgate.settings.model import Defaults, Listener, Relay, Route, Settings, TcpAddress, Timeouts, WebSocketUrl
+import socket
+
+from wsgate.gate import session
+from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.settings.model import (
+    Defaults,
+    Limits,
+    Listener,
+    Relay,
+    Route,
+    Settings,
+    TcpAddress,
+    Timeouts,
+    WebSocketUrl,
+)
 
 HANDSHAKE = 10.0  # seconds
+TIMEOUTS = Timeouts(handshake=HANDSHAKE)
+LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
+
+
+def gateway(*routes: Route, limits: Limits = Limits()) -> Gateway:  # noqa: B008 - frozen
+    return Gateway(Settings(listeners=(LISTENER,), routes=routes, defaults=Defaults(timeouts=TIMEOUTS), limits=limits))
 
 
 def relay_to(port: int) -> Gateway:
     """Every request goes to the backend at ``port``."""
-    timeouts = Timeouts(handshake=HANDSHAKE)
     relay = Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", port), None),))
-    route = Route(name="relay", timeouts=timeouts, action=relay)
-    listener = Listener(bind=TcpAddress("127.0.0.1", 0))
-    return Gateway(Settings(listeners=(listener,), routes=(route,), defaults=Defaults(timeouts=timeouts)))
+    return gateway(Route(name="relay", timeouts=TIMEOUTS, action=relay))
+
+
+async def serve(gateway: Gateway, sock: socket.socket) -> None:
+    """One connection, as if it had just been accepted."""
+    await session.serve(gateway, Entrance(LISTENER), sock, TcpAddress("127.0.0.1", 1))

@@ -63,11 +63,6 @@ class Process:
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    def cpu(self) -> float:
-        """Seconds of CPU that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100  # USER_HZ is 100 on every Linux
-
 
 @contextmanager
 def running(directory: Path, *routes: dict[str, Any], **settings: Any) -> Iterator[Process]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 from collections.abc import Callable, Iterator
 
@@ -10,14 +11,12 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.session import serve
-
 from ..e2e.gateway import relay
 from ..e2e.peers import BINARY, CLOSE, CONTINUATION, KEY, PING, TEXT, Frame, accept_value, request
 from ..relay.joined import socket_pair
-from .gateways import HANDSHAKE, relay_to
+from .gateways import HANDSHAKE, relay_to, serve
 from .process import Process, running
-from .recorder import Client, Recorder, accept_for, field, reset
+from .recorder import Client, Recorder, accept_for, field, fields, reset
 
 Answer = Callable[[bytes], bytes]
 
@@ -40,12 +39,13 @@ def changed(old: bytes, new: bytes) -> Answer:
     return answer
 
 
-def accepting(key: Callable[[bytes], str]) -> Answer:
-    """A 101 with the Accept of another key than the one that was sent."""
+def with_accept(value: Callable[[bytes, bytes], bytes]) -> Answer:
+    """A 101 with another Accept: made of the right one and the key that was sent."""
 
     def answer(head: bytes) -> bytes:
-        sent = field(head, b"sec-websocket-key")
-        return accept_for(head).replace(accept_value(sent.decode()).encode(), accept_value(key(sent)).encode())
+        right = accept_for(head)
+        accept = field(right, b"sec-websocket-accept")
+        return right.replace(accept, value(accept, field(head, b"sec-websocket-key")))
 
     return answer
 
@@ -56,12 +56,14 @@ BROKEN: dict[str, tuple[Answer, str]] = {
         lambda head: b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE_FIELDS + b"\r\n",
         "Sec-WebSocket-Accept",
     ),
-    "the Accept of the client's key": (accepting(lambda sent: KEY), "Sec-WebSocket-Accept"),
-    "the Accept of the key in small letters": (accepting(lambda sent: sent.decode().lower()), "Sec-WebSocket-Accept"),
-    "the key as Accept": (
-        lambda head: changed(b"Sec-WebSocket-Accept: ", b"Sec-WebSocket-Accept: x")(head),
+    "the Accept of the client's key": (
+        with_accept(lambda right, key: accept_value(KEY).encode()),
         "Sec-WebSocket-Accept",
     ),
+    "the key as Accept": (with_accept(lambda right, key: key), "Sec-WebSocket-Accept"),
+    "an empty Accept": (with_accept(lambda right, key: b""), "Sec-WebSocket-Accept"),
+    "more than the Accept": (with_accept(lambda right, key: right + b", " + right), "Sec-WebSocket-Accept"),
+    "the Accept in small letters": (with_accept(lambda right, key: right.lower()), "Sec-WebSocket-Accept"),
     "two Accepts": (with_fields(b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), "Sec-WebSocket-Accept"),
     "no Upgrade": (changed(b"Upgrade: websocket\r\n", b""), "Upgrade"),
     "no Connection": (changed(b"Connection: Upgrade\r\n", b""), "Upgrade"),
@@ -98,13 +100,6 @@ BROKEN: dict[str, tuple[Answer, str]] = {
 }
 
 OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extensions": "permessage-deflate"}
-
-
-@pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    yield recorder
-    recorder.close()
 
 
 @pytest.fixture(scope="module")
@@ -231,18 +226,72 @@ SLOW: dict[str, Answer] = {
 
 @pytest.mark.parametrize("name", SLOW)
 async def test_an_answer_that_comes_byte_by_byte(
-    name: str, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    name: str, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """504 by the deadline, which is the whole answer's."""
+    """504 by the deadline, which is the whole answer's, and the log says whose it was."""
+    caplog.set_level(logging.INFO, "wsgate")
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     nursery.start_soon(drip, listener, SLOW[name], 1.0)
     ours, theirs = socket_pair(None)
     began = trio.current_time()
-    nursery.start_soon(serve, relay_to(listener.socket.getsockname()[1]), ours, "127.0.0.1:1")
+    nursery.start_soon(serve, relay_to(listener.socket.getsockname()[1]), ours)
     await theirs.send(request())
     answer = await theirs.recv(1 << 16)
     assert answer.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
     assert trio.current_time() - began == pytest.approx(HANDSHAKE)
+    url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
+    assert refused(caplog)["detail"] == f"{url} did not answer the upgrade within {HANDSHAKE:g} s"
+    theirs.close()
+    await listener.aclose()
+    nursery.cancel_scope.cancel()
+
+
+def refused(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
+    """What the one line of a refusal says."""
+    (line,) = [vars(record)["fields"] for record in caplog.records if vars(record).get("event") == "refused"]
+    assert isinstance(line, dict)
+    return line
+
+
+# What comes of a refusal behind its first line, and what of that is its body
+STALLED: dict[str, tuple[bytes, bytes]] = {
+    "nothing of its body": (b"Content-Length: 5\r\n\r\n", b""),
+    "a part of its body": (b"Content-Length: 5\r\n\r\nno", b"no"),
+    "a part of a chunk": (b"Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n5\r\nth", b"noth"),
+    "a body until an end that does not come": (b"\r\nno", b"no"),
+}
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.2])
+@pytest.mark.parametrize("name", STALLED)
+async def test_a_refusal_whose_body_stalls(
+    name: str,
+    pace: float,
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its status is known: by the deadline it is passed on, with the part of its body that has come."""
+    caplog.set_level(logging.INFO, "wsgate")
+    behind, body = STALLED[name]
+    data = b"HTTP/1.1 401 Unauthorized\r\n" + behind
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(drip, listener, lambda head: data, pace * HANDSHAKE / len(data))
+    ours, theirs = socket_pair(None)
+    began = trio.current_time()
+    nursery.start_soon(serve, relay_to(listener.socket.getsockname()[1]), ours)
+    await theirs.send(request())
+    answer = await theirs.recv(1 << 16)
+    assert trio.current_time() - began == pytest.approx(HANDSHAKE)
+    head, _, passed = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert field(answer, b"content-length") == b"%d" % len(body)
+    assert (fields(answer, b"transfer-encoding"), passed) == ([], body)
+    assert await theirs.recv(1) == b""
+    said = refused(caplog)
+    assert (said["status"], said["reason"]) == (401, "refused by the backend")
+    port = listener.socket.getsockname()[1]
+    assert said["detail"] == f"ws://127.0.0.1:{port}: its body stalled after {len(body)} bytes"
     theirs.close()
     await listener.aclose()
     nursery.cancel_scope.cancel()

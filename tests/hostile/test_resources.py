@@ -6,10 +6,10 @@ Measured from outside, on the real process; only tasks are counted in the test's
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import socket
-import statistics
 import threading
 import time
 from contextlib import closing
@@ -19,15 +19,21 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.session import serve
+from wsgate.gate.turns import Turns
+from wsgate.ops.listeners import accept_forever
+from wsgate.relay.pump import Pump
+from wsgate.settings.model import Address
 
 from ..e2e.gateway import relay
 from ..e2e.peers import BINARY, Frame, request
-from ..relay.joined import socket_pair
+from ..gate.conftest import no_descriptors
+from ..relay.joined import Frame as PeerFrame
+from ..relay.joined import session, socket_pair
 from .ends import MASK, Peer, beside, echo, round_trip, upgraded
-from .gateways import relay_to
+from .gateways import relay_to, serve
 from .process import Process, running
 from .recorder import PATIENCE, Client, Recorder, reset
+from .work import raw
 
 PIECE = 1 << 20  # bytes of a frame in a flood
 OFFERED = 1 << 30  # bytes in all
@@ -65,7 +71,7 @@ class Flow:
 
 @pytest.mark.parametrize("direction", ["upstream", "downstream"])
 def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) -> None:
-    """1 GiB is offered. What is not taken stays with the sender, and the others' messages do not wait for it."""
+    """1 GiB is offered. What is not taken stays with the sender, and the other sessions go on."""
     up = direction == "upstream"
     flow = Flow(Frame(BINARY, bytes(PIECE)).encode(MASK if up else None))
     with contextlib.ExitStack() as stack:
@@ -83,19 +89,15 @@ def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) ->
             assert 0 < flow.sent < 64 << 20  # what the kernel's buffers took
             held = gateway.memory() - before
             assert held < MOST
-            cpu = gateway.cpu()
-            quiet = [round_trip(bystander) for _ in range(200)]
-            assert gateway.cpu() - cpu < 1  # it does not spin on what it cannot move
+            for _ in range(100):
+                round_trip(bystander)
             flow.may_read.set()
-            busy, peak = [], 0
+            peak = 0
             while not flow.arrived.is_set():
-                busy.append(round_trip(bystander))
+                round_trip(bystander)
                 peak = max(peak, gateway.memory() - before)
         assert flow.received == flow.total
         assert peak < MOST
-        assert statistics.median(quiet) < 0.05
-        assert statistics.median(busy) < 0.1
-        assert max(busy) < 1
         client.close()
         bystander.close()
     other.close()
@@ -108,8 +110,76 @@ def stalled(flow: Flow) -> bool | None:
     return True if 0 < before == flow.sent else None
 
 
+async def test_a_flood_that_stands_still_costs_no_work(pump: Pump) -> None:
+    """The pump does not look again and again at what it cannot move."""
+    steps = Steps("Pump.run")
+    async with session(pump, unix=True) as running:
+        with closing(raw(running.client)) as client, contextlib.suppress(BlockingIOError):
+            while True:
+                client.send(Frame(BINARY, bytes(1000)).encode(MASK))
+                await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(steps)
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(steps)
+    assert steps.count == 0
+
+
+class Steps(trio.abc.Instrument):
+    """How often a task was run."""
+
+    def __init__(self, name: str) -> None:
+        self.count = 0
+        self._name = name
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += task.name.endswith(self._name)
+
+
+class Listener(socket.socket):
+    """Counts how often somebody wants a connection of it."""
+
+    tries = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.tries += 1
+        return super().accept()
+
+
+async def test_out_of_descriptors_it_tries_ten_times_a_second(
+    pump: Pump, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No busy loop: so often in virtual time. One line, however often; and the session that is there goes on."""
+    caplog.set_level(logging.INFO, "wsgate")
+    served = trio.Event()
+
+    async def serve(sock: socket.socket, peer: Address) -> None:
+        sock.close()
+        served.set()
+
+    async with session(pump) as running:
+        with Listener() as listener, socket.socket() as client:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            listener.setblocking(False)
+            with no_descriptors():
+                client.connect(listener.getsockname())
+                nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+                await trio.sleep(5)
+                assert 45 <= listener.tries <= 51
+                await running.client.send(PeerFrame(BINARY, b"still here"))
+                assert (await running.backend.frame()).payload == b"still here"
+                assert not served.is_set()
+            with trio.fail_after(1):
+                await served.wait()
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    events = [vars(record)["event"] for record in caplog.records]
+    assert events == ["out of resources", "accepting again"]
+
+
 def test_out_of_descriptors(tmp_path: Path) -> None:
-    """Accepting pauses, says so once, costs next to nothing, and goes on when there is room. Nobody else feels it."""
+    """Accepting pauses, says so once, and goes on when there is room. Nobody else feels it."""
     timeouts = {"close": "300ms", "handshake": "30s"}
     with closing(Peer(echo)) as other, running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway:
         bystander = upgraded(gateway.port, "/")
@@ -121,11 +191,8 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
         assert line["level"] == "error"
         assert "Too many open files" in line["error"]
         assert "LimitNOFILE" in line["cure"]
-        cpu, began = gateway.cpu(), time.monotonic()
-        while time.monotonic() - began < 1:
-            assert round_trip(bystander) < 0.5
-            time.sleep(0.02)
-        assert gateway.cpu() - cpu < 0.3
+        for _ in range(100):
+            round_trip(bystander)
         assert len(gateway.lines("out of resources")) == 1
         assert gateway.lines("accepting again") == []
 
@@ -202,7 +269,7 @@ async def test_no_task_is_left_of_a_backend_that_never_answers(
         clients = []
         for _ in range(AT_ONCE):
             ours, theirs = socket_pair(None)
-            nursery.start_soon(serve, gateway, ours, "127.0.0.1:1")
+            nursery.start_soon(serve, gateway, ours)
             await theirs.send(request())
             clients.append(theirs)
         backends = [await listener.accept() for _ in clients]

@@ -64,13 +64,6 @@ DECLINED: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 
 
 @pytest.fixture(scope="module")
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    yield recorder
-    recorder.close()
-
-
-@pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Process]:
     routes = [
         tunnel(recorder.port) | {"match": {"path": "/tunnel"}},

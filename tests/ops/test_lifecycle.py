@@ -3,142 +3,186 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.gateway import Gateway
-from wsgate.ops.lifecycle import run
-from wsgate.ops.listeners import open_listeners
-from wsgate.settings.model import Address, Drain, Listener, Route, Settings, TcpAddress, Tunnel
-from wsgate.wire.close import Close
-from wsgate.wire.frames import Opcode, encode_frame
+from wsgate.ops import drain
+from wsgate.ops.lifecycle import Stage
+from wsgate.settings.model import Drain, Timeouts
 
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: A1EEou7Nnq6+BBZoAZqWlg==\r\n\r\n"
-)
+from .running import Running, Start, close_from_client, close_to_client, send, upgrade
 
 
-@pytest.fixture
-def autojump_clock() -> trio.testing.MockClock:
-    return trio.testing.MockClock(autojump_threshold=0.02)
+def last_line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    record = caplog.records[-1]
+    assert record.event == "stopped"  # type: ignore[attr-defined]
+    fields: dict[str, Any] = record.fields  # type: ignore[attr-defined]
+    return fields
 
 
-class Running:
-    """A gateway with one tunnel route to a service that the test plays."""
-
-    def __init__(self, grace: float = 10.0) -> None:
-        self.service = socket.create_server(("127.0.0.1", 0))
-        self.service.setblocking(False)
-        port = self.service.getsockname()[1]
-        route = Route(name="t", action=Tunnel(to=(TcpAddress("127.0.0.1", port),)))
-        listener = Listener(bind=TcpAddress("127.0.0.1", 0))
-        settings = Settings(listeners=(listener,), routes=(route,), drain=Drain(grace=grace, code=1012))
-        self.gateway = Gateway(settings)
-        self.sockets = open_listeners(settings.listeners)
-        self.bound: list[Address] = []
-        self.ready = trio.Event()
-        self.status: int | None = None
-        self.stopped = trio.Event()
-
-    async def main(self) -> None:
-        def ready(bound: list[Address]) -> None:
-            self.bound = bound
-            self.ready.set()
-
-        self.status = await run(self.gateway, self.sockets, ready=ready)
-        self.stopped.set()
-
-    async def open(self) -> trio.SocketStream:
-        address = self.bound[0]
-        assert isinstance(address, TcpAddress)
-        stream = await trio.open_tcp_stream(address.host, address.port)
-        await stream.send_all(UPGRADE)
-        head = await stream.receive_some()
-        assert head.startswith(b"HTTP/1.1 101"), head
-        return stream
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "wsgate")
+    return caplog
 
 
-@pytest.fixture
-async def running(nursery: trio.Nursery) -> Running:
-    made = Running()
-    nursery.start_soon(made.main)
-    await made.ready.wait()
-    return made
-
-
-Signal = Callable[[int], None]
-
-
-def send(number: int) -> None:
-    os.kill(os.getpid(), number)
+async def stop(running: Running, *, within: float = 1.0) -> None:
+    with trio.fail_after(within):
+        await running.stopped.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_without_sessions_a_signal_ends_it_at_once(
-    autojump_clock: trio.testing.MockClock, running: Running, number: int
+    autojump_clock: trio.testing.MockClock, start: Start, number: int
 ) -> None:
+    running = await start()
+    assert running.gateway.ready
     send(number)
-    with trio.fail_after(1):
-        await running.stopped.wait()
+    await stop(running)
     assert running.status == 0
-    running.service.close()
+    assert running.stages == [Stage.READY, Stage.STOPPING]
 
 
 async def test_sessions_are_told_and_waited_for(
-    autojump_clock: trio.testing.MockClock, running: Running, caplog: pytest.LogCaptureFixture
+    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "wsgate")
+    running = await start(drain=Drain(code=1012))
     stream = await running.open()
-    idle = await trio.open_tcp_stream("127.0.0.1", running.bound[0].port)  # type: ignore[union-attr]
+    idle = await running.connect()
     await trio.testing.wait_all_tasks_blocked(0.02)
     send(signal.SIGTERM)
-    assert await stream.receive_some() == encode_frame(Opcode.CLOSE, Close(1012).payload(), None)
+    assert await stream.receive_some() == close_to_client(1012)
     assert await idle.receive_some() == b""  # it had asked for nothing
     with pytest.raises(OSError, match="connect"):
-        await trio.open_tcp_stream("127.0.0.1", running.bound[0].port)  # type: ignore[union-attr]
-    await stream.send_all(encode_frame(Opcode.CLOSE, Close(1012).payload(), b"abcd"))
+        await running.connect()
+    assert not running.gateway.ready
+    await stream.send_all(close_from_client(1012))
     running.service.accept()[0].close()
     await stream.aclose()
-    await idle.aclose()
-    with trio.fail_after(1):
-        await running.stopped.wait()
+    await stop(running)
     assert running.status == 0
-    assert caplog.records[-1].fields == {"ended": 1, "cut": 0}  # type: ignore[attr-defined]
-    running.service.close()
+    assert last_line(log) == {"ended": 1, "cut": 0}
+
+
+PATIENT = {"timeouts": Timeouts(close=600), "heartbeat": None}  # leaves everything to the drain
+
+
+async def receive(stream: trio.SocketStream, told: list[float]) -> None:
+    assert await stream.receive_some() == close_to_client(1001)
+    told.append(trio.current_time())
 
 
 async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
-    made = Running(grace=3)
-    nursery.start_soon(made.main)
-    await made.ready.wait()
-    stream = await made.open()
-    before = trio.current_time()
+    """It begins when the last one has been told."""
+    running = await start(route=PATIENT, drain=Drain(grace=3, spread=20))
+    told: list[float] = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(receive, await running.open(), told)
+        began = trio.current_time()
+        send(signal.SIGTERM)
+    await running.stopped.wait()
+    assert 3 * drain.SLOT <= max(told) - began <= 4 * drain.SLOT
+    assert trio.current_time() - max(told) == pytest.approx(3)
+    assert running.status == 1
+    assert last_line(log) == {"ended": 0, "cut": 4}
+
+
+async def test_it_does_not_wait_for_the_end_of_the_spread(
+    autojump_clock: trio.testing.MockClock,
+    start: Start,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drain, "SLOT", 1000)
+    running = await start(drain=Drain(spread=3000))
+    streams = [await running.open() for _ in range(3)]
     send(signal.SIGTERM)
-    await made.stopped.wait()
-    assert trio.current_time() - before == pytest.approx(3)
-    assert made.status == 1
+    await trio.testing.wait_all_tasks_blocked(0.02)
+    for stream in streams:
+        running.service.accept()[0].close()
+        await stream.aclose()
+    await stop(running)
+    assert running.status == 0
+    assert last_line(log) == {"ended": 3, "cut": 0}
+
+
+async def test_during_the_delay_everything_goes_on(
+    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+) -> None:
+    """Except that balancers are told."""
+    running = await start(route=PATIENT, drain=Drain(delay=7, spread=0, grace=3))
+    told: list[float] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive, await running.open(), told)
+        began = trio.current_time()
+        send(signal.SIGTERM)
+        await trio.sleep(6.5)
+        assert not running.gateway.ready
+        assert running.stages == [Stage.READY, Stage.STOPPING]
+        nursery.start_soon(receive, await running.open(), told)
+    assert [time - began for time in told] == pytest.approx([7, 7])
+    await running.stopped.wait()
+    assert trio.current_time() - began == pytest.approx(10)
+    assert last_line(log) == {"ended": 0, "cut": 2}
+
+
+async def test_who_had_connected_is_answered(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+    """In the kernel's queue when the listener is closed: a reset would tell nothing."""
+    running = await start(route=PATIENT, drain=Drain(spread=0, grace=60))
+    session = await running.open()
+    send(signal.SIGTERM)
+    late = socket.create_connection(running.reach())  # before anybody has had a turn
+    late.sendall(upgrade("/t"))
+    await session.receive_some()
+    late.setblocking(False)
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(late))
+    assert (await stream.receive_some()).startswith(b"HTTP/1.1 503 ")
     await stream.aclose()
-    made.service.close()
 
 
-async def test_a_second_signal_cuts_at_once(autojump_clock: trio.testing.MockClock, running: Running) -> None:
-    stream = await running.open()
+@pytest.mark.parametrize("stage", ["delay", "spread", "grace"])
+async def test_a_second_signal_cuts_at_once(
+    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture, stage: str
+) -> None:
+    during = {"delay": {"delay": 60}, "spread": {"spread": 600}, "grace": {"grace": 60}}[stage]
+    running = await start(route=PATIENT, drain=Drain(**{"spread": 0, **during}))
+    for _ in range(10):
+        await running.open()
     send(signal.SIGINT)
-    await stream.receive_some()
+    await trio.testing.wait_all_tasks_blocked(0.01)
     before = trio.current_time()
     send(signal.SIGTERM)
-    with trio.fail_after(1):
-        await running.stopped.wait()
+    await running.stopped.wait()
     assert trio.current_time() - before < 1
     assert running.status == 1
-    await stream.aclose()
-    running.service.close()
+    assert last_line(log) == {"ended": 0, "cut": 10}
+
+
+async def test_a_reload_while_stopping_is_ignored(
+    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+) -> None:
+    running = await start(route=PATIENT, drain=Drain(delay=5, spread=0, grace=5))
+    await running.open()
+    send(signal.SIGTERM)
+    for _ in range(2):
+        await trio.sleep(4)
+        send(signal.SIGHUP)
+    await running.stopped.wait()
+    assert [getattr(record, "event", "") for record in log.records].count("reload ignored") == 2
+    assert running.loads == 0
+    assert running.stages == [Stage.READY, Stage.STOPPING]
+
+
+async def test_without_a_file_there_is_nothing_to_reload(start: Start, log: pytest.LogCaptureFixture) -> None:
+    running = await start(has_file=False)
+    await running.reload()
+    assert log.records[-1].event == "reload refused"  # type: ignore[attr-defined]
+    await running.open()

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import socket
+import struct
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
+from wsgate.gate.turns import Turns
 from wsgate.ops import listeners
-from wsgate.ops.listeners import ListenError, accept_forever, bound_address, close_listeners, open_listeners
+from wsgate.ops.listeners import (
+    ListenError,
+    accept_forever,
+    bound_address,
+    close_listeners,
+    open_listeners,
+    open_reserved,
+    reserve_listeners,
+)
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 
@@ -74,10 +85,10 @@ def test_a_taken_port_closes_what_was_opened_before_it(tmp_path: Path) -> None:
     ],
 )
 def test_every_failure_is_one_line(number: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(bind: Address) -> socket.socket:
+    def refuse(listener: Listener, *where: object) -> socket.socket:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(listeners, "_open", refuse)
+    monkeypatch.setattr(listeners, "_bind", refuse)
     with pytest.raises(ListenError, match=words) as caught:
         listen(ANYWHERE)
     assert "\n" not in str(caught.value)
@@ -127,6 +138,130 @@ def test_a_socket_file_that_went_by_itself_is_no_error(tmp_path: Path) -> None:
     close_listeners([sock])
 
 
+def test_a_socket_file_that_became_anothers_is_left_alone(tmp_path: Path) -> None:
+    """Somebody removed ours and listens there now."""
+    path = tmp_path / "s"
+    (sock,) = listen(UnixAddress(str(path)))
+    path.unlink()
+    (other,) = listen(UnixAddress(str(path)))
+    close_listeners([sock])
+    assert path.exists()
+    close_listeners([other])
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
+def test_a_sockets_mode_is_no_matter_of_the_umask(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "s"
+    before = os.umask(0o077)
+    try:
+        (sock,) = open_listeners([Listener(bind=UnixAddress(str(path)), mode=mode)])
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    close_listeners([sock])
+
+
+def test_a_socket_without_its_mode_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, mode: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(ListenError, match="Operation not permitted"):
+        open_listeners([Listener(bind=UnixAddress(str(tmp_path / "s")), mode=0o600)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_connects_before_the_mode_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "s")
+    really = os.chmod
+    refused: list[OSError] = []
+
+    def chmod(where: str, mode: int) -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(path)
+            except OSError as error:
+                refused.append(error)
+        really(where, mode)
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    (sock,) = open_listeners([Listener(bind=UnixAddress(path), mode=0o600)])
+    assert [error.errno for error in refused] == [errno.ECONNREFUSED]
+    close_listeners([sock])
+
+
+def test_a_directory_is_one_gateways_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that find the same stale socket, the second must not remove what the first has just opened."""
+    path = tmp_path / "s"
+    really = listeners._remove_stale
+
+    def remove_stale(path: str) -> None:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        really(path)
+
+    monkeypatch.setattr(listeners, "_remove_stale", remove_stale)
+    close_listeners(listen(UnixAddress(str(path))))
+
+
+@pytest.mark.parametrize("obstacle", ["locked", "unreadable"])
+def test_a_directory_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    if obstacle == "locked":
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        monkeypatch.setattr(listeners, "_LOCK_TRIES", 2)
+    else:  # root can read everything
+
+        def refuse(*_: object) -> int:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(os, "open", refuse)
+    close_listeners(listen(UnixAddress(str(tmp_path / "s"))))
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("backlog", [7, 300])
+def test_the_backlog(backlog: int) -> None:
+    (sock,) = open_listeners([Listener(bind=ANYWHERE, backlog=backlog)])
+    with sock:
+        information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        # tcpi_sacked; of a listening socket it is the backlog (Linux, tcp_get_info)
+        assert struct.unpack_from("I", information, 28) == (backlog,)
+
+
+@pytest.mark.parametrize("order", [("0.0.0.0", "::"), ("::", "0.0.0.0")])
+def test_both_and_ipv4_on_one_port(order: tuple[str, str]) -> None:
+    """What nginx's configurations have, where [::] is IPv6 alone."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with pytest.raises(ListenError, match=rf"\[::\]:{port} takes IPv4 too; remove the listener on 0.0.0.0:{port}"):
+        listen(*(TcpAddress(host, port) for host in order))
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.EACCES, os.EX_NOPERM), (errno.EADDRINUSE, 1)])
+def test_the_exit_status_of_a_failure(number: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(listener: Listener, *where: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(listeners, "_bind", refuse)
+    with pytest.raises(ListenError) as caught:
+        listen(ANYWHERE)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("bind", ["tcp", "unix"])
+def test_what_is_reserved_and_gone(bind: str, tmp_path: Path) -> None:
+    """A worker that cannot have what its parent holds says why."""
+    listener = Listener(bind=ANYWHERE if bind == "tcp" else UnixAddress(str(tmp_path / "s")))
+    (reserved,) = reserve_listeners([listener])
+    close_listeners([reserved])
+    with pytest.raises(ListenError, match="Bad file descriptor"):
+        open_reserved(listener, reserved)
+
+
 @pytest.mark.parametrize("kind", ["tcp", "tcp6", "unix"])
 async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, nursery: trio.Nursery) -> None:
     binds: dict[str, Address] = {
@@ -139,13 +274,13 @@ async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, n
     served = trio.Event()
     names: list[str] = []
 
-    async def serve(sock: socket.socket, client: str) -> None:
+    async def serve(sock: socket.socket, client: Address) -> None:
         with sock:
             assert sock.getblocking() is False
-        names.append(client)
+        names.append(str(client))
         served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery)
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
     client = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
     with client:
         where = bind.path if isinstance(bind, UnixAddress) else ("127.0.0.1", listener.getsockname()[1])
@@ -166,19 +301,45 @@ async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
     all_served = trio.Event()
     most = 0
 
-    async def serve(sock: socket.socket, client: str) -> None:
+    async def serve(sock: socket.socket, client: Address) -> None:
         nonlocal most
         sock.close()
-        served.append(client)
+        served.append(str(client))
         most = max(most, len(nursery.child_tasks))
         if len(served) == len(clients):
             all_served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery)
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
     with trio.fail_after(5):
         await all_served.wait()
     assert sorted(served) == sorted("{}:{}".format(*client.getsockname()) for client in clients)
     assert most < len(clients)
+    nursery.cancel_scope.cancel()
+    for sock in (*clients, listener):
+        sock.close()
+
+
+async def test_while_handshakes_stand_in_line_nobody_is_accepted(nursery: trio.Nursery) -> None:
+    """They wait in the kernel's queue."""
+    (listener,) = listen(ANYWHERE)
+    turns = Turns(4)
+    served: list[str] = []
+    most = 0
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        nonlocal most
+        with sock:
+            for _ in range(3):  # more work than there are turns
+                await turns.take()
+                most = max(most, len(nursery.child_tasks))
+        served.append(str(client))
+
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(100)]
+    nursery.start_soon(accept_forever, listener, serve, nursery, turns)
+    with trio.fail_after(5):
+        while len(served) < len(clients):
+            await trio.lowlevel.checkpoint()
+    assert most < 20
     nursery.cancel_scope.cancel()
     for sock in (*clients, listener):
         sock.close()
@@ -207,11 +368,11 @@ async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
     listener.failures = [errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE]
     served = trio.Event()
 
-    async def serve(sock: socket.socket, client: str) -> None:
+    async def serve(sock: socket.socket, client: Address) -> None:
         sock.close()
         served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery)
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
     with socket.create_connection(listener.getsockname()):
         await served.wait()
         await trio.testing.wait_all_tasks_blocked()
@@ -228,10 +389,10 @@ async def test_an_error_that_nobody_knows_is_loud() -> None:
     listener.setblocking(False)
     listener.failures = [errno.EBADF]
 
-    async def serve(sock: socket.socket, client: str) -> None:
+    async def serve(sock: socket.socket, client: Address) -> None:
         raise AssertionError("nobody connected")
 
     with socket.create_connection(listener.getsockname()), listener:
         async with trio.open_nursery() as nursery:
             with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-                await accept_forever(listener, serve, nursery)
+                await accept_forever(listener, serve, nursery, Turns(64))

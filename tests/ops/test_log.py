@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import logging
+import ssl
+import sys
+from collections.abc import Iterator
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.gate.account import emit
-from wsgate.ops.log import JsonFormatter, TextFormatter, set_up
+from wsgate.ops.log import JsonFormatter, TextFormatter, mark_worker, set_up, unraisable_logged
 from wsgate.settings.model import Log, LogFormat, LogLevel
 
 SESSION = {
@@ -84,6 +88,11 @@ def test_text_tells_a_session_as_a_sentence() -> None:
     )
 
 
+def test_text_names_the_proxy_that_a_client_came_through() -> None:
+    line = TextFormatter().format(record("session", {**SESSION, "client": "203.0.113.9", "peer": "10.0.0.1:5"}))
+    assert " chat: 203.0.113.9 (through 10.0.0.1:5) -> ws://127.0.0.1:9000 " in line
+
+
 def test_text_shows_any_other_events_fields() -> None:
     made = record("refused", {"status": 404, "path": "/a b", "route": None}, "refused")
     assert TextFormatter().format(made) == '08:00:00 info    refused: status=404 path="/a b"'
@@ -103,3 +112,81 @@ def test_levels_below_the_settings_are_not_written() -> None:
         root.handlers, root.level, logger.level = before
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["event"] == "loud"
+
+
+class Failing:
+    def __del__(self) -> None:
+        raise ValueError("nobody can catch this")
+
+    def __repr__(self) -> str:
+        return "<failing\nin two lines>"
+
+
+def test_what_can_be_raised_to_nobody_is_a_line_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    before = sys.unraisablehook
+    with unraisable_logged():
+        Failing()
+    assert sys.unraisablehook is before
+    (record,) = caplog.records
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["level"], line["event"]) == ("error", "bug")
+    assert "nobody can catch this" in line["traceback"]
+    assert "__del__" in line["where"]
+    assert "\n" not in JsonFormatter().format(record)
+
+
+def test_a_name_that_a_client_asked_for_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """A stranger's SNI that is not ASCII, as ssl reports it to nobody."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("one.test").configure_cert(context)
+    context.sni_callback = lambda *_: None
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(incoming, outgoing, server_side=True)
+    incoming.write(_hello(b"gr\xc3\xbc.test"))
+    with unraisable_logged(), pytest.raises(ssl.SSLError, match="CALLBACK_FAILED"):
+        server.do_handshake()
+    assert caplog.records == []
+
+
+def _hello(name: bytes) -> bytes:
+    """A ClientHello that asks for a name of the same length as the one that Python takes."""
+    stand_in = b"x" * len(name)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(incoming, outgoing, server_hostname=stand_in.decode())
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()
+    assert hello.count(stand_in) == 1
+    return hello.replace(stand_in, name)
+
+
+@pytest.fixture
+def worker() -> Iterator[int]:
+    """This process is worker 3 for a while."""
+    logger = logging.getLogger("wsgate")
+    before = list(logger.filters)
+    mark_worker(3)
+    yield 3
+    logger.filters = before
+
+
+@pytest.mark.parametrize("format", list(LogFormat))
+def test_a_workers_lines_say_whose_they_are(format: LogFormat, worker: int) -> None:
+    stream = io.StringIO()
+    set_up(Log(format=format), stream)
+    emit(logging.INFO, "session", **SESSION)
+    emit(logging.ERROR, "out of resources", error="none")
+    logging.getLogger("wsgate").error("a word without an event")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert '"worker": 3' in line or "worker=3" in line or "worker 3" in line
+
+
+def test_what_the_parent_says_is_not_said_by_workers_too(worker: int) -> None:
+    stream = io.StringIO()
+    set_up(Log(), stream)
+    for event in ("listening", "ready", "draining", "cutting", "stopped"):
+        emit(logging.WARNING, event)
+    assert stream.getvalue() == ""

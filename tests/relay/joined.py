@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import trio
 
+from tests.pki import shared
 from wsgate.relay.closing import Side
 from wsgate.relay.join import Join, Outcome, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
+from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.masking import apply_mask
 from wsgate.wire.walk import NO_LIMIT
 
+T = TypeVar("T")
 KEY = b"\x11\x22\x33\x44"
 CLOSE_TIMEOUT = 5.0
-PATIENCE = 50.0  # virtual seconds, far over every timeout under test
+PATIENCE = 500.0  # virtual seconds, far over every timeout under test
+ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,45 @@ def encode(frame: Frame, key: bytes | None) -> bytes:
     return encode_header(first, len(frame.payload), 0x80) + key + bytes(apply_mask(frame.payload, key))
 
 
+class TlsEnd:
+    """A peer's end of a TLS connection, waited for as trio's sockets are."""
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self.ssl = sock
+
+    async def send(self, data: bytes | memoryview) -> int:
+        return await self._call(self.ssl.send, data)
+
+    async def recv(self, size: int) -> bytes:
+        return await self._call(self.ssl.recv, size)
+
+    async def _call(self, call: Callable[..., T], argument: object) -> T:
+        while True:
+            try:
+                return call(argument)
+            except ssl.SSLWantReadError:
+                await trio.lowlevel.wait_readable(self.ssl)
+            except ssl.SSLWantWriteError:
+                await trio.lowlevel.wait_writable(self.ssl)
+
+    def shutdown(self, how: int) -> None:
+        """close_notify, then FIN."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.ssl.unwrap()
+        socket.socket.shutdown(self.ssl, how)
+
+    def fileno(self) -> int:
+        return self.ssl.fileno()
+
+    def close(self) -> None:
+        self.ssl.close()
+
+
 @dataclass
 class Peer:
     """The test's end of a leg. ``key`` is what it masks with: the client has one, nobody else."""
 
-    sock: trio.socket.SocketType
+    sock: trio.socket.SocketType | TlsEnd
     key: bytes | None = None
     _data: bytearray = field(default_factory=bytearray)
 
@@ -157,6 +199,46 @@ def socket_pair(buffer: int | None) -> tuple[socket.socket, trio.socket.SocketTy
     return ours, trio.socket.from_stdlib_socket(theirs)
 
 
+@functools.cache
+def contexts(version: ssl.TLSVersion) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A client's and a server's, which trust each other."""
+    ca = shared()
+    client, server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.configure_trust(client)
+    ca.issue_cert("peer.example").configure_cert(server)
+    client.minimum_version = client.maximum_version = version
+    return client, server
+
+
+def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsSocket, TlsEnd]:
+    """Two ends that have shaken hands; ours is the server's or the client's."""
+    ours, their_end = socket_pair(buffer)
+    theirs = socket.socket(fileno=their_end.detach())
+    theirs.setblocking(False)
+    client_context, server_context = contexts(version)
+    client_sock, server_sock = (theirs, ours) if server_side else (ours, theirs)
+    client = client_context.wrap_socket(
+        client_sock, server_hostname="peer.example", do_handshake_on_connect=False, suppress_ragged_eofs=False
+    )
+    server = server_context.wrap_socket(
+        server_sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+    )
+    finished: set[ssl.SSLSocket] = set()
+    while len(finished) < 2:
+        for side in (client, server):
+            with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                side.do_handshake()
+                finished.add(side)
+    return (TlsSocket(server), TlsEnd(client)) if server_side else (TlsSocket(client), TlsEnd(server))
+
+
+def unix_pair() -> tuple[socket.socket, trio.socket.SocketType]:
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    return ours, trio.socket.from_stdlib_socket(theirs)
+
+
 @asynccontextmanager
 async def session(
     pump: Pump,
@@ -167,23 +249,40 @@ async def session(
     accept_text: bool = True,
     compression: bool = False,
     early: tuple[bytes, bytes] = (b"", b""),
+    timeouts: Timeouts = ONLY_CLOSE,
+    heartbeat: Heartbeat | None = None,
+    answers_pings: bool = False,
+    unix: bool = False,
+    tls: ssl.TLSVersion | None = None,
 ) -> AsyncIterator[Session]:
-    """A running session. ``buffer`` bounds the kernel's buffers, so that a peer that does not read is felt soon."""
-    client_sock, client_peer = socket_pair(buffer)
-    backend_sock, backend_peer = socket_pair(buffer)
+    """A running session. ``buffer`` bounds the kernel's buffers, so that a peer that does not read is felt soon.
+
+    ``unix`` sockets are full when they are full: TCP's probes of a closed window let a little through, in real time.
+    ``tls`` is the version that both peers speak, where they do.
+    """
+    client_sock: PeerSocket
+    backend_sock: PeerSocket
+    client_peer: trio.socket.SocketType | TlsEnd
+    backend_peer: trio.socket.SocketType | TlsEnd
+    if tls is not None:
+        client_sock, client_peer = tls_pair(buffer, tls, server_side=True)
+        backend_sock, backend_peer = tls_pair(buffer, tls, server_side=False)
+    else:
+        client_sock, client_peer = unix_pair() if unix else socket_pair(buffer)
+        backend_sock, backend_peer = unix_pair() if unix else socket_pair(buffer)
     client_leg = WebSocketLeg(pump, client_sock, Side.CLIENT, masks=False)
     if mode == "relay":
         backend_leg: WebSocketLeg | TcpLeg = WebSocketLeg(pump, backend_sock, Side.BACKEND, masks=True)
         assert isinstance(backend_leg, WebSocketLeg)
         up = FrameWalk(masked=True, limit=limit, compression=compression)
         down = FrameWalk(masked=False, limit=limit, compression=compression)
-        wire = relay(client_leg, backend_leg, up, down)
+        wire = relay(client_leg, backend_leg, up, down, answers_pings=answers_pings)
     else:
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
         wire = tunnel(
             client_leg, backend_leg, FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=accept_text)
         )
-    join = Join(pump, client_leg, backend_leg, wire, close_timeout=CLOSE_TIMEOUT)
+    join = Join(pump, client_leg, backend_leg, wire, timeouts, heartbeat)
     running = Session(join, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.relay.closing import Cause, End, Side, word_for
+from wsgate.relay.closing import OWED, OWN_WORD, Cause, End, Side, word_for
 from wsgate.wire.close import MAX_REASON, Close, may_be_sent
 
 SOURCES = [
     (cause, side)
-    for cause in (Cause.GONE, Cause.FAULT, Cause.SILENT, Cause.FINISHED)
+    for cause in (Cause.GONE, Cause.FAULT, Cause.SILENT, Cause.STUCK, Cause.UNANSWERED, Cause.FINISHED)
     for side in Side
     if (cause, side) != (Cause.FINISHED, Side.CLIENT)  # a client is never plain TCP
 ]
@@ -42,5 +42,16 @@ def test_codes_of_the_table_in_the_design() -> None:
         (Cause.FAULT, Side.BACKEND): 1011,
         (Cause.SILENT, Side.CLIENT): 1001,
         (Cause.SILENT, Side.BACKEND): 1011,
+        (Cause.STUCK, Side.CLIENT): 1001,
+        (Cause.STUCK, Side.BACKEND): 1011,
+        (Cause.UNANSWERED, Side.CLIENT): 1001,
+        (Cause.UNANSWERED, Side.BACKEND): 1011,
         (Cause.FINISHED, Side.BACKEND): 1000,
     }
+
+
+def test_every_cause_is_told_in_one_place() -> None:
+    """Who ends it by itself has said so; a drain's code is the operator's; nobody can be told of a bug or a cut."""
+    told = {cause for cause, _ in SOURCES} | set(OWN_WORD)
+    assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.BUG, Cause.CUT}
+    assert {OWED[Cause.SILENT].code, *(close.code for close in OWN_WORD.values())} == {1011, 1001}

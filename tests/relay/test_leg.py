@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import KEY, Frame, Peer, close_frame, data, encode, session
-from wsgate.relay.leg import Leg
+from tests.relay.joined import KEY, Frame, Peer, close_frame, data, encode, session, unix_pair
+from wsgate.relay.closing import Cause, End, Side
+from wsgate.relay.flow import Flow
+from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
 
 BUFFER = 4096  # bytes asked of the kernel for each socket buffer; it takes a few times as much
 MOST = HEADROOM + READ_SIZE + 1024  # bytes that may wait for one peer: one read, and frames of our own
+
+
+@pytest.fixture
+async def pump_at_rest() -> AsyncIterator[Pump]:
+    """A pump that does not run."""
+    pump = Pump()
+    yield pump
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pump.run()
 
 
 async def fill(source: Peer, sink_leg: Leg, raw: bytes) -> int:
@@ -173,3 +189,187 @@ async def test_a_dead_sink_lets_its_source_run_on(pump: Pump, autojump_clock: tr
         running.backend.finish()
         await running.outcome()
         assert KEY
+
+
+# -- a peer that dies while it is being served -------------------------------------------------------------------------
+
+
+def reset(peer: Peer) -> None:
+    """Close with RST (socket(7): a linger time of zero)."""
+    assert isinstance(peer.sock, trio.socket.SocketType)
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.vanish()
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    """The data is read in the same round, before the end of the other connection is seen."""
+    async with session(pump, mode=mode) as running:
+        await running.client.send(data(b"x" * 100))
+        reset(running.backend)
+        assert (await running.client.frame()).payload[:2] == (1011).to_bytes(2, "big")
+        await running.client.send(data(b"more"), close_frame(1011))
+        running.client.finish()
+        outcome = await running.outcome()
+    assert outcome.cause is Cause.GONE
+
+
+async def test_what_a_closing_peer_still_sends_is_read_and_thrown_away_until_it_dies(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        await running.client.send(close_frame(1000))
+        assert await running.backend.frame() == close_frame(1000)
+        for _ in range(3):
+            await running.client.send(data(b"too late"))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        reset(running.client)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await running.backend.send(close_frame(1000))
+        running.backend.finish()
+        outcome = await running.outcome()
+        assert await running.backend.ended() == b""
+    assert (outcome.client_code, outcome.backend_code) == (1000, 1000)
+
+
+async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
+    """epoll may report what another reader has taken meanwhile; the control plane may have served the leg already."""
+    ours, peer = unix_pair()
+    leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
+    leg.join = Nobody()
+    leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
+    leg.end_input()
+    leg.reader()
+    assert not leg.eof
+    leg.release()
+    leg.release()  # twice is once
+    peer.close()
+
+
+async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_again(
+    pump_at_rest: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    ours, peer = unix_pair()
+    leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
+    leg.join = Nobody()
+    leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
+    while leg.pending is None:
+        leg.write(bytes(READ_SIZE))
+    assert not leg.takes_again()
+    assert leg.is_delivering(leg.stalled + 4.9, within=5)
+    assert not leg.is_delivering(leg.stalled + 5, within=5)
+    peer.close()
+    assert leg.takes_again()
+    assert leg.broken
+    leg.release()
+
+
+async def test_what_a_socket_takes_in_small_pieces_arrives_whole_and_in_order(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A socket may take any part of what it is given (send(2)); here, 100 bytes at a time, a Close included."""
+    async with session(pump, unix=True) as running:
+        leg = running.client_leg
+        take = leg.sock.send
+        leg.send = lambda data: take(bytes(data[:100]))
+        payload = bytes(range(256)) * 40
+        await running.backend.send(data(payload), Frame(Opcode.PING, b"p" * 120), close_frame(4000, b"r" * 120))
+        assert await running.client.frame() == data(payload)
+        assert await running.client.frame() == Frame(Opcode.PING, b"p" * 120)
+        assert await running.client.frame() == close_frame(4000, b"r" * 120)
+        assert leg.output_over
+
+
+async def test_frames_of_our_own_are_taken_in_small_pieces_too(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, unix=True) as running:
+        leg = running.client_leg
+        take = leg.sock.send
+        leg.send = lambda data: take(bytes(data[:5]))
+        leg.write(encode(data(b"x" * 100), None))
+        leg.ping()
+        assert await running.client.frame() == data(b"x" * 100)
+        assert (await running.client.frame()).opcode == Opcode.PING
+        await running.backend.send(close_frame(4000, b"a long reason"))
+        assert await running.client.frame() == close_frame(4000, b"a long reason")
+
+
+async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, unix=True) as running:
+        leg = running.client_leg
+        raw = encode(data(b"x" * 1000), None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        leg.ping()
+        running.join.drain(1001)
+        take = leg.sock.send
+        leg.send = lambda data: take(bytes(data[:1]))
+        await running.backend.send_bytes(raw[500:])
+        assert await running.client.take(504) == raw[500:]
+        assert (await running.client.frame()).opcode == Opcode.PING
+        assert await running.client.frame() == close_frame(1001)
+
+
+async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    early = encode(data(b"x" * 1_000_000), KEY)
+    async with session(pump, unix=True, early=(early, b"")) as running:
+        assert not running.client_leg.reading
+        assert await running.backend.take(len(early)) == early
+        await trio.testing.wait_all_tasks_blocked()
+        assert running.client_leg.reading
+
+
+async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """It waits for the end of a frame; what the peer does meanwhile does not change it."""
+    async with session(pump) as running:
+        raw = encode(data(b"x" * 1000), None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        running.join.drain(1012)
+        await running.client.send_bytes(b"\x83\x80\x00\x00\x00\x00")  # a reserved opcode
+        await trio.testing.wait_all_tasks_blocked()
+        await running.backend.send_bytes(raw[500:])
+        assert await running.client.take(504) == raw[500:]
+        assert await running.client.frame() == close_frame(1012)
+
+
+async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump) as running:
+        raw = encode(data(b"x" * 500 + b"\xff" * 500, Opcode.TEXT), None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        running.client_leg.ping()
+        await running.backend.send_bytes(raw[500:] + raw)
+        assert (await running.backend.frame()).payload[:2] == (1007).to_bytes(2, "big")
+        assert await running.client.ended() == b""
+
+
+async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """A Ping waits for the end of a frame; the same read brings that end, a Close, and what nobody may read."""
+    async with session(pump) as running:
+        raw = encode(data(b"x" * 1000), None)
+        await running.backend.send_bytes(raw[:500])
+        assert await running.client.take(500) == raw[:500]
+        running.client_leg.say(Opcode.PING, b"now")
+        await running.backend.send_bytes(raw[500:] + encode(close_frame(4000), None) + b"junk")
+        assert await running.client.take(504) == raw[500:]
+        assert await running.client.frame() == Frame(Opcode.PING, b"now")
+        assert await running.client.frame() == close_frame(4000)
+
+
+class Nobody:
+    """Who joined a leg that is alone."""
+
+    def input_ended(self, source: Leg, end: End) -> None: ...
+
+    def progressed(self) -> None: ...
+
+    def crash(self, error: Exception) -> None:
+        raise error

@@ -13,6 +13,7 @@ import trio.testing
 
 from tests.relay.joined import KEY, Session, close_frame, data, encode, session
 from wsgate.relay.flow import RelayFlow
+from wsgate.relay.poller import EpollPoller
 from wsgate.relay.pump import READ_SIZE, Pump
 
 
@@ -162,3 +163,27 @@ async def test_sessions_work_over_either_poller(either_pump: Pump) -> None:
         assert await running.client.frame() == close_frame(1000)
         running.client.finish()
         await running.outcome()
+
+
+class CountingPoller(EpollPoller):
+    def __init__(self) -> None:
+        super().__init__()
+        self.polls = 0
+
+    def poll(self) -> list[tuple[int, int]]:
+        self.polls += 1
+        return super().poll()
+
+
+async def test_a_turn_is_given_only_to_sessions_that_have_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 100.0
+    monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: seconds)
+    poller = CountingPoller()
+    pump = Pump(poller)
+    pump.give_turn()
+    pump.give_turn()
+    assert poller.polls == 1
+    seconds += 0.01
+    pump.give_turn()
+    assert poller.polls == 2
+    poller.close()

@@ -1,7 +1,9 @@
+import ipaddress
+
 import pytest
 
-from wsgate.settings.addresses import backend_url, bind_address, host_pattern, tunnel_target
-from wsgate.settings.model import TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.addresses import backend_url, bind_address, host_name, host_pattern, network, tunnel_target
+from wsgate.settings.model import SCHEMES_PORT, Network, Target, TcpAddress, UnixAddress, WebSocketUrl
 from wsgate.settings.problem import ScalarError
 
 LONG_LABEL = "a" * 63
@@ -21,6 +23,9 @@ LONG_NAME = ".".join([LONG_LABEL] * 3 + ["a" * 61])
         ("gate.example.:80", TcpAddress("gate.example.", 80)),
         ("1.example:80", TcpAddress("1.example", 80)),
         ("x:80", TcpAddress("x", 80)),
+        ("X", TcpAddress("x", SCHEMES_PORT)),
+        ("127.0.0.1", TcpAddress("127.0.0.1", SCHEMES_PORT)),
+        ("[::]", TcpAddress("::", SCHEMES_PORT)),
         (f"{LONG_NAME}:80", TcpAddress(LONG_NAME, 80)),
         ("unix:/run/wsgate.sock", UnixAddress("/run/wsgate.sock")),
         ("unix:/run/ü.sock", UnixAddress("/run/ü.sock")),
@@ -37,8 +42,7 @@ def test_bind_addresses(text: str, address: object) -> None:
         (":80", "':80' names no address: write 0.0.0.0:80 or '[::]:80' for all of them"),
         ("*:80", "'*:80' names no address: write 0.0.0.0:80 or '[::]:80' for all of them"),
         ("80", "'80' is a port alone: write 127.0.0.1:80 or 0.0.0.0:80"),
-        ("x", "'x' has no port: write x:8080"),
-        ("[::1]", "'[::1]' has no port: write [::1]:8080"),
+        ("::", "'::' has more than one colon: write an IPv6 address in brackets, '[::1]:8080'"),
         ("tcp://x:80", "'tcp://x:80' has a scheme: leave tcp:// out, write host:port"),
         ("::1:80", "'::1:80' has more than one colon: write an IPv6 address in brackets, '[::1]:8080'"),
         ("[::1]80", "'[::1]80' is not an address: with brackets it is '[::1]:8080'"),
@@ -81,27 +85,30 @@ def test_a_name_of_more_than_253_characters_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("text", "target"),
     [
-        ("tcp://127.0.0.1:5900", TcpAddress("127.0.0.1", 5900)),
-        ("tcp://[::1]:5900", TcpAddress("::1", 5900)),
-        ("tcp://Desktop:1", TcpAddress("desktop", 1)),
-        ("unix:/run/vnc.sock", UnixAddress("/run/vnc.sock")),
+        ("tcp://127.0.0.1:5900", Target(TcpAddress("127.0.0.1", 5900))),
+        ("tcp://[::1]:5900", Target(TcpAddress("::1", 5900))),
+        ("tcp://Desktop:1", Target(TcpAddress("desktop", 1))),
+        ("tls://Desktop:1", Target(TcpAddress("desktop", 1), tls=True)),
+        ("tls://[::1]:5900", Target(TcpAddress("::1", 5900), tls=True)),
+        ("unix:/run/vnc.sock", Target(UnixAddress("/run/vnc.sock"))),
     ],
 )
-def test_tunnel_targets(text: str, address: object) -> None:
-    assert tunnel_target(text) == address
+def test_tunnel_targets(text: str, target: Target) -> None:
+    assert tunnel_target(text) == target
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x:1", "'x:1' has no scheme: write tcp://host:port or unix:/path"),
-        ("tls://x:1", "TLS to backends is not available in this version: write tcp://host:port"),
+        ("x:1", "'x:1' has no scheme: write tcp://host:port, tls://host:port or unix:/path"),
         ("ws://x:1", "'ws://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
         ("wss://x:1", "'wss://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
-        ("http://x:1", "unknown scheme 'http://': write tcp://host:port or unix:/path"),
+        ("http://x:1", "unknown scheme 'http://': write tcp://host:port, tls://host:port or unix:/path"),
         ("tcp://x", "'tcp://x' has no port: write tcp://x:5900"),
+        ("tls://x", "'tls://x' has no port: write tls://x:5900"),
+        ("tls://x:1/a", "'tls://x:1/a' has more than a host and a port: write tls://host:port"),
         ("tcp://x:0", "'0' is not a port: a port is a number from 1 to 65535"),
         ("tcp://:1", "the host is missing"),
         ("tcp://x:1/", "'tcp://x:1/' has more than a host and a port: write tcp://host:port"),
@@ -120,6 +127,9 @@ def test_other_texts_are_no_tunnel_target(text: str, message: str) -> None:
     ("text", "host", "port", "path"),
     [
         ("ws://127.0.0.1", "127.0.0.1", 80, None),
+        ("wss://127.0.0.1", "127.0.0.1", 443, None),
+        ("wss://127.0.0.1:80/a", "127.0.0.1", 80, "/a"),
+        ("wss://[::1]/", "::1", 443, "/"),
         ("ws://127.0.0.1:9000", "127.0.0.1", 9000, None),
         ("ws://127.0.0.1:9000/", "127.0.0.1", 9000, "/"),
         ("ws://[::1]", "::1", 80, None),
@@ -129,16 +139,17 @@ def test_other_texts_are_no_tunnel_target(text: str, message: str) -> None:
     ],
 )
 def test_backend_urls(text: str, host: str, port: int, path: str | None) -> None:
-    assert backend_url(text) == WebSocketUrl(TcpAddress(host, port), path)
+    assert backend_url(text) == WebSocketUrl(TcpAddress(host, port), path, tls=text.startswith("wss"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x:1", "'x:1' has no scheme: write ws://host:port"),
-        ("wss://x", "TLS to backends is not available in this version: write ws://host:port"),
+        ("x:1", "'x:1' has no scheme: write ws://host:port or wss://host:port"),
+        ("tls://x:1", "'tls://x:1' is not a WebSocket: put it under tunnel, a relay leads to ws://host:port"),
         ("tcp://x:1", "'tcp://x:1' is not a WebSocket: put it under tunnel, a relay leads to ws://host:port"),
-        ("http://x", "unknown scheme 'http://': write ws://host:port"),
+        ("http://x", "unknown scheme 'http://': write ws://host:port or wss://host:port"),
+        ("wss://", "the host is missing"),
         ("ws://", "the host is missing"),
         ("ws:///a", "the host is missing"),
         ("ws://x:0", "'0' is not a port: a port is a number from 1 to 65535"),
@@ -203,4 +214,86 @@ def test_host_patterns(text: str, pattern: str) -> None:
 def test_other_texts_are_no_host_pattern(text: str, message: str) -> None:
     with pytest.raises(ScalarError) as caught:
         host_pattern(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.1.2.3", "10.1.2.3/32"),
+        ("10.1.2.3/32", "10.1.2.3/32"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("2001:DB8:0::/32", "2001:db8::/32"),
+        ("::1", "::1/128"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_networks(text: str, shown: str) -> None:
+    assert network(text) == Network(ipaddress.ip_network(shown))
+    assert str(network(text)) == shown
+
+
+@pytest.mark.parametrize("text", ["unix", "unix:"])
+def test_the_peers_of_a_unix_socket_are_a_network(text: str) -> None:
+    assert network(text) == Network(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("10.0.0.1/8", "'10.0.0.1/8' has bits set behind its /8: write 10.0.0.0/8, or 10.0.0.1"),
+        ("2001:db8::1/32", "'2001:db8::1/32' has bits set behind its /32: write 2001:db8::/32, or 2001:db8::1"),
+        ("proxy", "'proxy' is not a network: write one like 10.0.0.0/8, an address, or unix"),
+        ("10.0.0/8", "'10.0.0/8' is not a network: write one like 10.0.0.0/8, an address, or unix"),
+        ("[::1]", "'[::1]' is not a network: write one like 10.0.0.0/8, an address, or unix"),
+        ("unix:/run/a", "'unix:/run/a' is not a network: write one like 10.0.0.0/8, an address, or unix"),
+        ("", "'' is not a network: write one like 10.0.0.0/8, an address, or unix"),
+        ("10.0.0.0/33", "'10.0.0.0/33': what is behind the slash is not a number of bits like /8"),
+        ("10.0.0.0/", "'10.0.0.0/': what is behind the slash is not a number of bits like /8"),
+        ("10.0.0.0/8/8", "'10.0.0.0/8/8': what is behind the slash is not a number of bits like /8"),
+        ("10.0.0.0/255.0.0.0", "'10.0.0.0/255.0.0.0': what is behind the slash is not a number of bits like /8"),
+        (
+            "::ffff:10.0.0.0/104",
+            "'::ffff:10.0.0.0/104' is IPv4 in IPv6's clothes, which no client has here: write it as IPv4",
+        ),
+        ("10.0.0.0/٨", "'10.0.0.0/٨': what is behind the slash is not a number of bits like /8"),
+        ("fe80::1%eth0", "'fe80::1%eth0' has a zone: only addresses without one can be used"),
+    ],
+)
+def test_other_texts_are_no_network(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        network(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("App.Internal", "app.internal"),
+        ("app.internal.", "app.internal"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("[::1]", "::1"),
+    ],
+)
+def test_host_names(text: str, name: str) -> None:
+    assert host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("app.internal:443", "'app.internal:443' has a port: write the name alone"),
+        ("[::1]:443", "'[::1]:443' has a port: write the name alone"),
+        ("*.internal", "'*.internal' is not a host name"),
+        ("wss://app", "'wss://app' has a scheme: leave wss:// out, write the name alone"),
+        ("", "the host is missing"),
+        ("1::g", "'1::g' is not an IPv6 address"),
+        ("10.0.0", "'10.0.0' is not an IPv4 address"),
+    ],
+)
+def test_other_texts_are_no_host_name(text: str, message: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        host_name(text)
     assert str(caught.value) == message

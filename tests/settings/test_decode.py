@@ -1,26 +1,41 @@
+import ipaddress
 import os
+from typing import Any
 
 import pytest
 
 from wsgate.settings.decode import Broken, Decoder
 from wsgate.settings.model import (
+    BackendTls,
+    Certificate,
+    ClientAuth,
     Defaults,
     Drain,
     Files,
+    Heartbeat,
+    Limits,
     Listener,
     Log,
     LogFormat,
     LogLevel,
     Match,
+    Network,
+    OnReload,
     PathKind,
     PathPattern,
+    Pings,
+    ProxyProtocol,
+    Redirect,
     Relay,
     Route,
     RouteLimits,
     Settings,
+    Target,
     TcpAddress,
     TextFrames,
     Timeouts,
+    Tls,
+    TlsVersion,
     Tunnel,
     UnixAddress,
     WebSocketUrl,
@@ -29,26 +44,41 @@ from wsgate.settings.nodes import compose
 
 EVERYTHING = """
 log: {format: text, level: error}
-drain: {grace: 0s, code: 1012}
+drain: {delay: 1s, spread: 0s, grace: 0s, code: 1012}
+workers: auto
+limits: {sessions: 10, handshakes: 2}
+trusted_proxies: [10.0.0.0/8, unix]
 routes:
   - name: a
+    on_reload: drain
     match: {host: A.example, path: /a/*, subprotocol: v1}
-    timeouts: {connect: 1s}
+    heartbeat: {timeout: 1s}
+    timeouts: {connect: 1s, idle: off, write: off}
     limits: {message: off}
-    relay: {to: "ws://a:1/x", validate_text: false}
+    relay:
+      to: "wss://a/x"
+      validate_text: false
+      pings: answer
+      tls: {ca: ca, server_name: A, certificate: c, key: k, password_file: p, verify: false}
   - name: b
     match: {host: [b.example, "*.b.example"], path: "~/b", subprotocol: [v1, v2]}
-    tunnel: {to: [tcp://b:1, unix:/b], subprotocols: mqtt, text: accept}
+    heartbeat: off
+    tunnel: {to: [tls://b:1, unix:/b], subprotocols: mqtt, text: accept, tls: {server_name: "::1"}}
   - name: c
-    timeouts: {handshake: 2s, connect: 3s, close: 4s}
+    timeouts: {handshake: 2s, connect: 3s, idle: 6s, write: 7s, close: 4s, lifetime: 5s}
     limits: {}
     files: {root: c/../d}
 defaults:
-  timeouts: {handshake: 7s, close: 8s}
+  heartbeat: {interval: 9s}
+  timeouts: {handshake: 7s, idle: 1h, close: 8s, lifetime: 2h}
   limits: {message: 1KiB}
 listeners:
   - bind: "[::1]:0"
-  - {bind: unix:/l}
+    proxy_protocol: {from: 127.0.0.1}
+    tls: {certificate: c, key: k, password_file: p, min_version: TLSv1.3, client_ca: /ca, client_auth: optional}
+  - {bind: unix:/l, mode: 0660, backlog: 1, redirect: https, tls: off, proxy_protocol: off}
+  - bind: 127.0.0.1
+    tls: {certificates: [{certificate: c, key: k, password_file: p}, {certificate: d}], ciphers: "A:!B"}
 """
 
 RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
@@ -71,40 +101,68 @@ def routes(text: str) -> str:
 def test_every_field_of_the_model_can_be_set() -> None:
     settings, decoder = decode(EVERYTHING)
     assert decoder.problems == []
+    pair: dict[str, Any] = {"certificate": "/etc/wsgate/c", "key": "/etc/wsgate/k", "password_file": "/etc/wsgate/p"}
     assert settings == Settings(
-        listeners=(Listener(bind=TcpAddress("::1", 0)), Listener(bind=UnixAddress("/l"))),
+        listeners=(
+            Listener(
+                bind=TcpAddress("::1", 0),
+                proxy_protocol=ProxyProtocol(from_=(Network(ipaddress.ip_network("127.0.0.1/32")),)),
+                tls=Tls(**pair, min_version=TlsVersion.TLS13, client_ca="/ca", client_auth=ClientAuth.OPTIONAL),
+            ),
+            Listener(bind=UnixAddress("/l"), mode=0o660, backlog=1, redirect=Redirect.HTTPS),
+            Listener(
+                bind=TcpAddress("127.0.0.1", 443),
+                tls=Tls(certificates=(Certificate(**pair), Certificate(certificate="/etc/wsgate/d")), ciphers="A:!B"),
+            ),
+        ),
         routes=(
             Route(
                 name="a",
+                on_reload=OnReload.DRAIN,
                 match=Match(host=("a.example",), path=PathPattern(PathKind.PREFIX, "/a/"), subprotocol=("v1",)),
-                timeouts=Timeouts(handshake=7.0, connect=1.0, close=8.0),
+                heartbeat=Heartbeat(interval=9.0, timeout=1.0),
+                timeouts=Timeouts(handshake=7.0, connect=1.0, idle=None, write=None, close=8.0, lifetime=7200.0),
                 limits=RouteLimits(message=None),
-                action=Relay(to=(WebSocketUrl(TcpAddress("a", 1), "/x"),), validate_text=False),
+                action=Relay(
+                    to=(WebSocketUrl(TcpAddress("a", 443), "/x", tls=True),),
+                    tls=BackendTls(**pair, ca="/etc/wsgate/ca", server_name="a", verify=False),
+                    pings=Pings.ANSWER,
+                    validate_text=False,
+                ),
             ),
             Route(
                 name="b",
                 match=Match(
                     host=("b.example", "*.b.example"), path=PathPattern(PathKind.REGEX, "/b"), subprotocol=("v1", "v2")
                 ),
-                timeouts=Timeouts(handshake=7.0, connect=5.0, close=8.0),
+                heartbeat=None,
+                timeouts=Timeouts(handshake=7.0, idle=3600.0, close=8.0, lifetime=7200.0),
                 limits=RouteLimits(message=1024),
                 action=Tunnel(
-                    to=(TcpAddress("b", 1), UnixAddress("/b")), subprotocols=("mqtt",), text=TextFrames.ACCEPT
+                    to=(Target(TcpAddress("b", 1), tls=True), Target(UnixAddress("/b"))),
+                    tls=BackendTls(server_name="::1"),
+                    subprotocols=("mqtt",),
+                    text=TextFrames.ACCEPT,
                 ),
             ),
             Route(
                 name="c",
                 match=Match(),
-                timeouts=Timeouts(handshake=2.0, connect=3.0, close=4.0),
+                heartbeat=Heartbeat(interval=9.0),
+                timeouts=Timeouts(handshake=2.0, connect=3.0, idle=6.0, write=7.0, close=4.0, lifetime=5.0),
                 limits=RouteLimits(message=1024),
                 action=Files(root="/etc/wsgate/d"),
             ),
         ),
         defaults=Defaults(
-            timeouts=Timeouts(handshake=7.0, connect=5.0, close=8.0),
+            heartbeat=Heartbeat(interval=9.0),
+            timeouts=Timeouts(handshake=7.0, idle=3600.0, close=8.0, lifetime=7200.0),
             limits=RouteLimits(message=1024),
         ),
-        drain=Drain(grace=0.0, code=1012),
+        trusted_proxies=(Network(ipaddress.ip_network("10.0.0.0/8")), Network(None)),
+        workers=0,
+        limits=Limits(sessions=10, handshakes=2),
+        drain=Drain(delay=1.0, spread=0.0, grace=0.0, code=1012),
         log=Log(format=LogFormat.TEXT, level=LogLevel.ERROR),
     )
 
@@ -138,9 +196,10 @@ def test_a_relative_directory_begins_at_the_file(monkeypatch: pytest.MonkeyPatch
 def test_places_are_kept_beside_the_model() -> None:
     _, decoder = decode(EVERYTHING)
     assert decoder.places[""] == (2, 1)
-    assert decoder.places["routes[0].relay.to"] == (9, 17)
-    assert decoder.places["routes[1].tunnel.to[1]"] == (12, 30)
-    assert decoder.places["listeners[1].bind"] == (22, 12)
+    assert decoder.places["routes[0].relay.to"] == (15, 11)
+    assert decoder.places["routes[1].tunnel.to[1]"] == (22, 30)
+    assert decoder.places["listeners[0].proxy_protocol.from"] == (33, 28)
+    assert decoder.places["listeners[1].bind"] == (35, 12)
 
 
 def test_a_fault_leaves_a_broken_value_and_the_rest_intact() -> None:
@@ -155,9 +214,71 @@ def test_a_fault_leaves_a_broken_value_and_the_rest_intact() -> None:
 def test_broken_defaults_are_reported_once() -> None:
     text = "  - {name: a, relay: {to: ws://x}}\ndefaults: {timeouts: 5s, limits: {message: 1}}"
     assert faults(routes(text)) == [
-        "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, close, found '5s'",
+        "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, idle, write, close, lifetime, "
+        "found '5s'",
         "f:4:44: defaults.limits.message: 1 has no unit: write 1B, or use KiB, MiB or GiB",
     ]
+
+
+HEARTBEATS = """
+  - {name: a, relay: {to: ws://x}}
+  - {name: b, heartbeat: {interval: 5s}, relay: {to: ws://x}}
+  - {name: c, heartbeat: {}, relay: {to: ws://x}}
+  - {name: d, heartbeat: 'off', relay: {to: ws://x}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("defaults", "heartbeats"),
+    [
+        ("{}", [Heartbeat(), Heartbeat(interval=5.0), Heartbeat(), None]),
+        ("{heartbeat: off}", [None, Heartbeat(interval=5.0), Heartbeat(), None]),
+        (
+            "{heartbeat: {interval: 1s, timeout: 2s}}",
+            [
+                Heartbeat(interval=1.0, timeout=2.0),
+                Heartbeat(interval=5.0, timeout=2.0),
+                Heartbeat(interval=1.0, timeout=2.0),
+                None,
+            ],
+        ),
+    ],
+)
+def test_a_route_starts_from_the_heartbeat_of_defaults(defaults: str, heartbeats: list[Heartbeat | None]) -> None:
+    settings, decoder = decode(routes(HEARTBEATS) + f"defaults: {defaults}\n")
+    assert decoder.problems == []
+    assert [route.heartbeat for route in settings.routes] == heartbeats
+
+
+def test_a_mapping_that_can_be_off_says_so() -> None:
+    text = "  - {name: a, heartbeat: 5s, timeouts: off, relay: {to: ws://x}}"
+    assert faults(routes(text)) == [
+        "f:3:26: routes[0].heartbeat: expected off or a mapping with the keys interval, timeout, found '5s'",
+        "f:3:40: routes[0].timeouts: expected a mapping with the keys handshake, connect, idle, write, close, "
+        "lifetime, found 'off'",
+    ]
+
+
+def test_a_key_that_python_keeps_for_itself_is_written_without_the_underscore() -> None:
+    text = "listeners: [{bind: 'x:1', proxy_protocol: {from_: unix}}]\nroutes: [{name: a, relay: {to: ws://x}}]"
+    assert faults(text) == ["f:1:44: listeners[0].proxy_protocol: unknown key 'from_'; did you mean 'from'?"]
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("routes[0].name", (3, 12)),
+        ("routes[0].limits.message", (3, 5)),
+        ("routes[0].relay.tls.certificates[1].key", (3, 22)),
+        ("routes[1]", (3, 3)),
+        ("drain.grace", (1, 1)),
+    ],
+)
+def test_a_fault_with_what_is_left_out_stands_at_what_is_around_it(path: str, place: tuple[int, int]) -> None:
+    _, decoder = decode(routes("  - {name: a, relay: {to: ws://x}}"))
+    decoder.fault(path, "wrong")
+    (problem,) = decoder.problems
+    assert (problem.path, problem.line, problem.col) == (path, *place)
 
 
 def test_off_is_for_what_can_be_off() -> None:

@@ -1,31 +1,79 @@
 """Every example in config/ is loaded, and full.yaml is held to its word: every key, each with its default."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.pki import Authority, encrypt
 from wsgate.settings import model
 from wsgate.settings.keys import item_type, keys_of, scalar_type
-from wsgate.settings.load import load
-from wsgate.settings.model import Files, PathKind, PathPattern, Relay, TcpAddress, Tunnel, UnixAddress, WebSocketUrl
+from wsgate.settings.load import ConfigError, load
+from wsgate.settings.model import (
+    Files,
+    Listener,
+    PathKind,
+    PathPattern,
+    Redirect,
+    Relay,
+    Target,
+    TcpAddress,
+    Tls,
+    Tunnel,
+    UnixAddress,
+    WebSocketUrl,
+)
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence, compose
 
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
 
+# The certificates, keys, passwords and CAs that the examples name. None is in the repository.
+PAIRS = ["fullchain.pem", "tls/gate.pem", "tls/chat.pem", "tls/app.pem"]
+PASSWORDS = ["tls/gate.password", "tls/app.password"]
+AUTHORITIES = ["tls/clients.pem", "tls/internal.pem"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """config/ as an operator has it, with what it names."""
+    directory = tmp_path_factory.mktemp("etc") / "config"
+    shutil.copytree(CONFIG, directory)
+    (directory / "tls").mkdir()
+    for file in AUTHORITIES:
+        authority = Authority(directory, file.removesuffix(".pem"))
+    for file in PAIRS:
+        authority.issue("gate.example.com", to=file.removesuffix(".pem"))
+    (directory / "fullchain.key").rename(directory / "privkey.pem")
+    for file in PASSWORDS:
+        encrypt(str((directory / file).with_suffix(".key")), b"sesame")
+        (directory / file).write_text("sesame\n")
+    return directory
+
 
 def test_there_are_examples() -> None:
-    assert {path.name for path in EXAMPLES} >= {"minimal.yaml", "tunnel.yaml", "full.yaml"}
+    assert {path.name for path in EXAMPLES} >= {"minimal.yaml", "tunnel.yaml", "wss.yaml", "full.yaml"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_loads_and_names_its_schema(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_loads_and_names_its_schema(
+    path: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(str(path)).routes
+    assert load(str(config / path.name)).routes
     first_line = path.read_text(encoding="utf-8").partition("\n")[0]
     assert first_line == "# yaml-language-server: $schema=./wsgate.schema.json"
+
+
+@pytest.mark.parametrize("name", ["full.yaml", "wss.yaml"])
+def test_an_example_without_its_files_says_which_they_are(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(str(CONFIG / name))
+    for problem in caught.value.problems:
+        assert ".tls." in problem.path
+        assert "does not exist" in problem.message
 
 
 def test_minimal() -> None:
@@ -45,10 +93,25 @@ def test_tunnel() -> None:
         ("site", PathPattern(PathKind.PREFIX, "/")),
     ]
     vnc, mqtt, console, site = (route.action for route in settings.routes)
-    assert vnc == Tunnel(to=(TcpAddress("127.0.0.1", 5900),))
-    assert mqtt == Tunnel(to=(TcpAddress("127.0.0.1", 1883),), subprotocols=("mqtt", "mqttv3.1"))
-    assert console == Tunnel(to=(UnixAddress("/run/console.sock"),), text=model.TextFrames.ACCEPT)
+    assert vnc == Tunnel(to=(Target(TcpAddress("127.0.0.1", 5900)),))
+    assert mqtt == Tunnel(to=(Target(TcpAddress("127.0.0.1", 1883)),), subprotocols=("mqtt", "mqttv3.1"))
+    assert console == Tunnel(to=(Target(UnixAddress("/run/console.sock")),), text=model.TextFrames.ACCEPT)
     assert site == Files(root=str(CONFIG / "site"))
+
+
+def test_wss(config: Path) -> None:
+    settings = load(str(config / "wss.yaml"))
+    assert settings.listeners == (
+        Listener(bind=TcpAddress("0.0.0.0", 80), redirect=Redirect.HTTPS),
+        Listener(
+            bind=TcpAddress("0.0.0.0", 443),
+            tls=Tls(certificate=str(config / "fullchain.pem"), key=str(config / "privkey.pem")),
+        ),
+    )
+    assert [(str(route.match.path), route.action) for route in settings.routes] == [
+        ("/chat/*", Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", 9000), None),))),
+        ("/websockify", Tunnel(to=(Target(TcpAddress("127.0.0.1", 5900)),))),
+    ]
 
 
 def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
@@ -97,8 +160,8 @@ def values(node: Any) -> list[tuple[type, dataclasses.Field[Any], Any]]:
     return found
 
 
-def test_full_has_the_defaults() -> None:
-    for cls, field, value in values(load(str(CONFIG / "full.yaml"))):
+def test_full_has_the_defaults(config: Path) -> None:
+    for cls, field, value in values(load(str(config / "full.yaml"))):
         # A default of "anything" cannot be written down: there is an example instead, and the comment says so.
         if field.default not in (dataclasses.MISSING, None, ()) and not dataclasses.is_dataclass(field.default):
             assert value == field.default, f"{cls.__name__}.{field.name}"

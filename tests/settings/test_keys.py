@@ -1,4 +1,4 @@
-# ruff: noqa: RUF009 - key() is dataclasses.field() with our metadata
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
 from __future__ import annotations
 
 import dataclasses
@@ -8,7 +8,7 @@ import pytest
 
 from wsgate.settings import model
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
-from wsgate.settings.model import key
+from wsgate.settings.model import setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +26,20 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    size: model.MessageSize | None = key("A size.", default=None)
-    flag: bool = key("A flag.", required=True)
-    hosts: tuple[model.HostPattern, ...] = key("Hosts.", default=())
+    size: model.MessageSize | None = setting("A size.", default=None)
+    flag: bool = setting("A flag.", required=True)
+    hosts: tuple[model.HostPattern, ...] = setting("Hosts.", default=())
+    from_: Left | None = setting("Where from.", default=None)
     turn: Left | Right
 
 
 def test_a_key_is_read_off_its_field() -> None:
     keys = keys_of(Example)
-    assert list(keys) == ["size", "flag", "hosts", "left", "right"]
+    assert list(keys) == ["size", "flag", "hosts", "from", "left", "right"]
     assert keys["size"] == Key("size", "size", model.MessageSize, True, "A size.", None)
     assert keys["flag"] == Key("flag", "flag", bool, False, "A flag.", dataclasses.MISSING)
     assert keys["hosts"] == Key("hosts", "hosts", tuple[model.HostPattern, ...], False, "Hosts.", ())
+    assert keys["from"] == Key("from", "from_", Left, True, "Where from.", None)
     assert keys["left"] == Key("left", "turn", Left, False, "Go left.", dataclasses.MISSING, choice=True)
     assert keys["right"] == Key("right", "turn", Right, False, "Go right.", dataclasses.MISSING, choice=True)
     assert [name for name in keys if keys[name].required] == ["flag"]

@@ -1,32 +1,67 @@
 import os
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.pki import Authority
+from wsgate.settings.decode import Broken, Decoder
 from wsgate.settings.meaning import check
 from wsgate.settings.model import (
+    SCHEMES_PORT,
     Address,
+    BackendTls,
+    Certificate,
+    ClientAuth,
     Files,
     Listener,
     Match,
+    Network,
     PathKind,
     PathPattern,
+    Redirect,
     Relay,
     Route,
     Settings,
+    Target,
     TcpAddress,
+    Tls,
+    Tunnel,
     UnixAddress,
     WebSocketUrl,
 )
+from wsgate.settings.nodes import compose
 
-RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
+
+def ws(host: str) -> WebSocketUrl:
+    return WebSocketUrl(TcpAddress(host, 80), None)
+
+
+def wss(host: str) -> WebSocketUrl:
+    return WebSocketUrl(TcpAddress(host, 443), None, tls=True)
+
+
+def one_tls(directory: Path) -> Tls:
+    pair = Authority(directory).issue("a.test")
+    return Tls(certificate=pair.certificate, key=pair.key)
+
+
+RELAY = Relay(to=(ws("x"),))
+TCP_TARGET = Target(TcpAddress("x", 5900))
+TLS_TARGET = Target(TcpAddress("x", 5901), tls=True)
 PATH_A = PathPattern(PathKind.EXACT, "/a")
 ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
 
 def faults(binds: list[Address], routes: list[Route]) -> list[tuple[str, str]]:
+    return faults_of([Listener(bind=bind) for bind in binds], routes)
+
+
+def faults_of(listeners: list[Any], routes: list[Any], given: Container[str] = ()) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    settings = Settings(listeners=tuple(Listener(bind=bind) for bind in binds), routes=tuple(routes))
-    check(settings, lambda path, message: found.append((path, message)))
+    settings = Settings(listeners=tuple(listeners), routes=tuple(routes))
+    check(settings, lambda path, message: found.append((path, message)), given)
     return found
 
 
@@ -52,6 +87,141 @@ def test_two_listeners_cannot_have_one_address(bind: Address) -> None:
 
 def test_port_0_may_be_there_twice() -> None:
     assert faults([TcpAddress("::1", 0), TcpAddress("::1", 0)], []) == []
+
+
+def test_a_bind_without_a_port_is_compared_by_the_port_that_it_gets(tmp_path: Path) -> None:
+    anywhere = TcpAddress("a", SCHEMES_PORT)
+    listeners = [
+        Listener(bind=anywhere),
+        Listener(bind=anywhere, tls=one_tls(tmp_path)),
+        Listener(bind=TcpAddress("a", 80)),
+        Listener(bind=TcpAddress("a", 443)),
+    ]
+    assert faults_of(listeners, []) == [
+        ("listeners[2].bind", "listeners[0] has a:80 already: remove one of them"),
+        ("listeners[3].bind", "listeners[1] has a:443 already: remove one of them"),
+    ]
+
+
+def test_only_a_unix_socket_has_a_mode() -> None:
+    listeners = [Listener(bind=UnixAddress("/a"), mode=0o660), Listener(bind=TcpAddress("::1", 8080), mode=0o660)]
+    assert faults_of(listeners, []) == [
+        ("listeners[1].mode", "only a Unix socket has a mode, and [::1]:8080 is none: remove it")
+    ]
+
+
+def test_a_redirect_is_for_plain_listeners_beside_one_with_tls(tmp_path: Path) -> None:
+    def listener(name: str, tls: Tls | None = None, redirect: Redirect | None = None) -> Listener:
+        return Listener(bind=UnixAddress(f"/{name}"), tls=tls, redirect=redirect)
+
+    tls = one_tls(tmp_path)
+    plain = listener("a", redirect=Redirect.HTTPS)
+    assert faults_of([plain, listener("b", tls)], []) == []
+    assert faults_of([plain, listener("b")], []) == [
+        ("listeners[0].redirect", "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
+    ]
+    assert faults_of([listener("a", tls, Redirect.HTTPS)], []) == [
+        ("listeners[0].redirect", "this listener speaks TLS itself: move redirect to the plain listener")
+    ]
+    proxies = (Network(None),)  # TLS may end there
+    settings = Settings(listeners=(plain, listener("b")), routes=(), trusted_proxies=proxies)
+    found: list[str] = []
+    check(settings, lambda path, message: found.append(path), ())
+    assert not found
+    # What is Broken may have been meant to speak TLS.
+    for broken in (Broken(), Listener(bind=UnixAddress("/b"), tls=Broken())):  # type: ignore[arg-type]
+        assert faults_of([plain, broken], []) == []
+
+
+def test_the_files_of_tls_are_looked_at(tmp_path: Path) -> None:
+    tls = one_tls(tmp_path)
+    other = Authority(tmp_path, "other").issue("b.test", to="other")
+    none = Listener(bind=UnixAddress("/a"), tls=Tls())
+    several = Listener(
+        bind=UnixAddress("/b"),
+        tls=Tls(certificates=(Certificate(certificate=tls.certificate, key=other.key),)),
+    )
+    gone = BackendTls(ca="/no/such/ca", server_name="x")
+    routes = [
+        Route(name="a", match=Match(host=("a",)), action=Relay(to=(wss("a"), ws("b")), tls=gone)),
+        Route(name="b", match=Match(host=("b",)), action=Tunnel(to=(TLS_TARGET,), tls=gone)),
+        Route(name="c", match=Match(host=("c",)), action=Relay(to=(wss("a"),), tls=BackendTls(server_name="x"))),
+        # Whether it would do nothing is not known here
+        Route(name="d", match=Match(host=("d",)), action=Relay(to=(Broken(),), tls=gone)),  # type: ignore[arg-type]
+    ]
+    assert faults_of([none, several], routes) == [
+        ("listeners[0].tls", "there is no certificate: name its file with certificate, or several with certificates"),
+        (
+            "listeners[1].tls.certificates[0].key",
+            f"the key in {other.key!r} does not belong to the first certificate in {tls.certificate!r}",
+        ),
+        ("routes[0].relay.tls.ca", "the file '/no/such/ca' does not exist"),
+        ("routes[1].tunnel.tls.ca", "the file '/no/such/ca' does not exist"),
+        ("routes[3].relay.tls.ca", "the file '/no/such/ca' does not exist"),
+    ]
+
+
+@pytest.mark.parametrize("auth", ClientAuth)
+def test_client_auth_needs_a_ca(tmp_path: Path, auth: ClientAuth) -> None:
+    pair = one_tls(tmp_path)
+    without, with_ca = (
+        Tls(certificate=pair.certificate, key=pair.key, client_ca=ca, client_auth=auth)
+        for ca in (None, str(tmp_path / "ca.pem"))
+    )
+    listeners = [Listener(bind=UnixAddress(f"/{i}"), tls=tls) for i, tls in enumerate((without, with_ca))]
+    given = {"listeners[0].tls.client_auth", "listeners[1].tls.client_auth"}
+    assert faults_of(listeners, [], given) == [
+        ("listeners[0].tls.client_auth", "there is no client_ca to check certificates with: name its file")
+    ]
+
+
+@pytest.mark.parametrize("tls", [BackendTls(verify=False), BackendTls(ca="/no/such/ca"), BackendTls()])
+def test_tls_to_plain_backends_would_do_nothing(tls: BackendTls) -> None:
+    routes = [
+        Route(name="a", match=Match(host=("a",)), action=Relay(to=(ws("a"), ws("b")), tls=tls)),
+        Route(name="b", match=Match(host=("b",)), action=Tunnel(to=(TCP_TARGET, Target(UnixAddress("/a"))), tls=tls)),
+    ]
+    nothing = "it would do nothing, no address in to begins with {0}: write {0} there, or remove it"
+    assert faults_of([], routes, {"routes[0].relay.tls", "routes[1].tunnel.tls"}) == [
+        ("routes[0].relay.tls", nothing.format("wss://")),
+        ("routes[1].tunnel.tls", nothing.format("tls://")),
+    ]
+
+
+FILE = """
+listeners:
+  - bind: 127.0.0.1
+    mode: 0660
+    redirect: https
+  - bind: unix:/a
+    tls: {certificate: /no/c, key: /no/k, client_auth: required}
+    redirect: https
+  - bind: 127.0.0.1:80
+  - bind: unix:/b
+    tls:
+      certificates:
+        - key: /no/k
+routes:
+  - name: a
+    relay:
+      to: ws://a
+      tls: {verify: true}
+"""
+
+
+def test_a_fault_has_the_place_of_its_key_or_of_the_mapping_around_it() -> None:
+    decoder = Decoder("f")
+    check(decoder.settings(compose(FILE, "f")), decoder.fault, decoder.places)
+    assert [(problem.path, problem.line, problem.col) for problem in decoder.problems] == [
+        ("listeners[2].bind", 9, 11),
+        ("listeners[0].mode", 4, 11),
+        ("listeners[1].redirect", 8, 15),
+        ("listeners[1].tls.client_auth", 7, 56),
+        ("listeners[1].tls.certificate", 7, 24),
+        ("listeners[1].tls.key", 7, 36),
+        ("listeners[3].tls.certificates[0]", 13, 11),
+        ("routes[0].relay.tls", 18, 12),
+    ]
 
 
 def test_two_routes_cannot_have_one_name() -> None:
@@ -95,13 +265,38 @@ def test_a_files_route_needs_a_directory(tmp_path: os.PathLike[str]) -> None:
 
 
 def test_broken_parts_are_passed_over() -> None:
-    broken = object()
+    broken: Any = Broken()
     good = Route(name="a", match=Match(), action=RELAY)
+    wrong = Tls(certificate="/no/such/file", ciphers=broken)
     parts = [
         broken,
-        Settings(listeners=broken, routes=broken),  # type: ignore[arg-type]
-        Settings(listeners=(broken, Listener(bind=broken)), routes=(broken, good)),  # type: ignore[arg-type]
-        Settings(listeners=(), routes=(good, Route(name="b", match=broken, action=Files(root=broken)))),  # type: ignore[arg-type]
+        Settings(listeners=broken, routes=broken),
+        Settings(listeners=(broken, Listener(bind=broken)), routes=(broken, good)),
+        Settings(listeners=(), routes=(good, Route(name="b", match=broken, action=Files(root=broken)))),
+        Settings(
+            listeners=(
+                Listener(bind=broken, tls=broken, redirect=broken, mode=0o660),
+                Listener(bind=TcpAddress("a", 1), tls=wrong, mode=broken),
+                Listener(bind=TcpAddress("a", 2), tls=Tls(certificates=broken, client_ca=broken)),
+                Listener(bind=TcpAddress("a", 3), tls=Tls(certificates=(Certificate(certificate=broken),))),
+                Listener(bind=TcpAddress("a", 4), tls=Tls(certificates=(broken,), client_auth=broken)),
+            ),
+            routes=(
+                Route(name="a", match=Match(host=("a",)), action=broken),
+                broken,
+                Route(name="b", match=Match(host=("b",)), action=Relay(to=broken, tls=BackendTls(server_name="x"))),
+                Route(name="c", match=Match(host=("c",)), action=Relay(to=(ws("a"),), tls=broken)),
+                Route(name="d", match=Match(host=("d",)), action=Tunnel(to=(TCP_TARGET,), tls=BackendTls(ca=broken))),
+            ),
+        ),
     ]
+    given = {
+        "listeners[0].tls.client_auth",
+        "listeners[2].tls.client_auth",
+        "listeners[4].tls.client_auth",
+        "routes[2].relay.tls",
+        "routes[3].relay.tls",
+        "routes[4].tunnel.tls",
+    }
     for part in parts:
-        check(part, lambda path, message: pytest.fail(f"{path}: {message}"))
+        check(part, lambda path, message: pytest.fail(f"{path}: {message}"), given)

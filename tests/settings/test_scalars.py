@@ -1,4 +1,5 @@
 import enum
+import ipaddress
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.settings import model, scalars
-from wsgate.settings.model import PathKind, PathPattern, TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.model import (
+    SCHEMES_PORT,
+    Network,
+    PathKind,
+    PathPattern,
+    Target,
+    TcpAddress,
+    UnixAddress,
+    WebSocketUrl,
+)
 from wsgate.settings.problem import ScalarError
 from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
 
@@ -50,9 +60,29 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.BindAddress, "127.0.0.1:0", TcpAddress("127.0.0.1", 0), "127.0.0.1:0"),
     (model.BindAddress, "[::]:80", TcpAddress("::", 80), "[::]:80"),
     (model.BindAddress, "unix:/run/a b", UnixAddress("/run/a b"), "unix:/run/a b"),
-    (model.TunnelTarget, "tcp://[::1]:80", TcpAddress("::1", 80), "tcp://[::1]:80"),
-    (model.TunnelTarget, "unix:/run/a", UnixAddress("/run/a"), "unix:/run/a"),
+    (model.BindAddress, "unix:/run/a:-1", UnixAddress("/run/a:-1"), "unix:/run/a:-1"),
+    (model.BindAddress, "127.0.0.1", TcpAddress("127.0.0.1", SCHEMES_PORT), "127.0.0.1"),
+    (model.BindAddress, "[::]", TcpAddress("::", SCHEMES_PORT), "[::]"),
+    (model.FilePath, "tls/gate.pem", "tls/gate.pem", "tls/gate.pem"),
+    (model.FileMode, "0660", 0o660, "0660"),
+    (model.FileMode, "777", 0o777, "0777"),
+    (model.FileMode, "0007", 0o007, "0007"),
+    (model.HostName, "App.Internal.", "app.internal", "app.internal"),
+    (model.HostName, "[::1]", "::1", "::1"),
+    (model.Ciphers, "ECDHE+AES:!aNULL@SECLEVEL=2", "ECDHE+AES:!aNULL@SECLEVEL=2", "ECDHE+AES:!aNULL@SECLEVEL=2"),
+    (model.Count, "1", 1, 1),
+    (model.Count, "2147483647", 2147483647, 2147483647),
+    (model.Workers, "auto", 0, "auto"),
+    (model.Workers, "1", 1, 1),
+    (model.Workers, "1024", 1024, 1024),
+    (model.Network, "10.0.0.0/8", Network(ipaddress.ip_network("10.0.0.0/8")), "10.0.0.0/8"),
+    (model.Network, "::1", Network(ipaddress.ip_network("::1/128")), "::1/128"),
+    (model.Network, "unix:", Network(None), "unix"),
+    (model.Target, "tcp://[::1]:80", Target(TcpAddress("::1", 80)), "tcp://[::1]:80"),
+    (model.Target, "tls://x:80", Target(TcpAddress("x", 80), tls=True), "tls://x:80"),
+    (model.Target, "unix:/run/a", Target(UnixAddress("/run/a")), "unix:/run/a"),
     (model.WebSocketUrl, "ws://x/a", WebSocketUrl(TcpAddress("x", 80), "/a"), "ws://x:80/a"),
+    (model.WebSocketUrl, "wss://x/a", WebSocketUrl(TcpAddress("x", 443), "/a", tls=True), "wss://x:443/a"),
     (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
     (model.PathPattern, "/", PathPattern(PathKind.EXACT, "/"), "/"),
     (model.PathPattern, "/x", PathPattern(PathKind.EXACT, "/x"), "/x"),
@@ -119,6 +149,72 @@ BAD: list[tuple[Any, str, str, bool]] = [
     (model.Subprotocol, "a/b", "'a/b' is not a subprotocol: use letters, digits and !#$%&'*+-.^_`|~", True),
     (model.Directory, "", "expected a directory, found ''", True),
     (model.Directory, "a\0b", r"expected a directory, found 'a\x00b'", False),
+    (model.FilePath, "", "expected a file, found ''", True),
+    (model.FilePath, "a\0b", r"expected a file, found 'a\x00b'", False),
+    *(
+        (
+            model.FileMode,
+            mode,
+            f"'{mode}' is not a mode: write three octal digits with a 0 in front, like 0660",
+            by_shape,
+        )
+        for mode, by_shape in [
+            ("rw-rw----", True),
+            ("0o660", True),
+            ("01777", True),
+            ("-660", True),
+            ("", True),
+            ("66", False),
+            ("0680", False),
+        ]
+    ),
+    (model.HostName, "app:443", "'app:443' has a port: write the name alone", False),
+    (model.HostName, "é", "'é' is not ASCII: write an international name in its xn-- form", True),
+    (model.Ciphers, "", "'' is not a list of ciphers: write their names with ':' between them", True),
+    (model.Ciphers, "A B", "'A B' is not a list of ciphers: write their names with ':' between them", True),
+    *(
+        (model.Count, number, f"expected a number from 1 to 2147483647, found '{number}'", by_shape)
+        for number, by_shape in [
+            ("0", True),
+            ("-1", True),
+            ("2147483648", True),
+            ("1e3", True),
+            ("many", True),
+            ("1_000", True),
+            ("\uff11", True),
+            ("010", False),
+        ]
+    ),
+    *(
+        (model.Workers, number, f"expected auto or a number from 1 to 1024, found '{number}'", by_shape)
+        for number, by_shape in [("0", True), ("1025", True), ("Auto", True), ("-1", True), ("010", False)]
+    ),
+    (
+        model.Network,
+        "10.0.0.1/8",
+        "'10.0.0.1/8' has bits set behind its /8: write 10.0.0.0/8, or 10.0.0.1",
+        False,
+    ),
+    (model.Network, "any", "'any' is not a network: write one like 10.0.0.0/8, an address, or unix", True),
+    (
+        model.Network,
+        "10.0.0.0/255.0.0.0",
+        "'10.0.0.0/255.0.0.0': what is behind the slash is not a number of bits like /8",
+        True,
+    ),
+    (model.BindAddress, "tcp://x:80", "'tcp://x:80' has a scheme: leave tcp:// out, write host:port", True),
+    (
+        model.Target,
+        "http://x:1",
+        "unknown scheme 'http://': write tcp://host:port, tls://host:port or unix:/path",
+        True,
+    ),
+    (
+        model.WebSocketUrl,
+        "http://x:1",
+        "unknown scheme 'http://': write ws://host:port or wss://host:port",
+        True,
+    ),
     (model.PathPattern, "x", "'x' does not begin with / or ~: write '/x'", True),
     (model.PathPattern, "*", "'*' does not begin with / or ~: write '/*'", True),
     (model.PathPattern, "/a?b", "'/a?b' has a query or a fragment: only the path is matched", True),
@@ -250,8 +346,9 @@ def test_another_word_is_an_error_with_the_nearest(text: str, message: str) -> N
 def test_any_text_is_a_scalar_error_or_a_value_that_the_schema_accepts(data: st.DataObject, hint: Any) -> None:
     kind = SCALARS[hint]
     texts = st.text() | st.text(alphabet="/~*.:[]0123456789abswtcp%-@?#")
-    if "pattern" in kind.schema:
-        texts |= st.from_regex(str(kind.schema["pattern"]))
+    for shape in kind.schema.get("anyOf", [kind.schema]):
+        if "pattern" in shape:
+            texts |= st.from_regex(str(shape["pattern"]))
     text = data.draw(texts)
     try:
         value = kind.parse(text)

@@ -219,6 +219,16 @@ def test_the_request_for_a_backend() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "host", ["a.test", "A.test.", "a.test:80", "a.test:443", "[2001:db8::1]", "[::1]:8080", "%61.test"]
+)
+def test_host_and_target_are_the_clients(host: str) -> None:
+    """Nothing is added, left out or decoded: not a default port, nor the brackets of an IPv6 address."""
+    target = b"/a%2Fb/%7e;c?d=%20&&e=/../?"
+    asked = handshake({"Host": host}, target=target)
+    assert asked.request.startswith(b"GET " + target + b" HTTP/1.1\r\nHost: " + host.encode() + b"\r\n")
+
+
 def test_what_goes_on_of_a_clients_fields() -> None:
     """Everything that is meant for the other end, as it was written."""
     asked = handshake(
@@ -251,7 +261,18 @@ def test_what_goes_on_of_a_clients_fields() -> None:
         "x-forwarded-host",
         "X-Forwarded-Port",
         "X-FORWARDED-PROTO",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Prefix",
+        "X_Forwarded_For",
+        "X-Forwarded_For",
+        "x.forwarded.proto",
         "X-Real-IP",
+        "X_Real_IP",
+        "Content_Length",
+        "Sec_WebSocket_Key",
+        "X-Client-Cert-Verify",
+        "x-client-cert-subject",
+        "X-Client_Cert-Fingerprint",
     ],
 )
 def test_what_does_not(name: str) -> None:
@@ -260,6 +281,11 @@ def test_what_does_not(name: str) -> None:
     asked = sent(handshake({name: value, "Connection": "Upgrade, x-named , X-Named-Too"}))
     assert field(asked, name.lower().encode()) == []
     assert field(asked, b"connection") == [b"Upgrade"]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded", "X-Client-Certificate", "X_Request_Id", "Client-Cert", "Via"])
+def test_what_only_begins_like_it_does(name: str) -> None:
+    assert field(sent(handshake({name: "theirs"})), name.lower().encode()) == [b"theirs"]
 
 
 def test_the_gateways_own_word_about_the_client() -> None:
@@ -495,12 +521,25 @@ def test_a_refusal_until_the_end(version: str) -> None:
 def test_a_refusal_that_stops_short(data: bytes, body: bytes) -> None:
     """Its status is known, so it is passed on with what there is of its body."""
     assert answer(data) is None
-    assert answer(data, end=True) == Declined(403, [], body)
+    assert answer(data, end=True) == Declined(403, [], body, f"its body broke off after {len(body)} bytes")
+    stalled = handshake()
+    stalled.receive(data)
+    assert stalled.give_up() == Declined(403, [], body, f"its body stalled after {len(body)} bytes")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"HTTP/1.1 403 Forbidden\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n", switching()[:-1]]
+)
+def test_giving_up_what_is_no_refusal(data: bytes) -> None:
+    asked = handshake()
+    if data:
+        asked.receive(data)
+    assert asked.give_up() is None
 
 
 def test_a_refusal_with_a_broken_body() -> None:
     data = refusal({"Transfer-Encoding": "chunked"}, b"3\r\nabc\r\nnonsense\r\n")
-    assert receive({}, [data]) == Declined(403, [], b"abc")
+    assert receive({}, [data]) == Declined(403, [], b"abc", "its body is malformed after 3 bytes")
 
 
 @pytest.mark.parametrize("size", [MAX_REFUSAL_BODY - 1, MAX_REFUSAL_BODY, MAX_REFUSAL_BODY + 1, 10 * MAX_REFUSAL_BODY])
@@ -511,7 +550,8 @@ def test_a_large_refusal(size: int, announced: bool) -> None:
     data = refusal(fields) + b"x" * size
     pieces = [data[at : at + 16384] for at in range(0, len(data), 16384)]
     declined = receive({}, pieces if size > MAX_REFUSAL_BODY else [*pieces, b""])
-    assert declined == Declined(403, [], b"x" * min(size, MAX_REFUSAL_BODY))
+    cut = "its body is longer than 65536 bytes" if size > MAX_REFUSAL_BODY else ""
+    assert declined == Declined(403, [], b"x" * min(size, MAX_REFUSAL_BODY), cut)
 
 
 def test_200_is_a_refusal_too() -> None:

@@ -65,3 +65,18 @@ def test_nor_do_others_on_demand() -> None:
     headers = [(b"Host", b"h"), (b"Cookie", b"a=b"), (b"hoster", b"x")]
     assert end_to_end(headers, (b"host",)) == [(b"Cookie", b"a=b"), (b"hoster", b"x")]
     assert end_to_end([]) == []
+
+
+def test_nor_do_prefixes_on_demand() -> None:
+    headers = [(b"X-Own-One", b"1"), (b"x-own-", b"2"), (b"X-Own", b"3"), (b"Y-X-Own-One", b"4")]
+    assert end_to_end(headers, prefixes=(b"x-own-", b"z")) == headers[2:]
+
+
+@pytest.mark.parametrize("mark", "!#$%&'*+.^_`|~")
+def test_nor_do_names_that_are_read_as_those(mark: str) -> None:
+    """CGI and its heirs turn whatever is no letter or digit into "_"."""
+    alike = [(name.replace("-", mark).encode(), b"x") for name in ("Transfer-Encoding", "X-Real-IP", "x-own-1")]
+    other = [(f"X{mark}Request{mark}Id".encode(), b"1"), (b"x-real", b"2")]
+    assert end_to_end([*alike, *other], (b"x-real-ip",), (b"x-own-",)) == other
+    named = [(b"Connection", f"x{mark}y".encode())]
+    assert end_to_end([*named, (f"X{mark}Y".encode(), b"1"), (b"X-Y", b"2")]) == [(b"X-Y", b"2")]

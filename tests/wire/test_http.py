@@ -270,8 +270,10 @@ def test_any_status_of_a_backend_can_be_passed_on(status: int) -> None:
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_without_a_body(status: int) -> None:
     server, _ = feed(GET)
-    response, body = read_response(server.respond(status))
+    data = server.respond(status)
+    response, body = read_response(data)
     assert (response.status_code, body) == (status, b"")
+    assert b"Content-Length" not in data
 
 
 def test_the_answer_to_head_has_the_length_but_no_body() -> None:

@@ -24,11 +24,29 @@ def emit(level: int, event: str, **fields: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Who:
+    """A client.
+
+    peer: who has connected in its place, where that is not the same
+    subject: whom its certificate names, where it has shown one
+    """
+
+    client: str
+    peer: str | None = None
+    subject: str | None = None
+
+    def fields(self) -> dict[str, object]:
+        """What is known, under the names that the log has for it."""
+        known = {"client": self.client, "peer": self.peer, "subject": self.subject}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Who is joined to whom, since when (trio seconds)."""
 
     route: str
-    client: str
+    client: Who
     backend: str
     path: str
     subprotocol: str | None
@@ -50,6 +68,8 @@ class Record:
             bytes_down=outcome.octets_down,
             client_code=outcome.client_code,
             backend_code=outcome.backend_code,
+            client_rtt_ms=_milliseconds(outcome.client_rtt),
+            backend_rtt_ms=_milliseconds(outcome.backend_rtt),
             ended_by="gateway" if outcome.side is None else outcome.side.value,
             reason=outcome.cause.value,
             detail=outcome.detail or None,
@@ -58,20 +78,24 @@ class Record:
     def _who(self) -> dict[str, object]:
         return {
             "route": self.route,
-            "client": self.client,
+            **self.client.fields(),
             "backend": self.backend,
             "path": self.path,
             "subprotocol": self.subprotocol,
         }
 
 
-def refused(client: str, path: str | None, route: str | None, refusal: Refusal) -> None:
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def refused(client: Who, path: str | None, route: str | None, refusal: Refusal) -> None:
     """A connection that got an HTTP answer instead of a session."""
     emit(
         logging.INFO,
         "refused",
         status=refusal.status,
-        client=client,
+        **client.fields(),
         path=path,
         route=route,
         reason=refusal.reason,

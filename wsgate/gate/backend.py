@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import base64
 import os
-import socket
+import ssl
 from dataclasses import dataclass, replace
 
 import trio
 
-from wsgate.gate.dial import DialError, dial
+from wsgate.gate.dial import DialError, TlsClient, dial
 from wsgate.gate.route import rewrite
-from wsgate.gate.sockets import OUT_OF_RESOURCES, receive, send_all
+from wsgate.gate.sockets import OUT_OF_RESOURCES, receive_or_raise, send_all
+from wsgate.gate.tls import explain
+from wsgate.relay.tls import PeerSocket
 from wsgate.settings.model import Relay, Route, Tunnel
 from wsgate.wire.handshake import Accepted, BackendHandshake, Broken, Declined, Upgrade
 from wsgate.wire.headers import Headers
@@ -26,26 +28,27 @@ from wsgate.wire.http import Refusal, Request
 class Backend:
     """A backend that is ready. ``answer`` is its 101, ``None`` behind a tunnel. ``name`` is for the log."""
 
-    sock: socket.socket
+    sock: PeerSocket
     name: str
     answer: Accepted | None
 
 
-async def open_tunnel(route: Route, tunnel: Tunnel) -> Backend | Refusal:
-    """Connect to a TCP service."""
+async def open_tunnel(route: Route, tunnel: Tunnel, tls: TlsClient | None = None) -> Backend | Refusal:
+    """Connect to a TCP service. ``tls`` is needed where one of them has TLS."""
     try:
-        sock, place = await dial(tunnel.to, route.timeouts.connect)
+        sock, place = await dial(tunnel.to, route.timeouts.connect, tls)
     except DialError as error:
         return _unreachable(error)
     return Backend(sock, str(tunnel.to[place]), None)
 
 
 async def open_relay(
-    route: Route, relay: Relay, request: Request, upgrade: Upgrade, forwarded: Headers
+    route: Route, relay: Relay, request: Request, upgrade: Upgrade, forwarded: Headers, tls: TlsClient | None = None
 ) -> Backend | Declined | Refusal:
-    """Connect to a WebSocket backend and ask it for the session that the client asked for."""
+    """Connect to a WebSocket backend and ask it for the session that the client asked for. ``tls`` is needed where one
+    of them has TLS."""
     try:
-        sock, place = await dial([url.address for url in relay.to], route.timeouts.connect)
+        sock, place = await dial(relay.to, route.timeouts.connect, tls)
     except DialError as error:
         return _unreachable(error)
     url = relay.to[place]
@@ -63,21 +66,27 @@ async def open_relay(
     finally:
         if not isinstance(answer, Accepted):
             sock.close()
+    answer = answer or handshake.give_up()
     if answer is None:
         detail = f"{url} did not answer the upgrade within {route.timeouts.handshake:g} s"
         return Refusal(504, "the backend did not answer in time", detail=detail)
     if isinstance(answer, Broken):
         return Refusal(502, "the backend did not accept the upgrade", detail=f"{url}: {answer.reason}")
     if isinstance(answer, Declined):
-        return answer
+        return replace(answer, detail=f"{url}: {answer.detail}") if answer.detail else answer
     return Backend(sock, str(url), answer)
 
 
-async def _shake_hands(sock: socket.socket, handshake: BackendHandshake) -> Accepted | Declined | Broken:
-    if not await send_all(sock, handshake.request):
-        return Broken("ended without an answer")
+async def _shake_hands(sock: PeerSocket, handshake: BackendHandshake) -> Accepted | Declined | Broken:
+    await send_all(sock, handshake.request)  # where it is gone, what it left to be read says why
     while True:
-        answer = handshake.receive(await receive(sock))
+        try:
+            data = await receive_or_raise(sock)
+        except ssl.SSLError as error:  # with TLS 1.3 a backend that refuses our certificate says so only now
+            return Broken(explain(error))
+        except OSError:
+            data = b""
+        answer = handshake.receive(data)
         if answer is not None:
             return answer
 

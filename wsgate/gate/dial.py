@@ -1,7 +1,7 @@
-"""Connecting to a backend, under a deadline.
+"""Connecting to a backend, under a deadline; with TLS where the backend has it.
 
 A literal address is connected to directly. A name goes through trio's happy eyeballs (RFC 8305): IPv6 and IPv4 side by
-side, the first that answers. Either way the result is a plain non-blocking socket.
+side, the first that answers. Either way the result is a raw non-blocking socket, plain or TLS.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import trio
 
 from wsgate.gate.sockets import NO_ROOM, set_nodelay
-from wsgate.settings.model import Address, UnixAddress
+from wsgate.gate.tls import TlsError, shake_hands, wrap
+from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.settings.model import Address, Target, UnixAddress, WebSocketUrl
 
 
 class DialError(Exception):
@@ -26,32 +30,69 @@ class DialError(Exception):
         self.status = status
 
 
-async def dial(addresses: Sequence[Address], within: float) -> tuple[socket.socket, int]:
-    """A socket connected to the first of ``addresses`` that takes the connection, and that one's place among them.
+@dataclass(frozen=True, slots=True)
+class TlsClient:
+    """How to speak TLS to the backends of a route.
 
-    Each has ``within`` seconds. Raises the last one's ``DialError``.
+    server_name: the name that their certificates must have, and that SNI asks for; ``None`` is each one's own host
+    give_turn: called before each step of a handshake, which takes up to some milliseconds of CPU
     """
-    last = len(addresses) - 1
-    for place, address in enumerate(addresses):
+
+    context: ssl.SSLContext
+    server_name: str | None = None
+    give_turn: Callable[[], object] = lambda: None
+
+
+async def dial(
+    targets: Sequence[Target | WebSocketUrl], within: float, tls: TlsClient | None = None
+) -> tuple[PeerSocket, int]:
+    """A socket connected to the first of ``targets`` that takes the connection, and that one's place among them.
+
+    Each has ``within`` seconds, its TLS handshake included. ``tls`` is needed where one of them has TLS. Raises the
+    last one's ``DialError``.
+    """
+    last = len(targets) - 1
+    for place, target in enumerate(targets):
         try:
-            return await _dial(address, within), place
+            return await _dial(target, within, tls), place
         except DialError:
             if place == last:
                 raise
     raise ValueError("no address to dial")
 
 
-async def _dial(address: Address, within: float) -> socket.socket:
+async def _dial(target: Target | WebSocketUrl, within: float, tls: TlsClient | None) -> PeerSocket:
+    address = target.address
+    silence = f"{address} did not answer within {within:g} s"
     try:
         with trio.fail_after(within):
             sock = await _connect(address)
+            set_nodelay(sock)
+            if not target.tls:
+                return sock
+            silence = f"{address} did not finish the TLS handshake within {within:g} s"
+            return await _secure(sock, address, tls)
     except trio.TooSlowError:
-        raise DialError(f"{address} did not answer within {within:g} s", 504) from None
+        raise DialError(silence, 504) from None
+    except TlsError as error:
+        raise DialError(f"no TLS with {address}: {error}") from None
     except OSError as error:
         status = 503 if error.errno in NO_ROOM else 502
         raise DialError(f"cannot connect to {address}: {_describe(error)}", status) from None
-    set_nodelay(sock)
-    return sock
+
+
+async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsSocket:
+    with sock:  # until it is wrapped
+        assert tls is not None
+        assert not isinstance(address, UnixAddress)
+        # RFC 6066 §3: without the dot at the end that a fully qualified name may have
+        wrapped = wrap(sock, tls.context, (tls.server_name or address.host).removesuffix("."))
+    try:
+        await shake_hands(wrapped, tls.give_turn)
+    except BaseException:
+        wrapped.close()
+        raise
+    return TlsSocket(wrapped)
 
 
 async def _connect(address: Address) -> socket.socket:
@@ -61,7 +102,9 @@ async def _connect(address: Address) -> socket.socket:
         family = socket.AF_INET6 if ipaddress.ip_address(address.host).version == 6 else socket.AF_INET
     except ValueError:
         stream = await trio.open_tcp_stream(address.host, address.port)
-        return socket.socket(fileno=stream.socket.detach())
+        sock = socket.socket(fileno=stream.socket.detach())
+        sock.setblocking(False)  # the descriptor is, but to TLS it is this object's word that counts
+        return sock
     return await _connect_to(family, (address.host, address.port))
 
 

@@ -2,38 +2,106 @@
 
 from __future__ import annotations
 
+import math
+import ssl
 from dataclasses import dataclass, field
 
 import trio
 
+from wsgate.gate.board import Board, Row
+from wsgate.gate.dial import TlsClient
 from wsgate.gate.route import Router
+from wsgate.gate.turns import Turns
+from wsgate.relay.join import Join
 from wsgate.relay.pump import Pump
-from wsgate.settings.model import Settings
+from wsgate.settings.model import Listener, OnReload, Relay, Route, Settings, Tunnel
+
+LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
+
+
+@dataclass(slots=True, eq=False)
+class Entrance:
+    """A listener as its connections see it.
+
+    context: what the next TLS handshake uses: certificates change
+    closed: the listener is gone, or has other settings: its connections are not kept for further requests
+    """
+
+    listener: Listener
+    context: ssl.SSLContext | None = None
+    closed: bool = False
 
 
 @dataclass(slots=True)
 class Gateway:
     """Made once by the composition root and handed to every connection.
 
+    ready: new connections are welcome; not before the listeners accept, nor after the signal to stop
     draining: no new session is taken; upgrades are answered with 503
     idle: the scopes of connections that have asked for nothing yet; a drain cancels them
+    sessions: those that are open, each with the route that it came by, which a reload may have changed since
+    opened: sessions so far
+    backend_tls: by route name, for the routes that have backends behind TLS
     cut: sessions that were ended by cancellation, without their Close
+    workers: how many processes share the limits
+    row: this process's counts, among those of the others
+    turns: what a handshake takes before it works
     """
 
     settings: Settings
     pump: Pump = field(default_factory=Pump)
+    ready: bool = False
     draining: bool = False
     idle: set[trio.CancelScope] = field(default_factory=set)
+    sessions: dict[Join, Route] = field(default_factory=dict)
+    opened: int = 0
     cut: int = 0
+    backend_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)
+    workers: int = 1
+    row: Row = field(default_factory=lambda: Board().rows[0])
     router: Router = field(init=False)
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         self.router = Router(self.settings.routes)
+        self.turns = Turns(self._share_of_turns())
 
-    def drain(self, code: int) -> None:
-        """Take no new session, and tell every session with ``code`` that the gateway goes away."""
+    def tls_client(self, route: str, action: Relay | Tunnel) -> TlsClient | None:
+        """How to speak TLS to a route's backends; ``None`` where none of them does."""
+        context = self.backend_tls.get(route)
+        return None if context is None else TlsClient(context, action.tls.server_name, self.pump.give_turn)
+
+    def expect(self, scope: trio.CancelScope) -> None:
+        """A connection that has asked for nothing waits under ``scope``, until it is discarded from ``idle``."""
+        self.idle.add(scope)
+        if self.draining:  # accepted just before: its request may be on its way
+            scope.deadline = min(scope.deadline, trio.current_time() + LATE)
+
+    def adopt(self, settings: Settings, router: Router, backend_tls: dict[str, ssl.SSLContext]) -> None:
+        """Take other settings, for what comes from now on. Routes that did not change are the same objects."""
+        self.settings = settings
+        self.router = router
+        self.backend_tls = backend_tls
+        self.turns.limit = self._share_of_turns()
+
+    def must_leave(self, route: Route) -> bool:
+        """Whether a session by ``route``, whose handshake is just over, would have been told to end meanwhile."""
+        if self.draining:
+            return True
+        return route.on_reload is OnReload.DRAIN and not any(route is current for current in self.settings.routes)
+
+    def stop_taking(self) -> None:
+        """Take no new session from now on, and wait for nobody who has asked for nothing."""
         self.draining = True
-        for scope in list(self.idle):
+        self._end_idle(frozenset(self.idle), 2)
+
+    def _end_idle(self, scopes: frozenset[trio.CancelScope], turns: int) -> None:
+        """Not before those whose request is there already have read it: it takes a turn to wake up, and one to read."""
+        if turns:
+            trio.lowlevel.current_trio_token().run_sync_soon(self._end_idle, scopes, turns - 1)
+            return
+        for scope in scopes & self.idle:
             scope.cancel()
-        for join in list(self.pump.joins):
-            join.drain(code)
+
+    def _share_of_turns(self) -> int:
+        return math.ceil(self.settings.limits.handshakes / self.workers)

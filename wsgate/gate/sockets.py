@@ -1,4 +1,4 @@
-"""Waiting on raw non-blocking sockets from trio, for the few reads and writes before the pump takes over.
+"""Waiting on raw non-blocking sockets, plain or TLS, from trio: the few reads and writes before the pump takes over.
 
 A peer that goes away is a value here, not an exception: an empty read, a send that says no.
 """
@@ -10,45 +10,55 @@ import socket
 
 import trio
 
+from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.wire.http import Refusal
 
 # No more descriptors or memory: not the peer's fault, and over when others have ended
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", ((b"Retry-After", b"5"),))
 
-_BLOCKED = (BlockingIOError, InterruptedError)
+BLOCKED = (BlockingIOError, InterruptedError)
 READ_SIZE = 16 << 10  # bytes: a head fits into one read
 
 
-async def receive(sock: socket.socket) -> bytes:
+async def receive(sock: PeerSocket) -> bytes:
     """What the peer sent; ``b""`` when it has ended or reset the connection.
 
     Always a checkpoint: a peer that never stops sending must let the others, and its own deadline, have their turn.
     """
+    try:
+        return await receive_or_raise(sock)
+    except OSError:
+        return b""
+
+
+async def receive_or_raise(sock: PeerSocket) -> bytes:
+    """As ``receive``, but raises the ``OSError`` of a connection that was reset or whose TLS failed."""
     await trio.lowlevel.checkpoint()
     while True:
         try:
             return sock.recv(READ_SIZE)
-        except _BLOCKED:
-            await trio.lowlevel.wait_readable(sock)
-        except OSError:
-            return b""
+        except BLOCKED:
+            if isinstance(sock, TlsSocket) and sock.wants_write:
+                await trio.lowlevel.wait_writable(sock)
+            else:
+                await trio.lowlevel.wait_readable(sock)
 
 
-async def send_all(sock: socket.socket, data: bytes) -> bool:
+async def send_all(sock: PeerSocket, data: bytes) -> bool:
     """Send everything; False when the peer is gone."""
     rest = memoryview(data)
     while rest:
         try:
             rest = rest[sock.send(rest) :]
-        except _BLOCKED:
+        except BLOCKED:
             await trio.lowlevel.wait_writable(sock)
         except OSError:
             return False
     return True
 
 
-async def end_politely(sock: socket.socket) -> None:
+async def end_politely(sock: PeerSocket) -> None:
     """Send FIN and read until the peer's. The caller bounds the time.
 
     Closing with unread bytes would reset the connection, and the reset can overtake the answer just sent (RFC 9112

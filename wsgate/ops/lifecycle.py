@@ -1,71 +1,142 @@
 """From the first signal to the last session.
 
-TERM or INT drains: nothing new is taken, every session is told, and the process waits for their ends, for the grace
-that the settings give. A second signal cuts what is left.
+TERM or INT drains: after a delay nothing new is taken, every session is told in its turn (``ops.drain``), and the
+process waits for their ends, for the grace that the settings give. A second signal cuts what is left, at any time. HUP
+reloads (``ops.reload``).
 """
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
 
 import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.session import serve
-from wsgate.ops.listeners import accept_forever, bound_address, close_listeners
+from wsgate.ops.certificates import Certificates, Contexts
+from wsgate.ops.doors import Doors, OpenListeners
+from wsgate.ops.drain import tell
+from wsgate.ops.listeners import open_listeners
+from wsgate.ops.reload import Load, Reloader
 from wsgate.settings.model import Address
 
 
+class Stage(enum.Enum):
+    """What a service manager wants to know. A reload, done or refused, ends in READY."""
+
+    READY = "ready"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+
+
 async def run(
-    gateway: Gateway, sockets: Sequence[socket.socket], *, ready: Callable[[list[Address]], None] = lambda bound: None
+    gateway: Gateway,
+    sockets: Sequence[socket.socket],
+    contexts: Contexts,
+    *,
+    load: Load | None = None,
+    open_more: OpenListeners = open_listeners,
+    ready: Callable[[list[Address]], None] = lambda bound: None,
+    reached: Callable[[Stage], None] = lambda stage: None,
+    signals: AsyncIterator[int] | None = None,
 ) -> int:
     """Serve until a signal, then drain. Returns the exit status: 0, or 1 if sessions had to be cut.
 
-    ``ready`` is called once, when connections are being accepted, with the addresses that were bound.
+    sockets: for ``gateway.settings.listeners``, in their order; this closes them
+    contexts: the TLS contexts of the gateway's settings
+    load: reads the settings anew at a HUP, in a thread; raises ``ConfigError``. Without it nothing can be reloaded
+    open_more: opens the listeners that a reload adds, in a thread; raises ``ListenError``
+    ready: called once, when connections are being accepted, with the addresses that were bound
+    reached: called at every stage
+    signals: without them the process's own
     """
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with contextlib.ExitStack() as stack:
+        if signals is None:
+            signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         # Nested by lifetime: the pump outlives the connections, the connections outlive the listeners
         async with trio.open_nursery() as outer:
             outer.start_soon(gateway.pump.run)
             async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as accepting:
-                    for sock in sockets:
-                        accepting.start_soon(accept_forever, sock, partial(serve, gateway), connections)
-                    bound = [bound_address(sock) for sock in sockets]
+                async with trio.open_nursery() as serving:
+                    doors = Doors(gateway, connections, serving)
+                    certificates = Certificates(gateway, doors.entrances)
+                    certificates.adopt(contexts)
+                    reloader = Reloader(
+                        gateway,
+                        doors,
+                        certificates,
+                        load=load,
+                        open_more=open_more,
+                        background=serving,
+                        busy=lambda busy: reached(Stage.RELOADING if busy else Stage.READY),
+                    )
+                    for task in (certificates.watch, reloader.run):
+                        serving.start_soon(task)
+                    for listener, sock in zip(gateway.settings.listeners, sockets, strict=True):
+                        doors.open(sock, contexts.entrance(listener))
+                    bound = [door.address for door in doors]
                     for address in bound:
                         emit(logging.INFO, "listening", address=str(address))
+                    gateway.ready = True
                     emit(logging.INFO, "ready")
                     ready(bound)
-                    received = await anext(signals)
-                    accepting.cancel_scope.cancel()
-                close_listeners(sockets)
-                sessions = len(gateway.pump.joins)
-                _begin_drain(gateway, connections, received)
-                outer.start_soon(_cut_on_next, signals, connections)
+                    reached(Stage.READY)
+                    received = await _reload_until_stop(signals, reloader)
+                    reloader.stop()
+                    gateway.ready = False
+                    reached(Stage.STOPPING)
+                    over = gateway.opened - len(gateway.sessions)
+                    _log_drain(gateway, received)
+                    outer.start_soon(_cut_on_next, signals, serving.cancel_scope, connections.cancel_scope)
+                    if gateway.settings.drain.delay:
+                        await trio.sleep(gateway.settings.drain.delay)
+                    gateway.stop_taking()
+                    serving.cancel_scope.cancel()
+                outer.start_soon(_end_sessions, gateway, connections.cancel_scope)
             outer.cancel_scope.cancel()
-    emit(logging.INFO, "stopped", ended=sessions - gateway.cut, cut=gateway.cut)
+    emit(logging.INFO, "stopped", ended=gateway.opened - over - gateway.cut, cut=gateway.cut)
     return 1 if gateway.cut else 0
 
 
-def _begin_drain(gateway: Gateway, connections: trio.Nursery, received: int) -> None:
+async def _reload_until_stop(signals: AsyncIterator[int], reloader: Reloader) -> int:
+    """Returns the signal to stop."""
+    async for received in signals:
+        if received != signal.SIGHUP:
+            return received
+        reloader.ask()
+    raise AssertionError("signals do not end")
+
+
+def _log_drain(gateway: Gateway, received: int) -> None:
     drain = gateway.settings.drain
     emit(
         logging.INFO,
         "draining",
         signal=signal.Signals(received).name,
-        sessions=len(gateway.pump.joins),
+        sessions=len(gateway.sessions),
+        delay=drain.delay,
+        spread=drain.spread,
         grace=drain.grace,
     )
-    gateway.drain(drain.code)
-    connections.cancel_scope.deadline = trio.current_time() + drain.grace
 
 
-async def _cut_on_next(signals: AsyncIterator[int], connections: trio.Nursery) -> None:
-    received = await anext(signals)
-    emit(logging.WARNING, "cutting", signal=signal.Signals(received).name)
-    connections.cancel_scope.cancel()
+async def _end_sessions(gateway: Gateway, connections: trio.CancelScope) -> None:
+    """Tell them all, then wait no longer than the grace."""
+    drain = gateway.settings.drain
+    await tell(gateway.sessions, drain)
+    connections.deadline = trio.current_time() + drain.grace
+
+
+async def _cut_on_next(signals: AsyncIterator[int], *scopes: trio.CancelScope) -> None:
+    async for received in signals:
+        if received == signal.SIGHUP:
+            emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
+            continue
+        emit(logging.WARNING, "cutting", signal=signal.Signals(received).name)
+        for scope in scopes:
+            scope.cancel()

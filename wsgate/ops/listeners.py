@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import ipaddress
 import logging
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
 
 import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.sockets import NO_ROOM
+from wsgate.gate.turns import Turns
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
-BACKLOG = 4096  # connections that wait in the kernel; Linux caps it at net.core.somaxconn, 4096 by default since 5.4
-_BATCH = 64  # connections accepted in one turn, so that a storm leaves the pump its turns
-
+_MOST_QUEUED = 4096  # net.core.somaxconn, which caps the kernel's queue, since Linux 5.4
+_LOCK_TRIES = 100
 _PAUSE = 0.1  # seconds to wait for descriptors or memory to come free; what trio's own accept loop waits
 
 # accept(2): errors of the one connection that was lost while it waited
@@ -27,57 +30,176 @@ _OF_CONNECTION = frozenset(
     {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 )
 
-Serve = Callable[[socket.socket, str], Awaitable[None]]
+Serve = Callable[[socket.socket, Address], Awaitable[None]]
 
 
 class ListenError(Exception):
-    """A listener cannot be opened; the message is one line that says which, why, and what to do."""
+    """A listener cannot be opened; the message is one line that says which, why, and what to do.
+
+    status: the exit status of a process that cannot begin without it (sysexits(3), or 1)
+    """
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _UnixListener(socket.socket):
+    """A Unix socket whose file is ours to remove, unless it has become another's."""
+
+    file: tuple[int, int] | None = None  # device and inode
+
+    def bind_file(self, path: str) -> None:
+        self.bind(path)
+        self.file = _file(path)
+
+    def remove_file(self) -> None:
+        path = self.getsockname()
+        with contextlib.suppress(OSError):  # somebody was faster
+            if self.file is not None and self.file == _file(path):
+                os.unlink(path)
 
 
 def open_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
     """A listening socket for each. Raises ``ListenError``, with none left open."""
-    opened: list[socket.socket] = []
+    return _all_or_none(_open, listeners)
+
+
+def reserve_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
+    """For a process whose workers do the listening: a socket for each that they inherit, for ``open_reserved``.
+
+    A TCP address is bound and not listened on, so that no connection comes here, nobody else gets the address, and port
+    0 is one port for all workers. Unix sockets know no SO_REUSEPORT: this one is what all workers accept from. Raises
+    ``ListenError``, with none left open.
+    """
+    return _all_or_none(_reserve, listeners)
+
+
+def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
+    """A worker's own listening socket for what its parent has reserved. Raises ``ListenError``."""
     try:
-        for listener in listeners:
-            opened.append(_open(listener.bind))
+        if reserved.family == socket.AF_UNIX:
+            sock = socket.socket(fileno=os.dup(reserved.fileno()))  # a plain one: the file stays the parent's
+            sock.setblocking(False)
+            return sock
+        sock = _bind(listener, reserved.family, reserved.getsockname(), shared=True)
+        return _listen(sock, listener)
     except OSError as error:
-        close_listeners(opened)
-        raise ListenError(_explain(listener.bind, error)) from None
-    return opened
+        raise ListenError(_explain(listener, error, ()), _status(error)) from None
+
+
+def adjust(sock: socket.socket, listener: Listener) -> None:
+    """Give an open socket what else its settings say of it: they have changed. Raises ``OSError``."""
+    sock.listen(listener.backlog)
+    if isinstance(listener.bind, UnixAddress) and listener.mode is not None:
+        os.chmod(listener.bind.path, listener.mode)
 
 
 def close_listeners(sockets: Sequence[socket.socket]) -> None:
-    """Stop listening; a Unix socket's file goes with it."""
+    """Stop listening; a Unix socket's file goes with it, where this process made it."""
     for sock in sockets:
-        path = sock.getsockname() if sock.family is socket.AF_UNIX else None
+        if isinstance(sock, _UnixListener):
+            sock.remove_file()  # first: what is closed and still there looks stale to the next process
         sock.close()
-        if path:
-            with contextlib.suppress(OSError):  # somebody was faster
-                os.unlink(path)
 
 
-def _open(bind: Address) -> socket.socket:
-    where: object
-    if isinstance(bind, UnixAddress):
-        _remove_stale(bind.path)
-        family, where = socket.AF_UNIX, bind.path
-    else:
-        family, _, _, _, where = socket.getaddrinfo(
-            bind.host, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+def _all_or_none(open_one: Callable[[Listener], socket.socket], listeners: Sequence[Listener]) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    try:
+        for listener in listeners:
+            opened.append(open_one(listener))
+    except OSError as error:
+        close_listeners(opened)
+        raise ListenError(_explain(listener, error, listeners), _status(error)) from None
+    return opened
+
+
+def _open(listener: Listener) -> socket.socket:
+    if isinstance(listener.bind, UnixAddress):
+        return _open_unix(listener.bind.path, listener)
+    family, where = _resolve(listener.bind)
+    return _listen(_bind(listener, family, where), listener)
+
+
+def _reserve(listener: Listener) -> socket.socket:
+    if isinstance(listener.bind, UnixAddress):
+        return _open_unix(listener.bind.path, listener)
+    family, where = _resolve(listener.bind)
+    # Bound alone first: with SO_REUSEPORT the kernel would let us in beside another gateway of the same user
+    sock = _bind(listener, family, where)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return sock
+
+
+def _resolve(bind: TcpAddress) -> tuple[socket.AddressFamily, Any]:
+    found = socket.getaddrinfo(bind.host, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, where = found[0]
+    return family, where
+
+
+def _bind(listener: Listener, family: int, where: Any, *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # [::] takes IPv4 too, as in nginx's and HAProxy's documentation of "both"; any other address cannot
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if _is_any(bind) else 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if _is_any(listener.bind) else 1)
         sock.bind(where)
-        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _listen(sock: socket.socket, listener: Listener) -> socket.socket:
+    try:
+        sock.listen(listener.backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _open_unix(path: str, listener: Listener) -> socket.socket:
+    with _locked(os.path.dirname(path)):
+        _remove_stale(path)
+        sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            sock.bind_file(path)
+            if listener.mode is not None:
+                os.chmod(path, listener.mode)  # nobody can connect before listen()
+            sock.listen(listener.backlog)
+        except BaseException:
+            close_listeners([sock])
+            raise
+    return sock
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Between looking at a stale socket and replacing it, no other gateway does the same (flock(2) on the directory).
+
+    Where the directory cannot be read or another program keeps it locked, it goes without.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(PermissionError):
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            for _ in range(_LOCK_TRIES):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)  # the other needs microseconds
+        yield
+
+
+def _file(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
 
 
 def _is_any(bind: Address) -> bool:
@@ -107,8 +229,14 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _explain(bind: Address, error: OSError) -> str:
+def _explain(listener: Listener, error: OSError, listeners: Sequence[Listener]) -> str:
+    """``listeners``: all that were opened together, among which the fault may be."""
+    bind = listener.bind
     if error.errno == errno.EADDRINUSE:
+        if isinstance(bind, TcpAddress) and _takes_both(bind, listeners):
+            return (
+                f"cannot listen on {bind}: [::]:{bind.port} takes IPv4 too; remove the listener on 0.0.0.0:{bind.port}"
+            )
         return f"cannot listen on {bind}: the address is in use; stop the program that has it, or choose another bind"
     if error.errno == errno.EACCES:
         return (
@@ -120,8 +248,21 @@ def _explain(bind: Address, error: OSError) -> str:
     return f"cannot listen on {bind}: {error.strerror or error}"
 
 
-async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nursery) -> None:
-    """Start ``serve`` in ``nursery`` for every connection. Never ends by itself.
+def _status(error: OSError) -> int:
+    return os.EX_NOPERM if error.errno == errno.EACCES else 1
+
+
+def _takes_both(bind: TcpAddress, listeners: Sequence[Listener]) -> bool:
+    """Whether 0.0.0.0 and [::] are both among the listeners, with this port."""
+    same_port = [
+        other.bind for other in listeners if isinstance(other.bind, TcpAddress) and other.bind.port == bind.port
+    ]
+    return _is_any(bind) and len({":" in other.host for other in same_port if _is_any(other)}) == 2
+
+
+async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nursery, turns: Turns) -> None:
+    """Start ``serve`` in ``nursery`` for every connection, as many in one go as there are ``turns``. Never ends by
+    itself.
 
     Out of descriptors or memory it says so once, pauses, and goes on when there is room: the waiting connections stay
     in the kernel's queue. When that is empty again, it says so too.
@@ -132,7 +273,8 @@ async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nu
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(listener)
-        for _ in range(_BATCH):
+        await turns.wait_no_line()
+        for _ in range(turns.limit):
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -151,7 +293,16 @@ async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nu
                 await trio.sleep(_PAUSE)
                 break
             sock.setblocking(False)
-            nursery.start_soon(serve, sock, _name(listener, address))
+            nursery.start_soon(serve, sock, _peer(listener, address))
+
+
+def accept_waiting(listener: socket.socket, serve: Serve, nursery: trio.Nursery) -> None:
+    """Before it is closed: take who waits in its queue. The kernel would reset them."""
+    with contextlib.suppress(OSError):  # the queue is empty, or there is no room for more
+        for _ in range(_MOST_QUEUED):
+            sock, address = listener.accept()
+            sock.setblocking(False)
+            nursery.start_soon(serve, sock, _peer(listener, address))
 
 
 def bound_address(listener: socket.socket) -> Address:
@@ -160,9 +311,9 @@ def bound_address(listener: socket.socket) -> Address:
     return UnixAddress(name) if listener.family is socket.AF_UNIX else TcpAddress(name[0], name[1])
 
 
-def _name(listener: socket.socket, address: object) -> str:
+def _peer(listener: socket.socket, address: object) -> Address:
     if listener.family is socket.AF_UNIX:
-        return str(bound_address(listener))  # a Unix socket's client has no address of its own
+        return bound_address(listener)  # a Unix socket's client has no address of its own
     assert isinstance(address, tuple)
     # a client of IPv4 on a dual-stack socket (RFC 4291 §2.5.5.2)
-    return str(TcpAddress(address[0].removeprefix("::ffff:"), address[1]))
+    return TcpAddress(address[0].removeprefix("::ffff:"), address[1])

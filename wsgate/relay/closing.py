@@ -20,7 +20,11 @@ class Cause(enum.Enum):
     FINISHED = "finished"  # a TCP service sent FIN
     GONE = "gone"  # the connection ended or was reset without a Close
     FAULT = "fault"  # it broke a rule of the protocol
-    SILENT = "silent"  # it let the close timeout pass
+    SILENT = "silent"  # nothing came, not even the answer to a Ping
+    STUCK = "stuck"  # it took nothing of what waited for it
+    UNANSWERED = "unanswered"  # it let the close timeout pass
+    IDLE = "idle"  # no data in either direction
+    LIFETIME = "lifetime"  # the session was old enough
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself
     CUT = "cut"  # cancelled: the process does not wait any longer
@@ -47,8 +51,22 @@ _TOLD: dict[tuple[Cause, Side], Close] = {
     (Cause.GONE, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend connection lost"),
     (Cause.FAULT, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client broke the protocol"),
     (Cause.FAULT, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend broke the protocol"),
-    (Cause.SILENT, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client did not close"),
-    (Cause.SILENT, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend did not close"),
+    (Cause.SILENT, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client does not answer"),
+    (Cause.SILENT, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend does not answer"),
+    (Cause.STUCK, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client takes nothing"),
+    (Cause.STUCK, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend takes nothing"),
+    (Cause.UNANSWERED, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client did not close"),
+    (Cause.UNANSWERED, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend did not close"),
+}
+
+# What the side itself is owed whose fault it is, where it can still be told. A fault has its own code with it; a stuck
+# peer takes nothing, this neither.
+OWED: dict[Cause, Close] = {Cause.SILENT: Close(CloseCode.INTERNAL_ERROR, b"no answer to a Ping")}
+
+# What both sides are told where the gateway ends a session and nobody is at fault. A drain's code is in the settings.
+OWN_WORD: dict[Cause, Close] = {
+    Cause.IDLE: Close(CloseCode.GOING_AWAY, b"idle"),
+    Cause.LIFETIME: Close(CloseCode.GOING_AWAY, b"session lifetime is over"),
 }
 
 

@@ -36,9 +36,13 @@ class Keeper(Protocol):
 
 
 class Flow:
-    """What the three kinds share. ``octets`` are the bytes that came from the source, headers included."""
+    """What the three kinds share.
 
-    __slots__ = ("ended", "join", "octets", "pump", "recv_into", "sink", "source")
+    octets: bytes that came from the source, headers included
+    moved: when the last data came, be it a part of a frame (trio seconds)
+    """
+
+    __slots__ = ("ended", "join", "moved", "octets", "pump", "recv_into", "sink", "source")
 
     def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: Leg) -> None:
         self.join = join
@@ -47,6 +51,7 @@ class Flow:
         self.sink = sink
         self.recv_into = source.sock.recv_into
         self.octets = 0
+        self.moved = 0.0
         self.ended = False
         source.reader = self.pull
         sink.feeder = self
@@ -57,8 +62,8 @@ class Flow:
         raise NotImplementedError
 
     def at_boundary(self) -> bool:
-        """Whether what the sink was given so far ends between two frames."""
-        raise NotImplementedError
+        """Whether what the sink was given so far ends between two frames; always, where it has none, or whole ones."""
+        return True
 
     def move(self, start: int, end: int) -> None:
         """Bring ``pump.buffer[start:end]``, fresh from the source, to the sink."""
@@ -67,9 +72,11 @@ class Flow:
     def pull(self) -> None:
         """Read once and move what came. Called when the source is readable."""
         pump = self.pump
+        recv_into = self.recv_into  # through a local: a call through a slot costs more in CPython
         try:
-            size = self.recv_into(pump.room)
+            size = recv_into(pump.room)
         except BLOCKED:
+            self.source.blocked()
             return
         except OSError as error:
             self._finish(End(Cause.GONE, detail=f"connection lost: {error.strerror}"), eof=True)
@@ -78,7 +85,10 @@ class Flow:
             self._finish(self._end_of_file(), eof=True)
             return
         self.octets += size
+        self.source.heard = pump.now
         self.move(HEADROOM, HEADROOM + size)
+        if self.source.tls is not None:
+            self.source.look_inside()
 
     def feed(self, data: bytes) -> None:
         """Move what came behind the handshake, before anything is read."""
@@ -155,9 +165,24 @@ class _WalkingFlow(Flow):
 
 
 class RelayFlow(_WalkingFlow):
-    """WebSocket to WebSocket."""
+    """WebSocket to WebSocket. ``answers_pings``: the gateway answers them itself and passes none on."""
 
-    __slots__ = ()
+    __slots__ = ("_answers_pings",)
+
+    sink: WebSocketLeg
+
+    def __init__(
+        self,
+        join: Keeper,
+        pump: Pump,
+        source: WebSocketLeg,
+        sink: WebSocketLeg,
+        walk: Walk,
+        *,
+        answers_pings: bool = False,
+    ) -> None:
+        super().__init__(join, pump, source, sink, walk)
+        self._answers_pings = answers_pings
 
     def at_boundary(self) -> bool:
         return not self.walk.left
@@ -182,28 +207,59 @@ class RelayFlow(_WalkingFlow):
         walk = self.walk
         pump = self.pump
         stop = walk.walk(pump.buffer, start, end)
-        while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
-            # Pings and Pongs are frames like any other: they go on where they stand
-            stop = walk.walk(pump.buffer, walk.resume, end)
+        halt = walk.halt
+        if halt == CONTROL:
+            start, stop = self._pass_controls(start, stop, end)
+            halt = walk.halt
+        elif stop > start:
+            self.moved = pump.now
         if stop > start:
             self.sink.write(pump.view[start:stop])
-        if walk.halt == DONE:
+        if halt == DONE:
             return
-        if walk.halt == INCOMPLETE:
+        if halt == INCOMPLETE:
             self._carry = bytes(pump.view[stop:end])
-        elif walk.halt == FAULT:
+        elif halt == FAULT:
             self._fail()
         else:
             self._receive_close()
+
+    def _pass_controls(self, start: int, stop: int, end: int) -> tuple[int, int]:
+        """Walk on over Pings and Pongs; the run of bytes that is left to pass on, behind the last one that is not.
+
+        They are frames like any other and go on where they stand, but for Pongs that answer our own Pings, and for the
+        Pings that we answer.
+        """
+        walk = self.walk
+        pump = self.pump
+        answered: list[bytes] = []
+        after = start  # behind the last control frame
+        while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
+            if stop > after:
+                self.moved = pump.now
+            after = walk.resume
+            if walk.opcode == Opcode.PONG:
+                ours = self.source.keeps_pong(walk.payload)
+            else:
+                ours = self._answers_pings
+                if ours:
+                    answered.append(walk.payload)
+            if ours:
+                if stop > start:
+                    self.sink.write(pump.view[start:stop])
+                start = after
+            stop = walk.walk(pump.buffer, after, end)
+        if stop > after:
+            self.moved = pump.now
+        if answered:
+            self.source.answer(answered)
+        return start, stop
 
 
 class UnwrapFlow(_WalkingFlow):
     """WebSocket to TCP. Its walk unwraps."""
 
     __slots__ = ()
-
-    def at_boundary(self) -> bool:
-        return True  # a byte stream has no frames to be inside of
 
     def move(self, start: int, end: int) -> None:
         if self._carry:
@@ -216,10 +272,13 @@ class UnwrapFlow(_WalkingFlow):
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
             if walk.opcode == Opcode.PING:
                 pings.append(walk.payload)
+            else:
+                self.source.keeps_pong(walk.payload)
             stop = walk.walk(pump.buffer, walk.resume, end)
         if pings:
             self.source.answer(pings)
         if walk.out > start:
+            self.moved = pump.now
             self.sink.write(pump.view[start : walk.out])
         if walk.halt == INCOMPLETE:
             self._carry = bytes(pump.view[stop:end])
@@ -244,9 +303,6 @@ class WrapFlow(Flow):
     def messages(self) -> int:
         return self._messages
 
-    def at_boundary(self) -> bool:
-        return True  # every write is one whole frame
-
     def move(self, start: int, end: int) -> None:
         """The header goes into the headroom in front of the payload (RFC 6455 §5.2); our frames here are unmasked."""
         buffer = self.pump.buffer
@@ -265,6 +321,7 @@ class WrapFlow(Flow):
             buffer[start + 2 : start + 10] = size.to_bytes(8, "big")
         buffer[start] = _BINARY
         self._messages += 1
+        self.moved = self.pump.now
         self.sink.write(self.pump.view[start:end])
 
     def _end_of_file(self) -> End:

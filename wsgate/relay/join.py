@@ -8,10 +8,12 @@ Close, it ended, it broke a rule) and an output that is sealed at some time (we 
 is over, the *other* leg is told, by the table in ``closing``; a faulty one is told itself as well. A leg whose input is
 over and whose output is sealed waits only for its connection's end, and is released. When both are, it is over.
 
-Time bounds it. From the first end on there is one deadline: the close timeout, for the answer; then once more, for the
-FIN behind it. Whoever has not kept it is cut.
+Time bounds it. While it is open its limits are those of ``timers``. From the first end on there is one deadline: the
+close timeout, for the answer; then once more, for the FIN behind it. Whoever has not kept it is cut, but a peer that is
+still taking what was accepted for it gets that first: nothing accepted is lost, and the write timeout bounds it.
 
-The session's own task does nothing but wait for the end under that deadline: no task for a timer, none for a direction.
+The session's own task does nothing but wait for the end under the nearest deadline: no task for a timer, none for a
+direction.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from dataclasses import dataclass
 
 import trio
 
-from wsgate.relay.closing import Cause, End, Side, word_for
+from wsgate.relay.closing import OWED, OWN_WORD, Cause, End, Side, word_for
 from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
+from wsgate.relay.timers import Timers
+from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.close import Close
 from wsgate.wire.kernel import Walk
 
@@ -38,6 +42,7 @@ class Outcome:
     side: who ended it; ``None`` for the gateway itself
     client_code, backend_code: the close code that crossed that leg first; 1005 for a Close without a code, ``None``
     where no Close crossed it
+    client_rtt, backend_rtt: seconds between the last Ping of the gateway's own and its Pong; ``None`` without one
     """
 
     cause: Cause
@@ -49,6 +54,8 @@ class Outcome:
     messages_down: int
     octets_up: int
     octets_down: int
+    client_rtt: float | None
+    backend_rtt: float | None
 
 
 class _Stage(enum.Enum):
@@ -64,7 +71,6 @@ class Join:
     """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client."""
 
     __slots__ = (
-        "_close_timeout",
         "_deadline",
         "_detail",
         "_ended",
@@ -75,14 +81,19 @@ class Join:
         "_pump",
         "_scope",
         "_stage",
+        "_timeouts",
+        "_timers",
     )
 
-    def __init__(self, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, close_timeout: float) -> None:
+    def __init__(
+        self, pump: Pump, client: Leg, backend: Leg, wire: Wire, timeouts: Timeouts, heartbeat: Heartbeat | None
+    ) -> None:
         self._pump = pump
         self._legs = (client, backend)
         client.join = backend.join = self
         self._flows = wire(self)
-        self._close_timeout = close_timeout
+        self._timeouts = timeouts
+        self._timers = Timers(self._legs, self._flows, timeouts, heartbeat, trio.current_time())
         self._stage = _Stage.OPEN
         self._deadline = math.inf
         self._first: tuple[End, Side | None] | None = None
@@ -107,14 +118,19 @@ class Join:
                 if flow.sink.pending is None:
                     flow.flowing()
             while not self._ended.is_set():
-                with trio.CancelScope(deadline=self._deadline) as self._scope:
+                with trio.CancelScope(deadline=self._next_deadline(trio.current_time())) as self._scope:
                     await self._ended.wait()
                 if self._scope.cancelled_caught:
-                    self._handle_deadline()
+                    pump.give_turn()  # thousands may be due at once
+                    self._handle_deadline(trio.current_time())
         finally:
             pump.joins.discard(self)
             for leg in self._legs:
                 leg.release()
+            for leg in self._legs:
+                leg.part()
+            for flow in self._flows:
+                del flow.join
         if self._error is not None:
             raise self._error
         return self.outcome()
@@ -134,6 +150,8 @@ class Join:
             down.messages,
             up.octets,
             down.octets,
+            _rtt(client),
+            _rtt(backend),
         )
 
     # -- called by flows and legs --------------------------------------------------------------------------------------
@@ -146,9 +164,10 @@ class Join:
         if end.cause is Cause.FAULT:
             assert end.close is not None
             source.close(end.close)
+        elif end.cause in OWED:
+            source.close(OWED[end.cause])
         elif end.cause is Cause.GONE:
-            source.broken = True
-            source.pending = None
+            source.abandon()
         other = backend if source is client else client
         other.close(word_for(other.received, end, source.side))
         self._begin_closing()
@@ -175,27 +194,65 @@ class Join:
 
     def drain(self, code: int) -> None:
         """Tell both sides that the gateway goes away, each at a frame boundary, and wait for their answers."""
-        if self._stage is not _Stage.OPEN:
-            return
-        self._first = (End(Cause.DRAIN), None)
-        for leg in self._legs:
-            leg.warn(Close(code))
-        self._begin_closing()
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.DRAIN, Close(code)))
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def _handle_deadline(self) -> None:
-        if self._stage is _Stage.CLOSING:
-            for leg, flow in zip(self._legs, self._flows, strict=True):
-                if not leg.released and not leg.input_over:
-                    self._detail = f"{leg.side.value} did not close within {self._close_timeout:g} s"
-                    flow.stop()
-                    self.input_ended(leg, End(Cause.SILENT))
-                    leg.release()
+    def _next_deadline(self, now: float) -> float:
+        if self._stage is _Stage.OPEN:
+            return self._timers.next_deadline(now)
+        return min(self._deadline, self._timers.write_deadline(now))
+
+    def _handle_deadline(self, now: float) -> None:
+        if self._stage is _Stage.OPEN:
+            expired = self._timers.handle_deadline(now)
+            if expired is None:
+                return
+            if expired.leg is None:
+                self._end_both(End(expired.cause, OWN_WORD[expired.cause], expired.detail))
+            else:
+                self._give_up(expired.leg, End(expired.cause, detail=expired.detail))
+        elif (stuck := self._timers.stuck(now)) is not None:
+            assert stuck.leg is not None
+            self._give_up(stuck.leg, End(stuck.cause, detail=stuck.detail))
+        elif now >= self._deadline:
+            self._handle_close_deadline()
+
+    def _handle_close_deadline(self) -> None:
+        """The answers, or the FINs behind them, have not come in time."""
+        if self._stage is _Stage.LINGERING:
+            self._ended.set()  # what the kernel has taken it delivers without us
+            return
+        now, within = trio.current_time(), self._timeouts.close
+        waiting = [leg for leg in self._legs if not leg.released]
+        delivering = [leg for leg in waiting if leg.is_delivering(now, within)]
+        for leg in waiting:
+            if leg not in delivering and not leg.input_over:
+                detail = f"{leg.side.value} did not close within {within:g} s"
+                self._give_up(leg, End(Cause.UNANSWERED, detail=detail))
+        if delivering:
+            self._set_deadline()
+        else:
             self._linger()
             self.progressed()
-        else:
-            self._ended.set()
+
+    def _end_both(self, end: End) -> None:
+        """The gateway ends the session: tell both sides, each at a frame boundary, and wait for their answers."""
+        assert end.close is not None
+        self._first = (end, None)
+        for leg in self._legs:
+            leg.warn(end.close)
+        self._begin_closing()
+
+    def _give_up(self, leg: Leg, end: End) -> None:
+        """Wait no longer for a leg: its connection ends now, the other side is told."""
+        if self._first is not None:
+            self._detail = "; ".join(filter(None, (self._detail, end.detail)))
+        self._flows[self._legs.index(leg)].stop()
+        self.input_ended(leg, end)
+        leg.release()
+        self.progressed()
 
     def _begin_closing(self) -> None:
         if self._stage is _Stage.OPEN:
@@ -208,20 +265,24 @@ class Join:
         self._set_deadline()
 
     def _set_deadline(self) -> None:
-        self._deadline = trio.current_time() + self._close_timeout
+        self._deadline = trio.current_time() + self._timeouts.close
         if self._scope is not None:
-            self._scope.deadline = self._deadline
+            self._scope.deadline = min(self._scope.deadline, self._deadline)
 
     @staticmethod
     def _said_all(leg: Leg) -> bool:
         return leg.input_over and leg.output_over
 
 
-def relay(client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk) -> Wire:
-    """WebSocket on both sides."""
+def _rtt(leg: Leg) -> float | None:
+    return leg.rtt if isinstance(leg, WebSocketLeg) else None
+
+
+def relay(client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False) -> Wire:
+    """WebSocket on both sides. ``answers_pings``: each side's Pings are answered here, not passed on."""
     return lambda join: (
-        RelayFlow(join, client.pump, client, backend, up),
-        RelayFlow(join, client.pump, backend, client, down),
+        RelayFlow(join, client.pump, client, backend, up, answers_pings=answers_pings),
+        RelayFlow(join, client.pump, backend, client, down, answers_pings=answers_pings),
     )
 
 

@@ -15,7 +15,11 @@ import os
 import socket
 from typing import TYPE_CHECKING, Protocol
 
-from wsgate.relay.poller import READABLE, WRITABLE
+import trio
+
+from wsgate.relay.poller import INSIDE, READABLE, WRITABLE
+from wsgate.relay.tcp import is_acknowledging
+from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from wsgate.relay.pump import Pump
 
 BLOCKED = (BlockingIOError, InterruptedError)
+_BEAT = 8  # bytes of random data in a Ping of our own, which nobody else's will have
 
 
 class Keeper(Protocol):
@@ -44,7 +49,10 @@ class Keeper(Protocol):
 class Leg:
     """What both kinds of leg share. ``sock`` is non-blocking and belongs to the leg from here on.
 
+    tls: ``sock``, where it is TLS
     reader: called when the socket is readable
+    heard: when the last bytes came (trio seconds), or when reading began again
+    stalled: since when the peer takes nothing, while something is pending
     feeder: the flow that writes to this leg
     input_over: nothing that is read from now on matters
     eof: nothing more can be read
@@ -62,6 +70,7 @@ class Leg:
         "eof",
         "fd",
         "feeder",
+        "heard",
         "input_over",
         "interest",
         "join",
@@ -75,6 +84,8 @@ class Leg:
         "send",
         "side",
         "sock",
+        "stalled",
+        "tls",
         "waiting",
     )
 
@@ -82,14 +93,17 @@ class Leg:
     feeder: Flow
     reader: Callable[[], None]
 
-    def __init__(self, pump: Pump, sock: socket.socket, side: Side) -> None:
+    def __init__(self, pump: Pump, sock: PeerSocket, side: Side) -> None:
         self.pump = pump
         self.sock = sock
+        self.tls = sock if isinstance(sock, TlsSocket) else None
         self.side = side
         self.fd = sock.fileno()
         self.send = sock.send
         self.pending: bytearray | None = None
         self.waiting: dict[Opcode, bytes] | None = None
+        self.heard = trio.current_time()
+        self.stalled = 0.0
         self.interest = 0
         self.reading = False
         self.broken = False
@@ -106,14 +120,37 @@ class Leg:
 
     def read(self, wanted: bool) -> None:
         """Whether the socket is to be read now."""
-        self.reading = wanted and not self.eof
+        wanted = wanted and not self.eof
+        if wanted and not self.reading:
+            self.heard = trio.current_time()  # what it could not say meanwhile does not count as silence
+        self.reading = wanted
         self._update_interest()
+        if wanted:
+            self.look_inside()
+
+    def look_inside(self) -> None:
+        """Behind a read: be served again if TLS holds more, which raises no event. It has written what it had to."""
+        if self.tls is None:
+            return
+        if self.tls.more:
+            self.pump.revisit(self)
+        if self.interest & WRITABLE:
+            self._update_interest()
+
+    def blocked(self) -> None:
+        """A read found nothing; TLS may have to write first."""
+        if self.tls is not None:
+            self._update_interest()
 
     def handle(self, ready: int) -> None:
         """Any readiness that is not just "readable". Errors and hang-ups show in whichever call is wanted."""
-        if self.interest & WRITABLE and ready & ~READABLE:
+        if self.pending is not None and ready & ~(READABLE | INSIDE):
             self._send_on()
-        if self.reading and ready & ~WRITABLE and not self.released:
+        if (
+            self.reading
+            and not self.released
+            and (ready & ~WRITABLE or (self.tls is not None and self.tls.wants_write))
+        ):
             self.reader()
 
     def end_input(self) -> None:
@@ -129,12 +166,13 @@ class Leg:
     def _discard(self) -> None:
         try:
             if self.sock.recv_into(self.pump.room):
+                self.look_inside()
                 return
         except BLOCKED:
+            self.blocked()
             return
         except OSError:
-            self.broken = True
-            self.pending = None
+            self.abandon()
         self.end_of_file()
         self.join.progressed()
 
@@ -144,14 +182,12 @@ class Leg:
         """Send ``data``, or keep what the socket does not take. Nothing goes out behind a Close, or to a dead peer."""
         if self.sealed or self.broken:
             return
-        self._put(data)
-
-    def _put(self, data: memoryview | bytes) -> None:
         if self.pending is not None:
             self.pending += data
             return
+        send = self.send  # through a local: a call through a slot costs more in CPython
         try:
-            sent = self.send(data)
+            sent = send(data)
         except BLOCKED:
             sent = 0
         except OSError:
@@ -159,6 +195,7 @@ class Leg:
             return
         if sent < len(data):
             self.pending = bytearray(data[sent:])
+            self.stalled = trio.current_time()
             self._update_interest()
             self.feeder.stalled()
 
@@ -173,6 +210,7 @@ class Leg:
             return
         if sent < len(self.pending):
             del self.pending[:sent]
+            self.stalled = trio.current_time()
             return
         self.pending = None
         self._update_interest()
@@ -182,17 +220,39 @@ class Leg:
             if self.sealed:
                 self.join.progressed()
 
+    def takes_again(self) -> bool:
+        """Offer what is pending once more; whether the peer took something.
+
+        The kernel calls a socket writable when a third of its buffer is free (tcp(7)). A slow peer may need long for
+        that, and takes all the while.
+        """
+        before = self.stalled
+        self._send_on()
+        return self.pending is None or self.stalled != before
+
     def _break(self) -> None:
         """The peer takes nothing any more. How its input ends says the rest."""
+        self.abandon()
+        self.join.progressed()
+
+    def abandon(self) -> None:
+        """Write nothing more, whatever waits; who feeds this leg must not wait for it."""
+        if self.broken:
+            return
         self.broken = True
         self.pending = None
         self.waiting = None
         self._update_interest()
         self.feeder.flowing()
-        self.join.progressed()
 
     def release_waiting(self) -> None:
         """Send the frames of our own that waited, if a frame boundary has been reached."""
+
+    def is_delivering(self, now: float, within: float) -> bool:
+        """Whether the peer is still taking what was written before, something of it in the last ``within`` seconds."""
+        if self.pending is not None and now < self.stalled + within:
+            return True
+        return not self.released and is_acknowledging(self.sock, within)
 
     @property
     def output_over(self) -> bool:
@@ -216,12 +276,18 @@ class Leg:
     def release(self) -> None:
         """Give the socket back."""
         if not self.released:
+            self.abandon()
             self.released = True
             self.eof = True
-            self.pending = None
-            self.waiting = None
             self.pump.forget(self)
             self.sock.close()
+
+    def part(self) -> None:
+        """Forget those who served this leg: legs, flows and joins refer to each other, and a cycle is the collector's.
+
+        Thousands of sessions that end leave it nothing to do: a full collection would stop everybody for long.
+        """
+        del self.join, self.reader, self.feeder
 
     def _shut_down(self) -> None:
         """Send FIN, once."""
@@ -234,8 +300,12 @@ class Leg:
             self.broken = True
 
     def _update_interest(self) -> None:
-        if not self.released:
-            self.pump.watch(self, (READABLE if self.reading else 0) | (WRITABLE if self.pending is not None else 0))
+        if self.released:
+            return
+        interest = READABLE if self.reading else 0
+        if self.pending is not None or (self.reading and self.tls is not None and self.tls.wants_write):
+            interest |= WRITABLE
+        self.pump.watch(self, interest)
 
 
 class WebSocketLeg(Leg):
@@ -243,13 +313,17 @@ class WebSocketLeg(Leg):
 
     masks: we are the client of this connection, so our frames are masked (RFC 6455 §5.3) and TCP is the peer's to close
     first (§7.1.1); else the reverse
+    rtt: seconds that the last Ping of ours and its Pong took; ``None`` before the first
     """
 
-    __slots__ = ("_truncated", "masks")
+    __slots__ = ("_beat", "_pinged", "_truncated", "masks", "rtt")
 
-    def __init__(self, pump: Pump, sock: socket.socket, side: Side, *, masks: bool) -> None:
+    def __init__(self, pump: Pump, sock: PeerSocket, side: Side, *, masks: bool) -> None:
         super().__init__(pump, sock, side)
         self.masks = masks
+        self.rtt: float | None = None
+        self._beat = b""
+        self._pinged: float | None = None
         self._truncated = False
 
     def say(self, opcode: Opcode, payload: bytes) -> None:
@@ -257,16 +331,35 @@ class WebSocketLeg(Leg):
         if self.closing or self.broken:
             return
         if self.pending is None and self.feeder.at_boundary():
-            self._put(self._frame(opcode, payload))
+            self.write(self._frame(opcode, payload))
         else:
             self._wait(opcode, payload)
+
+    def ping(self) -> None:
+        """Ask for life. The data is the same each time, so that a late Pong is known as ours too."""
+        self._beat = self._beat or os.urandom(_BEAT)
+        self._pinged = trio.current_time()
+        self.say(Opcode.PING, self._beat)
+
+    def keeps_pong(self, payload: bytes) -> bool:
+        """Whether a Pong answers a Ping of ours, and is nobody else's business."""
+        if not self._beat or payload != self._beat:
+            return False
+        if self._pinged is not None:
+            self.rtt = trio.current_time() - self._pinged
+            self._pinged = None
+        return True
+
+    def has_asked(self) -> bool:
+        """Whether our Ping is out; it may have to wait for the end of a frame."""
+        return not self.waiting or Opcode.PING not in self.waiting
 
     def answer(self, pings: Sequence[bytes]) -> None:
         """Send a Pong for each Ping, with its data (§5.5.3), all at once; only for the last if it has to wait."""
         if self.closing or self.broken or self.pending is not None or not self.feeder.at_boundary():
             self.say(Opcode.PONG, pings[-1])
         else:
-            self._put(b"".join(self._frame(Opcode.PONG, data) for data in pings))
+            self.write(b"".join(self._frame(Opcode.PONG, data) for data in pings))
 
     def close(self, close: Close) -> None:
         """Say Close at the next frame boundary."""
@@ -289,7 +382,7 @@ class WebSocketLeg(Leg):
             return
         waiting, self.waiting = self.waiting, None
         for opcode in sorted(waiting, reverse=True):  # Close, the lowest number, is the last
-            self._put(self._frame(opcode, waiting[opcode]))
+            self.write(self._frame(opcode, waiting[opcode]))
         if Opcode.CLOSE in waiting:
             self.sealed = True
             self._note(waiting[Opcode.CLOSE])

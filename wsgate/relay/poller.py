@@ -8,6 +8,7 @@ by ``poll()`` in a thread: slower, but the same pump.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 from typing import Protocol
@@ -16,8 +17,9 @@ import trio
 
 READABLE = 0x1  # EPOLLIN and POLLIN; epoll(7) and poll(2) agree on these numbers
 WRITABLE = 0x4  # EPOLLOUT and POLLOUT
+INSIDE = 1 << 20  # not the kernel's: there is something to read in TLS's own buffer; no number of poll(2)'s
 
-_MAX_EVENTS = 64  # per round; the rest stays ready, and epoll reports it first in the next (epoll(7))
+_MAX_EVENTS = 64  # per round, so that a round is short; what is left is reported first in the next (epoll(7))
 
 
 class Poller(Protocol):
@@ -42,6 +44,10 @@ class Poller(Protocol):
         """Wait until ``poll`` would give something. A checkpoint."""
         ...
 
+    def wake(self) -> None:
+        """End a ``wait`` that is under way."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -52,6 +58,8 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._alarm, READABLE | select.EPOLLET)  # an event for each write, and no read for any
         self.register = self._epoll.register
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
@@ -63,9 +71,13 @@ class EpollPoller:
     async def wait(self) -> None:
         await trio.lowlevel.wait_readable(self._epoll.fileno())
 
+    def wake(self) -> None:
+        os.eventfd_write(self._alarm, 1)
+
     def close(self) -> None:
         trio.lowlevel.notify_closing(self._epoll.fileno())
         self._epoll.close()
+        os.close(self._alarm)
 
 
 class ThreadPoller:
@@ -82,15 +94,15 @@ class ThreadPoller:
 
     def register(self, fd: int, interest: int) -> None:
         self._poll.register(fd, interest)
-        self._wake()
+        self.wake()
 
     def modify(self, fd: int, interest: int) -> None:
         self._poll.modify(fd, interest)
-        self._wake()
+        self.wake()
 
     def unregister(self, fd: int) -> None:
         self._poll.unregister(fd)
-        self._wake()
+        self.wake()
 
     def poll(self) -> list[tuple[int, int]]:
         self._clear()
@@ -101,15 +113,15 @@ class ThreadPoller:
             # a cancelled wait leaves its thread behind, which the wake-up then ends
             await trio.to_thread.run_sync(self._poll.poll, abandon_on_cancel=True)
         except trio.Cancelled:
-            self._wake()
+            self.wake()
             raise
 
     def close(self) -> None:
-        self._wake()
+        self.wake()
         self._wake_in.close()  # its end of file keeps an abandoned thread's poll() from waiting on
         self._wake_out.close()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         # full: as many wake-ups are waiting already as the socket holds
         with contextlib.suppress(BlockingIOError):
             self._wake_in.send(b"\0")

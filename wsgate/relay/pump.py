@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wsgate.relay.poller import READABLE, Poller, make_poller
+from wsgate.relay.poller import INSIDE, READABLE, Poller, make_poller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wsgate.relay.join import Join
     from wsgate.relay.leg import Leg
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
-READ_SIZE = 64 << 10  # bytes: the most that one socket moves in a round
+# Bytes: the most that one socket moves in a round. A message of 64 KiB and its header fit into one read; streams that
+# fill the buffer cost less with larger reads, up to about this (docs/performance.md).
+READ_SIZE = 256 << 10
 
 _PATIENCE = 0.002  # seconds that sessions wait for the control plane before it gives them a turn of itself
 _TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal may have to wait for the data plane
@@ -44,7 +44,8 @@ _TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal m
 class Pump:
     """Serves every leg that is watched, for as long as ``run`` runs.
 
-    Public to flows and legs: ``buffer`` with its ``view``, and ``room`` to read into.
+    Public to flows and legs: ``buffer`` with its ``view``, ``room`` to read into, and ``now``: when the turn that is
+    served began (trio seconds).
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
@@ -54,7 +55,9 @@ class Pump:
         self.joins: set[Join] = set()
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
-        self._events: Iterator[tuple[int, int]] = iter(())
+        self._again: list[tuple[int, int]] = []
+        self._serving = False
+        self.now = 0.0
         self._rested = 0.0  # when the last turn ended
         self._stopped = False
 
@@ -84,29 +87,38 @@ class Pump:
         poll = self._poller.poll
         find = self._legs.get
         left = True
+        self._serving = True
+        self.now = trio.current_time()
         until = monotonic() + _TURN
         while monotonic() < until:
-            event = next(self._events, None)
-            if event is None:
-                events = poll()
-                if not events:
-                    left = False
-                    break
-                self._events = iter(events)  # what is left of them when the turn is over comes first in the next
-                continue
-            fd, ready = event
-            leg = find(fd)
-            if leg is None:  # closed by an earlier event
-                continue
-            try:
-                if ready == READABLE:
-                    leg.reader()
-                else:
-                    leg.handle(ready)
-            except Exception as error:
-                leg.join.crash(error)
+            events = poll()
+            if self._again:
+                events += self._again
+                self._again = []
+            if not events:
+                left = False
+                break
+            for fd, ready in events:
+                leg = find(fd)
+                if leg is None:  # closed by an earlier event
+                    continue
+                try:
+                    if ready == READABLE:
+                        read = leg.reader
+                        read()
+                    else:
+                        leg.handle(ready)
+                except Exception as error:
+                    leg.join.crash(error)
         self._rested = monotonic()
+        self._serving = False
         return left
+
+    def revisit(self, leg: Leg) -> None:
+        """Have a leg read again although its descriptor will not say so: TLS holds what the kernel has given."""
+        self._again.append((leg.fd, INSIDE))
+        if not self._serving:
+            self._poller.wake()
 
     def watch(self, leg: Leg, interest: int) -> None:
         """Change what is wanted of a leg's socket.

@@ -10,13 +10,22 @@ import ipaddress
 import os
 import re
 
-from wsgate.settings.model import Address, TcpAddress, UnixAddress, WebSocketUrl
+from wsgate.settings.model import (
+    SCHEMES_PORT,
+    Address,
+    Network,
+    Target,
+    TcpAddress,
+    UnixAddress,
+    WebSocketUrl,
+)
 from wsgate.settings.problem import ScalarError, quote
 
 # RFC 1123 §2.1, and the underscore, which container networks have in their names.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")
 _MAX_NAME = 253
 _PORT = re.compile(r"[0-9]{1,5}")
+_PREFIX = re.compile(r"[0-9]{1,3}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # RFC 3986 §3.3: the characters of a path.
@@ -27,7 +36,7 @@ _MAX_UNIX_PATH = 107
 
 
 def bind_address(text: str) -> Address:
-    """``host:port``, ``[v6]:port`` (port 0: the kernel picks one) or ``unix:/path``."""
+    """``host[:port]``, ``[v6][:port]`` (port 0: the kernel picks one) or ``unix:/path``."""
     if text.startswith("unix:"):
         return _unix(text)
     if scheme := _SCHEME.match(text):
@@ -38,46 +47,40 @@ def bind_address(text: str) -> Address:
     if _PORT.fullmatch(text):
         raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
     host, port_text = _host_and_port(text)
-    if port_text is None:
-        raise ScalarError(f"{quote(text)} has no port: write {text}:8080")
-    return TcpAddress(host, _port(port_text, lowest=0))
+    return TcpAddress(host, SCHEMES_PORT if port_text is None else _port(port_text, lowest=0))
 
 
-def tunnel_target(text: str) -> Address:
-    """``tcp://host:port`` or ``unix:/path``."""
+def tunnel_target(text: str) -> Target:
+    """``tcp://host:port``, ``tls://host:port`` or ``unix:/path``."""
     if text.startswith("unix:"):
-        return _unix(text)
+        return Target(_unix(text))
     scheme = _SCHEME.match(text)
     if scheme is None:
-        raise ScalarError(f"{quote(text)} has no scheme: write tcp://host:port or unix:/path")
-    if scheme[1] == "tls":
-        raise ScalarError("TLS to backends is not available in this version: write tcp://host:port")
+        raise ScalarError(f"{quote(text)} has no scheme: write tcp://host:port, tls://host:port or unix:/path")
     if scheme[1] in ("ws", "wss"):
         raise ScalarError(f"{quote(text)} is a WebSocket: put it under relay, a tunnel leads to tcp://host:port")
-    if scheme[1] != "tcp":
-        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write tcp://host:port or unix:/path")
+    if scheme[1] not in ("tcp", "tls"):
+        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write tcp://host:port, tls://host:port or unix:/path")
     authority = text[scheme.end() :]
     if "@" in authority:
         raise ScalarError("a target cannot hold a user or password: remove all up to '@'")
     if any(char in authority for char in "/?#"):
-        raise ScalarError(f"{quote(text)} has more than a host and a port: write tcp://host:port")
+        raise ScalarError(f"{quote(text)} has more than a host and a port: write {scheme[0]}host:port")
     host, port_text = _host_and_port(authority)
     if port_text is None:
         raise ScalarError(f"{quote(text)} has no port: write {text}:5900")
-    return TcpAddress(host, _port(port_text, lowest=1))
+    return Target(TcpAddress(host, _port(port_text, lowest=1)), tls=scheme[1] == "tls")
 
 
 def backend_url(text: str) -> WebSocketUrl:
-    """``ws://host[:port][/path]``, port 80 when there is none (RFC 6455 §3)."""
+    """``ws://host[:port][/path]`` or ``wss://``, port 80 or 443 when there is none (RFC 6455 §3)."""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        raise ScalarError(f"{quote(text)} has no scheme: write ws://host:port")
-    if scheme[1] == "wss":
-        raise ScalarError("TLS to backends is not available in this version: write ws://host:port")
+        raise ScalarError(f"{quote(text)} has no scheme: write ws://host:port or wss://host:port")
     if scheme[1] in ("tcp", "tls"):
         raise ScalarError(f"{quote(text)} is not a WebSocket: put it under tunnel, a relay leads to ws://host:port")
-    if scheme[1] != "ws":
-        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write ws://host:port")
+    if scheme[1] not in ("ws", "wss"):
+        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write ws://host:port or wss://host:port")
     if "@" in re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0]:
         raise ScalarError("a backend URL cannot hold a user or password: remove all up to '@'")
     if "#" in text:
@@ -91,8 +94,43 @@ def backend_url(text: str) -> WebSocketUrl:
             f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
         )
     host, port_text = _host_and_port(authority)
-    port = 80 if port_text is None else _port(port_text, lowest=1)
-    return WebSocketUrl(TcpAddress(host, port), path or None)
+    tls = scheme[1] == "wss"
+    port = (443 if tls else 80) if port_text is None else _port(port_text, lowest=1)
+    return WebSocketUrl(TcpAddress(host, port), path or None, tls)
+
+
+def network(text: str) -> Network:
+    """``10.0.0.0/8``, an address alone, or ``unix`` for whoever comes over a Unix socket."""
+    if text in ("unix", "unix:"):
+        return Network(None)
+    address, slash, prefix = text.partition("/")
+    if not _is_ip(address):
+        raise ScalarError(f"{quote(text)} is not a network: write one like 10.0.0.0/8, an address, or unix")
+    if "%" in address:
+        raise ScalarError(f"{quote(text)} has a zone: only addresses without one can be used")
+    try:
+        if slash and not _PREFIX.fullmatch(prefix):  # ipaddress would take netmasks, too
+            raise ValueError
+        loose = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ScalarError(f"{quote(text)}: what is behind the slash is not a number of bits like /8") from None
+    if slash and str(loose.network_address) != str(ipaddress.ip_address(address)):
+        raise ScalarError(f"{quote(text)} has bits set behind its /{loose.prefixlen}: write {loose}, or {address}")
+    if isinstance(loose, ipaddress.IPv6Network) and loose.network_address.ipv4_mapped is not None:
+        raise ScalarError(f"{quote(text)} is IPv4 in IPv6's clothes, which no client has here: write it as IPv4")
+    return Network(loose)
+
+
+def host_name(text: str) -> str:
+    """A name or an IP address, as a certificate has it."""
+    if scheme := _SCHEME.match(text):
+        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
+    if text.count(":") > 1 and not text.startswith("["):
+        return _ipv6(text)
+    host, port = _host_and_port(text)
+    if port is not None:
+        raise ScalarError(f"{quote(text)} has a port: write the name alone")
+    return host.removesuffix(".")
 
 
 def host_pattern(text: str) -> str:

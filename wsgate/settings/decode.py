@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
@@ -32,7 +31,7 @@ class Decoder:
         self.directory = os.path.dirname(os.path.abspath(file))
         self.problems: list[Problem] = []
         self.places: dict[str, tuple[int, int]] = {}
-        # What mappings of a class start from instead of the class's own defaults: the fields of Settings.defaults.
+        # What mappings of a class start from instead of the class's own defaults: the values of Settings.defaults.
         self._starts: dict[type, Any] = {}
 
     def settings(self, root: Node | None) -> Any:
@@ -43,10 +42,18 @@ class Decoder:
         return self._mapping(Settings, root, "")
 
     def fault(self, path: str, message: str, place: tuple[int, int] | None = None) -> Broken:
-        """Note a problem with the value at ``path``; ``place`` where it is not that value's own."""
-        line, col = place or self.places[path]
+        """Note a problem with the value at ``path``; ``place`` where it is not that value's own.
+
+        What the file leaves out is shown at the mapping or list that it would stand in.
+        """
+        line, col = place or self._place(path)
         self.problems.append(Problem(self.file, line, col, path, message))
         return Broken()
+
+    def _place(self, path: str) -> tuple[int, int]:
+        while path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places[path]
 
     def _value(self, key: Key, node: Node, path: str) -> Any:
         self.places[path] = (node.line, node.col)
@@ -54,7 +61,9 @@ class Decoder:
             return self._scalar(scalar, key.optional, node, path)
         if (item := item_type(key.type)) is not None:
             return self._items(item, node, path)
-        return self._mapping(key.type, node, path)
+        if key.optional and isinstance(node, Scalar) and node.text == "off":
+            return None
+        return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
 
     def _scalar(self, scalar: ScalarType, optional: bool, node: Node, path: str) -> Any:
         if not isinstance(node, Scalar) or node.kind == "null":
@@ -90,11 +99,11 @@ class Decoder:
             return (self._value(key, node, path),)
         return self.fault(path, f"expected a list, found {node}: begin each item with '- '")
 
-    def _mapping(self, cls: type, node: Node, path: str) -> Any:
+    def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
         self.places[path] = (node.line, node.col)
         keys = keys_of(cls)
         if not isinstance(node, Mapping):
-            return self.fault(path, f"expected a mapping with the keys {_list(keys)}, found {node}")
+            return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}")
         given, meant = self._given(keys, node, path)
         values: dict[str, Any] = {}
         # The defaults come first wherever they stand, the routes start from them.
@@ -103,8 +112,8 @@ class Decoder:
             value = self._value(key, given[name], f"{path}.{name}" if path else name)
             values[key.attribute] = value
             if isinstance(value, Defaults):
-                starts = (getattr(value, field.name) for field in fields(value))
-                self._starts = {type(start): start for start in starts if is_dataclass(start)}
+                starts = ((key.type, getattr(value, key.attribute)) for key in keys_of(Defaults).values())
+                self._starts = {cls_: start for cls_, start in starts if not isinstance(start, Broken)}
         for key in keys.values():
             if key.attribute not in values and not key.choice:
                 values[key.attribute] = self._left_out(cls, key, path, key.name in meant)

@@ -47,7 +47,8 @@ def keys_of(cls: type) -> dict[str, Key]:
                 keys[name] = Key(name, field.name, option, False, doc, dataclasses.MISSING, choice=True)
         else:
             doc = field.metadata["doc"]
-            keys[field.name] = Key(field.name, field.name, hint, optional, doc, field.default)
+            name = field.name.rstrip("_")  # what Python keeps for itself, like from
+            keys[name] = Key(name, field.name, hint, optional, doc, field.default)
     return keys
 
 

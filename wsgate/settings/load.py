@@ -32,7 +32,7 @@ def loads(text: str, name: str) -> Settings:
     """
     decoder = Decoder(name)
     settings = decoder.settings(compose(text, name))
-    check(settings, decoder.fault)
+    check(settings, decoder.fault, decoder.places)
     if decoder.problems:
         raise ConfigError(tuple(sorted(decoder.problems, key=lambda problem: (problem.line, problem.col))))
     assert isinstance(settings, Settings)

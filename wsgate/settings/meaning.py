@@ -7,11 +7,25 @@ said about it twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Container
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from wsgate.settings.model import Files, Listener, Match, PathKind, PathPattern, Route, TcpAddress
+from wsgate.settings.decode import Broken
+from wsgate.settings.model import (
+    Files,
+    Listener,
+    Match,
+    PathKind,
+    PathPattern,
+    Redirect,
+    Relay,
+    Route,
+    TcpAddress,
+    Tls,
+    Tunnel,
+)
+from wsgate.settings.tls import check_backend_tls, check_listener_tls
 
 # Notes a problem with the value at a path.
 Fault = Callable[[str, str], object]
@@ -19,13 +33,21 @@ Fault = Callable[[str, str], object]
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
 
-def check(settings: Any, fault: Fault) -> None:
-    """Note what is wrong with the Settings, or with what there is of them, through ``fault``."""
+def check(settings: Any, fault: Fault, given: Container[str]) -> None:
+    """Note what is wrong with the Settings, or with what there is of them, through ``fault``.
+
+    ``given`` has the paths of what the file has. Whoever writes a key wants something, if only its default; so where a
+    key can do nothing, it is a fault to write it.
+    """
     listeners = _entries(settings, "listeners", Listener)
     routes = _entries(settings, "routes", Route)
     _check_binds(listeners, fault)
+    _check_modes(listeners, fault)
+    _check_redirects(settings, listeners, fault)
+    _check_listener_tls(listeners, fault, given)
     _check_names(routes, fault)
     _check_order(routes, fault)
+    _check_backend_tls(routes, fault, given)
     _check_files(routes, fault)
 
 
@@ -33,6 +55,15 @@ def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
     """The decoded elements of a list, with their index in the file."""
     elements = getattr(settings, attribute, ())
     return [(i, e) for i, e in enumerate(elements if isinstance(elements, tuple) else ()) if isinstance(e, cls)]
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether there is nothing Broken in a value."""
+    if isinstance(value, tuple):
+        return all(map(_is_whole, value))
+    if is_dataclass(value):
+        return all(_is_whole(getattr(value, field.name)) for field in fields(value))
+    return not isinstance(value, Broken)
 
 
 def _check_binds(listeners: list[tuple[int, Any]], fault: Fault) -> None:
@@ -44,6 +75,37 @@ def _check_binds(listeners: list[tuple[int, Any]], fault: Fault) -> None:
             continue
         if (other := first.setdefault(bind, index)) != index:
             fault(f"listeners[{index}].bind", f"listeners[{other}] has {bind} already: remove one of them")
+
+
+def _check_modes(listeners: list[tuple[int, Any]], fault: Fault) -> None:
+    for index, listener in listeners:
+        if isinstance(listener.mode, int) and isinstance(listener.bind, TcpAddress):
+            fault(f"listeners[{index}].mode", f"only a Unix socket has a mode, and {listener.bind} is none: remove it")
+
+
+def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fault) -> None:
+    for index, listener in listeners:
+        if not isinstance(listener.redirect, Redirect):
+            continue
+        path = f"listeners[{index}].redirect"
+        if isinstance(listener.tls, Tls):
+            fault(path, "this listener speaks TLS itself: move redirect to the plain listener")
+        # What is Broken may have been meant to speak TLS; in front of a trusted proxy, that may speak it.
+        elif not settings.trusted_proxies and not any(getattr(other, "tls", True) for other in settings.listeners):
+            fault(path, "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
+
+
+def _check_listener_tls(listeners: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    for index, listener in listeners:
+        if not isinstance(listener.tls, Tls):
+            continue
+        path = f"listeners[{index}].tls"
+        auth = f"{path}.client_auth"
+        # Even where it is the default: who writes required must not get a listener that takes everybody.
+        if auth in given and _is_whole(listener.tls.client_auth) and listener.tls.client_ca is None:
+            fault(auth, "there is no client_ca to check certificates with: name its file")
+        if _is_whole(listener.tls):
+            _pass_on(check_listener_tls(listener.tls), path, fault)
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:
@@ -76,6 +138,29 @@ def _criteria(match: Match) -> tuple[Any, ...]:
     return tuple(
         frozenset(value) if isinstance(value, tuple) else None if value == _ANY_PATH else value for value in values
     )
+
+
+def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    for index, route in routes:
+        if not isinstance(route.action, Relay | Tunnel):
+            continue
+        tls, to = route.action.tls, route.action.to
+        key, scheme = ("relay", "wss://") if isinstance(route.action, Relay) else ("tunnel", "tls://")
+        path = f"routes[{index}].{key}.tls"
+        if not _is_whole(tls):
+            continue
+        if _is_whole(to) and path in given and not any(target.tls for target in to):
+            fault(
+                path, f"it would do nothing, no address in to begins with {scheme}: write {scheme} there, or remove it"
+            )
+        else:
+            _pass_on(check_backend_tls(tls), path, fault)
+
+
+def _pass_on(faults: list[tuple[str, str]], path: str, fault: Fault) -> None:
+    """Note faults whose paths begin below ``path``."""
+    for below, message in faults:
+        fault(f"{path}.{below}" if below else path, message)
 
 
 def _check_files(routes: list[tuple[int, Any]], fault: Fault) -> None:

@@ -18,7 +18,7 @@ from yaml.resolver import Resolver
 
 from wsgate.settings.problem import ConfigError, Problem, quote
 
-# The deepest value of the model, a backend of a route, is 6 levels down.
+# The deepest value of the model, one of a listener's certificates, is 7 levels down.
 MAX_DEPTH = 20
 # A thousand routes that share one block of ten values stay far below; "billion laughs" does not.
 MAX_ALIASED = 100_000

@@ -15,8 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsgate.settings import model
-from wsgate.settings.addresses import URL_PATH, backend_url, bind_address, host_pattern, tunnel_target
-from wsgate.settings.model import PathKind, PathPattern
+from wsgate.settings.addresses import (
+    URL_PATH,
+    backend_url,
+    bind_address,
+    host_name,
+    host_pattern,
+    network,
+    tunnel_target,
+)
+from wsgate.settings.model import SCHEMES_PORT, Address, PathKind, PathPattern, TcpAddress
 from wsgate.settings.problem import ScalarError, quote
 
 Json = dict[str, Any]
@@ -149,6 +157,56 @@ def directory(text: str) -> str:
     return text
 
 
+def file_path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ScalarError(f"expected a file, found {quote(text)}")
+    return text
+
+
+def file_mode(text: str) -> int:
+    """Permission bits, written as chmod(1) takes them."""
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ScalarError(f"{quote(text)} is not a mode: write three octal digits with a 0 in front, like 0660")
+    return int(text, 8)
+
+
+def show_mode(mode: int) -> str:
+    return f"0{mode:03o}"
+
+
+def ciphers(text: str) -> str:
+    if not re.fullmatch("[!-~]+", text):
+        raise ScalarError(f"{quote(text)} is not a list of ciphers: write their names with ':' between them")
+    return text
+
+
+_MAX_COUNT = (1 << 31) - 1  # what the kernel takes for a number of anything
+
+
+def count(text: str) -> int:
+    # No 0 in front: YAML 1.1 takes what follows it for octal.
+    if not re.fullmatch("[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
+        raise ScalarError(f"expected a number from 1 to {_MAX_COUNT}, found {quote(text)}")
+    return int(text)
+
+
+_MAX_WORKERS = 1024
+
+
+def workers(text: str) -> int:
+    if text == "auto":
+        return 0
+    if not re.fullmatch("[1-9][0-9]{0,3}", text) or int(text) > _MAX_WORKERS:
+        raise ScalarError(f"expected auto or a number from 1 to {_MAX_WORKERS}, found {quote(text)}")
+    return int(text)
+
+
+def show_bind(address: Address) -> str:
+    text = str(address)
+    no_port = isinstance(address, TcpAddress) and address.port == SCHEMES_PORT
+    return text.removesuffix(f":{SCHEMES_PORT}") if no_port else text
+
+
 def path_pattern(text: str) -> PathPattern:
     """``/x`` exact, ``/x/*`` prefix, ``~regex``."""
     if text.startswith("~"):
@@ -205,7 +263,8 @@ def _text(pattern: str, *examples: str) -> Json:
 
 _PORT = "[0-9]{1,5}"
 _UNIX = r"unix:/[^/](?:[\s\S]*[^/])?"
-_HOST_PORT = rf"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{_PORT}"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+_HOST_PORT = f"{_HOST}:{_PORT}"
 
 SCALARS: dict[Any, ScalarType] = {
     bool: ScalarType("true or false", boolean, {"type": "boolean"}, frozenset({"bool"}), show=bool),
@@ -238,21 +297,54 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_TOKEN, "mqtt")),
     model.Directory: ScalarType("a directory", directory, {"type": "string", "minLength": 1}, is_path=True),
+    model.FilePath: ScalarType("a file", file_path, {"type": "string", "minLength": 1}, is_path=True),
+    model.FileMode: ScalarType(
+        "a mode like 0660",
+        file_mode,
+        # YAML 1.1 reads 0660 as an octal number, YAML 1.2 as a decimal one
+        {"anyOf": [_text("0?[0-7]{3}", "0660"), {"type": "integer", "minimum": 0, "maximum": 777}]},
+        frozenset({"str", "int"}),
+        show=show_mode,
+    ),
+    model.HostName: ScalarType(
+        "a host name or an IP address", host_name, _text(r"[A-Za-z0-9._:\[\]-]+", "app.internal")
+    ),
+    model.Ciphers: ScalarType("cipher names", ciphers, _text("[!-~]+", "ECDHE+AESGCM:ECDHE+CHACHA20")),
+    model.Count: ScalarType(
+        "a number of 1 or more",
+        count,
+        {"type": "integer", "minimum": 1, "maximum": _MAX_COUNT},
+        frozenset({"int"}),
+        can_be_off=True,
+        show=int,
+    ),
+    model.Workers: ScalarType(
+        "auto or a number",
+        workers,
+        {"anyOf": [_text("auto|[1-9][0-9]{0,3}", "auto"), {"type": "integer", "minimum": 1, "maximum": _MAX_WORKERS}]},
+        frozenset({"str", "int"}),
+        show=lambda number: number or "auto",
+    ),
+    model.Network: ScalarType(
+        "a network like 10.0.0.0/8, an address, or unix",
+        network,
+        _text(r"unix:?|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", "10.0.0.0/8", "2001:db8::/32", "unix"),
+    ),
     model.BindAddress: ScalarType(
         "host:port, '[v6]:port' or unix:/path",
         bind_address,
-        _text(f"{_UNIX}|{_HOST_PORT}", "127.0.0.1:8080", "[::]:8080", "unix:/run/wsgate.sock"),
+        _text(f"{_UNIX}|{_HOST}(?::{_PORT})?", "127.0.0.1:8080", "[::]:8080", "unix:/run/wsgate.sock"),
+        show=show_bind,
     ),
-    model.TunnelTarget: ScalarType(
-        "tcp://host:port or unix:/path",
+    model.Target: ScalarType(
+        "tcp://host:port, tls://host:port or unix:/path",
         tunnel_target,
-        _text(f"{_UNIX}|tcp://{_HOST_PORT}", "tcp://127.0.0.1:5900", "unix:/run/mqtt.sock"),
-        show=lambda address: f"tcp://{address}" if isinstance(address, model.TcpAddress) else str(address),
+        _text(f"{_UNIX}|(?:tcp|tls)://{_HOST_PORT}", "tcp://127.0.0.1:5900", "unix:/run/mqtt.sock"),
     ),
     model.WebSocketUrl: ScalarType(
-        "ws://host:port[/path]",
+        "ws://host:port[/path] or wss://host:port[/path]",
         backend_url,
-        _text(rf"ws://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::{_PORT})?(?:/[^\s?#]*)?", "ws://127.0.0.1:9000"),
+        _text(rf"wss?://{_HOST}(?::{_PORT})?(?:/[^\s?#]*)?", "ws://127.0.0.1:9000"),
     ),
     model.PathPattern: ScalarType(
         "a path like /x, /x/* or ~regex",

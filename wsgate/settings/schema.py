@@ -61,7 +61,7 @@ def _value(hint: Any, optional: bool = False) -> Json:
         if scalar_type(item) is None:
             return {"type": "array", "minItems": 1, "items": items}
         return {"anyOf": [items, {"type": "array", "minItems": 1, "uniqueItems": True, "items": items}]}
-    return _mapping(hint)
+    return {"anyOf": [_mapping(hint), {"const": "off"}]} if optional else _mapping(hint)
 
 
 def _default(key: Key) -> Any:

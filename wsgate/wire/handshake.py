@@ -103,11 +103,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """A backend's answer that is not a 101: passed on to the client."""
+    """A backend's answer that is not a 101: passed on to the client.
+
+    body: all of it that there is; a length that the backend announced is not among the ``headers``
+    detail: for the log, where that is not the whole body
+    """
 
     status: int
     headers: Headers
     body: bytes
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +133,10 @@ _OWN_FIELDS = frozenset(
         b"sec-websocket-protocol",
         b"sec-websocket-version",
         b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
         b"x-real-ip",
     }
 )
+_OWN_PREFIXES = (b"x-client-cert-", b"x-forwarded-")
 _OWN_ANSWER_FIELDS = frozenset(
     {
         b"content-length",
@@ -167,7 +169,7 @@ class BackendHandshake:
             (b"Connection", b"Upgrade"),
             (b"Sec-WebSocket-Key", key),
             (b"Sec-WebSocket-Version", b"13"),
-            *end_to_end(request.raw_headers, _OWN_FIELDS),
+            *end_to_end(request.raw_headers, _OWN_FIELDS, _OWN_PREFIXES),
             *forwarded,
         ]
         if upgrade.subprotocols:
@@ -194,18 +196,24 @@ class BackendHandshake:
                     self._body += event.data
                     if len(self._body) > MAX_REFUSAL_BODY:
                         del self._body[MAX_REFUSAL_BODY:]
-                        return self._declined()
+                        return self._declined("its body is longer than")
                 else:
                     return self._declined()  # the end of its body
         except h11.RemoteProtocolError as error:
             if self._refusal is not None:  # the answer is known, its body just stopped short
-                return self._declined()
+                return self._declined("its body is malformed after" if data else "its body broke off after")
             return Broken(f"malformed answer: {error}" if data else "ended without an answer")
 
-    def _declined(self) -> Declined:
+    def give_up(self) -> Declined | None:
+        """Time is up. A refusal whose body has stalled is a refusal all the same; ``None`` where there is none."""
+        return None if self._refusal is None else self._declined("its body stalled after")
+
+    def _declined(self, cut: str = "") -> Declined:
+        """``cut``: what became of a body that is not whole."""
         assert self._refusal is not None
         headers = end_to_end(self._refusal.headers.raw_items(), _OWN_ANSWER_FIELDS)
-        return Declined(self._refusal.status_code, headers, bytes(self._body))
+        detail = f"{cut} {len(self._body)} bytes" if cut else ""
+        return Declined(self._refusal.status_code, headers, bytes(self._body), detail)
 
     def _check(self, answer: h11.InformationalResponse) -> Accepted | Broken:
         """§4.1, "the client MUST validate the server's response as follows"."""

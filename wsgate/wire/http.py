@@ -21,6 +21,7 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0,
 
 MAX_HEAD = 16 << 10  # bytes; nginx takes 4 x 8 KiB, node.js 16 KiB
 _MAX_DETAIL = 200  # characters of h11's words, which repeat the stranger's
+_BODILESS = frozenset({204, 304})  # they have no length of their own to tell (RFC 9110 §8.6)
 MAX_TARGET = 8 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, nginx's buffer is 8 KiB
 
 
@@ -103,7 +104,9 @@ class HttpServer:
 
     def respond(self, status: int, headers: Headers = (), body: bytes = b"", *, close: bool = True) -> bytes:
         """A whole response, with its length. ``close`` says that the connection ends behind it."""
-        fields = [*headers, (b"Content-Length", b"%d" % len(body))]
+        fields = list(headers)
+        if status not in _BODILESS:
+            fields.append((b"Content-Length", b"%d" % len(body)))
         if close:
             fields.append((b"Connection", b"close"))
         return self.head(status, fields) + self.data(body) + self.finish()
@@ -138,6 +141,11 @@ class HttpServer:
         return self._h11.send(event) or b""
 
 
+def is_host(value: bytes) -> bool:
+    """Whether a value is a host, or empty, with or without a port: what a Host field holds."""
+    return _HOST.fullmatch(value) is not None
+
+
 def _phrase(status: int) -> bytes:
     try:
         return http.HTTPStatus(status).phrase.encode()
@@ -165,7 +173,7 @@ def _check(event: h11.Request) -> Request | Refusal:
         target = target[target.index(b"//") + 2 + len(host) :]
         if not target.startswith(b"/"):
             target = b"/" + target
-    if not _HOST.fullmatch(host):
+    if not is_host(host):
         return Refusal(400, "Host is not a host")  # RFC 9112 §3.2
     if b"#" in target:
         return Refusal(400, "request target with a fragment")  # RFC 6455 §3

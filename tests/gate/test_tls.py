@@ -1,0 +1,339 @@
+"""Both sides of the handshake over real sockets, and what is said where there is none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from tests.pki import Authority, client_context
+from wsgate.gate.tls import ClientCertificate, TlsError, client_certificate, explain, format_name, shake_hands, wrap
+from wsgate.settings.model import BackendTls, ClientAuth, Tls, TlsVersion
+from wsgate.settings.tls_context import backend_context, listener_context
+
+TLS12 = ssl.TLSVersion.TLSv1_2
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+def server_context(authority: Authority, **more: Any) -> ssl.SSLContext:
+    server = authority.issue("one.test")
+    return listener_context(Tls(certificate=server.certificate, key=server.key, **more))
+
+
+Ends = tuple[ssl.SSLSocket | str, ssl.SSLSocket | str]
+
+
+async def attempt(server: ssl.SSLContext, client: ssl.SSLContext, name: str = "one.test") -> Ends:
+    """Shake hands: what each end has then, its socket or the words of its failure."""
+    ours, theirs = pair()
+    ends: dict[str, ssl.SSLSocket | str] = {}
+
+    async def one(end: str, tls: ssl.SSLSocket) -> None:
+        try:
+            await shake_hands(tls)
+            if end == "client" and tls.version() == "TLSv1.3":
+                # what the server makes of our certificate is known only behind the handshake
+                while True:
+                    try:
+                        tls.read(0)
+                        tls.recv(1)
+                    except ssl.SSLWantReadError:
+                        if "server" in ends:
+                            break
+                        await trio.lowlevel.wait_readable(tls)
+            ends[end] = tls
+        except TlsError as error:
+            ends[end] = str(error)
+            tls.shutdown(socket.SHUT_WR)
+            tls.close()
+        except OSError as error:
+            ends[end] = explain(error)
+            tls.close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one, "server", wrap(ours, server))
+        nursery.start_soon(one, "client", wrap(theirs, client, name))
+    return ends["server"], ends["client"]
+
+
+def close(*ends: ssl.SSLSocket | str) -> None:
+    for end in ends:
+        if isinstance(end, ssl.SSLSocket):
+            end.close()
+
+
+async def test_a_handshake(authority: Authority) -> None:
+    server, client = await attempt(server_context(authority), backend_context(BackendTls(ca=authority.file)))
+    assert isinstance(server, ssl.SSLSocket)
+    assert isinstance(client, ssl.SSLSocket)
+    assert server.version() == client.version() == "TLSv1.3"
+    assert (server.server_side, client.server_side) == (True, False)
+    assert not os.get_blocking(server.fileno())
+    client.send(b"hello")
+    assert server.recv(10) == b"hello"
+    assert client_certificate(server) is None
+    close(server, client)
+
+
+async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
+    own = authority.issue("worker", to="client", common_name="worker 7, of nine", organization_name="Exämple")
+    chain = await trio.Path(own.certificate).read_bytes()
+    for auth in ClientAuth:
+        server, client = await attempt(
+            server_context(authority, client_ca=authority.file, client_auth=auth),
+            backend_context(BackendTls(ca=authority.file, certificate=own.certificate, key=own.key)),
+        )
+        assert isinstance(server, ssl.SSLSocket)
+        oracle = x509.load_pem_x509_certificate(chain)
+        found = client_certificate(server)
+        assert found == ClientCertificate(
+            # the library writes characters of other alphabets as they are
+            oracle.subject.rfc4514_string().replace("ä", "\\C3\\A4"),
+            oracle.issuer.rfc4514_string(),
+            oracle.serial_number.to_bytes((oracle.serial_number.bit_length() + 7) // 8, "big").hex().upper(),
+            oracle.fingerprint(SHA256()).hex(),
+        )
+        assert found.subject.startswith("CN=worker 7\\, of nine,")
+        close(server, client)
+
+
+Side = Callable[[Authority], ssl.SSLContext]
+TRUSTING: Side = lambda authority: client_context(authority)  # noqa: E731
+PLAIN: Side = lambda authority: server_context(authority)  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "reasons"),
+    [
+        (
+            lambda authority: server_context(authority, min_version=TlsVersion.TLS13),
+            lambda authority: client_context(authority, maximum_version=TLS12),
+            (
+                "the peer speaks no version of TLS that is allowed here",
+                "the peer refused with the alert 'protocol version'",
+            ),
+        ),
+        (
+            lambda authority: server_context(authority, ciphers="ECDHE-ECDSA-CHACHA20-POLY1305"),
+            lambda authority: aes_only(client_context(authority, maximum_version=TLS12)),
+            ("there is no cipher that both sides take", "the peer refused with the alert 'handshake failure'"),
+        ),
+        (
+            lambda authority: server_context(authority, client_ca=authority.file),
+            lambda authority: client_context(authority, maximum_version=TLS12),
+            ("the peer showed no certificate", "the peer refused with the alert 'handshake failure'"),
+        ),
+        (
+            lambda authority: server_context(authority, client_ca=authority.file),
+            TRUSTING,
+            ("the peer showed no certificate", "the peer refused with the alert 'certificate required'"),
+        ),
+        (
+            PLAIN,
+            lambda authority: client_context(),
+            (
+                "the peer refused with the alert 'unknown ca': it does not trust our certificate",
+                "the peer's certificate is not accepted: unable to get local issuer certificate; "
+                "name the CA that signed it with tls.ca",
+            ),
+        ),
+    ],
+)
+async def test_no_handshake(authority: Authority, server: Side, client: Side, reasons: tuple[str, str]) -> None:
+    """Both sides can say what the other one's configuration lacks."""
+    assert await attempt(server(authority), client(authority)) == reasons
+
+
+def aes_only(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    return context
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "two.test",
+            "Hostname mismatch, certificate is not valid for 'two.test'; name one of its own with tls.server_name",
+        ),
+        (
+            "192.0.2.9",
+            "IP address mismatch, certificate is not valid for '192.0.2.9'; name one of its own with tls.server_name",
+        ),
+    ],
+)
+async def test_a_certificate_for_another_name(authority: Authority, name: str, reason: str) -> None:
+    _, client = await attempt(server_context(authority), client_context(authority), name)
+    assert client == f"the peer's certificate is not accepted: {reason}"
+
+
+async def test_a_clients_certificate_that_is_not_accepted(authority: Authority, tmp_path: Path) -> None:
+    """No cure for the operator: it is the client's to mend."""
+    own = Authority(tmp_path, "stranger").issue("worker", to="client")
+    server, _ = await attempt(server_context(authority, client_ca=authority.file), client_context(authority, own))
+    assert server == "the peer's certificate is not accepted: unable to get local issuer certificate"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the peer does not speak TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n", "the peer does not speak TLS"),
+        (b"\x00" * 100, "the peer does not speak TLS"),
+        (b"\x16\x03\x01\x00\x04\xff\xff\xff\xff", "the handshake failed: "),
+        (b"\x16\x03\x01\xff\xff" + bytes(100), "the "),
+    ],
+)
+async def test_what_is_not_tls(authority: Authority, data: bytes, reason: str) -> None:
+    for context, name in [(server_context(authority), None), (client_context(authority), "one.test")]:
+        ours, theirs = pair()
+        with theirs, wrap(ours, context, name) as tls:
+            theirs.send(data)
+            with trio.fail_after(5):
+                with pytest.raises(TlsError, match=reason if name is None else "the "):
+                    await shake_hands(tls)
+            # and from here on it can be ended as any other connection
+            tls.shutdown(socket.SHUT_WR)
+            theirs.send(b"more")
+            assert tls.recv(1000).endswith(b"more")
+
+
+def hello(authority: Authority) -> bytes:
+    """The first bytes of a client."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context(authority).wrap_bio(incoming, outgoing, server_hostname="one.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("half", [False, True])
+async def test_a_peer_that_ends_within_the_handshake(authority: Authority, half: bool) -> None:
+    first = hello(authority)
+    ours, theirs = pair()
+    with wrap(ours, server_context(authority)) as tls:
+        theirs.send(first[: len(first) // 2] if half else first)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(TlsError, match=r"^the peer ended the connection$"):
+            await shake_hands(tls)
+    theirs.close()
+
+
+async def test_a_peer_that_resets(authority: Authority) -> None:
+    ours, theirs = tcp_pair()
+    with wrap(ours, server_context(authority)) as tls:
+        async with trio.open_nursery() as nursery:
+
+            async def fail() -> None:
+                with pytest.raises(TlsError, match=r"^the connection was lost: Connection reset by peer$"):
+                    await shake_hands(tls)
+
+            nursery.start_soon(fail)
+            await trio.testing.wait_all_tasks_blocked()
+            reset(theirs)
+    ours, theirs = tcp_pair()
+    with ours:
+        reset(theirs)
+        with pytest.raises(TlsError, match=r"^the peer ended the connection$"):
+            wrap(ours, server_context(authority))
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def test_a_name_that_cannot_be_asked_for(authority: Authority) -> None:
+    for name in (".one.test", "x" * 64 + ".test"):
+        ours, theirs = pair()
+        with ours, theirs, pytest.raises(TlsError, match="cannot be the name of a server"):
+            wrap(ours, client_context(authority), name)
+
+
+async def test_cancelled_it_leaves_the_connection_to_its_owner(authority: Authority) -> None:
+    ours, theirs = pair()
+    with theirs, wrap(ours, server_context(authority)) as tls:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shake_hands, tls)
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        assert scope.cancelled_caught
+        assert tls.fileno() >= 0
+
+
+async def test_a_turn_is_given_before_every_step(authority: Authority) -> None:
+    """A step is up to a millisecond of CPU: sessions must not wait for two of them."""
+    turns: list[int] = []
+    ours, theirs = pair()
+    with wrap(ours, server_context(authority)) as server, wrap(theirs, client_context(authority), "one.test") as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shake_hands, server, lambda: turns.append(len(turns)))
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(turns) == 1
+            nursery.start_soon(shake_hands, client)
+    assert len(turns) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ((), ""),
+        (
+            ((("countryName", "DE"),), (("organizationName", "Example"),), (("commonName", "a b"),)),
+            "CN=a b,O=Example,C=DE",
+        ),
+        (((("domainComponent", "test"),), (("userId", "x"), ("commonName", "y"))), "UID=x+CN=y,DC=test"),
+        (((("emailAddress", "a@b.test"), ("1.2.3.4", "?")),), "emailAddress=a@b.test+1.2.3.4=?"),
+        (((("commonName", 'a,b+c"d\\e<f>g;h=i'),),), 'CN=a\\,b\\+c\\"d\\\\e\\<f\\>g\\;h=i'),
+        (((("commonName", " a "),),), "CN=\\ a\\ "),
+        (((("commonName", " "),),), "CN=\\ "),
+        (((("commonName", "#a#"),),), "CN=\\#a#"),
+        (((("commonName", ""),),), "CN="),
+        (((("commonName", "grüße"),),), "CN=gr\\C3\\BC\\C3\\9Fe"),
+        (((("commonName", "a\r\nX-Admin: yes\0"),),), "CN=a\\0D\\0AX-Admin: yes\\00"),
+    ],
+)
+def test_names_as_in_rfc_4514(name: Any, expected: str) -> None:
+    assert format_name(name) == expected
+    assert expected.isascii()
+    assert expected.isprintable()
+
+
+def test_errors_without_a_name_of_their_own() -> None:
+    assert (
+        explain(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
+        == "the connection was lost: Connection timed out"
+    )
+    assert explain(ssl.SSLError(1, "what it says")) == "the handshake failed: what it says"

@@ -1,0 +1,198 @@
+"""What strangers have the gateway do, counted in pieces, and how many pieces the others have to wait for.
+
+Time would tell of the machine as much as of the gateway. So a piece is what a step of the code does for a stranger: a
+connection accepted, a read, a request, a 101; and the pump's clock goes by pieces too, one millisecond each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from wsgate.gate import backend, sockets
+from wsgate.relay import pump
+from wsgate.settings.model import Address
+from wsgate.wire.http import HttpServer, Request
+
+from ..relay.joined import KEY, Peer, Session
+from ..wire.reference import BINARY, Frame
+from .recorder import PATIENCE
+
+MESSAGE = Frame(BINARY, b"0123456789").encode(KEY)
+
+
+class Work(trio.abc.Instrument):
+    """The pieces of work that are done while this is an instrument of trio.
+
+    pieces: so far
+    after: called behind each piece, and while ``done`` waits
+    between_looks: the most of them between two looks of trio at descriptors, timers and signals
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pieces = 0
+        self.between_looks = 0
+        self.after: list[Callable[[], None]] = []
+        self._at_last_look = 0
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(pump, "monotonic", lambda: self.pieces / 1000)
+        trio.lowlevel.add_instrument(self)
+
+    def piece(self) -> None:
+        self.pieces += 1
+        self._follow()
+
+    async def done(self, pieces: int) -> None:
+        """Wait until so many are done."""
+        with trio.fail_after(PATIENCE):
+            while self.pieces < pieces:
+                self._follow()
+                await trio.lowlevel.checkpoint()
+
+    def _follow(self) -> None:
+        for call in self.after:
+            call()
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.between_looks = max(self.between_looks, self.pieces - self._at_last_look)
+        self._at_last_look = self.pieces
+
+    def count_handshakes(self, *, reads: bool = True) -> None:
+        """A piece for each request and each 101, and for each read before a session."""
+        for module in (sockets, backend) if reads else ():
+            self._monkeypatch.setattr(module, "receive_or_raise", self._counted(module.receive_or_raise))
+        next_request, switch = HttpServer.next_request, HttpServer.switch
+
+        def counted_request(http: HttpServer) -> Any:
+            request = next_request(http)
+            if isinstance(request, Request):
+                self.piece()
+            return request
+
+        def counted_switch(http: HttpServer, headers: Any) -> bytes:
+            self.piece()
+            return switch(http, headers)
+
+        self._monkeypatch.setattr(HttpServer, "next_request", counted_request)
+        self._monkeypatch.setattr(HttpServer, "switch", counted_switch)
+
+    def count_accepts(
+        self, serve: Callable[[socket.socket], Awaitable[None]]
+    ) -> Callable[[socket.socket, Address], Awaitable[None]]:
+        """What ``ops.listeners`` starts for a connection."""
+
+        async def accepted(sock: socket.socket, peer: Address) -> None:
+            self.piece()
+            await serve(sock)
+
+        return accepted
+
+    def count_reads(self, running: Session, direction: int) -> None:
+        """A piece for each read of a session's flow: 0 is up, 1 is down."""
+        flow: Any = running.join._flows[direction]
+        recv_into = flow.recv_into
+
+        def counted(room: memoryview) -> Any:
+            size = recv_into(room)
+            self.piece()
+            return size
+
+        flow.recv_into = counted
+
+    def _counted(self, receive: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
+        async def counted(sock: Any) -> bytes:
+            data = await receive(sock)
+            self.piece()
+            return data
+
+        return counted
+
+
+class Bystander:
+    """A session in which a message always waits: behind the first piece after the last one was read.
+
+    waited: the most pieces that one of them had to wait for
+    served: how many were read
+    """
+
+    def __init__(self, work: Work, running: Session) -> None:
+        self.waited = 0
+        self.served = 0
+        self._work = work
+        self._since: int | None = None
+        self._sock = raw(running.client)
+        self._sink = raw(running.backend)
+        flow: Any = running.join._flows[0]
+        self._recv_into = flow.recv_into
+        flow.recv_into = self._read
+        work.after.append(self._send)
+
+    def close(self) -> None:
+        self._work.after.remove(self._send)
+        if self._since is not None:
+            self.waited = max(self.waited, self._work.pieces - self._since)
+        self._sock.close()
+        self._sink.close()
+
+    def _send(self) -> None:
+        if self._since is None:
+            self._since = self._work.pieces
+            self._sock.send(MESSAGE)
+
+    def _read(self, room: memoryview) -> int:
+        size: int = self._recv_into(room)
+        assert self._since is not None
+        self.waited = max(self.waited, self._work.pieces - self._since)
+        self.served += 1
+        self._since = None
+        drain(self._sink)
+        return size
+
+
+def raw(peer: Peer) -> socket.socket:
+    """A peer's connection, to be used at once or not at all."""
+    return non_blocking(os.dup(peer.sock.fileno()))
+
+
+def non_blocking(descriptor: int) -> socket.socket:
+    sock = socket.socket(fileno=descriptor)
+    sock.setblocking(False)
+    return sock
+
+
+class Flood:
+    """The same again and again, as much as is taken, whenever there is room; what comes back is thrown away.
+
+    It ends when ``pieces`` are done.
+    """
+
+    def __init__(self, work: Work, sock: socket.socket, data: bytes, pieces: int) -> None:
+        self._work = work
+        self._sock = sock
+        self._data = memoryview(data)
+        self._at = 0
+        self._pieces = pieces
+        # A sink that is drained behind each piece has room for so much
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 15)
+        work.after.append(self._pour)
+
+    def _pour(self) -> None:
+        drain(self._sock)
+        if self._work.pieces >= self._pieces:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._at = (self._at + self._sock.send(self._data[self._at :])) % len(self._data)
+
+
+def drain(sock: socket.socket) -> None:
+    """Read and forget what is there."""
+    with contextlib.suppress(BlockingIOError):
+        while sock.recv(1 << 20):
+            pass

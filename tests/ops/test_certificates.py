@@ -1,0 +1,450 @@
+"""Certificates that change on disk, on real files; time goes by on virtual clocks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.pki import Authority, Pair, client_context, days, pair_of, shake_hands
+from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.ops import certificates as module
+from wsgate.ops.certificates import INTERVAL, CertificateError, Certificates
+from wsgate.settings.model import (
+    BackendTls,
+    Certificate,
+    Files,
+    Listener,
+    Relay,
+    Route,
+    Settings,
+    Target,
+    TcpAddress,
+    Tls,
+    Tunnel,
+    WebSocketUrl,
+)
+from wsgate.settings.x509 import read_pem
+
+BIND = TcpAddress("127.0.0.1", 443)
+FILES = Route(name="files", action=Files(root="/"))
+DAY = 86400.0
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def listener(*pairs: Pair, port: int = 443, **more: Any) -> Listener:
+    own = tuple(Certificate(certificate=pair.certificate, key=pair.key) for pair in pairs)
+    return Listener(bind=TcpAddress("127.0.0.1", port), tls=Tls(certificates=own, **more))
+
+
+def relay(name: str = "relay", *, secure: bool = True, **tls: Any) -> Route:
+    return Route(name=name, action=Relay(to=(WebSocketUrl(BIND, None, secure),), tls=BackendTls(**tls)))
+
+
+def tunnel(name: str = "tunnel", *, secure: bool = True, **tls: Any) -> Route:
+    return Route(name=name, action=Tunnel(to=(Target(BIND, secure),), tls=BackendTls(**tls)))
+
+
+class Running:
+    """A gateway with these listeners and routes, as far as certificates are concerned."""
+
+    def __init__(self, *of: Listener | Route, now: Callable[[], float] | None = None) -> None:
+        self.settings = settings(*of)
+        self.gateway = Gateway(self.settings)
+        self.entrances: list[Entrance] = []
+        self.certificates = (
+            Certificates(self.gateway, self.entrances, now) if now else Certificates(self.gateway, self.entrances)
+        )
+        self.adopt(self.settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """As a reload does."""
+        contexts = Certificates.load(settings)
+        self.gateway.settings = settings
+        self.entrances[:] = [contexts.entrance(listener) for listener in settings.listeners]
+        self.certificates.adopt(contexts)
+
+    def shown(self, place: int = 0) -> str:
+        """The name in the certificate that the next client is shown."""
+        context = self.entrances[place].context
+        assert context is not None
+        client = client_context(check_hostname=False, verify_mode=ssl.CERT_NONE)
+        ours, theirs = pair_of(client, context, None)
+        shake_hands(ours, theirs)
+        der = ours.getpeercert(binary_form=True)
+        assert der is not None
+        return read_pem(ssl.DER_cert_to_PEM_cert(der).encode())[0].host_names[0]
+
+
+def settings(*of: Listener | Route) -> Settings:
+    listeners = tuple(one for one in of if isinstance(one, Listener))
+    return Settings(listeners=listeners, routes=tuple(one for one in of if isinstance(one, Route)))
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, dict[str, Any]]]]:
+    """``log()``: what has been logged since the last time, each event with its fields."""
+    caplog.set_level(logging.INFO, "wsgate")
+
+    def take() -> list[tuple[str, dict[str, Any]]]:
+        taken = [(record.event, record.fields) for record in caplog.records]  # type: ignore[attr-defined]
+        caplog.clear()
+        return taken
+
+    return take
+
+
+Log = Callable[[], list[tuple[str, dict[str, Any]]]]
+
+
+# -- loading -----------------------------------------------------------------------------------------------------------
+
+
+async def test_every_listener_and_route_gets_what_it_needs(authority: Authority) -> None:
+    one, two = authority.issue("one.test", to="one"), authority.issue("two.test", to="two")
+    running = Running(
+        listener(one, port=1),
+        listener(two, port=2),
+        listener(one, port=3),
+        Listener(bind=TcpAddress("127.0.0.1", 4)),
+        relay("secure", ca=authority.file),
+        relay("plain", secure=False),
+        tunnel("tunnel", verify=False),
+        FILES,
+    )
+    contexts = [entrance.context for entrance in running.entrances]
+    assert [running.shown(place) for place in (0, 1)] == ["one.test", "two.test"]
+    assert contexts[0] is contexts[2]  # the same settings: a session of one can be resumed on the other
+    assert contexts[3] is None
+    backends = running.gateway.backend_tls
+    assert list(backends) == ["secure", "tunnel"]
+    assert backends["secure"].verify_mode is ssl.CERT_REQUIRED
+    assert backends["tunnel"].verify_mode is ssl.CERT_NONE
+
+
+def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
+    pair, missing = authority.issue("one.test"), str(tmp_path / "missing")
+    with pytest.raises(CertificateError) as caught:
+        Certificates.load(
+            settings(listener(Pair(missing, pair.key)), listener(Pair(pair.certificate, missing)), relay(ca=missing))
+        )
+    assert caught.value.messages == (f"the file '{missing}' does not exist",) * 3
+    assert str(caught.value).count("\n") == 2
+
+
+def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = authority.issue("one.test")
+
+    def check(tls: Tls) -> list[tuple[str, str]]:
+        os.unlink(pair.key)
+        return []
+
+    monkeypatch.setattr(module, "check_listener_tls", check)
+    with pytest.raises(CertificateError, match="No such file"):
+        Certificates.load(settings(listener(pair)))
+
+
+# -- change ------------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_has_changed(authority: Authority, log: Log) -> None:
+    running = Running(listener(authority.issue("one.test")), relay(ca=authority.file), tunnel())
+    contexts = [running.entrances[0].context, *running.gateway.backend_tls.values()]
+    for _ in range(2):
+        await running.certificates.look()
+    assert [running.entrances[0].context, *running.gateway.backend_tls.values()] == contexts
+    assert log() == []
+
+
+async def test_a_renewal(authority: Authority, log: Log) -> None:
+    """New handshakes get it; who has shaken hands, or is about to with the old one, notices nothing."""
+    running = Running(
+        listener(authority.issue("old.test")), listener(authority.issue("other.test", to="other"), port=2)
+    )
+    old = running.entrances[0].context
+    assert old is not None
+    ours, theirs = pair_of(client_context(authority), old, "old.test")
+    others = running.entrances[1].context
+    pair = authority.issue("new.test", not_after=days(90))
+    await running.certificates.look()
+    assert running.shown() == "new.test"
+    shake_hands(ours, theirs)
+    assert running.entrances[1].context is others
+    ((event, fields),) = log()
+    assert (event, fields["listeners"], fields["files"]) == (
+        "certificate loaded",
+        ["127.0.0.1:443"],
+        [pair.certificate],
+    )
+    assert [expiry[:10] for expiry in fields["expires"]] == [f"{days(90):%Y-%m-%d}"]
+
+
+async def test_a_file_that_is_only_touched(authority: Authority, log: Log) -> None:
+    pair = authority.issue("one.test")
+    running = Running(listener(pair))
+    os.utime(pair.certificate, (1, 1))
+    await running.certificates.look()
+    assert running.shown() == "one.test"
+    assert log() == []
+
+
+async def test_a_kubernetes_secret(authority: Authority, tmp_path: Path, log: Log) -> None:
+    """Its files are symbolic links into ..data, which is one into a directory that is another one after a change."""
+    mount = tmp_path / "tls"
+    mount.mkdir()
+
+    def put(name: str, version: str) -> None:
+        directory = mount / f"..{version}"
+        directory.mkdir()
+        issued = authority.issue(name, to="made")
+        Path(issued.certificate).rename(directory / "tls.crt")
+        Path(issued.key).rename(directory / "tls.key")
+        (mount / "..data_tmp").symlink_to(directory.name)
+        (mount / "..data_tmp").rename(mount / "..data")
+
+    put("old.test", "2026_01")
+    for file in ("tls.crt", "tls.key"):
+        (mount / file).symlink_to(f"..data/{file}")
+    running = Running(listener(Pair(str(mount / "tls.crt"), str(mount / "tls.key"))))
+    assert running.shown() == "old.test"
+    put("new.test", "2026_02")
+    await running.certificates.look()
+    assert running.shown() == "new.test"
+    assert [event for event, _ in log()] == ["certificate loaded"]
+
+
+async def test_a_certificate_that_is_written_before_its_key(authority: Authority, log: Log) -> None:
+    """A look in between finds two that do not match: no fault, for now."""
+    pair = authority.issue("old.test")
+    running = Running(listener(pair))
+    new = authority.issue("new.test", to="new")
+    os.replace(new.certificate, pair.certificate)
+    await running.certificates.look()
+    assert running.shown() == "old.test"
+    os.replace(new.key, pair.key)
+    await running.certificates.look()
+    assert running.shown() == "new.test"
+    assert [event for event, _ in log()] == ["certificate loaded"]
+
+
+async def test_a_broken_pair(authority: Authority, log: Log) -> None:
+    pair = authority.issue("old.test")
+    running = Running(listener(pair))
+    new = authority.issue("new.test", to="new")
+    os.replace(new.certificate, pair.certificate)
+    for _ in range(5):
+        await running.certificates.look()
+        assert running.shown() == "old.test"
+    ((event, fields),) = log()  # once, however long it lasts
+    assert (event, fields["listeners"]) == ("certificate not loaded", ["127.0.0.1:443"])
+    assert f"'{pair.key}' does not belong" in fields["error"]
+    assert fields["consequence"] == "what was loaded before stays in use"
+    os.unlink(pair.certificate)
+    for _ in range(3):
+        await running.certificates.look()
+    ((event, fields),) = log()  # another fault is another line
+    assert "does not exist" in fields["error"]
+    os.replace(new.key, pair.key)
+    authority.issue("new.test")
+    await running.certificates.look()
+    assert running.shown() == "new.test"
+    assert [event for event, _ in log()] == ["certificate loaded"]
+
+
+async def test_a_fault_that_is_over_is_said_to_be(authority: Authority, log: Log) -> None:
+    """Also where the files are those from before."""
+    pair = authority.issue("one.test")
+    running = Running(listener(pair))
+    os.rename(pair.key, pair.key + ".away")
+    for _ in range(2):
+        await running.certificates.look()
+    os.rename(pair.key + ".away", pair.key)
+    await running.certificates.look()
+    assert [event for event, _ in log()] == ["certificate not loaded", "certificate loaded"]
+
+
+async def test_an_expired_certificate_is_no_renewal(authority: Authority, log: Log) -> None:
+    running = Running(listener(authority.issue("old.test")))
+    authority.issue("new.test", not_before=days(-3), not_after=days(-1))
+    for _ in range(2):
+        await running.certificates.look()
+    assert running.shown() == "old.test"
+    ((event, fields),) = log()
+    assert event == "certificate not loaded"
+    assert "expired on" in fields["error"]
+
+
+async def test_what_routes_use_changes_too(authority: Authority, tmp_path: Path, log: Log) -> None:
+    """The certificate that is shown to backends, and the CA that signs theirs."""
+    own = authority.issue("gateway", to="client")
+    tls: Any = {"ca": authority.file, "certificate": own.certificate, "key": own.key}
+    running = Running(relay("one", **tls), relay("two", **tls), tunnel("other", ca=authority.file))
+    before = dict(running.gateway.backend_tls)
+    assert before["one"] is before["two"]
+    authority.issue("gateway", to="client", not_after=days(100))
+    await running.certificates.look()
+    now = running.gateway.backend_tls
+    assert now["one"] is now["two"] is not before["one"]
+    assert now["other"] is before["other"]
+    ((event, fields),) = log()
+    assert (event, fields["routes"], fields["files"]) == ("certificate loaded", ["one", "two"], [own.certificate])
+    other = Authority(tmp_path, "other-ca")
+    os.replace(other.file, authority.file)
+    await running.certificates.look()
+    assert running.gateway.backend_tls["other"].get_ca_certs() == other_context(other).get_ca_certs(False)
+
+
+def other_context(other: Authority) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=other.ca.cert_pem.bytes().decode())
+    return context
+
+
+# -- beside a reload of the settings -----------------------------------------------------------------------------------
+
+
+async def test_a_reload(authority: Authority, log: Log) -> None:
+    one, two = authority.issue("one.test", to="one"), authority.issue("two.test", to="two")
+    running = Running(listener(one), relay(ca=authority.file))
+    authority.issue("one.test", to="one", not_after=days(50))
+    running.adopt(settings(listener(one), listener(two, port=2)))
+    assert [event for event, _ in log()] == ["certificate loaded"]
+    assert running.gateway.backend_tls == {}
+    authority.issue("three.test", to="two")
+    await running.certificates.look()
+    assert (running.shown(0), running.shown(1)) == ("one.test", "three.test")
+    running.adopt(settings(listener(two, port=2)))
+    os.unlink(one.certificate)  # nobody's any more
+    log()
+    for _ in range(2):
+        await running.certificates.look()
+    assert log() == []
+
+
+async def test_a_reload_that_changes_nothing(authority: Authority) -> None:
+    """The contexts stay, so that tickets that were given out before still hold. The system's CAs are read anew."""
+    pair = authority.issue("one.test")
+    running = Running(listener(pair), relay("ours", ca=authority.file), relay("system"))
+    before = running.certificates.loaded
+    contexts = Certificates.load(running.settings, before)
+    assert contexts.entrance(running.settings.listeners[0]).context is running.entrances[0].context
+    assert contexts.backends["ours"] is running.gateway.backend_tls["ours"]
+    assert contexts.backends["system"] is not running.gateway.backend_tls["system"]
+    authority.issue("two.test")
+    contexts = Certificates.load(running.settings, before)
+    assert contexts.entrance(running.settings.listeners[0]).context is not running.entrances[0].context
+
+
+async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its contexts are the newer ones."""
+    running = Running(listener(authority.issue("one.test")))
+    authority.issue("two.test")
+    run_sync = trio.to_thread.run_sync
+
+    async def run_and_reload(work: Callable[..., object], *arguments: Any, **options: Any) -> object:
+        result = await run_sync(work, *arguments, **options)
+        if work is module._load:
+            authority.issue("three.test")
+            running.adopt(running.settings)
+        return result
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_and_reload)
+    await running.certificates.look()
+    assert running.shown() == "three.test"
+
+
+async def test_routes_that_are_not_verified_are_named(log: Log) -> None:
+    running = Running(relay("safe"), relay("bold", verify=False), relay("plain", secure=False, verify=False))
+    ((event, fields),) = log()
+    assert (event, fields["route"]) == ("backends not verified", "bold")
+    running.adopt(running.settings)
+    assert log() == []
+    running.adopt(settings(relay("safe", verify=False), relay("bold", verify=False)))
+    assert [fields["route"] for _, fields in log()] == ["safe"]
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual clock does not wait for threads."""
+
+    async def at_once(work: Callable[..., object], *arguments: object, **options: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+
+
+def end_of(pair: Pair) -> float:
+    return read_pem(Path(pair.certificate).read_bytes())[0].not_after
+
+
+async def test_expiry_is_a_number(authority: Authority) -> None:
+    one, two = authority.issue("one.test", to="one"), authority.issue("two.test", to="two")
+    own = authority.issue("gateway", to="client")
+    running = Running(listener(one, two), relay(certificate=own.certificate, key=own.key))
+    end = {pair.certificate: end_of(pair) for pair in (one, two, own)}
+    assert running.certificates.expires_in(0.0) == end
+    assert running.certificates.expires_in(1e12)[one.certificate] == end[one.certificate] - 1e12 < 0
+
+
+async def test_it_warns_from_14_days_before_once_a_day(
+    authority: Authority, log: Log, no_threads: None, autojump_clock: trio.testing.MockClock
+) -> None:
+    pair = authority.issue("one.test", not_after=days(30))
+    end = end_of(pair)
+    running = Running(listener(pair), now=lambda: end - 15.5 * DAY + trio.current_time() - began)
+    began = trio.current_time()
+
+    async def pass_days(number: float) -> list[tuple[str, float]]:
+        for _ in range(round(number * 24)):
+            await running.certificates.look()
+            await trio.sleep(DAY / 24)
+        return [(event, fields["days"]) for event, fields in log()]
+
+    assert await pass_days(1.5) == []
+    assert await pass_days(3) == [("certificate expires", float(left)) for left in (14, 13, 12)]
+    assert (await pass_days(11))[-1] == ("certificate expires", 1.0)
+    assert await pass_days(1) == [("certificate expired", 0.0)]
+    authority.issue("one.test", not_after=days(90))
+    await running.certificates.look()
+    assert [event for event, _ in log()] == ["certificate loaded"]
+    assert await pass_days(2) == []
+
+
+async def test_what_a_warning_says(authority: Authority, log: Log) -> None:
+    pair = authority.issue("one.test", not_after=days(2.5))
+    await Running(listener(pair)).certificates.look()
+    ((event, fields),) = log()
+    assert (event, fields["file"], fields["days"]) == ("certificate expires", pair.certificate, 2.5)
+    assert fields["at"].startswith(f"{days(2.5):%Y-%m-%dT%H}")
+
+
+async def test_it_looks_every_few_seconds(
+    authority: Authority, no_threads: None, autojump_clock: trio.testing.MockClock
+) -> None:
+    running = Running(listener(authority.issue("old.test")))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.certificates.watch)
+        await trio.testing.wait_all_tasks_blocked()
+        for name in ("one.test", "two.test"):
+            authority.issue(name)
+            await trio.sleep(INTERVAL * 0.9)
+            assert running.shown() != name
+            await trio.sleep(INTERVAL * 0.1)
+            await trio.testing.wait_all_tasks_blocked()
+            assert running.shown() == name
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,167 @@
+"""Children made by fork, and the signals that only their parent hears."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from wsgate.ops.processes import caught_signals, fork
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def nothing() -> None:
+    pass
+
+
+@contextmanager
+def child(
+    work: Callable[[socket.socket], int], prepare: Callable[[], None] = nothing
+) -> Iterator[tuple[int, socket.socket]]:
+    pid, channel = fork(work, prepare)
+    with channel:
+        channel.settimeout(10)
+        yield pid, channel
+
+
+def status(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def wait_for_word(channel: socket.socket) -> None:
+    channel.recv(10)
+
+
+def test_work_and_its_status() -> None:
+    def work(channel: socket.socket) -> int:
+        channel.send(b"hello")
+        return int(channel.recv(10))
+
+    with child(work) as (pid, channel):
+        assert channel.recv(10) == b"hello"
+        channel.send(b"3")
+        assert channel.recv(10) == b""
+        assert status(pid) == 3
+
+
+def test_preparation_comes_first() -> None:
+    done: list[str] = []
+
+    def prepare() -> None:
+        done.append("prepared")
+
+    def work(channel: socket.socket) -> int:
+        channel.send(",".join([*done, "worked"]).encode())
+        return 0
+
+    with child(work, prepare) as (pid, channel):
+        assert channel.recv(100) == b"prepared,worked"
+        assert status(pid) == 0
+    assert done == []
+
+
+@pytest.mark.parametrize("caught", [False, True])
+def test_signals_do_not_reach_a_child(caught: bool) -> None:
+    def work(channel: socket.socket) -> int:
+        channel.send(b"ready")
+        wait_for_word(channel)
+        return 0
+
+    def check() -> None:
+        with child(work) as (pid, channel):
+            assert channel.recv(10) == b"ready"
+            for number in SIGNALS:
+                os.kill(pid, number)
+            channel.send(b"end")
+            assert status(pid) == 0
+
+    if caught:
+        with caught_signals() as signals:
+            check()
+            assert signals.recv(100) == bytes([signal.SIGCHLD])  # none of the child's own
+    else:
+        check()
+
+
+def test_a_child_ends_with_its_parent() -> None:
+    """The middle process dies as hard as can be; its child sees the end of the channel."""
+    reader, writer = os.pipe()
+
+    def grandchild(channel: socket.socket) -> int:
+        wait_for_word(channel)
+        os.write(writer, b"over")
+        return 0
+
+    def middle(channel: socket.socket) -> int:
+        fork(grandchild, channel.close)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    with child(middle) as (pid, _):
+        assert status(pid) == -signal.SIGKILL
+    os.close(writer)
+    assert os.read(reader, 10) == b"over"
+    os.close(reader)
+
+
+def test_a_bug_is_logged_and_told_by_the_status() -> None:
+    reader, writer = os.pipe()
+
+    def work(channel: socket.socket) -> int:
+        handler = logging.StreamHandler(os.fdopen(writer, "w"))
+        logging.getLogger("wsgate").handlers = [handler]
+        raise RuntimeError("a bug of ours")
+
+    with child(work) as (pid, _):
+        assert status(pid) == os.EX_SOFTWARE
+    os.close(writer)
+    with os.fdopen(reader) as log:
+        assert "RuntimeError: a bug of ours" in log.read()
+
+
+def test_what_waits_to_be_written_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "stderr").open("w") as buffered:
+        monkeypatch.setattr(sys, "stderr", buffered)
+        sys.stderr.write("once")
+
+        def work(channel: socket.socket) -> int:
+            sys.stderr.flush()
+            return 0
+
+        with child(work) as (pid, _):
+            status(pid)
+        monkeypatch.undo()
+    assert (tmp_path / "stderr").read_text() == "once"
+
+
+def test_no_process_is_left_behind_where_there_is_none_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    before = set(os.listdir("/proc/self/fd"))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", refuse)
+        with pytest.raises(BlockingIOError):
+            fork(lambda channel: 0, nothing)
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
+
+
+def test_signals_are_bytes_and_the_handlers_come_back() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with caught_signals() as signals:
+        for number in SIGNALS:
+            os.kill(os.getpid(), number)
+        assert sorted(signals.recv(100)) == sorted(SIGNALS)
+        with pytest.raises(BlockingIOError):
+            signals.recv(100)
+    assert [signal.getsignal(number) for number in SIGNALS] == before

@@ -1,0 +1,516 @@
+"""A parent and its workers: real processes, whose work is a few lines each. ``e2e`` has whole gateways."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from wsgate.gate.board import Row
+from wsgate.ops import processes
+from wsgate.ops import workers as workers_module
+from wsgate.ops.certificates import Contexts
+from wsgate.ops.listeners import ListenError
+from wsgate.ops.orders import Report, ToParent
+from wsgate.ops.systemd import Notifier
+from wsgate.ops.workers import Backoff, Plan, Start, Workers, count_workers, longest_drain
+from wsgate.settings.model import (
+    Address,
+    Drain,
+    Listener,
+    Log,
+    LogLevel,
+    Route,
+    Settings,
+    Target,
+    TcpAddress,
+    Tunnel,
+    UnixAddress,
+)
+from wsgate.settings.problem import ConfigError, Problem
+
+ROUTE = Route(name="t", action=Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),)))
+ANYWHERE = Listener(bind=TcpAddress("127.0.0.1", 0))
+SETTINGS = Settings(listeners=(ANYWHERE,), routes=(ROUTE,), drain=Drain(delay=0, spread=0, grace=0))
+
+
+def stop(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def tell_parent(number: int) -> None:
+    os.kill(os.getppid(), number)
+
+
+def obey(plan: Plan, parent: ToParent, row: Row) -> int:
+    """Serves nobody until it is told to stop."""
+    return serve(parent)
+
+
+def serve(
+    parent: ToParent, *, on_reload: Callable[[Settings], None] = lambda settings: None, stops: int = 1, status: int = 0
+) -> int:
+    """Ends at the ``stops``th order to stop."""
+
+    async def main() -> int:
+        parent.report(Report.READY)
+        left = stops
+        async for number in parent:
+            if number == signal.SIGHUP:
+                parent.report(Report.BUSY)
+                on_reload(parent.load())
+                parent.report(Report.READY)
+            else:
+                left -= 1
+                if not left:
+                    break
+        return status
+
+    return trio.run(main)
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wsgate")
+
+
+class Case:
+    """What the parent says, and how it ends."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self._caplog = caplog
+
+    def run(
+        self,
+        start: Start,
+        *,
+        count: int = 2,
+        settings: Settings = SETTINGS,
+        load: Callable[[], Settings] = lambda: SETTINGS,
+        notifier: Notifier | None = None,
+        ready: Callable[[list[Address]], None] = lambda bound: None,
+    ) -> int:
+        plan = Plan(settings, Contexts({}, {}))
+        return Workers(count, plan, start, load=load, notifier=notifier or Notifier({}), ready=ready).run()
+
+    def events(self) -> list[str]:
+        return [record.event for record in self._caplog.records]  # type: ignore[attr-defined]
+
+    def one(self, event: str) -> dict[str, Any]:
+        (record,) = (record for record in self._caplog.records if record.event == event)  # type: ignore[attr-defined]
+        fields: dict[str, Any] = record.fields  # type: ignore[attr-defined]
+        return fields
+
+
+@pytest.fixture
+def case(caplog: pytest.LogCaptureFixture) -> Case:
+    return Case(caplog)
+
+
+# -- the whole way -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_from_the_first_line_to_the_last(case: Case, number: int) -> None:
+    bound: list[Address] = []
+
+    def ready(addresses: list[Address]) -> None:
+        bound.extend(addresses)
+        os.kill(os.getpid(), number)
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        (listener,) = parent.open_more(plan.settings.listeners)
+        row.enter(None)
+        row.leave()
+        row.enter(None)
+        with listener:
+            status = serve(parent)
+        row.leave()
+        return status
+
+    assert case.run(start, count=3, ready=ready) == 0
+    assert case.events() == ["listening", "ready", "draining", "stopped"]
+    assert case.one("listening") == {"address": str(bound[0])}
+    assert case.one("ready") == {"workers": 3}
+    assert case.one("draining")["sessions"] == 3
+    assert case.one("stopped") == {"ended": 3, "cut": 0}
+
+
+def test_it_is_ready_when_the_last_worker_is(case: Case, tmp_path: Path) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        (tmp_path / str(os.getpid())).touch()
+        return serve(parent)
+
+    def ready(bound: list[Address]) -> None:
+        assert len(list(tmp_path.iterdir())) == 4
+        stop()
+
+    assert case.run(start, count=4, ready=ready) == 0
+
+
+def test_sessions_that_were_cut(case: Case) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        row.enter(None)
+        status = serve(parent, status=1)
+        row.leave(cut=True)
+        return status
+
+    assert case.run(start, ready=stop) == 1
+    assert case.one("stopped") == {"ended": 0, "cut": 2}
+
+
+def test_the_second_signal_reaches_them_too(case: Case) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        return serve(parent, stops=2)
+
+    class SendAnother(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.event == "draining":  # type: ignore[attr-defined]
+                os.kill(os.getpid(), signal.SIGINT)
+
+    handler = SendAnother()
+    logging.getLogger("wsgate").addHandler(handler)
+    try:
+        assert case.run(start, ready=stop) == 0
+    finally:
+        logging.getLogger("wsgate").removeHandler(handler)
+    assert case.events() == ["listening", "ready", "draining", "cutting", "stopped"]
+
+
+def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "MARGIN", 0.5)  # the other one ends in time
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        serve(parent)
+        if row.enter(1):  # one of the two
+            time.sleep(60)
+        return 0
+
+    assert case.run(start, ready=stop) == 1
+    assert case.events()[2:] == ["draining", "worker killed", "worker died", "stopped"]
+    assert case.one("stopped") == {"ended": 0, "cut": 1}
+
+
+def test_a_worker_that_crashes_while_it_drains(case: Case) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        serve(parent)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert case.run(start, count=1, ready=stop) == 1
+    assert case.one("worker died")["signal"] == "SIGKILL"
+
+
+# -- at the start ------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_is_taken_starts_nobody(case: Case) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        tell_parent(signal.SIGKILL)
+        return 0
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Listener(bind=TcpAddress(*other.getsockname()))
+        with pytest.raises(ListenError, match="in use"):
+            case.run(start, settings=Settings(listeners=(taken,), routes=(ROUTE,)))
+    assert case.events() == []
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "line"),
+    [
+        ("says", 77, "wsgate: cannot listen: it says so"),
+        ("exits", 3, "wsgate: a worker ended as it began, with status 3"),
+        ("dies", 1, "wsgate: a worker ended as it began, with signal SIGKILL"),
+        ("crashes", 70, "wsgate: a worker ended as it began, with status 70"),
+    ],
+)
+def test_one_that_cannot_begin_is_none(
+    case: Case, capsys: pytest.CaptureFixture[str], how: str, status: int, line: str
+) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        if not row.enter(1):  # all but one are fine
+            return serve(parent, stops=2)
+        if how == "says":
+            parent.report(Report.FAILED, "cannot listen: it says so")
+            return 77
+        if how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "crashes":
+            logging.getLogger("wsgate").disabled = True  # the traceback is for the log
+            raise RuntimeError
+        return 3
+
+    assert case.run(start, count=3) == status
+    assert capsys.readouterr().err == f"{line}\n"
+    assert case.events() == []
+
+
+def test_no_process_to_be_had(case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: object, **__: object) -> tuple[int, socket.socket]:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(workers_module, "fork", refuse)
+    assert case.run(obey) == os.EX_OSERR
+    assert capsys.readouterr().err == "wsgate: cannot start a worker: Resource temporarily unavailable\n"
+
+
+# -- replacement -------------------------------------------------------------------------------------------------------
+
+
+def test_the_pauses_between_replacements() -> None:
+    backoff = Backoff()
+    assert [backoff.pause(0.1) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
+    assert [backoff.pause(lived) for lived in (30, 29, 29, 86400, 1)] == [0, 1, 2, 0, 1]
+
+
+def test_a_worker_that_dies_is_replaced(case: Case) -> None:
+    """The first of both rows dies with two sessions; what comes in its place ends the test."""
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        if not row.enter(1):
+            return serve(parent)
+        row.enter(None)
+        if row.beat:  # a mark that is left by the one before
+            tell_parent(signal.SIGTERM)
+            row.leave()
+            row.leave()
+            return serve(parent)
+        row.beat = 1.0
+        parent.report(Report.READY)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert case.run(start, ready=lambda bound: None) == 0
+    died = case.one("worker died")
+    assert (died["signal"], died["sessions"], died["replaced_in"]) == ("SIGKILL", 2, 0)
+    assert case.one("draining")["sessions"] <= 2
+    assert case.one("stopped")["cut"] == 0  # what it lost was before the signal
+
+
+def test_a_worker_that_says_goodbye_is_replaced_too(case: Case) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        if row.beat:
+            tell_parent(signal.SIGTERM)
+            return serve(parent)
+        row.beat = 1.0
+        parent.report(Report.READY)
+        return 0
+
+    assert case.run(start, count=1) == 0
+    assert case.one("worker died")["status"] == 0
+
+
+def test_a_replacement_that_cannot_begin_is_tried_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = iter([0.0, 0.01, 0.01, 0.01])
+    monkeypatch.setattr(Backoff, "pause", lambda self, lived: next(pauses))
+    really = processes.fork
+    forks = 0
+
+    def fork(*arguments: Any, **more: Any) -> tuple[int, socket.socket]:
+        nonlocal forks
+        forks += 1
+        if forks == 2:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return really(*arguments, **more)
+
+    monkeypatch.setattr(workers_module, "fork", fork)
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        row.beat += 1
+        if row.beat == 1:
+            parent.report(Report.READY)
+            return 0
+        if row.beat == 2:
+            parent.report(Report.FAILED, "cannot listen: out of descriptors")
+            return 1
+        tell_parent(signal.SIGTERM)
+        return serve(parent)
+
+    assert case.run(start, count=1) == 0
+    assert case.events()[2:] == ["worker died", "worker not started", "worker died", "draining", "stopped"]
+
+
+def test_a_worker_that_hangs_is_replaced(case: Case, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
+
+        def start(plan: Plan, parent: ToParent, row: Row) -> int:
+            if row.beat:
+                tell_parent(signal.SIGTERM)
+                return serve(parent)
+            row.beat = time.monotonic()
+            parent.report(Report.READY)
+            faulthandler.disable()  # pytest's; it would write where the test's output is
+            time.sleep(60)
+            return 0
+
+        assert case.run(start, count=1, notifier=notifier) == 0
+        heard = []
+        manager.setblocking(False)
+        while True:
+            try:
+                heard.append(manager.recv(4096).decode().split("\n")[0])
+            except BlockingIOError:
+                break
+    assert case.one("worker died")["signal"] == "SIGABRT"
+    assert heard[-1] == "WATCHDOG=1"  # the parent is alive to the end
+    assert [line for line in heard if line != "WATCHDOG=1"] == ["READY=1", "STOPPING=1"]
+
+
+# -- reload ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reload_reaches_all_and_those_to_come(case: Case, tmp_path: Path) -> None:
+    new = Settings(listeners=(ANYWHERE,), routes=(ROUTE,), drain=Drain(delay=0, spread=0, grace=0, code=1012))
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def on_reload(settings: Settings) -> None:
+            (tmp_path / f"{os.getpid()}-{settings.drain.code}").touch()
+            if not row.enter(1):
+                row.beat = 1.0
+                os._exit(0)  # one of them has to be replaced
+
+        if row.beat:
+            (tmp_path / f"replaced-{plan.settings.drain.code}").touch()
+            tell_parent(signal.SIGTERM)
+        status = serve(parent, on_reload=on_reload)
+        if row.sessions:
+            row.leave()
+        return status
+
+    def ready(bound: list[Address]) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert case.run(start, load=lambda: new, ready=ready) == 0
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert len(files) == 3
+    assert all(file.endswith("-1012") for file in files)
+
+
+def test_a_reload_opens_what_is_new(case: Case, tmp_path: Path) -> None:
+    path = Listener(bind=UnixAddress(str(tmp_path / "s")))
+    new = Settings(listeners=(path,), routes=(ROUTE,))
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def on_reload(settings: Settings) -> None:
+            (sock,) = parent.open_more(settings.listeners)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(tmp_path / "s"))
+            sock.close()
+            row.enter(None)
+            if not row.enter(4 - 1):
+                tell_parent(signal.SIGTERM)
+
+        return serve(parent, on_reload=on_reload)
+
+    def ready(bound: list[Address]) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert case.run(start, load=lambda: new, ready=ready) == 1  # the sessions that were made up
+    assert not (tmp_path / "s").exists()
+
+
+def refused_file() -> Settings:
+    raise ConfigError((Problem("wsgate.yaml", 3, 5, "routes", "no such thing"),))
+
+
+def taken_port() -> Settings:
+    return Settings(listeners=(Listener(bind=UnixAddress("/nonexistent/s")),), routes=(ROUTE,))
+
+
+@pytest.mark.parametrize("load", [refused_file, taken_port])
+def test_a_reload_that_is_refused_reaches_nobody(case: Case, tmp_path: Path, load: Callable[[], Settings]) -> None:
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        return serve(parent, on_reload=lambda settings: os._exit(9))
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+
+        def load_and_stop() -> Settings:
+            stop()
+            return load()
+
+        def ready(bound: list[Address]) -> None:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert case.run(start, load=load_and_stop, notifier=notifier, ready=ready) == 0
+        heard = [manager.recv(4096).split(b"\n")[0] for _ in range(4)]
+    assert heard == [b"READY=1", b"RELOADING=1", b"READY=1", b"STOPPING=1"]
+    assert "reload refused" in case.events()
+    assert "worker died" not in case.events()
+
+
+def test_a_bug_of_ours_in_a_reload_ends_nobody(case: Case) -> None:
+    def load() -> Settings:
+        stop()
+        raise RuntimeError("a bug")
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        return serve(parent, on_reload=lambda settings: os._exit(9))
+
+    assert case.run(start, load=load, ready=lambda bound: os.kill(os.getpid(), signal.SIGHUP)) == 0
+    assert case.events() == ["listening", "ready", "bug", "draining", "stopped"]
+
+
+def test_what_a_reload_cannot_change(case: Case) -> None:
+    new = Settings(listeners=(ANYWHERE,), routes=(ROUTE,), workers=7, log=Log(level=LogLevel.ERROR))
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def on_reload(settings: Settings) -> None:
+            assert settings.workers == 1
+            tell_parent(signal.SIGTERM)
+
+        return serve(parent, on_reload=on_reload)
+
+    def ready(bound: list[Address]) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    before = logging.getLogger().handlers
+    try:
+        assert case.run(start, load=lambda: new, ready=ready) == 0
+        assert logging.getLogger("wsgate").level == logging.ERROR
+    finally:
+        logging.getLogger().handlers = before
+
+
+def test_a_reload_while_it_stops(case: Case) -> None:
+    def ready(bound: list[Address]) -> None:
+        stop()
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert case.run(obey, ready=ready) == 0
+    assert "reload ignored" in case.events()
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def test_auto_is_a_worker_for_each_core_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5})
+    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 3
+    assert count_workers(Settings(listeners=(), routes=(), workers=2)) == 2
+
+
+def test_elsewhere_than_on_linux_it_is_one_process(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    assert count_workers(Settings(listeners=(), routes=(), workers=1)) == 1
+    assert case.events() == []
+    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 1
+    assert case.events() == ["one process"]
+
+
+def test_the_longest_drain_has_a_margin() -> None:
+    assert longest_drain(Settings(listeners=(), routes=(), drain=Drain(delay=3, spread=20, grace=10))) == 43

@@ -1,0 +1,93 @@
+"""What the kernel is asked: real connections on loopback, and what they are told to watch."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from tests.relay.joined import socket_pair, tls_pair
+from wsgate.relay.tcp import is_acknowledging, limit_unacknowledged, watch_for_silence
+
+PATIENCE = 20_000  # rounds of looking until the kernel has done what it does in microseconds
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket_pair(4096)
+    with ours, socket.socket(fileno=theirs.detach()) as peer:
+        peer.setblocking(False)
+        yield ours, peer
+
+
+def fill(sock: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while sock.send(bytes(1 << 16)):
+            pass
+
+
+def test_a_peer_that_has_everything_is_not_acknowledging_but_silent(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, peer = pair
+    ours.send(b"all of it")
+    assert peer.recv(100) == b"all of it"
+    assert any(not is_acknowledging(ours, 60) for _ in range(PATIENCE))  # its acknowledgement may take 40 ms
+
+
+def test_a_peer_that_is_taking_is_acknowledging_unless_that_was_long_ago(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, peer = pair
+    fill(ours)
+    peer.recv(2000)
+    assert is_acknowledging(ours, 60)
+    assert not is_acknowledging(ours, 0)
+
+
+def test_it_works_on_tls() -> None:
+    ours, theirs = tls_pair(4096, ssl.TLSVersion.TLSv1_3, server_side=True)
+    with contextlib.suppress(BlockingIOError):
+        while ours.send(bytes(1 << 16)):
+            pass
+    assert is_acknowledging(ours, 60)
+    watch_for_silence(ours, 20, 20)
+    assert ours.plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    limit_unacknowledged(ours, 60)
+    assert ours.plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    ours.close()
+    theirs.close()
+
+
+def test_unix_sockets_have_none_of_it() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        fill(one)
+        assert not is_acknowledging(one, 60)
+        watch_for_silence(one, 20, 20)
+        limit_unacknowledged(one, 60)
+        assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+@pytest.mark.parametrize(
+    ("interval", "timeout", "expected"),
+    [(20, 20, (20, 7, 3)), (0.1, 0.1, (1, 1, 3)), (1e6, 1e6, (32767, 32767, 3))],
+)
+def test_keepalive_follows_the_heartbeat(
+    pair: tuple[socket.socket, socket.socket], interval: float, timeout: float, expected: tuple[int, int, int]
+) -> None:
+    ours, _ = pair
+    watch_for_silence(ours, interval, timeout)
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    assert tuple(ours.getsockopt(socket.IPPROTO_TCP, option) for option in options) == expected
+
+
+def test_unacknowledged_data_has_a_limit(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, _ = pair
+    limit_unacknowledged(ours, 1.5)
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1500

@@ -1,0 +1,519 @@
+"""Each limit of an open session, to the second, under a virtual clock."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from tests.relay.joined import CLOSE_TIMEOUT, KEY, Frame, Peer, Session, close_frame, data, encode, session
+from wsgate.relay.closing import Cause, Side
+from wsgate.relay.pump import Pump
+from wsgate.relay.timers import LIFETIME_JITTER
+from wsgate.settings.model import Heartbeat, Timeouts
+from wsgate.wire.frames import Opcode
+
+BEAT = Heartbeat(interval=20.0, timeout=10.0)
+
+
+def timeouts(*, idle: float | None = None, write: float | None = None, lifetime: float | None = None) -> Timeouts:
+    return Timeouts(idle=idle, write=write, lifetime=lifetime, close=CLOSE_TIMEOUT)
+
+
+async def at(second: float, since: float) -> None:
+    await trio.sleep_until(since + second)
+    await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def answer_pings(peer: Peer) -> None:
+    """What every WebSocket library does."""
+    while True:
+        frame = await peer.frame()
+        assert frame.opcode == Opcode.PING
+        await peer.send(Frame(Opcode.PONG, frame.payload))
+
+
+def both(running: Session, side: str) -> tuple[Peer, Peer]:
+    return (running.client, running.backend) if side == "client" else (running.backend, running.client)
+
+
+# -- heartbeat ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        asked, other = both(running, side)
+        start = trio.current_time()
+        ping = await asked.frame()
+        assert trio.current_time() - start == pytest.approx(20)
+        assert ping.opcode == Opcode.PING
+        assert (await other.frame()).opcode == Opcode.PING  # it was as silent
+        await other.send(data(b"here"))  # any byte is life
+        assert await asked.frame() == data(b"here")
+        await at(21, start)
+        await asked.send(Frame(Opcode.PONG, ping.payload), Frame(Opcode.PONG, ping.payload), data(b"and here"))
+        assert await other.frame() == data(b"and here")
+        await at(29, start)
+        assert not running.over
+        outcome = running.join.outcome()
+    rtts = {"client": outcome.client_rtt, "backend": outcome.backend_rtt}
+    assert rtts.pop(side) == pytest.approx(1)
+    assert set(rtts.values()) == {None}
+
+
+async def test_sessions_with_a_heartbeat_live_as_long_as_their_peers_do(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, heartbeat=BEAT) as running, trio.open_nursery() as nursery:
+        nursery.start_soon(answer_pings, running.client)
+        nursery.start_soon(answer_pings, running.backend)
+        await trio.sleep(1000)
+        assert not running.over
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
+    async with session(pump, mode=mode, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        for second in (15, 30, 45):
+            await at(second, start)
+            await running.client.send_bytes(encode(data(b"x" * 200), KEY)[:1])  # not a frame, not a header: a byte
+            await running.client.send_bytes(encode(data(b"x" * 200), KEY)[1:])
+            await running.backend.take(208 if mode == "relay" else 200)
+            await running.backend.send_bytes(encode(data(b"y"), None) if mode == "relay" else b"y")
+            assert await running.client.frame() == data(b"y")
+            assert running.client.nothing_there()
+            assert running.backend.nothing_there()
+        assert (await running.client.frame()).opcode == Opcode.PING
+        assert trio.current_time() - start == pytest.approx(65)
+
+
+async def test_a_silent_client_is_told_1011_and_the_backend_that_it_is_gone(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def live() -> None:
+                ping = await running.backend.frame()
+                await running.backend.send(Frame(Opcode.PONG, ping.payload))
+                assert await running.backend.frame() == close_frame(1001, b"client does not answer")
+                assert trio.current_time() - start == pytest.approx(30)
+                await running.backend.send(close_frame(1001))
+                running.backend.finish()
+
+            assert (await running.client.frame()).opcode == Opcode.PING
+            assert await running.client.frame() == close_frame(1011, b"no answer to a Ping")
+            assert await running.client.ended() == b""
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.CLIENT)
+    assert (outcome.client_code, outcome.backend_code) == (1011, 1001)
+    assert outcome.detail == "client did not answer a Ping"
+
+
+async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def live() -> None:
+                ping = await running.client.frame()
+                await running.client.send(Frame(Opcode.PONG, ping.payload))
+                assert await running.client.frame() == close_frame(1011, b"backend does not answer")
+                running.client.vanish()
+
+            outcome = await running.outcome()
+        assert trio.current_time() - start == pytest.approx(30)
+    assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.BACKEND)
+
+
+async def test_a_tunnels_silent_client_ends_the_services_connection(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, mode="tunnel", heartbeat=BEAT) as running:
+        start = trio.current_time()
+        assert await running.backend.ended() == b""
+        assert trio.current_time() - start == pytest.approx(30)
+        running.backend.finish()
+        assert (await running.outcome()).cause is Cause.SILENT
+
+
+async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        assert (await running.client.frame()).opcode == Opcode.PING
+        assert (await running.backend.frame()).opcode == Opcode.PING
+        await running.backend.send(Frame(Opcode.PONG))
+        assert await running.client.frame() == Frame(Opcode.PONG)
+        await running.client.send(Frame(Opcode.PONG, b"not what was asked"))
+        assert await running.backend.frame() == Frame(Opcode.PONG, b"not what was asked")
+        await at(39, start)
+        assert not running.over
+        assert running.join.outcome().client_rtt is None
+
+
+async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        await running.client.send_bytes(encode(data(b"x" * 1000), KEY)[:500])
+        await running.backend.take(500)
+        outcome = await running.outcome()
+        assert trio.current_time() - start >= 30
+    assert outcome.cause is Cause.SILENT
+
+
+async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The backend takes nothing, so the client is not read: what it may have said cannot be known."""
+    async with session(pump, unix=True, heartbeat=BEAT) as running:
+        raw = encode(data(b"x" * 4_000_000), KEY)
+        sent = 0
+        with trio.move_on_after(1):
+            while True:
+                sent += await running.client.sock.send(raw[sent : sent + 65536])
+        assert not running.client_leg.reading
+
+        async def live() -> None:
+            while not running.over:
+                await running.backend.send(data(b"busy"))
+                assert await running.client.frame() == data(b"busy")
+                await trio.sleep(5)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(live)
+            await trio.sleep(500)
+            nursery.cancel_scope.cancel()
+        assert not running.over
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.client.send_bytes, raw[sent:])
+            assert await running.backend.take(len(raw)) == raw
+        resumed = trio.current_time()
+        while (await running.client.frame()).opcode != Opcode.PING:
+            pass
+        assert trio.current_time() - resumed == pytest.approx(20)
+
+
+async def test_a_ping_that_the_peer_has_not_been_given_yet_has_not_been_asked(
+    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel still delivers what was written before it, and gets acknowledgements."""
+    delivering = True
+    monkeypatch.setattr("wsgate.relay.leg.is_acknowledging", lambda sock, within: delivering and within == 10)
+    async with session(pump, mode="tunnel", heartbeat=BEAT) as running:
+        start = trio.current_time()
+        await at(59, start)
+        assert not running.over
+        delivering = False
+        await running.backend.ended()
+        assert trio.current_time() - start == pytest.approx(60)
+
+
+async def test_a_ping_that_waits_for_the_end_of_a_frame_has_not_been_asked(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, heartbeat=BEAT) as running:
+        start = trio.current_time()
+        raw = encode(data(b"x" * 1000), None)
+        for second in range(0, 100, 10):  # the backend needs long for one frame
+            await at(second, start)
+            await running.backend.send_bytes(raw[second : second + 10])
+            assert await running.client.take(10) == raw[second : second + 10]
+        assert not running.over
+        await running.backend.send_bytes(raw[100:])
+        assert await running.client.take(len(raw) - 100) == raw[100:]
+        assert (await running.client.frame()).opcode == Opcode.PING
+
+
+async def test_without_a_heartbeat_nobody_is_asked(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump) as running:
+        await trio.sleep(1000)
+        assert running.client.nothing_there()
+        assert running.backend.nothing_there()
+
+
+# -- pings: answer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_pings_are_answered_here_where_the_route_says_so(
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+) -> None:
+    async with session(pump, answers_pings=True) as running:
+        asks, other = both(running, side)
+        await asks.send(
+            data(b"one", fin=False),
+            Frame(Opcode.PING, b"first"),
+            data(b"two", Opcode.CONTINUATION),
+            Frame(Opcode.PING, b"second"),
+            Frame(Opcode.PONG, b"unasked"),
+            data(b"three"),
+        )
+        assert await asks.frame() == Frame(Opcode.PONG, b"first")
+        assert await asks.frame() == Frame(Opcode.PONG, b"second")
+        assert await other.frame() == data(b"one", fin=False)
+        assert await other.frame() == data(b"two", Opcode.CONTINUATION)
+        assert await other.frame() == Frame(Opcode.PONG, b"unasked")
+        assert await other.frame() == data(b"three")
+        assert other.nothing_there()
+
+
+async def test_a_read_of_nothing_but_answered_pings_writes_nothing_to_the_other_side(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, answers_pings=True) as running:
+        await running.client.send(Frame(Opcode.PING), Frame(Opcode.PING, b"x"), close_frame(1000))
+        assert await running.client.frame() == Frame(Opcode.PONG)
+        assert await running.client.frame() == Frame(Opcode.PONG, b"x")
+        assert await running.backend.frame() == close_frame(1000)
+
+
+# -- idle --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_session_without_data_ends_and_control_frames_are_no_data(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    async with session(pump, mode=mode, timeouts=timeouts(idle=60)) as running:
+        start = trio.current_time()
+        await at(10, start)
+        await running.client.send(data(b"up"))
+        await running.backend.take(8 if mode == "relay" else 2)
+        await at(30, start)
+        await running.client.send(Frame(Opcode.PING, b"?"), Frame(Opcode.PONG, b"!"))
+        if mode == "relay":
+            await running.backend.take(14)
+        else:
+            assert await running.client.frame() == Frame(Opcode.PONG, b"?")
+        await at(69, start)
+        assert running.client.nothing_there()
+        assert await running.client.frame() == close_frame(1001, b"idle")
+        assert trio.current_time() - start == pytest.approx(70)
+        await running.client.send(close_frame(1001))
+        running.client.finish()
+        if mode == "relay":
+            assert await running.backend.frame() == close_frame(1001, b"idle")
+            await running.backend.send(close_frame(1001))
+        running.backend.finish()
+        outcome = await running.outcome()
+        assert trio.current_time() - start == pytest.approx(70)
+    assert (outcome.cause, outcome.side, outcome.detail) == (Cause.IDLE, None, "no data for 60 s")
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_data_of_either_side_keeps_a_session(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    async with session(pump, mode=mode, timeouts=timeouts(idle=60)) as running:
+        start = trio.current_time()
+        await at(50, start)
+        await running.backend.send_bytes(encode(data(b"down"), None) if mode == "relay" else b"down")
+        assert await running.client.frame() == data(b"down")
+        await at(100, start)
+        await running.client.send(Frame(Opcode.PING), data(b"up"), Frame(Opcode.PING))  # between control frames
+        await at(159, start)
+        assert not running.over
+        await at(161, start)
+        assert running.join.outcome().cause is Cause.IDLE
+
+
+async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, timeouts=timeouts(idle=60)) as running:
+        start = trio.current_time()
+        await at(50, start)
+        await running.client.send(data(b"up"), Frame(Opcode.PING))
+        await at(109, start)
+        assert running.join.outcome().cause is Cause.CUT  # what an outcome says that is none yet
+        await at(111, start)
+        assert running.join.outcome().cause is Cause.IDLE
+
+
+# -- write -------------------------------------------------------------------------------------------------------------
+
+
+async def stall(running: Session, side: str) -> tuple[bytes, int]:
+    """Fill the way from ``side`` to the other, who does not read."""
+    source, _ = both(running, side)
+    raw = encode(data(b"x" * 4_000_000), source.key)
+    sent = 0
+    with trio.move_on_after(1):
+        while True:
+            sent += await source.sock.send(raw[sent : sent + 65536])
+    return raw, sent
+
+
+async def slowly(peer: Peer, size: int, *, every: float) -> bytes:
+    received = b""
+    while len(received) < size:
+        piece = await peer.sock.recv(min(200_000, size - len(received)))
+        assert piece
+        received += piece
+        await trio.sleep(every)
+    return received
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+) -> None:
+    async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
+        await at(25, trio.current_time())
+        source, stuck = both(running, side)
+        start = trio.current_time()
+        raw, sent = await stall(running, side)
+        word = (1011, b"backend takes nothing") if side == "client" else (1001, b"client takes nothing")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(source.send_bytes, raw[sent:])
+            assert await source.frame() == close_frame(*word)
+            assert trio.current_time() - start == pytest.approx(30)
+        await source.send(close_frame(word[0]))
+        source.finish()
+        outcome = await running.outcome()
+        assert len(await stuck.ended()) < len(raw)
+    assert outcome.cause is Cause.STUCK
+    assert outcome.side is not Side(side)
+    assert outcome.detail.endswith("took nothing for 30 s")
+
+
+async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
+        raw, sent = await stall(running, "client")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.client.send_bytes, raw[sent:])
+            assert await slowly(running.backend, len(raw), every=20) == raw
+
+
+async def test_a_peer_that_is_stuck_while_the_session_closes_is_cut_by_the_same_timeout(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Nothing accepted is lost for the close timeout's sake; but a peer that takes nothing ends it."""
+    async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
+        start = trio.current_time()
+        await stall(running, "client")
+        running.join.drain(1001)
+        outcome = await running.outcome()
+        assert trio.current_time() - start == pytest.approx(1 + CLOSE_TIMEOUT)
+    assert outcome.cause is Cause.DRAIN
+    assert outcome.detail == "backend took nothing for 3 s; client did not close within 5 s"
+    assert outcome.backend_code is None
+
+
+async def test_closing_with_nothing_stuck_waits_for_the_close_timeout_alone(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
+        start = trio.current_time()
+        running.join.drain(1001)
+        outcome = await running.outcome()
+        assert trio.current_time() - start == pytest.approx(CLOSE_TIMEOUT)
+    assert "did not close within 5 s" in outcome.detail
+
+
+async def test_closing_waits_for_a_peer_that_is_still_taking_what_was_accepted(
+    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = data(b"x" * 4_000_000)
+    acknowledging = True
+    async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
+        leg = running.client_leg  # the kernel is asked only where nothing is pending with us
+        monkeypatch.setattr(
+            "wsgate.relay.leg.is_acknowledging", lambda sock, within: acknowledging and leg.pending is None
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.backend.send, frame, close_frame(4000, b"end"))
+            raw = encode(frame, None)
+            assert await slowly(running.client, len(raw), every=CLOSE_TIMEOUT - 1) == raw
+            assert await running.client.frame() == close_frame(4000, b"end")
+            acknowledging = False
+        await running.client.send(close_frame(4000))
+        assert await running.backend.frame() == close_frame(4000)
+
+
+# -- lifetime ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_ends_at_its_age_or_up_to_a_tenth_earlier(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    ages = []
+    for _ in range(20):
+        async with session(pump, timeouts=timeouts(lifetime=3600)) as running:
+            start = trio.current_time()
+            with trio.fail_after(4000):
+                while not (opening := await running.client.sock.recv(2)):
+                    pass
+            assert opening[:1] == b"\x88"
+            ages.append(trio.current_time() - start)
+            assert running.join.outcome().cause is Cause.LIFETIME
+            assert running.join.outcome().client_code == 1001
+    assert 3600 * (1 - LIFETIME_JITTER) <= min(ages) < max(ages) <= 3600
+    assert len({round(age) for age in ages}) > 10
+
+
+# -- many --------------------------------------------------------------------------------------------------------------
+
+FORGETS = 30.0  # seconds of silence after which many a NAT forgets a connection
+SESSIONS = 2000
+
+
+class Middlebox:
+    """What stands between a gateway and its peers: it forgets who is silent, and then drops what comes."""
+
+    def __init__(self) -> None:
+        self.forgotten = 0
+
+    async def carry(self, peer: Peer) -> None:
+        """Play a library behind the middlebox: answer Pings for as long as they come through."""
+        while True:
+            with trio.move_on_after(FORGETS) as silence:
+                await answer_ping(peer)
+            if silence.cancelled_caught:
+                self.forgotten += 1
+                return
+
+
+async def answer_ping(peer: Peer) -> None:
+    frame = await peer.frame()
+    assert frame.opcode == Opcode.PING
+    await peer.send(Frame(Opcode.PONG, frame.payload))
+
+
+async def test_two_thousand_idle_sessions_outlive_a_middlebox_that_forgets(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    middlebox = Middlebox()
+    sessions: list[Session] = []
+
+    async def live() -> None:
+        async with session(pump, unix=True, heartbeat=BEAT) as running, trio.open_nursery() as peers:
+            sessions.append(running)
+            peers.start_soon(middlebox.carry, running.client)
+            peers.start_soon(middlebox.carry, running.backend)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(SESSIONS):
+            nursery.start_soon(live)
+        await trio.sleep(4 * FORGETS)
+        assert len(sessions) == SESSIONS
+        assert middlebox.forgotten == 0
+        assert not any(running.over for running in sessions)
+        assert all(running.client_leg.rtt is not None for running in sessions)
+        nursery.cancel_scope.cancel()
+
+
+async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """Else the test above would prove nothing."""
+    middlebox = Middlebox()
+    async with session(pump) as running:
+        await middlebox.carry(running.client)
+    assert middlebox.forgotten == 1

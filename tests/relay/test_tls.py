@@ -1,0 +1,310 @@
+"""TLS on the data plane: the same promises, and the traps that only TLS has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+import ssl
+import struct
+from collections import Counter
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.relay.joined import KEY, Frame, Peer, TlsEnd, close_frame, data, encode, session, tls_pair
+from wsgate.relay.closing import Cause
+from wsgate.relay.poller import READABLE, WRITABLE
+from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.relay.tls import RECORD, TlsSocket
+from wsgate.wire.frames import Opcode
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+BUFFER = 4096  # bytes asked of the kernel for each socket buffer
+
+versions = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
+
+
+# -- the socket alone --------------------------------------------------------------------------------------------------
+
+
+@versions
+def test_a_read_takes_full_records_until_the_room_is_full(version: ssl.TLSVersion) -> None:
+    ours, theirs = tls_pair(None, version, server_side=True)
+    sent = random.Random(1).randbytes(3 * RECORD + 100)
+    for at in range(0, len(sent), RECORD):
+        theirs.ssl.send(sent[at : at + RECORD])
+    room = memoryview(bytearray(READ_SIZE))
+    assert ours.recv_into(room) == len(sent)
+    assert bytes(room[: len(sent)]) == sent
+    assert not ours.more
+    with pytest.raises(BlockingIOError):
+        ours.recv_into(room)
+    ours.close()
+    theirs.close()
+
+
+@versions
+def test_what_the_rooms_end_has_cut_is_known_to_be_there(version: ssl.TLSVersion) -> None:
+    ours, theirs = tls_pair(None, version, server_side=True)
+    theirs.ssl.send(b"x" * 1000)
+    assert ours.recv(600) == b"x" * 600
+    assert ours.more
+    assert ours.recv(600) == b"x" * 400
+    assert not ours.more
+    ours.close()
+    theirs.close()
+
+
+def test_an_error_behind_good_bytes_is_raised_by_the_next_read() -> None:
+    ours, theirs = tls_pair(None, TLS13, server_side=True)
+    theirs.ssl.send(b"x" * RECORD)
+    socket.socket.send(theirs.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that nobody can have encrypted
+    room = memoryview(bytearray(READ_SIZE))
+    assert ours.recv_into(room) == RECORD
+    assert ours.more
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError, match="DECRYPTION_FAILED_OR_BAD_RECORD_MAC"):
+            ours.recv_into(room)
+    ours.close()
+    theirs.close()
+
+
+@versions
+@pytest.mark.parametrize("server_side", [True, False])
+def test_close_notify_and_fin_leave_the_other_direction_open(version: ssl.TLSVersion, server_side: bool) -> None:
+    """What the peer had sent by then, and what it sends after it, arrives."""
+    ours, theirs = tls_pair(None, version, server_side=server_side)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    theirs.ssl.send(b"before")
+    ours.shutdown(socket.SHUT_WR)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert theirs.ssl.recv(100) == b""  # a clean end: one without close_notify would raise
+    theirs.ssl.send(b"after")
+    received = b""
+    while len(received) < 11:
+        with contextlib.suppress(BlockingIOError):
+            received += ours.recv(100)
+    assert received == b"beforeafter"
+    theirs.shutdown(socket.SHUT_WR)
+    assert ours.recv(100) == b""
+    assert ours.recv(100) == b""
+    ours.close()
+    theirs.close()
+
+
+@versions
+def test_an_end_without_close_notify_is_an_error(version: ssl.TLSVersion) -> None:
+    ours, theirs = tls_pair(None, version, server_side=True)
+    socket.socket.shutdown(theirs.ssl, socket.SHUT_WR)
+    with pytest.raises(ConnectionAbortedError, match="TLS ended without close_notify"):
+        ours.recv(100)
+    ours.close()
+    theirs.close()
+
+
+@versions
+def test_what_the_kernel_does_not_take_is_offered_again(version: ssl.TLSVersion) -> None:
+    ours, theirs = tls_pair(BUFFER, version, server_side=True)
+    rest = memoryview(sent := random.Random(2).randbytes(1 << 20))
+    received = b""
+    blocked = 0
+    while len(received) < len(sent):
+        try:
+            while rest:
+                rest = rest[ours.send(rest) :]
+        except BlockingIOError:
+            blocked += 1
+        with contextlib.suppress(ssl.SSLWantReadError):
+            received += theirs.ssl.recv(1 << 16)
+    assert blocked > 10
+    assert received == sent
+    ours.close()
+    theirs.close()
+
+
+def test_shutting_down_a_connection_that_is_reset_says_so() -> None:
+    ours, theirs = tls_pair(None, TLS13, server_side=True)
+    theirs.ssl.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    with pytest.raises(OSError, match=r"not connected|reset"):
+        ours.shutdown(socket.SHUT_WR)
+    ours.close()
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+@versions
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_16_mib_each_way_at_once_through_tiny_buffers(pump: Pump, version: ssl.TLSVersion, mode: str) -> None:
+    """In real time: TCP with tiny buffers pauses for longer than a virtual clock waits."""
+    up, down = random.Random(3).randbytes(16 << 20), random.Random(4).randbytes(16 << 20)
+    async with session(pump, mode=mode, buffer=BUFFER, tls=version) as running, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def client() -> None:
+            received = bytearray()
+            while len(received) < len(down):
+                received += (await running.client.frame()).payload
+            assert received == down
+
+        @nursery.start_soon
+        async def backend() -> None:
+            if mode == "relay":
+                assert (await running.backend.frame()).payload == up
+            else:
+                assert await running.backend.take(len(up)) == up
+
+        nursery.start_soon(running.client.send, data(up))
+        nursery.start_soon(running.backend.send_bytes, encode(data(down), None) if mode == "relay" else down)
+
+
+@versions
+async def test_bytes_inside_openssl_need_no_event(
+    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+) -> None:
+    """Records that do not fit the buffer's end: the last part is read although the kernel has nothing more."""
+    async with session(pump, tls=version) as running:
+        raw = encode(data(b"x" * (10 * READ_SIZE + 5)), KEY)
+        assert isinstance(running.client.sock, TlsEnd)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send() -> None:
+                await running.client.send_bytes(raw[:100])  # so that no later record ends where the buffer does
+                await running.client.send_bytes(raw[100:])
+
+            assert await running.backend.take(len(raw)) == raw
+
+
+async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
+    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control plane may have read half of a record."""
+
+    def half_read(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsSocket, TlsEnd]:
+        ours, theirs = tls_pair(buffer, version, server_side=server_side)
+        if server_side:
+            theirs.ssl.send(b"head" + encode(data(b"in the same record"), KEY))
+            assert ours.recv(4) == b"head"
+        return ours, theirs
+
+    monkeypatch.setattr("tests.relay.joined.tls_pair", half_read)
+    async with session(pump, tls=TLS13) as running:
+        assert await running.backend.frame() == data(b"in the same record")
+
+
+async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with session(pump, tls=TLS13) as running:
+        assert isinstance(running.client.sock, TlsEnd)
+        raw = encode(data(b"x" * (2 * RECORD)), KEY)
+        running.client.sock.ssl.send(raw[:RECORD])
+        socket.socket.send(running.client.sock.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))
+        assert await running.backend.take(RECORD) == raw[:RECORD]
+        assert await running.backend.ended() == b""
+        assert "bad record mac" in running.join.outcome().detail.lower().replace("_", " ")
+
+
+@versions
+async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
+    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+) -> None:
+    async with session(pump, tls=version) as running:
+        leg = running.client_leg
+        assert leg.tls is not None
+        real, wants_write = leg.tls._read_into, True
+
+        def read_into(size: int, room: memoryview) -> int:
+            """As OpenSSL does where the answer to a key update finds the kernel full."""
+            if wants_write:
+                raise ssl.SSLWantWriteError
+            return real(size, room)
+
+        leg.tls._read_into = read_into
+        await running.client.send(data(b"hello"))
+        while not leg.tls.wants_write:
+            await trio.lowlevel.checkpoint()
+        assert leg.interest == READABLE | WRITABLE
+        wants_write = False
+        assert await running.backend.frame() == data(b"hello")
+        assert leg.interest == READABLE
+
+
+@versions
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_close_ends_both_connections_cleanly(
+    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion, mode: str
+) -> None:
+    async with session(pump, mode=mode, tls=version) as running:
+        await running.client.send(data(b"question"), close_frame(1000, b"done"))
+        if mode == "relay":
+            assert await running.backend.frame() == data(b"question")
+            assert await running.backend.frame() == close_frame(1000, b"done")
+            await running.backend.send(data(b"answer"), close_frame(1000, b"done"))
+        else:
+            assert await running.backend.ended() == b"question"  # close_notify: else it would raise
+            await running.backend.send_bytes(b"answer")
+        running.backend.finish()
+        assert await running.client.frame() == data(b"answer")
+        assert await running.client.frame() == close_frame(1000, b"done")
+        assert await running.client.ended() == b""
+        running.client.finish()
+        outcome = await running.outcome()
+    assert outcome.cause is Cause.CLOSED
+
+
+@versions
+async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
+    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+) -> None:
+    async with session(pump, mode="tunnel", tls=version) as running:
+        await running.backend.send_bytes(b"half of an ans")
+        assert isinstance(running.backend.sock, TlsEnd)
+        socket.socket.shutdown(running.backend.sock.ssl, socket.SHUT_WR)
+        assert await running.client.frame() == data(b"half of an ans")
+        assert await running.client.frame() == close_frame(1011, b"backend connection lost")
+        outcome = running.join.outcome()
+    assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: TLS ended without close_notify")
+
+
+async def test_a_service_that_ends_cleanly_is_1000(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel", tls=TLS13) as running:
+        running.backend.finish()
+        assert await running.client.frame() == close_frame(1000, b"Target closed")
+
+
+async def test_a_message_costs_one_read_and_one_write_of_openssl(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    calls: Counter[str] = Counter()
+    async with session(pump, tls=TLS13) as running:
+
+        def counted(name: str, call: Any) -> Any:
+            def counting(*arguments: object) -> object:
+                calls[name] += 1
+                return call(*arguments)
+
+            return counting
+
+        # the first read of each leg also takes the tickets of TLS 1.3
+        await exchange(running.client, running.backend)
+        for leg in (running.client_leg, running.backend_leg):
+            assert leg.tls is not None
+            leg.tls._read_into = counted("recv", leg.tls._read_into)
+            leg.tls._write = counted("send", leg.tls._write)
+        for _ in range(10):
+            await exchange(running.client, running.backend)
+        assert calls == {"recv": 20, "send": 20}
+
+
+async def exchange(client: Peer, backend: Peer) -> None:
+    await client.send(data(b"ping"))
+    assert await backend.frame() == data(b"ping")
+    await backend.send(Frame(Opcode.TEXT, b"pong"))
+    assert await client.frame() == Frame(Opcode.TEXT, b"pong")

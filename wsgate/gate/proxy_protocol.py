@@ -1,0 +1,81 @@
+"""The PROXY header that stands in front of everything else on a listener with ``proxy_protocol``."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import trio
+
+from wsgate.gate.account import emit
+from wsgate.gate.client import is_among
+from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.sockets import BLOCKED
+from wsgate.settings.model import Address
+from wsgate.wire.proxy_protocol import MAX_V2, Malformed, ProxyHeader, parse
+
+_CURE = "let it send one (HAProxy: send-proxy-v2), or take proxy_protocol from the listener"
+
+
+async def real_address(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer: Address) -> Address | None:
+    """Who the client is: whom the peer's PROXY header names, if one is expected and names anybody, else the peer.
+
+    ``None``: no header within the handshake timeout, or from somebody who is not asked. The connection is to be closed,
+    and the log has said why, unless the peer never said anything. What stands behind the header, TLS or HTTP, is left
+    in the socket.
+    """
+    if entrance.listener.proxy_protocol is None:
+        return peer
+    if not is_among(peer, entrance.listener.proxy_protocol.from_):
+        _log_failure(entrance, peer, "the peer is not in proxy_protocol.from: add it if it is your balancer")
+        return None
+    within = gateway.settings.defaults.timeouts.handshake
+    received = bytearray()
+    header: ProxyHeader | Malformed | None = None
+    with trio.move_on_after(within) as scope:
+        header = await _receive(gateway, sock, received, scope)
+    if isinstance(header, ProxyHeader):
+        return header.source or peer
+    if isinstance(header, Malformed):
+        _log_failure(entrance, peer, f"{header.reason}: {_CURE}")
+    elif received:
+        late = f" within {within:g} s" if scope.cancelled_caught else ""
+        _log_failure(entrance, peer, f"the PROXY header did not end{late}: {_CURE}")
+    return None
+
+
+async def _receive(
+    gateway: Gateway, sock: socket.socket, received: bytearray, scope: trio.CancelScope
+) -> ProxyHeader | Malformed | None:
+    """Take the header, and no byte more, out of the socket; ``None`` where the peer ends first."""
+    await trio.lowlevel.checkpoint()
+    gateway.expect(scope)
+    try:
+        while True:
+            try:
+                data = sock.recv(MAX_V2, socket.MSG_PEEK)
+            except BLOCKED:
+                await trio.lowlevel.wait_readable(sock)
+                continue
+            gateway.idle.discard(scope)
+            await gateway.turns.take()
+            header = parse(bytes(received) + data)
+            if isinstance(header, Malformed) or not data:
+                return header
+            received += sock.recv(len(data) if header is None else header.size - len(received))
+            if header is not None:
+                return header
+    except OSError:
+        return None
+    finally:
+        gateway.idle.discard(scope)
+
+
+def _log_failure(entrance: Entrance, peer: Address, reason: str) -> None:
+    emit(
+        logging.INFO,
+        "proxy protocol failed",
+        client=str(peer),
+        listener=str(entrance.listener.bind),
+        reason=reason,
+    )

@@ -1,0 +1,185 @@
+"""The TLS handshake, on either side, over a raw non-blocking socket.
+
+``wrap`` takes a connection over, ``shake_hands`` drives it, under the caller's deadline; ``relay.tls.TlsSocket`` is for
+what comes after. A peer that fails is one exception, ``TlsError``, whose words are for the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+_GONE = "the peer ended the connection"
+
+# What OpenSSL says, where it needs saying otherwise
+_REASONS = {
+    "CALLBACK_FAILED": "the peer asked for a name that is not ASCII",  # our SNI callback has no other way to fail
+    "HTTP_REQUEST": "the peer does not speak TLS",
+    "NO_SHARED_CIPHER": "there is no cipher that both sides take",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "there is no signature algorithm that both sides take",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer showed no certificate",
+    "UNEXPECTED_EOF_WHILE_READING": _GONE,
+    "UNKNOWN_PROTOCOL": "the peer does not speak TLS",
+    "UNSUPPORTED_PROTOCOL": "the peer speaks no version of TLS that is allowed here",
+    "WRONG_VERSION_NUMBER": "the peer does not speak TLS",
+}
+_ALERT = re.compile(r"(?:TLSV\d+|SSLV3)_ALERT_(\w+)")
+_DISTRUST = frozenset({"UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED"})
+
+# x509_vfy.h: what can be done about a backend's certificate that is not accepted, by OpenSSL's code
+_EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
+_CURES = {
+    _NOT_YET: "is this machine's clock right?",
+    _EXPIRED: "the backend needs a new one",
+    _OTHER_HOST: "name one of its own with tls.server_name",
+    _OTHER_ADDRESS: "name one of its own with tls.server_name",
+    18: "if it is the right one, name its file with tls.ca",  # self-signed
+    19: "name the CA that signed it with tls.ca",  # the chain ends in a root that is not trusted
+    20: "name the CA that signed it with tls.ca",
+    21: "name the CA that signed it with tls.ca",
+}
+
+# RFC 4514 §3, and OpenSSL's names for two more that certificates of people have
+_SHORT = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "stateOrProvinceName": "ST",
+    "streetAddress": "STREET",
+    "surname": "SN",
+    "givenName": "GN",
+    "userId": "UID",
+}
+
+Name = tuple[tuple[tuple[str, str], ...], ...]  # as ssl.SSLSocket.getpeercert() gives it
+
+
+class TlsError(Exception):
+    """There is no TLS with this peer; the message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What a client has proved to be: its certificate is signed by one of the listener's ``client_ca``.
+
+    subject, issuer: as in RFC 4514, in ASCII without control characters: ``CN=worker 7,O=Example``
+    serial: hexadecimal digits
+    fingerprint: SHA-256 of the certificate, 64 hexadecimal digits
+    """
+
+    subject: str
+    issuer: str
+    serial: str
+    fingerprint: str
+
+
+def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> ssl.SSLSocket:
+    """Take a connection over; ``shake_hands`` comes next. ``server_hostname`` is for a client's context.
+
+    Raises ``TlsError``; whoever owns the connection then, ``sock`` can be closed.
+    """
+    try:
+        # What would leave the SSLSocket half made: a peer that has reset the connection, a name that IDNA does not take
+        sock.getpeername()
+        (server_hostname or "").encode("idna")
+        return context.wrap_socket(
+            sock,
+            server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+            server_hostname=server_hostname,
+        )
+    except OSError:
+        raise TlsError(_GONE) from None
+    except ValueError as error:
+        raise TlsError(f"{server_hostname!r} cannot be the name of a server: {error}") from None
+
+
+async def shake_hands(tls: ssl.SSLSocket, give_turn: Callable[[], object] = lambda: None) -> None:
+    """Shake hands. ``give_turn`` is called before every step: one takes up to some milliseconds of CPU.
+
+    Raises ``TlsError``: an alert may be on its way to the peer then, so the connection should be ended politely.
+    """
+    while True:
+        give_turn()
+        try:
+            tls.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            await trio.lowlevel.wait_readable(tls)
+        except ssl.SSLWantWriteError:
+            await trio.lowlevel.wait_writable(tls)
+        except OSError as error:
+            raise TlsError(_explain(error, is_backend=not tls.server_side)) from None
+
+
+def explain(error: OSError) -> str:
+    """Why a connection that has shaken hands was lost: TLS 1.3 learns only then what the peer thinks of our
+    certificate."""
+    return _explain(error, is_backend=True)
+
+
+def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
+    """What the client has shown and OpenSSL has verified."""
+    der = tls.getpeercert(binary_form=True)
+    shown: Any = tls.getpeercert()
+    if der is None or not shown:
+        return None
+    fingerprint = hashlib.sha256(der).hexdigest()
+    return ClientCertificate(
+        format_name(shown["subject"]), format_name(shown["issuer"]), shown["serialNumber"], fingerprint
+    )
+
+
+def format_name(name: Name) -> str:
+    """RFC 4514 §2: the most specific part first."""
+    return ",".join(
+        "+".join(f"{_SHORT.get(kind, kind)}={_escape(value)}" for kind, value in parts) for parts in reversed(name)
+    )
+
+
+def _escape(value: str) -> str:
+    """RFC 4514 §2.4. What is not printable ASCII is escaped too: this goes into header fields and logs."""
+    text = "".join(
+        f"\\{character}"
+        if character in '"+,;<>\\'
+        else character
+        if " " <= character <= "~"
+        else "".join(f"\\{byte:02X}" for byte in character.encode())
+        for character in value
+    )
+    if text.startswith((" ", "#")):
+        text = "\\" + text
+    if text.endswith(" ") and len(value) > 1:
+        text = text[:-1] + "\\ "
+    return text
+
+
+def _explain(error: OSError, *, is_backend: bool) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        cure = _CURES.get(error.verify_code) if is_backend else None
+        words = f"the peer's certificate is not accepted: {error.verify_message.rstrip('.')}"
+        return f"{words}; {cure}" if cure else words
+    if not isinstance(error, ssl.SSLError):
+        return f"the connection was lost: {error.strerror or error}"
+    reason: str = getattr(error, "reason", None) or ""
+    if alert := _ALERT.fullmatch(reason):
+        words = f"the peer refused with the alert {_words(alert[1])!r}"
+        return f"{words}: it does not trust our certificate" if alert[1] in _DISTRUST else words
+    if isinstance(error, ssl.SSLEOFError):
+        return _GONE
+    return _REASONS.get(reason) or f"the handshake failed: {_words(reason) or error}"
+
+
+def _words(reason: str) -> str:
+    return reason.lower().replace("_", " ")

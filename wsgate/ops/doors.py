@@ -1,0 +1,89 @@
+"""The listeners that are open, and what connections through them find.
+
+A listener keeps its socket, and the connections that wait in it, as long as its address is wanted; everything else
+about it may change, for the connections that are accepted from then on.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.session import serve
+from wsgate.ops.listeners import Serve, accept_forever, accept_waiting, bound_address, close_listeners
+from wsgate.settings.model import Address, Listener
+
+OpenListeners = Callable[[Sequence[Listener]], list[socket.socket]]
+
+
+@dataclass(slots=True, eq=False)
+class Door:
+    """An open listener. ``entrance`` is for the next connection: who has come in keeps the one it came through."""
+
+    sock: socket.socket
+    entrance: Entrance
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens."""
+        return bound_address(self.sock)
+
+
+class Doors:
+    """Every open listener of the process.
+
+    entrances: of every door; one list for good, for whoever renews their certificates
+    connections: the nursery of the connections
+    accepting: the nursery of the tasks that accept them
+    """
+
+    def __init__(self, gateway: Gateway, connections: trio.Nursery, accepting: trio.Nursery) -> None:
+        self._gateway = gateway
+        self._connections = connections
+        self._accepting = accepting
+        self._doors: list[Door] = []
+        self.entrances: list[Entrance] = []
+
+    def __iter__(self) -> Iterator[Door]:
+        return iter(self._doors)
+
+    def open(self, sock: socket.socket, entrance: Entrance) -> Door:
+        """Accept connections from now on."""
+        door = Door(sock, entrance)
+        self._doors.append(door)
+        self.entrances.append(entrance)
+        self._accepting.start_soon(self._accept, door)
+        return door
+
+    def change(self, door: Door, entrance: Entrance) -> None:
+        """Other settings for the same address."""
+        self.entrances[self.entrances.index(door.entrance)] = entrance
+        door.entrance.closed = True
+        door.entrance = entrance
+
+    def close(self, door: Door) -> None:
+        """Accept who has connected already, and nobody else."""
+        self._doors.remove(door)
+        self.entrances.remove(door.entrance)
+        door.entrance.closed = True
+        door.scope.cancel()
+
+    async def _accept(self, door: Door) -> None:
+        serve_there = self._server(door)
+        try:
+            with door.scope:
+                await accept_forever(door.sock, serve_there, self._connections, self._gateway.turns)
+        finally:
+            accept_waiting(door.sock, serve_there, self._connections)
+            close_listeners([door.sock])
+
+    def _server(self, door: Door) -> Serve:
+        async def serve_there(sock: socket.socket, peer: Address) -> None:
+            await serve(self._gateway, door.entrance, sock, peer)
+
+        return serve_there

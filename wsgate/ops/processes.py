@@ -1,0 +1,81 @@
+"""fork(2), and the signals of whoever forks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+_log = logging.getLogger("wsgate")
+
+# What a parent hears. Whatever reaches a whole group of processes reaches the parent too, so its children hear nothing
+_ORDERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HEARD = (*_ORDERS, signal.SIGCHLD)
+
+
+@contextlib.contextmanager
+def caught_signals() -> Iterator[socket.socket]:
+    """TERM, INT, HUP and CHLD as bytes to read; whoever has read one looks for every child that may have ended."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        handlers = {number: signal.signal(number, lambda number, frame: None) for number in _HEARD}
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+def fork(work: Callable[[socket.socket], int], prepare: Callable[[], None]) -> tuple[int, socket.socket]:
+    """A child that does ``work``, with its end of a pair of sockets, and ends with the status that this returns.
+
+    ``prepare`` runs in the child first: it closes what the parent keeps for itself. Returns the child's process id and
+    the parent's end. Raises ``OSError``. The caller runs no other thread: a child would find their locks taken.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sys.stderr.flush()  # or what waits in it is written twice
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # none may reach a child that still acts as its parent
+    try:
+        pid = os.fork()
+        if not pid:
+            _be_child(work, prepare, ours, theirs, mask)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        theirs.close()
+    return pid, ours
+
+
+def _be_child(
+    work: Callable[[socket.socket], int],
+    prepare: Callable[[], None],
+    ours: socket.socket,
+    theirs: socket.socket,
+    mask: set[signal.Signals | int],
+) -> None:
+    """Never returns."""
+    status = os.EX_SOFTWARE
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in _ORDERS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        ours.close()
+        prepare()
+        status = work(theirs)
+    except BaseException:
+        _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
+    finally:
+        logging.shutdown()
+        os._exit(status)

@@ -1,0 +1,293 @@
+"""HUP: what the file says now, instead of what it said before, without touching what did not change.
+
+First everything that can fail, beside the running gateway: the file is checked whole, the certificates are read, the
+listeners that are new are opened. If anything is wrong all stays as it was. Then one step without a pause: settings,
+routes, listeners. Handshakes under way keep the route that they have found, connections the settings of the listener
+that they came in by, sessions everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import trio
+
+from wsgate.gate.account import emit
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.route import Router
+from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
+from wsgate.ops.changes import differences, keys, show
+from wsgate.ops.doors import Door, Doors, OpenListeners
+from wsgate.ops.drain import Session, tell
+from wsgate.ops.listeners import ListenError, adjust, close_listeners
+from wsgate.ops.log import set_up
+from wsgate.relay.join import Join
+from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
+from wsgate.settings.problem import ConfigError
+
+_log = logging.getLogger("wsgate")
+
+Load = Callable[[], Settings]
+
+_STAYS = "everything stays as it was"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Settings, and what is made of them."""
+
+    settings: Settings
+    router: Router
+    contexts: Contexts
+
+
+def prepare(load: Load, current: Settings, certificates: Mapping[Key, Loaded]) -> Plan:
+    """Read the settings anew, and every file that they name. Routes that did not change stay the same objects, and so
+    do ``certificates``.
+
+    Not for the event loop. Raises ``ConfigError`` and ``CertificateError``.
+    """
+    settings = load()
+    known = {route: route for route in current.routes}
+    settings = replace(settings, routes=tuple(known.get(route, route) for route in settings.routes))
+    return Plan(settings, Router(settings.routes), Certificates.load(settings, certificates))
+
+
+def log_refusal(error: ConfigError | CertificateError | ListenError, hint: str | None = None) -> None:
+    """Say why a reload changes nothing."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            emit(logging.ERROR, "wrong configuration", problem=str(problem))
+        emit(logging.ERROR, "reload refused", reason=f"the file is wrong: {_STAYS}", errors=len(error.problems))
+    elif isinstance(error, CertificateError):
+        for message in error.messages:
+            emit(logging.ERROR, "wrong configuration", problem=message)
+        emit(logging.ERROR, "reload refused", reason=f"a file that it names is wrong: {_STAYS}")
+    else:
+        emit(logging.ERROR, "reload refused", reason=f"{error}; {_STAYS}", hint=hint)
+
+
+def keep_workers(before: Settings, now: Settings) -> Settings:
+    """The new settings with the old number of processes: it cannot change while they run, and the log says so."""
+    if now.workers == before.workers:
+        return now
+    emit(
+        logging.WARNING,
+        "restart needed",
+        setting="workers",
+        before=show(before.workers),
+        now=show(now.workers),
+        reason="the number of processes cannot change while they run",
+    )
+    return replace(now, workers=before.workers)  # said again at every reload, as long as it is true
+
+
+class Reloader:
+    """Reloads, one at a time. Whoever asks during one gets another after it.
+
+    certificates: watches over the contexts of the gateway and its doors
+    load: ``None`` where there is no file
+    open_more: opens the listeners that are new
+    background: the nursery of the tasks that end when the gateway begins to stop
+    busy: told True when a reload begins, and False when it is over, done or refused
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        doors: Doors,
+        certificates: Certificates,
+        *,
+        load: Load | None,
+        open_more: OpenListeners,
+        background: trio.Nursery,
+        busy: Callable[[bool], None],
+    ) -> None:
+        self._gateway = gateway
+        self._doors = doors
+        self._certificates = certificates
+        self._load = load
+        self._open_more = open_more
+        self._background = background
+        self._busy = busy
+        self._asked = trio.Event()
+        self._working = False
+        self._scope = trio.CancelScope()
+
+    def ask(self) -> None:
+        """Reload, now or after the reload that is under way, which may have read the file already."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        """The gateway stops: give up what is under way, and begin nothing more."""
+        if self._working or self._asked.is_set():
+            emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Wait until somebody asks, reload, and so on; until ``stop``."""
+        with self._scope:
+            while True:
+                await self._asked.wait()
+                self._asked = trio.Event()
+                self._working = True
+                self._busy(True)
+                try:
+                    await self._reload()
+                except Exception:  # our own bug is no reason to end the sessions
+                    _log.exception("internal error: please report it", extra={"event": "bug"})
+                if not self._scope.cancel_called:
+                    self._working = False
+                    self._busy(False)
+
+    async def _reload(self) -> None:
+        if self._load is None:
+            emit(logging.WARNING, "reload refused", reason="there is no configuration file to read again")
+            return
+        try:
+            plan = await trio.to_thread.run_sync(
+                prepare, self._load, self._gateway.settings, self._certificates.loaded, abandon_on_cancel=True
+            )
+            stay = self._find_doors(plan.settings.listeners)
+            new = [listener for listener, door in zip(plan.settings.listeners, stay, strict=True) if door is None]
+            sockets = await trio.to_thread.run_sync(self._open_more, new)
+        except (ConfigError, CertificateError) as error:
+            log_refusal(error)
+            return
+        except ListenError as error:
+            log_refusal(error, hint=self._overlap(stay, new))
+            return
+        if self._scope.cancel_called:
+            close_listeners(sockets)
+            return
+        self._commit(plan, stay, sockets)
+
+    def _find_doors(self, listeners: Sequence[Listener]) -> list[Door | None]:
+        """The open door of each listener; one without has yet to be opened."""
+        free = list(self._doors)
+        found: list[Door | None] = []
+        for listener in listeners:
+            door = next((door for door in free if door.entrance.listener.bind == listener.bind), None)
+            if door is not None:
+                free.remove(door)
+            found.append(door)
+        return found
+
+    def _overlap(self, stay: Sequence[Door | None], new: Sequence[Listener]) -> str | None:
+        """Why an address may be taken by ourselves: two binds can overlap, like 0.0.0.0:80 and 127.0.0.1:80."""
+        ports = {listener.bind.port for listener in new if isinstance(listener.bind, TcpAddress)}
+        for door in self._doors:
+            address = door.address
+            if door not in stay and isinstance(address, TcpAddress) and address.port in ports:
+                return f"this gateway itself still listens on {address}, which overlaps: restart it for this change"
+        return None
+
+    # -- one step, without a pause -------------------------------------------------------------------------------------
+
+    def _commit(self, plan: Plan, stay: Sequence[Door | None], sockets: Sequence[socket.socket]) -> None:
+        before, now = self._gateway.settings, plan.settings
+        if now.log != before.log:
+            set_up(now.log)
+        now = keep_workers(before, now)
+        self._gateway.adopt(now, plan.router, plan.contexts.backends)
+        changes = self._change_settings(before, now)
+        changes += self._change_listeners(plan, stay, sockets)
+        changes += self._change_routes(before.routes, now.routes)
+        self._certificates.adopt(plan.contexts)
+        emit(logging.INFO, "reloaded", changes=changes)
+
+    def _change_settings(self, before: Settings, now: Settings) -> int:
+        changes = 0
+        for name in ("defaults", "trusted_proxies", "limits", "drain", "log"):
+            for difference in differences(getattr(before, name), getattr(now, name), name):
+                emit(
+                    logging.INFO,
+                    "setting changed",
+                    setting=difference.key,
+                    before=show(difference.before),
+                    now=show(difference.now),
+                )
+                changes += 1
+        return changes
+
+    def _change_listeners(self, plan: Plan, stay: Sequence[Door | None], sockets: Sequence[socket.socket]) -> int:
+        changes = 0
+        for door in [door for door in self._doors if door not in stay]:
+            emit(logging.INFO, "listener removed", address=str(door.address))
+            self._doors.close(door)
+            changes += 1
+        opened = iter(sockets)
+        for listener, kept in zip(plan.settings.listeners, stay, strict=True):
+            entrance = plan.contexts.entrance(listener)
+            if kept is None:
+                door = self._doors.open(next(opened), entrance)
+                emit(logging.INFO, "listener added", address=str(door.address))
+                changes += 1
+            elif kept.entrance.listener == listener:
+                kept.entrance.context = entrance.context
+            else:
+                emit(
+                    logging.INFO,
+                    "listener changed",
+                    address=str(kept.address),
+                    changed=keys(kept.entrance.listener, listener),
+                )
+                self._adjust(kept, listener)
+                self._doors.change(kept, entrance)
+                changes += 1
+        return changes
+
+    @staticmethod
+    def _adjust(door: Door, listener: Listener) -> None:
+        try:
+            adjust(door.sock, listener)
+        except OSError as error:
+            emit(
+                logging.WARNING,
+                "listener not adjusted",
+                address=str(door.address),
+                error=f"its socket keeps its mode and backlog: {error.strerror}",
+            )
+
+    def _change_routes(self, before: Sequence[Route], now: Sequence[Route]) -> int:
+        drained: list[Session] = []
+        by_route: dict[int, list[Join]] = {}  # a route's hash would look at all of its settings
+        for join, route in self._gateway.sessions.items():
+            by_route.setdefault(id(route), []).append(join)
+        by_name = {route.name: route for route in now}
+        changes = 0
+        for old in before:
+            new = by_name.get(old.name)
+            if new is old:
+                continue
+            changes += 1
+            sessions = by_route.get(id(old), [])
+            drains = old.on_reload is OnReload.DRAIN
+            if new is not None and replace(old, on_reload=new.on_reload) == new:
+                # nothing that a session is made of; from now on they do what the route says now
+                self._gateway.sessions.update(dict.fromkeys(sessions, new))
+                drains = False
+            if drains:
+                drained += sessions
+            emit(
+                logging.INFO,
+                "route removed" if new is None else "route changed",
+                route=old.name,
+                changed=None if new is None else keys(old, new),
+                **{"drained" if drains else "kept": len(sessions)},
+            )
+        names = {route.name for route in before}
+        for route in now:
+            if route.name not in names:
+                emit(logging.INFO, "route added", route=route.name)
+                changes += 1
+        order = [route.name for route in now if route.name in names]
+        if order != [route.name for route in before if route.name in by_name]:
+            emit(logging.INFO, "routes reordered", routes=", ".join(route.name for route in now))
+            changes += 1
+        if drained:
+            self._background.start_soon(tell, drained, self._gateway.settings.drain)
+        return changes

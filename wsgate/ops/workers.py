@@ -1,0 +1,371 @@
+"""A parent that holds no traffic, and its workers.
+
+Theory of operation
+-------------------
+A worker is a whole gateway in one process; the parent reserves the addresses (``ops.reserved``), hears the signals,
+reads the configuration and looks after the workers. Nothing else is shared but counts (``gate.board``).
+
+Workers are forked, not started anew: a replacement serves within milliseconds, all have the same settings and the same
+TLS ticket keys, so a client resumes its TLS session at whichever worker it meets, and a file that is broken meanwhile
+hurts nobody who has to be replaced. Forking is safe because the parent runs no trio and no thread, now or ever: this
+loop waits in ``poll`` for signals, for its workers' words and for the time.
+
+A worker that dies is replaced: at once, and with growing pauses where it keeps dying. At the start all must succeed, or
+none runs. A parent that dies takes its workers with it: they drain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import math
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wsgate.gate.account import emit
+from wsgate.gate.board import Board, Row
+from wsgate.ops.certificates import CertificateError, Contexts
+from wsgate.ops.listeners import ListenError
+from wsgate.ops.log import mark_worker, set_up
+from wsgate.ops.orders import Report, ToParent, ToWorker
+from wsgate.ops.processes import caught_signals, fork
+from wsgate.ops.reload import Load, keep_workers, log_refusal, prepare
+from wsgate.ops.reserved import Reserved
+from wsgate.ops.systemd import Notifier
+from wsgate.settings.model import Address, Settings
+from wsgate.settings.problem import ConfigError
+
+_log = logging.getLogger("wsgate")
+
+STEADY = 30.0  # seconds: a worker that lived so long did not die of what it began with
+LONGEST_PAUSE = 30.0  # seconds between two attempts to replace one
+MARGIN = 10.0  # seconds more than they were given, for workers to end before they are killed
+CUT_TIME = 5.0  # seconds that workers have to end when they have been told to cut
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What workers begin with."""
+
+    settings: Settings
+    contexts: Contexts
+
+
+# What a worker does, from its first line to its exit status
+Start = Callable[[Plan, ToParent, Row], int]
+
+
+class Backoff:
+    """How long to wait before a worker is replaced: not at all, then 1 s, doubled up to ``LONGEST_PAUSE``."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def pause(self, lived: float) -> float:
+        """The pause after a worker that lived for so many seconds."""
+        if lived >= STEADY:
+            self._next = 0.0
+        pause = self._next
+        self._next = min(max(1.0, 2 * pause), LONGEST_PAUSE)
+        return pause
+
+
+class _Stage(enum.Enum):
+    STARTING = 0
+    SERVING = 1
+    FAILED = 2  # at the start: the others are stopped
+    STOPPING = 3
+
+
+class _Worker:
+    """One place among the workers, whoever fills it at the time."""
+
+    def __init__(self, number: int, row: Row) -> None:
+        self.number = number
+        self.row = row
+        self.backoff = Backoff()
+        self.pid = 0  # 0: nobody is there
+        self.channel: ToWorker | None = None
+        self.began = 0.0
+        self.start_at = 0.0  # when the next one begins, where nobody is there
+        self.ready = False
+        self.reason = ""  # why it says it could not begin
+
+
+class Workers:
+    """``count`` workers, each running ``start``, until a signal ends them."""
+
+    def __init__(
+        self,
+        count: int,
+        plan: Plan,
+        start: Start,
+        *,
+        load: Load,
+        notifier: Notifier,
+        ready: Callable[[list[Address]], None] = lambda bound: None,
+    ) -> None:
+        self._plan = plan
+        self._start = start
+        self._load = load
+        self._announced = False
+        self._notifier = notifier
+        self._tell_ready = ready
+        self._board = Board(count)
+        self._workers = [_Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
+        self._reserved = Reserved([])
+        self._selector = selectors.PollSelector()
+        self._stage = _Stage.STARTING
+        self._kill_at = math.inf
+        self._status = 0
+        self._before = self._board.counts()  # when the drain began
+
+    def run(self) -> int:
+        """Returns the exit status: 0, or 1 if sessions were cut or workers failed. Raises ``ListenError``."""
+        self._reserved.change(self._plan.settings.listeners)
+        with contextlib.closing(self._reserved), caught_signals() as signals:
+            self._selector.register(signals, selectors.EVENT_READ)
+            try:
+                while self._act(now := time.monotonic()):
+                    for key, _ in self._selector.select(self._wait(now)):
+                        if key.fileobj is signals:
+                            self._handle_signals(signals)
+                        else:
+                            self._hear(key.data)
+            finally:  # where this is a bug of our own, the workers see it and drain
+                self._let_go()
+        return self._end()
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def _handle_signals(self, wakeups: socket.socket) -> None:
+        received = set(wakeups.recv(4096))
+        if signal.SIGCHLD in received:
+            self._bury()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if number in received:
+                self._stop(number)
+        if signal.SIGHUP in received:
+            self._reload()
+
+    def _stop(self, number: int) -> None:
+        now = time.monotonic()
+        drain = self._plan.settings.drain
+        if self._stage is _Stage.STOPPING:
+            emit(logging.WARNING, "cutting", signal=signal.Signals(number).name)
+            self._kill_at = min(self._kill_at, now + CUT_TIME)
+        else:
+            self._stage = _Stage.STOPPING
+            self._before = self._board.counts()
+            emit(
+                logging.INFO,
+                "draining",
+                signal=signal.Signals(number).name,
+                sessions=self._before.sessions,
+                delay=drain.delay,
+                spread=drain.spread,
+                grace=drain.grace,
+            )
+            longest = longest_drain(self._plan.settings)
+            self._notifier.stopping(longest)
+            self._kill_at = now + longest
+        for worker in self._workers:
+            if worker.channel is not None:
+                worker.channel.stop(number)
+
+    def _reload(self) -> None:
+        if self._stage is not _Stage.SERVING:
+            emit(logging.WARNING, "reload ignored", reason="the gateway is starting or stopping")
+            return
+        self._notifier.reloading()
+        self._announced = False
+        try:
+            self._read_anew()
+        except (ConfigError, CertificateError, ListenError) as error:
+            log_refusal(error)
+        except Exception:  # our own bug is no reason to end the sessions
+            _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
+        self._say_when_ready()
+
+    def _read_anew(self) -> None:
+        before = self._plan.settings
+        prepared = prepare(self._load, before, self._plan.contexts.loaded)
+        now = prepared.settings
+        new = self._reserved.change(now.listeners)
+        if now.log != before.log:
+            set_up(now.log)
+        now = keep_workers(before, now)
+        self._plan = Plan(now, prepared.contexts)
+        for worker in self._workers:
+            if worker.channel is not None:
+                worker.ready = False
+                worker.channel.reload(now, new)
+
+    def _hear(self, worker: _Worker) -> None:
+        while worker.channel is not None:  # it may have died since this was called for
+            try:
+                said = worker.channel.receive()
+            except BlockingIOError:
+                return
+            if said is None:  # SIGCHLD says the rest
+                self._hang_up(worker)
+                break
+            report, text = said
+            worker.ready = report is Report.READY
+            if report is Report.FAILED:
+                worker.reason = text
+            self._say_when_ready()
+
+    def _bury(self) -> None:
+        """Find out who has died."""
+        for worker in self._workers:
+            if worker.pid:
+                pid, status = os.waitpid(worker.pid, os.WNOHANG)
+                if pid:
+                    self._handle_death(worker, os.waitstatus_to_exitcode(status))
+
+    def _handle_death(self, worker: _Worker, code: int) -> None:
+        self._hear(worker)  # its last words
+        self._hang_up(worker)
+        pid, worker.pid, worker.ready = worker.pid, 0, False
+        lost = worker.row.abandon()
+        how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("status", code)
+        if self._stage is _Stage.STARTING:
+            self._fail(worker.reason or f"a worker ended as it began, with {how} {value}", code)
+        elif self._stage is _Stage.SERVING:
+            fields = {"pid": pid, how: value, "reason": worker.reason or None, "sessions": lost}
+            self._replace_later(worker, "worker died", **fields)
+            self._say_when_ready()
+        elif self._stage is _Stage.STOPPING and code not in (0, 1):
+            self._status = 1
+            emit(logging.ERROR, "worker died", worker=worker.number, pid=pid, **{how: value}, sessions=lost)
+
+    def _fail(self, reason: str, code: int) -> None:
+        """At the start it is all or none."""
+        print(f"wsgate: {reason}", file=sys.stderr)
+        self._stage = _Stage.FAILED
+        self._status = code if code > 0 else 1
+        self._kill_at = time.monotonic() + CUT_TIME
+        for worker in self._workers:
+            if worker.channel is not None:
+                worker.channel.stop(signal.SIGTERM)
+                worker.channel.stop(signal.SIGTERM)  # cut: nobody has been told that it serves
+
+    def _replace_later(self, worker: _Worker, event: str, **fields: object) -> None:
+        now = time.monotonic()
+        pause = worker.backoff.pause(now - worker.began)
+        worker.start_at = now + pause
+        emit(logging.ERROR, event, worker=worker.number, **fields, replaced_in=pause)
+
+    def _say_when_ready(self) -> None:
+        """All who are alive have begun, or have done with their reload."""
+        waiting = [worker for worker in self._workers if not worker.ready and (worker.pid or not worker.began)]
+        if waiting or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
+            return
+        self._announced = True
+        if self._stage is _Stage.STARTING:
+            self._stage = _Stage.SERVING
+            addresses = self._reserved.addresses
+            for address in addresses:
+                emit(logging.INFO, "listening", address=str(address))
+            emit(logging.INFO, "ready", workers=len(self._workers))
+            self._tell_ready(addresses)
+        self._notifier.ready()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _act(self, now: float) -> bool:
+        """Do what is due; whether there is anything to wait for."""
+        for worker in self._workers:
+            if not worker.pid and worker.start_at <= now and self._stage in (_Stage.STARTING, _Stage.SERVING):
+                self._begin(worker, now)
+        if now >= self._kill_at:
+            self._kill_at = math.inf
+            self._status = 1
+            for worker in self._workers:
+                if worker.pid:
+                    emit(logging.ERROR, "worker killed", worker=worker.number, pid=worker.pid, reason="it did not end")
+                    os.kill(worker.pid, signal.SIGKILL)
+        limit = self._notifier.watchdog
+        if limit is not None:
+            self._notifier.alive()
+            for worker in self._workers:
+                if worker.pid and now - max(worker.began, worker.row.beat) > limit:
+                    emit(logging.ERROR, "worker hangs", worker=worker.number, pid=worker.pid, seconds=limit)
+                    worker.began = now  # it may take a while to die
+                    os.kill(worker.pid, signal.SIGABRT)
+        return self._stage in (_Stage.STARTING, _Stage.SERVING) or any(worker.pid for worker in self._workers)
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until something is due."""
+        due = self._kill_at
+        if self._stage is _Stage.SERVING:
+            due = min([due, *(worker.start_at for worker in self._workers if not worker.pid)])
+        if self._notifier.watchdog is not None:
+            due = min(due, now + self._notifier.watchdog / 2)
+        return None if due == math.inf else max(0.0, due - now)
+
+    def _end(self) -> int:
+        if self._stage is _Stage.FAILED:
+            return self._status
+        now, before = self._board.counts(), self._before
+        cut = now.cut - before.cut
+        emit(logging.INFO, "stopped", ended=now.ended - before.ended - cut, cut=cut)
+        return 1 if cut else self._status
+
+    # -- processes -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, worker: _Worker, now: float) -> None:
+        worker.began, worker.ready, worker.reason = now, False, ""
+        try:
+            self._fork(worker)
+        except OSError as error:
+            if self._stage is _Stage.STARTING:
+                self._fail(f"cannot start a worker: {error.strerror}", os.EX_OSERR)
+            else:
+                self._replace_later(worker, "worker not started", error=error.strerror)
+
+    def _fork(self, worker: _Worker) -> None:
+        def work(channel: socket.socket) -> int:
+            mark_worker(worker.number)
+            parent = ToParent(channel, self._plan.settings, self._reserved.inherit())
+            return self._start(self._plan, parent, worker.row)
+
+        worker.pid, channel = fork(work, prepare=self._let_go)
+        worker.channel = ToWorker(channel)
+        self._selector.register(channel, selectors.EVENT_READ, worker)
+        emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
+
+    def _let_go(self) -> None:
+        """In the parent when it ends, and in a worker, or the other workers would not see their parent's end."""
+        for worker in self._workers:
+            self._hang_up(worker)
+        self._selector.close()
+
+    def _hang_up(self, worker: _Worker) -> None:
+        if worker.channel is not None:
+            self._selector.unregister(worker.channel.channel)
+            worker.channel.channel.close()
+            worker.channel = None
+
+
+def longest_drain(settings: Settings) -> float:
+    """Seconds after which whoever still drains is stuck."""
+    drain = settings.drain
+    return drain.delay + drain.spread + drain.grace + MARGIN
+
+
+def count_workers(settings: Settings) -> int:
+    """How many processes the settings ask for. Only Linux shares connections out among them: elsewhere it is one."""
+    if not hasattr(os, "memfd_create"):
+        if settings.workers != 1:
+            emit(logging.WARNING, "one process", reason="workers need Linux")
+        return 1
+    return settings.workers or len(os.sched_getaffinity(0))

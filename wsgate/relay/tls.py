@@ -1,0 +1,135 @@
+"""An established TLS connection with the manners of a plain socket, so that legs and flows need not know.
+
+Theory of operation
+-------------------
+The ``ssl.SSLSocket`` itself is driven: no memory BIOs, no copy (DESIGN §3.3). What differs from a plain socket is here:
+
+- A record holds at most 16 KiB, and one call of OpenSSL handles one. A read goes on while full records come, so that a
+  stream fills the buffer before it is walked and sent; a write goes on until the kernel takes no more.
+- A record that the buffer's end has cut leaves bytes inside OpenSSL, which raise no event: ``more`` says so.
+- A read may need to write first (the answer to a TLS 1.3 key update): ``wants_write`` asks for that event.
+- What was not taken must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at their end.
+- An end without close_notify is an error, for anybody on the way can forge a FIN (RFC 8446 §6.1).
+- ``SSLSocket.unwrap`` sends our close_notify and then reads, which would swallow what the peer still has to say. TLS
+  knows half-closed connections as TCP does, so here close_notify is made with the descriptor pointed elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+
+RECORD = 16 << 10  # bytes of payload in the largest record (RFC 8446 §5.1)
+_ALERT = 1 << 10  # bytes; a close_notify takes 31 at most
+
+_WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class TlsSocket:
+    """``sock`` is non-blocking, has shaken hands, and was made with ``suppress_ragged_eofs=False``."""
+
+    __slots__ = ("_error", "_read_into", "_sock", "_write", "more", "wants_write")
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._sock = sock
+        # What SSLSocket.recv_into and send come to, without their layer of Python
+        self._read_into: Callable[[int, memoryview], int] = sock.read  # type: ignore[assignment]
+        self._write = sock.write
+        self._error: OSError | None = None
+        self.more = False
+        self.wants_write = False
+
+    @property
+    def plain(self) -> socket.socket:
+        """The connection underneath, for its options and its addresses."""
+        return self._sock
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def recv_into(self, room: memoryview) -> int:
+        """As ``socket.recv_into``: ``BlockingIOError`` where nothing is there, 0 for a clean end."""
+        if self._error is not None:
+            raise self._error
+        self.wants_write = False
+        size = last = self._read(room)
+        while last == RECORD and size < len(room):
+            try:
+                last = self._read(room[size:])
+            except BlockingIOError:
+                break
+            except OSError as error:  # for the next read: these bytes are good
+                self._error = error
+                break
+            size += last
+        self.more = self._error is not None or (size == len(room) and self._sock.pending() > 0)
+        return size
+
+    def recv(self, size: int) -> bytes:
+        """As ``socket.recv``."""
+        room = bytearray(size)
+        with memoryview(room) as view:
+            return bytes(view[: self.recv_into(view)])
+
+    def _read(self, room: memoryview) -> int:
+        read_into = self._read_into
+        try:
+            return read_into(len(room), room)
+        except ssl.SSLWantReadError:
+            raise BlockingIOError from None
+        except ssl.SSLWantWriteError:
+            self.wants_write = True
+            raise BlockingIOError from None
+        except ssl.SSLZeroReturnError:  # a clean end, once we have sent our own close_notify
+            return 0
+        except ssl.SSLEOFError:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "TLS ended without close_notify") from None
+
+    def send(self, data: memoryview | bytes | bytearray) -> int:
+        """As ``socket.send``, by whole records: OpenSSL says of a write that it is done, or has to be made again."""
+        sent, size = 0, len(data)
+        try:
+            write = self._write
+            if size <= RECORD:
+                return write(data)
+            with memoryview(data) as view:
+                while sent < size:
+                    sent += write(view[sent : sent + RECORD])
+        except _WANTS:
+            if not sent:
+                raise BlockingIOError from None
+        return sent
+
+    def shutdown(self, how: int) -> None:
+        """Send close_notify, then FIN. Reading goes on. ``how`` is ``socket.SHUT_WR``."""
+        with contextlib.suppress(OSError):  # without it the peer cannot trust the end: all that is left to say so
+            self._send_close_notify()
+        socket.socket.shutdown(self._sock, how)  # SSLSocket's own would read ciphertext from now on
+
+    def _send_close_notify(self) -> None:
+        fd = self._sock.fileno()
+        aside = os.dup(fd)  # keeps the connection, and its place in the poller, while the number means something else
+        try:
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.setblocking(False)
+                os.dup2(ours.fileno(), fd, inheritable=False)
+                try:
+                    with contextlib.suppress(*_WANTS):
+                        self._sock.unwrap()
+                finally:
+                    os.dup2(aside, fd, inheritable=False)
+                alert = theirs.recv(_ALERT, socket.MSG_DONTWAIT)
+            socket.socket.send(self._sock, alert)
+        finally:
+            os.close(aside)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+PeerSocket = socket.socket | TlsSocket

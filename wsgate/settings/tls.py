@@ -1,0 +1,190 @@
+"""What is wrong with the certificates, keys and CAs that the settings name, as they stand now on this machine."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import time
+
+from wsgate.settings.model import BackendTls, Certificate, Tls
+from wsgate.settings.tls_context import certificates, load_chain, read_file, read_password
+from wsgate.settings.x509 import X509, read_der, read_pem
+
+# The path of a key below the tls mapping, empty for the mapping itself; and what is wrong there, with the cure.
+Fault = tuple[str, str]
+
+# What OpenSSL says of a key or a signature that its security level does not take
+_TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "DH_KEY_TOO_SMALL"})
+
+
+def check_listener_tls(tls: Tls) -> list[Fault]:
+    """What is wrong with a listener's TLS."""
+    faults: list[Fault] = []
+    own = certificates(tls)
+    if not own:
+        faults.append(("", "there is no certificate: name its file with certificate, or several with certificates"))
+    elif tls.certificate is not None and tls.certificates:
+        faults.append(("certificates", "certificate stands beside it: move that one into this list, to the top"))
+    if tls.certificate is None:
+        _check_strays(tls, faults)
+    for path, certificate in own:
+        _check_certificate(certificate, path, faults)
+    if tls.ciphers is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(tls.ciphers)
+        except (ssl.SSLError, ValueError):
+            faults.append(("ciphers", "OpenSSL knows none of these: `openssl ciphers -v` lists what may stand here"))
+    if tls.client_ca is not None:
+        _check_ca(tls.client_ca, "client_ca", faults)
+    return faults
+
+
+def check_backend_tls(tls: BackendTls) -> list[Fault]:
+    """What is wrong with a route's TLS to its backends."""
+    faults: list[Fault] = []
+    if tls.certificate is not None:
+        _check_certificate(tls, "", faults)
+    else:
+        _check_strays(tls, faults)
+    if tls.ca is not None:
+        _check_ca(tls.ca, "ca", faults)
+        if not tls.verify:
+            faults.append(("ca", "with verify: false nothing is checked against it: remove one of them"))
+    return faults
+
+
+def _check_strays(certificate: Certificate, faults: list[Fault]) -> None:
+    for key in ("key", "password_file"):
+        if getattr(certificate, key) is not None:
+            faults.append((key, "there is no certificate that it belongs to: name its file with certificate"))
+
+
+def _check_certificate(certificate: Certificate, path: str, faults: list[Fault]) -> None:
+    if certificate.certificate is None:
+        faults.append((path.removesuffix("."), "there is no certificate: name its file with certificate"))
+        return
+    before = len(faults)
+    chain = _read_certificates(certificate.certificate, f"{path}certificate", faults)
+    # the key's own faults are said whatever the certificate's are, but not twice where both are in one file
+    if chain or certificate.key:
+        _check_key(certificate, path, faults)
+    if len(faults) == before:
+        try:
+            load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
+        except (OSError, ValueError) as error:
+            faults.append(_explain(error, certificate, path))
+    if chain:
+        _check_dates(chain[0], certificate.certificate, f"{path}certificate", faults)
+
+
+def _check_key(certificate: Certificate, path: str, faults: list[Fault]) -> None:
+    file, key = _key_of(certificate, path)
+    try:
+        data = read_file(file)
+    except ValueError as error:
+        faults.append((key, str(error)))
+        return
+    if b"PRIVATE KEY-----" not in data:
+        if certificate.key is None:
+            faults.append((key, f"the file {file!r} has no private key: name the file that has it with key"))
+        elif b"-----BEGIN CERTIFICATE-----" in data:
+            faults.append((key, f"the file {file!r} has a certificate but no private key"))
+        else:
+            faults.append((key, f"the file {file!r} has no private key in PEM (-----BEGIN PRIVATE KEY-----)"))
+    elif certificate.password_file is not None:
+        try:
+            read_password(certificate.password_file)
+        except ValueError as error:
+            faults.append((f"{path}password_file", str(error)))
+    elif b"ENCRYPTED" in data:  # PKCS #8's label, or a header of OpenSSL's older format
+        faults.append((key, f"the key in {file!r} is encrypted: name a file with its password with password_file"))
+
+
+def _key_of(certificate: Certificate, path: str) -> tuple[str, str]:
+    """The file that has the key, and the path of the setting that names it."""
+    if certificate.key is not None:
+        return certificate.key, f"{path}key"
+    assert certificate.certificate is not None
+    return certificate.certificate, f"{path}certificate"
+
+
+def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -> Fault:
+    """Why OpenSSL does not take a certificate and a key that look right one by one."""
+    file, key = _key_of(certificate, path)
+    reason = getattr(error, "reason", None) or ""
+    if reason == "KEY_VALUES_MISMATCH":
+        return key, f"the key in {file!r} does not belong to the first certificate in {certificate.certificate!r}"
+    if reason in _TOO_WEAK:
+        return f"{path}certificate", f"OpenSSL finds it too weak ({_words(error)}): get a new one, with a new key"
+    if certificate.password_file is not None:  # OpenSSL 3 has no word of its own for a wrong one
+        return (
+            f"{path}password_file",
+            f"the password in {certificate.password_file!r} does not open the key in {file!r}",
+        )
+    return key, f"OpenSSL cannot load {certificate.certificate!r} with its key: {_words(error)}"
+
+
+def _check_ca(file: str, key: str, faults: list[Fault]) -> None:
+    found = _read_certificates(file, key, faults)
+    if not found:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
+    except OSError as error:
+        faults.append((key, f"OpenSSL cannot load the file {file!r}: {_words(error)}"))
+        return
+    latest = max(found, key=lambda certificate: certificate.not_after)
+    if latest.not_after < time.time():
+        which = "the CA" if len(found) == 1 else "the last CA"
+        faults.append((key, f"{which} in {file!r} expired {_ago(latest.not_after)}: get the new one"))
+
+
+def _read_certificates(file: str, key: str, faults: list[Fault]) -> list[X509]:
+    """The certificates of a file; none where a fault was noted."""
+    try:
+        data = read_file(file)
+    except ValueError as error:
+        faults.append((key, str(error)))
+        return []
+    try:
+        found = read_pem(data)
+    except ValueError as error:
+        faults.append((key, f"the file {file!r} has a certificate that cannot be read: {error}"))
+        return []
+    if not found:
+        faults.append((key, _no_certificate(file, data)))
+    return found
+
+
+def _no_certificate(file: str, data: bytes) -> str:
+    if b"PRIVATE KEY-----" in data:
+        return f"the file {file!r} has a private key but no certificate"
+    try:
+        read_der(data)
+    except ValueError:
+        return f"the file {file!r} has no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+    return f"the file {file!r} is DER, not PEM: convert it with `openssl x509 -inform der`"
+
+
+def _check_dates(certificate: X509, file: str, key: str, faults: list[Fault]) -> None:
+    now = time.time()
+    if certificate.not_after < now:
+        faults.append((key, f"the certificate in {file!r} expired {_ago(certificate.not_after)}: renew it"))
+    elif certificate.not_before > now:
+        begin = _date(certificate.not_before)
+        faults.append((key, f"the certificate in {file!r} is not valid before {begin}: is this machine's clock right?"))
+
+
+def _words(error: OSError | ValueError) -> str:
+    """What OpenSSL says, without its file and line."""
+    reason: str | None = getattr(error, "reason", None)
+    return reason.lower().replace("_", " ") if reason else str(error)
+
+
+def _date(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _ago(seconds: float) -> str:
+    days = int((time.time() - seconds) // 86400)
+    return f"on {_date(seconds)}, {days} day{'' if days == 1 else 's'} ago"

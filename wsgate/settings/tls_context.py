@@ -1,0 +1,160 @@
+"""TLS as the operator wrote it -> ``ssl.SSLContext``.
+
+For settings in which ``settings.tls`` finds no fault. Where it would, these raise ``ValueError`` or ``OSError``, which
+``ssl.SSLError`` is. All read files: off the event loop, where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from collections.abc import Callable, Sequence
+
+from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
+from wsgate.settings.x509 import X509, read_pem
+
+ALPN = ("http/1.1",)  # RFC 7301 §6; RFC 6455 is an upgrade of HTTP/1.1
+
+_MAX_BYTES = 4 << 20  # the CAs of a whole system take a quarter of a MiB
+_MAX_PASSWORD = 1024  # bytes; OpenSSL's PEM_BUFSIZE
+
+_VERSIONS = {TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3}
+_AUTH = {ClientAuth.REQUIRED: ssl.CERT_REQUIRED, ClientAuth.OPTIONAL: ssl.CERT_OPTIONAL}
+
+
+def certificates(tls: Tls | BackendTls) -> list[tuple[str, Certificate]]:
+    """The certificates that ``tls`` has, the default first, each with its path below the mapping."""
+    own: list[tuple[str, Certificate]] = [("", tls)] if tls.certificate is not None else []
+    several = tls.certificates if isinstance(tls, Tls) else ()
+    return own + [(f"certificates[{index}].", certificate) for index, certificate in enumerate(several)]
+
+
+def files(tls: Tls | BackendTls) -> list[str]:
+    """Every file that ``tls`` names."""
+    names = [tls.client_ca if isinstance(tls, Tls) else tls.ca]
+    for _, certificate in certificates(tls):
+        names += [certificate.certificate, certificate.key, certificate.password_file]
+    return [name for name in names if name is not None]
+
+
+def listener_context(tls: Tls) -> ssl.SSLContext:
+    """For connections from clients: the default certificate's context, which hands over to another's by the name that
+    the client asks for."""
+    contexts = []
+    by_name: dict[str, ssl.SSLContext] = {}
+    for _, certificate in certificates(tls):
+        context = _server_context(tls)
+        load_chain(context, certificate)
+        for name in read_certificate(certificate).host_names:
+            by_name.setdefault(name, context)
+        contexts.append(context)
+    default = contexts[0]
+    if len(contexts) > 1:
+        default.sni_callback = _chooser(by_name)
+    return default
+
+
+def backend_context(tls: BackendTls, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """For connections to backends, which are offered the protocols ``alpn``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _set_common(context)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if tls.ca is not None:
+        _trust(context, tls.ca)
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.certificate is not None:
+        load_chain(context, tls)
+    return context
+
+
+def _server_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _set_common(context)
+    context.minimum_version = _VERSIONS[tls.min_version]
+    context.set_alpn_protocols(list(ALPN))
+    if tls.ciphers is not None:
+        context.set_ciphers(tls.ciphers)
+    if tls.client_ca is not None:
+        context.verify_mode = _AUTH[tls.client_auth]
+        _trust(context, tls.client_ca)
+    return context
+
+
+def _set_common(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # Python sets this where OpenSSL knows it; it would make a cut stream look like one that ended (RFC 8446 §6.1)
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
+def _trust(context: ssl.SSLContext, ca: str) -> None:
+    """Trust what the file has, an intermediate CA or a backend's own certificate too: the operator named it."""
+    context.load_verify_locations(ca)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def _chooser(by_name: dict[str, ssl.SSLContext]) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
+    """An exact name first, then a wildcard, which stands for one label (RFC 6125 §6.4.3)."""
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name is None:
+            return
+        name = name.lower()
+        context = by_name.get(name) or by_name.get("*." + name.partition(".")[2])
+        if context is not None:
+            connection.context = context
+
+    return choose
+
+
+def load_chain(context: ssl.SSLContext, certificate: Certificate) -> None:
+    """Give a context a certificate with its key."""
+    password = b"" if certificate.password_file is None else read_password(certificate.password_file)
+    assert certificate.certificate is not None
+    # a password even where none is needed: without one OpenSSL asks at the terminal
+    context.load_cert_chain(certificate.certificate, certificate.key, lambda: password)
+
+
+def read_certificate(certificate: Certificate) -> X509:
+    """The gateway's own certificate: the first of its file."""
+    assert certificate.certificate is not None
+    found = read_pem(read_file(certificate.certificate))
+    if not found:
+        raise ValueError(f"the file {certificate.certificate!r} has no certificate")
+    return found[0]
+
+
+def read_password(file: str) -> bytes:
+    """The file's first line."""
+    password = read_file(file).split(b"\n", 1)[0].rstrip(b"\r")
+    if not password:
+        raise ValueError(f"the file {file!r} has no password in its first line")
+    if len(password) > _MAX_PASSWORD:
+        raise ValueError(f"the file {file!r} has a first line of more than {_MAX_PASSWORD} bytes: is it the password?")
+    return password
+
+
+def read_file(file: str) -> bytes:
+    """A regular file's bytes. What it raises has words for the operator."""
+    try:
+        # O_NONBLOCK: opening a FIFO would wait for its writer
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError(f"{file!r} is not a file")
+            data = opened.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ValueError(f"the file {file!r} does not exist") from None
+    except PermissionError:
+        raise ValueError(f"the file {file!r} cannot be read: permit it to the user that runs wsgate") from None
+    except OSError as error:
+        raise ValueError(f"the file {file!r} cannot be read: {error.strerror or error}") from None
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"the file {file!r} is larger than {_MAX_BYTES >> 20}MiB: not what should stand here")
+    return data
