@@ -6,7 +6,7 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,14 @@ routes:
   - {name: b, tunnel: {to: tcp://127.0.0.1:5900}}
 """
 WRONG = "listeners: [{bind: nonsense}]\nroutes: []\n"
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """`serve` changes what a signal does to the process, which here is the test's."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
@@ -55,6 +63,16 @@ def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == (
         f"{file}: cannot read the file: No such file or directory\nwsgate: {file}: 1 error; nothing was started\n"
     )
+
+
+def test_a_hup_before_there_is_anything_to_reload_is_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(settings: Settings, *, load: Callable[[], Settings]) -> int:
+        signal.raise_signal(signal.SIGHUP)
+        return 0
+
+    file.write_text(GOOD)
+    monkeypatch.setattr(app, "serve", serve)
+    assert main(["serve", str(file)]) == 0
 
 
 @pytest.mark.parametrize("status", [0, 1])

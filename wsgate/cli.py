@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(file: str) -> int:
+    # Until there is something to reload, a HUP is no reason to die, which is what it means by default
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = _load(file)
     if settings is None:
         return 2

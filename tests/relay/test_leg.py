@@ -216,6 +216,22 @@ async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
     assert outcome.cause is Cause.GONE
 
 
+async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The kernel tells of a reset once, to a read or to a write; the other then sees a quiet end."""
+    async with session(pump, mode="tunnel") as running:
+        running.backend_leg.read(False)  # so that the write comes first
+        reset(running.backend)
+        await trio.testing.wait_all_tasks_blocked()
+        running.backend_leg.write(b"x")
+        assert running.backend_leg.broken
+        running.backend_leg.read(True)
+        assert (await running.client.frame()).payload[:2] == (1011).to_bytes(2, "big")
+        outcome = running.join.outcome()
+    assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: it was reset")
+
+
 async def test_what_a_closing_peer_still_sends_is_read_and_thrown_away_until_it_dies(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:

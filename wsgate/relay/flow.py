@@ -325,4 +325,6 @@ class WrapFlow(Flow):
         self.sink.write(self.pump.view[start:end])
 
     def _end_of_file(self) -> End:
+        if self.source.broken:  # a write has met the reset, and the kernel tells of it but once
+            return End(Cause.GONE, detail="connection lost: it was reset")
         return End(Cause.FINISHED)
