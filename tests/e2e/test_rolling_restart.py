@@ -96,7 +96,18 @@ async def test_a_rolling_restart_fails_no_message_beyond_the_close(
 ) -> None:
     backend = await serve(echo)
     ports = {name: services.free_port() for name in ("port", "one", "two")}
-    gateways = []
+    gateways: list[Gateway] = []
+    try:
+        await roll(nursery, backend, ports, tmp_path, gateways)
+    finally:
+        with trio.CancelScope(shield=True):
+            for gateway in gateways:
+                await gateway.kill()
+
+
+async def roll(
+    nursery: trio.Nursery, backend: int, ports: dict[str, int], tmp_path: Path, gateways: list[Gateway]
+) -> None:
     for name in ("one", "two"):
         directory = tmp_path / name
         directory.mkdir()

@@ -236,12 +236,12 @@ def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
         route = relay(silent.getsockname()[1], timeouts={"handshake": "100ms"})
         with running(tmp_path, route, defaults={"timeouts": {"close": "100ms"}}) as gateway:
             descriptors = gateway.descriptors()
-            attempt(gateway, silent, ATTEMPTS // 5)
+            attempt(gateway, silent, ATTEMPTS)  # what the process needs once, and the collector's rare garbage
             before = gateway.memory()
             attempt(gateway, silent, ATTEMPTS)
             gateway.wait_for(lambda: gateway.descriptors() == descriptors or None, "descriptors given back")
             assert gateway.memory() - before < ATTEMPTS * 256
-            assert len(gateway.lines("refused", status=504)) == ATTEMPTS + ATTEMPTS // 5
+            assert len(gateway.lines("refused", status=504)) == 2 * ATTEMPTS
 
 
 def attempt(gateway: Process, silent: socket.socket, times: int) -> None:

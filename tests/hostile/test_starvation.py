@@ -30,7 +30,7 @@ from .process import running
 from .recorder import PATIENCE, Client
 from .work import Bystander, Flood, Work, drain, non_blocking, raw
 
-ENOUGH = 300  # pieces of work
+ENOUGH = 200  # pieces of work
 CROWD = 300  # clients
 
 
@@ -60,7 +60,7 @@ async def test_a_client_whose_requests_never_end(work: Work, nursery: trio.Nurse
         with closing(non_blocking(theirs.detach())) as sock:
             Flood(work, sock, b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000, ENOUGH)
             await work.done(ENOUGH)
-    assert bystander.served > 100
+    assert bystander.served > ENOUGH // 4
     assert bystander.waited <= 3
     assert work.between_looks <= 3
 
@@ -76,7 +76,7 @@ async def test_a_client_that_goes_on_behind_its_refusal(work: Work, nursery: tri
         with closing(non_blocking(theirs.detach())) as sock:
             Flood(work, sock, bytes(1 << 16), ENOUGH)
             await work.done(ENOUGH)
-    assert bystander.served > 100
+    assert bystander.served > ENOUGH // 4
     assert bystander.waited <= 3
     assert work.between_looks <= 3
 
@@ -96,7 +96,7 @@ async def test_a_backend_whose_hints_never_end(work: Work, nursery: trio.Nursery
             Flood(work, sock, hint, ENOUGH)
             await work.done(ENOUGH)
         theirs.close()
-    assert bystander.served > 100
+    assert bystander.served > ENOUGH // 4
     assert bystander.waited <= 3
     assert work.between_looks <= 3
 
@@ -177,7 +177,7 @@ async def test_a_flood_of_frames(work: Work, pump: Pump, name: str, kind: str) -
             work.after.append(functools.partial(drain, backend))
             Flood(work, client, FRAMES[name], ENOUGH)
             await work.done(ENOUGH)
-    assert bystander.served > 100
+    assert bystander.served > ENOUGH // 4
     assert bystander.waited <= 2
     assert work.between_looks <= 6
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import trio
 import trio.testing
 
 from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
+from wsgate.relay.flow import FLOODS_READ
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
 
@@ -141,3 +143,39 @@ async def test_compressed_messages_pass_when_the_extension_is_agreed(
     async with session(pump, compression=True) as running:
         await running.client.send_bytes(raw)
         assert await running.backend.take(len(raw)) == raw
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
+async def test_a_flood_of_control_frames_is_read_in_small_pieces(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str, opcode: Opcode
+) -> None:
+    """Each costs a step of Python's: a whole buffer of them would keep the other sessions waiting."""
+    sizes: list[int] = []
+    async with session(pump, mode=mode) as running, trio.open_nursery() as nursery:
+        up = running.join._flows[0]
+        move = up.move
+
+        def noted(start: int, end: int) -> None:
+            sizes.append(end - start)
+            move(start, end)
+
+        type_of_flow = type(up)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type_of_flow, "move", lambda flow, start, end: noted(start, end) if flow is up else None)
+            for _ in range(3):
+                await running.client.send(data(b"x" * 10_000))  # an honest stream is not slowed down
+            assert await running.backend.take(3 * (10_008 if mode == "relay" else 10_000))
+            assert up.room is pump.room
+            flood = encode(Frame(opcode), KEY) * 200_000
+            nursery.start_soon(running.client.send_bytes, flood)
+            before = up.octets
+            while up.octets < before + len(flood):
+                with trio.move_on_after(0.01):
+                    await running.backend.sock.recv(1 << 20)
+                with trio.move_on_after(0.01):
+                    await running.client.sock.recv(1 << 20)
+        nursery.cancel_scope.cancel()
+    assert len(up.room) == FLOODS_READ
+    assert max(sizes[-10:]) <= FLOODS_READ
+    assert up.octets == 3 * 10_008 + len(flood)

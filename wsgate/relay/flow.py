@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from wsgate.relay.pump import Pump
     from wsgate.wire.kernel import Walk
 
+FLOOD = 500  # control frames in one read that nobody sends in good faith
+FLOODS_READ = 4096  # bytes of the reads after it: at most 2,048 empty frames
+
 _BINARY = FIN | Opcode.BINARY
 
 
@@ -38,15 +41,17 @@ class Keeper(Protocol):
 class Flow:
     """What the three kinds share.
 
+    room: what the source is read into; a part of the pump's, where its reads are costly
     octets: bytes that came from the source, headers included
     moved: when the last data came, be it a part of a frame (trio seconds)
     """
 
-    __slots__ = ("ended", "join", "moved", "octets", "pump", "recv_into", "sink", "source")
+    __slots__ = ("ended", "join", "moved", "octets", "pump", "recv_into", "room", "sink", "source")
 
     def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: Leg) -> None:
         self.join = join
         self.pump = pump
+        self.room = pump.room
         self.source = source
         self.sink = sink
         self.recv_into = source.sock.recv_into
@@ -74,7 +79,7 @@ class Flow:
         pump = self.pump
         recv_into = self.recv_into  # through a local: a call through a slot costs more in CPython
         try:
-            size = recv_into(pump.room)
+            size = recv_into(self.room)
         except BLOCKED:
             self.source.blocked()
             return
@@ -148,6 +153,14 @@ class _WalkingFlow(Flow):
         self.pump.buffer[start:HEADROOM] = self._carry
         self._carry = b""
         return start
+
+    def _slow_down(self, controls: int) -> None:
+        """Read less at once from a source that floods us with control frames.
+
+        Each is a step of Python's, so a whole buffer of them would keep everybody else waiting for long.
+        """
+        if controls > FLOOD:
+            self.room = self.pump.room[:FLOODS_READ]
 
     def _fail(self) -> None:
         fault = self.walk.fault
@@ -234,7 +247,9 @@ class RelayFlow(_WalkingFlow):
         pump = self.pump
         answered: list[bytes] = []
         after = start  # behind the last control frame
+        controls = 0
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
+            controls += 1
             if stop > after:
                 self.moved = pump.now
             after = walk.resume
@@ -253,6 +268,7 @@ class RelayFlow(_WalkingFlow):
             self.moved = pump.now
         if answered:
             self.source.answer(answered)
+        self._slow_down(controls)
         return start, stop
 
 
@@ -268,13 +284,17 @@ class UnwrapFlow(_WalkingFlow):
         pump = self.pump
         walk.out = start
         pings: list[bytes] = []
+        controls = 0
         stop = walk.walk(pump.buffer, start, end)
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
+            controls += 1
             if walk.opcode == Opcode.PING:
                 pings.append(walk.payload)
             else:
                 self.source.keeps_pong(walk.payload)
             stop = walk.walk(pump.buffer, walk.resume, end)
+        if controls:
+            self._slow_down(controls)
         if pings:
             self.source.answer(pings)
         if walk.out > start:
