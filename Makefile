@@ -75,7 +75,7 @@ image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
 
 # The sources of the compiled kernel are here because an editable install does not notice that they change.
-$(RUN): requirements/run.txt requirements/build.txt pyproject.toml setup.py $(wildcard wsgate/wire/*.c wsgate/wire/*.h)
+$(RUN): requirements/run.txt requirements/build.txt pyproject.toml setup.py $(wildcard wsgate/*/*.c wsgate/*/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo 'wsgate needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -108,4 +108,4 @@ clean:
 	find wsgate tests deploy bench -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv* $(VENV) .cache wsgate/wire/*.so
+	rm -rf .venv* $(VENV) .cache wsgate/*/*.so

@@ -8,9 +8,17 @@ setup(
         Extension(
             "wsgate.wire._kernel",
             ["wsgate/wire/_kernel.c"],
-            depends=["wsgate/wire/_utf8.h"],
+            depends=["wsgate/wire/_kernel.h", "wsgate/wire/_utf8.h"],
             extra_compile_args=["-O2"],
             optional=True,
-        )
+        ),
+        # optional: without it wsgate/relay/flow.py reads and writes in Python
+        Extension(
+            "wsgate.relay._shuttle",
+            ["wsgate/relay/_shuttle.c"],
+            depends=["wsgate/wire/_kernel.h"],
+            extra_compile_args=["-O2"],
+            optional=True,
+        ),
     ]
 )

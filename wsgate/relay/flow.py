@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from wsgate.relay import shuttle
 from wsgate.relay.closing import Cause, End
 from wsgate.relay.leg import BLOCKED
 from wsgate.relay.pump import HEADROOM, READ_SIZE
@@ -84,7 +85,7 @@ class Flow:
             self.source.blocked()
             return
         except OSError as error:
-            self._finish(End(Cause.GONE, detail=f"connection lost: {error.strerror}"), eof=True)
+            self._lose(error)
             return
         if not size:
             self._finish(self._end_of_file(), eof=True)
@@ -120,6 +121,9 @@ class Flow:
         """Nothing that the source still says matters."""
         self.ended = True
         self.source.end_input()
+
+    def _lose(self, error: OSError) -> None:
+        self._finish(End(Cause.GONE, detail=f"connection lost: {error.strerror}"), eof=True)
 
     def _end_of_file(self) -> End:
         return End(Cause.GONE, detail="connection ended without a Close")
@@ -161,6 +165,8 @@ class _WalkingFlow(Flow):
         """
         if controls > FLOOD:
             self.room = self.pump.room[:FLOODS_READ]
+            if not self.ended:
+                self.source.reader = self.pull  # which minds the room
 
     def _fail(self) -> None:
         fault = self.walk.fault
@@ -180,7 +186,7 @@ class _WalkingFlow(Flow):
 class RelayFlow(_WalkingFlow):
     """WebSocket to WebSocket. ``answers_pings``: the gateway answers them itself and passes none on."""
 
-    __slots__ = ("_answers_pings",)
+    __slots__ = ("_answers_pings", "_carry_over")
 
     sink: WebSocketLeg
 
@@ -196,9 +202,38 @@ class RelayFlow(_WalkingFlow):
     ) -> None:
         super().__init__(join, pump, source, sink, walk)
         self._answers_pings = answers_pings
+        if shuttle.carry is not None and source.tls is None and sink.tls is None:
+            self._carry_over = shuttle.carry
+            source.reader = self._shuttle
 
     def at_boundary(self) -> bool:
         return not self.walk.left
+
+    def _shuttle(self) -> None:
+        """``pull`` and ``move`` in one call, for a read that has nothing in its way. In the place of ``pull``."""
+        source = self.source
+        sink = self.sink
+        if self._carry or sink.waiting or sink.pending is not None or sink.sealed or sink.broken:
+            self.pull()
+            return
+        pump = self.pump
+        try:
+            came = self._carry_over(self.walk, source.fd, sink.fd, pump.buffer, HEADROOM)
+        except BLOCKED:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if not came:
+            self._finish(self._end_of_file(), eof=True)
+        elif isinstance(came, int):
+            self.octets += came
+            source.heard = self.moved = pump.now
+        else:
+            size, stop, sent = came
+            self.octets += size
+            source.heard = pump.now
+            self._settle(HEADROOM, stop, HEADROOM + size, sent)
 
     def move(self, start: int, end: int) -> None:
         if self._carry:
@@ -217,9 +252,15 @@ class RelayFlow(_WalkingFlow):
             sink.release_waiting()
 
     def _move(self, start: int, end: int) -> None:
+        self._settle(start, self.walk.walk(self.pump.buffer, start, end), end, 0)
+
+    def _settle(self, start: int, stop: int, end: int, sent: int) -> None:
+        """What a walk from ``start``, that was to go to ``end`` and stopped at ``stop``, asks for.
+
+        ``sent`` bytes of it are with the sink; none where it stopped early.
+        """
         walk = self.walk
         pump = self.pump
-        stop = walk.walk(pump.buffer, start, end)
         halt = walk.halt
         if halt == CONTROL:
             start, stop = self._pass_controls(start, stop, end)
@@ -227,7 +268,7 @@ class RelayFlow(_WalkingFlow):
         elif stop > start:
             self.moved = pump.now
         if stop > start:
-            self.sink.write(pump.view[start:stop])
+            self.sink.write(pump.view[start + sent : stop])
         if halt == DONE:
             return
         if halt == INCOMPLETE:

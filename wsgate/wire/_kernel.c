@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_kernel.h"
 #include "_utf8.h"
 
 enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
@@ -343,6 +344,7 @@ typedef struct {
     PyObject *unsupported_data;
     PyObject *invalid_data;
     PyObject *too_big;
+    KernelApi api;
 } State;
 
 /* The rule that was broken, as the value that the rest of wsgate knows. */
@@ -396,6 +398,42 @@ make_fault(const State *state, const FrameWalk *self, const Stop *why)
     return fault;
 }
 
+/* Walk over ``data[start:end]`` and keep for Python why it ended; see _kernel.h. */
+static int
+walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop)
+{
+    FrameWalk *self = (FrameWalk *)object;
+    if (self->unwrap && (self->out < 0 || self->out > start)) {
+        PyErr_Format(PyExc_ValueError, "walk() from %zd would unwrap up to it from %zd", start, self->out);
+        return -1;
+    }
+    Stop why = {.halt = DONE};
+    *stop = walk_frames(self, data, start, end, &why);
+
+    if (why.halt == CONTROL) {
+        /* Made empty and then filled: made from bytes it may be an object that others hold, as all of size 1 are */
+        const size_t size = (size_t)(why.resume - why.at);
+        PyObject *payload = PyBytes_FromStringAndSize(NULL, why.resume - why.at);
+        if (payload == NULL) {
+            return -1;
+        }
+        const uint64_t key = self->bias ? key_word(data + why.at - 4, 0) : 0;
+        unmask((uint8_t *)PyBytes_AS_STRING(payload), data + why.at, size, key);
+        Py_SETREF(self->payload, payload);
+        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* a small int always exists */
+        self->resume = why.resume;
+    }
+    if (why.halt == FAULT) {
+        PyObject *fault = make_fault(PyType_GetModuleState(Py_TYPE(self)), self, &why);
+        if (fault == NULL) {
+            return -1;
+        }
+        Py_XSETREF(self->fault, fault); /* it may have been deleted: unlike the others it can be set */
+    }
+    Py_SETREF(self->halt, PyLong_FromLong(why.halt));
+    return (int)why.halt;
+}
+
 PyDoc_STRVAR(walk_doc,
 "walk($self, buffer, start, end, /)\n--\n\n"
 "Walk over ``buffer[start:end]``; see wsgate.wire.walk for what comes back.");
@@ -422,36 +460,9 @@ frame_walk_walk(FrameWalk *self, PyObject *const *args, Py_ssize_t count)
         return PyErr_Format(PyExc_ValueError, "walk() from %zd to %zd in a buffer of %zd bytes", start, end,
                             PyByteArray_GET_SIZE(buffer));
     }
-    if (self->unwrap && (self->out < 0 || self->out > start)) {
-        return PyErr_Format(PyExc_ValueError, "walk() from %zd would unwrap up to it from %zd", start, self->out);
-    }
-
-    uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(buffer);
-    Stop why = {.halt = DONE};
-    const Py_ssize_t stop = walk_frames(self, data, start, end, &why);
-
-    if (why.halt == CONTROL) {
-        /* Made empty and then filled: made from bytes it may be an object that others hold, as all of size 1 are */
-        const size_t size = (size_t)(why.resume - why.at);
-        PyObject *payload = PyBytes_FromStringAndSize(NULL, why.resume - why.at);
-        if (payload == NULL) {
-            return NULL;
-        }
-        const uint64_t key = self->bias ? key_word(data + why.at - 4, 0) : 0;
-        unmask((uint8_t *)PyBytes_AS_STRING(payload), data + why.at, size, key);
-        Py_SETREF(self->payload, payload);
-        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* a small int always exists */
-        self->resume = why.resume;
-    }
-    if (why.halt == FAULT) {
-        PyObject *fault = make_fault(PyType_GetModuleState(Py_TYPE(self)), self, &why);
-        if (fault == NULL) {
-            return NULL;
-        }
-        Py_XSETREF(self->fault, fault); /* it may have been deleted: unlike the others it can be set */
-    }
-    Py_SETREF(self->halt, PyLong_FromLong(why.halt));
-    return PyLong_FromSsize_t(stop);
+    Py_ssize_t stop;
+    const int halt = walk_once((PyObject *)self, (uint8_t *)PyByteArray_AS_STRING(buffer), start, end, &stop);
+    return halt < 0 ? NULL : PyLong_FromSsize_t(stop);
 }
 
 static PyObject *
@@ -633,6 +644,16 @@ kernel_exec(PyObject *module)
     const int added = PyModule_AddType(module, (PyTypeObject *)type);
     Py_DECREF(type);
     if (added < 0) {
+        return -1;
+    }
+    state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once}; /* the module keeps the type */
+    PyObject *api = PyCapsule_New(&state->api, KERNEL_API, NULL);
+    if (api == NULL) {
+        return -1;
+    }
+    const int exported = PyModule_AddObjectRef(module, "api", api);
+    Py_DECREF(api);
+    if (exported < 0) {
         return -1;
     }
     if (PyModule_AddIntConstant(module, "DONE", DONE) < 0 ||

@@ -1,0 +1,139 @@
+/* One read, one walk and one write, without a step of Python's between them.
+
+   What a small message costs in Python is not the system calls but what stands between: arguments, views, look-ups. This
+   is the path in flow.py of a read that holds nothing but data to pass on, of which the socket takes all; whatever else
+   comes is left to flow.py, with all that is known so far. Nothing waits here: the sockets do not block. The
+   interpreter's lock is kept for the few microseconds that a read and a write take. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "../wire/_kernel.h"
+
+typedef struct {
+    PyObject *module; /* wsgate.wire._kernel, in which ``kernel`` is */
+    const KernelApi *kernel;
+} State;
+
+PyDoc_STRVAR(carry_doc,
+"carry($module, walk, source, sink, buffer, start, /)\n--\n\n"
+"Read once from the socket ``source`` into ``buffer[start:]``, walk over what came, send it to ``sink``.\n\n"
+"How many bytes came, 0 at the end of the stream, where nothing is left to do. Else a tuple: that number, where the\n"
+"walk stopped, how many bytes the sink has taken. Raises the OSError of the read; a write that fails is no exception.");
+
+static PyObject *
+shuttle_carry(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5) {
+        return PyErr_Format(PyExc_TypeError, "carry() takes 5 arguments, not %zd", count);
+    }
+    const KernelApi *kernel = ((State *)PyModule_GetState(module))->kernel;
+    if (!Py_IS_TYPE(args[0], kernel->frame_walk)) {
+        return PyErr_Format(PyExc_TypeError, "carry() needs a compiled FrameWalk, not %.200s", Py_TYPE(args[0])->tp_name);
+    }
+    if (!PyByteArray_Check(args[3])) {
+        return PyErr_Format(PyExc_TypeError, "carry() needs a bytearray, not %.200s", Py_TYPE(args[3])->tp_name);
+    }
+    const int source = PyObject_AsFileDescriptor(args[1]);
+    const int sink = source < 0 ? -1 : PyObject_AsFileDescriptor(args[2]);
+    if (sink < 0) {
+        return NULL;
+    }
+    const Py_ssize_t start = PyLong_AsSsize_t(args[4]);
+    if (start == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    const Py_ssize_t room = PyByteArray_GET_SIZE(args[3]) - start;
+    if (start < 0 || room <= 0) {
+        return PyErr_Format(PyExc_ValueError, "carry() to %zd in a buffer of %zd bytes", start,
+                            PyByteArray_GET_SIZE(args[3]));
+    }
+
+    uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(args[3]);
+    const ssize_t size = recv(source, data + start, (size_t)room, MSG_DONTWAIT);
+    if (size < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (size == 0) {
+        return PyLong_FromLong(0);
+    }
+    Py_ssize_t stop;
+    const int halt = kernel->walk_once(args[0], data, start, start + size, &stop);
+    if (halt < 0) {
+        return NULL;
+    }
+    ssize_t sent = 0;
+    if (halt == KERNEL_DONE) {
+        sent = send(sink, data + start, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent == size) {
+            return PyLong_FromSsize_t(size);
+        }
+    }
+    /* A sink that has failed fails again, before flow.py, which knows what that means */
+    return Py_BuildValue("nnn", (Py_ssize_t)size, stop, (Py_ssize_t)(sent < 0 ? 0 : sent));
+}
+
+static PyMethodDef shuttle_methods[] = {
+    {"carry", (PyCFunction)(void (*)(void))shuttle_carry, METH_FASTCALL, carry_doc},
+    {0},
+};
+
+static int
+shuttle_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    state->module = PyImport_ImportModule("wsgate.wire._kernel");
+    PyObject *api = state->module == NULL ? NULL : PyObject_GetAttrString(state->module, "api");
+    if (api == NULL) {
+        return -1;
+    }
+    state->kernel = PyCapsule_GetPointer(api, KERNEL_API);
+    Py_DECREF(api);
+    return state->kernel == NULL ? -1 : 0;
+}
+
+static int
+shuttle_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Py_VISIT(((State *)PyModule_GetState(module))->module);
+    return 0;
+}
+
+static int
+shuttle_clear(PyObject *module)
+{
+    Py_CLEAR(((State *)PyModule_GetState(module))->module);
+    return 0;
+}
+
+static void
+shuttle_free(void *module)
+{
+    shuttle_clear(module);
+}
+
+static PyModuleDef_Slot shuttle_slots[] = {
+    {Py_mod_exec, shuttle_exec},
+    {0},
+};
+
+static struct PyModuleDef shuttle = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_shuttle",
+    .m_doc = "One read, one walk and one write of wsgate.relay.flow, compiled.",
+    .m_size = sizeof(State),
+    .m_methods = shuttle_methods,
+    .m_slots = shuttle_slots,
+    .m_traverse = shuttle_traverse,
+    .m_clear = shuttle_clear,
+    .m_free = shuttle_free,
+};
+
+PyMODINIT_FUNC
+PyInit__shuttle(void)
+{
+    return PyModuleDef_Init(&shuttle);
+}

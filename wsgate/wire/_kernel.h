@@ -1,0 +1,15 @@
+/* What wsgate.wire._kernel offers to other compiled modules: the frame walk on bytes that they have in their hands.
+   Include it behind Python.h. */
+
+#include <stdint.h>
+
+#define KERNEL_API "wsgate.wire._kernel.api" /* the name of the capsule, which is the module's ``api`` */
+
+enum { KERNEL_DONE }; /* the walk went over all there was */
+
+typedef struct {
+    PyTypeObject *frame_walk;
+    /* Walk over ``data[start:end]``, which the caller owns. The walk's halt, or -1 with an exception; where it stopped
+       is in ``stop``. ``walk`` has to be a ``frame_walk``. */
+    int (*walk_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop);
+} KernelApi;
