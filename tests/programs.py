@@ -10,6 +10,8 @@ import os
 import shutil
 
 PACKAGES = {
+    "/usr/share/novnc/core/rfb.js": "novnc",
+    "Xtigervnc": "tigervnc-standalone-server",
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "curl": "curl",
@@ -22,8 +24,13 @@ PACKAGES = {
     "openssl": "openssl",
     "openssl/ssl.h": "libssl-dev",
     "redis-server": "redis-server",
+    "scp": "openssh-client",
     "setpriv": "util-linux",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
     "unshare": "util-linux",
+    "xterm": "xterm",
 }
 
 HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look
@@ -33,6 +40,8 @@ def find(program: str) -> str | None:
     """The program's or header's path, or ``None``. Servers are in sbin, which is not on everybody's PATH."""
     if program.endswith(".h"):
         return next((path for place in HEADERS if os.path.exists(path := f"{place}/{program}")), None)
+    if program.startswith("/"):  # a file that a package brings
+        return program if os.path.exists(program) else None
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 

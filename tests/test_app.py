@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -62,6 +63,13 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[str]:
     out, err = capsys.readouterr()
     assert out == ""
     return [json.loads(line)["event"] for line in err.splitlines()]
+
+
+def test_the_log_may_go_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    log = io.StringIO()
+    assert serve(settings(ANYWHERE), ready=stop, log=log) == 0
+    assert [json.loads(line)["event"] for line in log.getvalue().splitlines()][-1] == "stopped"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_from_the_first_line_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:

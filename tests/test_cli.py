@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wsgate import __version__, app, demo
+from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
 from wsgate.settings.load import load
 from wsgate.settings.model import Settings, TcpAddress
@@ -93,6 +93,20 @@ def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status
 def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert capsys.readouterr() == ((CONFIG / "wsgate.schema.json").read_text(), "")
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_tunnel_has_a_command_line_of_its_own(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """What follows is not for this parser: flags may stand anywhere."""
+    ran: list[list[str]] = []
+
+    def run(arguments: list[str]) -> int:
+        ran.append(arguments)
+        return status
+
+    monkeypatch.setattr(websockify, "run", run)
+    assert main(["tunnel", "6080", "--web", "x", "y:1", "--help"]) == status
+    assert ran == [["6080", "--web", "x", "y:1", "--help"]]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_imports_point_downwards() -> None:
         ("settings/load.py", "from ..wire import frames", "settings imports wsgate.wire.frames, which is above it"),
         ("settings/model.py", "from wsgate.cli import main", "settings imports wsgate.cli, which is above it"),
         ("app.py", "from wsgate import demo", "app imports wsgate.demo, which is above it"),
+        ("app.py", "from wsgate import websockify", "app imports wsgate.websockify, which is above it"),
         ("__init__.py", "from wsgate.app import serve", "the package's root imports wsgate.app"),
         ("extra/new.py", "", "extra has no place among the layers"),
     ],
@@ -57,8 +58,9 @@ def _legal_tree(directory: Path) -> Path:
     files = {
         "__init__.py": "__version__ = '1'",
         "__main__.py": "from wsgate.cli import main",
-        "cli.py": "from wsgate import __version__, app, demo\nfrom wsgate.settings.load import load",
+        "cli.py": "from wsgate import __version__, app, demo, websockify\nfrom wsgate.settings.load import load",
         "demo/__init__.py": "from wsgate import app\nfrom wsgate.settings import load",
+        "websockify/__init__.py": "from wsgate import app\nfrom wsgate.settings.load import loads",
         "app.py": "import trio\nfrom wsgate.ops.log import set_up\nfrom wsgate.settings import load, model",
         "gate/session.py": "from wsgate.relay.pump import Pump\nfrom wsgate.wire.frames import Frame",
         "relay/pump.py": "import trio\nfrom wsgate.wire import frames\nfrom wsgate.settings.model import Settings",

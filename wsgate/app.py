@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TextIO
 
 import trio
 
@@ -20,8 +21,10 @@ from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import set_up, unraisable_logged
 from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.reload import Load
+from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.workers import Plan, Workers, count_workers, longest_drain
+from wsgate.relay import shuttle
 from wsgate.settings.model import Address, Settings
 from wsgate.wire import kernel
 
@@ -34,29 +37,32 @@ def serve(
     load: Load | None = None,
     ready: Callable[[list[Address]], None] = lambda bound: None,
     beside: Sequence[Task] = (),
+    log: TextIO | None = None,
 ) -> int:
     """Run the gateway until it is told to stop.
 
     load: reads the settings anew, for a reload
     ready: called when connections are being accepted, with the addresses that were bound
     beside: tasks that run as long as the gateway does; with them it is a single process
+    log: where the log is written, if not on standard error; not together with ``load``
 
     Returns the exit status, one of those that ``wsgate --help`` lists.
     """
-    set_up(settings.log)
-    emit(logging.DEBUG, "kernel", status=kernel.STATUS)
+    set_up(settings.log, log)
+    emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
     notifier = Notifier()
     count = 1 if beside else count_workers(settings)
     try:
         contexts = Certificates.load(settings)
+        lookups = open_lookups(settings)
         _spare_the_collector()
         if count > 1:
-            plan = Plan(settings, contexts)
+            plan = Plan(settings, contexts, lookups)
             start = partial(_be_worker, count, notifier.watchdog)
             workers = Workers(count, plan, start, load=load or (lambda: settings), notifier=notifier, ready=ready)
             return workers.run()
         sockets = open_listeners(settings.listeners)
-    except CertificateError as error:
+    except (CertificateError, SourcesError) as error:
         for message in error.messages:
             print(f"wsgate: {message}", file=sys.stderr)
         return 1
@@ -64,7 +70,7 @@ def serve(
         print(f"wsgate: {error}", file=sys.stderr)
         return error.status
 
-    gateway = Gateway(settings, backend_tls=contexts.backends)
+    gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups)
     reached = partial(_notify, notifier, gateway)
     if notifier.watchdog is not None:
         beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
@@ -101,7 +107,7 @@ def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent,
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(settings, backend_tls=plan.contexts.backends, workers=count, row=row)
+    gateway = Gateway(settings, backend_tls=plan.contexts.backends, lookups=plan.lookups, workers=count, row=row)
     beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     serve_all = partial(
         run,

@@ -33,9 +33,11 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the process's exit status."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(options)
+        if arguments[:1] == ["tunnel"]:
+            return _tunnel(arguments[1:])
+        return _run(_parser().parse_args(arguments))
     except KeyboardInterrupt:  # before the gateway listens to signals
         return 130
     except Exception:
@@ -50,10 +52,26 @@ def _run(options: argparse.Namespace) -> int:
         return _serve(options.file)
     if command == "check":
         return _check(options.file)
+    if command == "recording":
+        return _recording(options)
     if command == "schema":
         sys.stdout.write(schema_text())
         return 0
     return _demo(options.listen)
+
+
+def _tunnel(arguments: Sequence[str]) -> int:
+    from wsgate import websockify
+
+    return websockify.run(arguments)
+
+
+def _recording(options: argparse.Namespace) -> int:
+    from wsgate.recording import commands
+
+    if options.action == "info":
+        return commands.info(options.file)
+    return commands.convert(options.file, options.output)
 
 
 def _serve(file: str) -> int:
@@ -118,7 +136,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("file", metavar="FILE", help="the configuration, in YAML")
     check = commands.add_parser("check", help="say what is wrong with FILE; exit status 2 if anything is")
     check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
+    # Its flags are websockify's, and parsed as that does it
+    commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
+    recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")
+    actions = recording.add_subparsers(dest="action", required=True, metavar="ACTION")
+    info = actions.add_parser("info", help="say whose session FILE holds, how much passed, and how it ended")
+    convert = actions.add_parser("convert", help="write FILE as websockify --record does, for noVNC's player")
+    for action in (info, convert):
+        action.add_argument("file", metavar="FILE", help="a recording")
+    convert.add_argument("--output", metavar="OUT", help="a new file for it (standard output)")
     demo = commands.add_parser("demo", help="run a gateway with services of its own behind it, and a page to try it on")
     demo.add_argument(
         "--listen",

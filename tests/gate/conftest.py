@@ -47,7 +47,7 @@ DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest 
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes to a thread is done at once: a virtual clock does not wait for threads, and would jump meanwhile."""
 
-    async def at_once(work: Callable[..., object], *arguments: object) -> object:
+    async def at_once(work: Callable[..., object], *arguments: object, **how: object) -> object:
         await trio.lowlevel.checkpoint()
         return work(*arguments)
 

@@ -12,7 +12,7 @@ from tests.e2e.peers import Backend as Listening
 from tests.e2e.peers import Frame, request
 from wsgate.gate import backend as backend_module
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
-from wsgate.settings.model import Relay, Target, TcpAddress, Tunnel
+from wsgate.settings.model import Reach, Relay, Target, TcpAddress, Tunnel
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -37,7 +37,7 @@ async def ask(relay: Relay) -> Backend | Declined | Refusal:
 
 async def test_a_tunnel_is_open_when_it_is_connected(backend: Listening) -> None:
     tunnel = tunnel_to(backend.port)
-    opened = await open_tunnel(route(tunnel), tunnel)
+    opened = await open_tunnel(route(tunnel), tunnel, tunnel.to)
     assert isinstance(opened, Backend)
     assert (opened.name, opened.answer) == (f"tcp://127.0.0.1:{backend.port}", None)
     opened.sock.close()
@@ -114,7 +114,9 @@ async def test_out_of_descriptors(backend: Listening, kind: str) -> None:
     """Our own lack of room is not the backend's fault: 503, and when to come back."""
     tunnel = tunnel_to(backend.port)
     with no_descriptors():
-        refusal = await (ask(relay_to(backend.port)) if kind == "relay" else open_tunnel(route(tunnel), tunnel))
+        refusal = await (
+            ask(relay_to(backend.port)) if kind == "relay" else open_tunnel(route(tunnel), tunnel, tunnel.to)
+        )
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.headers) == (503, ((b"Retry-After", b"5"),))
     assert refusal.detail == f"cannot connect to 127.0.0.1:{backend.port}: Too many open files"
@@ -125,7 +127,24 @@ async def test_the_next_backends_turn_comes_also_behind_one_that_refuses() -> No
         port, closed = listener.getsockname()[1], gone.getsockname()[1]
         gone.close()
         tunnel = Tunnel(to=(Target(TcpAddress("127.0.0.1", closed)), Target(TcpAddress("127.0.0.1", port))))
-        opened = await open_tunnel(route(tunnel), tunnel)
+        opened = await open_tunnel(route(tunnel), tunnel, tunnel.to)
         assert isinstance(opened, Backend)
         assert opened.name == f"tcp://127.0.0.1:{port}"
         opened.sock.close()
+
+
+async def test_a_tunnel_leads_where_its_rules_allow(backend: Listening) -> None:
+    """The client is told no more than that."""
+    tunnel = tunnel_to(1, allow=(Reach("localhost"),), deny=(Reach(None, 1, 1),))
+    targets = (*tunnel.to, Target(TcpAddress("localhost", backend.port)))
+    opened = await open_tunnel(route(tunnel), tunnel, targets, greeting=b"hello")
+    assert isinstance(opened, Backend)
+    assert opened.name == f"tcp://localhost:{backend.port}"
+    server = await backend.accept()
+    assert await server.read(5) == b"hello"
+    opened.sock.close()
+
+    refusal = await open_tunnel(route(tunnel), tunnel, [Target(TcpAddress("127.0.0.1", backend.port))])
+    assert refusal == Refusal(
+        403, "this target may not be reached", detail=f"127.0.0.1:{backend.port} is not allowed on this route"
+    )

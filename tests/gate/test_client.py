@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.gate.account import Who
-from wsgate.gate.client import Client, Origin, backend_fields, is_among, origin
+from wsgate.gate.client import Client, Origin, backend_fields, is_among, origin, proxy_header
 from wsgate.gate.tls import ClientCertificate, format_name
-from wsgate.settings.model import Address, Network, TcpAddress, UnixAddress
+from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.http import HttpServer, Request
 
 from .conftest import address_of
@@ -379,3 +379,31 @@ def test_a_client_certificate() -> None:
         "X-Client-Cert-Fingerprint": "ab" * 32,
     }
     assert not any("Cert" in name for name in told(find()))
+
+
+# -- what a TCP service is told ----------------------------------------------------------------------------------------
+
+HERE = TcpAddress("198.51.100.1", 443)
+PROXIES = "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2"
+
+SAID: list[tuple[Address, Address, list[str], Address, str]] = [
+    # the peer, whom the PROXY protocol names, header fields, where it has connected to, what is told
+    (STRANGER, STRANGER, [], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),
+    (STRANGER, STRANGER, ["X-Forwarded-For: 6.6.6.6"], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),
+    (PROXY, STRANGER, [], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),
+    (PROXY, PROXY, [], HERE, "TCP4 10.0.0.1 198.51.100.1 4711 443"),
+    (PROXY, PROXY, [PROXIES], HERE, "TCP4 203.0.113.9 198.51.100.1 0 443"),
+    (PROXY, TcpAddress("10.0.0.5", 7), [PROXIES], HERE, "TCP4 203.0.113.9 198.51.100.1 0 443"),
+    (UNIX, UNIX, ["X-Forwarded-For: 203.0.113.9"], UNIX, "TCP4 203.0.113.9 0.0.0.0 0 0"),
+    (UNIX, UNIX, [], UNIX, "UNKNOWN"),
+    (TcpAddress("fe80::1%eth0", 1), TcpAddress("fe80::1%eth0", 1), [], HERE, "TCP6 fe80::1 ::ffff:c633:6401 1 443"),
+]
+
+
+@pytest.mark.parametrize(("peer", "address", "fields", "here", "expected"), SAID)
+def test_the_proxy_header(peer: Address, address: Address, fields: list[str], here: Address, expected: str) -> None:
+    client, found = Client(peer, address), find(*fields, peer=peer, address=address)
+    header = proxy_header(ProxyVersion.V1, client, found, here)
+    assert header.replace(b"::ffff:198.51.100.1", b"::ffff:c633:6401") == b"PROXY %b\r\n" % expected.encode()
+    assert proxy_header(ProxyVersion.V2, client, found, here).startswith(b"\r\n\r\n\0\r\nQUIT\n")
+    assert proxy_header(None, client, found, here) == b""

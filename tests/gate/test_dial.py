@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import pytest
 import trio
 import trio.testing
 
+from wsgate.gate import dial as dial_module
 from wsgate.gate.dial import DialError, dial
+from wsgate.gate.reach import Rules
 from wsgate.relay.tls import PeerSocket
-from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress
+from wsgate.settings.model import Address, Reach, Target, TcpAddress, UnixAddress
 
 TIMEOUT = 5.0
+
+needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
 
 def address_of(listener: socket.socket) -> TcpAddress:
@@ -114,7 +119,7 @@ async def test_a_literal_address(listener: socket.socket) -> None:
     check(await connect(address_of(listener)), listener)
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 async def test_a_literal_address_of_ipv6() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         check(await connect(address_of(listener)), listener)
@@ -251,3 +256,193 @@ async def test_no_backend_at_all() -> None:
     """The settings always name one: this is our own misuse."""
     with pytest.raises(ValueError, match="no address"):
         await dial([], TIMEOUT)
+
+
+# -- what may be reached -----------------------------------------------------------------------------------------------
+
+
+def only(*networks: str, deny: Sequence[str] = ()) -> Rules:
+    allowed, denied = ([Reach(ipaddress.ip_network(text)) for text in texts] for texts in (networks, deny))
+    return Rules(allowed, denied, needs_allow=True)
+
+
+def nobody_has_come(listener: socket.socket) -> bool:
+    listener.setblocking(False)
+    try:
+        listener.accept()[0].close()
+    except BlockingIOError:
+        return True
+    return False
+
+
+async def refusal(address: Address, rules: Rules) -> str:
+    with no_descriptor_leaks(), pytest.raises(DialError) as caught:
+        await dial(plain(address), TIMEOUT, rules=rules)
+    assert caught.value.status == 403
+    return str(caught.value)
+
+
+async def test_an_address_that_is_allowed(listener: socket.socket) -> None:
+    sock, _ = await dial(plain(address_of(listener)), TIMEOUT, rules=only("127.0.0.1"))
+    check(sock, listener)
+
+
+async def test_an_address_that_is_not_allowed(listener: socket.socket) -> None:
+    address = address_of(listener)
+    assert await refusal(address, only("127.0.0.2")) == f"{address} is not allowed on this route"
+    assert nobody_has_come(listener)
+
+
+async def test_a_name_whose_address_is_not_allowed(listener: socket.socket) -> None:
+    port = address_of(listener).port
+    resolve(service=[TcpAddress("127.0.0.1", port)])
+    said = await refusal(TcpAddress("service", port), only("127.0.0.2"))
+    assert said == f"service:{port} (that is 127.0.0.1) is not allowed on this route"
+    assert nobody_has_come(listener)
+
+
+async def test_a_name_of_the_metadata_service() -> None:
+    resolve(service=[TcpAddress("169.254.169.254", 80)])
+    assert await refusal(TcpAddress("service", 80), Rules([Reach("service")], [], needs_allow=True)) == (
+        "service:80 (that is 169.254.169.254) is not allowed on this route; link-local, metadata, unspecified and "
+        "multicast addresses need an allow rule of their own"
+    )
+
+
+async def test_only_the_addresses_that_are_allowed_are_dialled() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as forbidden:
+        port = address_of(forbidden).port
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            resolve(service=[TcpAddress("127.0.0.2", port), TcpAddress("127.0.0.1", port)])
+            sock, _ = await dial(plain(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.1"))
+            check(sock, listener)
+            assert nobody_has_come(forbidden)
+
+
+class Rebinding(Names):
+    """A name that has another address every time somebody asks."""
+
+    def __init__(self, *answers: TcpAddress) -> None:
+        super().__init__({})
+        self.answers = list(answers)
+
+    async def getaddrinfo(self, host: bytes | str | None, port: Any, *rest: Any) -> list[Any]:
+        self._names = {"service": [self.answers.pop(0)]}
+        return await super().getaddrinfo(host, port, *rest)
+
+
+async def test_a_name_that_means_something_else_a_moment_later() -> None:
+    """What was checked is what is dialled (DNS rebinding)."""
+    with socket.create_server(("127.0.0.2", 0)) as allowed:
+        port = address_of(allowed).port
+        with socket.create_server(("127.0.0.1", port)) as forbidden:
+            names = Rebinding(TcpAddress("127.0.0.2", port), TcpAddress("127.0.0.1", port))
+            trio.socket.set_custom_hostname_resolver(names)
+            sock, _ = await dial(plain(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.2"))
+            check(sock, allowed)
+            assert nobody_has_come(forbidden)
+            assert len(names.answers) == 1
+            await refusal(TcpAddress("service", port), only("127.0.0.2"))
+            assert nobody_has_come(forbidden)
+
+
+async def test_a_name_that_cannot_be_allowed_is_not_looked_up() -> None:
+    """Strangers do not ask our DNS whatever they like."""
+    names = Rebinding()
+    trio.socket.set_custom_hostname_resolver(names)
+    rules = Rules([Reach("*.example.com"), Reach(ipaddress.ip_network("10.0.0.0/8"), 22, 22)], [], needs_allow=True)
+    assert await refusal(TcpAddress("stranger.test", 80), rules) == "stranger.test:80 is not allowed on this route"
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.0.1"])
+async def test_numbers_are_judged_by_what_they_mean(listener: socket.socket, host: str) -> None:
+    """inet_aton(3), and so the resolver, takes all of these."""
+    address = TcpAddress(host, address_of(listener).port)
+    anything = Rules([Reach(None)], [Reach(ipaddress.ip_network("127.0.0.0/8"))], needs_allow=True)
+    await refusal(address, anything)
+    assert nobody_has_come(listener)
+    sock, _ = await dial(plain(address), TIMEOUT, rules=only("127.0.0.0/8"))
+    listener.setblocking(True)
+    check(sock, listener)
+
+
+@needs_ipv6
+async def test_ipv4_in_ipv6s_clothes(listener: socket.socket) -> None:
+    address = TcpAddress("::ffff:127.0.0.1", address_of(listener).port)
+    await refusal(address, only("::/0", "0.0.0.0/0", deny=["127.0.0.0/8"]))
+    await refusal(address, only("::/0"))
+    assert nobody_has_come(listener)
+    sock, _ = await dial(plain(address), TIMEOUT, rules=only("127.0.0.1"))
+    listener.setblocking(True)
+    check(sock, listener)
+
+
+@needs_ipv6
+async def test_zones_are_the_operators() -> None:
+    """RFC 4007 §11: they are names of this machine's interfaces. 1 is loopback's."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        address = TcpAddress("::1%1", address_of(listener).port)
+        check(await connect(address), listener)
+        await refusal(address, only("::1"))
+        assert nobody_has_come(listener)
+
+
+async def test_unix_sockets_have_rules_of_their_own(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        rules = Rules([Reach(None)], [], needs_allow=True)
+        assert await refusal(UnixAddress(path), rules) == f"unix:{path} is not allowed on this route"
+        assert nobody_has_come(listener)
+        rules = Rules([Reach(UnixAddress(f"{tmp_path}/"))], [], needs_allow=True)
+        sock, _ = await dial(plain(UnixAddress(path)), TIMEOUT, rules=rules)
+        check(sock, listener)
+
+
+async def test_the_next_targets_turn_comes_behind_one_that_is_not_allowed(listener: socket.socket) -> None:
+    address = address_of(listener)
+    sock, place = await dial(plain(TcpAddress("127.0.0.2", address.port), address), TIMEOUT, rules=only("127.0.0.1"))
+    assert place == 1
+    check(sock, listener)
+
+
+@pytest.mark.parametrize(
+    "host", ["bücher.example", "localhost\0.example", "127.0.0.1 .example", "１27.0.0.1", "a。example", "", "[::1]"]
+)
+async def test_what_is_no_name(host: str) -> None:
+    """Nothing is made of it: the resolver would look up another name than the one that was checked."""
+    error = await failure(TcpAddress(host, 80))
+    assert str(error) == f"cannot connect to {TcpAddress(host, 80)}: this is not a host name"
+    assert error.status == 502
+
+
+# -- what is said first ------------------------------------------------------------------------------------------------
+
+
+async def test_the_greeting_comes_first(listener: socket.socket, tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        for service, address in ((listener, address_of(listener)), (unix, UnixAddress(path))):
+            sock, _ = await dial(plain(address), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
+            sock.send(b"hello")
+            sock.close()
+            with service.accept()[0] as other, other.makefile("rb") as file:
+                assert file.read() == b"PROXY UNKNOWN\r\nhello"
+
+
+async def test_a_connection_that_is_lost_before_the_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    async def connect_to_any(addresses: object) -> socket.socket:
+        await trio.lowlevel.checkpoint()
+        return ours
+
+    monkeypatch.setattr(dial_module, "connect_to_any", connect_to_any)
+    with pytest.raises(DialError) as caught:
+        await dial(plain(TcpAddress("127.0.0.1", 80)), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
+    assert str(caught.value) == "cannot connect to 127.0.0.1:80: Connection reset by peer"
+    assert ours.fileno() == -1

@@ -38,6 +38,7 @@ class Service:
         self.address = TcpAddress("127.0.0.1", listener.socket.getsockname()[1])
         self.asked: list[str | None] = []
         self.shown: list[Any] = []
+        self.greeting = b""  # what must come in front of TLS
         context.sni_callback = lambda _, name, __: self.asked.append(name)
         self._context = context
         self._listener = listener
@@ -49,6 +50,8 @@ class Service:
         await trio.serve_listeners(self._serve, [self._listener])
 
     async def _serve(self, stream: trio.SocketStream) -> None:
+        for byte in self.greeting:
+            assert await stream.receive_some(1) == bytes([byte])
         tls: Any = trio.SSLStream(stream, self._context, server_side=True)
         try:
             async for data in tls:
@@ -121,6 +124,22 @@ async def test_a_name(start_service: StartService, authority: Authority, host: s
     resolve(**{host: [service.address]})
     await check(await connect(service.at(host), client(authority)))
     assert service.asked == ["service"]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_an_address_with_a_zone(start_service: StartService, authority: Authority) -> None:
+    """RFC 4007 §11: nobody else knows it, and no certificate has one. 1 is loopback's."""
+    service = await start_service("::ffff:127.0.0.1")
+    await check(await connect(service.at("::ffff:127.0.0.1%1"), client(authority)))
+    assert service.asked == [None]
+
+
+async def test_the_greeting_comes_before_tls(start_service: StartService, authority: Authority) -> None:
+    service = await start_service()
+    service.greeting = b"PROXY UNKNOWN\r\n"
+    sock, _ = await dial([service.at("127.0.0.1")], TIMEOUT, client(authority), greeting=service.greeting)
+    assert isinstance(sock, TlsSocket)
+    await check(sock)
 
 
 async def test_another_name_than_the_addresss(start_service: StartService, authority: Authority) -> None:

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
-from wsgate.gate.files import OpenFile, open_file
+from wsgate.gate import files as gate_files
+from wsgate.gate.files import THREADS, Answer, open_file
 from wsgate.settings.model import Files, Match, PathPattern, Route
 from wsgate.wire.http import Refusal, Request
 
@@ -25,6 +31,12 @@ CONTENT = {
     "per%cent.txt": b"percent",
     "übung.txt": "Übung".encode(),
     "..hidden/..file": b"dots",
+    ".htpasswd": b"root:x",
+    ".git/config": b"[core]",
+    "sub/.env": b"SECRET",
+    ".well-known/acme": b"challenge",
+    ".well-known/.hidden": b"hidden",
+    "sub/.well-known/x": b"elsewhere it is hidden",
     "empty.txt": b"",
     "back\\slash.txt": b"for Windows it would be a directory",
     "sub/index.html": b"<title>sub</title>",
@@ -45,16 +57,37 @@ def root(tmp_path: Path) -> Path:
 
 
 async def get(
-    root: Path, target: bytes, *, method: bytes = b"GET", pattern: PathPattern | None = None
-) -> OpenFile | Refusal:
-    files = Files(root=str(root))
+    root: Path,
+    target: bytes,
+    headers: Mapping[bytes, bytes] = {},
+    *,
+    method: bytes = b"GET",
+    pattern: PathPattern | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
+    **how: Any,
+) -> Answer | Refusal:
+    files = Files(root=str(root), headers=fields, **how)
     route = Route(name="files", match=Match(path=pattern), action=files)
-    return await open_file(route, files, Request(method, target, b"", b"1.1", [], []))
+    sent = [(name.lower(), value) for name, value in headers.items()]
+    return await open_file(route, files, Request(method, target, b"", b"1.1", sent, sent))
+
+
+async def get_file(
+    root: Path, target: bytes, headers: Mapping[bytes, bytes] = {}, **how: Any
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Status, header fields and body."""
+    answer = await get(root, target, headers, **how)
+    assert isinstance(answer, Answer), answer
+    if answer.file is None:
+        return answer.status, dict(answer.headers), answer.body
+    with answer.file:
+        return answer.status, dict(answer.headers), answer.file.read(answer.size)
 
 
 async def read(root: Path, target: bytes, pattern: PathPattern | None = None) -> bytes:
     opened = await get(root, target, pattern=pattern)
-    assert isinstance(opened, OpenFile), target
+    assert isinstance(opened, Answer), target
+    assert opened.file is not None, target
     with opened.file:
         content = opened.file.read()
     assert opened.size == len(content)
@@ -67,7 +100,6 @@ FOUND = {
     b"//": "index.html",
     b"/index.html": "index.html",
     b"/style.css?v=1#": "style.css",
-    b"/sub": "sub/index.html",
     b"/sub/": "sub/index.html",
     b"/sub/page.html": "sub/page.html",
     b"//sub//page.html": "sub/page.html",
@@ -76,7 +108,7 @@ FOUND = {
     b"/with%20space.txt": "with space.txt",
     b"/per%25cent.txt": "per%cent.txt",
     b"/%C3%BCbung.txt": "übung.txt",
-    b"/..hidden/..file": "..hidden/..file",
+    b"/.well-known/acme": ".well-known/acme",
     b"/empty.txt": "empty.txt",
 }
 
@@ -131,6 +163,159 @@ async def test_no_way_leads_out(root: Path, target: bytes, prefix: bytes | None)
 
 
 @pytest.mark.parametrize(
+    "target",
+    b"/.htpasswd /.git/config /.git/ /sub/.env /sub/%2eenv /..hidden/..file /.well-known/.hidden /sub/.well-known/x "
+    b"/.WELL-KNOWN/acme".split(),
+)
+async def test_what_is_hidden(root: Path, target: bytes) -> None:
+    assert await get(root, target) == Refusal(404, "no such file")
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        (b"/sub", b"./sub/"),
+        (b"/sub?a=1&b", b"./sub/?a=1&b"),
+        (b"/%73ub", b"./%73ub/"),
+        (b"//sub", b"./sub/"),
+        (b"//evil.example/..%2f..%2fsub", None),
+        (b"/a:b", b"./a:b/"),
+    ],
+)
+async def test_a_directory_without_its_slash(root: Path, target: bytes, location: bytes | None) -> None:
+    (root / "a:b").mkdir()
+    answer = await get(root, target)
+    if location is None:
+        assert answer == Refusal(404, "no such file")
+    else:
+        assert answer == Answer(301, [(b"Location", location), (b"Content-Length", b"0")])
+
+
+async def test_a_file_with_a_slash_behind_it(root: Path) -> None:
+    assert await get(root, b"/style.css/") == Refusal(404, "no such file")
+
+
+async def test_other_indexes(root: Path) -> None:
+    (root / "sub" / "main.htm").write_bytes(b"main")
+    assert (await get_file(root, b"/sub/", index=("none.html", "main.htm", "index.html")))[2] == b"main"
+    assert await get(root, b"/sub/", index=("none.html",)) == Refusal(404, "no such file")
+
+
+async def test_a_listing_only_when_it_is_asked_for(root: Path) -> None:
+    (root / "bare").mkdir()
+    (root / "bare" / "<b>.txt").write_bytes(b"")
+    assert await get(root, b"/bare/") == Refusal(404, "no such file")
+    status, headers, body = await get_file(root, b"/bare/", listing=True)
+    assert status == 200
+    assert headers[b"Content-Type"] == b"text/html; charset=utf-8"
+    assert headers[b"Content-Length"] == b"%d" % len(body)
+    assert b'<a href="./%3Cb%3E.txt">&lt;b&gt;.txt</a>' in body
+    assert b"<h1>/bare/</h1>" in body
+    assert b"../" in body
+    assert (await get_file(root, b"/", listing=True))[2] == CONTENT["index.html"]
+
+
+# -- parts and conditions: what they mean is tests/wire's, here they meet files ----------------------------------------
+
+
+async def test_a_part(root: Path) -> None:
+    (root / "digits").write_bytes(b"0123456789")
+    status, headers, body = await get_file(root, b"/digits", {b"Range": b"bytes=2-4"})
+    assert (status, body) == (206, b"234")
+    assert (headers[b"Content-Range"], headers[b"Content-Length"]) == (b"bytes 2-4/10", b"3")
+    status, headers, body = await get_file(root, b"/digits", {b"Range": b"bytes=-10737418240"})
+    assert (status, body, headers[b"Content-Range"]) == (206, b"0123456789", b"bytes 0-9/10")
+    status, headers, body = await get_file(root, b"/digits", {b"Range": b"bytes=0-1,4-5"})
+    assert (status, body) == (200, b"0123456789")
+    assert b"Content-Range" not in headers
+
+
+async def test_a_part_that_is_not_there(root: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    refusal = await get(root, b"/style.css", {b"Range": b"bytes=10737418240-"})
+    assert refusal == Refusal(416, "the file has no such part", ((b"Content-Range", b"bytes */4"),))
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_a_head_has_no_part(root: Path) -> None:
+    answer = await get(root, b"/style.css", {b"Range": b"bytes=1-1"}, method=b"HEAD")
+    assert isinstance(answer, Answer)
+    assert answer.file is not None
+    answer.file.close()
+    assert (answer.status, answer.size) == (200, 4)
+
+
+async def test_what_the_client_has_already(root: Path) -> None:
+    _, headers, _ = await get_file(root, b"/style.css")
+    tag = headers[b"ETag"]
+    before = set(os.listdir("/proc/self/fd"))
+    status, again, body = await get_file(root, b"/style.css", {b"If-None-Match": tag})
+    assert (status, body, again[b"ETag"]) == (304, b"", tag)
+    assert again.keys() == {b"ETag", b"Last-Modified", b"Cache-Control", b"X-Content-Type-Options"}
+    assert await get(root, b"/style.css", {b"If-Match": b'"other"'}) == Refusal(412, "the file has changed")
+    assert set(os.listdir("/proc/self/fd")) <= before
+    (root / "style.css").write_bytes(b"p{ }")
+    status, headers, body = await get_file(root, b"/style.css", {b"If-None-Match": tag})
+    assert (status, body) == (200, b"p{ }")
+    status, _, body = await get_file(root, b"/style.css", {b"If-Range": tag, b"Range": b"bytes=1-"})
+    assert (status, body) == (200, b"p{ }")
+    status, _, body = await get_file(root, b"/style.css", {b"If-Range": headers[b"ETag"], b"Range": b"bytes=1-"})
+    assert (status, body) == (206, b"{ }")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (None, None),
+        (b"gzip", b"gzip"),
+        (b"gzip, br", b"br"),
+        (b"gzip;q=1, br;q=0.5", b"gzip"),
+        (b"GZip ; Q=0.1", b"gzip"),
+        (b"*", b"br"),
+        (b"*;q=0.3, br;q=0", b"gzip"),
+        (b"gzip;q=0", None),
+        (b"gzip;q=x", None),
+        (b"gzip;q=2", None),
+        (b"gzip;q=-1, br;q=nan", None),
+        (b"deflate, identity", None),
+    ],
+)
+async def test_what_was_compressed_before(root: Path, accepted: bytes | None, coding: bytes | None) -> None:
+    (root / "app.js.gz").write_bytes(b"gz")
+    (root / "app.js.br").write_bytes(b"br")
+    asked = {} if accepted is None else {b"Accept-Encoding": accepted}
+    _, headers, body = await get_file(root, b"/app.js", asked)
+    assert headers.get(b"Content-Encoding") == coding
+    assert body == {None: b"let x", b"gzip": b"gz", b"br": b"br"}[coding]
+    assert b"javascript" in headers[b"Content-Type"]
+    assert headers[b"Vary"] == b"Accept-Encoding"
+    assert b"Content-Encoding" not in (await get_file(root, b"/app.js", asked, precompressed=False))[1]
+
+
+async def test_each_coding_has_a_tag_of_its_own(root: Path) -> None:
+    os.link(root / "app.js", root / "app.js.gz")
+    plain = (await get_file(root, b"/app.js"))[1][b"ETag"]
+    coded = (await get_file(root, b"/app.js", {b"Accept-Encoding": b"gzip"}))[1][b"ETag"]
+    assert plain != coded
+
+
+async def test_what_was_compressed_outside_of_the_root(root: Path) -> None:
+    (root / "app.js.gz").symlink_to("../secret.txt")
+    (root / "app.js.br").mkdir()
+    _, headers, body = await get_file(root, b"/app.js", {b"Accept-Encoding": b"gzip, br"})
+    assert body == b"let x"
+    assert b"Vary" not in headers
+
+
+async def test_header_fields_of_the_configuration(root: Path) -> None:
+    more = (("X-Frame-Options", "DENY"), ("X-Content-Type-Options", "none"))
+    _, headers, _ = await get_file(root, b"/app.js", cache_control="max-age=60", fields=more)
+    assert headers[b"X-Frame-Options"] == b"DENY"
+    assert headers[b"X-Content-Type-Options"] == b"none"
+    assert headers[b"Cache-Control"] == b"max-age=60"
+
+
+@pytest.mark.parametrize(
     "target", [b"/etc/passwd", b"//etc/passwd", b"/%2fetc/passwd", b"/%2f%2fetc%2fpasswd", b"/%2e%2fetc"]
 )
 async def test_an_absolute_path_is_none(root: Path, target: bytes) -> None:
@@ -150,7 +335,7 @@ async def test_links_inside_the_root_are_followed(root: Path) -> None:
     (root / "here").symlink_to(root / "sub")
     assert await read(root, b"/link.txt") == b"page"
     assert await read(root, b"/here/page.html") == b"page"
-    assert await read(root, b"/here") == CONTENT["sub/index.html"]
+    assert await read(root, b"/here/") == CONTENT["sub/index.html"]
 
 
 async def test_links_out_of_the_root_are_not(root: Path) -> None:
@@ -160,7 +345,7 @@ async def test_links_out_of_the_root_are_not(root: Path) -> None:
     (root / "out").mkdir()
     (root / "out" / "index.html").symlink_to("/etc/passwd")
     (root / "loop").symlink_to("loop")
-    for target in (b"/file.txt", b"/up/secret.txt", b"/up", b"/beside/file.txt", b"/out/", b"/loop", b"/loop/x"):
+    for target in (b"/file.txt", b"/up/secret.txt", b"/up/", b"/beside/file.txt", b"/out/", b"/loop", b"/loop/x"):
         assert await get(root, target) == Refusal(404, "no such file"), target
 
 
@@ -173,9 +358,30 @@ async def test_only_regular_files_are_sent(root: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "socket"))
         before = set(os.listdir("/proc/self/fd"))
-        for target in (b"/fifo", b"/bare", b"/bare/", b"/strange", b"/socket", b"/device"):
+        for target in (b"/fifo", b"/bare/", b"/strange/", b"/socket", b"/device"):
             assert await get(root, target) == Refusal(404, "no such file"), target
         assert set(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_a_disk_that_hangs_keeps_no_thread_from_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload and the certificates need one, too."""
+    disk = threading.Event()
+
+    def hang(*_: object) -> Refusal:
+        disk.wait()
+        return Refusal(404, "no such file")
+
+    monkeypatch.setattr(gate_files, "_answer", hang)
+    others = trio.to_thread.current_default_thread_limiter()
+    async with trio.open_nursery() as nursery:
+        for _ in range(int(others.total_tokens) + THREADS):
+            nursery.start_soon(get, root, b"/index.html")
+        try:
+            await trio.testing.wait_all_tasks_blocked()
+            assert gate_files.limiter().available_tokens == 0
+            assert others.borrowed_tokens == 0
+        finally:
+            disk.set()
 
 
 async def test_a_file_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,9 +441,12 @@ async def test_the_head_of_a_file(root: Path, target: str, types: set[bytes], me
     name = target.removeprefix("/") or "index.html"
     os.utime(root / name, (0, 784111777))
     opened = await get(root, target.encode(), method=method)
-    assert isinstance(opened, OpenFile)
+    assert isinstance(opened, Answer)
+    assert opened.file is not None
     opened.file.close()
     headers = dict(opened.headers)
+    assert headers.pop(b"ETag").startswith(b'"')
+    assert headers.pop(b"Accept-Ranges") == b"bytes"
     assert headers.pop(b"Content-Type") in types
     assert headers == {
         b"Content-Length": b"%d" % len(CONTENT[name]),

@@ -20,9 +20,13 @@ def route(name: str, **match: object) -> Route:
 
 
 def matches(
-    match: dict[str, object], host: bytes = b"", path: bytes = b"/", subprotocols: tuple[bytes, ...] = ()
+    match: dict[str, object],
+    host: bytes = b"",
+    path: bytes = b"/",
+    subprotocols: tuple[bytes, ...] = (),
+    websocket: bool = True,
 ) -> bool:
-    return Router([route("it", **match)]).find(host, path, subprotocols) is not None
+    return Router([route("it", **match)]).find(host, path, subprotocols, websocket=websocket) is not None
 
 
 @pytest.mark.parametrize(
@@ -115,9 +119,17 @@ def test_subprotocols(wanted: tuple[str, ...], offered: tuple[bytes, ...], there
     assert matches({"subprotocol": wanted}, subprotocols=offered) is there
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_websocket_or_not(asked: bool) -> None:
+    assert matches({"websocket": asked}, websocket=asked)
+    assert not matches({"websocket": not asked}, websocket=asked)
+    assert matches({}, websocket=asked)
+
+
 def test_all_of_a_match_must_hold() -> None:
-    match = {"host": ("a.test",), "path": path("/x"), "subprotocol": ("p",)}
+    match = {"host": ("a.test",), "path": path("/x"), "subprotocol": ("p",), "websocket": True}
     assert matches(match, b"a.test", b"/x", (b"p",))
+    assert not matches(match, b"a.test", b"/x", (b"p",), websocket=False)
     assert not matches(match, b"b.test", b"/x", (b"p",))
     assert not matches(match, b"a.test", b"/y", (b"p",))
     assert not matches(match, b"a.test", b"/x", (b"q",))
@@ -133,7 +145,7 @@ def test_the_first_match_wins() -> None:
         ]
     )
     found = {
-        (host, sent): getattr(router.find(host, sent, ()), "name", None)
+        (host, sent): getattr(router.find(host, sent, (), websocket=True), "name", None)
         for host in (b"a.test", b"b.test")
         for sent in (b"/chat/a", b"/chat/b", b"/")
     }
@@ -148,7 +160,7 @@ def test_the_first_match_wins() -> None:
 
 
 def test_without_routes() -> None:
-    assert Router([]).find(b"", b"/", ()) is None
+    assert Router([]).find(b"", b"/", (), websocket=True) is None
 
 
 REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [

@@ -14,7 +14,7 @@ import trio.testing
 from tests.e2e.peers import Backend, Frame, Peer, plain_request, request
 from tests.pki import Authority, client_context
 from wsgate.gate import secure as secure_module
-from wsgate.settings.model import Tls
+from wsgate.settings.model import Listener, TcpAddress, Tls
 from wsgate.settings.tls_context import listener_context
 
 from .conftest import CLIENT, MASK, NOWHERE, Gate, Log, StartGate, files_at, relay_to, route
@@ -99,6 +99,39 @@ def hello(authority: Authority) -> bytes:
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
+
+
+def both(gate: Gate, context: ssl.SSLContext) -> Gate:
+    """With TLS, and without, on the one port."""
+    gate.entrance.listener = Listener(bind=TcpAddress("127.0.0.1", 80), tls=Tls(plaintext=True))
+    return secured(gate, context)
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_with_plaintext_the_first_byte_decides(
+    start_gate: StartGate, backend: Backend, authority: Authority, context: ssl.SSLContext, log: Log, tls: bool
+) -> None:
+    """And the backend is told which it was."""
+    gate = both(start_gate(route(relay_to(backend.port))), context)
+    client = await over_tls(gate.connect(), client_context(authority)) if tls else gate.connect()
+    await client.write(request("/x"))
+    server = await backend.accept()
+    asked = await server.read_head()
+    assert asked.one("X-Forwarded-Proto") == ("https" if tls else "http")
+    await server.accept_upgrade()
+    assert (await client.read_head()).status == 101
+    await client.send(Frame(2, b"\x16"))
+    assert (await server.receive()).payload == b"\x16"
+    assert log.all("handshake failed") == []
+
+
+async def test_with_plaintext_who_says_nothing_has_the_handshake_timeout_and_no_more(
+    start_gate: StartGate, context: ssl.SSLContext, autojump_clock: trio.testing.MockClock
+) -> None:
+    peer = both(start_gate(route(NOWHERE)), context).connect()
+    began = trio.current_time()
+    await peer.read_end()
+    assert trio.current_time() - began == pytest.approx(TIMEOUT)
 
 
 @pytest.mark.parametrize("pieces", [1, 200])

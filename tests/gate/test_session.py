@@ -13,6 +13,7 @@ import trio.testing
 
 from tests.e2e.peers import Backend, Peer, plain_request, request
 from wsgate.gate import session
+from wsgate.gate.files import limiter
 from wsgate.settings.model import Defaults, Timeouts
 
 from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, relay_to, route
@@ -283,7 +284,7 @@ async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
 
 async def settled() -> None:
     """Wait until every task waits, and none for a thread."""
-    threads = trio.to_thread.current_default_thread_limiter()
+    threads = limiter()
     while True:
         await trio.testing.wait_all_tasks_blocked(0.01)
         if not threads.borrowed_tokens:
@@ -298,7 +299,7 @@ async def test_a_client_that_does_not_read_its_file(
     await gate.connect().write(plain_request("/large.bin"))
     await settled()
     assert gate.connections.child_tasks
-    mock_clock.jump(TIMEOUTS.handshake)
+    mock_clock.jump(30)  # its write timeout
     await settled()
     assert not gate.connections.child_tasks
 

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +16,6 @@ import trio.testing
 from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, close_frame, plain_request, request
 from wsgate.gate import session
 from wsgate.gate.route import Router
-from wsgate.gate.sockets import send_all
 from wsgate.relay.join import Join
 from wsgate.settings.model import (
     Drain,
@@ -30,6 +30,7 @@ from wsgate.settings.model import (
     Timeouts,
     UnixAddress,
 )
+from wsgate.wire.handshake import accept_headers
 
 from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, at, below, relay_to, route, tunnel_to
 
@@ -68,7 +69,7 @@ async def open_relay(
 
 def reload(gate: Gate, *routes: Route) -> None:
     settings = replace(gate.gateway.settings, routes=routes)
-    gate.gateway.adopt(settings, Router(routes), {})
+    gate.gateway.adopt(settings, Router(routes), {}, {})
 
 
 async def open_tunnel(gate: Gate, backend: Backend, headers: Mapping[str, str | None] = {}) -> tuple[Peer, Peer]:
@@ -530,12 +531,11 @@ async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_i
     """By then the sessions that there were have been told. What came with the 101 goes in front."""
     gate = start_gate(route(relay_to(backend.port)), drain=Drain(code=1012))
 
-    async def send_slowly(sock: socket.socket, data: bytes) -> bool:
-        if data.startswith(b"HTTP/1.1 101"):
-            gate.gateway.stop_taking()
-        return await send_all(sock, data)
+    def drain_meanwhile(*accepted: Any) -> list[tuple[bytes, bytes]]:
+        gate.gateway.stop_taking()
+        return accept_headers(*accepted)
 
-    monkeypatch.setattr(session, "send_all", send_slowly)
+    monkeypatch.setattr(session, "accept_headers", drain_meanwhile)
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
@@ -603,7 +603,7 @@ async def test_a_bug_ends_one_connection(
     gate = start_gate(route(relay_to(backend.port), match=Match()))
     peer, server = await open_relay(gate, backend)
 
-    def find(self: Router, host: bytes, *rest: object) -> None:
+    def find(self: Router, host: bytes, *rest: object, **more: object) -> None:
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patch:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.sockets import READ_SIZE, end_politely, receive, send_all, set_nodelay
+from wsgate.gate.sockets import READ_SIZE, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.settings.model import TcpAddress, UnixAddress
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -151,3 +153,26 @@ def test_nodelay_where_there_is_none() -> None:
     ours, theirs = pair()
     with ours, theirs:
         set_nodelay(ours)
+
+
+async def test_where_a_peer_has_connected_to(tmp_path: Path) -> None:
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        assert local_address(ours) == TcpAddress(*theirs.getpeername())
+    path = str(tmp_path / "s.sock")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(path)
+        listener.listen()
+        client.connect(path)
+        with listener.accept()[0] as accepted:
+            assert local_address(accepted) == UnixAddress(path)
+            assert local_address(client) == UnixAddress("")
+    with socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(b"\0wsgate test \xff")
+        assert local_address(abstract) == UnixAddress("\0wsgate test \udcff")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_where_a_peer_has_connected_to_by_ipv6() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        assert local_address(listener) == TcpAddress("::1", listener.getsockname()[1])

@@ -123,6 +123,7 @@ async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
             oracle.issuer.rfc4514_string(),
             oracle.serial_number.to_bytes((oracle.serial_number.bit_length() + 7) // 8, "big").hex().upper(),
             oracle.fingerprint(SHA256()).hex(),
+            "worker 7, of nine",
         )
         assert found.subject.startswith("CN=worker 7\\, of nine,")
         close(server, client)

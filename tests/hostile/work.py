@@ -95,15 +95,7 @@ class Work(trio.abc.Instrument):
 
     def count_reads(self, running: Session, direction: int) -> None:
         """A piece for each read of a session's flow: 0 is up, 1 is down."""
-        flow: Any = running.join._flows[direction]
-        recv_into = flow.recv_into
-
-        def counted(room: memoryview) -> Any:
-            size = recv_into(room)
-            self.piece()
-            return size
-
-        flow.recv_into = counted
+        after_reads(running.join._flows[direction], self.piece)
 
     def _counted(self, receive: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
         async def counted(sock: Any) -> bytes:
@@ -112,6 +104,22 @@ class Work(trio.abc.Instrument):
             return data
 
         return counted
+
+
+def after_reads(flow: Any, call: Callable[[], None]) -> None:
+    """Call something behind each read of a flow that found something, be it Python's or the compiled shuttle's."""
+
+    def followed(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(*arguments: Any) -> Any:
+            came = read(*arguments)
+            call()
+            return came
+
+        return reading
+
+    flow.recv_into = followed(flow.recv_into)
+    if hasattr(flow, "_carry_over"):
+        flow._carry_over = followed(flow._carry_over)
 
 
 class Bystander:
@@ -128,9 +136,7 @@ class Bystander:
         self._since: int | None = None
         self._sock = raw(running.client)
         self._sink = raw(running.backend)
-        flow: Any = running.join._flows[0]
-        self._recv_into = flow.recv_into
-        flow.recv_into = self._read
+        after_reads(running.join._flows[0], self._was_read)
         work.after.append(self._send)
 
     def close(self) -> None:
@@ -145,14 +151,12 @@ class Bystander:
             self._since = self._work.pieces
             self._sock.send(MESSAGE)
 
-    def _read(self, room: memoryview) -> int:
-        size: int = self._recv_into(room)
+    def _was_read(self) -> None:
         assert self._since is not None
         self.waited = max(self.waited, self._work.pieces - self._since)
         self.served += 1
         self._since = None
         drain(self._sink)
-        return size
 
 
 def raw(peer: Peer) -> socket.socket:

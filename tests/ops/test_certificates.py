@@ -354,7 +354,7 @@ async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypat
 
     async def run_and_reload(work: Callable[..., object], *arguments: Any, **options: Any) -> object:
         result = await run_sync(work, *arguments, **options)
-        if work is module._load:
+        if work is module.load_one:
             authority.issue("three.test")
             running.adopt(running.settings)
         return result

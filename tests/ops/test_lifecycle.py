@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from wsgate.gate.resolver import Resolver
 from wsgate.ops import drain
 from wsgate.ops.lifecycle import Stage
 from wsgate.settings.model import Drain, Timeouts
@@ -186,3 +187,18 @@ async def test_without_a_file_there_is_nothing_to_reload(start: Start, log: pyte
     await running.reload()
     assert log.records[-1].event == "reload refused"  # type: ignore[attr-defined]
     await running.open()
+
+
+async def test_names_are_looked_up_by_our_own_resolver(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose threads are nobody else's."""
+
+    async def getaddrinfo(self: Resolver, host: bytes, *rest: Any) -> list[bytes]:
+        await trio.lowlevel.checkpoint()
+        return [host]
+
+    monkeypatch.setattr(Resolver, "getaddrinfo", getaddrinfo)
+    running = await start()
+    found: list[Any] = await trio.socket.getaddrinfo(b"service.test", 80)
+    assert found == [b"service.test"]
+    send(signal.SIGTERM)
+    await stop(running)

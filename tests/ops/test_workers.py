@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Case:
         notifier: Notifier | None = None,
         ready: Callable[[list[Address]], None] = lambda bound: None,
     ) -> int:
-        plan = Plan(settings, Contexts({}, {}))
+        plan = Plan(settings, Contexts({}, {}), {})
         return Workers(count, plan, start, load=load, notifier=notifier or Notifier({}), ready=ready).run()
 
     def events(self) -> list[str]:
@@ -496,6 +497,40 @@ def test_a_reload_while_it_stops(case: Case) -> None:
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_nobody_uses_ends_with_all_its_workers(case: Case) -> None:
+    assert case.run(obey, settings=replace(SETTINGS, exit_when_idle=0.01)) == 0
+    assert case.one("draining")["signal"] == "SIGTERM"
+    assert case.events() == ["listening", "ready", "idle", "draining", "stopped"]
+
+
+def test_a_session_of_a_worker_keeps_it_up(case: Case) -> None:
+    """Until it is over: counted by its worker, seen by the parent."""
+
+    def work(plan: Plan, parent: ToParent, row: Row) -> int:
+        row.enter(None)
+
+        async def main() -> int:
+            parent.report(Report.READY)
+            async for number in parent:
+                if number == signal.SIGHUP:
+                    row.leave()
+                    parent.report(Report.BUSY)
+                    parent.report(Report.READY)
+                else:
+                    return 0 if not row.sessions else 1
+            return 1
+
+        return trio.run(main)
+
+    limited = replace(SETTINGS, exit_when_idle=0.01)
+
+    def reload(bound: list[Address]) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    assert case.run(work, count=1, settings=limited, load=lambda: limited, ready=reload) == 0
+    assert case.events() == ["listening", "ready", "idle", "draining", "stopped"]
 
 
 def test_auto_is_a_worker_for_each_core_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

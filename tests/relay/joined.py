@@ -19,6 +19,7 @@ from wsgate.relay.closing import Side
 from wsgate.relay.join import Join, Outcome, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
+from wsgate.relay.record import Tap, recorded_tunnel
 from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
@@ -254,11 +255,12 @@ async def session(
     answers_pings: bool = False,
     unix: bool = False,
     tls: ssl.TLSVersion | None = None,
+    tap: Tap | None = None,
 ) -> AsyncIterator[Session]:
     """A running session. ``buffer`` bounds the kernel's buffers, so that a peer that does not read is felt soon.
 
     ``unix`` sockets are full when they are full: TCP's probes of a closed window let a little through, in real time.
-    ``tls`` is the version that both peers speak, where they do.
+    ``tls`` is the version that both peers speak, where they do. ``tap`` gets a copy of what passes a tunnel.
     """
     client_sock: PeerSocket
     backend_sock: PeerSocket
@@ -279,9 +281,8 @@ async def session(
         wire = relay(client_leg, backend_leg, up, down, answers_pings=answers_pings)
     else:
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
-        wire = tunnel(
-            client_leg, backend_leg, FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=accept_text)
-        )
+        up = FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=accept_text)
+        wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
     join = Join(pump, client_leg, backend_leg, wire, timeouts, heartbeat)
     running = Session(join, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:

@@ -51,7 +51,8 @@ def test_codes_of_the_table_in_the_design() -> None:
 
 
 def test_every_cause_is_told_in_one_place() -> None:
-    """Who ends it by itself has said so; a drain's code is the operator's; nobody can be told of a bug or a cut."""
+    """Who ends it by itself has said so; a drain's code is the operator's, a revocation's its watcher's; nobody can be
+    told of a bug or a cut."""
     told = {cause for cause, _ in SOURCES} | set(OWN_WORD)
-    assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.BUG, Cause.CUT}
+    assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.BUG, Cause.CUT}
     assert {OWED[Cause.SILENT].code, *(close.code for close in OWN_WORD.values())} == {1011, 1001}

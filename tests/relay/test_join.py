@@ -401,6 +401,21 @@ async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: tri
     assert (outcome.client_code, outcome.backend_code) == (1012, 1012)
 
 
+async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        running.join.revoke(1008, b"token revoked")
+        running.join.drain(1001)  # it is closing already
+        assert await running.client.frame() == close_frame(1008, b"token revoked")
+        await running.client.send(close_frame(1008))
+        assert await running.backend.ended() == b""
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side) == (Cause.REVOKED, None)
+    assert (outcome.client_code, outcome.backend_code) == (1008, None)
+
+
 async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answer(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:

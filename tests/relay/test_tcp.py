@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.relay.joined import socket_pair, tls_pair
-from wsgate.relay.tcp import is_acknowledging, limit_unacknowledged, watch_for_silence
+from wsgate.relay.tcp import is_acknowledging, limit_unacknowledged, unacknowledged, watch_for_silence
 
 PATIENCE = 20_000  # rounds of looking until the kernel has done what it does in microseconds
 
@@ -60,6 +60,20 @@ def test_it_works_on_tls() -> None:
     assert ours.plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     ours.close()
     theirs.close()
+
+
+def test_what_is_not_acknowledged_gets_less_as_the_peer_takes_it(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, peer = pair
+    fill(ours)
+    before = unacknowledged(ours)
+    assert before > 0
+    assert all(unacknowledged(ours) == before for _ in range(100))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            peer.recv(1 << 16)
+    assert any(unacknowledged(ours) < before for _ in range(PATIENCE))
+    ours.close()
+    assert unacknowledged(peer) == 0
 
 
 def test_unix_sockets_have_none_of_it() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from wsgate.settings import model
 from wsgate.settings.decode import Broken, Decoder
 from wsgate.settings.model import (
     BackendTls,
@@ -165,6 +166,169 @@ def test_every_field_of_the_model_can_be_set() -> None:
         drain=Drain(delay=1.0, spread=0.0, grace=0.0, code=1012),
         log=Log(format=LogFormat.TEXT, level=LogLevel.ERROR),
     )
+
+
+ACCESS = """
+listeners: [{bind: 127.0.0.1:1, tls: {certificate: c, plaintext: true}}]
+exit_when_idle: 1m
+routes:
+  - name: a
+    match: {websocket: true}
+    origins: [https://A.example:443, "null"]
+    auth:
+      basic: {users: "ann:{PLAIN}a", file: users, realm: desks}
+      client_certificate: {names: [ann, bob]}
+    errors: close
+    tunnel:
+      to: tcp://x:1
+      allow: 10.0.0.0/8:22
+      deny: [unix:/run/, "*"]
+      proxy_protocol: v1
+      strict: true
+      record: {directory: recordings, max_size: 1MiB}
+  - name: b
+    auth: off
+    tunnel:
+      token: {from: [path, cookie:c], file: tokens, scheme: tls, timeout: 1s, revoke: true}
+      record: off
+  - {name: c, tunnel: {token: {from: host, directory: targets}}}
+  - {name: d, tunnel: {token: {from: host, jwt: {key: k, algorithms: ES256, audience: a, issuer: i}}}}
+  - {name: e, tunnel: {token: {from: host, jwt: {jwks: j}}}}
+  - name: f
+    tunnel:
+      token:
+        from: host
+        redis: {address: x:1, database: 2, user: u, password_file: p, prefix: "v:", tls: {verify: false}}
+  - {name: g, tunnel: {token: {from: host, url: "https://x/{token}", url_tls: {server_name: y}}}}
+  - {name: h, tunnel: {token: {from: host, python: {call: "m.n:o.p", source: s}}}}
+  - {name: i, tunnel: {target: {from: header:X, scheme: tls}}}
+  - name: j
+    files:
+      root: d
+      index: [a.html, b.html]
+      listing: true
+      precompressed: false
+      cache_control: max-age=60
+      headers: {X-A: b, X-Number: 1, X-Yes: yes, X-Empty: ""}
+"""
+
+
+def test_every_field_of_access_can_be_set() -> None:
+    settings, decoder = decode(ACCESS)
+    assert decoder.problems == []
+    host = (model.Place(model.PlaceKind.HOST),)
+
+    def tunnel(**token: Any) -> Tunnel:
+        return Tunnel(token=model.Token(from_=host, **token))
+
+    assert settings == Settings(
+        listeners=(Listener(bind=TcpAddress("127.0.0.1", 1), tls=Tls(certificate="/etc/wsgate/c", plaintext=True)),),
+        exit_when_idle=60.0,
+        routes=(
+            Route(
+                name="a",
+                match=Match(websocket=True),
+                origins=("https://a.example", "null"),
+                auth=model.Auth(
+                    basic=model.Basic(users=("ann:{PLAIN}a",), file="/etc/wsgate/users", realm="desks"),
+                    client_certificate=model.ClientCertificateAuth(names=("ann", "bob")),
+                ),
+                errors=model.Errors.CLOSE,
+                action=Tunnel(
+                    to=(Target(TcpAddress("x", 1)),),
+                    allow=(model.Reach(ipaddress.ip_network("10.0.0.0/8"), 22, 22),),
+                    deny=(model.Reach(UnixAddress("/run/")), model.Reach(None)),
+                    proxy_protocol=model.ProxyVersion.V1,
+                    strict=True,
+                    record=model.Record(directory="/etc/wsgate/recordings", max_size=1 << 20),
+                ),
+            ),
+            Route(
+                name="b",
+                action=Tunnel(
+                    token=model.Token(
+                        from_=(model.Place(model.PlaceKind.PATH), model.Place(model.PlaceKind.COOKIE, "c")),
+                        file="/etc/wsgate/tokens",
+                        scheme=model.Scheme.TLS,
+                        timeout=1.0,
+                        revoke=True,
+                    )
+                ),
+            ),
+            Route(name="c", action=tunnel(directory="/etc/wsgate/targets")),
+            Route(
+                name="d",
+                action=tunnel(jwt=model.Jwt(key="/etc/wsgate/k", algorithms=("ES256",), audience="a", issuer="i")),
+            ),
+            Route(name="e", action=tunnel(jwt=model.Jwt(jwks="/etc/wsgate/j"))),
+            Route(
+                name="f",
+                action=tunnel(
+                    redis=model.Redis(
+                        address=TcpAddress("x", 1),
+                        database=2,
+                        user="u",
+                        password_file="/etc/wsgate/p",
+                        prefix="v:",
+                        tls=BackendTls(verify=False),
+                    )
+                ),
+            ),
+            Route(
+                name="g",
+                action=tunnel(
+                    url=model.TokenUrl(True, TcpAddress("x", 443), "/{token}"), url_tls=BackendTls(server_name="y")
+                ),
+            ),
+            Route(name="h", action=tunnel(python=model.Lookup(call=model.EntryPoint("m.n", "o.p"), source="s"))),
+            Route(
+                name="i",
+                action=Tunnel(
+                    target=model.ClientTarget(
+                        from_=(model.Place(model.PlaceKind.HEADER, "x"),), scheme=model.Scheme.TLS
+                    )
+                ),
+            ),
+            Route(
+                name="j",
+                action=Files(
+                    root="/etc/wsgate/d",
+                    index=("a.html", "b.html"),
+                    listing=True,
+                    precompressed=False,
+                    cache_control="max-age=60",
+                    # the text as it stands in the file
+                    headers=(("X-A", "b"), ("X-Number", "1"), ("X-Yes", "yes"), ("X-Empty", "")),
+                ),
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ("[a:secret, a:secret]", "[1]: this is there already, at routes[0].auth.basic.users[0]"),
+        ('"a:secret, b:secret"', ": this is one text: write a list in brackets, like [a, b]"),
+        ("[secret]", "[0]: this is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password"),
+        ("12:34:56", ": without quotes YAML takes this for a number: write the quotes"),
+        ("{a: secret}", ": expected user:hash, found a mapping"),
+    ],
+)
+def test_what_is_secret_is_in_no_message(users: str, message: str) -> None:
+    (said,) = faults(routes(f"  - {{name: a, auth: {{basic: {{users: {users}}}}}, relay: {{to: ws://x}}}}"))
+    assert said.partition("routes[0].auth.basic.users")[2] == message
+
+
+def test_a_field_has_its_place_and_its_name_once() -> None:
+    fields = "{X-A: b, x-a: c, X-B: d}"
+    settings, decoder = decode(routes(f"  - {{name: a, files: {{root: d, headers: {fields}}}}}"), "f")
+    assert [str(problem) for problem in decoder.problems] == [
+        "f:3:50: routes[0].files.headers: duplicate field 'x-a': line 3 has it already"
+    ]
+    assert decoder.places["routes[0].files.headers.X-B"] == (3, 63)
+    action: Any = settings.routes[0].action
+    assert [field for field in action.headers if not isinstance(field, Broken)] == [("X-A", "b"), ("X-B", "d")]
 
 
 def test_what_is_left_out_has_the_models_defaults() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,32 @@ from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence, compose
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
 
-# The certificates, keys, passwords and CAs that the examples name. None is in the repository.
+# What the examples name that is not in the repository.
 PAIRS = ["fullchain.pem", "tls/gate.pem", "tls/chat.pem", "tls/app.pem"]
 PASSWORDS = ["tls/gate.password", "tls/app.password"]
 AUTHORITIES = ["tls/clients.pem", "tls/internal.pem"]
+DIRECTORIES = ["recordings", "tls", "tokens/sockets"]
+FILES = {
+    "desktops.py": "class Lookup:\n    def __init__(self, source): ...\n    def lookup(self, token): ...\n",
+    "tokens/desktops": "blue: 127.0.0.1:5901\n",
+    "tokens/jwks.json": '{"keys": []}',
+    "tokens/redis.password": "sesame\n",
+    "users.htpasswd": "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n",
+}
+NOVNC = "/usr/share/novnc"
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """config/ as an operator has it, with what it names."""
     directory = tmp_path_factory.mktemp("etc") / "config"
     shutil.copytree(CONFIG, directory)
-    (directory / "tls").mkdir()
+    for name in DIRECTORIES:
+        (directory / name).mkdir(parents=True)
+    for name, text in FILES.items():
+        (directory / name).write_text(text)
+    novnc = directory / "novnc.yaml"
+    novnc.write_text(novnc.read_text(encoding="utf-8").replace(NOVNC, str(directory / "site")), encoding="utf-8")
     for file in AUTHORITIES:
         authority = Authority(directory, file.removesuffix(".pem"))
     for file in PAIRS:
@@ -50,7 +65,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in PASSWORDS:
         encrypt(str((directory / file).with_suffix(".key")), b"sesame")
         (directory / file).write_text("sesame\n")
-    return directory
+    shutil.copy(directory / "tls/chat.pem", directory / "tokens/jwt.pem")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(directory)
+        yield directory
 
 
 def test_there_are_examples() -> None:
@@ -72,8 +90,7 @@ def test_an_example_without_its_files_says_which_they_are(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(str(CONFIG / name))
     for problem in caught.value.problems:
-        assert ".tls." in problem.path
-        assert "does not exist" in problem.message
+        assert problem.message.endswith("does not exist") or problem.path.endswith("python.call")
 
 
 def test_minimal() -> None:
@@ -114,6 +131,30 @@ def test_wss(config: Path) -> None:
     ]
 
 
+def test_novnc(config: Path) -> None:
+    settings = load(str(config / "novnc.yaml"))
+    desktops, novnc = settings.routes
+    assert desktops.errors is model.Errors.CLOSE
+    assert isinstance(desktops.action, Tunnel)
+    assert desktops.action.token == model.Token(
+        from_=(model.Place(model.PlaceKind.PATH),), file=str(config / "desktops.tokens"), revoke=True
+    )
+    (rule,) = desktops.action.allow
+    assert (str(rule.what), rule.first, rule.last) == ("127.0.0.1/32", 5900, 5999)
+    assert novnc.action == Files(root=str(config / "site"), index=("vnc.html",))
+    assert NOVNC in (CONFIG / "novnc.yaml").read_text(encoding="utf-8")
+
+
+def test_databases() -> None:
+    (route,) = load(str(CONFIG / "databases.yaml")).routes
+    assert isinstance(route.action, Tunnel)
+    assert route.action.target == model.ClientTarget(from_=(model.Place(model.PlaceKind.QUERY, "address"),))
+    assert [(str(rule.what), rule.first, rule.last) for rule in route.action.allow] == [
+        ("10.20.0.0/16", 5432, 5432),
+        ("*.db.example.com", 5432, 5432),
+    ]
+
+
 def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
     """The keys that a mapping has, and the mappings below it."""
     assert isinstance(node, Mapping)
@@ -123,7 +164,7 @@ def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
         key = keys_of(cls)[key_node.text]
         found.add((cls, key.name))
         item = item_type(key.type)
-        if scalar_type(item or key.type) is None:
+        if scalar_type(item or key.type) is None and item is not model.HeaderField:
             assert isinstance(value, Sequence | Mapping)
             for below in value.items if isinstance(value, Sequence) else [value]:
                 found |= given_keys(below, item or key.type)
@@ -135,7 +176,7 @@ def all_keys(cls: type) -> set[tuple[type, str]]:
     for key in keys_of(cls).values():
         found.add((cls, key.name))
         below = item_type(key.type) or key.type
-        if scalar_type(below) is None:
+        if scalar_type(below) is None and below is not model.HeaderField:
             found |= all_keys(below)
     return found
 

@@ -10,17 +10,23 @@ from hypothesis import strategies as st
 from wsgate.settings import model, scalars
 from wsgate.settings.model import (
     SCHEMES_PORT,
+    EntryPoint,
     Network,
     PathKind,
     PathPattern,
+    Place,
+    PlaceKind,
+    Reach,
     Target,
     TcpAddress,
+    TokenUrl,
     UnixAddress,
     WebSocketUrl,
 )
 from wsgate.settings.problem import ScalarError
 from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
 
+PLACES = "write query:NAME, header:NAME, cookie:NAME, host or path"
 YEAR = 365 * 24 * 3600.0
 
 # type, text in the file, value in the model, the same value as the shortest text
@@ -84,6 +90,23 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.WebSocketUrl, "ws://x/a", WebSocketUrl(TcpAddress("x", 80), "/a"), "ws://x:80/a"),
     (model.WebSocketUrl, "wss://x/a", WebSocketUrl(TcpAddress("x", 443), "/a", tls=True), "wss://x:443/a"),
     (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
+    # more of these are in test_access.py
+    (model.Place, "query:token", Place(PlaceKind.QUERY, "token"), "query:token"),
+    (model.Reach, "*.example.com:22", Reach("*.example.com", 22, 22), "*.example.com:22"),
+    (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
+    (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),
+    (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
+    (model.WebOrigin, "https://app.example:443", "https://app.example", "https://app.example"),
+    (model.Credential, "ann:{PLAIN}a", "ann:{PLAIN}a", "ann:{PLAIN}a"),
+    (model.HeaderValue, "no-cache", "no-cache", "no-cache"),
+    (model.Size, "1B", 1, "1B"),
+    (model.Size, "1024MiB", 1 << 30, "1GiB"),
+    (model.Size, "9223372036854775807B", (1 << 63) - 1, "9223372036854775807B"),
+    (model.FileName, "vnc lite.html", "vnc lite.html", "vnc lite.html"),
+    (model.FileOrDirectory, "tokens", "tokens", "tokens"),
+    (model.Text, "Büro: 3", "Büro: 3", "Büro: 3"),
+    (model.Database, "0", 0, 0),
+    (model.Database, "15", 15, 15),
     (model.PathPattern, "/", PathPattern(PathKind.EXACT, "/"), "/"),
     (model.PathPattern, "/x", PathPattern(PathKind.EXACT, "/x"), "/x"),
     (model.PathPattern, "/x/", PathPattern(PathKind.EXACT, "/x/"), "/x/"),
@@ -142,6 +165,50 @@ BAD: list[tuple[Any, str, str, bool]] = [
         )
         for code in ["1000", "1002", "2999", "5000", "0x3e9", "1_001", "\uff11\uff10\uff10\uff11", "-1001"]
     ),
+    (model.Size, "0B", "0B is nothing: write a size like 1GiB", True),
+    (model.Size, "0", "0 is nothing: write a size like 1GiB", True),
+    (
+        model.Size,
+        "9223372036854775808B",
+        "9223372036854775808B is more than any file has: write a size like 1GiB",
+        False,
+    ),
+    (model.Size, "5", "5 has no unit: write 5B, or use KiB, MiB or GiB", True),
+    *(
+        (
+            model.FileName,
+            name,
+            f"{name!r} is not the name of a file: write one without a slash, like index.html",
+            by_shape,
+        )
+        for name, by_shape in [("", True), ("a/b", True), ("..", False), (".", False), ("a\0b", False)]
+    ),
+    (model.FileOrDirectory, "", "expected a file, found ''", True),
+    (model.Text, "", "the text is empty: write one, or remove the key", True),
+    (model.Text, "a\nb", "expected a text in one line", False),
+    *(
+        (model.Database, number, f"expected a number from 0 to 2147483647, found '{number}'", by_shape)
+        for number, by_shape in [("-1", True), ("2147483648", True), ("00", False), ("one", True), ("1_0", True)]
+    ),
+    # what the schema has of the others
+    (model.Place, "token", "'token' is no place in a request: " + PLACES, True),
+    (model.Reach, "10.0.0.0/8 ", "'10.0.0.0/8 ': what is behind the slash is not a number of bits like /8", True),
+    (model.EntryPoint, "os.system", "'os.system' is no name of a Python object: write package.module:name", True),
+    (
+        model.TokenUrl,
+        "http://x/",
+        "'http://x/' does not say where the token goes: write {token} into its path or query",
+        True,
+    ),
+    (model.ServiceAddress, "redis", "'redis' has no port: write redis:6379", True),
+    (model.WebOrigin, "https://x/", "'https://x/' is more than an origin: write https://x", True),
+    (
+        model.Credential,
+        "secret",
+        "this is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password",
+        True,
+    ),
+    (model.HeaderValue, "", "the value is empty: write one, or remove the key", True),
     (model.RouteName, "", "'' is not a route name: use letters, digits, '.', '_' and '-'", True),
     (model.RouteName, "a b", "'a b' is not a route name: use letters, digits, '.', '_' and '-'", True),
     (model.RouteName, "é", "'é' is not a route name: use letters, digits, '.', '_' and '-'", True),

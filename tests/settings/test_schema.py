@@ -6,6 +6,7 @@ import pytest
 
 from wsgate.settings import model
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.load import loads
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence, compose
 from wsgate.settings.problem import ConfigError
 from wsgate.settings.schema import schema, schema_text
@@ -62,6 +63,28 @@ def test_the_schema_cannot_know_what_is_wrong_by_meaning(path: Path) -> None:
     assert is_valid(path)
 
 
+@pytest.mark.parametrize(
+    ("fields", "valid"),
+    [
+        ("{X-A: b, X-Number: 1, X-Float: 0.5, X-Yes: true, X-Empty: ''}", True),
+        ("{}", False),
+        ("{X-A: }", False),
+        ("{X-A: [b]}", False),
+        ("{X-A: {b: c}}", False),
+        ("['X-A: b']", False),
+        ("'X-A: b'", False),
+    ],
+)
+def test_the_schema_has_header_fields_as_the_loader_takes_them(fields: str, valid: bool) -> None:
+    text = f"listeners: [{{bind: 'x:1'}}]\nroutes: [{{name: a, files: {{root: /, headers: {fields}}}}}]\n"
+    assert bool(jsonschema.Draft7Validator(schema()).is_valid(plain(compose(text, "f")))) is valid
+    if valid:
+        assert loads(text, "f").routes
+    else:
+        with pytest.raises(ConfigError):
+            loads(text, "f")
+
+
 def test_the_schema_has_every_key_of_the_model() -> None:
     def compare(cls: type, described: dict[str, Any]) -> int:
         assert described["additionalProperties"] is False
@@ -72,7 +95,7 @@ def test_the_schema_has_every_key_of_the_model() -> None:
     def descend(key: Key, described: dict[str, Any]) -> int:
         assert described["description"] == key.doc
         item = item_type(key.type)
-        if scalar_type(item or key.type):
+        if scalar_type(item or key.type) or item is model.HeaderField:
             return 0
         if key.optional:
             described, off = described["anyOf"]
@@ -110,6 +133,19 @@ def test_the_schema_has_every_key_of_the_model() -> None:
         ("defaults.limits.message", "16MiB"),
         ("routes.[].relay.validate_text", True),
         ("routes.[].tunnel.subprotocols", ["binary"]),
+        ("routes.[].tunnel.to", None),
+        ("routes.[].tunnel.token.scheme", "tcp"),
+        ("routes.[].tunnel.token.revoke", False),
+        ("routes.[].tunnel.token.redis.database", 0),
+        ("routes.[].tunnel.record.max_size", "1GiB"),
+        ("routes.[].tunnel.proxy_protocol", None),
+        ("routes.[].files.index", ["index.html"]),
+        ("routes.[].files.cache_control", "no-cache"),
+        ("routes.[].files.headers", None),
+        ("routes.[].auth", None),
+        ("routes.[].auth.basic.realm", "wsgate"),
+        ("routes.[].errors", "status"),
+        ("exit_when_idle", "off"),
         ("routes.[].match.path", None),
         ("routes.[].match.host", None),
         ("routes.[].name", None),

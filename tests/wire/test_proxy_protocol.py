@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.settings.model import Address, TcpAddress, UnixAddress
-from wsgate.wire.proxy_protocol import BEGINNINGS, MAX_V1, MAX_V2, Malformed, ProxyHeader, parse
+from wsgate.settings.model import Address, ProxyVersion, TcpAddress, UnixAddress
+from wsgate.wire.proxy_protocol import BEGINNINGS, MAX_V1, MAX_V2, Malformed, ProxyHeader, encode, parse
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -198,3 +198,71 @@ def test_whatever_comes_is_a_value(beginning: bytes, rest: bytes) -> None:
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=20))
 def test_there_is_an_end_to_it(beginning: bytes, rest: bytes) -> None:
     assert parse((beginning + rest).ljust(MAX_V2, b"\n")) is not None
+
+
+# -- what we write -----------------------------------------------------------------------------------------------------
+
+MIXED = TcpAddress("192.0.2.7", 50000), TcpAddress("2001:db8::1", 443)
+UNIX = UnixAddress("/run/a.sock")
+
+WRITTEN: dict[str, tuple[Address | None, Address | None, bytes, bytes]] = {
+    "IPv4": (*HERE, b"TCP4 192.0.2.7 198.51.100.1 50000 443", v2(TCP4, BLOCK4)),
+    "IPv6": (*HERE6, b"TCP6 2001:db8::7 ::1 1 65535", v2(TCP6, BLOCK6)),
+    "mapped on both sides": (
+        TcpAddress("::ffff:192.0.2.7", 50000),
+        TcpAddress("::ffff:198.51.100.1", 443),
+        b"TCP4 192.0.2.7 198.51.100.1 50000 443",
+        v2(TCP4, BLOCK4),
+    ),
+    "with a zone": (
+        TcpAddress("2001:db8::7%eth0", 1),
+        TcpAddress("::1%lo", 65535),
+        b"TCP6 2001:db8::7 ::1 1 65535",
+        v2(TCP6, BLOCK6),
+    ),
+    "to a Unix socket": (
+        HERE[0],
+        UNIX,
+        b"TCP4 192.0.2.7 0.0.0.0 50000 0",
+        v2(TCP4, BLOCK4[:4] + bytes(4) + b"\xc3\x50\0\0"),
+    ),
+    "of IPv6 to nobody knows": (
+        HERE6[0],
+        None,
+        b"TCP6 2001:db8::7 :: 1 0",
+        v2(TCP6, BLOCK6[:16] + bytes(16) + b"\0\1\0\0"),
+    ),
+    "of a Unix socket": (UNIX, HERE[1], b"UNKNOWN", v2(0, b"", command=LOCAL)),
+    "of nobody knows": (None, None, b"UNKNOWN", v2(0, b"", command=LOCAL)),
+}
+
+
+@pytest.mark.parametrize(("source", "destination", "line", "header"), WRITTEN.values(), ids=WRITTEN)
+def test_what_is_written(source: Address | None, destination: Address | None, line: bytes, header: bytes) -> None:
+    assert encode(ProxyVersion.V1, source, destination) == b"PROXY " + line + b"\r\n"
+    assert encode(ProxyVersion.V2, source, destination) == header
+
+
+@pytest.mark.parametrize("version", ProxyVersion)
+@pytest.mark.parametrize("pair", [MIXED, MIXED[::-1]])
+def test_two_families_are_written_as_ipv6(version: ProxyVersion, pair: tuple[TcpAddress, TcpAddress]) -> None:
+    header = encode(version, *pair)
+    assert parse(header) == ProxyHeader(len(header), *pair)
+    if version is ProxyVersion.V1:
+        assert header.startswith(b"PROXY TCP6 ")
+        assert {ipaddress.IPv6Address(word.decode()) for word in header.split()[2:4]} == {
+            ipaddress.IPv6Address("::ffff:192.0.2.7"),
+            ipaddress.IPv6Address("2001:db8::1"),
+        }
+    else:
+        assert header[13:16] == bytes([TCP6, 0, 36])
+
+
+@given(st.sampled_from(ProxyVersion), st.one_of(v4, v6), st.one_of(v4, v6))
+def test_what_is_written_is_read(version: ProxyVersion, source: TcpAddress, destination: TcpAddress) -> None:
+    header = encode(version, source, destination)
+    assert parse(header) == ProxyHeader(len(header), source, destination)
+    if version is ProxyVersion.V1:
+        assert len(header) <= MAX_V1
+    else:
+        assert len(header) in (28, 52)

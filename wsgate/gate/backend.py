@@ -9,16 +9,18 @@ from __future__ import annotations
 import base64
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import trio
 
 from wsgate.gate.dial import DialError, TlsClient, dial
+from wsgate.gate.reach import rules_of
 from wsgate.gate.route import rewrite
 from wsgate.gate.sockets import OUT_OF_RESOURCES, receive_or_raise, send_all
 from wsgate.gate.tls import explain
 from wsgate.relay.tls import PeerSocket
-from wsgate.settings.model import Relay, Route, Tunnel
+from wsgate.settings.model import Relay, Route, Target, Tunnel
 from wsgate.wire.handshake import Accepted, BackendHandshake, Broken, Declined, Upgrade
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal, Request
@@ -33,13 +35,18 @@ class Backend:
     answer: Accepted | None
 
 
-async def open_tunnel(route: Route, tunnel: Tunnel, tls: TlsClient | None = None) -> Backend | Refusal:
-    """Connect to a TCP service. ``tls`` is needed where one of them has TLS."""
+async def open_tunnel(
+    route: Route, tunnel: Tunnel, targets: Sequence[Target], tls: TlsClient | None = None, *, greeting: bytes = b""
+) -> Backend | Refusal:
+    """Connect to the first of ``targets``, TCP services, that the tunnel's rules allow and that takes it.
+
+    ``tls`` is needed where one of them has TLS. ``greeting`` is sent first, before TLS.
+    """
     try:
-        sock, place = await dial(tunnel.to, route.timeouts.connect, tls)
+        sock, place = await dial(targets, route.timeouts.connect, tls, rules=rules_of(tunnel), greeting=greeting)
     except DialError as error:
         return _unreachable(error)
-    return Backend(sock, str(tunnel.to[place]), None)
+    return Backend(sock, str(targets[place]), None)
 
 
 async def open_relay(
@@ -92,6 +99,8 @@ async def _shake_hands(sock: PeerSocket, handshake: BackendHandshake) -> Accepte
 
 
 def _unreachable(error: DialError) -> Refusal:
+    if error.status == 403:
+        return Refusal(403, "this target may not be reached", detail=str(error))
     if error.status == 503:
         return replace(OUT_OF_RESOURCES, detail=str(error))
     if error.status == 504:

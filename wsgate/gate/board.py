@@ -60,6 +60,10 @@ class Row:
     def sessions(self) -> int:
         return self._cells[self._first + _SESSIONS]
 
+    def counts(self) -> Counts:
+        """All workers together."""
+        return self._board.counts()
+
     def full(self, limit: int | None) -> bool:
         """Whether there are ``limit`` sessions, of all workers together."""
         return limit is not None and self._board.sessions >= limit

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from wsgate.gate.account import Who
 from wsgate.gate.tls import ClientCertificate
-from wsgate.settings.model import Address, Network, TcpAddress, UnixAddress
+from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.headers import Headers, elements, is_token, values
 from wsgate.wire.http import Request, is_host
+from wsgate.wire.proxy_protocol import encode
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -145,6 +146,19 @@ def backend_fields(origin: Origin) -> Headers:
             (b"X-Client-Cert-Fingerprint", certificate.fingerprint.encode("ascii")),
         ]
     return fields
+
+
+def proxy_header(version: ProxyVersion | None, client: Client, origin: Origin, here: Address) -> bytes:
+    """What a TCP service is told about the client, in front of everything else. ``here`` is where it has connected to.
+
+    A client that came through proxies has port 0: they name none.
+    """
+    if version is None:
+        return b""
+    source = client.address
+    if origin.chain and (isinstance(source, UnixAddress) or len(origin.chain) > 1):
+        source = TcpAddress(origin.chain[0], 0)
+    return encode(version, source, here)
 
 
 def _forwarded(origin: Origin) -> bytes:

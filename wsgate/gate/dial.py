@@ -1,7 +1,8 @@
-"""Connecting to a backend, under a deadline; with TLS where the backend has it.
+"""Connecting to a backend, under a deadline: resolve, check, connect, tell who the client is, TLS.
 
-A literal address is connected to directly. A name goes through trio's happy eyeballs (RFC 8305): IPv6 and IPv4 side by
-side, the first that answers. Either way the result is a raw non-blocking socket, plain or TLS.
+A name is resolved once. What it gives is checked against the route's rules, and the very addresses that were checked
+are dialled: a name that means something else a moment later gains nothing. The result is a raw non-blocking socket,
+plain or TLS.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -16,14 +18,21 @@ from dataclasses import dataclass
 
 import trio
 
-from wsgate.gate.sockets import NO_ROOM, set_nodelay
+from wsgate.gate.eyeballs import SocketAddress, connect_to, connect_to_any
+from wsgate.gate.reach import IpAddress, Rules, is_special
+from wsgate.gate.sockets import NO_ROOM, send_all, set_nodelay
 from wsgate.gate.tls import TlsError, shake_hands, wrap
 from wsgate.relay.tls import PeerSocket, TlsSocket
-from wsgate.settings.model import Address, Target, UnixAddress, WebSocketUrl
+from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress, WebSocketUrl
+
+# What a resolver takes as it stands. Of others it might look up a part only: what stands in front of a zero byte, or
+# "127.0.0.1" of "127.0.0.1 .example.com" (inet_aton(3)).
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 class DialError(Exception):
-    """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room."""
+    """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room, 403
+    where the route's rules refuse."""
 
     def __init__(self, reason: str, status: int = 502) -> None:
         super().__init__(reason)
@@ -44,49 +53,65 @@ class TlsClient:
 
 
 async def dial(
-    targets: Sequence[Target | WebSocketUrl], within: float, tls: TlsClient | None = None
+    targets: Sequence[Target | WebSocketUrl],
+    within: float,
+    tls: TlsClient | None = None,
+    *,
+    rules: Rules | None = None,
+    greeting: bytes = b"",
 ) -> tuple[PeerSocket, int]:
     """A socket connected to the first of ``targets`` that takes the connection, and that one's place among them.
 
-    Each has ``within`` seconds, its TLS handshake included. ``tls`` is needed where one of them has TLS. Raises the
-    last one's ``DialError``.
+    Each has ``within`` seconds, its TLS handshake included. Raises the last one's ``DialError``.
+
+    tls: needed where one of the targets has TLS
+    rules: what may be reached; without them, everything
+    greeting: what is sent first on the connection, before TLS: a PROXY header
     """
     last = len(targets) - 1
     for place, target in enumerate(targets):
         try:
-            return await _dial(target, within, tls), place
+            return await _dial(target, within, tls, rules, greeting), place
         except DialError:
             if place == last:
                 raise
     raise ValueError("no address to dial")
 
 
-async def _dial(target: Target | WebSocketUrl, within: float, tls: TlsClient | None) -> PeerSocket:
+async def _dial(
+    target: Target | WebSocketUrl, within: float, tls: TlsClient | None, rules: Rules | None, greeting: bytes
+) -> PeerSocket:
     address = target.address
     silence = f"{address} did not answer within {within:g} s"
     try:
         with trio.fail_after(within):
-            sock = await _connect(address)
-            set_nodelay(sock)
-            if not target.tls:
-                return sock
-            silence = f"{address} did not finish the TLS handshake within {within:g} s"
-            return await _secure(sock, address, tls)
+            sock = await _connect(address, rules)
+            try:
+                set_nodelay(sock)
+                if not await send_all(sock, greeting):
+                    raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+                if not target.tls:
+                    return sock
+                silence = f"{address} did not finish the TLS handshake within {within:g} s"
+                return await _secure(sock, address, tls)
+            except BaseException:
+                sock.close()  # does nothing to one that was wrapped
+                raise
     except trio.TooSlowError:
         raise DialError(silence, 504) from None
     except TlsError as error:
         raise DialError(f"no TLS with {address}: {error}") from None
     except OSError as error:
         status = 503 if error.errno in NO_ROOM else 502
-        raise DialError(f"cannot connect to {address}: {_describe(error)}", status) from None
+        raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None
 
 
 async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsSocket:
-    with sock:  # until it is wrapped
-        assert tls is not None
-        assert not isinstance(address, UnixAddress)
-        # RFC 6066 §3: without the dot at the end that a fully qualified name may have
-        wrapped = wrap(sock, tls.context, (tls.server_name or address.host).removesuffix("."))
+    assert tls is not None
+    assert not isinstance(address, UnixAddress)
+    # RFC 6066 §3: without the dot at the end that a fully qualified name may have; a zone is nobody's name either
+    name = tls.server_name or address.host.partition("%")[0]
+    wrapped = wrap(sock, tls.context, name.removesuffix("."))
     try:
         await shake_hands(wrapped, tls.give_turn)
     except BaseException:
@@ -95,41 +120,47 @@ async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) 
     return TlsSocket(wrapped)
 
 
-async def _connect(address: Address) -> socket.socket:
+async def _connect(address: Address, rules: Rules | None) -> socket.socket:
     if isinstance(address, UnixAddress):
-        return await _connect_to(socket.AF_UNIX, address.path)
+        if rules is not None and not rules.check_unix(address.path):
+            raise _refused(address)
+        return await connect_to(socket.AF_UNIX, address.path)
+    return await connect_to_any(await _resolve(address, rules))
+
+
+async def _resolve(address: TcpAddress, rules: Rules | None) -> list[SocketAddress]:
+    """The addresses that a target has and that may be reached, the preferred ones first.
+
+    Raises ``DialError`` where there is none that may be reached, ``OSError`` where there is none at all.
+    """
+    # A zone (RFC 4007 §11) is an interface of this machine. Who has rules takes targets from others, who know of none.
+    literal = _literal(address)
+    if rules is not None and ("%" in address.host or not rules.check(address.host, address.port, literal)):
+        raise _refused(address, [literal] if literal else [])
+    if literal is None and not _NAME.fullmatch(address.host):
+        raise DialError(f"cannot connect to {address}: this is not a host name")
+    # In bytes: of a text, the resolver might make another name (IDNA) than the one that was checked
+    found = await trio.socket.getaddrinfo(address.host.encode(), address.port, type=socket.SOCK_STREAM)
+    addresses: list[SocketAddress] = [(family, where) for family, _, _, _, where in found]
+    if rules is None:
+        return addresses
+    ips = [ipaddress.ip_address(where[0]) for _, where in addresses]
+    allowed = [each for each, ip in zip(addresses, ips, strict=True) if rules.check(address.host, address.port, ip)]
+    if not allowed:
+        raise _refused(address, ips)
+    return allowed
+
+
+def _literal(address: TcpAddress) -> IpAddress | None:
     try:
-        family = socket.AF_INET6 if ipaddress.ip_address(address.host).version == 6 else socket.AF_INET
+        return ipaddress.ip_address(address.host)
     except ValueError:
-        stream = await trio.open_tcp_stream(address.host, address.port)
-        sock = socket.socket(fileno=stream.socket.detach())
-        sock.setblocking(False)  # the descriptor is, but to TLS it is this object's word that counts
-        return sock
-    return await _connect_to(family, (address.host, address.port))
+        return None
 
 
-async def _connect_to(family: socket.AddressFamily, where: str | tuple[str, int]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        result = sock.connect_ex(where)
-        if result == errno.EINPROGRESS:
-            await trio.lowlevel.wait_writable(sock)
-            result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if result:
-            raise OSError(result, os.strerror(result))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _describe(error: OSError) -> str:
-    """Why, in the system's own words; each once where several addresses of a name were tried."""
-    causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else (error,)
-    return ", ".join(sorted({_reason(cause) for cause in causes}))
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, socket.gaierror):  # its errno is not the system's
-        return str(error.strerror)
-    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+def _refused(address: Address, ips: Sequence[IpAddress] = ()) -> DialError:
+    """For the log: the client is not told what a name means here."""
+    names = ", ".join(map(str, dict.fromkeys(ips)))
+    which = f" (that is {names})" if isinstance(address, TcpAddress) and names not in ("", address.host) else ""
+    cure = "; link-local, metadata, unspecified and multicast addresses need an allow rule of their own"
+    return DialError(f"{address}{which} is not allowed on this route{cure if any(map(is_special, ips)) else ''}", 403)

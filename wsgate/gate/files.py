@@ -1,41 +1,74 @@
-"""The ``files`` route: GET and HEAD of what lies below one directory."""
+"""The ``files`` route: GET and HEAD of what lies below one directory.
+
+Which file it is that a path names, and what of it the client gets: the whole, a part, or the word that it has it.
+Nothing hidden is served, and nothing outside of the root, however a path or a symbolic link leads there.
+"""
 
 from __future__ import annotations
 
-import email.utils
+import contextlib
 import mimetypes
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import unquote
 
 import trio
 
+from wsgate.gate.listing import page
 from wsgate.gate.sockets import NO_ROOM, OUT_OF_RESOURCES
 from wsgate.settings.model import Files, PathKind, Route
-from wsgate.wire.headers import Headers
+from wsgate.wire.conditions import State, Verdict, judge, may_send_part
+from wsgate.wire.headers import Headers, elements, values
 from wsgate.wire.http import Refusal, Request
+from wsgate.wire.ranges import Unsatisfiable, part_of
 
-CHUNK = 64 << 10  # bytes read and sent at a time
-_INDEX = "index.html"
+T = TypeVar("T")
+
 _NOT_FOUND = Refusal(404, "no such file")
+_CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the better first
+_WELL_KNOWN = ".well-known"  # RFC 8615: hidden in name only
+
+# A disk that hangs keeps its threads: they are not those that load certificates and a reload's settings
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("files")
+THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class OpenFile:
-    """A file about to be sent. ``size`` is what its head announces: a file that grows meanwhile is cut there."""
+class Answer:
+    """A response about to be sent: a head, and ``size`` bytes from where ``file`` stands, or ``body``.
 
-    file: BinaryIO
-    size: int
+    A file that grows meanwhile is cut there.
+    """
+
+    status: int
     headers: Headers
+    file: BinaryIO | None = None
+    size: int = 0
+    body: bytes = b""
 
 
-async def open_file(route: Route, files: Files, request: Request) -> OpenFile | Refusal:
-    """The file that a request names. Opened in a thread: a slow disk harms no session."""
+async def open_file(route: Route, files: Files, request: Request) -> Answer | Refusal:
+    """What a request gets. Files are opened in a thread: a slow disk harms no session."""
     if request.method not in (b"GET", b"HEAD"):
         return Refusal(405, "files are read with GET or HEAD", ((b"Allow", b"GET, HEAD"),))
-    return await trio.to_thread.run_sync(_open, files.root, _relative(route, request.path))
+    return await in_thread(_answer, files, _relative(route, request.path), request)
+
+
+async def in_thread(work: Callable[..., T], *arguments: object) -> T:
+    """Do what may wait for the disk, in one of ``THREADS`` threads."""
+    return await trio.to_thread.run_sync(work, *arguments, limiter=limiter())
+
+
+def limiter() -> trio.CapacityLimiter:
+    """What bounds the threads that read files, all routes together."""
+    try:
+        return _limiter.get()
+    except LookupError:
+        _limiter.set(found := trio.CapacityLimiter(THREADS))
+        return found
 
 
 def _relative(route: Route, path: bytes) -> str:
@@ -47,41 +80,138 @@ def _relative(route: Route, path: bytes) -> str:
     return text.lstrip("/")
 
 
-def _open(root: str, relative: str) -> OpenFile | Refusal:
+def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
+    path = _find(files.root, relative)
+    if path is None:
+        return _NOT_FOUND
+    try:
+        if not os.path.isdir(path):
+            # A name with a slash behind it is a directory's
+            return _NOT_FOUND if relative.endswith("/") else _representation(files, path, request)
+        if relative and not relative.endswith("/"):
+            return _redirect(request)
+        for name in files.index:
+            index = _inside(files.root, os.path.join(path, name))
+            if index is not None and os.path.isfile(index):
+                return _representation(files, index, request)
+        if files.listing:
+            body = page(path, unquote(request.path.decode("latin-1"), errors="replace"), is_root=not relative)
+            fields = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Length", b"%d" % len(body))]
+            return Answer(200, [*fields, *_common(files)], body=body)
+    except OSError as error:
+        return OUT_OF_RESOURCES if error.errno in NO_ROOM else _NOT_FOUND
+    return _NOT_FOUND
+
+
+def _find(root: str, relative: str) -> str | None:
+    """The file or directory that a path names, without symbolic links."""
     try:
         relative = unquote(relative, errors="strict")
     except UnicodeDecodeError:
-        return _NOT_FOUND
-    parts = relative.split("/") if relative else []
-    if "\0" in relative or any(part in ("..", ".") or "\\" in part for part in parts):
-        return _NOT_FOUND
-    root = os.path.realpath(root)
-    path = os.path.realpath(os.path.join(root, *parts))
-    if os.path.isdir(path):
-        path = os.path.realpath(os.path.join(path, _INDEX))
-    if os.path.commonpath((root, path)) != root:  # a symbolic link that leads out of the root
-        return _NOT_FOUND
-    try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer
-        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
-    except OSError as error:
-        return OUT_OF_RESOURCES if error.errno in NO_ROOM else _NOT_FOUND
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        return _NOT_FOUND
+        return None
+    parts = [part for part in relative.split("/") if part]
+    if "\0" in relative or any(part == ".." or "\\" in part for part in parts):
+        return None
+    if any(part.startswith(".") and (part != _WELL_KNOWN or place) for place, part in enumerate(parts)):
+        return None
+    return _inside(root, os.path.join(root, *parts))
+
+
+def _inside(root: str, path: str) -> str | None:
+    """A path without symbolic links; ``None`` where one of them leads out of the root."""
+    root, path = os.path.realpath(root), os.path.realpath(path)
+    return path if os.path.commonpath((root, path)) == root else None
+
+
+def _redirect(request: Request) -> Answer:
+    """To the directory with a slash behind it, or its page's links would lead beside it.
+
+    Relative: so it leads nowhere else whatever the path is, and is right behind every proxy.
+    """
+    path, question, query = request.target.partition(b"?")
+    location = b"./" + path.rpartition(b"/")[2] + b"/" + question + query
+    return Answer(301, [(b"Location", location), (b"Content-Length", b"0")])
+
+
+def _representation(files: Files, path: str, request: Request) -> Answer | Refusal:
+    """A file as it is or as somebody has compressed it before, whole or in part."""
+    coding, chosen, varies = _choose(files, path, request) if files.precompressed else (b"", path, False)
+    # O_NONBLOCK: opening a FIFO would wait for its writer
+    file = open(chosen, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    with contextlib.ExitStack() as closing:
+        closing.callback(file.close)
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            return _NOT_FOUND
+        tag = b'"%x-%x-%x%s"' % (found.st_mtime_ns, found.st_size, found.st_ino, b"-" + coding if coding else b"")
+        state = State(tag, int(found.st_mtime))
+        common = [*state.fields(), *_common(files)]
+        if varies:
+            common.append((b"Vary", b"Accept-Encoding"))
+        verdict = judge(request.headers, state)
+        if verdict is Verdict.FAILED:
+            return Refusal(412, "the file has changed")
+        if verdict is Verdict.NOT_MODIFIED:
+            return Answer(304, common)
+        headers = [(b"Content-Type", _content_type(path)), (b"Accept-Ranges", b"bytes"), *common]
+        if coding:
+            headers.append((b"Content-Encoding", coding))
+        status, size = 200, found.st_size
+        ranges = values(request.headers, b"range")
+        # §14.2: a Range is for GET alone
+        if len(ranges) == 1 and request.method == b"GET" and may_send_part(request.headers, state):
+            try:
+                part = part_of(ranges[0], found.st_size)
+            except Unsatisfiable:
+                whole = b"bytes */%d" % found.st_size
+                return Refusal(416, "the file has no such part", ((b"Content-Range", whole),))
+            if part is not None:
+                status, size = 206, part.size
+                headers.append((b"Content-Range", part.content_range(found.st_size)))
+                file.seek(part.first)
+        closing.pop_all()
+        return Answer(status, [*headers, (b"Content-Length", b"%d" % size)], file, size)
+
+
+def _choose(files: Files, path: str, request: Request) -> tuple[bytes, str, bool]:
+    """The coding of what is sent, its file, and whether others would get something else."""
+    there = {}
+    for coding, suffix in _CODINGS:
+        compressed = _inside(files.root, path + suffix)
+        if compressed is not None and os.path.isfile(compressed):
+            there[coding] = compressed
+    weights = _weights(request.headers)
+    best = max(there, key=weights, default=b"")  # the first of equals
+    if not best or not weights(best):
+        return b"", path, bool(there)
+    return best, there[best], True
+
+
+def _weights(headers: Headers) -> Callable[[bytes], float]:
+    """RFC 9110 §12.5.3: how much a client wants a coding, from 0 to 1."""
+    wanted: dict[bytes, float] = {}
+    for element in elements(headers, b"accept-encoding"):
+        name, _, parameter = element.partition(b";")
+        key, _, value = parameter.strip().partition(b"=")
+        try:
+            weight = float(value) if key.strip().lower() == b"q" else 1.0
+        except ValueError:
+            weight = 0.0
+        wanted[name.strip().lower()] = weight if 0 <= weight <= 1 else 0.0
+    return lambda coding: wanted.get(coding, wanted.get(b"*", 0.0))
+
+
+def _content_type(path: str) -> bytes:
     kind, encoding = mimetypes.guess_type(path)
     content_type = kind if kind and not encoding else "application/octet-stream"
     if content_type.startswith("text/") or content_type.endswith(("javascript", "json")):
         content_type += "; charset=utf-8"
-    return OpenFile(
-        file,
-        status.st_size,
-        [
-            (b"Content-Type", content_type.encode()),
-            (b"Content-Length", b"%d" % status.st_size),
-            (b"Last-Modified", email.utils.formatdate(status.st_mtime, usegmt=True).encode()),
-            (b"Cache-Control", b"no-cache"),
-            (b"X-Content-Type-Options", b"nosniff"),
-        ],
-    )
+    return content_type.encode()
+
+
+def _common(files: Files) -> list[tuple[bytes, bytes]]:
+    own = [(name.encode(), value.encode("latin-1")) for name, value in files.headers]
+    fields = [(b"Cache-Control", files.cache_control.encode("latin-1", "replace")), *own]
+    if not any(name.lower() == b"x-content-type-options" for name, _ in own):
+        fields.append((b"X-Content-Type-Options", b"nosniff"))
+    return fields

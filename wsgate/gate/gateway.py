@@ -10,11 +10,13 @@ import trio
 
 from wsgate.gate.board import Board, Row
 from wsgate.gate.dial import TlsClient
+from wsgate.gate.passwords import Users
 from wsgate.gate.route import Router
+from wsgate.gate.tokens.lookups import Lookups
 from wsgate.gate.turns import Turns
 from wsgate.relay.join import Join
 from wsgate.relay.pump import Pump
-from wsgate.settings.model import Listener, OnReload, Relay, Route, Settings, Tunnel
+from wsgate.settings.model import Basic, Listener, OnReload, Relay, Route, Settings, Tunnel
 
 LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
 
@@ -42,6 +44,8 @@ class Gateway:
     sessions: those that are open, each with the route that it came by, which a reload may have changed since
     opened: sessions so far
     backend_tls: by route name, for the routes that have backends behind TLS
+    lookups: by route name, for the routes whose clients show tokens
+    tokens: of the sessions that are open, those that came by a token: where it is looked up, and the token
     cut: sessions that were ended by cancellation, without their Close
     workers: how many processes share the limits
     row: this process's counts, among those of the others
@@ -57,10 +61,13 @@ class Gateway:
     opened: int = 0
     cut: int = 0
     backend_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)
+    lookups: dict[str, Lookups] = field(default_factory=dict)
+    tokens: dict[Join, tuple[Lookups, str]] = field(default_factory=dict)
     workers: int = 1
     row: Row = field(default_factory=lambda: Board().rows[0])
     router: Router = field(init=False)
     turns: Turns = field(init=False)
+    _users: dict[Basic, Users] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.router = Router(self.settings.routes)
@@ -71,24 +78,42 @@ class Gateway:
         context = self.backend_tls.get(route)
         return None if context is None else TlsClient(context, action.tls.server_name, self.pump.give_turn)
 
+    def users_of(self, basic: Basic) -> Users:
+        """Who has a password there."""
+        if basic not in self._users:
+            self._users[basic] = Users(basic)
+        return self._users[basic]
+
     def expect(self, scope: trio.CancelScope) -> None:
         """A connection that has asked for nothing waits under ``scope``, until it is discarded from ``idle``."""
         self.idle.add(scope)
         if self.draining:  # accepted just before: its request may be on its way
             scope.deadline = min(scope.deadline, trio.current_time() + LATE)
 
-    def adopt(self, settings: Settings, router: Router, backend_tls: dict[str, ssl.SSLContext]) -> None:
+    def adopt(
+        self,
+        settings: Settings,
+        router: Router,
+        backend_tls: dict[str, ssl.SSLContext],
+        lookups: dict[str, Lookups],
+    ) -> None:
         """Take other settings, for what comes from now on. Routes that did not change are the same objects."""
         self.settings = settings
         self.router = router
         self.backend_tls = backend_tls
+        self.lookups = lookups
+        self._users.clear()
         self.turns.limit = self._share_of_turns()
 
     def must_leave(self, route: Route) -> bool:
         """Whether a session by ``route``, whose handshake is just over, would have been told to end meanwhile."""
         if self.draining:
             return True
-        return route.on_reload is OnReload.DRAIN and not any(route is current for current in self.settings.routes)
+        return route.on_reload is OnReload.DRAIN and not self.has(route)
+
+    def has(self, route: Route) -> bool:
+        """Whether a route is as it was when it was found."""
+        return any(route is current for current in self.settings.routes)
 
     def stop_taking(self) -> None:
         """Take no new session from now on, and wait for nobody who has asked for nothing."""

@@ -14,12 +14,15 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = [(route, _compile(route.match)) for route in routes]
 
-    def find(self, host: bytes, path: bytes, subprotocols: Sequence[bytes]) -> Route | None:
-        """The route of a request. ``host`` is a Host field's value; ``path`` is as it was sent, nothing decoded."""
+    def find(self, host: bytes, path: bytes, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | None:
+        """The route of a request. ``host`` is a Host field's value; ``path`` is as it was sent, nothing decoded.
+
+        websocket: whether the request asks for a WebSocket, rightly or not
+        """
         name = host_name(host)
         text = path.decode("latin-1")
         for route, matches in self._routes:
-            if matches(name, text, subprotocols):
+            if matches(name, text, subprotocols, websocket):
                 return route
         return None
 
@@ -32,13 +35,15 @@ def host_name(host: bytes) -> str:
     return text.partition(":")[0].removesuffix(".")
 
 
-def _compile(match: Match) -> Callable[[str, str, Sequence[bytes]], bool]:
+def _compile(match: Match) -> Callable[[str, str, Sequence[bytes], bool], bool]:
     exact_hosts = frozenset(host for host in match.host if not host.startswith("*."))
     suffixes = tuple(host[1:] for host in match.host if host.startswith("*."))
     wanted = frozenset(name.encode() for name in match.subprotocol)
     path_matches = _compile_path(match.path)
 
-    def matches(host: str, path: str, subprotocols: Sequence[bytes]) -> bool:
+    def matches(host: str, path: str, subprotocols: Sequence[bytes], websocket: bool) -> bool:
+        if match.websocket is not None and match.websocket is not websocket:
+            return False
         if match.host and host not in exact_hosts and not (suffixes and host.endswith(suffixes)):
             return False
         return path_matches(path) and (not wanted or not wanted.isdisjoint(subprotocols))

@@ -12,6 +12,7 @@ from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.sockets import BLOCKED, end_politely, send_all
 from wsgate.gate.tls import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
 from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.settings.model import Listener
 from wsgate.wire.http import Refusal
 
 PLAIN_HTTP = Refusal(400, "this port speaks TLS: use https:// or wss://")
@@ -21,14 +22,15 @@ TLS_HANDSHAKE = b"\x16"
 # A fatal handshake_failure (RFC 8446 §6), in the record version that every client takes
 _ALERT = bytes([21, 3, 1, 0, 2, 2, 40])
 
-Secured = tuple[TlsSocket, ClientCertificate | None]
+Secured = tuple[PeerSocket, ClientCertificate | None]
 
 
 async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, client: str) -> Secured | Refusal | None:
     """Shake hands, within the handshake timeout: the connection as it goes on, and who the client has proved to be.
 
-    A ``Refusal`` is the answer, in the clear, to plain HTTP. ``None``: there will be no TLS, and the log has said why
-    where the client said anything at all. ``sock`` has been taken over then, as after success.
+    Where the listener takes clients without TLS too, one that does not begin with a ClientHello goes on with ``sock``
+    as it is. Elsewhere a ``Refusal`` is the answer, in the clear, to plain HTTP. ``None``: there will be no TLS, and
+    the log has said why where the client said anything at all. ``sock`` has been taken over then, as after a handshake.
     """
     assert entrance.context is not None
     timeouts = gateway.settings.defaults.timeouts
@@ -37,6 +39,8 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
     if scope.cancelled_caught or not first:
         return None
     await gateway.turns.take()
+    if first != TLS_HANDSHAKE and _takes_plaintext(entrance.listener):
+        return sock, None
     if first.isalpha():  # the beginning of a method: no record of TLS begins with a letter
         return PLAIN_HTTP
     try:
@@ -59,6 +63,10 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
         if secured is None:
             tls.close()
     return secured
+
+
+def _takes_plaintext(listener: Listener) -> bool:
+    return listener.tls is not None and listener.tls.plaintext
 
 
 async def refuse_tls(entrance: Entrance, sock: PeerSocket, client: str) -> None:

@@ -12,30 +12,33 @@ import contextlib
 import logging
 import socket
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
 from wsgate.gate.account import Record, refused
+from wsgate.gate.admission import admit
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
-from wsgate.gate.client import Client, Origin, backend_fields, origin
-from wsgate.gate.files import CHUNK, OpenFile, open_file
+from wsgate.gate.client import Client, Origin, backend_fields, origin, proxy_header
+from wsgate.gate.errors import by_close, opened_and_closed
+from wsgate.gate.files import open_file
 from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.joining import make_join
 from wsgate.gate.proxy_protocol import real_address
+from wsgate.gate.record import Recorder, recorder_for
 from wsgate.gate.redirect import redirection
 from wsgate.gate.secure import TLS_HANDSHAKE, refuse_tls, secure
-from wsgate.gate.sockets import end_politely, receive, send_all, set_nodelay
-from wsgate.relay.closing import Side
-from wsgate.relay.join import Join, relay, tunnel
-from wsgate.relay.leg import TcpLeg, WebSocketLeg
-from wsgate.relay.tcp import limit_unacknowledged, watch_for_silence
-from wsgate.relay.tls import PeerSocket
-from wsgate.settings.model import Address, Files, Pings, Relay, Route, TextFrames, Tunnel
+from wsgate.gate.sending import send_answer
+from wsgate.gate.sockets import BLOCKED, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.gate.targets import ROUTE_CHANGED, find_way, path_for_log
+from wsgate.gate.tokens.lookups import Lookups
+from wsgate.relay.join import Join
+from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.settings.model import Address, Files, Relay, Route, Tunnel
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade, choose_subprotocol
 from wsgate.wire.headers import Headers, elements
 from wsgate.wire.http import HttpServer, Refusal, Request
-from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.proxy_protocol import BEGINNINGS as PROXY_HEADERS
-from wsgate.wire.walk import NO_LIMIT
 
 _log = logging.getLogger("wsgate")
 
@@ -43,8 +46,8 @@ _RETRY_AFTER = ((b"Retry-After", b"5"),)
 
 FULL = Refusal(503, "the gateway is full: try again later", _RETRY_AFTER)
 DRAINING = Refusal(503, "the gateway is shutting down: connect again", _RETRY_AFTER)
-ROUTE_CHANGED = Refusal(503, "this route has just changed: connect again", _RETRY_AFTER)
 NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
+NO_SUBPROTOCOL = Refusal(400, "none of the offered subprotocols is spoken here")
 NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(
     426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
@@ -58,12 +61,18 @@ UNEXPECTED_PROXY_HEADER = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """Everything is agreed on; what remains is moving bytes. ``early`` came behind the two heads."""
+    """Everything is agreed on; what remains is moving bytes.
+
+    early: what came behind the two heads
+    token: what the client came by, and where that is looked up
+    """
 
     route: Route
     record: Record
     join: Join
     early: tuple[bytes, bytes]
+    recorder: Recorder | None
+    token: tuple[Lookups, str] | None
 
 
 async def serve(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer: Address) -> None:
@@ -77,20 +86,23 @@ async def serve(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer:
             if address is None:
                 return
             # Who it has proved to be, where TLS asked it
-            tls = entrance.context is not None
-            secured = await secure(gateway, entrance, sock, str(address)) if tls else (sock, None)
+            secured = (sock, None) if entrance.context is None else await secure(gateway, entrance, sock, str(address))
             if secured is None:
                 return
             if isinstance(secured, Refusal):
                 await _Handshake(gateway, entrance, sock, Client(peer, address)).refuse(secured)
                 return
             connection, certificate = secured
-            client = Client(peer, address, tls, certificate)
+            client = Client(peer, address, isinstance(connection, TlsSocket), certificate)
             with contextlib.closing(connection):
                 # What the handshake needed is gone with this call: an idle session keeps none of it
                 session = await _Handshake(gateway, entrance, connection, client).run()
-                if session is not None:
+                if session is None:
+                    return
+                if session.recorder is None:
                     await _relay(gateway, session)
+                else:
+                    await session.recorder.run(partial(_relay, gateway, session), session.join.outcome)
     except Exception:
         # Our own bug ends this connection, loudly, and no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
@@ -99,6 +111,8 @@ async def serve(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer:
 async def _relay(gateway: Gateway, session: _Session) -> None:
     join = session.join
     gateway.sessions[join] = session.route
+    if session.token is not None:
+        gateway.tokens[join] = session.token
     gateway.opened += 1
     session.record.opened()
     if gateway.must_leave(session.route):  # since its 101, which this client was slow to take
@@ -112,6 +126,7 @@ async def _relay(gateway: Gateway, session: _Session) -> None:
         raise
     finally:
         del gateway.sessions[join]
+        gateway.tokens.pop(join, None)
         gateway.row.leave(cut=cut)
         session.record.ended(join.outcome())
 
@@ -132,6 +147,7 @@ class _Handshake:
         self._client = client
         self._who = client.who()  # until a request says more
         self._http = HttpServer()
+        self._upgrade: Upgrade | None = None  # what the last request asks for
         self._timeouts = gateway.settings.defaults.timeouts
 
     async def run(self) -> _Session | None:
@@ -152,13 +168,16 @@ class _Handshake:
                 await self.refuse(moved, request)
                 return None
             offered = elements(request.headers, b"sec-websocket-protocol")
-            route = self._gateway.router.find(request.host, request.path, offered)
+            route = self._gateway.router.find(request.host, request.path, offered, websocket=upgrade is not None)
             if route is None:
                 await self.refuse(NO_ROUTE, request)
                 return None
             if isinstance(route.action, Files):
                 if upgrade is not None:
                     await self.refuse(NO_WEBSOCKET, request, route)
+                    return None
+                if (refusal := await admit(self._gateway, route, request, source)) is not None:
+                    await self.refuse(refusal, request, route)
                     return None
                 if not await self._send_file(route, route.action, request):
                     return None
@@ -169,11 +188,18 @@ class _Handshake:
             if isinstance(upgrade, Refusal):
                 await self.refuse(upgrade, request, route)
                 return None
+            self._upgrade = upgrade
             if self._gateway.draining:
                 await self.refuse(DRAINING, request, route)
                 return None
             if self._gateway.row.full(self._gateway.settings.limits.sessions):
                 await self.refuse(FULL, request, route)
+                return None
+            refusal = await admit(self._gateway, route, request, source)
+            if refusal is None and route.auth is not None and not self._gateway.has(route):  # a reload came between
+                refusal = ROUTE_CHANGED
+            if refusal is not None:
+                await self.refuse(refusal, request, route)
                 return None
             return await self._open(route, request, upgrade, source)
 
@@ -213,13 +239,25 @@ class _Handshake:
         """Open the backend, then say 101."""
         self._gateway.pump.give_turn()
         action = route.action
+        token = None
+        opened: Backend | Declined | Refusal
         if isinstance(action, Relay):
             opened = await open_relay(
                 route, action, request, upgrade, backend_fields(source), self._gateway.tls_client(route.name, action)
             )
         else:
             assert isinstance(action, Tunnel)
-            opened = await open_tunnel(route, action, self._gateway.tls_client(route.name, action))
+            if _finds_no_subprotocol(action, upgrade):
+                await self.refuse(NO_SUBPROTOCOL, request, route)
+                return None
+            tls = self._gateway.tls_client(route.name, action)  # before a reload can come between
+            way = await find_way(self._gateway, route, action, request)
+            if isinstance(way, Refusal):
+                await self.refuse(way, request, route)
+                return None
+            token = way.token
+            greeting = proxy_header(action.proxy_protocol, self._client, source, local_address(self._sock))
+            opened = way.hide_from_log(await open_tunnel(route, action, way.targets, tls, greeting=greeting))
         if isinstance(opened, Refusal):
             await self.refuse(opened, request, route)
             return None
@@ -231,7 +269,7 @@ class _Handshake:
             await self._gateway.turns.take()
             entered = self._gateway.row.enter(self._gateway.settings.limits.sessions)
             if entered:
-                session = await self._accept(route, request, upgrade, opened)
+                session = await self._accept(route, request, upgrade, opened, token)
             else:
                 opened.sock.close()
                 await self.refuse(FULL, request, route)
@@ -242,7 +280,9 @@ class _Handshake:
                 if entered:
                     self._gateway.row.leave(never_opened=True)
 
-    async def _accept(self, route: Route, request: Request, upgrade: Upgrade, backend: Backend) -> _Session | None:
+    async def _accept(
+        self, route: Route, request: Request, upgrade: Upgrade, backend: Backend, token: tuple[Lookups, str] | None
+    ) -> _Session | None:
         self._gateway.pump.give_turn()
         if self._gateway.must_leave(route):  # since this handshake began
             backend.sock.close()
@@ -255,25 +295,25 @@ class _Handshake:
             subprotocol, extensions, more = answer.subprotocol, answer.extensions, answer.headers
         else:
             assert isinstance(action, Tunnel)
-            subprotocol = choose_subprotocol(upgrade.subprotocols, [name.encode() for name in action.subprotocols])
+            subprotocol = _subprotocol(action, upgrade)
         head = self._http.switch([*accept_headers(upgrade, subprotocol, extensions), *more])
-        sent = False
-        with trio.move_on_after(self._timeouts.handshake):
-            sent = await send_all(self._sock, head)
-        if not sent:
+        if not await self._send(head):
             backend.sock.close()
-            refused(self._who, request.path.decode("latin-1"), route.name, CLIENT_GONE)
+            refused(self._who, path_for_log(route, request), route.name, CLIENT_GONE)
             return None
         record = Record(
             route.name,
             self._who,
             backend.name,
-            request.path.decode("latin-1"),
+            path_for_log(route, request),
             None if subprotocol is None else subprotocol.decode("latin-1"),
             trio.current_time(),
         )
-        join = make_join(self._gateway, route, self._sock, backend.sock, compression=bool(extensions))
-        return _Session(route, record, join, (self._http.trailing(), b"" if answer is None else answer.early))
+        recorder = recorder_for(route, record)
+        tap = None if recorder is None else recorder.tap
+        join = make_join(self._gateway, route, self._sock, backend.sock, compression=bool(extensions), tap=tap)
+        early = (self._http.trailing(), b"" if answer is None else answer.early)
+        return _Session(route, record, join, early, recorder, token)
 
     async def _send_file(self, route: Route, files: Files, request: Request) -> bool:
         """Send a file; whether the connection may ask for another."""
@@ -282,28 +322,9 @@ class _Handshake:
             # a missing file is no reason to lose the connection: a page asks for its icon
             refused(self._who, request.path.decode("latin-1"), route.name, opened)
             return await self._respond(opened, close=self._is_last()) and self._next_cycle()
-        with opened.file:
-            return await self._send_body(opened, head_only=request.method == b"HEAD") and self._next_cycle()
-
-    async def _send_body(self, opened: OpenFile, *, head_only: bool) -> bool:
-        http = self._http
-        left = 0 if head_only else opened.size
-        data = http.head(200, opened.headers)
-        while True:
-            with trio.move_on_after(self._timeouts.handshake) as scope:
-                if data and not await send_all(self._sock, data):
-                    return False
-            if scope.cancelled_caught:
-                return False
-            if not left:
-                break
-            chunk = await trio.to_thread.run_sync(opened.file.read, min(CHUNK, left))
-            if not chunk:  # the file shrank: the client learns it from the missing bytes
-                return False
-            left -= len(chunk)
-            data = http.data(chunk)
-        http.finish()
-        return True
+        head_only = request.method == b"HEAD"
+        sent = await send_answer(self._gateway, route, self._sock, self._http, opened, head_only=head_only)
+        return sent and self._next_cycle()
 
     def _next_cycle(self) -> bool:
         return not self._is_last() and self._http.next_cycle()
@@ -315,47 +336,53 @@ class _Handshake:
     async def _pass_on(self, declined: Declined, request: Request, route: Route) -> None:
         """The backend's own refusal, as it said it."""
         refusal = Refusal(declined.status, "refused by the backend", detail=declined.detail)
-        refused(self._who, request.path.decode("latin-1"), route.name, refusal)
+        if by_close(route, self._upgrade):
+            await self.refuse(refusal, request, route)
+            return
+        refused(self._who, path_for_log(route, request), route.name, refusal)
         with trio.move_on_after(self._timeouts.handshake):
             await send_all(self._sock, self._http.respond(declined.status, declined.headers, declined.body))
             await end_politely(self._sock)
 
     async def refuse(self, refusal: Refusal, request: Request | None = None, route: Route | None = None) -> None:
         """Say no and end the connection."""
-        path = None if request is None else request.path.decode("latin-1")
+        path = None
+        if request is not None:
+            path = request.path.decode("latin-1") if route is None else path_for_log(route, request)
         refused(self._who, path, None if route is None else route.name, refusal)
-        if await self._respond(refusal, close=True):
+        if by_close(route, self._upgrade):
+            assert self._upgrade is not None
+            sent = await self._send(opened_and_closed(self._http, self._upgrade, refusal))
+        else:
+            sent = await self._respond(refusal, close=True)
+        if sent:
             with trio.move_on_after(self._timeouts.close):
                 await end_politely(self._sock)
 
     async def _respond(self, refusal: Refusal, *, close: bool) -> bool:
         headers = [*refusal.headers, (b"Content-Type", b"text/plain; charset=utf-8")]
         body = f"{refusal.status} {refusal.reason}\n".encode()
-        sent = False
+        return await self._send(self._http.respond(refusal.status, headers, body, close=close))
+
+    async def _send(self, data: bytes) -> bool:
+        """Send an answer, within the handshake timeout; False where the client is gone or does not take it."""
+        try:
+            sent = self._sock.send(data)
+        except BLOCKED:
+            sent = 0
+        except OSError:
+            return False
+        if sent == len(data):  # nearly always: what does not wait needs no deadline
+            return True
+        done = False
         with trio.move_on_after(self._timeouts.handshake):
-            sent = await send_all(self._sock, self._http.respond(refusal.status, headers, body, close=close))
-        return sent
+            done = await send_all(self._sock, data[sent:])
+        return done
 
 
-def make_join(gateway: Gateway, route: Route, client: PeerSocket, backend: PeerSocket, *, compression: bool) -> Join:
-    """Join two sockets behind their handshakes, as the route says."""
-    action = route.action
-    limit = NO_LIMIT if route.limits.message is None else route.limits.message
-    if route.timeouts.write is not None:
-        for sock in (client, backend):
-            limit_unacknowledged(sock, 2 * route.timeouts.write)  # behind our own timeout, which can say more
-    client_leg = WebSocketLeg(gateway.pump, client, Side.CLIENT, masks=False)
-    if isinstance(action, Relay):
-        backend_leg = WebSocketLeg(gateway.pump, backend, Side.BACKEND, masks=True)
-        text = action.validate_text
-        up = FrameWalk(masked=True, limit=limit, validate_text=text, compression=compression)
-        down = FrameWalk(masked=False, limit=limit, validate_text=text, compression=compression)
-        wire = relay(client_leg, backend_leg, up, down, answers_pings=action.pings is Pings.ANSWER)
-        return Join(gateway.pump, client_leg, backend_leg, wire, route.timeouts, route.heartbeat)
-    assert isinstance(action, Tunnel)
-    tcp_leg = TcpLeg(gateway.pump, backend, Side.BACKEND)
-    if route.heartbeat is not None:
-        watch_for_silence(backend, route.heartbeat.interval, route.heartbeat.timeout)
-    up = FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=action.text is TextFrames.ACCEPT)
-    wire = tunnel(client_leg, tcp_leg, up)
-    return Join(gateway.pump, client_leg, tcp_leg, wire, route.timeouts, route.heartbeat)
+def _subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | None:
+    return choose_subprotocol(upgrade.subprotocols, [name.encode() for name in tunnel.subprotocols])
+
+
+def _finds_no_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bool:
+    return tunnel.strict and bool(upgrade.subprotocols) and _subprotocol(tunnel, upgrade) is None

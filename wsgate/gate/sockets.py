@@ -6,11 +6,13 @@ A peer that goes away is a value here, not an exception: an empty read, a send t
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 import trio
 
 from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.settings.model import Address, TcpAddress, UnixAddress
 from wsgate.wire.http import Refusal
 
 # No more descriptors or memory: not the peer's fault, and over when others have ended
@@ -70,6 +72,13 @@ async def end_politely(sock: PeerSocket) -> None:
         return
     while await receive(sock):
         pass
+
+
+def local_address(sock: PeerSocket) -> Address:
+    """Where the peer has connected to."""
+    plain = sock.plain if isinstance(sock, TlsSocket) else sock
+    name = plain.getsockname()
+    return UnixAddress(os.fsdecode(name)) if plain.family is socket.AF_UNIX else TcpAddress(name[0], name[1])
 
 
 def set_nodelay(sock: socket.socket) -> None:

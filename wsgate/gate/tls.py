@@ -75,12 +75,14 @@ class ClientCertificate:
     subject, issuer: as in RFC 4514, in ASCII without control characters: ``CN=worker 7,O=Example``
     serial: hexadecimal digits
     fingerprint: SHA-256 of the certificate, 64 hexadecimal digits
+    common_name: the subject's CN as it is, the most specific one; ``None`` where it has none
     """
 
     subject: str
     issuer: str
     serial: str
     fingerprint: str
+    common_name: str | None = None
 
 
 def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> ssl.SSLSocket:
@@ -136,8 +138,13 @@ def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
     if der is None or not shown:
         return None
     fingerprint = hashlib.sha256(der).hexdigest()
+    names = [value for parts in shown["subject"] for kind, value in parts if kind == "commonName"]
     return ClientCertificate(
-        format_name(shown["subject"]), format_name(shown["issuer"]), shown["serialNumber"], fingerprint
+        format_name(shown["subject"]),
+        format_name(shown["issuer"]),
+        shown["serialNumber"],
+        fingerprint,
+        names[-1] if names else None,
     )
 
 

@@ -23,7 +23,7 @@ import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
-from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Settings, Tls
+from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Settings, Tls, Tunnel
 from wsgate.settings.tls import check_backend_tls, check_listener_tls
 from wsgate.settings.tls_context import ALPN, backend_context, certificates, files, listener_context, read_certificate
 from wsgate.settings.x509 import X509
@@ -110,7 +110,7 @@ class Certificates:
         for key in dict.fromkeys((*listeners, *by_route.values())):
             if key is not None:
                 try:
-                    loaded[key] = known[key] if key in known and _is_fresh(key, known[key]) else _load(key)
+                    loaded[key] = known[key] if key in known and is_fresh(key, known[key]) else load_one(key)
                 except CertificateError as error:
                     faults += error.messages
         if faults:
@@ -148,7 +148,7 @@ class Certificates:
         if stamp == loaded.stamp and not loaded.faults:
             return
         try:
-            found = await trio.to_thread.run_sync(_load, key, abandon_on_cancel=True)
+            found = await trio.to_thread.run_sync(load_one, key, abandon_on_cancel=True)
         except CertificateError as error:
             self._note(key, loaded, error.messages)
             return
@@ -218,12 +218,21 @@ def _listener_key(listener: Listener) -> Key | None:
 
 
 def _route_key(route: Route) -> Key | None:
-    if isinstance(route.action, Files) or not any(target.tls for target in route.action.to):
+    action = route.action
+    if isinstance(action, Files) or not (any(target.tls for target in action.to) or _may_speak_tls(action)):
         return None
-    return route.action.tls, ALPN if isinstance(route.action, Relay) else ()
+    return action.tls, ALPN if isinstance(action, Relay) else ()
 
 
-def _load(key: Key) -> Loaded:
+def _may_speak_tls(action: Relay | Tunnel) -> bool:
+    """Whether targets that are known only when somebody asks for them can be behind TLS; a token's may say so."""
+    if isinstance(action, Relay):
+        return False
+    return action.token is not None or (action.target is not None and action.target.scheme is Scheme.TLS)
+
+
+def load_one(key: Key) -> Loaded:
+    """Read the files of one key. Raises ``CertificateError``."""
     tls, alpn = key
     stamp = _stamp(key)  # before the files are read: what changes meanwhile is seen at the next look
     faults = check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)
@@ -237,7 +246,7 @@ def _load(key: Key) -> Loaded:
     return Loaded(context, own, stamp)
 
 
-def _is_fresh(key: Key, loaded: Loaded) -> bool:
+def is_fresh(key: Key, loaded: Loaded) -> bool:
     """Whether its files are those from which it came. The system's CAs are no files of ours: they are read again."""
     return bool(files(key[0])) and not loaded.faults and _stamp(key) == loaded.stamp
 

@@ -1,7 +1,8 @@
 """From the first signal to the last session.
 
 TERM or INT drains: after a delay nothing new is taken, every session is told in its turn (``ops.drain``), and the
-process waits for their ends, for the grace that the settings give. A second signal cuts what is left, at any time. HUP
+process waits for their ends, for the grace that the settings give. A process that nobody uses may send TERM to itself
+(``ops.idle``). A second signal cuts what is left, at any time. HUP
 reloads (``ops.reload``).
 """
 
@@ -13,14 +14,18 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import trio
 
+from wsgate.gate import revoke
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.resolver import Resolver
 from wsgate.ops.certificates import Certificates, Contexts
 from wsgate.ops.doors import Doors, OpenListeners
 from wsgate.ops.drain import tell
+from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
 from wsgate.ops.reload import Load, Reloader
 from wsgate.settings.model import Address
@@ -58,6 +63,7 @@ async def run(
     with contextlib.ExitStack() as stack:
         if signals is None:
             signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+        trio.socket.set_custom_hostname_resolver(Resolver())
         # Nested by lifetime: the pump outlives the connections, the connections outlive the listeners
         async with trio.open_nursery() as outer:
             outer.start_soon(gateway.pump.run)
@@ -66,6 +72,13 @@ async def run(
                     doors = Doors(gateway, connections, serving)
                     certificates = Certificates(gateway, doors.entrances)
                     certificates.adopt(contexts)
+                    idle = IdleWatch(gateway)
+
+                    def busy(now: bool) -> None:
+                        if not now:
+                            idle.settings_changed()
+                        reached(Stage.RELOADING if now else Stage.READY)
+
                     reloader = Reloader(
                         gateway,
                         doors,
@@ -73,9 +86,9 @@ async def run(
                         load=load,
                         open_more=open_more,
                         background=serving,
-                        busy=lambda busy: reached(Stage.RELOADING if busy else Stage.READY),
+                        busy=busy,
                     )
-                    for task in (certificates.watch, reloader.run):
+                    for task in (certificates.watch, reloader.run, partial(revoke.watch, gateway)):
                         serving.start_soon(task)
                     for listener, sock in zip(gateway.settings.listeners, sockets, strict=True):
                         doors.open(sock, contexts.entrance(listener))
@@ -86,6 +99,8 @@ async def run(
                     emit(logging.INFO, "ready")
                     ready(bound)
                     reached(Stage.READY)
+                    if gateway.workers == 1:  # else the parent watches over them all
+                        serving.start_soon(idle.run)
                     received = await _reload_until_stop(signals, reloader)
                     reloader.stop()
                     gateway.ready = False

@@ -18,12 +18,14 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.route import Router
+from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.doors import Door, Doors, OpenListeners
 from wsgate.ops.drain import Session, tell
 from wsgate.ops.listeners import ListenError, adjust, close_listeners
 from wsgate.ops.log import set_up
+from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.join import Join
 from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError
@@ -42,27 +44,29 @@ class Plan:
     settings: Settings
     router: Router
     contexts: Contexts
+    lookups: dict[str, Lookups]
 
 
-def prepare(load: Load, current: Settings, certificates: Mapping[Key, Loaded]) -> Plan:
+def prepare(load: Load, current: Settings, certificates: Mapping[Key, Loaded], lookups: Mapping[str, Lookups]) -> Plan:
     """Read the settings anew, and every file that they name. Routes that did not change stay the same objects, and so
-    do ``certificates``.
+    do ``certificates`` and ``lookups``.
 
-    Not for the event loop. Raises ``ConfigError`` and ``CertificateError``.
+    Not for the event loop. Raises ``ConfigError``, ``CertificateError`` and ``SourcesError``.
     """
     settings = load()
     known = {route: route for route in current.routes}
     settings = replace(settings, routes=tuple(known.get(route, route) for route in settings.routes))
-    return Plan(settings, Router(settings.routes), Certificates.load(settings, certificates))
+    contexts = Certificates.load(settings, certificates)
+    return Plan(settings, Router(settings.routes), contexts, open_lookups(settings, lookups))
 
 
-def log_refusal(error: ConfigError | CertificateError | ListenError, hint: str | None = None) -> None:
+def log_refusal(error: ConfigError | CertificateError | SourcesError | ListenError, hint: str | None = None) -> None:
     """Say why a reload changes nothing."""
     if isinstance(error, ConfigError):
         for problem in error.problems:
             emit(logging.ERROR, "wrong configuration", problem=str(problem))
         emit(logging.ERROR, "reload refused", reason=f"the file is wrong: {_STAYS}", errors=len(error.problems))
-    elif isinstance(error, CertificateError):
+    elif isinstance(error, CertificateError | SourcesError):
         for message in error.messages:
             emit(logging.ERROR, "wrong configuration", problem=message)
         emit(logging.ERROR, "reload refused", reason=f"a file that it names is wrong: {_STAYS}")
@@ -149,12 +153,17 @@ class Reloader:
             return
         try:
             plan = await trio.to_thread.run_sync(
-                prepare, self._load, self._gateway.settings, self._certificates.loaded, abandon_on_cancel=True
+                prepare,
+                self._load,
+                self._gateway.settings,
+                self._certificates.loaded,
+                dict(self._gateway.lookups),
+                abandon_on_cancel=True,
             )
             stay = self._find_doors(plan.settings.listeners)
             new = [listener for listener, door in zip(plan.settings.listeners, stay, strict=True) if door is None]
             sockets = await trio.to_thread.run_sync(self._open_more, new)
-        except (ConfigError, CertificateError) as error:
+        except (ConfigError, CertificateError, SourcesError) as error:
             log_refusal(error)
             return
         except ListenError as error:
@@ -192,7 +201,9 @@ class Reloader:
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
-        self._gateway.adopt(now, plan.router, plan.contexts.backends)
+        for lookups in set(self._gateway.lookups.values()) - set(plan.lookups.values()):
+            lookups.close()
+        self._gateway.adopt(now, plan.router, plan.contexts.backends, plan.lookups)
         changes = self._change_settings(before, now)
         changes += self._change_listeners(plan, stay, sockets)
         changes += self._change_routes(before.routes, now.routes)

@@ -31,7 +31,9 @@ from dataclasses import dataclass
 
 from wsgate.gate.account import emit
 from wsgate.gate.board import Board, Row
+from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Contexts
+from wsgate.ops.idle import Idle, log_idle
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
 from wsgate.ops.orders import Report, ToParent, ToWorker
@@ -56,6 +58,7 @@ class Plan:
 
     settings: Settings
     contexts: Contexts
+    lookups: dict[str, Lookups]
 
 
 # What a worker does, from its first line to its exit status
@@ -124,6 +127,8 @@ class Workers:
         self._selector = selectors.PollSelector()
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
+        self._idle = Idle(self._board.counts)
+        self._look_at = math.inf  # when to see again whether anybody uses it
         self._status = 0
         self._before = self._board.counts()  # when the drain began
 
@@ -196,13 +201,13 @@ class Workers:
 
     def _read_anew(self) -> None:
         before = self._plan.settings
-        prepared = prepare(self._load, before, self._plan.contexts.loaded)
+        prepared = prepare(self._load, before, self._plan.contexts.loaded, self._plan.lookups)
         now = prepared.settings
         new = self._reserved.change(now.listeners)
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
-        self._plan = Plan(now, prepared.contexts)
+        self._plan = Plan(now, prepared.contexts, prepared.lookups)
         for worker in self._workers:
             if worker.channel is not None:
                 worker.ready = False
@@ -293,6 +298,8 @@ class Workers:
                 if worker.pid:
                     emit(logging.ERROR, "worker killed", worker=worker.number, pid=worker.pid, reason="it did not end")
                     os.kill(worker.pid, signal.SIGKILL)
+        if self._stage is _Stage.SERVING:
+            self._end_if_idle(now)
         limit = self._notifier.watchdog
         if limit is not None:
             self._notifier.alive()
@@ -303,11 +310,19 @@ class Workers:
                     os.kill(worker.pid, signal.SIGABRT)
         return self._stage in (_Stage.STARTING, _Stage.SERVING) or any(worker.pid for worker in self._workers)
 
+    def _end_if_idle(self, now: float) -> None:
+        limit = self._plan.settings.exit_when_idle
+        wait = self._idle.wait(limit, now)
+        self._look_at = now + wait
+        if limit is not None and not wait:
+            log_idle(limit)
+            self._stop(signal.SIGTERM)
+
     def _wait(self, now: float) -> float | None:
         """Seconds until something is due."""
         due = self._kill_at
         if self._stage is _Stage.SERVING:
-            due = min([due, *(worker.start_at for worker in self._workers if not worker.pid)])
+            due = min([due, self._look_at, *(worker.start_at for worker in self._workers if not worker.pid)])
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)
         return None if due == math.inf else max(0.0, due - now)

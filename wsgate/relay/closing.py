@@ -25,6 +25,7 @@ class Cause(enum.Enum):
     UNANSWERED = "unanswered"  # it let the close timeout pass
     IDLE = "idle"  # no data in either direction
     LIFETIME = "lifetime"  # the session was old enough
+    REVOKED = "revoked"  # its token is worth nothing any more
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself
     CUT = "cut"  # cancelled: the process does not wait any longer

@@ -197,6 +197,11 @@ class Join:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.DRAIN, Close(code)))
 
+    def revoke(self, code: int, reason: bytes) -> None:
+        """Tell both sides that the client has lost its right to this session, and wait for their answers."""
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.REVOKED, Close(code, reason)))
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _next_deadline(self, now: float) -> float:

@@ -31,6 +31,19 @@ def is_acknowledging(sock: PeerSocket, within: float) -> bool:
     return bool(quiet < within * 1000)
 
 
+def unacknowledged(sock: PeerSocket) -> int:
+    """Bytes that the kernel took and the peer's has not acknowledged yet; 0 where the kernel does not say.
+
+    A peer that takes nothing acknowledges, too: the probes of its closed window. But this gets no less.
+    """
+    plain = sock.plain if isinstance(sock, TlsSocket) else sock
+    try:
+        (size,) = struct.unpack("i", fcntl.ioctl(plain, termios.TIOCOUTQ, bytes(4)))
+    except OSError:
+        return 0
+    return int(size)
+
+
 def watch_for_silence(sock: PeerSocket, interval: float, timeout: float) -> None:
     """Have the kernel ask a peer that knows no Ping: after ``interval`` seconds of silence, for ``timeout`` seconds."""
     plain = sock.plain if isinstance(sock, TlsSocket) else sock

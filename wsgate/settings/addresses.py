@@ -46,8 +46,8 @@ def bind_address(text: str) -> Address:
         raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
     if _PORT.fullmatch(text):
         raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
-    host, port_text = _host_and_port(text)
-    return TcpAddress(host, SCHEMES_PORT if port_text is None else _port(port_text, lowest=0))
+    host, port_text = host_and_port(text)
+    return TcpAddress(host, SCHEMES_PORT if port_text is None else port_number(port_text, lowest=0))
 
 
 def tunnel_target(text: str) -> Target:
@@ -66,10 +66,10 @@ def tunnel_target(text: str) -> Target:
         raise ScalarError("a target cannot hold a user or password: remove all up to '@'")
     if any(char in authority for char in "/?#"):
         raise ScalarError(f"{quote(text)} has more than a host and a port: write {scheme[0]}host:port")
-    host, port_text = _host_and_port(authority)
+    host, port_text = host_and_port(authority)
     if port_text is None:
         raise ScalarError(f"{quote(text)} has no port: write {text}:5900")
-    return Target(TcpAddress(host, _port(port_text, lowest=1)), tls=scheme[1] == "tls")
+    return Target(TcpAddress(host, port_number(port_text, lowest=1)), tls=scheme[1] == "tls")
 
 
 def backend_url(text: str) -> WebSocketUrl:
@@ -93,9 +93,9 @@ def backend_url(text: str) -> WebSocketUrl:
         raise ScalarError(
             f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
         )
-    host, port_text = _host_and_port(authority)
+    host, port_text = host_and_port(authority)
     tls = scheme[1] == "wss"
-    port = (443 if tls else 80) if port_text is None else _port(port_text, lowest=1)
+    port = (443 if tls else 80) if port_text is None else port_number(port_text, lowest=1)
     return WebSocketUrl(TcpAddress(host, port), path or None, tls)
 
 
@@ -127,7 +127,7 @@ def host_name(text: str) -> str:
         raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
     if text.count(":") > 1 and not text.startswith("["):
         return _ipv6(text)
-    host, port = _host_and_port(text)
+    host, port = host_and_port(text)
     if port is not None:
         raise ScalarError(f"{quote(text)} has a port: write the name alone")
     return host.removesuffix(".")
@@ -147,7 +147,7 @@ def host_pattern(text: str) -> str:
     name = text.removeprefix(wildcard)
     if "*" in name:
         raise ScalarError(f"{quote(text)}: * stands for the first labels only, like '*.example.com'")
-    host, port_text = _host_and_port(name)
+    host, port_text = host_and_port(name)
     if port_text is not None:
         raise ScalarError(f"{quote(text)} has a port: write the host alone, it is matched on every port")
     if wildcard and _is_ip(host):
@@ -169,7 +169,7 @@ def _unix(text: str) -> UnixAddress:
     return UnixAddress(path)
 
 
-def _host_and_port(text: str) -> tuple[str, str | None]:
+def host_and_port(text: str) -> tuple[str, str | None]:
     if text.startswith("["):
         brackets = _BRACKETS.fullmatch(text)
         if brackets is None:
@@ -212,7 +212,7 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _port(text: str, *, lowest: int) -> int:
+def port_number(text: str, *, lowest: int) -> int:
     if not _PORT.fullmatch(text) or not lowest <= int(text) <= 65535:
         raise ScalarError(f"{quote(text)} is not a port: a port is a number from {lowest} to 65535")
     return int(text)

@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from wsgate.settings.access import header_name, header_value
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
-from wsgate.settings.model import Defaults, Settings
+from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.problem import Problem, ScalarError, quote
 from wsgate.settings.scalars import ScalarType
@@ -60,7 +61,7 @@ class Decoder:
         if (scalar := scalar_type(key.type)) is not None:
             return self._scalar(scalar, key.optional, node, path)
         if (item := item_type(key.type)) is not None:
-            return self._items(item, node, path)
+            return self._fields(node, path) if item is HeaderField else self._items(item, node, path)
         if key.optional and isinstance(node, Scalar) and node.text == "off":
             return None
         return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
@@ -77,8 +78,34 @@ class Decoder:
         if node.kind not in scalar.kinds:
             if node.kind == "str":
                 return self.fault(path, f"expected {scalar.expected} without quotes, found {node} in quotes")
-            return self.fault(path, f"without quotes YAML takes {node} for {node.read_as}: write the quotes")
+            shown = _shown(node, scalar)
+            return self.fault(path, f"without quotes YAML takes {shown} for {node.read_as}: write the quotes")
         return os.path.normpath(os.path.join(self.directory, value)) if scalar.is_path else value
+
+    def _fields(self, node: Node, path: str) -> Any:
+        """Header fields, whose names are the file's own: a mapping of name to value -> pairs."""
+        if not isinstance(node, Mapping):
+            return self.fault(path, f"expected header fields, like {{X-Frame-Options: DENY}}, found {node}")
+        if not node.items:
+            return self.fault(path, "it is empty: write at least one field, or leave the key out")
+        fields: list[Any] = []
+        lines: dict[str, int] = {}
+        for name_node, value_node in node.pairs():
+            place = (name_node.line, name_node.col)
+            if not isinstance(name_node, Scalar) or not isinstance(value_node, Scalar) or value_node.kind == "null":
+                fields.append(self.fault(path, f"expected name: value, found {name_node}: {value_node}", place))
+                continue
+            name = name_node.text
+            if (line := lines.get(name.lower())) is not None:
+                fields.append(self.fault(path, f"duplicate field {quote(name)}: line {line} has it already", place))
+                continue
+            lines[name.lower()] = name_node.line
+            self.places[f"{path}.{name}"] = (value_node.line, value_node.col)
+            try:
+                fields.append((header_name(name), header_value(value_node.text)))
+            except ScalarError as error:
+                fields.append(self.fault(path, str(error), place))
+        return tuple(fields)
 
     def _items(self, item: Any, node: Node, path: str) -> Any:
         scalar = scalar_type(item)
@@ -90,11 +117,12 @@ class Decoder:
             first: dict[Any, int] = {}
             for index, value in enumerate(values):
                 if scalar is not None and first.setdefault(value, index) != index:
-                    self.fault(f"{path}[{index}]", f"{node.items[index]} is there already, at {path}[{first[value]}]")
+                    shown = _shown(node.items[index], scalar)
+                    self.fault(f"{path}[{index}]", f"{shown} is there already, at {path}[{first[value]}]")
             return tuple(values)
         if scalar is not None:
             if isinstance(node, Scalar) and ", " in node.text:
-                return self.fault(path, f"{node} is one text: write a list in brackets, like [a, b]")
+                return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one may be written as the one.
             return (self._value(key, node, path),)
         return self.fault(path, f"expected a list, found {node}: begin each item with '- '")
@@ -171,6 +199,10 @@ class Decoder:
             self.fault(path, f"has {' and '.join(chosen)}: write exactly one of {names}")
         elif options and options[0].attribute not in values:
             values[options[0].attribute] = self.fault(path, f"has none of {names}: write exactly one of them")
+
+
+def _shown(node: Node, scalar: ScalarType) -> str:
+    return "this" if scalar.is_secret else str(node)
 
 
 def _list(names: Iterable[str]) -> str:

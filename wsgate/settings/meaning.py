@@ -6,13 +6,16 @@ said about it twice.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Container
-from dataclasses import fields, is_dataclass
+from collections.abc import Container
+from dataclasses import fields
 from typing import Any
 
 from wsgate.settings.decode import Broken
+from wsgate.settings.faults import Fault, check_directory, is_whole, pass_on
+from wsgate.settings.meaning_auth import check_access
+from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
+    ClientAuth,
     Files,
     Listener,
     Match,
@@ -26,9 +29,6 @@ from wsgate.settings.model import (
     Tunnel,
 )
 from wsgate.settings.tls import check_backend_tls, check_listener_tls
-
-# Notes a problem with the value at a path.
-Fault = Callable[[str, str], object]
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
@@ -47,23 +47,20 @@ def check(settings: Any, fault: Fault, given: Container[str]) -> None:
     _check_listener_tls(listeners, fault, given)
     _check_names(routes, fault)
     _check_order(routes, fault)
+    _check_websocket(routes, fault)
     _check_backend_tls(routes, fault, given)
     _check_files(routes, fault)
+    everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
+    for index, route in routes:
+        if isinstance(route.action, Tunnel):
+            check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
+        check_access(route, everyone, f"routes[{index}]", fault, given)
 
 
 def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
     """The decoded elements of a list, with their index in the file."""
     elements = getattr(settings, attribute, ())
     return [(i, e) for i, e in enumerate(elements if isinstance(elements, tuple) else ()) if isinstance(e, cls)]
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether there is nothing Broken in a value."""
-    if isinstance(value, tuple):
-        return all(map(_is_whole, value))
-    if is_dataclass(value):
-        return all(_is_whole(getattr(value, field.name)) for field in fields(value))
-    return not isinstance(value, Broken)
 
 
 def _check_binds(listeners: list[tuple[int, Any]], fault: Fault) -> None:
@@ -102,10 +99,18 @@ def _check_listener_tls(listeners: list[tuple[int, Any]], fault: Fault, given: C
         path = f"listeners[{index}].tls"
         auth = f"{path}.client_auth"
         # Even where it is the default: who writes required must not get a listener that takes everybody.
-        if auth in given and _is_whole(listener.tls.client_auth) and listener.tls.client_ca is None:
+        if auth in given and is_whole(listener.tls.client_auth) and listener.tls.client_ca is None:
             fault(auth, "there is no client_ca to check certificates with: name its file")
-        if _is_whole(listener.tls):
-            _pass_on(check_listener_tls(listener.tls), path, fault)
+        _check_plaintext(listener.tls, path, fault)
+        if is_whole(listener.tls):
+            pass_on(check_listener_tls(listener.tls), path, fault)
+
+
+def _check_plaintext(tls: Tls, path: str, fault: Fault) -> None:
+    required = isinstance(tls.client_ca, str) and tls.client_auth is ClientAuth.REQUIRED
+    if tls.plaintext is True and required:
+        message = "who comes without TLS shows no certificate: remove plaintext, or write client_auth: optional"
+        fault(f"{path}.plaintext", message)
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:
@@ -128,8 +133,19 @@ def _check_order(routes: list[tuple[int, Any]], fault: Fault) -> None:
             fault(f"routes[{index}]", message)
         elif (other := first.setdefault(criteria, index)) != index:
             fault(f"routes[{index}]", f"never reached: routes[{other}] takes the same requests; remove one of them")
-        elif not any(criteria):
+        elif criteria == _criteria(Match()):
             takes_all = index
+
+
+def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
+    for index, route in routes:
+        if not isinstance(route.match, Match) or isinstance(route.action, Broken):
+            continue
+        is_files = isinstance(route.action, Files)
+        if route.match.websocket is is_files:
+            what = "files are for requests that ask for no WebSocket" if is_files else "it takes WebSockets only"
+            cure = str(not is_files).lower()
+            fault(f"routes[{index}].match.websocket", f"{what}: write {cure}, or remove it")
 
 
 def _criteria(match: Match) -> tuple[Any, ...]:
@@ -147,25 +163,18 @@ def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, given: Conta
         tls, to = route.action.tls, route.action.to
         key, scheme = ("relay", "wss://") if isinstance(route.action, Relay) else ("tunnel", "tls://")
         path = f"routes[{index}].{key}.tls"
-        if not _is_whole(tls):
+        if not is_whole(tls):
             continue
-        if _is_whole(to) and path in given and not any(target.tls for target in to):
+        # who shows a token or names a target may be led to one with TLS
+        if to and is_whole(to) and path in given and not any(target.tls for target in to):
             fault(
                 path, f"it would do nothing, no address in to begins with {scheme}: write {scheme} there, or remove it"
             )
         else:
-            _pass_on(check_backend_tls(tls), path, fault)
-
-
-def _pass_on(faults: list[tuple[str, str]], path: str, fault: Fault) -> None:
-    """Note faults whose paths begin below ``path``."""
-    for below, message in faults:
-        fault(f"{path}.{below}" if below else path, message)
+            pass_on(check_backend_tls(tls), path, fault)
 
 
 def _check_files(routes: list[tuple[int, Any]], fault: Fault) -> None:
     for index, route in routes:
-        root = route.action.root if isinstance(route.action, Files) else None
-        if isinstance(root, str) and not os.path.isdir(root):
-            what = "is not a directory" if os.path.exists(root) else "does not exist"
-            fault(f"routes[{index}].files.root", f"the directory {root!r} {what}")
+        if isinstance(route.action, Files):
+            check_directory(route.action.root, f"routes[{index}].files.root", fault)

@@ -1,17 +1,19 @@
 """The configuration as plain data: frozen, complete, already checked.
 
-Anyone may import this module and it imports nobody. A class is a YAML mapping and a field is a key, so the path of an
-error in the file is the path of the attribute in the code. Durations are seconds, sizes are bytes; ``None`` stands for
-``off``. ``settings.load`` builds these objects, ``settings.schema`` describes them: both read the same field metadata.
+Anyone may import this module; it imports nothing but its own values. A class is a YAML mapping and a field is a key, so
+the path of an error in the file is the path of the attribute in the code. Durations are seconds, sizes are bytes;
+``None`` stands for ``off``. ``settings.load`` builds these objects, ``settings.schema`` describes them: both read the
+same field metadata.
 """
 
 # ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
+# ruff: noqa: F403, F405 - all values are the model's, for everybody who imports it
 from __future__ import annotations
 
-import enum
-import ipaddress
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
+
+from wsgate.settings.values import *
 
 
 def setting(doc: str, *, default: Any = ..., required: bool = False) -> Any:
@@ -20,161 +22,6 @@ def setting(doc: str, *, default: Any = ..., required: bool = False) -> Any:
     if default is ...:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-class LogFormat(enum.Enum):
-    JSON = "json"
-    TEXT = "text"
-
-
-class LogLevel(enum.Enum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class TextFrames(enum.Enum):
-    """What a tunnel does with a text message: TCP knows bytes only."""
-
-    REJECT = "reject"
-    ACCEPT = "accept"
-
-
-class TlsVersion(enum.Enum):
-    TLS12 = "TLSv1.2"
-    TLS13 = "TLSv1.3"
-
-
-class ClientAuth(enum.Enum):
-    """Whether a client must show a certificate."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-
-
-class Redirect(enum.Enum):
-    HTTPS = "https"
-
-
-class Pings(enum.Enum):
-    """Whose a Ping in a relay is."""
-
-    FORWARD = "forward"
-    ANSWER = "answer"
-
-
-class OnReload(enum.Enum):
-    """What a reload does with the sessions of a route that it changes or removes."""
-
-    KEEP = "keep"
-    DRAIN = "drain"
-
-
-@dataclass(frozen=True, slots=True)
-class TcpAddress:
-    """``host:port`` or ``[v6]:port``; the brackets are not part of ``host``."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
-    """``unix:/path``."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-Address = TcpAddress | UnixAddress
-
-SCHEMES_PORT = -1  # in a bind without a port: the scheme's own (RFC 6455 §3)
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """Addresses of peers: an IP network, or with ``None`` whoever comes over a Unix socket (``unix``)."""
-
-    ip: ipaddress.IPv4Network | ipaddress.IPv6Network | None
-
-    def __str__(self) -> str:
-        return "unix" if self.ip is None else str(self.ip)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A tunnel's backend: ``tcp://host:port``, ``tls://host:port`` or ``unix:/path``."""
-
-    address: Address
-    tls: bool = False
-
-    def __str__(self) -> str:
-        return str(self.address) if isinstance(self.address, UnixAddress) else f"{self.scheme}://{self.address}"
-
-    @property
-    def scheme(self) -> str:
-        return "tls" if self.tls else "tcp"
-
-
-# What a value means beyond its Python type. settings.scalars has the syntax, the limits and the schema of each.
-Duration = Annotated[float, "seconds"]
-Timeout = Annotated[float, "seconds, more than 0"]
-MessageSize = Annotated[int, "bytes"]
-DrainCode = Annotated[int, "close code"]
-RouteName = Annotated[str, "route name"]
-HostPattern = Annotated[str, "host pattern"]
-Subprotocol = Annotated[str, "subprotocol"]
-Directory = Annotated[str, "absolute path of a directory"]
-FilePath = Annotated[str, "absolute path of a file"]
-FileMode = Annotated[int, "permission bits"]
-HostName = Annotated[str, "host name or IP address"]
-Ciphers = Annotated[str, "OpenSSL cipher list"]
-Count = Annotated[int, "1 or more"]
-Workers = Annotated[int, "processes; 0 is auto: one for each core that this process may use"]
-BindAddress = Annotated[Address, "to bind"]
-
-
-@dataclass(frozen=True, slots=True)
-class WebSocketUrl:
-    """A relay's backend, ``ws://host[:port][/path]`` or ``wss://``.
-
-    ``path`` is ``None`` where the URL has none: the request's own path is kept then (DESIGN: a backend URL without a
-    path keeps the request's; with one, it replaces the matched prefix).
-    """
-
-    address: TcpAddress
-    path: str | None
-    tls: bool = False
-
-    def __str__(self) -> str:
-        return f"{'wss' if self.tls else 'ws'}://{self.address}{self.path or ''}"
-
-
-class PathKind(enum.Enum):
-    EXACT = "exact"
-    PREFIX = "prefix"
-    REGEX = "regex"
-
-
-@dataclass(frozen=True, slots=True)
-class PathPattern:
-    """``/x`` exact, ``/x/*`` prefix (``text`` is ``/x/``), ``~regex`` (searched from the start of the path)."""
-
-    kind: PathKind
-    text: str
-
-    def __str__(self) -> str:
-        return (
-            {PathKind.EXACT: "", PathKind.PREFIX: "", PathKind.REGEX: "~"}[self.kind]
-            + self.text
-            + ("*" if self.kind is PathKind.PREFIX else "")
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +46,9 @@ class Tls(Certificate):
     client_auth: ClientAuth = setting(
         "With client_ca: required refuses clients without a certificate, optional takes them too.",
         default=ClientAuth.REQUIRED,
+    )
+    plaintext: bool = setting(
+        "Take clients without TLS on the same port, too: the first byte tells (websockify's way).", default=False
     )
 
 
@@ -299,6 +149,9 @@ class Match:
     )
     path: PathPattern | None = setting("/x exact, /x/* prefix, ~regex; any path when it is left out.", default=None)
     subprotocol: tuple[Subprotocol, ...] = setting("The client must offer one of these.", default=())
+    websocket: bool | None = setting(
+        "true takes requests for a WebSocket only, false all others; both when it is left out.", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,19 +167,122 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jwt:
+    """Tokens that are signed and carry their target: the claims host and port; exp and nbf are heeded."""
+
+    key: FilePath | None = setting("The key that verifies them: a public key, PEM, or a shared secret.", default=None)
+    jwks: FilePath | None = setting("A JSON Web Key Set that has the keys (RFC 7517).", default=None)
+    algorithms: tuple[Text, ...] = setting(
+        "Signature algorithms that are taken; left out, those that fit the key, never none.", default=()
+    )
+    audience: Text | None = setting("The aud that tokens must have.", default=None)
+    issuer: Text | None = setting("The iss that tokens must have.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redis:
+    """Tokens that are keys of a Redis database; the value is host:port, or JSON with host and port."""
+
+    address: ServiceAddress = setting("The server: host:port or unix:/path.", required=True)
+    database: Database = setting("The number of the database.", default=0)
+    user: Text | None = setting("The user, where the server has users.", default=None)
+    password_file: FilePath | None = setting("A file with the password.", default=None)
+    prefix: Text | None = setting("Put in front of the token to make the key: vnc: for example.", default=None)
+    tls: BackendTls | None = setting("Speak TLS to the server.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Tokens that a Python function of your own looks up."""
+
+    call: EntryPoint = setting(
+        "package.module:name of a function, async or not, or of a class with a method lookup: it gets the token and "
+        "returns host:port, (host, port) or None.",
+        required=True,
+    )
+    source: Text | None = setting("For a class: what it is made with.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What a client shows to be led to its target, and where targets are looked up: in exactly one of ``SOURCES``."""
+
+    from_: tuple[Place, ...] = setting(
+        "Where the token is: query:NAME, header:NAME, cookie:NAME, host or path; the first that is there counts.",
+        required=True,
+    )
+    file: FileOrDirectory | None = setting(
+        "A file with lines like token: host:port, or a directory of such files; read again whenever they change.",
+        default=None,
+    )
+    directory: Directory | None = setting(
+        "A directory in which each file's name is a token and its text the target; a socket is the target itself.",
+        default=None,
+    )
+    jwt: Jwt | None = setting("Signed tokens that carry their target.", default=None)
+    redis: Redis | None = setting("A Redis database.", default=None)
+    url: TokenUrl | None = setting(
+        "An HTTP service: http://host/path/{token} answers host:port, or JSON with host and port; 404 is no target.",
+        default=None,
+    )
+    python: Lookup | None = setting("A Python function.", default=None)
+    url_tls: BackendTls = setting("TLS to the https service of url.", default=BackendTls())
+    scheme: Scheme = setting("What is spoken to targets that come without a scheme of their own.", default=Scheme.TCP)
+    timeout: Timeout = setting("For one lookup.", default=5.0)
+    revoke: bool = setting("End a session with 1008 when its token leads nowhere any more.", default=False)
+
+
+SOURCES = ("file", "directory", "jwt", "redis", "url", "python")  # the keys of Token that are one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTarget:
+    """Clients name their target themselves, among those that ``allow`` has."""
+
+    from_: tuple[Place, ...] = setting(
+        "Where the target is, as host:port: query:NAME, header:NAME, cookie:NAME or path; the first that is there "
+        "counts.",
+        required=True,
+    )
+    scheme: Scheme = setting("What is spoken to it.", default=Scheme.TCP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Each session is written to a file of its own; wsgate recording shows what to do with them."""
+
+    directory: Directory = setting("Where the files are written; it must be there.", required=True)
+    max_size: Size = setting("What one file may take; a session's recording ends there.", default=1 << 30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tunnel:
-    """Pass bytes between WebSocket clients and a TCP service."""
+    """Pass bytes between WebSocket clients and a TCP service: one of ``to``, ``token`` and ``target`` says which."""
 
     to: tuple[Target, ...] = setting(
-        "The TCP services, tried in order: tcp://host:port, tls://host:port or unix:/path.", required=True
+        "The TCP services, tried in order: tcp://host:port, tls://host:port or unix:/path.", default=()
     )
+    token: Token | None = setting("Each client's token says which service it is led to.", default=None)
+    target: ClientTarget | None = setting("Each client names its service itself; needs allow.", default=None)
+    allow: tuple[Reach, ...] = setting(
+        "What may be reached, after DNS: network, host pattern, * or unix:/directory/, each with :port or :first-last.",
+        default=(),
+    )
+    deny: tuple[Reach, ...] = setting("What may not be reached, whatever allow has.", default=())
     tls: BackendTls = setting("TLS to tls:// services.", default=BackendTls())
+    proxy_protocol: ProxyVersion | None = setting(
+        "Tell the service who the client is, by the PROXY protocol v1 or v2.", default=None
+    )
     subprotocols: tuple[Subprotocol, ...] = setting(
-        "Accepted subprotocols; the first that the client offers is chosen.", default=("binary",)
+        "Accepted subprotocols; the first of these that the client offers is chosen.", default=("binary",)
+    )
+    strict: bool = setting(
+        "Refuse clients that offer subprotocols of which none is accepted; else they get none.", default=False
     )
     text: TextFrames = setting(
         "reject ends a session with 1003 on a text message, accept passes its bytes on.", default=TextFrames.REJECT
     )
+    record: Record | None = setting("Write every session to a file.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +290,39 @@ class Files:
     """Serve files over plain HTTP."""
 
     root: Directory = setting("The directory that is served; relative to the configuration file.", required=True)
+    index: tuple[FileName, ...] = setting(
+        "What a directory shows: the first of these that is there.", default=("index.html",)
+    )
+    listing: bool = setting("List the directories that have no index.", default=False)
+    precompressed: bool = setting("Send file.br or file.gz for file, to clients that take it.", default=True)
+    cache_control: HeaderValue = setting("Cache-Control of every file.", default="no-cache")
+    headers: tuple[HeaderField, ...] = setting("More header fields for every file: a mapping, name: value.", default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basic:
+    """HTTP Basic authentication, RFC 7617. Only over TLS nobody else hears the password."""
+
+    users: tuple[Credential, ...] = setting("user:hash, as htpasswd writes it, or user:{PLAIN}password.", default=())
+    file: FilePath | None = setting("A file with such lines; read again when it changes.", default=None)
+    realm: HeaderValue = setting("What the browser shows to its user.", default="wsgate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificateAuth:
+    """Clients by the certificate that they have shown; the listener's client_ca has verified it."""
+
+    names: tuple[Text, ...] = setting(
+        "Common names (CN) that are let in; every verified one when left out.", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """Who may use a route. A client must pass each kind that is written."""
+
+    basic: Basic | None = setting("User and password.", default=None)
+    client_certificate: ClientCertificateAuth | None = setting("TLS client certificates.", default=None)
 
 
 Action = Relay | Tunnel | Files
@@ -349,6 +338,15 @@ class Route:
         default=OnReload.KEEP,
     )
     match: Match = setting("Which requests this route takes; every request when it is left out.", default=Match())
+    origins: tuple[WebOrigin, ...] = setting(
+        "Pages that may open WebSockets here, by their Origin; every one when left out.", default=()
+    )
+    auth: Auth | None = setting("Who may use this route; everybody when left out.", default=None)
+    errors: Errors = setting(
+        "How a WebSocket is refused: status is an HTTP answer, which browsers show to nobody; close accepts, then "
+        "closes with a code and a reason.",
+        default=Errors.STATUS,
+    )
     heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
     timeouts: Timeouts = setting("Timeouts of this route; what is left out comes from defaults.", default=Timeouts())
     limits: RouteLimits = setting("Limits of this route; what is left out comes from defaults.", default=RouteLimits())
@@ -376,4 +374,7 @@ class Settings:
     workers: Workers = setting("Processes that share the work: a number, or auto for one per core.", default=1)
     limits: Limits = setting("Limits of the whole gateway.", default=Limits())
     drain: Drain = setting("How the process ends.", default=Drain())
+    exit_when_idle: Timeout | None = setting(
+        "End the process when there was no session for so long; for services that are started on demand.", default=None
+    )
     log: Log = setting("The log.", default=Log())

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wsgate.settings import model
+from wsgate.settings import access, model
 from wsgate.settings.addresses import (
     URL_PATH,
     backend_url,
@@ -35,7 +35,8 @@ class ScalarType:
     """``expected`` completes "expected …"; ``schema`` accepts all that ``parse`` does, and may accept more.
 
     ``kinds`` are YAML 1.1's readings of the plain text that are harmless: other tools that read the file must not take
-    a name for a number. ``show`` is the inverse of ``parse``, as a value for JSON.
+    a name for a number. ``show`` is the inverse of ``parse``, as a value for JSON. What ``is_secret`` stands in no
+    message.
     """
 
     expected: str
@@ -44,6 +45,7 @@ class ScalarType:
     kinds: frozenset[str] = frozenset({"str"})
     can_be_off: bool = False
     is_path: bool = False
+    is_secret: bool = False
     show: Callable[[Any], Any] = str
 
 
@@ -100,6 +102,14 @@ def size(text: str) -> int:
     if near := re.fullmatch(r"([0-9]{1,19}) *([kmg])(i?b)?", text, re.IGNORECASE):
         raise ScalarError(f"{quote(text)} has an unknown unit: write {near[1]}{near[2].upper()}iB")
     raise ScalarError(f"expected {_SIZES}, found {quote(text)}")
+
+
+def size_above_zero(text: str) -> int:
+    """Bytes, more than 0."""
+    value = size(text)
+    if not 0 < value <= _MAX_MESSAGE:
+        raise ScalarError(f"{text} is {'nothing' if value == 0 else 'more than any file has'}: write a size like 1GiB")
+    return value
 
 
 def message_size(text: str) -> int:
@@ -190,6 +200,24 @@ def count(text: str) -> int:
     return int(text)
 
 
+def database(text: str) -> int:
+    if not re.fullmatch("0|[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
+        raise ScalarError(f"expected a number from 0 to {_MAX_COUNT}, found {quote(text)}")
+    return int(text)
+
+
+def file_name(text: str) -> str:
+    if not text or "/" in text or "\0" in text or text in (".", ".."):
+        raise ScalarError(f"{quote(text)} is not the name of a file: write one without a slash, like index.html")
+    return text
+
+
+def free_text(text: str) -> str:
+    if not text or any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise ScalarError("expected a text in one line" if text else "the text is empty: write one, or remove the key")
+    return text
+
+
 _MAX_WORKERS = 1024
 
 
@@ -263,6 +291,8 @@ def _text(pattern: str, *examples: str) -> Json:
 
 _PORT = "[0-9]{1,5}"
 _UNIX = r"unix:/[^/](?:[\s\S]*[^/])?"
+_TEXT: Json = {"type": "string", "minLength": 1}
+_PATH: Json = {"type": "string", "minLength": 1}
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
 _HOST_PORT = f"{_HOST}:{_PORT}"
 
@@ -296,8 +326,8 @@ SCALARS: dict[Any, ScalarType] = {
         _text(r"(?:\*\.)?[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", "example.com", "*.example.com"),
     ),
     model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_TOKEN, "mqtt")),
-    model.Directory: ScalarType("a directory", directory, {"type": "string", "minLength": 1}, is_path=True),
-    model.FilePath: ScalarType("a file", file_path, {"type": "string", "minLength": 1}, is_path=True),
+    model.Directory: ScalarType("a directory", directory, _PATH, is_path=True),
+    model.FilePath: ScalarType("a file", file_path, _PATH, is_path=True),
     model.FileMode: ScalarType(
         "a mode like 0660",
         file_mode,
@@ -345,6 +375,57 @@ SCALARS: dict[Any, ScalarType] = {
         "ws://host:port[/path] or wss://host:port[/path]",
         backend_url,
         _text(rf"wss?://{_HOST}(?::{_PORT})?(?:/[^\s?#]*)?", "ws://127.0.0.1:9000"),
+    ),
+    model.Place: ScalarType(
+        "query:NAME, header:NAME, cookie:NAME, host or path",
+        access.place,
+        _text(r"(?:query|header|cookie):[^\s&=]+|host|path", "query:token", "header:X-Token", "path"),
+    ),
+    model.Reach: ScalarType(
+        "a network, a host, * or unix:/directory/, with :port or :first-last",
+        access.reach,
+        _text(
+            r"unix:/[\s\S]*|[^\s\[\]]+|\[[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?\](?::[0-9-]+)?",
+            "10.0.0.0/8:5900-5999",
+            "[fd00::/8]:5900",
+            "*.example.com:22",
+            "unix:/run/vnc/",
+        ),
+        show=access.show_reach,
+    ),
+    model.EntryPoint: ScalarType(
+        "package.module:name", access.entry_point, _text(r"[A-Za-z0-9_.]+:[A-Za-z0-9_.]+", "vault.tokens:lookup")
+    ),
+    model.TokenUrl: ScalarType(
+        "http://host:port/path/{token}, or https://",
+        access.token_url,
+        _text(r"https?://[^\s#]*\{token\}[^\s#]*", "http://127.0.0.1:8000/targets/{token}"),
+    ),
+    model.ServiceAddress: ScalarType(
+        "host:port or unix:/path",
+        access.service_address,
+        _text(f"{_UNIX}|{_HOST_PORT}", "127.0.0.1:6379", "unix:/run/redis/redis.sock"),
+    ),
+    model.Size: ScalarType(
+        _SIZES,
+        size_above_zero,
+        _text("0*[1-9][0-9]*(?:B|KiB|MiB|GiB)", "100MiB", "1GiB"),
+        show=show_size,
+    ),
+    model.FileName: ScalarType("the name of a file", file_name, _text("[^/]+", "index.html")),
+    model.FileOrDirectory: ScalarType("a file or a directory", file_path, _PATH, is_path=True),
+    model.WebOrigin: ScalarType(
+        "an origin like https://app.example.com",
+        access.web_origin,
+        _text(r"null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+", "https://app.example.com"),
+    ),
+    model.Credential: ScalarType(
+        "user:hash", access.credential, _text(r"[^:]+:[\s\S]+", "admin:$2y$05$…"), is_secret=True
+    ),
+    model.Text: ScalarType("a text", free_text, _TEXT),
+    model.HeaderValue: ScalarType("the value of a header field", access.field_value, _TEXT),
+    model.Database: ScalarType(
+        "a number", database, {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}, frozenset({"int"}), show=int
     ),
     model.PathPattern: ScalarType(
         "a path like /x, /x/* or ~regex",

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
-from wsgate.settings.model import Settings
+from wsgate.settings.model import HeaderField, Settings
 
 Json = dict[str, Any]
 
@@ -56,7 +56,10 @@ def _key(key: Key) -> Json:
 def _value(hint: Any, optional: bool = False) -> Json:
     if (scalar := scalar_type(hint)) is not None:
         return {"anyOf": [scalar.schema, {"const": "off"}]} if optional and scalar.can_be_off else scalar.schema
-    if (item := item_type(hint)) is not None:
+    if (item := item_type(hint)) is HeaderField:
+        fields = {"type": ["string", "number", "boolean"]}
+        return {"type": "object", "minProperties": 1, "additionalProperties": fields}
+    if item is not None:
         items = _value(item)
         if scalar_type(item) is None:
             return {"type": "array", "minItems": 1, "items": items}

@@ -1,7 +1,8 @@
 """The PROXY protocol, versions 1 and 2: what a balancer says of a connection in front of its first byte.
 
-``parse`` looks at everything that has come so far. It follows HAProxy's doc/proxy-protocol.txt; its sections are cited.
-The optional fields (TLVs) behind the addresses of version 2 are skipped unread, the checksum among them: TCP has one.
+``parse`` looks at everything that has come so far; ``encode`` is for backends that want to be told the same. Both
+follow HAProxy's doc/proxy-protocol.txt; its sections are cited. The optional fields (TLVs) behind the addresses of
+version 2 are skipped unread, the checksum among them: TCP has one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from wsgate.settings.model import Address, TcpAddress, UnixAddress
+from wsgate.settings.model import Address, ProxyVersion, TcpAddress, UnixAddress
 
 MAX_V1 = 107  # bytes of a line with its CRLF (§2.1)
 MAX_V2 = 4096  # bytes; §2.2 allows 65551, nginx takes as many as we do, and real ones have a few hundred
@@ -22,11 +23,13 @@ _V2_HEAD = 16  # bytes: the signature, version and command, family and transport
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _LOCAL, _PROXY = 0x20, 0x21
-_UNSPEC = 0x00
+_UNSPEC, _TCP4, _TCP6 = 0x00, 0x11, 0x21
 # The bytes of two addresses, by family and transport (§2.2). What §2.2 does not list "must be rejected as invalid".
 # A datagram's client is as good as a stream's: balancers take WebSocket over QUIC.
-_BLOCKS = {_UNSPEC: 0, 0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36, 0x31: 216, 0x32: 216}
+_BLOCKS = {_UNSPEC: 0, _TCP4: 12, 0x12: 12, _TCP6: 36, 0x22: 36, 0x31: 216, 0x32: 216}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,40 @@ def parse(data: bytes) -> ProxyHeader | Malformed | None:
     if data.startswith(_V2[: len(data)]):
         return _parse_v2(data)
     return Malformed("no PROXY header in front of the first byte")
+
+
+def encode(version: ProxyVersion, source: Address | None, destination: Address | None) -> bytes:
+    """The header that says that ``source`` has connected to ``destination``.
+
+    Where the two are not of one family, IPv4 is written as mapped IPv6, as on a dual-stack socket. Where the source has
+    no IP address the header says that it is unknown, as HAProxy's does; where only the destination has none (a Unix
+    socket), the unspecified address and port 0 stand for it, so that the source is not lost.
+    """
+    client = _ip(source)
+    if client is None:
+        return b"PROXY UNKNOWN\r\n" if version is ProxyVersion.V1 else _V2 + bytes([_LOCAL, _UNSPEC, 0, 0])
+    here = _ip(destination) or (type(client[0])(0), 0)
+    ips, ports = [client[0], here[0]], [client[1], here[1]]
+    if ips[0].version != ips[1].version:
+        ips = [_map(ip) for ip in ips]
+    four = ips[0].version == 4
+    if version is ProxyVersion.V1:
+        return f"PROXY {'TCP4' if four else 'TCP6'} {ips[0]} {ips[1]} {ports[0]} {ports[1]}\r\n".encode()
+    block = b"".join([ip.packed for ip in ips] + [port.to_bytes(2, "big") for port in ports])
+    return _V2 + bytes([_PROXY, _TCP4 if four else _TCP6]) + len(block).to_bytes(2, "big") + block
+
+
+def _ip(address: Address | None) -> tuple[_Ip, int] | None:
+    """Without a zone, which means nothing to anybody else, and IPv4 as such, as ``parse`` gives it."""
+    if not isinstance(address, TcpAddress):
+        return None
+    ip = ipaddress.ip_address(address.host.partition("%")[0])
+    return (ip.ipv4_mapped or ip) if isinstance(ip, ipaddress.IPv6Address) else ip, address.port
+
+
+def _map(ip: _Ip) -> ipaddress.IPv6Address:
+    """RFC 4291 §2.5.5.2."""
+    return ip if isinstance(ip, ipaddress.IPv6Address) else ipaddress.IPv6Address((0xFFFF << 32) | int(ip))
 
 
 def _parse_v1(data: bytes) -> ProxyHeader | Malformed | None:
@@ -121,7 +158,7 @@ def _parse_v2(data: bytes) -> ProxyHeader | Malformed | None:
     )
 
 
-def _tcp(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> TcpAddress:
+def _tcp(ip: _Ip, port: int) -> TcpAddress:
     """In the form in which addresses are compared: a client of IPv4 on a dual-stack socket is one of IPv4."""
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return TcpAddress(str(mapped or ip), port)

@@ -1,0 +1,87 @@
+"""Origins, passwords and certificates against the programs that have them: curl and the websockets library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.pki import Authority, client_context
+
+from .gateway import StartGateway, relay
+from .library import Serve, connect, echo
+from .tls import listener, run
+
+PAGE = "https://app.example.com"
+WORD = "öffne:dich"
+
+
+def line(user: str, word: str) -> str:
+    """What htpasswd -B writes."""
+    hashed = bcrypt.hashpw(word.encode(), bcrypt.gensalt(4)).decode()
+    return f"{user}:{hashed.replace('$2b$', '$2y$', 1)}\n"
+
+
+async def status(uri: str, **options: Any) -> int:
+    """What a WebSocket client is told; 101 where a session opens and an echo comes back."""
+    try:
+        async with connect(uri, **options) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+            return 101
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+@pytest.mark.needs("curl")
+async def test_a_page_and_its_websocket_behind_one_file_of_users(
+    start_gateway: StartGateway, serve: Serve, tmp_path: Path
+) -> None:
+    users = tmp_path / "users"
+    users.write_text(line("ann", WORD))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("welcome")
+    auth = {"basic": {"file": str(users), "realm": "Desks"}}
+    gateway = await start_gateway(
+        relay(await serve(echo), match={"path": "/ws"}, auth=auth, origins=[PAGE]),
+        {"name": "site", "auth": auth, "files": {"root": str(tmp_path / "site")}},
+    )
+    curl = ("curl", "-sS", "-i", "--max-time", "5", "--noproxy", "*", f"http://127.0.0.1:{gateway.port}/")
+    said = await run(*curl)
+    assert said.startswith("HTTP/1.1 401 ")
+    assert 'www-authenticate: basic realm="desks", charset="utf-8"' in said.lower()
+    assert (await run(*curl, "-u", "ann:n0pe")).startswith("HTTP/1.1 401 ")
+    said = await run(*curl, "-u", f"ann:{WORD}")
+    assert said.startswith("HTTP/1.1 200 ")
+    assert said.endswith("welcome")
+
+    def uri(user: str, word: str) -> str:
+        return f"ws://{user}:{word}@127.0.0.1:{gateway.port}/ws"
+
+    word = "%C3%B6ffne%3Adich"
+    assert await status(uri("ann", word), origin=PAGE) == 101
+    assert await status(uri("ann", word)) == 403
+    assert await status(uri("ann", word), origin="https://evil.example") == 403
+    assert await status(uri("bob", "new"), origin=PAGE) == 401
+
+    users.write_text(line("bob", "new"))
+    assert await status(uri("bob", "new"), origin=PAGE) == 101
+    assert await status(uri("ann", word), origin=PAGE) == 401
+    assert not any(secret in "".join(gateway.log) for secret in (WORD, "n0pe", "YW5u"))
+
+
+async def test_one_certificate_of_several(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = {"client_ca": str(authority.file), "client_auth": "optional"}
+    auth = {"client_certificate": {"names": ["worker 7"]}}
+    gateway = await start_gateway(
+        relay(await serve(echo), auth=auth), listeners=[listener(authority.issue("localhost"), **tls)]
+    )
+    uri = f"wss://localhost:{gateway.port}/"
+    for name, expected in (("worker 7", 101), ("worker 8", 403)):
+        own = authority.issue("worker", to=f"client-{expected}", common_name=name)
+        assert await status(uri, ssl=client_context(authority, own)) == expected
+    assert await status(uri, ssl=client_context(authority)) == 403

@@ -1,0 +1,211 @@
+"""Who may use a route."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.e2e.peers import Backend, plain_request, request
+from wsgate.gate.admission import admit
+from wsgate.gate.client import Client, origin
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.passwords import Users
+from wsgate.gate.tls import ClientCertificate
+from wsgate.settings.model import (
+    Auth,
+    Basic,
+    ClientCertificateAuth,
+    Errors,
+    Files,
+    Route,
+    Settings,
+    TcpAddress,
+    Timeouts,
+)
+from wsgate.wire.http import Refusal, Request
+
+from .conftest import NOWHERE, Log, StartGate, relay_to, route, tunnel_to
+
+PAGE = "https://app.example.com"
+BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))
+CERTIFICATE = ClientCertificate("CN=worker 7,O=Example", "CN=CA", "1F", "00" * 32, "worker 7")
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Refusal | None:
+    """What a client is told that sends these header fields."""
+    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
+    address = TcpAddress("192.0.2.7", 5)
+    client = Client(address, address, certificate is not None, certificate)
+    gateway = Gateway(Settings(listeners=(), routes=()))
+    return await admit(gateway, route, asked, origin(client, asked, ()))
+
+
+async def test_a_route_that_asks_for_nothing() -> None:
+    assert await ask(route(NOWHERE)) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_let_in"),
+    [
+        ([PAGE], True),
+        (["https://APP.example.com:443"], True),
+        (["http://localhost:8080"], True),
+        (["http://[::1]:80"], True),
+        (["null"], True),
+        (["http://app.example.com"], False),
+        ([PAGE + ":8443"], False),
+        ([PAGE + ".evil.example"], False),
+        ([PAGE + "/"], False),
+        (["http://localhost"], False),
+        (["https://[::1]:80"], False),
+        ([""], False),
+        (["\xff"], False),
+        ([PAGE, PAGE], False),
+        ([PAGE + ", https://evil.example"], False),
+        ([], False),
+    ],
+)
+async def test_origins(sent: list[str], is_let_in: bool) -> None:
+    it = route(NOWHERE, origins=(PAGE, "http://localhost:8080", "null", "http://[::1]"))
+    refusal = await ask(it, *[("Origin", value) for value in sent])
+    if is_let_in:
+        assert refusal is None
+    else:
+        assert refusal is not None
+        assert (refusal.status, refusal.reason) == (403, "this origin is not allowed")
+
+
+async def test_the_log_says_which_origin() -> None:
+    it = route(NOWHERE, origins=(PAGE,))
+    refusal, none = await ask(it, ("Origin", "https://" + "x" * 500)), await ask(it)
+    assert refusal is not None
+    assert refusal.detail == "Origin: https://" + "x" * 192
+    assert none is not None
+    assert none.detail == "Origin: none"
+
+
+async def test_a_user_and_a_password() -> None:
+    assert await ask(route(NOWHERE, auth=BASIC), ("Authorization", basic("ann:s\xf6same"))) is None
+    assert (
+        await ask(route(NOWHERE, auth=BASIC), ("Authorization", basic("ann:s\xf6same").replace("Basic", "basic")))
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        ([], ""),
+        ([basic("ann:sesame")], "wrong user or password"),
+        ([basic("eve:s\xf6same")], "wrong user or password"),
+        ([basic("ann")], "Authorization is not of the kind Basic, or malformed"),
+        (["Basic !"], "Authorization is not of the kind Basic, or malformed"),
+        (["Basic"], "Authorization is not of the kind Basic, or malformed"),
+        (["Bearer abc"], "Authorization is not of the kind Basic, or malformed"),
+        (["Basic " + base64.b64encode(b"\xff:x").decode()], "Authorization is not of the kind Basic, or malformed"),
+        ([basic("ann:s\xf6same")] * 2, "Authorization is not of the kind Basic, or malformed"),
+    ],
+)
+async def test_whoever_has_no_password_is_challenged(sent: list[str], detail: str) -> None:
+    refusal = await ask(route(NOWHERE, auth=BASIC), *[("Authorization", value) for value in sent])
+    assert refusal is not None
+    assert (refusal.status, refusal.reason, refusal.detail) == (401, "user and password are needed", detail)
+    assert dict(refusal.headers) == {b"WWW-Authenticate": rb'Basic realm="my \"desk\"\\", charset="UTF-8"'}
+
+
+async def test_passwords_that_cannot_be_read(tmp_path: Path) -> None:
+    it = route(NOWHERE, auth=Auth(basic=Basic(file=str(tmp_path / "users"))))
+    refusal = await ask(it, ("Authorization", basic("ann:x")))
+    assert refusal is not None
+    assert (refusal.status, dict(refusal.headers)) == (503, {b"Retry-After": b"5"})
+    assert "No such file" in refusal.detail
+
+
+async def test_passwords_that_take_too_long(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> bool:
+        await trio.sleep_forever()
+        return True
+
+    monkeypatch.setattr(Users, "knows", hang)
+    began = trio.current_time()
+    it = route(NOWHERE, auth=BASIC, timeouts=Timeouts(handshake=7))
+    refusal = await ask(it, ("Authorization", basic("ann:x")))
+    assert trio.current_time() - began == pytest.approx(7)
+    assert refusal is not None
+    assert refusal.status == 503
+
+
+async def test_a_certificate() -> None:
+    any_one = route(NOWHERE, auth=Auth(client_certificate=ClientCertificateAuth()))
+    some = route(NOWHERE, auth=Auth(client_certificate=ClientCertificateAuth(names=("boss", "worker 7"))))
+    assert await ask(any_one, certificate=CERTIFICATE) is None
+    assert await ask(some, certificate=CERTIFICATE) is None
+    assert await ask(any_one) == Refusal(403, "a client certificate is needed")
+    assert await ask(some) == Refusal(403, "a client certificate is needed")
+    for name in ("worker 8", "CN=worker 7,O=Example", None):
+        refusal = await ask(some, certificate=replace(CERTIFICATE, common_name=name))
+        assert refusal is not None
+        assert (refusal.status, refusal.reason) == (403, "this certificate is not allowed")
+        assert refusal.detail == "its subject is CN=worker 7,O=Example"
+
+
+async def test_all_that_is_asked_must_be_passed() -> None:
+    both = replace(BASIC, client_certificate=ClientCertificateAuth())
+    it = route(NOWHERE, auth=both, origins=(PAGE,))
+    right = [("Origin", PAGE), ("Authorization", basic("ann:s\xf6same"))]
+    assert await ask(it, *right, certificate=CERTIFICATE) is None
+    statuses = []
+    for headers, certificate in ((right[1:], CERTIFICATE), (right[:1], CERTIFICATE), (right, None)):
+        refusal = await ask(it, *headers, certificate=certificate)
+        assert refusal is not None
+        statuses.append(refusal.status)
+    assert statuses == [403, 401, 403]
+
+
+# -- in a session ------------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_is_dialled_for_a_stranger(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(route(tunnel_to(backend.port), auth=BASIC))
+    peer = gate.connect()
+    await peer.write(request(headers={"Authorization": basic("ann:wrong")}))
+    head = await peer.read_head()
+    assert head.status == 401
+    assert head.one("WWW-Authenticate") is not None
+    assert "wrong user or password" in log.one("refused")["detail"]
+    assert basic("ann:wrong") not in str(log.records)
+    friend = gate.connect()
+    await friend.upgrade(headers={"Authorization": basic("ann:s\xf6same")})
+    await backend.accept()  # the first that came
+
+
+async def test_a_page_that_may_not(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), origins=(PAGE,), errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.upgrade(headers={"Origin": "https://evil.example"})
+    assert await peer.receive_close() == (4403, "this origin is not allowed")
+
+
+async def test_files_are_for_users_too(start_gate: StartGate, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("welcome")
+    gate = start_gate(route(Files(root=str(tmp_path)), auth=BASIC))
+    peer = gate.connect()
+    await peer.write(plain_request())
+    assert (await peer.read_head()).status == 401
+    peer = gate.connect()
+    right = "\r\nAuthorization: " + basic("ann:s\xf6same") + "\r\n\r\n"
+    await peer.write(plain_request().replace(b"\r\n\r\n", right.encode()))
+    assert (await peer.read_head()).status == 200
+    assert await peer.read_body() == b"welcome"

@@ -1,0 +1,135 @@
+"""``errors: close``: refusals that a browser's page can read."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+import trio
+import trio.testing
+
+from tests.e2e.peers import Backend, close_frame, plain_request, request
+from wsgate.gate.errors import by_close, close_for
+from wsgate.settings.model import ClientTarget, Errors, Limits, Place, PlaceKind, Reach, Route, Tunnel
+from wsgate.wire.close import Close
+from wsgate.wire.handshake import Upgrade
+from wsgate.wire.http import Refusal
+
+from .conftest import NOWHERE, Log, StartGate, relay_to, route, tunnel_to
+
+UPGRADE = Upgrade(b"key", (), [])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "close"),
+    [
+        (Refusal(400, "no"), Close(4400, b"no")),
+        (Refusal(401, "who are you"), Close(4401, b"who are you")),
+        (Refusal(403, "no valid token"), Close(4403, b"no valid token")),
+        (Refusal(429, "too many"), Close(4429, b"too many")),
+        (Refusal(500, "ours"), Close(1011, b"ours")),
+        (Refusal(502, "the backend cannot be reached"), Close(1011, b"Failed to connect to downstream server")),
+        (Refusal(503, "full"), Close(1013, b"full")),
+        (Refusal(504, "silent"), Close(1011, b"Failed to connect to downstream server")),
+        (Refusal(302, "elsewhere"), Close(1011, b"elsewhere")),
+        (Refusal(403, "x" * 200), Close(4403, b"x" * 123)),
+        (Refusal(403, "n\N{LATIN SMALL LETTER O WITH DIAERESIS}"), Close(4403, b"n?")),
+    ],
+)
+def test_the_close_of_each_status(refusal: Refusal, close: Close) -> None:
+    assert close_for(refusal) == close
+
+
+def test_only_who_asked_rightly_for_a_websocket_is_told_by_a_close() -> None:
+    told = Route(name="it", action=NOWHERE, errors=Errors.CLOSE)
+    assert by_close(told, UPGRADE)
+    assert not by_close(told, None)
+    assert not by_close(None, UPGRADE)
+    assert not by_close(Route(name="it", action=NOWHERE), UPGRADE)
+
+
+async def test_a_target_that_cannot_be_reached(start_gate: StartGate, log: Log) -> None:
+    gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.write(request())
+    assert (await peer.read_head()).status == 101
+    assert await peer.receive_close() == (1011, "Failed to connect to downstream server")
+    await peer.read_end()
+    await peer.send(close_frame(1011))
+    await peer.vanish()
+    assert log.one("refused")["status"] == 502
+    assert not log.all("session")
+
+
+async def test_a_backends_own_refusal(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    await server.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+    assert (await peer.read_head()).status == 101
+    assert await peer.receive_close() == (4401, "refused by the backend")
+    await peer.read_end()
+
+
+async def test_the_first_subprotocol_that_was_offered(start_gate: StartGate) -> None:
+    gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.write(request(headers={"Sec-WebSocket-Protocol": "chat, binary"}))
+    head = await peer.read_head()
+    assert (head.status, head.one("Sec-WebSocket-Protocol")) == (101, "chat")
+    assert (await peer.receive_close())[0] == 1011
+
+
+async def test_a_full_gateway(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(tunnel_to(backend.port), errors=Errors.CLOSE), limits=Limits(sessions=1))
+    first, second = gate.connect(), gate.connect()
+    await first.upgrade()
+    await second.upgrade()
+    assert await second.receive_close() == (1013, "the gateway is full: try again later")
+
+
+@pytest.mark.parametrize("bad", [plain_request(), request(headers={"Sec-WebSocket-Key": "short"})])
+async def test_what_is_no_upgrade_gets_a_status(start_gate: StartGate, bad: bytes) -> None:
+    gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.write(bad)
+    assert (await peer.read_head()).status in (400, 426)
+
+
+async def test_a_client_that_does_not_answer_the_close(
+    start_gate: StartGate, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It has the close timeout."""
+    gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
+    peer = gate.connect()
+    await peer.upgrade()
+    await peer.receive_close()
+    await trio.sleep(4.9)
+    assert gate.connections.child_tasks
+    await trio.sleep(0.2)
+    assert not gate.connections.child_tasks
+
+
+async def test_subprotocols_that_are_not_spoken_here(start_gate: StartGate, backend: Backend) -> None:
+    """By default such a client gets none of them; strict refuses it."""
+    gate = start_gate(
+        route(tunnel_to(backend.port, strict=True)),
+    )
+    for offered, status in (("base64", 400), ("base64, binary", 101), (None, 101), ("Binary", 400)):
+        peer = gate.connect()
+        await peer.write(request(headers={"Sec-WebSocket-Protocol": offered}))
+        assert (await peer.read_head()).status == status, offered
+
+
+async def test_a_client_that_names_its_target(start_gate: StartGate, backend: Backend) -> None:
+    allow = (Reach(ipaddress.ip_network("127.0.0.1"), backend.port, backend.port),)
+    named = Tunnel(target=ClientTarget(from_=(Place(PlaceKind.QUERY, "address"),)), allow=allow)
+    gate = start_gate(route(named))
+    peer = gate.connect()
+    await peer.upgrade(f"/?address=127.0.0.1:{backend.port}")
+    await backend.accept()
+    for query, status in (("address=127.0.0.1:1", 403), ("address=localhost", 400), ("", 400)):
+        peer = gate.connect()
+        await peer.write(request(f"/?{query}"))
+        assert (await peer.read_head()).status == status, query

@@ -1,0 +1,184 @@
+"""What the tap of a recorded tunnel is given, and that the session does not feel it."""
+
+from __future__ import annotations
+
+import io
+import ssl
+
+import pytest
+import trio
+import trio.testing
+
+from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
+from wsgate.recording.reader import Recording
+from wsgate.relay import record
+from wsgate.relay.closing import Cause
+from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.relay.record import TOO_LARGE, TOO_SLOW, Tap
+from wsgate.wire.frames import Opcode
+from wsgate.wire.recording import MAGIC, RECORD, Kind, Record
+
+MIB = 1 << 20
+
+
+class Stops(list[str]):
+    """The reasons for which a recording stopped."""
+
+
+def new_tap(room: int = 64 * MIB) -> tuple[Tap, Stops]:
+    stops = Stops()
+    return Tap(room, stops.append), stops
+
+
+def taken(tap: Tap) -> list[Record]:
+    recorded = Recording(io.BytesIO(MAGIC + b"{}\n" + tap.take()))
+    records = list(recorded.records())
+    assert recorded.cut == 0, "a piece of a record"
+    return records
+
+
+def joined(records: list[Record], kind: Kind) -> bytes:
+    return b"".join(record.payload for record in records if record.kind is kind)
+
+
+@pytest.mark.parametrize("tls", [None, ssl.TLSVersion.TLSv1_3])
+async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl.TLSVersion | None) -> None:
+    """No headers, no control frames, whatever stands between them and however they are cut."""
+    tap, stops = new_tap()
+    frames = (data(b"one "), Frame(Opcode.PING, b"ping"), data(b"tw", fin=False), data(b"o", Opcode.CONTINUATION))
+    async with session(
+        pump, mode="tunnel", tls=tls, tap=tap, early=(encode(data(b"early "), KEY), b"hello")
+    ) as running:
+        await running.client.send(*frames)
+        assert await running.backend.take(13) == b"early one two"
+        assert await running.client.frame() == data(b"hello")
+        assert await running.client.frame() == Frame(Opcode.PONG, b"ping")
+        await running.backend.send_bytes(b"answer")
+        assert await running.client.frame() == data(b"answer")
+        await running.client.send(close_frame(1000))
+        records = taken(tap)
+    assert joined(records, Kind.UP) == b"early one two"
+    assert [record.payload for record in records if record.kind is Kind.DOWN] == [b"hello", b"answer"]
+    assert stops == []
+
+
+async def test_a_header_in_two_reads(pump: Pump) -> None:
+    """What is carried to the next read stands in front of it, and is no payload."""
+    tap, _ = new_tap()
+    raw = encode(data(b"first"), KEY) + encode(data(b"x" * 300), KEY)
+    async with session(pump, mode="tunnel", tap=tap) as running:
+        for at in range(0, 20):
+            await running.client.send_bytes(raw[at : at + 1])
+            await trio.testing.wait_all_tasks_blocked(0.001)
+        await running.client.send_bytes(raw[20:])
+        assert await running.backend.take(305) == b"first" + b"x" * 300
+    assert joined(taken(tap), Kind.UP) == b"first" + b"x" * 300
+
+
+async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
+    tap, _ = new_tap()
+    async with session(pump, mode="tunnel", tap=tap, accept_text=False) as running:
+        await running.client.send(data(b"good"), data(b"bad", Opcode.TEXT))
+        assert await running.backend.take(4) == b"good"
+        await running.backend.ended()
+    assert joined(taken(tap), Kind.UP) == b"good"
+
+
+async def test_times(autojump_clock: trio.testing.MockClock, pump: Pump) -> None:
+    tap, _ = new_tap()
+    async with session(pump, mode="tunnel", tap=tap) as running:
+        for payload, pause in ((b"1", 2.5), (b"2", 0.0)):
+            await running.backend.send_bytes(payload)
+            await running.client.frame()
+            await trio.sleep(pause)
+    first, second = taken(tap)
+    assert 2_500_000 <= second.time - first.time < 2_600_000
+
+
+async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> None:
+    tap, stops = new_tap(2 * RECORD.size + 10)
+    async with session(pump, mode="tunnel", tap=tap) as running:
+        for payload in (b"12345", b"67890", b"", b"and on"):
+            await running.backend.send_bytes(payload)
+            if payload:
+                assert await running.client.frame() == data(payload)
+        await running.client.send(close_frame(1000))
+        await running.backend.ended()
+        running.backend.finish()
+        running.client.finish()
+        assert (await running.outcome()).cause is Cause.CLOSED
+    assert joined(taken(tap), Kind.DOWN) == b"1234567890"
+    assert stops == [TOO_LARGE]
+    assert (tap.reason, tap.over) == (TOO_LARGE, True)
+
+
+async def test_a_full_buffer_ends_the_recording_and_not_the_session(
+    pump: Pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is being written counts until it is, so memory is bounded whatever the disk does."""
+    monkeypatch.setattr(record, "BUFFER", MIB)
+    tap, stops = new_tap()
+    mass = bytes(READ_SIZE)
+    async with session(pump, mode="tunnel", tap=tap) as running:
+
+        async def pass_down(size: int) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(running.backend.send_bytes, bytes(size))
+                got = 0
+                while got < size:
+                    got += len((await running.client.frame()).payload)
+
+        await pass_down(MIB // 2)
+        half = taken(tap)
+        await pass_down(len(mass))
+        assert not tap.over
+        await pass_down(MIB)
+        assert stops == [TOO_SLOW]
+        assert MIB // 2 <= sum(len(record.payload) for record in half) <= MIB
+        assert len(tap.take()) <= MIB // 2
+        await pass_down(MIB)
+        assert tap.take() == b""
+
+
+async def test_what_is_written_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "BUFFER", 100)
+    tap, stops = new_tap()
+    for _ in range(10):
+        tap.put(Kind.UP, memoryview(bytes(60)))
+        tap.written(len(tap.take()))
+    assert stops == []
+    tap.put(Kind.UP, memoryview(bytes(60)))
+    tap.take()
+    tap.put(Kind.UP, memoryview(bytes(60)))
+    assert stops == [TOO_SLOW]
+
+
+async def test_the_first_reason_is_told() -> None:
+    tap, stops = new_tap(0)
+    tap.put(Kind.UP, memoryview(b"x"))
+    tap.stop("no space")
+    assert stops == [TOO_LARGE]
+
+
+async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
+    """A little waits for more, for as long as one has patience; much waits for nobody, nor does the end."""
+    tap, _ = new_tap()
+    began = trio.current_time()
+    tap.put(Kind.UP, memoryview(b"little"))
+    await tap.wait(0.5)
+    assert trio.current_time() - began >= 0.5
+    tap.take()
+
+    began = trio.current_time()
+    tap.put(Kind.UP, memoryview(bytes(record.WORTH_WRITING)))
+    await tap.wait(0.5)
+    tap.take()
+    assert trio.current_time() == began
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tap.wait, 0.5)
+        await trio.testing.wait_all_tasks_blocked()
+        tap.finish()
+    assert trio.current_time() == began
+    tap.put(Kind.UP, memoryview(b"too late"))
+    assert tap.take() == b""

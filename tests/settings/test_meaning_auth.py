@@ -1,0 +1,131 @@
+"""What takes another machine than the files in invalid/, which have the rest."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from wsgate.settings.decode import Broken
+from wsgate.settings.meaning_auth import check_access
+from wsgate.settings.model import (
+    Auth,
+    Basic,
+    ClientCertificateAuth,
+    Errors,
+    Files,
+    Listener,
+    Relay,
+    Route,
+    TcpAddress,
+    Tls,
+    UnixAddress,
+    WebSocketUrl,
+)
+
+BROKEN: Any = Broken()
+RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
+PLAIN = Listener(bind=UnixAddress("/a"))
+BCRYPT = "ann:$2y$05$" + "a" * 53
+NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
+
+
+def faults(
+    auth: Any = None, listeners: Sequence[Any] = (PLAIN,), given: Sequence[str] = (), **route: Any
+) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    whole = Route(name="a", auth=auth, **({"action": RELAY} | route))
+    check_access(whole, listeners, "r", lambda path, message: found.append((path, message)), given)
+    return found
+
+
+def certificates(**keys: Any) -> Listener:
+    return Listener(bind=UnixAddress("/a"), tls=Tls(**keys))
+
+
+def basic(*users: Any, file: Any = None) -> Auth:
+    return Auth(basic=Basic(users=users, file=file))
+
+
+@pytest.mark.parametrize(
+    "listeners",
+    [
+        [PLAIN, certificates(client_ca="/ca")],
+        # what is Broken may have been meant to ask
+        [PLAIN, BROKEN],
+        [PLAIN, Listener(bind=UnixAddress("/a"), tls=BROKEN)],
+        [certificates(client_ca=BROKEN)],
+    ],
+)
+def test_certificates_are_asked_for_by_a_listener(listeners: list[Any]) -> None:
+    assert faults(Auth(client_certificate=ClientCertificateAuth()), listeners) == []
+
+
+@pytest.mark.parametrize("listeners", [[PLAIN], [PLAIN, certificates(certificate="/a")]])
+def test_certificates_that_nobody_asks_for_are_a_fault(listeners: list[Any]) -> None:
+    assert faults(Auth(client_certificate=ClientCertificateAuth(names=("a",))), listeners) == [
+        (
+            "r.auth.client_certificate",
+            "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca, "
+            "under tls of a listener",
+        )
+    ]
+
+
+def test_the_default_of_errors_is_no_fault_on_files() -> None:
+    files = Files(root="/")
+    assert faults(action=files) == []
+    assert [path for path, _ in faults(action=files, errors=Errors.STATUS, given=("r.errors",))] == ["r.errors"]
+    assert faults(errors=Errors.CLOSE, origins=("null",), given=("r.errors", "r.origins")) == []
+
+
+def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"bob:{{PLAIN}}a\n{BCRYPT}\n")
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    assert faults(basic("bob:{PLAIN}a")) == []
+    assert faults(basic(BCRYPT, file=str(file)), given=("r.auth.basic.users", "r.auth.basic.users[0]")) == [
+        ("r.auth.basic.users[0]", NO_BCRYPT),
+        ("r.auth.basic.file", f"line 2 of {str(file)!r}: {NO_BCRYPT}"),
+    ]
+    there = ModuleType("bcrypt")
+    there.__spec__ = sys.__spec__
+    monkeypatch.setitem(sys.modules, "bcrypt", there)
+    assert faults(basic(BCRYPT, file=str(file))) == []
+
+
+def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("ann\n" * 12)
+    found = faults(basic(file=str(file)))
+    assert [message.partition(" of ")[0] for _, message in found[:-1]] == [f"line {n}" for n in range(1, 11)]
+    assert found[-1] == ("r.auth.basic.file", f"2 more lines of {str(file)!r} are wrong")
+
+
+def test_one_user_may_stand_in_the_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("ann:{PLAIN}b\n")
+    assert faults(basic("ann:{PLAIN}a", file=str(file))) == []
+
+
+@pytest.mark.parametrize("users", [("ann:{PLAIN}a", "ann:{PLAIN}a"), ("ann:{PLAIN}a", "Ann:{PLAIN}a")])
+def test_the_same_line_again_is_noted_by_the_first_pass_alone(users: tuple[str, ...]) -> None:
+    assert faults(basic(*users)) == []
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        BROKEN,
+        Auth(basic=BROKEN),
+        Auth(client_certificate=BROKEN),
+        Auth(basic=Basic(users=BROKEN)),
+        Auth(basic=Basic(file=BROKEN)),
+        basic(BROKEN, "ann:{PLAIN}a"),
+    ],
+)
+def test_broken_parts_are_passed_over(auth: Any) -> None:
+    assert faults(auth) == []
+    assert faults(auth, action=BROKEN, given=("r.errors",)) == []

@@ -1,0 +1,84 @@
+"""The YAML in README.md and docs/ loads, with the files that it names in place."""
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.pki import Authority
+from wsgate.settings.keys import keys_of
+from wsgate.settings.load import load
+from wsgate.settings.model import Listener, Route, Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
+CA = re.compile(r"ca: ([\w./-]+)")
+ABSOLUTE = re.compile(r"(\w+): (/(?:etc|srv|usr|var)/[\w./-]+)")
+
+USUAL = {
+    "listeners": "listeners: [{bind: 127.0.0.1:8080}]\n",
+    "routes": "routes: [{name: it, relay: {to: ws://127.0.0.1:9000}}]\n",
+}
+
+
+def blocks() -> list[Any]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in BLOCK.finditer(text):
+            line = text.count("\n", 0, block.start()) + 1
+            found.append(pytest.param(textwrap.dedent(block[2]), id=f"{page.name}:{line}"))
+    return found
+
+
+def put_in_place(text: str, directory: Path) -> str:
+    """What a text names is made; paths from the root lead below ``directory`` then."""
+
+    def move(found: re.Match[str]) -> str:
+        path = directory / found[2].lstrip("/")
+        if found[1] in ("root", "directory"):
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return f"{found[1]}: {path}"
+
+    authority = Authority(directory, "authority")
+    for certificate, key in CERTIFICATE.findall(text):
+        pair = authority.issue("x.test", to="pair")
+        Path(pair.certificate).rename(directory / certificate)
+        Path(pair.key).rename(directory / key)
+    for file in CA.findall(text):
+        (directory / file).write_bytes(authority.ca.cert_pem.bytes())
+    return ABSOLUTE.sub(move, text)
+
+
+def whole(text: str) -> str:
+    """A configuration around what a page shows: a part of one, of a listener or of a route."""
+    keys = yaml.safe_load(text).keys()
+    if keys <= keys_of(Listener).keys():
+        keys, text = {"listeners"}, f"listeners:\n  - bind: 127.0.0.1:8443\n{textwrap.indent(text, '    ')}"
+    elif keys <= keys_of(Route).keys():
+        text = text if keys & {"relay", "tunnel", "files"} else f"{text}relay: {{to: ws://127.0.0.1:9000}}\n"
+        keys, text = {"routes"}, f"routes:\n  - name: it\n{textwrap.indent(text, '    ')}"
+    assert keys <= keys_of(Settings).keys()
+    for key, usual in USUAL.items():
+        text += "" if key in keys else usual
+    return text
+
+
+def test_there_are_blocks() -> None:
+    assert len(blocks()) > 10
+
+
+@pytest.mark.parametrize("text", blocks())
+def test_a_block_loads(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(whole(put_in_place(text, tmp_path)), encoding="utf-8")
+    assert load(str(file)).routes

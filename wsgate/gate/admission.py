@@ -1,0 +1,97 @@
+"""Who may use a route: the page that it comes from, its user and password, its certificate. All that is written must be
+passed, in this order."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+import trio
+
+from wsgate.gate.client import Origin
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.tls import ClientCertificate
+from wsgate.gate.tokens.source import SourceError
+from wsgate.settings.model import Basic, ClientCertificateAuth, Files, Route
+from wsgate.wire.headers import values
+from wsgate.wire.http import Refusal, Request
+
+_RETRY_AFTER = ((b"Retry-After", b"5"),)
+_DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
+
+
+async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin) -> Refusal | None:
+    """``None``: the client may go on. A password's check has the handshake timeout."""
+    if route.origins and not isinstance(route.action, Files):
+        refusal = _check_page(route.origins, request)
+        if refusal is not None:
+            return refusal
+    if route.auth is None:
+        return None
+    if route.auth.basic is not None:
+        refusal = await _check_password(gateway, route, route.auth.basic, request)
+        if refusal is not None:
+            return refusal
+    if route.auth.client_certificate is not None:
+        return _check_certificate(route.auth.client_certificate, origin.certificate)
+    return None
+
+
+def _check_page(allowed: tuple[str, ...], request: Request) -> Refusal | None:
+    """RFC 6455 §10.2. Browsers always send an Origin, of which the page has no choice; others may send what they like:
+    this keeps out foreign pages, not other programs."""
+    sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
+    if len(sent) == 1 and _normal(sent[0]) in allowed:
+        return None
+    return Refusal(403, "this origin is not allowed", detail=f"Origin: {', '.join(sent)[:200] if sent else 'none'}")
+
+
+def _normal(origin: str) -> str:
+    """RFC 6454 §6.2, of what browsers send so anyhow."""
+    text = origin.lower()
+    found = _DEFAULT_PORT.fullmatch(text)
+    return (found[1] or found[2]) if found else text
+
+
+async def _check_password(gateway: Gateway, route: Route, basic: Basic, request: Request) -> Refusal | None:
+    """RFC 7617."""
+    realm = re.sub(r'(["\\])', r"\\\1", basic.realm).encode("utf-8")
+    challenge = ((b"WWW-Authenticate", b'Basic realm="' + realm + b'", charset="UTF-8"'),)
+    needed = Refusal(401, "user and password are needed", challenge)
+    sent = values(request.headers, b"authorization")
+    if not sent:
+        return needed
+    credentials = _credentials(sent)
+    if credentials is None:
+        return Refusal(401, needed.reason, challenge, detail="Authorization is not of the kind Basic, or malformed")
+    users = gateway.users_of(basic)
+    try:
+        with trio.fail_after(route.timeouts.handshake):
+            if await users.knows(*credentials):
+                return None
+    except SourceError as error:
+        return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=str(error))
+    except trio.TooSlowError:
+        detail = f"not within {route.timeouts.handshake:g} s: too many passwords to check"
+        return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=detail)
+    return Refusal(401, needed.reason, challenge, detail="wrong user or password")
+
+
+def _credentials(sent: list[bytes]) -> tuple[str, bytes] | None:
+    scheme, _, rest = sent[0].partition(b" ")
+    if len(sent) > 1 or scheme.lower() != b"basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(rest.strip(), validate=True).partition(b":")
+        return (user.decode(), password) if colon else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _check_certificate(wanted: ClientCertificateAuth, shown: ClientCertificate | None) -> Refusal | None:
+    if shown is None:
+        return Refusal(403, "a client certificate is needed")
+    if wanted.names and shown.common_name not in wanted.names:
+        return Refusal(403, "this certificate is not allowed", detail=f"its subject is {shown.subject}")
+    return None

@@ -1,0 +1,58 @@
+"""A directory as a page: what a files route with ``listing`` shows where there is no index."""
+
+from __future__ import annotations
+
+import html
+import os
+from urllib.parse import quote
+
+MAX_ENTRIES = 10_000  # a page of a few MiB
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title></head>
+<body>
+<h1>{title}</h1>
+<ul>
+{entries}
+</ul>
+{more}</body>
+</html>
+"""
+
+
+def page(directory: str, title: str, *, is_root: bool) -> bytes:
+    """The files and directories that are not hidden, directories first. Slow: not for the event loop.
+
+    Raises ``OSError``.
+
+    title: the directory's path as the client knows it
+    """
+    names: list[tuple[bool, str]] = []
+    left_out = False
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if len(names) == MAX_ENTRIES:
+                left_out = True
+                break
+            names.append((not _is_directory(entry), entry.name))
+    links = [] if is_root else ['<li><a href="../">../</a></li>']
+    for is_file, name in sorted(names):
+        shown = name if is_file else f"{name}/"
+        # "./": a name with a colon would be a scheme (RFC 3986 §4.2). A name that is not UTF-8 keeps its bytes.
+        link = "./" + quote(os.fsencode(shown))
+        text = html.escape(os.fsencode(shown).decode(errors="replace"))
+        links.append(f'<li><a href="{link}">{text}</a></li>')
+    more = f"<p>and more: only {MAX_ENTRIES} are shown</p>\n" if left_out else ""
+    return _PAGE.format(title=html.escape(title), entries="\n".join(links), more=more).encode()
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """A link in a circle, or to where we may not look, is none, and spoils nobody else's line."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,150 @@
+"""The keys that verify signed tokens: PEM, a shared secret, or a JSON Web Key Set.
+
+Each has the algorithms that fit it: that a token does not choose among all of them is what keeps a public key from
+being taken for a shared secret (RFC 8725 §2.1, §3.1).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_HMAC = ("HS256", "HS384", "HS512")
+_EDDSA = ("EdDSA",)
+_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}  # RFC 7518 §3.4
+ALGORITHMS = (*_RSA, *_CURVES.values(), *_EDDSA, *_HMAC)
+
+_BASE64URL = re.compile(rb"[A-Za-z0-9_-]+={0,2}")
+_WEAK_RSA, _WEAK_SECRET = 2048, 32  # bits (RFC 7518 §3.3), bytes (§3.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, the algorithms with which it may verify, and its name in a key set.
+
+    weak: why it should not be relied on; empty where it may be
+    """
+
+    value: Any
+    algorithms: frozenset[str]
+    kid: str | None = None
+    weak: str = ""
+
+
+def read_key(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
+    """The key in a file: PEM, or a shared secret. ``wanted`` are the algorithms that are taken, all where it is empty.
+
+    Raises ``ValueError``. A secret may be meant as it stands, without the end of its line, or as base64url: so many
+    keys there are then.
+    """
+    if b"-----BEGIN " in data:
+        public = _public_key(data)
+        return _wanted([_key(public)], wanted, f"this is {_describe(public)}")
+    secret = data.rstrip(b"\r\n")
+    if not secret:
+        raise ValueError("is empty: it should be a public key in PEM, or a shared secret")
+    if b"\0" in secret or secret.lstrip().startswith(b"{"):
+        raise ValueError("is neither a key in PEM nor a secret that is text; a key set goes under jwks")
+    keys = [_key(secret)]
+    if decoded := _base64url(secret):  # websockify reads a secret as the k of a JWK (RFC 7518 §6.4.1)
+        keys.append(_key(decoded))
+    return _wanted(keys, wanted, "this is a shared secret (no '-----BEGIN')")
+
+
+def read_key_set(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
+    """The keys of a JSON Web Key Set that can verify signatures (RFC 7517 §5: others are ignored)."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("is no JSON: a key set is an object with a list of keys") from None
+    listed = found.get("keys") if isinstance(found, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("has no list of keys: a key alone goes under key, in PEM")
+    keys = [key for item in listed if isinstance(item, dict) and (key := _from_jwk(item)) is not None]
+    if not keys:
+        raise ValueError("has no key that verifies signatures: RSA, EC, OKP (Ed25519, Ed448) or oct")
+    return _wanted(keys, wanted, "its keys are for others")
+
+
+def _wanted(keys: Sequence[Key], wanted: Sequence[str], what: str) -> tuple[Key, ...]:
+    if not wanted:
+        return tuple(keys)
+    fit = [Key(key.value, both, key.kid, key.weak) for key in keys if (both := key.algorithms.intersection(wanted))]
+    if not fit:
+        could = sorted(frozenset[str]().union(*(key.algorithms for key in keys)))
+        raise ValueError(f"fits none of algorithms ({', '.join(wanted)}): {what}, which takes {', '.join(could)}")
+    return tuple(fit)
+
+
+def _public_key(pem: bytes) -> Any:
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in pem:
+            return x509.load_pem_x509_certificate(pem).public_key()
+        if b"PRIVATE KEY-----" in pem:
+            return serialization.load_pem_private_key(pem, None).public_key()
+        return serialization.load_pem_public_key(pem)
+    except TypeError:
+        raise ValueError("is a private key with a password: verifying needs only the public key") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("is no key that can be read: it should be a public key or certificate in PEM") from None
+
+
+def _key(value: Any, kid: str | None = None) -> Key:
+    """Raises ``ValueError`` for what verifies no signatures."""
+    if isinstance(value, bytes):
+        weak = f"the secret has {len(value)} bytes, and should have {_WEAK_SECRET}: whoever has a token can guess it"
+        return Key(value, frozenset(_HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
+    if isinstance(value, rsa.RSAPublicKey):
+        weak = f"the RSA key has {value.key_size} bits, and should have {_WEAK_RSA}"
+        return Key(value, frozenset(_RSA), kid, weak if value.key_size < _WEAK_RSA else "")
+    if isinstance(value, ec.EllipticCurvePublicKey) and value.curve.name in _CURVES:
+        return Key(value, frozenset({_CURVES[value.curve.name]}), kid)
+    if isinstance(value, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        return Key(value, frozenset(_EDDSA), kid)
+    raise ValueError(f"is {_describe(value)}, which signs no tokens: use RSA, EC, Ed25519 or Ed448")
+
+
+def _from_jwk(item: dict[str, Any]) -> Key | None:
+    """RFC 7517 §4; ``None`` for a key that is for something else, or that cannot be read."""
+    operations, kid, algorithm = item.get("key_ops", ["verify"]), item.get("kid"), item.get("alg")
+    if item.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return None
+    try:
+        # without its alg, which may be one that PyJWT does not know
+        value = jwt.PyJWK({name: part for name, part in item.items() if name != "alg"}, _family(item)).key
+        key = _key(value.public_key() if hasattr(value, "public_key") else value, kid if isinstance(kid, str) else None)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, binascii.Error):
+        return None
+    if algorithm is None:
+        return key
+    fits = isinstance(algorithm, str) and algorithm in key.algorithms
+    return Key(key.value, frozenset({algorithm}), key.kid, key.weak) if fits else None
+
+
+def _family(item: dict[str, Any]) -> str | None:
+    """An algorithm for PyJWT to read the key by, where it would know none itself."""
+    return "EdDSA" if item.get("kty") == "OKP" else None
+
+
+def _base64url(text: bytes) -> bytes | None:
+    if not _BASE64URL.fullmatch(text) or len(text.rstrip(b"=")) % 4 == 1:
+        return None
+    bare = text.rstrip(b"=")
+    return base64.urlsafe_b64decode(bare + b"=" * (-len(bare) % 4))
+
+
+def _describe(value: Any) -> str:
+    name = type(value).__name__.removesuffix("PublicKey")
+    return f"a key of the kind {name.removeprefix('_')}"

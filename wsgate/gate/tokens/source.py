@@ -1,0 +1,124 @@
+"""What a source of tokens is, and which of them a configuration asks for."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import trio
+
+from wsgate.gate.dial import TlsClient
+from wsgate.gate.tokens.values import Targets
+from wsgate.settings.model import BackendTls, Scheme, TcpAddress, Token
+
+T = TypeVar("T")
+TlsContext = Callable[[], ssl.SSLContext]
+
+
+class SourceError(Exception):
+    """A source that cannot tell where a token leads. The message is for the log: what is wrong and what to do, never
+    the token. ``trace`` says where in an operator's own code it went wrong."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class NoTarget(Exception):
+    """As ``None``: this token leads nowhere. The message, for the log, says why; never the token."""
+
+
+class Source(Protocol):
+    async def look_up(self, token: str) -> Targets | None:
+        """Where a token leads; ``None`` is nowhere. The caller bounds the time. Raises ``NoTarget``, too, and
+        ``SourceError``."""
+
+    def close(self) -> None:
+        """Give back what is held between lookups. There may still be lookups, which then hold nothing."""
+
+
+class Local:
+    """A source that answers from files of this machine, in a thread: the disk may be slow, or a network behind it.
+
+    A thread that hangs is left behind, and stays one of the ``threads`` that there are for this source alone.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._limiter = trio.CapacityLimiter(threads)
+
+    def find(self, token: str) -> Targets | None:
+        """As ``look_up``, on the thread."""
+        raise NotImplementedError
+
+    async def look_up(self, token: str) -> Targets | None:
+        return await self._in_thread(self.find, token)
+
+    async def missing(self, tokens: Sequence[str]) -> set[str]:
+        """Those that lead nowhere: many, at the price of one thread. Raises ``SourceError``."""
+        return await self._in_thread(self.find_missing, tokens)
+
+    def find_missing(self, tokens: Sequence[str]) -> set[str]:
+        """As ``missing``, on the thread."""
+        return {token for token in tokens if not self._leads(token)}
+
+    def _leads(self, token: str) -> bool:
+        try:
+            return self.find(token) is not None
+        except NoTarget:
+            return False
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._limiter)
+
+    def close(self) -> None:
+        pass
+
+
+def source_tls(token: Token) -> BackendTls | None:
+    """How a source is asked over TLS; ``None`` where it is not."""
+    if token.redis is not None:
+        return token.redis.tls if isinstance(token.redis.address, TcpAddress) else None
+    return token.url_tls if token.url is not None and token.url.tls else None
+
+
+async def tls_client(context: TlsContext | None, server_name: str | None) -> TlsClient | None:
+    """For the next connection to a source. In a thread: the context's files may have changed."""
+    if context is None:
+        return None
+    return TlsClient(await trio.to_thread.run_sync(context, abandon_on_cancel=True), server_name)
+
+
+def open_source(token: Token, tls: TlsContext | None = None) -> Source:
+    """The source that a configuration names. Slow: it reads files and imports modules, so not for the event loop.
+
+    tls: needed where there is ``source_tls``; it is called for each connection, so that certificates may change
+    Raises ``SourceError`` where it can never work as it is written, with the cure. A service that does not answer now
+    is not asked here: it may be there later.
+    """
+    # Only what is asked for is imported: libraries that some of them need are optional.
+    by_tls = token.scheme is Scheme.TLS
+    if token.file is not None:
+        from wsgate.gate.tokens.file import FileSource
+
+        return FileSource(token.file, by_tls)
+    if token.directory is not None:
+        from wsgate.gate.tokens.directory import DirectorySource
+
+        return DirectorySource(token.directory, by_tls)
+    if token.jwt is not None:
+        from wsgate.gate.tokens.jwt import JwtSource
+
+        return JwtSource(token.jwt, by_tls)
+    if token.redis is not None:
+        from wsgate.gate.tokens.redis import RedisSource
+
+        return RedisSource(token.redis, by_tls, tls if source_tls(token) else None, token.timeout)
+    if token.url is not None:
+        from wsgate.gate.tokens.url import UrlSource
+
+        return UrlSource(token.url, token.url_tls, by_tls, tls, token.timeout)
+    assert token.python is not None
+    from wsgate.gate.tokens.python import PythonSource
+
+    return PythonSource(token.python, by_tls)

@@ -1,0 +1,1 @@
+"""``wsgate recording``: what to do with recorded sessions."""

@@ -1,0 +1,83 @@
+"""``wsgate recording info`` and ``wsgate recording convert``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+from wsgate.recording.javascript import convert as to_javascript
+from wsgate.recording.reader import FormatError, Recording
+from wsgate.wire.recording import Kind
+
+
+def info(file: str) -> int:
+    """Print a summary; the exit status."""
+    return _read(file, _describe)
+
+
+def convert(file: str, output: str | None) -> int:
+    """Write ``file`` to ``output``, or to standard output, as websockify would have; the exit status."""
+
+    def write(recording: Recording) -> None:
+        if output is None:
+            _print_javascript(recording)
+            return
+        # What passed may have been a password: for others to read only if the file is there and they may
+        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(fd, "w", encoding="ascii") as text:
+                text.writelines(to_javascript(recording.records()))
+        except BaseException:
+            os.unlink(output)  # half a script is none
+            raise
+
+    return _read(file, write)
+
+
+def _read(file: str, use: Callable[[Recording], None]) -> int:
+    try:
+        with open(file, "rb") as data:
+            recording = Recording(data)
+            use(recording)
+    except FormatError as error:
+        print(f"wsgate: {file}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"wsgate: {error.filename or file}: {error.strerror}", file=sys.stderr)
+        return 1
+    if recording.end is None:
+        print(f"wsgate: {file} was cut: this is all up to its last whole record", file=sys.stderr)
+    return 0
+
+
+def _print_javascript(recording: Recording) -> None:
+    try:
+        sys.stdout.writelines(to_javascript(recording.records()))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has had enough; Python would complain once more at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _describe(recording: Recording) -> None:
+    octets: Counter[Kind] = Counter()
+    records: Counter[Kind] = Counter()
+    last = 0
+    for record in recording.records():
+        octets[record.kind] += len(record.payload)
+        records[record.kind] += 1
+        last = record.time
+    for name, value in recording.head.items():
+        _print(name, value)
+    for name, kind in (("up", Kind.UP), ("down", Kind.DOWN)):
+        _print(name, f"{octets[kind]} bytes in {records[kind]} records")
+    _print("lasts", f"{last / 1e6:.3f} s to the last of them")
+    for name, value in (recording.end or {"cause": "unknown: the file was cut"}).items():
+        _print(name, value)
+
+
+def _print(name: str, value: object) -> None:
+    text = "-" if value is None else str(value)
+    # A client's path must not look like a line of ours, nor move the terminal's cursor
+    print(f"{name:12} {text if text.isprintable() else ascii(text)}")

@@ -1,0 +1,68 @@
+"""Reads a recorded session from its file, however that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from wsgate.wire.recording import HEAD_LIMIT, MAGIC, PAYLOAD_LIMIT, RECORD, Kind, Record, parse_fields
+
+_KINDS = frozenset(Kind)
+
+
+class FormatError(Exception):
+    """A file that is no recording, or is damaged; the message says where."""
+
+
+class Recording:
+    """A recorded session.
+
+    head: whose session it is
+    end: how it, or its recording, has ended; ``None`` before all records are read, and where the file was cut
+    cut: bytes of an unfinished record at the end of a file that was cut
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read the head. Raises ``FormatError``, and ``OSError`` of the file."""
+        self._file = file
+        magic = file.readline(len(MAGIC))
+        if magic != MAGIC:
+            if magic.startswith(MAGIC.rstrip(b"1\n")):
+                raise FormatError("a recording of another version of wsgate: this one reads version 1")
+            raise FormatError("no recording of wsgate")
+        line = file.readline(HEAD_LIMIT)
+        try:
+            self.head = parse_fields(line)
+        except ValueError:
+            raise FormatError("its second line is not whole: the file was cut there, or damaged") from None
+        self.end: dict[str, object] | None = None
+        self.cut = 0
+        self._at = len(magic) + len(line)
+
+    def records(self) -> Iterator[Record]:
+        """What has passed, in order, up to the last whole record. Raises ``FormatError``, and ``OSError``."""
+        while True:
+            begin = self._file.read(RECORD.size)
+            if len(begin) < RECORD.size:
+                self.cut = len(begin)
+                return
+            octet, time, size = RECORD.unpack(begin)
+            if octet not in _KINDS or size > PAYLOAD_LIMIT:
+                raise FormatError(f"damaged: no record begins at byte {self._at}")
+            payload = self._file.read(size)
+            if len(payload) < size:
+                self.cut = len(begin) + len(payload)
+                return
+            if octet == Kind.END:
+                self._finish(payload)
+                return
+            self._at += len(begin) + size
+            yield Record(Kind(octet), time, payload)
+
+    def _finish(self, payload: bytes) -> None:
+        try:
+            self.end = parse_fields(payload)
+        except ValueError:
+            raise FormatError(f"damaged: the last record, at byte {self._at}, says nothing") from None
+        if self._file.read(1):
+            raise FormatError(f"damaged: bytes behind the last record, which begins at byte {self._at}")

@@ -1,0 +1,229 @@
+"""Who may use a route, and what a client may reach by it, as the file writes them.
+
+Every function takes the text of one value and returns what the model holds, or raises ScalarError.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from wsgate.settings.addresses import URL_PATH, bind_address, host_and_port, host_pattern, network, port_number
+from wsgate.settings.model import (
+    Address,
+    EntryPoint,
+    Place,
+    PlaceKind,
+    Reach,
+    TcpAddress,
+    TokenUrl,
+    UnixAddress,
+)
+from wsgate.settings.problem import ScalarError, quote
+
+# RFC 9110 §5.6.2: names of header fields, and RFC 6265 §4.1.1: of cookies
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PARAMETER = re.compile(r"[^&=#\s]+")
+_PLACES = "query:NAME, header:NAME, cookie:NAME, host or path"
+
+
+def place(text: str) -> Place:
+    """``query:NAME``, ``header:NAME``, ``cookie:NAME``, ``host`` or ``path``."""
+    kind, colon, name = text.partition(":")
+    if kind in ("host", "path"):
+        if colon:
+            raise ScalarError(f"{quote(text)}: {kind} has no name: write {kind} alone")
+        return Place(PlaceKind(kind))
+    if kind not in ("query", "header", "cookie"):
+        raise ScalarError(f"{quote(text)} is no place in a request: write {_PLACES}")
+    if not (_PARAMETER if kind == "query" else _TOKEN).fullmatch(name):
+        what = "parameter" if kind == "query" else kind
+        raise ScalarError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
+    return Place(PlaceKind(kind), name.lower() if kind == "header" else name)
+
+
+_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
+_IP_LIKE = re.compile(r"[0-9.]+(/.*)?")
+
+
+def reach(text: str) -> Reach:
+    """A network, an address, a host pattern, ``*`` or ``unix:/directory/``; all but the last with ``:port`` or
+    ``:first-last`` behind it."""
+    if text == "unix" or text.startswith("unix:"):
+        return Reach(_below(text))
+    if "://" in text:
+        raise ScalarError(f"{quote(text)} has a scheme: leave it out, write 10.0.0.0/8:5900 or *.example.com:22")
+    if text.startswith("["):
+        brackets = _BRACKETS.fullmatch(text)
+        if brackets is None or ":" not in brackets[1]:
+            raise ScalarError(f"{quote(text)} is not an IPv6 network with ports: write '[fd00::/8]:5900'")
+        what, ports = brackets[1], brackets[2]
+    elif text.count(":") > 1:
+        what, ports = text, None
+    else:
+        what, colon, rest = text.partition(":")
+        ports = rest if colon else None
+    first, last = (1, 65535) if ports is None else _ports(ports)
+    if what == "*":
+        return Reach(None, first, last)
+    if ":" in what or "/" in what or _IP_LIKE.fullmatch(what):
+        return Reach(network(what).ip, first, last)
+    return Reach(host_pattern(what), first, last)
+
+
+def show_reach(rule: Reach) -> str:
+    what = rule.what
+    if isinstance(what, UnixAddress):
+        return str(what)
+    text = "*" if what is None else str(what)
+    if isinstance(what, ipaddress.IPv4Network | ipaddress.IPv6Network) and what.num_addresses == 1:
+        text = str(what.network_address)
+    if (rule.first, rule.last) == (1, 65535):
+        return text
+    text = f"[{text}]" if ":" in text else text
+    return f"{text}:{rule.first}" if rule.first == rule.last else f"{text}:{rule.first}-{rule.last}"
+
+
+def _ports(text: str) -> tuple[int, int]:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise ScalarError(f"{quote(text)} is neither a port nor a range of ports: write 5900 or 5900-5999")
+    first = port_number(found[1], lowest=1)
+    last = port_number(found[2] or found[1], lowest=1)
+    if first > last:
+        raise ScalarError(f"{quote(text)} has its ports the wrong way round: write {last}-{first}")
+    return first, last
+
+
+def _below(text: str) -> UnixAddress:
+    path = text.removeprefix("unix:")
+    if not re.fullmatch(r"/[^/\0][^\0]*|/", path):
+        raise ScalarError(f"{quote(text)} is not unix: and an absolute path: write unix:/run/vnc/")
+    return UnixAddress(path)
+
+
+_ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)", re.ASCII)
+
+
+def entry_point(text: str) -> EntryPoint:
+    """``package.module:name``."""
+    found = _ENTRY_POINT.fullmatch(text)
+    if found is None:
+        raise ScalarError(f"{quote(text)} is no name of a Python object: write package.module:name")
+    return EntryPoint(found[1], found[2])
+
+
+_URL = re.compile(r"(https?)://([^/?#]*)(/[^?#]*)?(\?[^#]*)?(#.*)?")
+_QUERY = re.compile(r"\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+_HOLE = "{token}"
+
+
+def token_url(text: str) -> TokenUrl:
+    """``http://host[:port]/path?query`` or ``https://``, with ``{token}`` behind the host."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        raise ScalarError(f"{quote(text)} is no URL: write http://host:port/path/{_HOLE}, or https://")
+    scheme, authority, path, query, fragment = found.groups()
+    if "@" in authority:
+        raise ScalarError("a URL of tokens cannot hold a user or password: remove all up to '@'")
+    if fragment:
+        raise ScalarError(f"{quote(text)} has a fragment, which is never sent: remove it from '#' on")
+    target = (path or "/") + (query or "")
+    if _HOLE not in target:
+        if "%s" in target:
+            raise ScalarError(f"{quote(text)} has %s: write {_HOLE} in its place")
+        raise ScalarError(f"{quote(text)} does not say where the token goes: write {_HOLE} into its path or query")
+    if not URL_PATH.fullmatch((path or "/").replace(_HOLE, "")) or not _QUERY.fullmatch(
+        (query or "?").replace(_HOLE, "")
+    ):
+        raise ScalarError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
+    host, port = host_and_port(authority)
+    tls = scheme == "https"
+    number = (443 if tls else 80) if port is None else port_number(port, lowest=1)
+    return TokenUrl(tls, TcpAddress(host, number), target)
+
+
+def service_address(text: str) -> Address:
+    """``host:port`` or ``unix:/path``."""
+    if text.startswith("unix:"):
+        return bind_address(text)
+    if "://" in text:
+        raise ScalarError(f"{quote(text)} has a scheme: leave it out, write host:port or unix:/path")
+    if re.fullmatch(r"\*?:?[0-9]{1,5}", text):
+        raise ScalarError(f"{quote(text)} names no host: write 127.0.0.1:{text.lstrip('*:')}")
+    host, port = host_and_port(text)
+    if port is None:
+        raise ScalarError(f"{quote(text)} has no port: write {text}:6379")
+    return TcpAddress(host, port_number(port, lowest=1))
+
+
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def web_origin(text: str) -> str:
+    """``scheme://host[:port]`` in its normal form (RFC 6454 §6.2): lower case, without the scheme's own port; or
+    ``null``, which pages from files and sandboxes send."""
+    if text == "null":
+        return text
+    if text == "*":
+        raise ScalarError("every origin is let in where origins is left out: remove it")
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        raise ScalarError(f"{quote(text)} is not an origin: write https://{text.strip('/') or 'app.example.com'}")
+    scheme, authority, rest = found[1].lower(), found[2], found[3]
+    if rest:
+        raise ScalarError(f"{quote(text)} is more than an origin: write {scheme}://{authority}")
+    if scheme in ("ws", "wss"):
+        page = "https" if scheme == "wss" else "http"
+        raise ScalarError(f"{quote(text)}: an origin is where the page comes from: write {page}://{authority}")
+    host, port = host_and_port(authority)
+    shown = f"[{host}]" if ":" in host else host
+    number = None if port is None else port_number(port, lowest=1)
+    return f"{scheme}://{shown}" if number in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{shown}:{number}"
+
+
+def credential(text: str) -> str:
+    """``user:hash``, as htpasswd(1) writes it, or ``user:{PLAIN}password``. Never repeats it."""
+    user, colon, password = text.partition(":")
+    if not colon or not user or not password:
+        raise ScalarError("this is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password")
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise ScalarError("there is a control character in it: write user:hash in one line")
+    return text
+
+
+# RFC 9110 §5.5: visible characters, and blanks between them
+_VALUE = re.compile(r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|")
+# What the gateway writes itself, by what a response is
+_OURS = frozenset(
+    {"accept-ranges", "cache-control", "connection", "content-encoding", "content-length", "content-range"}
+    | {"content-type", "date", "etag", "keep-alive", "last-modified", "location", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "vary"}
+)
+
+
+def header_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ScalarError(f"{quote(text)} is not the name of a header field: use letters, digits and '-'")
+    if text.lower() in _OURS:
+        cure = "use cache_control" if text.lower() == "cache-control" else "remove it"
+        raise ScalarError(f"{text} is written by the gateway itself: {cure}")
+    return text
+
+
+def header_value(text: str) -> str:
+    """May be empty."""
+    if not _VALUE.fullmatch(text):
+        raise ScalarError(
+            f"{quote(text)} is not the value of a header field: no line breaks, no blanks around it, ISO 8859-1 only"
+        )
+    return text
+
+
+def field_value(text: str) -> str:
+    """The value of a field that the gateway sends by itself."""
+    if not text:
+        raise ScalarError("the value is empty: write one, or remove the key")
+    return header_value(text)

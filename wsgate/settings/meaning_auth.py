@@ -1,0 +1,79 @@
+"""The second pass, meaning: who may use a route."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from wsgate.settings.decode import Broken
+from wsgate.settings.faults import Fault, at, is_installed, items
+from wsgate.settings.model import Auth, Basic, ClientCertificateAuth, Files, Route, Tls
+from wsgate.settings.passwords import lines_of, needs_bcrypt, wrong_with
+from wsgate.settings.tls_context import read_file
+
+_MAX_NAMED = 10  # wrong lines of one file
+
+
+def check_access(route: Route, listeners: Sequence[Any], path: str, fault: Fault, given: Container[str]) -> None:
+    """Note what is wrong with who may use the route at ``path``. ``listeners`` may be Broken."""
+    if isinstance(route.action, Files):
+        for key in ("origins", "errors"):
+            if f"{path}.{key}" in given:
+                fault(f"{path}.{key}", "it is about requests for a WebSocket, of which files take none: remove it")
+    if not isinstance(route.auth, Auth):
+        return
+    path = f"{path}.auth"
+    if route.auth.basic is None and route.auth.client_certificate is None:
+        fault(path, "it asks for nothing: write basic or client_certificate, or remove it")
+    if isinstance(route.auth.basic, Basic):
+        _check_basic(route.auth.basic, f"{path}.basic", fault, given)
+    if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(_may_ask, listeners)):
+        message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
+        fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
+
+
+def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -> None:
+    if basic.users == () and basic.file is None:
+        fault(path, "nobody can pass, it has no users: write users, or name a file of htpasswd with file")
+    first: dict[str, tuple[int, str]] = {}
+    for index, line in items(basic.users):
+        if not isinstance(line, str):
+            continue
+        where = at(f"{path}.users", index, given)
+        if wrong := _wrong_with(line):
+            fault(where, wrong)
+        user = line.partition(":")[0]
+        other, same = first.setdefault(user, (index, line))
+        # the same text again is noted by the first pass
+        if other != index and same != line:
+            fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
+    if isinstance(basic.file, str):
+        _check_file(basic.file, f"{path}.file", fault)
+
+
+def _check_file(file: str, path: str, fault: Fault) -> None:
+    try:
+        lines = list(lines_of(read_file(file)))
+    except ValueError as error:
+        fault(path, str(error))
+        return
+    found = [(number, wrong or _wrong_with(line)) for number, line, wrong in lines]
+    faults = [f"line {number} of {file!r}: {wrong}" for number, wrong in found if wrong]
+    for message in faults[:_MAX_NAMED]:
+        fault(path, message)
+    if len(faults) > _MAX_NAMED:
+        fault(path, f"{len(faults) - _MAX_NAMED} more lines of {file!r} are wrong")
+
+
+def _wrong_with(line: str) -> str | None:
+    if wrong := wrong_with(line):
+        return wrong
+    if needs_bcrypt(line) and not is_installed("bcrypt"):
+        return "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
+    return None
+
+
+def _may_ask(listener: Any) -> bool:
+    """Whether a listener asks for certificates; what is Broken may have been meant to."""
+    tls = getattr(listener, "tls", listener)
+    return isinstance(tls, Broken) or (isinstance(tls, Tls) and tls.client_ca is not None)

@@ -1,0 +1,255 @@
+"""The values of the configuration: words, addresses, and what a number or a text means.
+
+Imported by ``settings.model`` alone, which has all of them: everybody else takes them from there.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from dataclasses import dataclass
+from typing import Annotated
+
+
+class LogFormat(enum.Enum):
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(enum.Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class TextFrames(enum.Enum):
+    """What a tunnel does with a text message: TCP knows bytes only."""
+
+    REJECT = "reject"
+    ACCEPT = "accept"
+
+
+class Errors(enum.Enum):
+    """How a client that asked for a WebSocket is told that it gets none."""
+
+    STATUS = "status"
+    CLOSE = "close"
+
+
+class Scheme(enum.Enum):
+    """What is spoken to a target whose own text has no scheme."""
+
+    TCP = "tcp"
+    TLS = "tls"
+
+
+class ProxyVersion(enum.Enum):
+    """The version of the PROXY protocol that a target is told."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+class TlsVersion(enum.Enum):
+    TLS12 = "TLSv1.2"
+    TLS13 = "TLSv1.3"
+
+
+class ClientAuth(enum.Enum):
+    """Whether a client must show a certificate."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Redirect(enum.Enum):
+    HTTPS = "https"
+
+
+class Pings(enum.Enum):
+    """Whose a Ping in a relay is."""
+
+    FORWARD = "forward"
+    ANSWER = "answer"
+
+
+class OnReload(enum.Enum):
+    """What a reload does with the sessions of a route that it changes or removes."""
+
+    KEEP = "keep"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """``host:port`` or ``[v6]:port``; the brackets are not part of ``host``."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """``unix:/path``."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Address = TcpAddress | UnixAddress
+
+SCHEMES_PORT = -1  # in a bind without a port: the scheme's own (RFC 6455 §3)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Addresses of peers: an IP network, or with ``None`` whoever comes over a Unix socket (``unix``)."""
+
+    ip: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+
+    def __str__(self) -> str:
+        return "unix" if self.ip is None else str(self.ip)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A tunnel's backend: ``tcp://host:port``, ``tls://host:port`` or ``unix:/path``."""
+
+    address: Address
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return str(self.address) if isinstance(self.address, UnixAddress) else f"{self.scheme}://{self.address}"
+
+    @property
+    def scheme(self) -> str:
+        return "tls" if self.tls else "tcp"
+
+
+class PlaceKind(enum.Enum):
+    """Where in a request a client says what it wants."""
+
+    QUERY = "query"
+    HOST = "host"
+    PATH = "path"
+    COOKIE = "cookie"
+    HEADER = "header"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """``query:NAME``, ``cookie:NAME``, ``header:NAME``; ``host`` (without its port) and ``path`` (what follows the
+    route's prefix), which have no name."""
+
+    kind: PlaceKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Targets that a rule is about: a network, a host pattern, any host (``None``), or the Unix sockets below a
+    directory; at any port, or at those from ``first`` to ``last``.
+
+    ``10.0.0.0/8:5900-5999``, ``[fd00::/8]:5900``, ``*.example.com:22``, ``*:5900``, ``unix:/run/vnc/``.
+    """
+
+    what: ipaddress.IPv4Network | ipaddress.IPv6Network | str | UnixAddress | None
+    first: int = 1
+    last: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """``package.module:name`` of a Python object."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUrl:
+    """``http://host[:port]/path?query`` or ``https://`` with ``{token}`` somewhere behind the host."""
+
+    tls: bool
+    address: TcpAddress
+    target: str  # path and query, with {token} in it
+
+    def __str__(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.address}{self.target}"
+
+
+# What a value means beyond its Python type. settings.scalars has the syntax, the limits and the schema of each.
+Duration = Annotated[float, "seconds"]
+Timeout = Annotated[float, "seconds, more than 0"]
+MessageSize = Annotated[int, "bytes"]
+DrainCode = Annotated[int, "close code"]
+RouteName = Annotated[str, "route name"]
+HostPattern = Annotated[str, "host pattern"]
+Subprotocol = Annotated[str, "subprotocol"]
+Directory = Annotated[str, "absolute path of a directory"]
+FilePath = Annotated[str, "absolute path of a file"]
+FileMode = Annotated[int, "permission bits"]
+HostName = Annotated[str, "host name or IP address"]
+Ciphers = Annotated[str, "OpenSSL cipher list"]
+Count = Annotated[int, "1 or more"]
+Workers = Annotated[int, "processes; 0 is auto: one for each core that this process may use"]
+BindAddress = Annotated[Address, "to bind"]
+ServiceAddress = Annotated[Address, "host:port or unix:/path"]
+Size = Annotated[int, "bytes, more than 0"]
+HeaderField = Annotated[tuple[str, str], "name: value"]
+HeaderValue = Annotated[str, "visible characters of ISO 8859-1, and blanks between them"]
+FileName = Annotated[str, "name of a file, without a slash"]
+FileOrDirectory = Annotated[str, "absolute path of a file or a directory"]
+WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null"]
+Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
+Text = Annotated[str, "any text that is not empty"]
+Database = Annotated[int, "0 or more"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketUrl:
+    """A relay's backend, ``ws://host[:port][/path]`` or ``wss://``.
+
+    ``path`` is ``None`` where the URL has none: the request's own path is kept then (DESIGN: a backend URL without a
+    path keeps the request's; with one, it replaces the matched prefix).
+    """
+
+    address: TcpAddress
+    path: str | None
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return f"{'wss' if self.tls else 'ws'}://{self.address}{self.path or ''}"
+
+
+class PathKind(enum.Enum):
+    EXACT = "exact"
+    PREFIX = "prefix"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """``/x`` exact, ``/x/*`` prefix (``text`` is ``/x/``), ``~regex`` (searched from the start of the path)."""
+
+    kind: PathKind
+    text: str
+
+    def __str__(self) -> str:
+        return (
+            {PathKind.EXACT: "", PathKind.PREFIX: "", PathKind.REGEX: "~"}[self.kind]
+            + self.text
+            + ("*" if self.kind is PathKind.PREFIX else "")
+        )

@@ -1,0 +1,107 @@
+"""``wsgate tunnel``: websockify's command line, for a gateway with one tunnel in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from wsgate.settings.load import ConfigError, loads
+from wsgate.settings.model import Address, Files, Settings, TcpAddress, Tunnel
+from wsgate.settings.problem import Problem
+from wsgate.websockify.flags import Flags, UsageError, parse
+from wsgate.websockify.translate import to_yaml
+
+# Which flag a value of the configuration came from, by the end of its path
+_FLAG_OF = (
+    (r"\.bind$", "[HOST:]PORT"),
+    (r"\.mode$", "--unix-listen-mode"),
+    (r"\.tls\.certificate$", "--cert"),
+    (r"\.tls\.key$", "--key"),
+    (r"\.tls\.password_file$", "--key-password-file"),
+    (r"\.tls\.ciphers$", "--ssl-ciphers"),
+    (r"\.tls\.client_ca$", "--cafile"),
+    (r"\.tunnel\.to\b", "target"),
+    (r"\.redis\.password_file$", "--token-password-file"),
+    (r"\.token\.python\b", "--token-plugin"),
+    (r"\.token\b", "--token-source"),
+    (r"\.record\b", "--record"),
+    (r"\.(auth|origins)\b", "--auth-source"),
+    (r"\.files\.root$", "--web"),
+    (r"\.heartbeat\b", "--heartbeat"),
+    (r"^exit_when_idle$", "--idle-timeout"),
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the tunnel that a command line asks for, or show it. Returns the exit status."""
+    try:
+        flags = parse(arguments)
+        text = to_yaml(flags)
+    except UsageError as error:
+        return _refuse(str(error))
+    try:
+        settings = loads(text, "wsgate-tunnel.yaml")
+    except ConfigError as error:
+        for problem in error.problems:
+            _refuse(_explain(problem))
+        return 2
+    if flags.show_config:
+        sys.stdout.write(text)
+        return 0
+    with contextlib.ExitStack() as stack:
+        log = None
+        if flags.log_file is not None:
+            try:
+                log = stack.enter_context(open(flags.log_file, "a", encoding="utf-8", buffering=1))
+            except OSError as error:
+                return _refuse(f"--log-file: cannot write {flags.log_file!r}: {error.strerror}")
+        from wsgate import app  # trio takes a fifth of a second to import: --show-config answers without it
+
+        return app.serve(settings, ready=partial(_announce, flags, settings), log=log)
+
+
+def _refuse(message: str) -> int:
+    print(f"wsgate tunnel: {message}", file=sys.stderr)
+    return 2
+
+
+def _explain(problem: Problem) -> str:
+    """A fault of the configuration, for somebody who has written flags."""
+    flag = next((flag for pattern, flag in _FLAG_OF if re.search(pattern, problem.path)), problem.path)
+    return f"{flag}: {problem.message}" if flag else problem.message
+
+
+def _announce(flags: Flags, settings: Settings, bound: list[Address]) -> None:
+    print(f"wsgate tunnel: {announcement(flags, settings, bound[0])}", flush=True)
+
+
+def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
+    """Where it listens, where that leads, and what to open in a browser."""
+    (listener,) = settings.listeners
+    secure = "s" if listener.tls is not None else ""
+    here = str(bound) if not isinstance(bound, TcpAddress) else f"ws{secure}://{_reachable(bound)}/"
+    text = f"{here} leads to {_destination(settings)}"
+    files = next((route.action for route in settings.routes if isinstance(route.action, Files)), None)
+    if files is None or not isinstance(bound, TcpAddress):
+        return text
+    page = f"http{secure}://{_reachable(bound)}/"
+    if os.path.exists(os.path.join(files.root, "vnc.html")):
+        page += "vnc.html"
+        if flags.token_plugin is not None and not flags.host_token:
+            page += "?path=websockify%3Ftoken%3DTOKEN"
+    return f"{text}; open {page}"
+
+
+def _reachable(bound: TcpAddress) -> TcpAddress:
+    """What a browser on this machine can open: nobody connects to all addresses."""
+    return TcpAddress("localhost", bound.port) if bound.host in ("0.0.0.0", "::") else bound
+
+
+def _destination(settings: Settings) -> str:
+    tunnel = settings.routes[0].action
+    assert isinstance(tunnel, Tunnel)
+    return str(tunnel.to[0]) if tunnel.to else "the target of its token"
