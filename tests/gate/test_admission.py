@@ -85,6 +85,11 @@ async def test_origins(sent: list[str], is_let_in: bool) -> None:
         assert (refusal.status, refusal.reason) == (403, "this origin is not allowed")
 
 
+async def test_files_are_for_every_page() -> None:
+    """A page's own scripts and pictures come without an Origin."""
+    assert await ask(route(Files(root="/nonexistent"), origins=(PAGE,))) is None
+
+
 async def test_the_log_says_which_origin() -> None:
     it = route(NOWHERE, origins=(PAGE,))
     refusal, none = await ask(it, ("Origin", "https://" + "x" * 500)), await ask(it)

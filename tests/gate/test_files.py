@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +280,11 @@ async def test_what_the_client_has_already(root: Path) -> None:
         (b"gzip;q=2", None),
         (b"gzip;q=-1, br;q=nan", None),
         (b"deflate, identity", None),
+        (b"identity, gzip;q=0.5", None),
+        (b"identity, gzip", b"gzip"),
+        (b"identity;q=0.5, gzip", b"gzip"),
+        (b"identity;q=0, gzip;q=0.1", b"gzip"),
+        (b"*;q=0", None),
     ],
 )
 async def test_what_was_compressed_before(root: Path, accepted: bytes | None, coding: bytes | None) -> None:
@@ -305,6 +312,13 @@ async def test_what_was_compressed_outside_of_the_root(root: Path) -> None:
     _, headers, body = await get_file(root, b"/app.js", {b"Accept-Encoding": b"gzip, br"})
     assert body == b"let x"
     assert b"Vary" not in headers
+
+
+async def test_a_file_from_the_future(root: Path) -> None:
+    """RFC 9110 §8.8.2.1: it was changed now, at the latest."""
+    os.utime(root / "app.js", (0, 1 << 33))
+    _, headers, _ = await get_file(root, b"/app.js")
+    assert parsedate_to_datetime(headers[b"Last-Modified"].decode()).timestamp() <= time.time()
 
 
 async def test_header_fields_of_the_configuration(root: Path) -> None:

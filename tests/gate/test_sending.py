@@ -16,7 +16,8 @@ from tests.gate.conftest import NOWHERE, route
 from tests.relay.joined import socket_pair
 from wsgate.gate.files import Answer
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.sending import send_answer
+from wsgate.gate.sending import CHUNK, send_answer
+from wsgate.relay.pump import Pump
 from wsgate.settings.model import Settings, Timeouts
 from wsgate.wire.http import HttpServer
 
@@ -82,6 +83,18 @@ async def test_a_large_file(pair: tuple[socket.socket, socket.socket], tmp_path:
     assert sent == [True]
     assert file.closed
     assert http.next_cycle()
+
+
+@pytest.mark.usefixtures("no_threads")
+async def test_the_sessions_have_a_turn_between_two_pieces(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[None] = []
+    monkeypatch.setattr(Pump, "give_turn", lambda _: turns.append(None))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send, pair[0], of(io.BytesIO(bytes(SIZE)), SIZE))
+        await read(pair[1], until=SIZE)
+    assert len(turns) >= SIZE // CHUNK
 
 
 async def test_a_part_begins_where_the_file_stands(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 
 from tests.relay.joined import KEY, data, encode
 from wsgate.relay import shuttle
+from wsgate.relay.tls import RECORD
 from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
@@ -47,6 +49,9 @@ class Ends:
 
     def carry(self) -> Any:
         return self._compiled.carry(self.walk, self.source.fileno(), self.sink.fileno(), self.buffer, START)
+
+    def carry_by(self, source: Any, sink: Any) -> Any:
+        return self._compiled.carry(self.walk, source, sink, self.buffer, START)
 
     def close(self) -> None:
         for sock in (self.into, self.source, self.sink, self.out):
@@ -155,6 +160,61 @@ def test_a_sink_that_is_gone_is_no_exception_and_no_signal(ends: Ends) -> None:
     ends.out.close()
     ends.into.send(FRAME)
     assert ends.carry() == (len(FRAME), START + len(FRAME), 0)
+
+
+def test_calls_in_the_place_of_descriptors(ends: Ends) -> None:
+    """TLS: what reads is given room inside the buffer, what writes the very bytes."""
+    written: list[bytes] = []
+
+    def read(size: int, room: memoryview) -> int:
+        assert size == len(room) == len(ends.buffer) - START
+        room[: len(FRAME)] = FRAME
+        return len(FRAME)
+
+    def write(data: memoryview) -> int:
+        assert data.readonly
+        written.append(bytes(data))
+        return len(data)
+
+    assert ends.carry_by(read, write) == len(FRAME)
+    assert written == [FRAME]
+    assert ends.buffer[START : START + len(FRAME)] == FRAME
+    assert ends.walk.messages == 1
+
+
+def test_a_read_of_tls_that_fails_is_told(ends: Ends) -> None:
+    def wants_more(size: int, room: memoryview) -> int:
+        raise ssl.SSLWantReadError
+
+    with pytest.raises(ssl.SSLWantReadError):
+        ends.carry_by(wants_more, ends.sink.fileno())
+    assert ends.carry_by(lambda size, room: 0, ends.sink.fileno()) == 0
+    for lie in (1 << 20, -2, None):
+        with pytest.raises((ValueError, TypeError, SystemError)):
+            ends.carry_by(lambda size, room, lie=lie: lie, ends.sink.fileno())
+
+
+def test_a_write_of_tls_that_fails_is_left_to_the_flow(ends: Ends) -> None:
+    def wants_room(data: memoryview) -> int:
+        raise ssl.SSLWantWriteError
+
+    ends.into.send(FRAME)
+    assert ends.carry_by(ends.source.fileno(), wants_room) == (len(FRAME), START + len(FRAME), 0)
+
+    def bug(data: memoryview) -> int:
+        raise ZeroDivisionError
+
+    ends.into.send(FRAME)
+    with pytest.raises(ZeroDivisionError):
+        ends.carry_by(ends.source.fileno(), bug)
+
+
+def test_more_than_a_record_is_left_to_the_flow(ends: Ends) -> None:
+    """It is written record by record."""
+    ends.buffer = bytearray(START + (64 << 10))
+    raw = encode(data(bytes(RECORD)), KEY)
+    ends.into.send(raw)
+    assert ends.carry_by(ends.source.fileno(), lambda data: 1 / 0) == (len(raw), START + len(raw), 0)
 
 
 def test_a_read_stays_inside_the_buffer(ends: Ends) -> None:

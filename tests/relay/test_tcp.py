@@ -67,7 +67,6 @@ def test_what_is_not_acknowledged_gets_less_as_the_peer_takes_it(pair: tuple[soc
     fill(ours)
     before = unacknowledged(ours)
     assert before > 0
-    assert all(unacknowledged(ours) == before for _ in range(100))
     with contextlib.suppress(BlockingIOError):
         while True:
             peer.recv(1 << 16)

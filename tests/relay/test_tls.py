@@ -15,8 +15,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import KEY, Frame, Peer, TlsEnd, close_frame, data, encode, session, tls_pair
+from tests.relay.joined import KEY, Frame, Peer, Session, TlsEnd, close_frame, data, encode, session, tls_pair
 from wsgate.relay.closing import Cause
+from wsgate.relay.leg import Leg
 from wsgate.relay.poller import READABLE, WRITABLE
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.relay.tls import RECORD, TlsSocket
@@ -218,7 +219,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
     async with session(pump, tls=version) as running:
         leg = running.client_leg
         assert leg.tls is not None
-        real, wants_write = leg.tls._read_into, True
+        real, wants_write = leg.tls.read, True
 
         def read_into(size: int, room: memoryview) -> int:
             """As OpenSSL does where the answer to a key update finds the kernel full."""
@@ -226,7 +227,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
                 raise ssl.SSLWantWriteError
             return real(size, room)
 
-        leg.tls._read_into = read_into
+        change(running, leg, read=read_into)
         await running.client.send(data(b"hello"))
         while not leg.tls.wants_write:
             await trio.lowlevel.checkpoint()
@@ -296,11 +297,21 @@ async def test_a_message_costs_one_read_and_one_write_of_openssl(
         await exchange(running.client, running.backend)
         for leg in (running.client_leg, running.backend_leg):
             assert leg.tls is not None
-            leg.tls._read_into = counted("recv", leg.tls._read_into)
-            leg.tls._write = counted("send", leg.tls._write)
+            change(running, leg, read=counted("recv", leg.tls.read), write=counted("send", leg.tls.write))
         for _ in range(10):
             await exchange(running.client, running.backend)
         assert calls == {"recv": 20, "send": 20}
+
+
+def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -> None:
+    """Have a leg's TLS read and write otherwise, also where the compiled shuttle has both in its hands."""
+    assert leg.tls is not None
+    for flow in running.join._flows:
+        parts: Any = flow
+        if read is not None and flow.source is leg:
+            leg.tls.read = parts._from = read
+        if write is not None and flow.sink is leg:
+            leg.tls.write = parts._to = write
 
 
 async def exchange(client: Peer, backend: Peer) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import mimetypes
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
@@ -144,7 +145,8 @@ def _representation(files: Files, path: str, request: Request) -> Answer | Refus
         if not stat.S_ISREG(found.st_mode):
             return _NOT_FOUND
         tag = b'"%x-%x-%x%s"' % (found.st_mtime_ns, found.st_size, found.st_ino, b"-" + coding if coding else b"")
-        state = State(tag, int(found.st_mtime))
+        # RFC 9110 §8.8.2.1: never later than now
+        state = State(tag, int(min(found.st_mtime, time.time())))
         common = [*state.fields(), *_common(files)]
         if varies:
             common.append((b"Vary", b"Accept-Encoding"))
@@ -182,14 +184,14 @@ def _choose(files: Files, path: str, request: Request) -> tuple[bytes, str, bool
             there[coding] = compressed
     weights = _weights(request.headers)
     best = max(there, key=weights, default=b"")  # the first of equals
-    if not best or not weights(best):
+    if not best or not weights(best) or weights(best) < weights(b"identity"):
         return b"", path, bool(there)
     return best, there[best], True
 
 
 def _weights(headers: Headers) -> Callable[[bytes], float]:
-    """RFC 9110 §12.5.3: how much a client wants a coding, from 0 to 1."""
-    wanted: dict[bytes, float] = {}
+    """RFC 9110 §12.5.3: how much a client wants a coding, from 0 to 1; "identity" only where it is named."""
+    wanted: dict[bytes, float] = {b"identity": 0.0}
     for element in elements(headers, b"accept-encoding"):
         name, _, parameter = element.partition(b";")
         key, _, value = parameter.strip().partition(b"=")

@@ -17,6 +17,7 @@ from wsgate.relay import shuttle
 from wsgate.relay.closing import Cause, End
 from wsgate.relay.leg import BLOCKED
 from wsgate.relay.pump import HEADROOM, READ_SIZE
+from wsgate.relay.tls import RECORD
 from wsgate.wire.close import Close, parse_close
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, Opcode
@@ -186,7 +187,7 @@ class _WalkingFlow(Flow):
 class RelayFlow(_WalkingFlow):
     """WebSocket to WebSocket. ``answers_pings``: the gateway answers them itself and passes none on."""
 
-    __slots__ = ("_answers_pings", "_carry_over")
+    __slots__ = ("_answers_pings", "_carry_over", "_from", "_to")
 
     sink: WebSocketLeg
 
@@ -202,8 +203,10 @@ class RelayFlow(_WalkingFlow):
     ) -> None:
         super().__init__(join, pump, source, sink, walk)
         self._answers_pings = answers_pings
-        if shuttle.carry is not None and source.tls is None and sink.tls is None:
+        if shuttle.carry is not None:
             self._carry_over = shuttle.carry
+            self._from: shuttle.Source = source.fd if source.tls is None else source.tls.read
+            self._to: shuttle.Sink = sink.fd if sink.tls is None else sink.tls.write
             source.reader = self._shuttle
 
     def at_boundary(self) -> bool:
@@ -218,22 +221,28 @@ class RelayFlow(_WalkingFlow):
             return
         pump = self.pump
         try:
-            came = self._carry_over(self.walk, source.fd, sink.fd, pump.buffer, HEADROOM)
+            came = self._carry_over(self.walk, self._from, self._to, pump.buffer, HEADROOM)
         except BLOCKED:
             return
         except OSError as error:
-            self._lose(error)
+            if source.tls is None:
+                self._lose(error)
+            else:
+                self.pull()  # it is told the same again, and knows TLS's words
             return
         if not came:
             self._finish(self._end_of_file(), eof=True)
-        elif isinstance(came, int):
-            self.octets += came
-            source.heard = self.moved = pump.now
+            return
+        if isinstance(came, int):
+            size = came
+            self.moved = pump.now
         else:
             size, stop, sent = came
-            self.octets += size
-            source.heard = pump.now
             self._settle(HEADROOM, stop, HEADROOM + size, sent)
+        self.octets += size
+        source.heard = pump.now
+        if size == RECORD and source.tls is not None and not self.ended:
+            source.reader = self.pull  # which takes many records at once, until there are few again
 
     def move(self, start: int, end: int) -> None:
         if self._carry:
@@ -250,6 +259,12 @@ class RelayFlow(_WalkingFlow):
         self._move(start, end)
         if sink.waiting:
             sink.release_waiting()
+        if self.source.tls is not None and end - start < RECORD:
+            self._take_shuttle()
+
+    def _take_shuttle(self) -> None:
+        if shuttle.carry is not None and self.room is self.pump.room and not self.ended:
+            self.source.reader = self._shuttle
 
     def _move(self, start: int, end: int) -> None:
         self._settle(start, self.walk.walk(self.pump.buffer, start, end), end, 0)

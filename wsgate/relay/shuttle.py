@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from wsgate.wire import kernel
 
+Source = int | Callable[[int, memoryview], int]  # a descriptor; of TLS, what reads (length, room)
+Sink = int | Callable[[memoryview], int]
 # walk, source, sink, buffer, start -> size, or size, stop, sent: see _shuttle.c
-Carry = Callable[[kernel.Walk, int, int, bytearray, int], "int | tuple[int, int, int]"]
+Carry = Callable[[kernel.Walk, Source, Sink, bytearray, int], "int | tuple[int, int, int]"]
 
 carry: Carry | None = None
 STATUS = "messages are passed on in Python"  # for the log, beside the kernel's
