@@ -6,10 +6,16 @@ installed, so this module needs nothing but Python.)
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+from pathlib import Path
+
+# What npm has installed, in the versions of package-lock.json: npm ci --prefix tests/e2e/node
+MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 PACKAGES = {
+    "@neondatabase/serverless": "npm, then npm ci --prefix tests/e2e/node",
     "/usr/share/novnc/core/rfb.js": "novnc",
     "Xtigervnc": "tigervnc-standalone-server",
     "chromedriver": "chromium-driver",
@@ -17,12 +23,14 @@ PACKAGES = {
     "curl": "curl",
     "gcc": "gcc libc6-dev",
     "haproxy": "haproxy",
+    "initdb": "postgresql",
     "ip": "iproute2",
     "make": "make",
     "mosquitto": "mosquitto",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "openssl/ssl.h": "libssl-dev",
+    "postgres": "postgresql",
     "redis-server": "redis-server",
     "scp": "openssh-client",
     "setpriv": "util-linux",
@@ -37,16 +45,21 @@ HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look
 
 
 def find(program: str) -> str | None:
-    """The program's or header's path, or ``None``. Servers are in sbin, which is not on everybody's PATH."""
+    """The program's, header's or module's path, or ``None``."""
+    if program.startswith("@"):
+        return str(MODULES / program) if (MODULES / program).exists() else None
     if program.endswith(".h"):
         return next((path for place in HEADERS if os.path.exists(path := f"{place}/{program}")), None)
     if program.startswith("/"):  # a file that a package brings
         return program if os.path.exists(program) else None
-    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+    # Servers are in places that are not on everybody's PATH
+    servers = ["/usr/sbin", "/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *servers]))
 
 
 def missing_packages() -> list[str]:
-    return sorted({package for program in PACKAGES if find(program) is None for package in PACKAGES[program].split()})
+    missing = [program for program in PACKAGES if not program.startswith("@") and find(program) is None]
+    return sorted({package for program in missing for package in PACKAGES[program].split()})
 
 
 if __name__ == "__main__":

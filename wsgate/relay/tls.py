@@ -37,7 +37,7 @@ class TlsSocket:
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
-        # Behind SSLSocket's own read and write, which only look whether there is TLS at all, at a tenth of the price
+        # What is behind SSLSocket's own read and write: those only look whether there is TLS at all, each time
         inside: Any = getattr(sock, "_sslobj", None) or sock
         self.read: Callable[[int, memoryview], int] = inside.read
         self.write: Callable[[memoryview | bytes | bytearray], int] = inside.write
