@@ -11,11 +11,11 @@ import os
 import shutil
 from pathlib import Path
 
-# What npm has installed, in the versions of package-lock.json: npm ci --prefix tests/e2e/node
+# What npm has installed, in the versions of package-lock.json: npm ci, in tests/e2e/node
 MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 PACKAGES = {
-    "@neondatabase/serverless": "npm, then npm ci --prefix tests/e2e/node",
+    "@neondatabase/serverless": "npm, then npm ci in tests/e2e/node",
     "/usr/share/novnc/core/rfb.js": "novnc",
     "Xtigervnc": "tigervnc-standalone-server",
     "chromedriver": "chromium-driver",
