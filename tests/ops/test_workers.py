@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -187,12 +188,14 @@ def test_the_second_signal_reaches_them_too(case: Case) -> None:
     assert case.events() == ["listening", "ready", "draining", "cutting", "stopped"]
 
 
-def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(workers_module, "MARGIN", 0.5)  # the other one ends in time
 
     def start(plan: Plan, parent: ToParent, row: Row) -> int:
         serve(parent)
-        if row.enter(1):  # one of the two
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(tmp_path / "first")  # one of the two
+            row.enter(None)
             time.sleep(60)
         return 0
 
