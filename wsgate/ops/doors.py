@@ -6,12 +6,14 @@ about it may change, for the connections that are accepted from then on.
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import trio
 
+from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
 from wsgate.ops.listeners import Serve, accept_forever, accept_waiting, bound_address, close_listeners
@@ -26,6 +28,7 @@ class Door:
 
     sock: socket.socket
     entrance: Entrance
+    removed: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     @property
@@ -67,10 +70,11 @@ class Doors:
         door.entrance = entrance
 
     def close(self, door: Door) -> None:
-        """Accept who has connected already, and nobody else."""
+        """Accept who has connected already, and nobody else; "listener removed" is said when that is done."""
         self._doors.remove(door)
         self.entrances.remove(door.entrance)
         door.entrance.closed = True
+        door.removed = True
         door.scope.cancel()
 
     async def _accept(self, door: Door) -> None:
@@ -79,8 +83,11 @@ class Doors:
             with door.scope:
                 await accept_forever(door.sock, serve_there, self._connections, self._gateway.turns)
         finally:
+            address = door.address
             accept_waiting(door.sock, serve_there, self._connections)
             close_listeners([door.sock])
+            if door.removed:  # said only now that it is true: until here it was still open
+                emit(logging.INFO, "listener removed", address=str(address))
 
     def _server(self, door: Door) -> Serve:
         async def serve_there(sock: socket.socket, peer: Address) -> None:

@@ -227,7 +227,6 @@ class Reloader:
     def _change_listeners(self, plan: Plan, stay: Sequence[Door | None], sockets: Sequence[socket.socket]) -> int:
         changes = 0
         for door in [door for door in self._doors if door not in stay]:
-            emit(logging.INFO, "listener removed", address=str(door.address))
             self._doors.close(door)
             changes += 1
         opened = iter(sockets)
