@@ -53,10 +53,12 @@ def test_a_source_sends_messages_of_the_size_that_the_path_says(roles: dict[str,
 
 
 def test_tcp_roles(roles: dict[str, int]) -> None:
-    with socket.create_connection(("127.0.0.1", roles["tcp-echo"]), timeout=10) as echo:
+    echo = socket.create_connection(("127.0.0.1", roles["tcp-echo"]), timeout=10)
+    with echo, echo.makefile("rb") as received:
         echo.sendall(b"bytes")
-        assert echo.recv(5, socket.MSG_WAITALL) == b"bytes"
-    with socket.create_connection(("127.0.0.1", roles["tcp-source"]), timeout=10) as source:
-        assert len(source.recv(100_000, socket.MSG_WAITALL)) == 100_000
+        assert received.read(5) == b"bytes"
+    source = socket.create_connection(("127.0.0.1", roles["tcp-source"]), timeout=10)
+    with source, source.makefile("rb") as received:
+        assert len(received.read(100_000)) == 100_000
     with socket.create_connection(("127.0.0.1", roles["tcp-sink"]), timeout=10) as sink:
         sink.sendall(bytes(10 << 20))  # more than both ends' buffers hold
