@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import generator, machine, markdown, plots, report, results
-from bench.measure import Measured, Plan, cores, measure
+from bench.measure import Measured, Plan, cores, measure, rounds
 from bench.processes import alone
 from bench.proxies import BUILD
 from bench.results import Run
@@ -82,7 +82,7 @@ def _run(chosen: Sequence[Row], plan: Plan, command: str) -> Run:
             say("")
             print(report.text(done[-1]), flush=True)
     facts["took"] = f"{time.monotonic() - began:.0f} s"
-    facts["rounds"] = f"{plan.repetitions}, {plan.seconds:g} s for each proxy"
+    facts["rounds"] = rounds(plan)
     if facts["code"] != machine.code():
         facts["code"] = results.CHANGED
     run = Run(facts, done)
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", nargs="+", metavar="ROW", help="only these rows")
     add("--list", action="store_true", help="the names of the rows")
     add("--seconds", type=float, metavar="S", help="how long each measurement lasts")
-    add("--repetitions", type=int, metavar="N", help="how many rounds")
+    add("--repetitions", type=int, metavar="N", help="how many rounds; of slices there are five times as many")
     add("--markdown", type=Path, metavar="FILE", help="put the tables into this page, between its marks")
     add("--plots", type=Path, metavar="DIR", help="draw the plots into this directory")
     add("--results", type=Path, metavar="FILE", help="where the numbers are kept (build/bench/whole.json and its like)")

@@ -322,6 +322,11 @@ struct client *client_at(unsigned index)
     return &clients[index];
 }
 
+bool client_is_busy(const struct client *client)
+{
+    return client->left || client->first != client->last;
+}
+
 size_t clients_frame_length(void)
 {
     return train.frame;

@@ -51,6 +51,9 @@ void client_start(struct client *client);
 /* Send n more messages that were due at `due`. */
 void client_submit(struct client *client, unsigned n, uint64_t due);
 
+/* Something is still to be sent on it, or to come back. */
+bool client_is_busy(const struct client *client);
+
 /* Wait for events and serve them; `watch` is one more descriptor, whose readiness returns true. */
 bool clients_serve(int timeout_ms);
 void clients_watch(int fd);

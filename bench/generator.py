@@ -24,11 +24,12 @@ def build() -> None:
     subprocess.run(["make", "--silent", "-C", str(PROJECT / "bench")], check=True)
 
 
-def arguments(load: Load, port: int, *, seconds: float, warm_up: float) -> list[str]:
-    """The generator's command line."""
+def arguments(load: Load, port: int, *, seconds: float, warm_up: float, share: float = 1.0) -> list[str]:
+    """The generator's command line. Every "go" takes this ``share`` of the times."""
     words = [f"--port={port}", f"--mode={load.mode}", f"--path={load.path}", f"--size={load.size}"]
     words += [f"--connections={load.connections}", f"--in-flight={load.in_flight}"]
-    words += [f"--seconds={max(load.seconds, seconds)}", f"--warm-up={max(load.warm_up, warm_up)}"]
+    words += [f"--seconds={max(load.seconds, seconds) * share:g}"]
+    words += [f"--warm-up={max(load.warm_up, warm_up) * share:g}"]
     words += [f"--active={load.active}"] if load.active else []
     words += [f"--burst={load.burst}", f"--rate={load.rate}"] if load.burst else []
     words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "rotate") if getattr(load, name)]
@@ -74,10 +75,12 @@ def backends(cores: frozenset[int]) -> Iterator[tuple[int, dict[str, int]]]:
 
 
 class Generator:
-    """One run of the generator: ``opened`` waits for its sessions, ``go`` measures."""
+    """One run of the generator: ``opened`` waits for its sessions, ``go`` measures; again and again where the work is
+    echo. ``name`` is of its directory.
+    """
 
-    def __init__(self, words: Sequence[str], cores: frozenset[int]) -> None:
-        self._directory = BUILD / "run" / "load"
+    def __init__(self, words: Sequence[str], cores: frozenset[int], name: str = "load") -> None:
+        self._directory = BUILD / "run" / name
         self._directory.mkdir(parents=True, exist_ok=True)
         self.process = start(
             [str(BUILD / "load"), *words],

@@ -13,8 +13,8 @@ from bench.stats import median
 
 MACHINE, GOALS, PLOTTED, NUMBERS = "machine", "goals", "plots", "numbers"
 DISTURBED = """\
-**This run was disturbed**: {}. Where the rounds of a row lie far apart there is no number, and those that are there
-are provisional.
+**This run was disturbed**: {}. Where the interval of a row is wide there is no number, only the
+interval.
 
 """
 REGIONS = (MACHINE, GOALS, PLOTTED, NUMBERS)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,11 @@ from bench.stats import Sample
 
 OPEN_TIMEOUT = 60.0  # seconds for 8,000 upgrades through the slowest
 SETTLE = 0.5  # seconds between the last upgrade and a look at memory
+
+SLICES = 3  # a measurement in slices is this much shorter, its warm-up too
+SLICES_A_ROUND = 5  # and they are this many more
+TRIES = 3  # a virtual machine may lose all of a slice to others
+UNCOUNTED = 3  # slices before the first: the interpreter has specialised its code then, and socket buffers have grown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,10 @@ def cores() -> Cores:
     return choose_cores(os.sched_getaffinity(0))
 
 
+def file_name(case: Case) -> str:
+    return case.label.replace(" ", "-").replace(",", "")
+
+
 @contextlib.contextmanager
 def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
     """The case's proxy in front of a backend's port."""
@@ -83,7 +92,7 @@ def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
         return
     proxy = PROXIES[case.proxy]
     ends = Ends(free_port(), backend, str(certificate()) if case.load.tls else "", tunnel=case.service != "ws")
-    directory = BUILD / "run" / case.label.replace(" ", "-").replace(",", "")
+    directory = BUILD / "run" / file_name(case)
     directory.mkdir(parents=True, exist_ok=True)
     process = start(
         proxy.command(directory, ends),
@@ -117,23 +126,87 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
                 measured.why_not[case.label] = why_not
                 if case is row.cases[0]:
                     return measured  # there is nothing to compare the others with
-        repetitions = min(row.repetitions or plan.repetitions, plan.repetitions)
-        for turn in range(repetitions):
+        take_turns = _in_slices if row.in_slices else _in_rounds
+        take_turns(measured, started, plan, backend, say)
+    return measured
+
+
+def rounds(plan: Plan) -> str:
+    """How often and for how long each proxy works, in words."""
+    slices = (
+        f"{plan.repetitions * SLICES_A_ROUND} of {plan.seconds / SLICES:g} s for each proxy where messages are echoed"
+    )
+    return f"{slices}, {plan.repetitions} of {plan.seconds:g} s elsewhere"
+
+
+def _rounds(row: Row, plan: Plan) -> int:
+    return min(row.repetitions or plan.repetitions, plan.repetitions)
+
+
+def _in_slices(
+    measured: Measured, started: Sequence[Running], plan: Plan, backend: int, say: Callable[[str], None]
+) -> None:
+    """Everybody's sessions stay open and the proxies take turns quickly, each a slice of a round: what slows the
+    machine for a second slows them all, and there are many pairs for the median.
+    """
+    row = measured.row
+    with contextlib.ExitStack() as stack:
+        generators: dict[str, Generator] = {}
+
+        def work(each: Running, tries: int = TRIES) -> Sample:
+            result = _go(generators[each.case.label], each, plan, backend)
+            if not result["messages"] and tries > 1:
+                return work(each, tries - 1)
+            return to_sample(each.case.load, result)
+
+        for each in started:
+            load = each.case.load
+            words = arguments(load, each.port, seconds=plan.seconds, warm_up=plan.warm_up, share=1 / SLICES)
+            name = "load-" + file_name(each.case)
+            generators[each.case.label] = stack.enter_context(Generator(words, frozenset({plan.cores.load}), name))
+        for each in started:
+            say(f"{row.title}: {each.case.label} opens its sessions")
+            with _failing(measured, each.case):
+                generators[each.case.label].opened(OPEN_TIMEOUT)
+                for _ in range(UNCOUNTED):
+                    work(each)
+        total = _rounds(row, plan) * SLICES_A_ROUND
+        for turn in range(total):
             # there and back again, so that what gets slower or faster meanwhile favours nobody
             for each in started if turn % 2 == 0 else reversed(started):
                 label = each.case.label
-                if label in measured.why_not:
+                if label in measured.why_not or (turn % SLICES_A_ROUND and not row.is_compared(each.case)):
                     continue
-                say(f"{row.title}: {label}, {turn + 1} of {repetitions}")
-                try:
-                    sample = _once(each, plan, backend)
-                except LoadFailed as error:
-                    measured.why_not[label] = f"failed {error}"
-                    measured.samples.pop(label, None)
-                else:
-                    measured.samples.setdefault(label, []).append(sample)
-                wait_until_quiet([backend, *each.pids()])
-    return measured
+                say(f"{row.title}: {label}, {turn + 1} of {total}")
+                with _failing(measured, each.case):
+                    measured.samples.setdefault(label, []).append(work(each))
+
+
+def _in_rounds(
+    measured: Measured, started: Sequence[Running], plan: Plan, backend: int, say: Callable[[str], None]
+) -> None:
+    """Sessions are opened anew for each measurement."""
+    row = measured.row
+    repetitions = _rounds(row, plan)
+    for turn in range(repetitions):
+        for each in started if turn % 2 == 0 else reversed(started):
+            label = each.case.label
+            if label in measured.why_not:
+                continue
+            say(f"{row.title}: {label}, {turn + 1} of {repetitions}")
+            with _failing(measured, each.case):
+                measured.samples.setdefault(label, []).append(_once(each, plan, backend))
+            wait_until_quiet([backend, *each.pids()])
+
+
+@contextlib.contextmanager
+def _failing(measured: Measured, case: Case) -> Iterator[None]:
+    """A case that fails has no numbers at all, and says why."""
+    try:
+        yield
+    except LoadFailed as error:
+        measured.why_not[case.label] = f"failed {error}"
+        measured.samples.pop(case.label, None)
 
 
 def _once(each: Running, plan: Plan, backend: int) -> Sample:
@@ -145,10 +218,15 @@ def _once(each: Running, plan: Plan, backend: int) -> Sample:
         if load.mode == "idle":
             time.sleep(SETTLE)
             return Sample(kb_session=(proc.memory(each.pids()) - before) / load.connections / 1e3)
-        timeout = max(load.seconds, plan.seconds) + max(load.warm_up, plan.warm_up) + 30
-        pinned = plan.cores.apart and (each.process is None or PROXIES[each.case.proxy].pinned)
-        watched = (plan.cores.proxy, plan.cores.load) if pinned else (-1, -1)
-        return to_sample(load, generator.go(watched, each.pids(), [backend], timeout))
+        return to_sample(load, _go(generator, each, plan, backend))
+
+
+def _go(generator: Generator, each: Running, plan: Plan, backend: int) -> dict[str, Any]:
+    load = each.case.load
+    timeout = max(load.seconds, plan.seconds) + max(load.warm_up, plan.warm_up) + 30
+    pinned = plan.cores.apart and (each.process is None or PROXIES[each.case.proxy].pinned)
+    watched = (plan.cores.proxy, plan.cores.load) if pinned else (-1, -1)
+    return generator.go(watched, each.pids(), [backend], timeout)
 
 
 def to_sample(load: Load, result: dict[str, Any]) -> Sample:

@@ -98,12 +98,20 @@ def outcome(ratio: Ratio | None, foreign: float) -> str:
 
 
 def reached(goal: Goal, ratio: Ratio | None) -> str:
-    """Which of the goals are reached, in a word or two; empty where there is none or the number is not sure."""
-    if ratio is None or ratio.disturbed or goal.at_least is None:
+    """Which of the goals are reached, in a word or two; empty where there is none or nothing is sure.
+
+    Of a disturbed row the whole interval has to be on one side: the number is not sure then, the verdict is.
+    """
+    if ratio is None or goal.at_least is None:
         return ""
-    if goal.aim is not None and goal.reached(ratio.value, goal.aim):
+    best, worst = (ratio.low, ratio.high) if ratio.disturbed else (ratio.value, ratio.value)
+    if goal.higher_is_better:
+        best, worst = worst, best
+    if goal.aim is not None and goal.reached(worst, goal.aim):
         return "aim"
-    return "yes" if goal.reached(ratio.value, goal.at_least) else "**no**"
+    if goal.reached(worst, goal.at_least):
+        return "yes"
+    return "" if goal.reached(best, goal.at_least) else "**no**"
 
 
 def text(measured: Measured) -> str:

@@ -26,7 +26,7 @@ class Run:
         """What came between, for people; empty when nothing did."""
         what = [CHANGED] if self.facts.get("code") == CHANGED else []
         foreign = max((stats.foreign(each.samples) for each in self.rows), default=0.0)
-        what += [f"at times other programs had {foreign:.0%} of a core"] if foreign > FOREIGN else []
+        what += [f"at times others had {foreign:.0%} of a core"] if foreign > FOREIGN else []
         return ", and ".join(what)
 
     def row(self, name: str) -> Measured | None:

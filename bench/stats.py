@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.rows import Goal
 
-SPREAD = 0.2  # of the ratio over the rounds, (high - low) / median: above it a row counts as disturbed
+SURE = 7 / 8  # the chance that a ratio's interval holds the true median
+SPREAD = 0.2  # of that interval, (high - low) / median: above it a row counts as disturbed
 FOREIGN = 0.05  # of a core, used by neither proxy nor load: above it the machine was not quiet
 
 
@@ -31,11 +33,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median over the rounds, and how far they lie apart: without the outermost (n - 1) // 4 at either end.
+    """Median over the rounds, and the interval that the true median lies in with a probability of ``SURE``.
 
-    A short disturbance hits a round or two, which moves no median; so they do not count against it. Of three rounds
-    none is left out, of nine two at either end, which leaves never less than the interquartile range. That bounds the
-    median's own error more narrowly than the full range of three rounds did.
+    It goes from the k-th lowest round to the k-th highest: each round is as likely above the true median as below it,
+    whatever its errors look like, so k follows from the binomial distribution alone. Of three rounds none is left out,
+    of seven one at either end, of 35 twelve.
     """
 
     value: float
@@ -92,6 +94,12 @@ def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sam
 def _of(values: Sequence[float], against: str) -> Ratio | None:
     if not values:
         return None
-    left_out = (len(values) - 1) // 4
+    left_out = _left_out(len(values))
     middle = sorted(values)[left_out : len(values) - left_out]
     return Ratio(statistics.median(values), middle[0], middle[-1], against)
+
+
+def _left_out(count: int) -> int:
+    """How many values may go at either end, if what remains is to hold the true median with ``SURE``."""
+    beyond = [2 * sum(math.comb(count, i) for i in range(k + 1)) / 2**count for k in range(count)]
+    return max((k for k, chance in enumerate(beyond) if chance <= 1 - SURE), default=0)

@@ -32,15 +32,16 @@ def test_arguments_name_what_differs_from_the_defaults() -> None:
     words = arguments(many, 9000, seconds=1.5, warm_up=0.2)
     assert words[6:8] == ["--seconds=30", "--warm-up=0.4"]
     assert arguments(many, 9000, seconds=60, warm_up=0.5)[6:8] == ["--seconds=60", "--warm-up=0.5"]
+    assert arguments(many, 9000, seconds=60, warm_up=0.5, share=1 / 4)[6:8] == ["--seconds=15", "--warm-up=0.125"]
     assert words[8:] == ["--active=2", "--text", "--tls", "--rotate"]
     storm = arguments(Load(mode="storm", burst=5000, rate=3200), 9000, seconds=1, warm_up=0.2)
     assert storm[8:] == ["--burst=5000", "--rate=3200"]
 
 
-def run(programs: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+def run(programs: Path, words: list[str], times: int = 1) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [programs / "load", "--seconds=0.1", "--warm-up=0.02", *words],
-        input="go -1 -1 - -\n",
+        input="go -1 -1 - -\n" * times,
         capture_output=True,
         text=True,
         timeout=50,
@@ -77,6 +78,17 @@ def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], rol
     latency = found["latency"]
     assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"] <= latency["most_us"]
     assert found["refused"] == 0
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize("words", [["--in-flight=4"], ["--rotate", "--active=2"], ["--size=1048576"]])
+def test_an_echo_goes_on_over_the_same_sessions(programs: Path, roles: dict[str, int], words: list[str]) -> None:
+    done = run(programs, ["--connections=4", f"--port={roles['ws']}", *words], times=4)
+    assert (done.returncode, done.stderr) == (0, "")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["open"] + 4 * ["result"]
+    for event in events[1:]:
+        assert event["messages"] == event["latency"]["count"] > 0
 
 
 @pytest.mark.needs("gcc")

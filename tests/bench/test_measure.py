@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.generator import LoadFailed
-from bench.measure import choose_cores, to_sample
-from bench.rows import Load
+from bench.generator import Generator, LoadFailed
+from bench.measure import SLICES_A_ROUND, Plan, choose_cores, cores, measure, to_sample
+from bench.rows import CPU, Case, Goal, Load, Row
 from bench.stats import Sample
 
 LATENCY = {"count": 1000, "p50_us": 10.0, "p99_us": 20.0, "p999_us": 30.0, "most_us": 40.0}
@@ -75,3 +80,63 @@ def test_cores() -> None:
     assert (two.proxy, two.load, two.apart, two.free) == (1, 4, True, frozenset({1, 4}))
     # workers leave the load alone where there is room
     assert (many.proxy, many.load, many.free) == (0, 1, frozenset({0, 2, 3}))
+
+
+ECHO, IDLE = Load(connections=2, size=64), Load(mode="idle", connections=2)
+PLAN = Plan(seconds=0.03, warm_up=0.003, repetitions=2, cores=cores())
+
+
+@pytest.fixture
+def ask(programs: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines of the generators that are started."""
+    asked: list[list[str]] = []
+
+    def start(words: Sequence[str], cores: frozenset[int], name: str = "load") -> Generator:
+        asked.append(list(words))
+        return Generator(words, cores, name)
+
+    monkeypatch.setattr("bench.generator.BUILD", programs)
+    monkeypatch.setattr("bench.measure.Generator", start)
+    return asked
+
+
+def direct(*labels: str, load: Load = ECHO, against: tuple[str, ...] = ()) -> Row:
+    return Row("row", "a row", tuple(Case(label, "direct", load) for label in labels), Goal(CPU, against))
+
+
+@pytest.mark.needs("gcc")
+def test_in_slices_everybody_keeps_its_sessions_and_who_only_informs_works_less(
+    roles: dict[str, int], ask: list[list[str]]
+) -> None:
+    said: list[str] = []
+    measured = measure(direct("ours", "theirs", "stock", against=("theirs",)), PLAN, os.getpid(), roles, said.append)
+    assert measured.why_not == {}
+    assert {label: len(samples) for label, samples in measured.samples.items()} == {
+        "ours": 2 * SLICES_A_ROUND,
+        "theirs": 2 * SLICES_A_ROUND,
+        "stock": 2,
+    }
+    assert len(ask) == 3
+    order = [line.split(": ")[1].split(",")[0] for line in said if " of " in line]
+    assert order[:5] == ["ours", "theirs", "stock", "theirs", "ours"]
+
+
+@pytest.mark.needs("gcc")
+def test_in_rounds_sessions_are_opened_anew(roles: dict[str, int], ask: list[list[str]]) -> None:
+    measured = measure(direct("ours", "theirs", load=IDLE), PLAN, os.getpid(), roles, lambda line: None)
+    assert {label: len(samples) for label, samples in measured.samples.items()} == {"ours": 2, "theirs": 2}
+    assert len(ask) == 4
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize("load", [ECHO, IDLE])
+@pytest.mark.usefixtures("ask")
+def test_a_case_that_fails_says_why_and_the_others_go_on(roles: dict[str, int], load: Load) -> None:
+    row = direct("ours", "theirs", load=load)
+    row = dataclasses.replace(row, cases=(row.cases[0], dataclasses.replace(row.cases[1], service="refused")))
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        ports = {**roles, "refused": refusing.getsockname()[1]}
+        measured = measure(row, PLAN, os.getpid(), ports, lambda line: None)
+    assert list(measured.samples) == ["ours"]
+    assert measured.why_not["theirs"].startswith("failed while it opened sessions: ")

@@ -39,6 +39,16 @@ def test_reached(value: float, word: str) -> None:
     assert report.reached(GOAL, Ratio(value, value, value, "nginx 64k")) == word
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.8, 1.0, "aim"), (1.1, 1.4, "yes"), (0.8, 1.4, "yes"), (1.1, 1.5, ""), (1.5, 2.0, "**no**")],
+)
+def test_an_unsure_number_may_still_give_a_verdict(low: float, high: float, word: str) -> None:
+    assert report.reached(GOAL, Ratio((low + high) / 2, low, high, "nginx 64k")) == word
+    more = Goal("mb_s", ("websockify",), 1 / 1.4, 1.0, higher_is_better=True)
+    assert report.reached(more, Ratio(2 / (low + high), 1 / high, 1 / low, "websockify")) == word
+
+
 def test_an_unsure_number_is_no_number() -> None:
     unsure = Ratio(1.2, 1.0, 1.5, "nginx 64k")
     assert report.outcome(unsure, 0.0) == "disturbed: 1.00 to 1.50"

@@ -75,9 +75,9 @@ def test_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "foreign", "words"),
     [
-        ({}, 0.4, "at times other programs had 40% of a core"),
+        ({}, 0.4, "at times others had 40% of a core"),
         ({"code": CHANGED}, 0.01, CHANGED),
-        ({"code": CHANGED}, 0.4, f"{CHANGED}, and at times other programs had 40% of a core"),
+        ({"code": CHANGED}, 0.4, f"{CHANGED}, and at times others had 40% of a core"),
     ],
 )
 def test_a_disturbed_run_says_so_on_its_page_and_in_its_plots(
