@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from bench import proc
@@ -140,7 +141,9 @@ def rounds(plan: Plan) -> str:
 
 
 def _rounds(row: Row, plan: Plan) -> int:
-    return min(row.repetitions or plan.repetitions, plan.repetitions)
+    """Half of the plan's where the row has no bound to keep: it informs."""
+    most = plan.repetitions if row.goal.at_least is not None else ceil(plan.repetitions / 2)
+    return min(row.repetitions or most, most)
 
 
 def _in_slices(

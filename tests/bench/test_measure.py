@@ -100,8 +100,8 @@ def ask(programs: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return asked
 
 
-def direct(*labels: str, load: Load = ECHO, against: tuple[str, ...] = ()) -> Row:
-    return Row("row", "a row", tuple(Case(label, "direct", load) for label in labels), Goal(CPU, against))
+def direct(*labels: str, load: Load = ECHO, against: tuple[str, ...] = (), at_least: float | None = 1) -> Row:
+    return Row("row", "a row", tuple(Case(label, "direct", load) for label in labels), Goal(CPU, against, at_least))
 
 
 @pytest.mark.needs("gcc")
@@ -126,6 +126,14 @@ def test_in_rounds_sessions_are_opened_anew(roles: dict[str, int], ask: list[lis
     measured = measure(direct("ours", "theirs", load=IDLE), PLAN, os.getpid(), roles, lambda line: None)
     assert {label: len(samples) for label, samples in measured.samples.items()} == {"ours": 2, "theirs": 2}
     assert len(ask) == 4
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.usefixtures("ask")
+def test_a_row_without_a_bound_has_half_the_rounds(roles: dict[str, int]) -> None:
+    plan = dataclasses.replace(PLAN, repetitions=3)
+    measured = measure(direct("ours", at_least=None), plan, os.getpid(), roles, lambda line: None)
+    assert len(measured.samples["ours"]) == 2 * SLICES_A_ROUND
 
 
 @pytest.mark.needs("gcc")
