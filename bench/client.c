@@ -324,7 +324,7 @@ struct client *client_at(unsigned index)
 
 bool client_is_busy(const struct client *client)
 {
-    return client->left || client->first != client->last;
+    return o.mode == UPGRADE ? client->state != GONE : client->left || client->first != client->last;
 }
 
 size_t clients_frame_length(void)

@@ -51,7 +51,7 @@ void client_start(struct client *client);
 /* Send n more messages that were due at `due`. */
 void client_submit(struct client *client, unsigned n, uint64_t due);
 
-/* Something is still to be sent on it, or to come back. */
+/* Something is still to be sent on it, or to come back; UPGRADE: it is not over. */
 bool client_is_busy(const struct client *client);
 
 /* Wait for events and serve them; `watch` is one more descriptor, whose readiness returns true. */

@@ -1,5 +1,5 @@
 /* The load generator. It opens its sessions, says so, waits for "go", and measures; at the next "go" once more, over the
- * same sessions, where the work can pause (echo, and only there).
+ * same sessions, where the work can pause: echoes, and sessions that come and go.
  *
  *   > {"event": "open", "connections": 64, "seconds": 0.012}
  *   < go PROXY_CORE LOAD_CORE PROXY_PID,... BACKEND_PID,...
@@ -23,7 +23,7 @@ enum {
     OPENING = 64,   /* upgrades under way while the sessions are opened: fewer than any listen queue holds */
     STORM_STEP = 16 /* a storm's connects in one turn, so that the generator itself keeps up with the live sessions */
 };
-static const uint64_t REST_NS = 20ull * 1000000000; /* for the last echoes; the slowest takes a tenth of a second */
+static const uint64_t REST_NS = 20ull * 1000000000; /* for what is under way; the slowest takes a tenth of a second */
 
 static double seconds(uint64_t ns)
 {
@@ -170,7 +170,7 @@ static void run_window(const struct options *o, const struct watched *watched)
     report(o, now - began, before, after);
 }
 
-/* Until every echo is back: the proxy is at rest then, and the next "go" finds the sessions as new. */
+/* Until every echo is back, every passing session over: the proxy is at rest, and the next "go" finds all as new. */
 static void come_to_rest(const struct options *o)
 {
     uint64_t until = now_ns() + REST_NS;
@@ -178,7 +178,7 @@ static void come_to_rest(const struct options *o)
     for (unsigned i = 0; i < o->connections; i++)
         while (client_is_busy(client_at(i)))
             if (clients_serve(10), now_ns() > until)
-                die("echoes were missing after %g s", seconds(REST_NS));
+                die("something was missing %g s after the end", seconds(REST_NS));
 }
 
 int main(int count, char **arguments)
@@ -186,15 +186,16 @@ int main(int count, char **arguments)
     struct options o = read_options(count, arguments);
     clients_prepare(&o);
     open_all(&o);
+    bool can_pause = o.mode == ECHO || o.mode == UPGRADE;
     do {
         const struct watched *watched = wait_for_go();
         if (o.mode == STORM)
             run_storm(&o, watched);
         else if (o.mode != IDLE)
             run_window(&o, watched);
-        if (o.mode == ECHO)
+        if (can_pause)
             come_to_rest(&o);
-    } while (o.mode == ECHO);
+    } while (can_pause);
     fgetc(stdin); /* the sessions stay until the other side has looked */
     return 0;
 }

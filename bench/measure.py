@@ -135,7 +135,7 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
 def rounds(plan: Plan) -> str:
     """How often and for how long each proxy works, in words."""
     slices = (
-        f"{plan.repetitions * SLICES_A_ROUND} of {plan.seconds / SLICES:g} s for each proxy where messages are echoed"
+        f"{plan.repetitions * SLICES_A_ROUND} of {plan.seconds / SLICES:g} s for each proxy where its work can pause"
     )
     return f"{slices}, {plan.repetitions} of {plan.seconds:g} s elsewhere"
 
@@ -149,8 +149,8 @@ def _rounds(row: Row, plan: Plan) -> int:
 def _in_slices(
     measured: Measured, started: Sequence[Running], plan: Plan, backend: int, say: Callable[[str], None]
 ) -> None:
-    """Everybody's sessions stay open and the proxies take turns quickly, each a slice of a round: what slows the
-    machine for a second slows them all, and there are many pairs for the median.
+    """Every generator stays, its sessions open, and the proxies take turns quickly, each a slice of a round: what slows
+    the machine for a second slows them all, and there are many pairs for the median.
     """
     row = measured.row
     with contextlib.ExitStack() as stack:

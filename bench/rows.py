@@ -43,8 +43,8 @@ class Load:
 
     @property
     def can_pause(self) -> bool:
-        """Its sessions can stay open and rest while another proxy works; thousands would be too many at once."""
-        return self.mode == "echo" and self.connections < 1000
+        """Its sessions can rest, or all be over, while another proxy works; thousands would be too many at once."""
+        return self.mode in ("echo", "upgrade") and self.connections < 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Row:
 
     @property
     def in_slices(self) -> bool:
-        """Whether every proxy's sessions stay open, so that they can take turns quickly."""
+        """Whether the proxies can take turns quickly."""
         return all(case.load.can_pause for case in self.cases)
 
     def is_compared(self, case: Case) -> bool:
