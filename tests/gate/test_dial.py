@@ -13,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from wsgate.gate import dial as dial_module
 from wsgate.gate.dial import DialError, dial
 from wsgate.gate.reach import Rules
@@ -54,9 +55,9 @@ def silent() -> Iterator[TcpAddress]:
 
 @contextmanager
 def no_descriptor_leaks() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     yield
-    assert set(os.listdir("/proc/self/fd")) <= before  # garbage of other tests may have gone meanwhile
+    assert descriptors() == before
 
 
 class Names(trio.abc.HostnameResolver):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from wsgate.gate import eyeballs
 from wsgate.gate.eyeballs import STAGGER, SocketAddress, connect_to_any, interleave
 
@@ -51,10 +51,6 @@ def refusing(listen: Listen, host: str = "127.0.0.1") -> SocketAddress:
         return at(listener)
 
 
-def descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
-
-
 async def check(addresses: Sequence[SocketAddress], expected: socket.socket) -> float:
     """Which one it is connected to, that nothing else is left open, and after how long."""
     before, began = descriptors(), trio.current_time()
@@ -64,7 +60,7 @@ async def check(addresses: Sequence[SocketAddress], expected: socket.socket) -> 
         assert sock.getpeername() == expected.getsockname()
         assert not sock.getblocking()
         assert len(descriptors() - before) == 1
-    assert descriptors() <= before
+    assert descriptors() == before
     return took
 
 
@@ -119,7 +115,7 @@ async def test_none_answers(listen: Listen) -> None:
     with pytest.raises(OSError, match="Address family not supported by protocol, Connection refused") as caught:
         await connect_to_any([(socket.AF_APPLETALK, ("::1", 1)), refusing(listen)])
     assert caught.value.errno == errno.ECONNREFUSED
-    assert descriptors() <= before
+    assert descriptors() == before
 
 
 async def test_our_own_lack_of_room_is_what_counts(listen: Listen) -> None:
@@ -135,7 +131,7 @@ async def test_cancelled_while_it_waits(listen: Listen, autojump_clock: trio.tes
     with trio.move_on_after(5 * STAGGER) as scope:
         await connect_to_any(silent)
     assert scope.cancelled_caught
-    assert descriptors() <= before
+    assert descriptors() == before
 
 
 class Race:

@@ -13,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from wsgate.gate import files as gate_files
 from wsgate.gate.files import THREADS, Answer, open_file
 from wsgate.settings.model import Files, Match, PathPattern, Route
@@ -233,10 +234,10 @@ async def test_a_part(root: Path) -> None:
 
 
 async def test_a_part_that_is_not_there(root: Path) -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     refusal = await get(root, b"/style.css", {b"Range": b"bytes=10737418240-"})
     assert refusal == Refusal(416, "the file has no such part", ((b"Content-Range", b"bytes */4"),))
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() == before
 
 
 async def test_a_head_has_no_part(root: Path) -> None:
@@ -250,12 +251,12 @@ async def test_a_head_has_no_part(root: Path) -> None:
 async def test_what_the_client_has_already(root: Path) -> None:
     _, headers, _ = await get_file(root, b"/style.css")
     tag = headers[b"ETag"]
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     status, again, body = await get_file(root, b"/style.css", {b"If-None-Match": tag})
     assert (status, body, again[b"ETag"]) == (304, b"", tag)
     assert again.keys() == {b"ETag", b"Last-Modified", b"Cache-Control", b"X-Content-Type-Options"}
     assert await get(root, b"/style.css", {b"If-Match": b'"other"'}) == Refusal(412, "the file has changed")
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert descriptors() == before
     (root / "style.css").write_bytes(b"p{ }")
     status, headers, body = await get_file(root, b"/style.css", {b"If-None-Match": tag})
     assert (status, body) == (200, b"p{ }")
@@ -371,10 +372,10 @@ async def test_only_regular_files_are_sent(root: Path) -> None:
     (root / "device").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "socket"))
-        before = set(os.listdir("/proc/self/fd"))
+        before = descriptors()
         for target in (b"/fifo", b"/bare/", b"/strange/", b"/socket", b"/device"):
             assert await get(root, target) == Refusal(404, "no such file"), target
-        assert set(os.listdir("/proc/self/fd")) <= before
+        assert descriptors() == before
 
 
 async def test_a_disk_that_hangs_keeps_no_thread_from_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from tests.e2e.peers import BINARY, Backend, Frame, close_frame
 from wsgate.gate import record
 from wsgate.gate.account import Record as Session
@@ -269,10 +270,6 @@ class SlowDisk:
             self.hangs.set()
             self.free.wait(20)
         return self._write(fd, data)
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:

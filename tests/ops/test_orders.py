@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from wsgate.ops.listeners import close_listeners
 from wsgate.ops.orders import Report, ToParent, ToWorker
 from wsgate.ops.reserved import Inheritance, Reserved
@@ -53,10 +53,6 @@ def pair() -> Iterator[Pair]:
     yield pair
     for end in pair.ends:
         end.close()
-
-
-def descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
 
 
 async def test_orders_come_as_signals(pair: Pair) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.descriptors import descriptors
 from wsgate.ops.processes import caught_signals, fork
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -146,13 +147,13 @@ def test_no_process_is_left_behind_where_there_is_none_to_be_had(monkeypatch: py
     def refuse() -> int:
         raise BlockingIOError("no more processes")
 
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with monkeypatch.context() as patch:
         patch.setattr(os, "fork", refuse)
         with pytest.raises(BlockingIOError):
             fork(lambda channel: 0, nothing)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import ssl
@@ -15,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.descriptors import descriptors
 from tests.relay.joined import KEY, Frame, Peer, Session, TlsEnd, close_frame, data, encode, session, tls_pair
 from wsgate.relay.closing import Cause
 from wsgate.relay.leg import Leg
@@ -79,10 +79,10 @@ def test_an_error_behind_good_bytes_is_raised_by_the_next_read() -> None:
 def test_close_notify_and_fin_leave_the_other_direction_open(version: ssl.TLSVersion, server_side: bool) -> None:
     """What the peer had sent by then, and what it sends after it, arrives."""
     ours, theirs = tls_pair(None, version, server_side=server_side)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     theirs.ssl.send(b"before")
     ours.shutdown(socket.SHUT_WR)
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert descriptors() == before
     assert theirs.ssl.recv(100) == b""  # a clean end: one without close_notify would raise
     theirs.ssl.send(b"after")
     received = b""
