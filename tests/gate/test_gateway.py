@@ -32,7 +32,7 @@ def test_tls_to_the_backends_of_a_route() -> None:
 def test_nothing_is_shared_between_two() -> None:
     first, second = (Gateway(Settings(listeners=(), routes=())) for _ in range(2))
     first.idle.add(trio.CancelScope())
-    assert (second.idle, second.pump.joins) == (set(), set())
+    assert (second.idle, second.pump.legs) == (set(), 0)
     assert first.pump is not second.pump
 
 

@@ -590,7 +590,7 @@ async def test_a_cut(start_gate: StartGate, backend: Backend, log: Log) -> None:
     assert gate.gateway.cut == 1
     line = log.one("session")
     assert (line["reason"], line["ended_by"], line["messages_up"], line["client_code"]) == ("cut", "gateway", 1, None)
-    assert gate.gateway.pump.joins == set()
+    assert gate.gateway.pump.legs == 0
 
 
 # -- bugs of our own ---------------------------------------------------------------------------------------------------

@@ -466,7 +466,7 @@ async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
         outcome = await running.outcome()
         assert await running.client.ended() == b""
         assert await running.backend.ended() == b""
-        assert not pump.joins
+        assert pump.legs == 0
     assert (outcome.cause, outcome.side) == (Cause.CUT, None)
 
 

@@ -15,6 +15,7 @@ from wsgate.relay.closing import Cause, End, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
+from wsgate.relay.states import Input, Output
 from wsgate.wire.frames import Opcode
 
 BUFFER = 4096  # bytes asked of the kernel for each socket buffer; it takes a few times as much
@@ -225,7 +226,7 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
         reset(running.backend)
         await trio.testing.wait_all_tasks_blocked()
         running.backend_leg.write(b"x")
-        assert running.backend_leg.broken
+        assert running.backend_leg.output is Output.BROKEN
         running.backend_leg.read(True)
         assert (await running.client.frame()).payload[:2] == (1011).to_bytes(2, "big")
         outcome = running.join.outcome()
@@ -258,7 +259,7 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
     leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
     leg.end_input()
     leg.reader()
-    assert not leg.eof
+    assert leg.input is not Input.EOF
     leg.release()
     leg.release()  # twice is once
     peer.close()
@@ -278,7 +279,7 @@ async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_a
     assert not leg.is_delivering(leg.stalled + 5, within=5)
     peer.close()
     assert leg.takes_again()
-    assert leg.broken
+    assert leg.output is Output.BROKEN
     leg.release()
 
 

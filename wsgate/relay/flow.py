@@ -17,6 +17,7 @@ from wsgate.relay import shuttle
 from wsgate.relay.closing import Cause, End
 from wsgate.relay.leg import BLOCKED
 from wsgate.relay.pump import HEADROOM, READ_SIZE
+from wsgate.relay.states import Output
 from wsgate.relay.tls import RECORD
 from wsgate.wire.close import Close, parse_close
 from wsgate.wire.fault import Fault
@@ -24,6 +25,8 @@ from wsgate.wire.frames import FIN, Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wsgate.relay.leg import Leg, WebSocketLeg
     from wsgate.relay.pump import Pump
     from wsgate.wire.kernel import Walk
@@ -34,7 +37,7 @@ FLOODS_READ = 4096  # bytes of the reads after it: at most 2,048 empty frames
 _BINARY = FIN | Opcode.BINARY
 
 
-class Keeper(Protocol):
+class Owner(Protocol):
     """Whoever started this flow."""
 
     def input_ended(self, source: Leg, end: End) -> None: ...
@@ -50,7 +53,7 @@ class Flow:
 
     __slots__ = ("ended", "join", "moved", "octets", "pump", "recv_into", "room", "sink", "source")
 
-    def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: Leg) -> None:
+    def __init__(self, join: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
         self.join = join
         self.pump = pump
         self.room = pump.room
@@ -60,13 +63,18 @@ class Flow:
         self.octets = 0
         self.moved = 0.0
         self.ended = False
-        source.reader = self.pull
+        source.taker = self
         sink.feeder = self
+        source.choose_reader()
 
     @property
     def messages(self) -> int:
         """Finished data messages."""
         raise NotImplementedError
+
+    def reader(self) -> Callable[[], None]:
+        """What reads the source, as things are now; ``source.choose_reader`` asks for it."""
+        return self.pull
 
     def at_boundary(self) -> bool:
         """Whether what the sink was given so far ends between two frames; always, where it has none, or whole ones."""
@@ -143,7 +151,7 @@ class _WalkingFlow(Flow):
 
     source: WebSocketLeg
 
-    def __init__(self, join: Keeper, pump: Pump, source: WebSocketLeg, sink: Leg, walk: Walk) -> None:
+    def __init__(self, join: Owner, pump: Pump, source: WebSocketLeg, sink: Leg, walk: Walk) -> None:
         super().__init__(join, pump, source, sink)
         self.walk = walk
         self._carry = b""
@@ -166,8 +174,7 @@ class _WalkingFlow(Flow):
         """
         if controls > FLOOD:
             self.room = self.pump.room[:FLOODS_READ]
-            if not self.ended:
-                self.source.reader = self.pull  # which minds the room
+            self.source.choose_reader()
 
     def _fail(self) -> None:
         fault = self.walk.fault
@@ -187,13 +194,13 @@ class _WalkingFlow(Flow):
 class RelayFlow(_WalkingFlow):
     """WebSocket to WebSocket. ``answers_pings``: the gateway answers them itself and passes none on."""
 
-    __slots__ = ("_answers_pings", "_carry_over", "_from", "_to")
+    __slots__ = ("_answers_pings", "_carry_over", "_from", "_takes_many", "_to")
 
     sink: WebSocketLeg
 
     def __init__(
         self,
-        join: Keeper,
+        join: Owner,
         pump: Pump,
         source: WebSocketLeg,
         sink: WebSocketLeg,
@@ -201,13 +208,19 @@ class RelayFlow(_WalkingFlow):
         *,
         answers_pings: bool = False,
     ) -> None:
-        super().__init__(join, pump, source, sink, walk)
         self._answers_pings = answers_pings
+        self._takes_many = False  # of a TLS source's records in one read, while they are full
         if shuttle.carry is not None:
             self._carry_over = shuttle.carry
             self._from: shuttle.Source = source.fd if source.tls is None else source.tls.read
             self._to: shuttle.Sink = sink.fd if sink.tls is None else sink.tls.write
-            source.reader = self._shuttle
+        super().__init__(join, pump, source, sink, walk)
+
+    def reader(self) -> Callable[[], None]:
+        """``pull`` where there is no compiled call, or where a read is not to take just one record or a whole room."""
+        if shuttle.carry is None or self._takes_many or self.room is not self.pump.room:
+            return self.pull
+        return self._shuttle
 
     def at_boundary(self) -> bool:
         return not self.walk.left
@@ -216,7 +229,7 @@ class RelayFlow(_WalkingFlow):
         """``pull`` and ``move`` in one call, for a read that has nothing in its way. In the place of ``pull``."""
         source = self.source
         sink = self.sink
-        if self._carry or sink.waiting or sink.pending is not None or sink.sealed or sink.broken:
+        if self._carry or sink.waiting or sink.pending is not None or sink.output is not Output.OPEN:
             self.pull()
             return
         pump = self.pump
@@ -241,8 +254,8 @@ class RelayFlow(_WalkingFlow):
             self._settle(HEADROOM, stop, HEADROOM + size, sent)
         self.octets += size
         source.heard = pump.now
-        if size == RECORD and source.tls is not None and not self.ended:
-            source.reader = self.pull  # which takes many records at once, until there are few again
+        if size == RECORD and source.tls is not None:
+            self._take_many(True)
 
     def move(self, start: int, end: int) -> None:
         if self._carry:
@@ -259,12 +272,12 @@ class RelayFlow(_WalkingFlow):
         self._move(start, end)
         if sink.waiting:
             sink.release_waiting()
-        if self.source.tls is not None and end - start < RECORD:
-            self._take_shuttle()
+        if self._takes_many and end - start < RECORD:
+            self._take_many(False)
 
-    def _take_shuttle(self) -> None:
-        if shuttle.carry is not None and self.room is self.pump.room and not self.ended:
-            self.source.reader = self._shuttle
+    def _take_many(self, many: bool) -> None:
+        self._takes_many = many
+        self.source.choose_reader()
 
     def _move(self, start: int, end: int) -> None:
         self._settle(start, self.walk.walk(self.pump.buffer, start, end), end, 0)
@@ -371,7 +384,7 @@ class WrapFlow(Flow):
 
     sink: WebSocketLeg
 
-    def __init__(self, join: Keeper, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
+    def __init__(self, join: Owner, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
         super().__init__(join, pump, source, sink)
         self._messages = 0
 
@@ -401,6 +414,6 @@ class WrapFlow(Flow):
         self.sink.write(self.pump.view[start:end])
 
     def _end_of_file(self) -> End:
-        if self.source.broken:  # a write has met the reset, and the kernel tells of it but once
+        if self.source.output is Output.BROKEN:  # a write has met the reset, and the kernel tells of it but once
             return End(Cause.GONE, detail="connection lost: it was reset")
         return End(Cause.FINISHED)

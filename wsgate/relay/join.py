@@ -29,6 +29,7 @@ from wsgate.relay.closing import OWED, OWN_WORD, Cause, End, Side, word_for
 from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
+from wsgate.relay.states import Input
 from wsgate.relay.timers import Timers
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.close import Close
@@ -108,7 +109,6 @@ class Join:
         Raises what a bug of our own raised while this session was served. Cancelled, it cuts both connections.
         """
         pump = self._pump
-        pump.joins.add(self)
         try:
             for leg in self._legs:
                 pump.adopt(leg)
@@ -124,7 +124,6 @@ class Join:
                     pump.give_turn()  # thousands may be due at once
                     self._handle_deadline(trio.current_time())
         finally:
-            pump.joins.discard(self)
             for leg in self._legs:
                 leg.release()
             for leg in self._legs:
@@ -233,7 +232,7 @@ class Join:
         waiting = [leg for leg in self._legs if not leg.released]
         delivering = [leg for leg in waiting if leg.is_delivering(now, within)]
         for leg in waiting:
-            if leg not in delivering and not leg.input_over:
+            if leg not in delivering and leg.input is Input.OPEN:
                 detail = f"{leg.side.value} did not close within {within:g} s"
                 self._give_up(leg, End(Cause.UNANSWERED, detail=detail))
         if delivering:
@@ -276,7 +275,7 @@ class Join:
 
     @staticmethod
     def _said_all(leg: Leg) -> bool:
-        return leg.input_over and leg.output_over
+        return leg.input is not Input.OPEN and leg.output_over
 
 
 def _rtt(leg: Leg) -> float | None:

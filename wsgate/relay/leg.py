@@ -1,8 +1,9 @@
 """One side of a session: its socket, what waits to be written to it, and how it is told the end.
 
-A leg never sees the other leg. Reading it is a flow's work (``reader``); writing is done here, in four steps that every
-byte takes: send at once what the socket takes, keep the rest in ``pending`` (at most what one read gave, because the
-flow that feeds this leg stops reading until it is gone), send on when the socket is writable, let the flow read again.
+A leg never sees the other leg. Reading is the work of the flow that takes its input (``taker``), until that is over.
+Writing is done here, in four steps that every byte takes: send at once what the socket takes, keep the rest in
+``pending`` (at most what one read gave, because the flow that feeds this leg stops reading until it is gone), send on
+when the socket is writable, let the flow read again.
 
 Frames of the gateway's own (Close, Ping, Pong) may stand only between frames. While the feeding flow is inside one they
 wait in ``waiting``, at most one of each kind: a newer Pong takes the place of an older one (RFC 6455 §5.5.3 allows it),
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from wsgate.relay.poller import INSIDE, READABLE, WRITABLE
+from wsgate.relay.states import Input, Output, advance
 from wsgate.relay.tcp import is_acknowledging
 from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.wire.close import Close, CloseCode
@@ -27,14 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wsgate.relay.closing import Side
-    from wsgate.relay.flow import Flow
     from wsgate.relay.pump import Pump
 
 BLOCKED = (BlockingIOError, InterruptedError)
 _BEAT = 8  # bytes of random data in a Ping of our own, which nobody else's will have
 
 
-class Keeper(Protocol):
+class Owner(Protocol):
     """Whoever joined this leg to another."""
 
     def progressed(self) -> None:
@@ -46,51 +47,72 @@ class Keeper(Protocol):
         ...
 
 
+class Taker(Protocol):
+    """The flow that takes what this leg's peer sends."""
+
+    def reader(self) -> Callable[[], None]:
+        """What is to be called when the socket is readable, from now on."""
+        ...
+
+
+class Feeder(Protocol):
+    """The flow that writes to this leg."""
+
+    ended: bool
+
+    def at_boundary(self) -> bool:
+        """Whether what this leg was given so far ends between two frames."""
+        ...
+
+    def stalled(self) -> None:
+        """This leg takes no more."""
+        ...
+
+    def flowing(self) -> None:
+        """This leg takes again."""
+        ...
+
+
 class Leg:
     """What both kinds of leg share. ``sock`` is non-blocking and belongs to the leg from here on.
 
     tls: ``sock``, where it is TLS
-    reader: called when the socket is readable
+    input, output: how far each direction is; only by the steps of ``states``
+    reader: called when the socket is readable; ``choose_reader`` is the only one that changes it
     heard: when the last bytes came (trio seconds), or when reading began again
     stalled: since when the peer takes nothing, while something is pending
-    feeder: the flow that writes to this leg
-    input_over: nothing that is read from now on matters
-    eof: nothing more can be read
     received: the Close that the peer has said
-    closing: it is decided what the peer's last word from us is
-    sealed: that word has been put behind all other output; nothing may follow
+    released: the socket is closed
     code: the close code that crossed this leg first, in either direction
     """
 
     __slots__ = (
-        "_shut",
-        "broken",
-        "closing",
         "code",
-        "eof",
         "fd",
         "feeder",
         "heard",
-        "input_over",
+        "input",
         "interest",
         "join",
+        "output",
         "pending",
         "pump",
         "reader",
         "reading",
         "received",
         "released",
-        "sealed",
         "send",
         "side",
         "sock",
         "stalled",
+        "taker",
         "tls",
         "waiting",
     )
 
-    join: Keeper
-    feeder: Flow
+    join: Owner
+    taker: Taker
+    feeder: Feeder
     reader: Callable[[], None]
 
     def __init__(self, pump: Pump, sock: PeerSocket, side: Side) -> None:
@@ -106,13 +128,9 @@ class Leg:
         self.stalled = 0.0
         self.interest = 0
         self.reading = False
-        self.broken = False
-        self.closing = False
-        self.sealed = False
-        self.input_over = False
-        self.eof = False
+        self.input = Input.OPEN
+        self.output = Output.OPEN
         self.released = False
-        self._shut = False
         self.received: Close | None = None
         self.code: int | None = None
 
@@ -120,7 +138,7 @@ class Leg:
 
     def read(self, wanted: bool) -> None:
         """Whether the socket is to be read now."""
-        wanted = wanted and not self.eof
+        wanted = wanted and self.input is not Input.EOF
         if wanted and not self.reading:
             self.heard = trio.current_time()  # what it could not say meanwhile does not count as silence
         self.reading = wanted
@@ -153,14 +171,21 @@ class Leg:
         ):
             self.reader()
 
+    def choose_reader(self) -> None:
+        """Where the input's state, or what the flow wants, has changed."""
+        self.reader = self.taker.reader() if self.input is Input.OPEN else self._discard
+
     def end_input(self) -> None:
         """Read on only to see the connection end: what comes is thrown away."""
-        self.input_over = True
-        self.reader = self._discard
+        if self.input is Input.OPEN:
+            self.input = advance(self.input, Input.OVER)
+            self.choose_reader()
         self.read(True)
 
     def end_of_file(self) -> None:
-        self.eof = True
+        """Nothing more can be read."""
+        if self.input is not Input.EOF:
+            self.input = advance(self.input, Input.EOF)
         self.read(False)
 
     def _discard(self) -> None:
@@ -180,7 +205,7 @@ class Leg:
 
     def write(self, data: memoryview | bytes) -> None:
         """Send ``data``, or keep what the socket does not take. Nothing goes out behind a Close, or to a dead peer."""
-        if self.sealed or self.broken:
+        if self.output is not Output.OPEN and self.output is not Output.CLOSING:
             return
         if self.pending is not None:
             self.pending += data
@@ -217,7 +242,7 @@ class Leg:
         self.release_waiting()
         if self.pending is None:
             self.feeder.flowing()
-            if self.sealed:
+            if self.output is Output.SEALED:
                 self.join.progressed()
 
     def takes_again(self) -> bool:
@@ -237,9 +262,9 @@ class Leg:
 
     def abandon(self) -> None:
         """Write nothing more, whatever waits; who feeds this leg must not wait for it."""
-        if self.broken:
+        if self.output is Output.BROKEN:
             return
-        self.broken = True
+        self.output = advance(self.output, Output.BROKEN)
         self.pending = None
         self.waiting = None
         self._update_interest()
@@ -257,7 +282,7 @@ class Leg:
     @property
     def output_over(self) -> bool:
         """All that will ever be written is with the kernel."""
-        return self.broken or (self.sealed and self.pending is None)
+        return self.pending is None and self.output not in (Output.OPEN, Output.CLOSING)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -278,7 +303,7 @@ class Leg:
         if not self.released:
             self.abandon()
             self.released = True
-            self.eof = True
+            self.end_of_file()
             self.pump.forget(self)
             self.sock.close()
 
@@ -287,17 +312,18 @@ class Leg:
 
         Thousands of sessions that end leave it nothing to do: a full collection would stop everybody for long.
         """
-        del self.join, self.reader, self.feeder
+        del self.join, self.reader, self.taker, self.feeder
 
     def _shut_down(self) -> None:
-        """Send FIN, once."""
-        if self._shut or self.broken:
+        """Send FIN behind all that has been written, once."""
+        if self.output is not Output.SEALED:
             return
-        self._shut = True
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:  # reset before we came to it
-            self.broken = True
+            self.output = advance(self.output, Output.BROKEN)
+        else:
+            self.output = advance(self.output, Output.SHUT)
 
     def _update_interest(self) -> None:
         if self.released:
@@ -328,7 +354,7 @@ class WebSocketLeg(Leg):
 
     def say(self, opcode: Opcode, payload: bytes) -> None:
         """Send a Ping or a Pong of our own at the next frame boundary; nothing after a Close."""
-        if self.closing or self.broken:
+        if self.output is not Output.OPEN:
             return
         if self.pending is None and self.feeder.at_boundary():
             self.write(self._frame(opcode, payload))
@@ -356,35 +382,37 @@ class WebSocketLeg(Leg):
 
     def answer(self, pings: Sequence[bytes]) -> None:
         """Send a Pong for each Ping, with its data (§5.5.3), all at once; only for the last if it has to wait."""
-        if self.closing or self.broken or self.pending is not None or not self.feeder.at_boundary():
+        if self.output is not Output.OPEN or self.pending is not None or not self.feeder.at_boundary():
             self.say(Opcode.PONG, pings[-1])
         else:
             self.write(b"".join(self._frame(Opcode.PONG, data) for data in pings))
 
     def close(self, close: Close) -> None:
         """Say Close at the next frame boundary."""
-        if self.sealed or self.broken:
+        if self.output is not Output.OPEN and self.output is not Output.CLOSING:
             return
         boundary = self.feeder.at_boundary()
         if self.feeder.ended and not boundary:
             # The source died inside a frame: no boundary will come, and a Close inside a frame would be data (§5.4).
             # The peer sees the connection end there and throws the unfinished message away.
             self.waiting = None
-            self.closing = self.sealed = self._truncated = True
-        elif not self.closing:
-            self.closing = True
+            self._truncated = True
+            self.output = advance(self.output, Output.SEALED)
+        elif self.output is Output.OPEN:
+            self.output = advance(self.output, Output.CLOSING)
             self._wait(Opcode.CLOSE, close.payload())
             if boundary:
                 self.release_waiting()
 
     def release_waiting(self) -> None:
-        if not self.waiting or self.broken or not self.feeder.at_boundary():
+        if not self.waiting or not self.feeder.at_boundary():
             return
         waiting, self.waiting = self.waiting, None
         for opcode in sorted(waiting, reverse=True):  # Close, the lowest number, is the last
             self.write(self._frame(opcode, waiting[opcode]))
         if Opcode.CLOSE in waiting:
-            self.sealed = True
+            if self.output is Output.CLOSING:  # and has not broken under these very frames
+                self.output = advance(self.output, Output.SEALED)
             self._note(waiting[Opcode.CLOSE])
             self.join.progressed()
 
@@ -399,9 +427,9 @@ class WebSocketLeg(Leg):
     def finish(self) -> bool:
         if not self.output_over:
             return False
-        if self._truncated or (self.input_over and not self.masks):
+        if self._truncated or (self.input is not Input.OPEN and not self.masks):
             self._shut_down()
-        return self.input_over and self.eof
+        return self.input is Input.EOF
 
     def _wait(self, opcode: Opcode, payload: bytes) -> None:
         if self.waiting is None:
@@ -422,7 +450,8 @@ class TcpLeg(Leg):
     __slots__ = ()
 
     def close(self, close: Close) -> None:
-        self.closing = self.sealed = True
+        if self.output is Output.OPEN:
+            self.output = advance(self.output, Output.SEALED)
 
     def warn(self, close: Close) -> None:
         """TCP has no such word: FIN follows when the other side has answered."""
@@ -430,4 +459,4 @@ class TcpLeg(Leg):
     def finish(self) -> bool:
         if self.output_over:
             self._shut_down()
-        return self.output_over and self.eof
+        return self.output_over and self.input is Input.EOF

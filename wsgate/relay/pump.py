@@ -21,16 +21,13 @@ peer is a value and stays in its session. An exception is our own bug: it ends t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from wsgate.relay.poller import INSIDE, READABLE, Poller, make_poller
-
-if TYPE_CHECKING:
-    from wsgate.relay.join import Join
-    from wsgate.relay.leg import Leg
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
 # Bytes: the most that one socket moves in a round. A message of 64 KiB and its header fit into one read; streams that
@@ -39,6 +36,35 @@ READ_SIZE = 256 << 10
 
 _PATIENCE = 0.002  # seconds that sessions wait for the control plane before it gives them a turn of itself
 _TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal may have to wait for the data plane
+
+
+class Owner(Protocol):
+    def crash(self, error: Exception) -> None:
+        """Our own bug, while one of the owner's legs was served."""
+        ...
+
+
+class Leg(Protocol):
+    """What is served: ``relay.leg`` has more of it.
+
+    interest: the events that are wanted of ``fd`` now
+    reader: called when ``fd`` is readable, and nothing else
+    """
+
+    interest: int
+
+    @property
+    def fd(self) -> int: ...
+
+    @property
+    def join(self) -> Owner: ...
+
+    @property
+    def reader(self) -> Callable[[], None]: ...
+
+    def handle(self, ready: int) -> None:
+        """Any other readiness."""
+        ...
 
 
 class Pump:
@@ -52,7 +78,6 @@ class Pump:
         self.buffer = bytearray(HEADROOM + READ_SIZE)
         self.view = memoryview(self.buffer)
         self.room = self.view[HEADROOM:]
-        self.joins: set[Join] = set()
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
         self._again: list[tuple[int, int]] = []
@@ -81,6 +106,11 @@ class Pump:
         """
         if monotonic() > self._rested + _PATIENCE and self._poller.polls_anywhere and not self._stopped:
             self._serve()
+
+    @property
+    def legs(self) -> int:
+        """How many it serves."""
+        return len(self._legs)
 
     def _serve(self) -> bool:
         """Serve what is ready, for one turn; whether anything may be left."""

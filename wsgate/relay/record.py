@@ -18,7 +18,7 @@ from wsgate.relay.pump import HEADROOM
 from wsgate.wire.recording import RECORD, Kind
 
 if TYPE_CHECKING:
-    from wsgate.relay.flow import Keeper
+    from wsgate.relay.flow import Owner
     from wsgate.relay.join import Wire
     from wsgate.relay.leg import TcpLeg, WebSocketLeg
     from wsgate.relay.pump import Pump
@@ -121,7 +121,7 @@ class RecordedUnwrapFlow(UnwrapFlow):
 
     __slots__ = ("_tap",)
 
-    def __init__(self, join: Keeper, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, tap: Tap) -> None:
+    def __init__(self, join: Owner, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, tap: Tap) -> None:
         super().__init__(join, pump, source, sink, walk)
         self._tap = tap
 
@@ -137,7 +137,7 @@ class RecordedWrapFlow(WrapFlow):
 
     __slots__ = ("_tap",)
 
-    def __init__(self, join: Keeper, pump: Pump, source: TcpLeg, sink: WebSocketLeg, tap: Tap) -> None:
+    def __init__(self, join: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, tap: Tap) -> None:
         super().__init__(join, pump, source, sink)
         self._tap = tap
 
