@@ -16,6 +16,7 @@ from wsgate.gate.account import emit
 from wsgate.gate.board import Row
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateError, Certificates
+from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import set_up, unraisable_logged
@@ -50,6 +51,7 @@ def serve(
     """
     set_up(settings.log, log)
     emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
+    raise_limit()
     notifier = Notifier()
     count = 1 if beside else count_workers(settings)
     try:

@@ -20,7 +20,7 @@ import trio.testing
 
 from tests.descriptors import descriptors as open_descriptors
 from wsgate.gate.turns import Turns
-from wsgate.ops.listeners import accept_forever
+from wsgate.ops.accept import accept_forever
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Address
 

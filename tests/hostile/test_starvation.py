@@ -17,7 +17,7 @@ import trio
 import trio.testing
 
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.listeners import accept_forever
+from wsgate.ops.accept import accept_forever
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Files, Limits, Route, Target, TcpAddress, Tunnel
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import logging
 import os
 import socket
 import struct
 from pathlib import Path
 
 import pytest
-import trio
-import trio.testing
 
-from wsgate.gate.turns import Turns
 from wsgate.ops import listeners
 from wsgate.ops.listeners import (
     ListenError,
-    accept_forever,
     bound_address,
     close_listeners,
     open_listeners,
@@ -260,139 +255,3 @@ def test_what_is_reserved_and_gone(bind: str, tmp_path: Path) -> None:
     close_listeners([reserved])
     with pytest.raises(ListenError, match="Bad file descriptor"):
         open_reserved(listener, reserved)
-
-
-@pytest.mark.parametrize("kind", ["tcp", "tcp6", "unix"])
-async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, nursery: trio.Nursery) -> None:
-    binds: dict[str, Address] = {
-        "tcp": ANYWHERE,
-        "tcp6": TcpAddress("::", 0),
-        "unix": UnixAddress(str(tmp_path / "s")),
-    }
-    bind = binds[kind]
-    (listener,) = listen(bind)
-    served = trio.Event()
-    names: list[str] = []
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        with sock:
-            assert sock.getblocking() is False
-        names.append(str(client))
-        served.set()
-
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
-    client = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
-    with client:
-        where = bind.path if isinstance(bind, UnixAddress) else ("127.0.0.1", listener.getsockname()[1])
-        client.connect(where)
-        expected = str(bind) if kind == "unix" else f"127.0.0.1:{client.getsockname()[1]}"
-        with trio.fail_after(5):
-            await served.wait()
-    assert names == [expected]
-    nursery.cancel_scope.cancel()
-    close_listeners([listener])
-
-
-async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
-    """More than one turn takes; between two of them the rest of the process runs."""
-    (listener,) = listen(ANYWHERE)
-    clients = [socket.create_connection(listener.getsockname()) for _ in range(150)]
-    served: list[str] = []
-    all_served = trio.Event()
-    most = 0
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        nonlocal most
-        sock.close()
-        served.append(str(client))
-        most = max(most, len(nursery.child_tasks))
-        if len(served) == len(clients):
-            all_served.set()
-
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
-    with trio.fail_after(5):
-        await all_served.wait()
-    assert sorted(served) == sorted("{}:{}".format(*client.getsockname()) for client in clients)
-    assert most < len(clients)
-    nursery.cancel_scope.cancel()
-    for sock in (*clients, listener):
-        sock.close()
-
-
-async def test_while_handshakes_stand_in_line_nobody_is_accepted(nursery: trio.Nursery) -> None:
-    """They wait in the kernel's queue."""
-    (listener,) = listen(ANYWHERE)
-    turns = Turns(4)
-    served: list[str] = []
-    most = 0
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        nonlocal most
-        with sock:
-            for _ in range(3):  # more work than there are turns
-                await turns.take()
-                most = max(most, len(nursery.child_tasks))
-        served.append(str(client))
-
-    clients = [socket.create_connection(listener.getsockname()) for _ in range(100)]
-    nursery.start_soon(accept_forever, listener, serve, nursery, turns)
-    with trio.fail_after(5):
-        while len(served) < len(clients):
-            await trio.lowlevel.checkpoint()
-    assert most < 20
-    nursery.cancel_scope.cancel()
-    for sock in (*clients, listener):
-        sock.close()
-
-
-class Full(socket.socket):
-    """A listener on a machine that has no descriptor left, until it has."""
-
-    failures: list[int]
-
-    def accept(self) -> tuple[socket.socket, object]:
-        if self.failures:
-            number = self.failures.pop(0)
-            raise OSError(number, os.strerror(number))
-        return super().accept()
-
-
-async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "wsgate")
-    listener = Full(socket.AF_INET)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    listener.setblocking(False)
-    listener.failures = [errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE]
-    served = trio.Event()
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.set()
-
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
-    with socket.create_connection(listener.getsockname()):
-        await served.wait()
-        await trio.testing.wait_all_tasks_blocked()
-    assert trio.current_time() >= 0.3  # a pause for each of the three
-    assert [record.event for record in caplog.records] == ["out of resources", "accepting again"]  # type: ignore[attr-defined]
-    nursery.cancel_scope.cancel()
-    listener.close()
-
-
-async def test_an_error_that_nobody_knows_is_loud() -> None:
-    listener = Full(socket.AF_INET)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    listener.setblocking(False)
-    listener.failures = [errno.EBADF]
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        raise AssertionError("nobody connected")
-
-    with socket.create_connection(listener.getsockname()), listener:
-        async with trio.open_nursery() as nursery:
-            with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-                await accept_forever(listener, serve, nursery, Turns(64))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import trio
@@ -41,6 +44,8 @@ class Gateway:
     ready: new connections are welcome; not before the listeners accept, nor after the signal to stop
     draining: no new session is taken; upgrades are answered with 503
     idle: the scopes of connections that have asked for nothing yet; a drain cancels them
+    owing: the scopes of connections whose PROXY header, TLS handshake or request is not whole yet, and since when, the
+        oldest first; where room is short they go
     sessions: those that are open, each with the route that it came by, which a reload may have changed since
     opened: sessions so far
     backend_tls: by route name, for the routes that have backends behind TLS
@@ -57,6 +62,7 @@ class Gateway:
     ready: bool = False
     draining: bool = False
     idle: set[trio.CancelScope] = field(default_factory=set)
+    owing: dict[trio.CancelScope, float] = field(default_factory=dict)
     sessions: dict[Join, Route] = field(default_factory=dict)
     opened: int = 0
     cut: int = 0
@@ -89,6 +95,27 @@ class Gateway:
         self.idle.add(scope)
         if self.draining:  # accepted just before: its request may be on its way
             scope.deadline = min(scope.deadline, trio.current_time() + LATE)
+
+    @contextlib.contextmanager
+    def owed(self, scope: trio.CancelScope) -> Iterator[None]:
+        """Within it, ``scope`` waits for what a client has to say before it can be led anywhere."""
+        self.owing[scope] = trio.current_time()
+        try:
+            yield
+        finally:
+            self.owing.pop(scope, None)
+
+    def end_silent(self, seconds: float, most: int) -> int:
+        """Others wait for a place: end up to ``most`` of those who have owed something for so long. Returns how many.
+
+        Nothing is said to them, and nobody waits for their goodbye: ``owing`` does not have their scope any more.
+        """
+        before = trio.current_time() - seconds
+        scopes = [scope for scope, since in itertools.islice(self.owing.items(), most) if since <= before]
+        for scope in scopes:
+            del self.owing[scope]
+            scope.cancel()
+        return len(scopes)
 
     def adopt(
         self,

@@ -32,14 +32,14 @@ async def real_address(gateway: Gateway, entrance: Entrance, sock: socket.socket
     within = gateway.settings.defaults.timeouts.handshake
     received = bytearray()
     header: ProxyHeader | Malformed | None = None
-    with trio.move_on_after(within) as scope:
+    with trio.move_on_after(within) as scope, gateway.owed(scope):
         header = await _receive(gateway, sock, received, scope)
     if isinstance(header, ProxyHeader):
         return header.source or peer
     if isinstance(header, Malformed):
         _log_failure(entrance, peer, f"{header.reason}: {_CURE}")
     elif received:
-        late = f" within {within:g} s" if scope.cancelled_caught else ""
+        late = f" within {within:g} s" if scope.cancelled_caught and trio.current_time() >= scope.deadline else ""
         _log_failure(entrance, peer, f"the PROXY header did not end{late}: {_CURE}")
     return None
 

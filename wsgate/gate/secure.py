@@ -34,7 +34,7 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
     """
     assert entrance.context is not None
     timeouts = gateway.settings.defaults.timeouts
-    with trio.move_on_after(timeouts.handshake) as scope:
+    with trio.move_on_after(timeouts.handshake) as scope, gateway.owed(scope):
         first = await _first_byte(gateway, sock, scope)
     if scope.cancelled_caught or not first:
         return None
@@ -50,11 +50,13 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
         return None
     secured = None
     try:
-        with trio.CancelScope(deadline=scope.deadline) as scope:
+        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.owed(scope):
             await shake_hands(tls, gateway.pump.give_turn)
             secured = TlsSocket(tls), client_certificate(tls)
         if scope.cancelled_caught:
-            _log_failure(entrance, client, f"no TLS handshake within {timeouts.handshake:g} s")
+            ended_early = trio.current_time() < scope.deadline
+            reason = "others needed its place" if ended_early else f"no TLS handshake within {timeouts.handshake:g} s"
+            _log_failure(entrance, client, reason)
     except TlsError as error:
         _log_failure(entrance, client, str(error))
         with trio.move_on_after(timeouts.close):

@@ -206,7 +206,7 @@ class _Handshake:
     async def _next_request(self) -> Request | Refusal | None:
         """The next head, within the handshake timeout; ``None`` where the client ends, or never begins."""
         http = self._http
-        with trio.move_on_after(self._timeouts.handshake) as scope:
+        with trio.move_on_after(self._timeouts.handshake) as scope, self._gateway.owed(scope):
             while True:
                 try:
                     request = http.next_request()
@@ -229,7 +229,8 @@ class _Handshake:
                 if data.startswith(PROXY_HEADERS) and not http.begun:
                     return UNEXPECTED_PROXY_HEADER
                 http.receive(data)
-        return TOO_SLOW if http.begun else None
+        ended_early = trio.current_time() < scope.deadline  # by a drain, or because others needed its place
+        return TOO_SLOW if http.begun and not ended_early else None
 
     def _redirection(self, source: Origin, request: Request, *, upgrade: bool) -> Refusal | None:
         listeners = self._gateway.settings.listeners

@@ -5,6 +5,7 @@ A peer that goes away is a value here, not an exception: an empty read, a send t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -82,6 +83,8 @@ def local_address(sock: PeerSocket) -> Address:
 
 
 def set_nodelay(sock: socket.socket) -> None:
-    """Small frames leave at once, not when the last one was acknowledged."""
+    """Small frames leave at once, not when the last one was acknowledged. A peer that is gone (some systems then say
+    EINVAL) is found by the next read."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -6,7 +6,7 @@ trio runs every task that can run before it looks at the sockets, the clock and 
 reconnect at once, that is thousands of TLS handshakes and request heads in one go; the sessions that are there, their
 timers and the drain would wait for all of them. So a handshake takes a turn before each piece of work that costs
 something: its TLS, its request, its 101. In one go there are only so many turns (``limits.handshakes``); who comes
-later stands in line, first come, first served. While anybody stands there, nobody new is accepted (``ops.listeners``):
+later stands in line, first come, first served. While anybody stands there, nobody new is accepted (``ops.accept``):
 they wait in the kernel's queue, which costs nothing.
 
 A turn is for work, not for waiting. Who waits for its client or its backend has given its turn back by then. So a

@@ -16,7 +16,9 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
-from wsgate.ops.listeners import Serve, accept_forever, accept_waiting, bound_address, close_listeners
+from wsgate.ops.accept import Serve, accept_forever, accept_waiting
+from wsgate.ops.descriptors import Room
+from wsgate.ops.listeners import bound_address, close_listeners
 from wsgate.settings.model import Address, Listener
 
 OpenListeners = Callable[[Sequence[Listener]], list[socket.socket]]
@@ -49,6 +51,7 @@ class Doors:
         self._gateway = gateway
         self._connections = connections
         self._accepting = accepting
+        self._room = Room(gateway)
         self._doors: list[Door] = []
         self.entrances: list[Entrance] = []
 
@@ -81,10 +84,10 @@ class Doors:
         serve_there = self._server(door)
         try:
             with door.scope:
-                await accept_forever(door.sock, serve_there, self._connections, self._gateway.turns)
+                await accept_forever(door.sock, serve_there, self._connections, self._gateway.turns, self._room)
         finally:
             address = door.address
-            accept_waiting(door.sock, serve_there, self._connections)
+            accept_waiting(door.sock, serve_there, self._connections, self._room)
             close_listeners([door.sock])
             if door.removed:  # said only now that it is true: until here it was still open
                 emit(logging.INFO, "listener removed", address=str(address))

@@ -1,4 +1,4 @@
-"""Listening sockets: opened all together or not at all, then accepting until cancelled."""
+"""Listening sockets: opened all together or not at all."""
 
 from __future__ import annotations
 
@@ -6,31 +6,16 @@ import contextlib
 import errno
 import fcntl
 import ipaddress
-import logging
 import os
 import socket
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import trio
-
-from wsgate.gate.account import emit
-from wsgate.gate.sockets import NO_ROOM
-from wsgate.gate.turns import Turns
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
-_MOST_QUEUED = 4096  # net.core.somaxconn, which caps the kernel's queue, since Linux 5.4
 _LOCK_TRIES = 100
-_PAUSE = 0.1  # seconds to wait for descriptors or memory to come free; what trio's own accept loop waits
-
-# accept(2): errors of the one connection that was lost while it waited
-_OF_CONNECTION = frozenset(
-    {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
-)
-
-Serve = Callable[[socket.socket, Address], Awaitable[None]]
 
 
 class ListenError(Exception):
@@ -260,60 +245,7 @@ def _takes_both(bind: TcpAddress, listeners: Sequence[Listener]) -> bool:
     return _is_any(bind) and len({":" in other.host for other in same_port if _is_any(other)}) == 2
 
 
-async def accept_forever(listener: socket.socket, serve: Serve, nursery: trio.Nursery, turns: Turns) -> None:
-    """Start ``serve`` in ``nursery`` for every connection, as many in one go as there are ``turns``. Never ends by
-    itself.
-
-    Out of descriptors or memory it says so once, pauses, and goes on when there is room: the waiting connections stay
-    in the kernel's queue. When that is empty again, it says so too.
-    """
-    exhausted = False
-    while True:
-        if exhausted:  # look again after the pause: only an empty queue ends it
-            await trio.lowlevel.checkpoint()
-        else:
-            await trio.lowlevel.wait_readable(listener)
-        await turns.wait_no_line()
-        for _ in range(turns.limit):
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                if exhausted:  # not after the first connection that fits, or the two lines would alternate
-                    exhausted = False
-                    emit(logging.INFO, "accepting again")
-                break
-            except OSError as error:
-                if error.errno in _OF_CONNECTION:
-                    continue
-                if error.errno not in NO_ROOM:
-                    raise
-                if not exhausted:
-                    exhausted = True
-                    emit(logging.ERROR, "out of resources", error=error.strerror, cure="raise LimitNOFILE or ulimit -n")
-                await trio.sleep(_PAUSE)
-                break
-            sock.setblocking(False)
-            nursery.start_soon(serve, sock, _peer(listener, address))
-
-
-def accept_waiting(listener: socket.socket, serve: Serve, nursery: trio.Nursery) -> None:
-    """Before it is closed: take who waits in its queue. The kernel would reset them."""
-    with contextlib.suppress(OSError):  # the queue is empty, or there is no room for more
-        for _ in range(_MOST_QUEUED):
-            sock, address = listener.accept()
-            sock.setblocking(False)
-            nursery.start_soon(serve, sock, _peer(listener, address))
-
-
 def bound_address(listener: socket.socket) -> Address:
     """Where a socket really listens: with the port that the kernel picked for port 0."""
     name = listener.getsockname()
     return UnixAddress(name) if listener.family is socket.AF_UNIX else TcpAddress(name[0], name[1])
-
-
-def _peer(listener: socket.socket, address: object) -> Address:
-    if listener.family is socket.AF_UNIX:
-        return bound_address(listener)  # a Unix socket's client has no address of its own
-    assert isinstance(address, tuple)
-    # a client of IPv4 on a dual-stack socket (RFC 4291 §2.5.5.2)
-    return TcpAddress(address[0].removeprefix("::ffff:"), address[1])

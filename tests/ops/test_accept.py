@@ -1,0 +1,340 @@
+"""Accepting, with the errors that accept(2) can have, and where descriptors are short."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.turns import Turns
+from wsgate.ops.accept import accept_forever, accept_waiting
+from wsgate.ops.descriptors import Room
+from wsgate.ops.listeners import close_listeners, open_listeners
+from wsgate.settings.model import Address, Listener, Settings, TcpAddress, UnixAddress
+
+ANYWHERE = TcpAddress("127.0.0.1", 0)
+
+
+def listen(*binds: Address) -> list[socket.socket]:
+    return open_listeners([Listener(bind=bind) for bind in binds])
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tcp6", "unix"])
+async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, nursery: trio.Nursery) -> None:
+    binds: dict[str, Address] = {
+        "tcp": ANYWHERE,
+        "tcp6": TcpAddress("::", 0),
+        "unix": UnixAddress(str(tmp_path / "s")),
+    }
+    bind = binds[kind]
+    (listener,) = listen(bind)
+    served = trio.Event()
+    names: list[str] = []
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        with sock:
+            assert sock.getblocking() is False
+        names.append(str(client))
+        served.set()
+
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    client = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
+    with client:
+        where = bind.path if isinstance(bind, UnixAddress) else ("127.0.0.1", listener.getsockname()[1])
+        client.connect(where)
+        expected = str(bind) if kind == "unix" else f"127.0.0.1:{client.getsockname()[1]}"
+        with trio.fail_after(5):
+            await served.wait()
+    assert names == [expected]
+    nursery.cancel_scope.cancel()
+    close_listeners([listener])
+
+
+async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
+    """More than one turn takes; between two of them the rest of the process runs."""
+    (listener,) = listen(ANYWHERE)
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(150)]
+    served: list[str] = []
+    all_served = trio.Event()
+    most = 0
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        nonlocal most
+        sock.close()
+        served.append(str(client))
+        most = max(most, len(nursery.child_tasks))
+        if len(served) == len(clients):
+            all_served.set()
+
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    with trio.fail_after(5):
+        await all_served.wait()
+    assert sorted(served) == sorted("{}:{}".format(*client.getsockname()) for client in clients)
+    assert most < len(clients)
+    nursery.cancel_scope.cancel()
+    for sock in (*clients, listener):
+        sock.close()
+
+
+async def test_while_handshakes_stand_in_line_nobody_is_accepted(nursery: trio.Nursery) -> None:
+    """They wait in the kernel's queue."""
+    (listener,) = listen(ANYWHERE)
+    turns = Turns(4)
+    served: list[str] = []
+    most = 0
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        nonlocal most
+        with sock:
+            for _ in range(3):  # more work than there are turns
+                await turns.take()
+                most = max(most, len(nursery.child_tasks))
+        served.append(str(client))
+
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(100)]
+    nursery.start_soon(accept_forever, listener, serve, nursery, turns)
+    with trio.fail_after(5):
+        while len(served) < len(clients):
+            await trio.lowlevel.checkpoint()
+    assert most < 20
+    nursery.cancel_scope.cancel()
+    for sock in (*clients, listener):
+        sock.close()
+
+
+class Full(socket.socket):
+    """A listener on a machine that has no descriptor left, until it has."""
+
+    failures: list[int]
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            number = self.failures.pop(0)
+            raise OSError(number, os.strerror(number))
+        return super().accept()
+
+
+async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wsgate")
+    listener = Full(socket.AF_INET)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    listener.failures = [errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE]
+    served = trio.Event()
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        sock.close()
+        served.set()
+
+    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    with socket.create_connection(listener.getsockname()):
+        await served.wait()
+        await trio.testing.wait_all_tasks_blocked()
+    assert trio.current_time() >= 0.3  # a pause for each of the three
+    assert [record.event for record in caplog.records] == ["out of resources", "accepting again"]  # type: ignore[attr-defined]
+    nursery.cancel_scope.cancel()
+    listener.close()
+
+
+def failing(*failures: int) -> Full:
+    listener = Full(socket.AF_INET)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    listener.failures = list(failures)
+    return listener
+
+
+# accept(2): "Linux accept() passes already-pending network errors on the new socket as an error code"
+LOST = ("ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH")
+
+
+@pytest.mark.parametrize("name", [*LOST, "ECONNABORTED", "EPERM", "ECONNRESET", "ETIMEDOUT"])
+async def test_an_error_of_one_connection_is_nothing_to_the_next(
+    name: str, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = trio.Event()
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        sock.close()
+        served.set()
+
+    with failing(getattr(errno, name)) as listener, socket.create_connection(listener.getsockname()):
+        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+        with trio.fail_after(5):
+            await served.wait()
+        nursery.cancel_scope.cancel()
+    assert caplog.records == []
+
+
+async def test_errors_without_end_do_not_spin(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> None:
+    served = trio.Event()
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        sock.close()
+        served.set()
+
+    with failing(*[errno.EOPNOTSUPP] * 40) as listener, socket.create_connection(listener.getsockname()):
+        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(4))
+        await served.wait()
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() == pytest.approx(1.0)
+
+
+async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = trio.Event()
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        sock.close()
+        served.set()
+
+    with failing(*[errno.EXDEV] * 605) as listener, socket.create_connection(listener.getsockname()):
+        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+        await served.wait()
+        nursery.cancel_scope.cancel()
+        address = "{}:{}".format(*listener.getsockname())
+    lines = [vars(record)["fields"] for record in caplog.records if vars(record)["event"] == "accept failed"]
+    assert all(record.levelno == logging.ERROR for record in caplog.records)
+    assert [line["times"] for line in lines] == [1, 600]  # at once, then once a minute with all of them
+    assert lines[0]["listener"] == address
+    assert lines[0]["error"].startswith("EXDEV: ")
+
+
+async def test_who_waits_when_a_listener_is_closed_is_taken_past_errors(nursery: trio.Nursery) -> None:
+    served: list[Address] = []
+
+    async def serve(sock: socket.socket, client: Address) -> None:
+        sock.close()
+        served.append(client)
+
+    with failing(errno.ECONNABORTED, errno.ENOPROTOOPT) as listener:
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+        accept_waiting(listener, serve, nursery)
+        await trio.testing.wait_all_tasks_blocked()
+        for client in clients:
+            client.close()
+    assert len(served) == 2
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+
+LIMIT = 100  # of which 8 are the reserve
+
+
+class Case:
+    """A listener of a process that has ``LIMIT`` descriptors, and clients in its queue that say nothing."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.gateway = Gateway(Settings(listeners=(), routes=()))
+        (self.listener,) = listen(ANYWHERE)
+        self.others = 10  # descriptors that are no client's
+        self.inside: list[trio.CancelScope] = []
+        self.room = Room(self.gateway, lambda: LIMIT, lambda: self.others + self.room.connections)
+        self.clients: list[socket.socket] = []
+        nursery.start_soon(accept_forever, self.listener, self.serve, nursery, Turns(64), self.room)
+
+    def connect(self, count: int) -> None:
+        self.clients += [socket.create_connection(self.listener.getsockname()) for _ in range(count)]
+
+    async def serve(self, sock: socket.socket, client: Address) -> None:
+        with sock, trio.CancelScope() as scope, self.gateway.owed(scope):
+            self.inside.append(scope)
+            try:
+                await trio.sleep_forever()
+            finally:
+                self.inside.remove(scope)
+
+    def close(self) -> None:
+        for sock in (*self.clients, self.listener):
+            sock.close()
+
+
+@pytest.fixture
+def case(nursery: trio.Nursery, caplog: pytest.LogCaptureFixture) -> Iterator[Case]:
+    caplog.set_level(logging.INFO, "wsgate")
+    with closing(Case(nursery)) as opened:
+        yield opened
+        nursery.cancel_scope.cancel()
+
+
+def events(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
+    return [vars(record)["event"] for record in caplog.records]
+
+
+async def test_no_more_are_accepted_than_can_be_led_on(
+    case: Case, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    case.connect(60)
+    await trio.sleep(0.3)
+    # each may need two more; 10 + 3 * 27 + 3 is the last that fits below 100 - 8
+    assert len(case.inside) == 27
+    assert events(caplog) == ["out of resources"]
+    assert vars(caplog.records[0])["fields"]["descriptors"] == "37 of 100"
+
+    # two of them end: two of those who wait have their places at once
+    for scope in case.inside[:2]:
+        scope.cancel()
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(case.inside) == 27
+
+
+async def test_who_says_nothing_makes_room_the_oldest_first(
+    case: Case, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    case.connect(27)
+    await trio.sleep(10)
+    assert len(case.inside) == 27  # nobody waits for their places
+    assert events(caplog) == []
+    oldest = case.inside[0]
+    case.connect(1)
+    await trio.sleep(0.05)
+    assert oldest not in case.inside
+    case.connect(1000)
+    await trio.sleep(60)
+    assert case.room.ended >= 900
+    assert len(case.inside) <= 27
+    assert events(caplog) == ["out of resources", "accepting again"]
+
+
+async def test_who_has_just_come_is_given_the_time_to_say_something(
+    case: Case, autojump_clock: trio.testing.MockClock
+) -> None:
+    case.connect(40)
+    await trio.sleep(0.4)
+    assert case.room.ended == 0
+    await trio.sleep(0.3)
+    assert case.room.ended > 0
+
+
+async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+    case.connect(27)
+    await trio.sleep(1)
+    case.gateway.owing.clear()  # they have said what they want
+    before = list(case.inside)
+    case.connect(5)
+    await trio.sleep(100)
+    assert case.inside == before
+
+
+async def test_where_the_others_take_all_a_few_are_still_accepted(
+    case: Case, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It is better to answer one after the other than nobody."""
+    case.others = LIMIT
+    case.connect(40)
+    await trio.sleep(0.1)
+    assert len(case.inside) == LIMIT // 2 // 3 + 1

@@ -1,0 +1,75 @@
+"""The process's limit of descriptors, and what is left of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from wsgate.gate.gateway import Gateway
+from wsgate.ops.descriptors import Room, open_descriptors, raise_limit
+from wsgate.settings.model import Settings
+
+
+@pytest.fixture
+def limit() -> Iterator[tuple[int, int]]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_the_soft_limit_becomes_the_hard_one(limit: tuple[int, int], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wsgate")
+    soft = open_descriptors() + 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, limit[1]))
+    raise_limit()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (limit[1], limit[1])
+    (record,) = caplog.records
+    assert vars(record)["fields"] == {"limit": str(limit[1]), "before": str(soft)}
+    raise_limit()
+    assert vars(caplog.records[-1])["fields"] == {"limit": str(limit[1]), "before": None}
+
+
+def test_a_system_that_does_not_let_it(
+    limit: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors() + 100, limit[1]))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    raise_limit()
+
+
+def test_what_is_open_is_counted() -> None:
+    before = open_descriptors()
+    pipe = os.pipe()
+    assert open_descriptors() == before + 2
+    for descriptor in pipe:
+        os.close(descriptor)
+
+
+def test_an_unlimited_process_counts_nothing() -> None:
+    def count() -> int:
+        raise AssertionError
+
+    room = Room(Gateway(Settings(listeners=(), routes=())), lambda: resource.RLIM_INFINITY, count)
+    for _ in range(1000):
+        room.enter()
+    assert room.has_place()
+
+
+def test_without_proc_it_counts_its_connections() -> None:
+    def count() -> int:
+        raise FileNotFoundError
+
+    room = Room(Gateway(Settings(listeners=(), routes=())), lambda: 1024, count)
+    taken = 0
+    while room.has_place():
+        room.enter()
+        taken += 1
+    assert 200 < taken < 340
+    assert room.describe() == "1024"
