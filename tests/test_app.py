@@ -34,6 +34,7 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
+from wsgate.settings.problem import Problem
 
 ANYWHERE = TcpAddress("127.0.0.1", 0)
 
@@ -70,6 +71,14 @@ def test_the_log_may_go_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert serve(settings(ANYWHERE), ready=stop, log=log) == 0
     assert [json.loads(line)["event"] for line in log.getvalue().splitlines()][-1] == "stopped"
     assert capsys.readouterr() == ("", "")
+
+
+def test_warnings_of_the_file_are_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    warning = Problem("wsgate.yaml", 3, 5, "routes[0]", "is odd: write another", is_warning=True)
+    assert serve(settings(ANYWHERE), ready=stop, warnings=[warning]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    said = [line for line in found if line["event"] == "configuration warning"]
+    assert [(line["level"], line["problem"]) for line in said] == [("warning", str(warning))]
 
 
 def test_from_the_first_line_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:

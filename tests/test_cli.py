@@ -6,15 +6,17 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
+from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import load
 from wsgate.settings.model import Settings, TcpAddress
+from wsgate.settings.problem import Problem
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -46,6 +48,56 @@ def test_check_of_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == (f"{file}: ok, 1 listener, 2 routes\n", "")
 
 
+def warn_of_routes(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
+    warn("routes[1]", "is odd: write another")
+    warn("routes[0].match.path", "is odd: write another")
+
+
+def test_check_says_warnings_in_file_order_and_counts_them(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(GOOD)
+    monkeypatch.setattr("wsgate.settings.load.check", warn_of_routes)
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr() == (
+        f"{file}: ok, 1 listener, 2 routes, 2 warnings\n",
+        f"{file}:3:29: warning: routes[0].match.path: is odd: write another\n"
+        f"{file}:4:5: warning: routes[1]: is odd: write another\n",
+    )
+
+
+def test_warnings_stand_between_the_errors_and_are_not_counted_as_such(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(GOOD.replace("/a}", "a}") + "x: 1\n")
+    monkeypatch.setattr("wsgate.settings.load.check", warn_of_routes)
+    assert main(["check", str(file)]) == 2
+    out, err = capsys.readouterr()
+    lines = err.replace(f"{file}:", "").splitlines()
+    assert [line.partition(":")[0] for line in lines[:-1]] == ["3", "3", "4", "5"]
+    assert [" warning: " in line for line in lines[:-1]] == [False, True, True, False]
+    assert (out, lines[-1]) == ("", "wsgate:  2 errors; nothing was started")
+
+
+def test_serve_hands_warnings_to_the_log_and_a_reload_logs_its_own(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    handed: list[str] = []
+
+    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
+        handed.extend(map(str, warnings))
+        load()
+        return 0
+
+    file.write_text(GOOD)
+    monkeypatch.setattr("wsgate.settings.load.check", warn_of_routes)
+    monkeypatch.setattr(app, "serve", serve)
+    assert main(["serve", str(file)]) == 0
+    assert len(handed) == 2
+    assert [record.event for record in caplog.records] == ["configuration warning"] * 2  # type: ignore[attr-defined]
+    assert [record.fields["problem"] for record in caplog.records] == handed  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_a_wrong_file(file: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every error with its place, their number, and that nothing runs."""
@@ -66,7 +118,7 @@ def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_hup_before_there_is_anything_to_reload_is_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(settings: Settings, *, load: Callable[[], Settings]) -> int:
+    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
         signal.raise_signal(signal.SIGHUP)
         return 0
 
@@ -81,7 +133,8 @@ def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status
     file.write_text(GOOD)
     served: list[Settings] = []
 
-    def serve(settings: Settings, *, load: Callable[[], Settings]) -> int:
+    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
+        assert warnings == []
         served.extend([settings, load()])
         return status
 

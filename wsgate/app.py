@@ -21,13 +21,16 @@ from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import set_up, unraisable_logged
 from wsgate.ops.orders import Report, ToParent
-from wsgate.ops.reload import Load
+from wsgate.ops.reload import Load, log_warning
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.workers import Plan, Workers, count_workers, longest_drain
 from wsgate.relay import shuttle
 from wsgate.settings.model import Address, Settings
+from wsgate.settings.problem import Problem
 from wsgate.wire import kernel
+
+__all__ = ["log_warning", "serve"]
 
 Task = Callable[[], Awaitable[None]]
 
@@ -39,6 +42,7 @@ def serve(
     ready: Callable[[list[Address]], None] = lambda bound: None,
     beside: Sequence[Task] = (),
     log: TextIO | None = None,
+    warnings: Sequence[Problem] = (),
 ) -> int:
     """Run the gateway until it is told to stop.
 
@@ -46,10 +50,13 @@ def serve(
     ready: called when connections are being accepted, with the addresses that were bound
     beside: tasks that run as long as the gateway does; with them it is a single process
     log: where the log is written, if not on standard error; not together with ``load``
+    warnings: what the settings' file was warned of, to be logged
 
     Returns the exit status, one of those that ``wsgate --help`` lists.
     """
     set_up(settings.log, log)
+    for warning in warnings:
+        log_warning(warning)
     emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
     raise_limit()
     notifier = Notifier()

@@ -14,7 +14,7 @@ from wsgate import __version__
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.load import ConfigError, load
 from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
-from wsgate.settings.problem import ScalarError
+from wsgate.settings.problem import Problem, ScalarError
 from wsgate.settings.schema import schema_text
 
 # 0, 1 and 2 are what they are everywhere, the others sysexits(3)
@@ -77,19 +77,26 @@ def _recording(options: argparse.Namespace) -> int:
 def _serve(file: str) -> int:
     # Until there is something to reload, a HUP is no reason to die, which is what it means by default
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    settings = _load(file)
+    warnings: list[Problem] = []
+    settings = _load(file, warnings)
     if settings is None:
         return 2
     from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
 
-    return app.serve(settings, load=partial(load, file))
+    return app.serve(settings, load=partial(load, file, app.log_warning), warnings=warnings)
 
 
 def _check(file: str) -> int:
-    settings = _load(file)
+    warnings: list[Problem] = []
+    settings = _load(file, warnings)
     if settings is None:
         return 2
-    print(f"{file}: ok, {_count(settings.listeners, 'listener')}, {_count(settings.routes, 'route')}")
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    found = [_count(settings.listeners, "listener"), _count(settings.routes, "route")]
+    if warnings:
+        found.append(_count(warnings, "warning"))
+    print(f"{file}: ok, {', '.join(found)}")
     return 0
 
 
@@ -99,11 +106,12 @@ def _demo(listen: TcpAddress) -> int:
     return demo.run(listen)
 
 
-def _load(file: str) -> Settings | None:
+def _load(file: str, warnings: list[Problem]) -> Settings | None:
+    """The settings in the file, with what it warns of in ``warnings``. None if it is wrong, which has been said."""
     try:
-        return load(file)
+        return load(file, warnings.append)
     except ConfigError as error:
-        for problem in error.problems:
+        for problem in sorted([*error.problems, *warnings], key=lambda problem: problem.place):
             print(problem, file=sys.stderr)
         print(f"wsgate: {file}: {_count(error.problems, 'error')}; nothing was started", file=sys.stderr)
         return None
@@ -134,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the gateway that FILE describes")
     serve.add_argument("file", metavar="FILE", help="the configuration, in YAML")
-    check = commands.add_parser("check", help="say what is wrong with FILE; exit status 2 if anything is")
+    check = commands.add_parser(
+        "check", help="say what is wrong with FILE, and warn; exit status 2 if anything is wrong"
+    )
     check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
     # Its flags are websockify's, and parsed as that does it
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)

@@ -80,7 +80,7 @@ def test_an_example_loads_and_names_its_schema(
     path: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(str(config / path.name)).routes
+    assert load(str(config / path.name), warn=lambda warning: pytest.fail(str(warning))).routes
     first_line = path.read_text(encoding="utf-8").partition("\n")[0]
     assert first_line == "# yaml-language-server: $schema=./wsgate.schema.json"
 

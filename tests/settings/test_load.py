@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wsgate.settings import nodes
+from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import ConfigError, Problem, load, loads
 from wsgate.settings.model import Files, Relay, Settings
 
@@ -44,6 +45,23 @@ def test_problems_are_in_file_order() -> None:
     found = problems(INVALID / "shape-and-meaning-at-once.yaml")
     assert [(p.line, p.col) for p in found] == sorted((p.line, p.col) for p in found)
     assert len({p.line for p in found}) > 8
+
+
+def test_warnings_are_told_in_file_order_whether_the_file_is_taken_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn_twice(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
+        warn("routes[0].relay.to", "second")
+        warn("listeners", "first")
+
+    monkeypatch.setattr("wsgate.settings.load.check", warn_twice)
+    told: list[str] = []
+    assert loads(MINIMAL, "f", lambda warning: told.append(str(warning))).routes
+    assert told == ["f:1:12: warning: listeners: first", "f:2:32: warning: routes[0].relay.to: second"]
+    told.clear()
+    with pytest.raises(ConfigError) as caught:
+        loads(MINIMAL + "x: 1\n", "f", lambda warning: told.append(str(warning)))
+    assert len(told) == 2
+    assert [problem.path for problem in caught.value.problems] == [""]
+    assert loads(MINIMAL, "f").routes  # who does not ask is not told
 
 
 def test_a_file_becomes_settings(tmp_path: Path) -> None:

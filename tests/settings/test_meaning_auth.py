@@ -37,7 +37,14 @@ def faults(
 ) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     whole = Route(name="a", auth=auth, **({"action": RELAY} | route))
-    check_access(whole, listeners, "r", lambda path, message: found.append((path, message)), given)
+    check_access(
+        whole,
+        listeners,
+        "r",
+        lambda path, message: found.append((path, message)),
+        lambda path, message: pytest.fail(f"{path}: {message}"),
+        given,
+    )
     return found
 
 

@@ -16,6 +16,7 @@ def test_a_problem_of_the_whole_file_has_no_place() -> None:
 
 def test_an_error_shows_a_problem_per_line() -> None:
     problems = (Problem("a", 1, 2, "b", "c"), Problem("a", 3, 4, "d", "e"))
+    assert str(Problem("a", 1, 2, "b", "c", is_warning=True)) == "a:1:2: warning: b: c"
     assert str(ConfigError(problems)) == "a:1:2: b: c\na:3:4: d: e"
 
 

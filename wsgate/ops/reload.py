@@ -28,7 +28,7 @@ from wsgate.ops.log import set_up
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.join import Join
 from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
-from wsgate.settings.problem import ConfigError
+from wsgate.settings.problem import ConfigError, Problem
 
 _log = logging.getLogger("wsgate")
 
@@ -58,6 +58,11 @@ def prepare(load: Load, current: Settings, certificates: Mapping[Key, Loaded], l
     settings = replace(settings, routes=tuple(known.get(route, route) for route in settings.routes))
     contexts = Certificates.load(settings, certificates)
     return Plan(settings, Router(settings.routes), contexts, open_lookups(settings, lookups))
+
+
+def log_warning(warning: Problem) -> None:
+    """Say what the file probably does not mean, at the start and at a reload."""
+    emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
 def log_refusal(error: ConfigError | CertificateError | SourcesError | ListenError, hint: str | None = None) -> None:

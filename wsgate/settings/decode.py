@@ -25,12 +25,14 @@ class Broken:
 
 
 class Decoder:
-    """Decodes one file. ``problems`` gathers the faults, ``places`` has line and column of each value by its path."""
+    """Decodes one file. ``problems`` gathers the faults, ``warnings`` what is taken but probably not meant, ``places``
+    has line and column of each value by its path."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.directory = os.path.dirname(os.path.abspath(file))
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.places: dict[str, tuple[int, int]] = {}
         # What mappings of a class start from instead of the class's own defaults: the values of Settings.defaults.
         self._starts: dict[type, Any] = {}
@@ -50,6 +52,12 @@ class Decoder:
         line, col = place or self._place(path)
         self.problems.append(Problem(self.file, line, col, path, message))
         return Broken()
+
+    def warn(self, path: str, message: str) -> None:
+        """Note that the value at ``path`` is taken, but that its writer probably wants something else. The message says
+        what to write instead."""
+        line, col = self._place(path)
+        self.warnings.append(Problem(self.file, line, col, path, message, is_warning=True))
 
     def _place(self, path: str) -> tuple[int, int]:
         while path not in self.places:

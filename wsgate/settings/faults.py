@@ -12,6 +12,8 @@ from wsgate.settings.decode import Broken
 
 # Notes a problem with the value at a path.
 Fault = Callable[[str, str], object]
+# Notes that the value at a path is taken, but probably does not do what its writer wants.
+Warn = Callable[[str, str], object]
 
 
 def is_whole(value: Any) -> bool:

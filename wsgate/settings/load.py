@@ -5,6 +5,8 @@ Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wsgate.settings.decode import Decoder
 from wsgate.settings.meaning import check
 from wsgate.settings.model import Settings
@@ -16,27 +18,37 @@ __all__ = ["ConfigError", "Problem", "load", "loads"]
 # A route takes some 200 bytes. What is larger than this is another kind of file, or a device without an end.
 _MAX_BYTES = 16 << 20
 
+# Is told of each warning, in file order, also when the file is refused.
+Warn = Callable[[Problem], object]
 
-def load(path: str) -> Settings:
+
+def load(path: str, warn: Warn | None = None) -> Settings:
     """The settings in the file at ``path``. Relative paths in the file are relative to its directory.
 
     :raises ConfigError: if the file cannot be read or anything in it is wrong.
     """
-    return loads(_read(path), path)
+    return loads(_read(path), path, warn)
 
 
-def loads(text: str, name: str) -> Settings:
+def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
     """The settings in ``text``. ``name`` is the file's: problems show it, relative paths begin at its directory.
 
     :raises ConfigError: if anything in the text is wrong.
     """
     decoder = Decoder(name)
     settings = decoder.settings(compose(text, name))
-    check(settings, decoder.fault, decoder.places)
+    check(settings, decoder.fault, decoder.warn, decoder.places)
+    if warn is not None:
+        for warning in _in_order(decoder.warnings):
+            warn(warning)
     if decoder.problems:
-        raise ConfigError(tuple(sorted(decoder.problems, key=lambda problem: (problem.line, problem.col))))
+        raise ConfigError(_in_order(decoder.problems))
     assert isinstance(settings, Settings)
     return settings
+
+
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: problem.place))
 
 
 def _read(path: str) -> str:

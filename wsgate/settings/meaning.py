@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from wsgate.settings.decode import Broken
-from wsgate.settings.faults import Fault, check_directory, is_whole, pass_on
+from wsgate.settings.faults import Fault, Warn, check_directory, is_whole, pass_on
 from wsgate.settings.meaning_auth import check_access
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
@@ -33,8 +33,9 @@ from wsgate.settings.tls import check_backend_tls, check_listener_tls
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
 
-def check(settings: Any, fault: Fault, given: Container[str]) -> None:
-    """Note what is wrong with the Settings, or with what there is of them, through ``fault``.
+def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> None:
+    """Note what is wrong with the Settings, or with what there is of them, through ``fault``; and through ``warn`` what
+    is right but probably not meant.
 
     ``given`` has the paths of what the file has. Whoever writes a key wants something, if only its default; so where a
     key can do nothing, it is a fault to write it.
@@ -54,7 +55,7 @@ def check(settings: Any, fault: Fault, given: Container[str]) -> None:
     for index, route in routes:
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
-        check_access(route, everyone, f"routes[{index}]", fault, given)
+        check_access(route, everyone, f"routes[{index}]", fault, warn, given)
 
 
 def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:

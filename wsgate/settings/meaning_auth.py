@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from wsgate.settings.decode import Broken
-from wsgate.settings.faults import Fault, at, is_installed, items
+from wsgate.settings.faults import Fault, Warn, at, is_installed, items
 from wsgate.settings.model import Auth, Basic, ClientCertificateAuth, Files, Route, Tls
 from wsgate.settings.passwords import lines_of, needs_bcrypt, wrong_with
 from wsgate.settings.tls_context import read_file
@@ -14,8 +14,11 @@ from wsgate.settings.tls_context import read_file
 _MAX_NAMED = 10  # wrong lines of one file
 
 
-def check_access(route: Route, listeners: Sequence[Any], path: str, fault: Fault, given: Container[str]) -> None:
-    """Note what is wrong with who may use the route at ``path``. ``listeners`` may be Broken."""
+def check_access(
+    route: Route, listeners: Sequence[Any], path: str, fault: Fault, warn: Warn, given: Container[str]
+) -> None:
+    """Note what is wrong, or open to more than is meant, with who may use the route at ``path``. ``listeners`` may be
+    Broken."""
     if isinstance(route.action, Files):
         for key in ("origins", "errors"):
             if f"{path}.{key}" in given:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault. Lines and columns count from 1; line 0 means the file as a whole (it cannot be read, say).
+    """One fault, or one warning. Lines and columns count from 1; line 0 means the file as a whole (it cannot be read,
+    say).
 
     ``path`` names the value as the model does (``routes[0].relay.to[1]``); it is empty for the top of the file.
+    ``is_warning``: the file is taken all the same, but probably does not do what its writer wants.
     """
 
     file: str
@@ -17,10 +19,17 @@ class Problem:
     col: int
     path: str
     message: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.col}" if self.line else self.file
-        return ": ".join(part for part in (where, self.path, self.message) if part)
+        kind = "warning" if self.is_warning else ""
+        return ": ".join(part for part in (where, kind, self.path, self.message) if part)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Line and column, which sort problems as they stand in the file."""
+        return self.line, self.col
 
 
 class ConfigError(Exception):
