@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 import pytest
 import trio
@@ -12,7 +13,8 @@ from tests.e2e.peers import Backend as Listening
 from tests.e2e.peers import Frame, request
 from wsgate.gate import backend as backend_module
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
-from wsgate.settings.model import Reach, Relay, Target, TcpAddress, Tunnel
+from wsgate.gate.dial import TlsClient
+from wsgate.settings.model import Reach, Relay, Target, TcpAddress, Tunnel, WebSocketUrl
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -87,7 +89,9 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
     monkeypatch.setattr(backend_module, "dial", dial)
     refusal = await ask(relay_to(9000))
     assert refusal == Refusal(
-        502, "the backend did not accept the upgrade", detail="ws://127.0.0.1:9000: ended without an answer"
+        502,
+        "the backend did not accept the upgrade",
+        detail="ws://127.0.0.1:9000: ended without an answer; if it speaks TLS, write wss://127.0.0.1:9000 in to",
     )
     assert ours.fileno() == -1
 
@@ -106,7 +110,66 @@ async def test_a_backend_that_resets_while_it_is_asked(backend: Listening, said:
         await trio.testing.wait_all_tasks_blocked()
         await server.reset()
     url = f"ws://127.0.0.1:{backend.port}"
-    assert found == [Refusal(502, "the backend did not accept the upgrade", detail=f"{url}: ended without an answer")]
+    cure = "" if said else f"; if it speaks TLS, write wss://127.0.0.1:{backend.port} in to"
+    detail = f"{url}: the connection was lost: Connection reset by peer{cure}"
+    assert found == [Refusal(502, "the backend did not accept the upgrade", detail=detail)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x46", ": malformed answer: it is TLS: write wss://"),
+        (b"", ": ended without an answer; if it speaks TLS, write wss://"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 45\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+            " answered 400: it speaks TLS, write wss://",
+        ),
+        (
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            " answered 400: it speaks TLS, write wss://",
+        ),
+    ],
+)
+async def test_ws_to_a_port_with_tls(backend: Listening, answer: bytes, detail: str) -> None:
+    """However its server says so, the log says what to write."""
+    found: list[Backend | Declined | Refusal] = []
+    async with trio.open_nursery() as nursery:
+
+        async def ask_for_it() -> None:
+            found.append(await ask(relay_to(backend.port)))
+
+        nursery.start_soon(ask_for_it)
+        server = await backend.accept_request()
+        await server.write(answer)
+        await server.stream.send_eof()
+    assert not isinstance(found[0], Backend)
+    assert found[0].detail == f"ws://127.0.0.1:{backend.port}{detail}127.0.0.1:{backend.port} in to"
+
+
+async def test_wss_to_a_port_without_tls(backend: Listening) -> None:
+    context = ssl.create_default_context()
+    found: list[Backend | Declined | Refusal] = []
+    url = WebSocketUrl(TcpAddress("127.0.0.1", backend.port), None, tls=True)
+    target = Target(TcpAddress("127.0.0.1", backend.port), tls=True)
+    for action, plain in ((Relay(to=(url,)), "ws"), (Tunnel(to=(target,)), "tcp")):
+        found.clear()
+        async with trio.open_nursery() as nursery:
+
+            async def open_it(action: Relay | Tunnel) -> None:
+                tls = TlsClient(context)
+                if isinstance(action, Relay):
+                    found.append(await open_relay(route(action), action, *asked(), FORWARDED, tls))
+                else:
+                    found.append(await open_tunnel(route(action), action, action.to, tls))
+
+            nursery.start_soon(open_it, action)
+            server = await backend.accept()
+            await server.stream.receive_some()
+            await server.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        refusal = found[0]
+        assert isinstance(refusal, Refusal)
+        words = f"the peer does not speak TLS: write {plain}://127.0.0.1:{backend.port} if that is meant"
+        assert refusal.detail == f"no TLS with 127.0.0.1:{backend.port}: {words}"
 
 
 @pytest.mark.parametrize("kind", ["relay", "tunnel"])

@@ -78,8 +78,8 @@ async def test_websocket_where_files_are_served(start_gate: StartGate, tmp_path:
         (b"nonsense\r\n\r\n", 400),
         (b"GET /#top HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 400),
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nX: " + b"a" * 20000, 431),
+        (b"GET /" + b"a" * 17000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 33000, 431),
     ],
 )
 async def test_what_is_wrong_with_a_request(start_gate: StartGate, log: Log, data: bytes, status: int) -> None:

@@ -250,7 +250,7 @@ async def test_a_tunnel(start_gate: StartGate, backend: Backend, log: Log) -> No
     )
 
 
-@pytest.mark.parametrize(("offer", "chosen"), [(None, None), ("chat", None), ("chat, binary", "binary")])
+@pytest.mark.parametrize(("offer", "chosen"), [(None, None), ("chat", "chat"), ("chat, binary", "binary")])
 async def test_a_tunnels_subprotocol(
     start_gate: StartGate, backend: Backend, offer: str | None, chosen: str | None
 ) -> None:
@@ -367,7 +367,7 @@ async def test_a_backend_that_is_gone_before_it_was_asked(start_gate: StartGate,
     await (await backend.accept()).reset()
     assert (await peer.read_head()).status == 502
     detail = log.one("refused")["detail"]
-    assert detail.endswith((": ended without an answer", "Connection reset by peer")), detail
+    assert ("ended without an answer" in detail) or ("Connection reset by peer" in detail), detail
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,11 @@ async def test_a_backends_own_refusal_is_passed_on(
     assert await peer.read_body() == b"why\n"
     await peer.read_end()
     line = log.one("refused")
-    assert (line["status"], line["reason"], line["detail"]) == (int(status[:3]), "refused by the backend", None)
+    assert (line["status"], line["reason"], line["detail"]) == (
+        int(status[:3]),
+        "refused by the backend",
+        f"ws://127.0.0.1:{backend.port} answered {status[:3]}",
+    )
 
 
 async def test_a_backends_own_refusal_that_breaks_off(start_gate: StartGate, backend: Backend, log: Log) -> None:
@@ -402,7 +406,7 @@ async def test_a_backends_own_refusal_that_breaks_off(start_gate: StartGate, bac
     head = await peer.read_head()
     assert (head.status, head.one("Content-Length"), await peer.read_body()) == (403, "2", b"no")
     url = f"ws://127.0.0.1:{backend.port}"
-    assert log.one("refused")["detail"] == f"{url}: its body broke off after 2 bytes"
+    assert log.one("refused")["detail"] == f"{url} answered 403, its body broke off after 2 bytes"
 
 
 async def test_a_client_that_does_not_read_a_backends_refusal(

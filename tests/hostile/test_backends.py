@@ -50,6 +50,8 @@ def with_accept(value: Callable[[bytes, bytes], bytes]) -> Answer:
     return answer
 
 
+TOO_LARGE = "more than 32768 bytes: raise limits.head"
+
 # What a backend answers, and what the log says about it
 BROKEN: dict[str, tuple[Answer, str]] = {
     "no Accept": (
@@ -88,15 +90,27 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "another protocol": (lambda head: b"220 mail.test ESMTP\r\n\r\n", "malformed answer"),
     "a status that is no number": (lambda head: b"HTTP/1.1 OK\r\n\r\n", "malformed answer"),
     "a status of two digits": (lambda head: b"HTTP/1.1 10 Switching\r\n\r\n", "malformed answer"),
-    "a space before the colon": (changed(b"Upgrade: ", b"Upgrade : "), "malformed answer"),
+    "a space in a field's name": (with_fields(b"X Y: a"), "malformed answer: illegal header line: 'X Y:…'"),
+    "an empty line in front": (lambda head: b"\r\n" + accept_for(head), "malformed answer: it begins with"),
     "NUL in a value": (with_fields(b"X-Y: a\0b"), "malformed answer"),
     "CR in a value": (with_fields(b"X-Y: a\rSet-Cookie: b"), "malformed answer"),
-    "a head of 1 MiB": (with_fields(b"X-Y: " + b"x" * (1 << 20)), "malformed answer"),
-    "a head of 1 MiB in small fields": (with_fields(*[b"X: y"] * (175 << 10)), "malformed answer"),
+    "a head of 1 MiB": (with_fields(b"X-Y: " + b"x" * (1 << 20)), TOO_LARGE),
+    "a head of 1 MiB in small fields": (
+        with_fields(*[b"X: y"] * (175 << 10)),
+        TOO_LARGE,
+    ),
     "a head without an end": (
         lambda head: b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"x" * (1 << 20),
-        "malformed answer",
+        TOO_LARGE,
     ),
+}
+
+# What is odd about a 101, and good all the same
+GOOD: dict[str, Answer] = {
+    "a space before a colon": changed(b"Upgrade: ", b"Upgrade : "),
+    "a tab before another": with_fields(b"X-Y\t: a"),
+    "an empty subprotocol": with_fields(b"Sec-WebSocket-Protocol: "),
+    "20 KB of cookies": with_fields(*[b"Set-Cookie: a=" + b"x" * 4000] * 5),
 }
 
 OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extensions": "permessage-deflate"}
@@ -128,6 +142,16 @@ def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name
     assert len(line["detail"]) < 300
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_an_answer_that_is_odd(gateway: Process, recorder: Recorder, name: str) -> None:
+    recorder.answer = GOOD[name]
+    recorder.leave = None
+    client = Client(gateway.port)
+    client.send(request(headers=OFFERS))
+    assert client.read_head().startswith(b"HTTP/1.1 101 ")
+    client.close()
+
+
 @pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["end", "reset"])
 def test_an_early_end_at_every_byte_of_the_head(
     gateway: Process, recorder: Recorder, leave: Callable[[socket.socket], None]
@@ -142,7 +166,11 @@ def test_an_early_end_at_every_byte_of_the_head(
         client.close()
         assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n"), sent
         line = gateway.wait_line("refused", client=client.address)
-        assert "ended without an answer" in line["detail"], line
+        assert f"ws://127.0.0.1:{recorder.port}" in line["detail"]
+        assert "ended" in line["detail"] or "the connection was lost" in line["detail"], line
+        assert (f"; if it speaks TLS, write wss://127.0.0.1:{recorder.port} in to" in line["detail"]) is (sent == 0), (
+            line
+        )
 
 
 # Behind a valid 101: what the backend sends, and the rule that the log names
@@ -291,7 +319,7 @@ async def test_a_refusal_whose_body_stalls(
     said = refused(caplog)
     assert (said["status"], said["reason"]) == (401, "refused by the backend")
     port = listener.socket.getsockname()[1]
-    assert said["detail"] == f"ws://127.0.0.1:{port}: its body stalled after {len(body)} bytes"
+    assert said["detail"] == f"ws://127.0.0.1:{port} answered 401, its body stalled after {len(body)} bytes"
     theirs.close()
     await listener.aclose()
     nursery.cancel_scope.cancel()

@@ -16,14 +16,13 @@ from wsgate.wire.extensions import (
 Extension = tuple[bytes, Parameters]
 
 
-def parse(*lines: bytes) -> list[Extension] | None:
+def parse(*lines: bytes) -> list[Extension | None]:
     return parse_extensions([(b"sec-websocket-extensions", line) for line in lines])
 
 
 def only(line: bytes) -> Extension:
-    parsed = parse(line)
-    assert parsed is not None
-    (extension,) = parsed
+    (extension,) = parse(line)
+    assert extension is not None
     return extension
 
 
@@ -77,8 +76,18 @@ def test_parse(lines: list[bytes], parsed: list[Extension]) -> None:
 )
 def test_what_breaks_the_grammar(line: bytes) -> None:
     """§9.1: token names, token values even inside quotes."""
-    assert parse(line) is None
-    assert parse(b"fine", line) is None
+    assert None in parse(line)
+    assert parse(b"fine", line)[0] == (b"fine", {})
+
+
+@pytest.mark.parametrize("line", [b"a b, permessage-deflate", b"permessage-deflate, a;", b"a/b", b'a="'])
+def test_a_malformed_offer_is_declined_and_the_others_stand(line: bytes) -> None:
+    offers: list[Extension] = [(DEFLATE, {})] if DEFLATE in line else []
+    assert deflate_offers(parse(line)) == offers
+    assert deflate_offers(parse(line, b"permessage-deflate; client_max_window_bits")) == [
+        *offers,
+        (DEFLATE, {CLIENT_BITS: None}),
+    ]
 
 
 @pytest.mark.parametrize("again", [b"server_no_context_takeover", b"client_max_window_bits=9"])
@@ -86,8 +95,8 @@ def test_a_parameter_that_comes_twice_is_no_offer_and_no_answer(again: bytes) ->
     """RFC 7692 §7.1: such an offer is declined. The grammar allows it, so the handshake stands."""
     first = again.partition(b"=")[0]
     offers = parse(b"permessage-deflate; " + first + b"; " + again, b"permessage-deflate")
-    assert offers is not None
     assert deflate_offers(offers) == [(b"permessage-deflate", {})]
+    assert offers[0] is not None
     assert not is_answer_to([(b"permessage-deflate", {first: None})], offers[0])
 
 
@@ -104,9 +113,9 @@ def test_round_trip(some: list[Extension]) -> None:
 @example(b"a;b;b")
 def test_any_value_is_parsed_or_refused(line: bytes) -> None:
     """But for a parameter that comes twice, which has no value that could be said, it can be said again."""
-    parsed = parse(line)
-    twice = any(value == b"" for _, parameters in parsed or () for value in parameters.values())
-    assert parsed is None or twice or parse(encode_extensions(parsed)) == parsed
+    parsed = [each for each in parse(line) if each is not None]
+    twice = any(value == b"" for _, parameters in parsed for value in parameters.values())
+    assert twice or parse(encode_extensions(parsed)) == parsed
 
 
 @pytest.mark.parametrize(
@@ -173,6 +182,4 @@ ANSWERS: list[tuple[bytes, bytes, bool]] = [
 
 @pytest.mark.parametrize(("offers", "answer", "fits"), ANSWERS)
 def test_answers(offers: bytes, answer: bytes, fits: bool) -> None:
-    offered = parse(offers)
-    assert offered is not None
-    assert is_answer_to(deflate_offers(offered), only(answer)) is fits
+    assert is_answer_to(deflate_offers(parse(offers)), only(answer)) is fits

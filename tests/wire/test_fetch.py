@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wsgate.wire.fetch import MAX_BODY, Fetch, Fetched, Unusable
+from wsgate.wire.head import MAX_HEAD
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -45,19 +46,47 @@ def test_an_answer_that_ends_with_its_connection() -> None:
     assert receive(OK + b"\r\na:1", b"") == Fetched(200, b"a:1")
     most = OK + b"\r\n" + b"x" * MAX_BODY
     assert receive(most, b"") == Fetched(200, b"x" * MAX_BODY)
-    assert receive(most, b"x") == Unusable(f"it answered with more than {MAX_BODY} bytes")
+    assert receive(most, b"x") == Unusable(f"its body is longer than {MAX_BODY} bytes")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        OK + b"\r\n10.0.0.7:59",
+        OK + b"Content-Length: 13\r\n\r\n10.0.0.7:59",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nd\r\n10.0.0.7:59",
+        b"HTTP/1.0 200 OK\r\n\r\n10.0.0.7:5901",
+    ],
+)
+def test_an_answer_that_was_cut_is_none(data: bytes) -> None:
+    """Half an address is an address, too. Even where all of it has come: nobody knows."""
+    fetch = Fetch("host", "/")
+    assert fetch.receive(data) is None
+    body = data.rpartition(b"\n")[2]
+    assert fetch.lost("the connection was lost") == Unusable(f"its body broke off after {len(body)} bytes")
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 2", OK])
+def test_a_connection_that_is_lost_before_the_answer(data: bytes) -> None:
+    fetch = Fetch("host", "/")
+    if data:
+        assert fetch.receive(data) is None
+    assert fetch.lost("Connection reset by peer") == Unusable("Connection reset by peer")
 
 
 @pytest.mark.parametrize(
     ("pieces", "reason"),
     [
-        ([b""], "it ended the connection without an answer"),
-        ([b"HTTP/1.1 200", b""], "it ended the connection without an answer"),
-        ([OK + b"Content-Length: 9\r\n\r\na:1", b""], "its body broke off"),
-        ([b"SSH-2.0-OpenSSH\r\n\r\n"], "its answer is not HTTP"),
-        ([OK + b"X: " + b"y" * 20_000], "its answer is not HTTP"),
-        ([b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"], "its answer is not HTTP"),
+        ([b""], "ended without an answer"),
+        ([b"HTTP/1.1 200", b""], "ended inside its answer's head"),
+        ([OK + b"Content-Length: 9\r\n\r\na:1", b""], "its body broke off after 3 bytes"),
+        ([b"SSH-2.0-OpenSSH\r\n"], "malformed answer: it begins with 'SSH-2.0-OpenSSH\\r\\n'"),
+        ([b"\x15\x03\x01\x00\x02\x02\x46"], "it speaks TLS: write https:// in url"),
+        ([OK + b"X: " + b"y" * MAX_HEAD], f"its answer's head has more than {MAX_HEAD} bytes"),
+        ([b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"], "malformed answer: "),
     ],
 )
 def test_no_answer(pieces: list[bytes], reason: str) -> None:
-    assert receive(*pieces) == Unusable(reason)
+    answer = receive(*pieces)
+    assert isinstance(answer, Unusable)
+    assert answer.reason == reason or (reason.endswith(": ") and answer.reason.startswith(reason))

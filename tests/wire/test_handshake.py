@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgate.wire.client import MAX_BODY, Broken, Why
 from wsgate.wire.handshake import (
-    MAX_REFUSAL_BODY,
     Accepted,
     BackendHandshake,
-    Broken,
     Declined,
     Upgrade,
     accept_headers,
@@ -22,7 +21,8 @@ from wsgate.wire.handshake import (
     check_upgrade,
     choose_subprotocol,
 )
-from wsgate.wire.http import MAX_HEAD, HttpServer, Refusal, Request
+from wsgate.wire.head import MAX_HEAD
+from wsgate.wire.http import HttpServer, Refusal, Request
 
 KEY = b"A1EEou7Nnq6+BBZoAZqWlg=="
 ACCEPT = b"cT8V7OIhhhL8rbFZgoGjU4DReQ8="
@@ -137,12 +137,10 @@ def test_keys_that_are_none(key: str | list[str] | None) -> None:
         ({"Connection": "keep-alive"}, "Connection: Upgrade"),
         ({"Sec-WebSocket-Version": None}, "one Sec-WebSocket-Version"),
         ({"Sec-WebSocket-Version": ["13", "13"]}, "one Sec-WebSocket-Version"),
-        ({"Sec-WebSocket-Protocol": "a b"}, "Sec-WebSocket-Protocol"),
-        ({"Sec-WebSocket-Protocol": "a/b"}, "Sec-WebSocket-Protocol"),
-        ({"Sec-WebSocket-Protocol": "a, b, a"}, "Sec-WebSocket-Protocol"),
-        ({"Sec-WebSocket-Protocol": ["a", "a"]}, "Sec-WebSocket-Protocol"),
-        ({"Sec-WebSocket-Extensions": "a;"}, "Sec-WebSocket-Extensions"),
-        ({"Sec-WebSocket-Extensions": ["a", "b c"]}, "Sec-WebSocket-Extensions"),
+        ({"Sec-WebSocket-Protocol": '"a, b"'}, "Sec-WebSocket-Protocol"),
+        ({"Sec-WebSocket-Protocol": ["a", 'b"c']}, "Sec-WebSocket-Protocol"),
+        ({"Sec-WebSocket-Protocol": "a\x01b"}, "Sec-WebSocket-Protocol"),
+        ({"Sec-WebSocket-Protocol": "a\x7f"}, "Sec-WebSocket-Protocol"),
     ],
 )
 def test_malformed_upgrades(fields: Fields, words: str) -> None:
@@ -150,6 +148,37 @@ def test_malformed_upgrades(fields: Fields, words: str) -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.status == 400
     assert words in refusal.reason
+
+
+ODD_NAMES = ["SPDY/3.1+portforward.k8s.io", "ogmios.v1:compact", "a b", "v1(2);q=1", "{x}", "\xe9"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_subprotocol_that_is_no_token_is_carried(name: str) -> None:
+    """To the backend and back: it decides no boundary."""
+    fields = {"Sec-WebSocket-Protocol": f"{name}, plain, {name}"}
+    asked = handshake(fields)
+    written = name.encode("latin-1")
+    assert field(sent(asked), b"sec-websocket-protocol") == [written + b", plain, " + written]
+    accepted = asked.receive(switching({"Sec-WebSocket-Protocol": name}))
+    assert accepted == Accepted(written, b"", [], b"")
+    upgrade = check_upgrade(request(fields))
+    assert isinstance(upgrade, Upgrade)
+    assert (b"Sec-WebSocket-Protocol", written) in accept_headers(upgrade, written)
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("a;", []),
+        ("b c, permessage-deflate", [(b"permessage-deflate", {})]),
+        (["permessage-deflate; =", "permessage-deflate"], [(b"permessage-deflate", {})]),
+    ],
+)
+def test_malformed_extensions_are_declined(line: str | list[str], offers: list[object]) -> None:
+    upgrade = check_upgrade(request({"Sec-WebSocket-Extensions": line}))
+    assert isinstance(upgrade, Upgrade)
+    assert upgrade.deflate == offers
 
 
 def test_the_answer() -> None:
@@ -415,7 +444,6 @@ def test_early_bytes_are_the_sessions(early: bytes) -> None:
         ({"Sec-WebSocket-Accept": [OWN_ACCEPT, OWN_ACCEPT]}, "101 with a wrong Sec-WebSocket-Accept"),
         ({"Sec-WebSocket-Protocol": "chat.v3"}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Protocol": "CHAT.V1"}, "101 with a subprotocol that was not offered"),
-        ({"Sec-WebSocket-Protocol": ""}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Protocol": "chat.v1, chat.v2"}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Protocol": ["chat.v1", "chat.v2"]}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Extensions": "a b"}, "101 with malformed Sec-WebSocket-Extensions"),
@@ -438,11 +466,20 @@ def test_an_answer_to_an_offer_that_was_not_made(fields: Fields) -> None:
     assert isinstance(answer(switching(fields), offers={}), Broken)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"H", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: w", b"HTTP/1.1 100 Continue\r\n\r\n"]
-)
+@pytest.mark.parametrize("fields", [{"Sec-WebSocket-Protocol": ""}, {"Sec-WebSocket-Protocol": ["", " "]}])
+@pytest.mark.parametrize("offers", [OFFERS, {}])
+def test_an_empty_subprotocol_is_none(fields: Fields, offers: Fields) -> None:
+    assert answer(switching(fields), offers=offers) == Accepted(None, b"", [], b"")
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_an_end_without_an_answer(data: bytes) -> None:
-    assert answer(data, end=True) == Broken("ended without an answer")
+    assert answer(data, end=True) == Broken("ended without an answer", Why.NOTHING_CAME)
+
+
+@pytest.mark.parametrize("data", [b"H", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: w"])
+def test_an_end_inside_an_answer(data: bytes) -> None:
+    assert answer(data, end=True) == Broken("ended inside its answer's head")
 
 
 @pytest.mark.parametrize(
@@ -535,6 +572,16 @@ def test_giving_up_what_is_no_refusal(data: bytes) -> None:
     if data:
         asked.receive(data)
     assert asked.give_up() is None
+    why = Why.NOTHING_CAME if data[-4:] in (b"", b"\r\n\r\n") else Why.OTHER
+    assert asked.lost("reset") == Broken("reset", why)
+
+
+@pytest.mark.parametrize("fields", [{}, {"Content-Length": "10"}])
+def test_a_refusal_whose_connection_is_lost(fields: Fields) -> None:
+    """Without a length it would end with the connection, but not with its loss."""
+    asked = handshake()
+    assert asked.receive(refusal(fields, b"abc")) is None
+    assert asked.lost("reset") == Declined(403, [], b"abc", "its body broke off after 3 bytes")
 
 
 def test_a_refusal_with_a_broken_body() -> None:
@@ -542,16 +589,16 @@ def test_a_refusal_with_a_broken_body() -> None:
     assert receive({}, [data]) == Declined(403, [], b"abc", "its body is malformed after 3 bytes")
 
 
-@pytest.mark.parametrize("size", [MAX_REFUSAL_BODY - 1, MAX_REFUSAL_BODY, MAX_REFUSAL_BODY + 1, 10 * MAX_REFUSAL_BODY])
+@pytest.mark.parametrize("size", [MAX_BODY - 1, MAX_BODY, MAX_BODY + 1, 10 * MAX_BODY])
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_large_refusal(size: int, announced: bool) -> None:
     """What is over 64 KiB is cut there, and not waited for."""
     fields: Fields = {"Content-Length": str(size)} if announced else {}
     data = refusal(fields) + b"x" * size
     pieces = [data[at : at + 16384] for at in range(0, len(data), 16384)]
-    declined = receive({}, pieces if size > MAX_REFUSAL_BODY else [*pieces, b""])
-    cut = "its body is longer than 65536 bytes" if size > MAX_REFUSAL_BODY else ""
-    assert declined == Declined(403, [], b"x" * min(size, MAX_REFUSAL_BODY), cut)
+    declined = receive({}, pieces if size > MAX_BODY else [*pieces, b""])
+    cut = "its body is longer than 65536 bytes" if size > MAX_BODY else ""
+    assert declined == Declined(403, [], b"x" * min(size, MAX_BODY), cut)
 
 
 def test_200_is_a_refusal_too() -> None:

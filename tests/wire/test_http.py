@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import h11
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wsgate.wire.http import MAX_HEAD, MAX_TARGET, HttpServer, Refusal, Request
+from wsgate.wire.head import MAX_HEAD, MAX_TARGET
+from wsgate.wire.http import HttpServer, Refusal, Request
 
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -143,7 +146,14 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "no authority": (head(b"GET http:///chat HTTP/1.1"), 400, "neither"),
     "a user": (head(b"GET http://user:secret@example.com/ HTTP/1.1"), 400, "neither"),
     "half an IPv6 address": (head(b"GET http://[::1/ HTTP/1.1"), 400, "neither"),
-    "bytes outside ASCII": (head(b"GET /\xc3\xa9 HTTP/1.1"), 400, "malformed"),
+    "bytes outside ASCII in a method": (head(b"G\xc3\xa9T / HTTP/1.1"), 400, "malformed"),
+    "bytes outside ASCII in an authority": (head(b"GET http://\xc3\xa9/ HTTP/1.1"), 400, "Host is not"),
+    "a control character in a target": (head(b"GET /\xc3\x01 HTTP/1.1"), 400, "malformed"),
+    "a DEL in a target": (head(b"GET /\xc3\x7f HTTP/1.1"), 400, "malformed"),
+    "a blank in a target": (head(b"GET /\xc3 \xa9 HTTP/1.1"), 400, "malformed"),
+    "a CR alone": (b"\r\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed"),
+    "a blank in front": (b" GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed"),
+    "a long target outside ASCII": (head(b"GET /" + b"\xe9" * MAX_TARGET + b" HTTP/1.1"), 414, "target"),
     "a line of nothing": (b"\x00\x00\x00\r\n\r\n", 400, "malformed"),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
     "another protocol": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400, "malformed"),
@@ -195,6 +205,112 @@ def test_a_head_is_as_long_whole_as_in_pieces(size: int, status: int | None) -> 
         _, request = feed(*[data[at : at + piece] for at in range(0, size, piece)])
         assert request is not None
         assert getattr(request, "status", None) == status
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"\n", b"\r\n\r\n\n"])
+def test_empty_lines_before_a_request_are_skipped(before: bytes) -> None:
+    """RFC 9112 §2.2. They are no beginning of it: silence behind them is idleness."""
+    for pieces in cuttings(before + GET):
+        server, request = feed(*pieces)
+        assert isinstance(request, Request)
+        assert server.trailing() == b""
+    server, nothing = feed(before)
+    assert nothing is None
+    assert not server.begun
+    server.receive(b"")
+    with pytest.raises(EOFError):
+        server.next_request()
+
+
+def test_empty_lines_between_requests() -> None:
+    server, first = feed(GET + b"\r\n" + GET)
+    assert isinstance(first, Request)
+    server.respond(204, close=False)
+    assert server.next_cycle()
+    assert isinstance(server.next_request(), Request)
+
+
+def test_empty_lines_count() -> None:
+    _, refusal = feed(b"\r\n" * MAX_HEAD)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 431
+
+
+@pytest.mark.parametrize(
+    ("sent", "target"),
+    [
+        (b"/caf\xc3\xa9?q=\xe9%20", b"/caf\xc3\xa9?q=\xe9%20"),
+        (b"/%c3%a9/\xff\x80", b"/%c3%a9/\xff\x80"),
+        (b"http://example.com/\xc3\xa9", b"/\xc3\xa9"),
+    ],
+)
+def test_a_target_outside_ascii_is_taken_as_it_came(sent: bytes, target: bytes) -> None:
+    for pieces in cuttings(head(b"GET " + sent + b" HTTP/1.1")):
+        _, request = feed(*pieces)
+        assert isinstance(request, Request)
+        assert (request.target, request.host) == (target, b"example.com")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"GET ", b"/x", b" HTTP/1.1", b"\r\n", b"\n", b"\r", b"Host: a", b"X:", b" ", b"\xe9", b"\x16"]
+        )
+        | st.integers(1, 90).map(lambda size: b"y" * size),
+        max_size=24,
+    ).map(b"".join)
+    | st.integers(40, 120).map(lambda size: head(b"GET / HTTP/1.1", b"Host: a", b"X: " + b"z" * size)),
+    st.lists(st.integers(1, 40), min_size=1, max_size=8),
+)
+def test_what_a_head_is_worth_does_not_depend_on_how_it_comes(data: bytes, sizes: list[int]) -> None:
+    """In one piece, byte by byte, or in any pieces: the same request, refusal, or wait for more."""
+
+    def worth(*pieces: bytes) -> Request | Refusal | None:
+        server = HttpServer(max_head=128, max_target=64)
+        for piece in pieces:
+            server.receive(piece)
+            if (answer := server.next_request()) is not None:
+                return answer
+        return None
+
+    pieces: list[bytes] = []
+    at = 0
+    for size in sizes * (len(data) // sum(sizes) + 1):
+        pieces.append(data[at : at + size])
+        at += size
+    pieces = [piece for piece in pieces if piece]
+    whole = worth(data) if data else None
+    assert worth(*(data[at : at + 1] for at in range(len(data)))) == whole
+    assert worth(*pieces) == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"GET /chat?token=secret x HTTP/1.1", "illegal request line: 'GET /chat?…'"),
+        (b"NONSENSE", "illegal request line: 'NONSENSE'"),
+        (b"GET /\x00 HTTP/1.1", "illegal request line: 'GET /\\x00 HTTP/1.1'"),
+    ],
+)
+def test_the_log_can_read_what_was_malformed_but_no_secret(line: bytes, shown: str) -> None:
+    _, refusal = feed(head(line))
+    assert isinstance(refusal, Refusal)
+    assert refusal.detail == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"Authorization : Basic c2VjcmV0", "illegal header line: 'Authorization :…'"),
+        (b"nonsense", "illegal header line: 'nonsense'"),
+        (b"it's", 'illegal header line: "it\\\'s"'),
+        (b"x" * 500, f"illegal header line: '{'x' * 178}…"),
+    ],
+)
+def test_a_malformed_field_in_the_log(line: bytes, shown: str) -> None:
+    _, refusal = feed(head(b"GET / HTTP/1.1", HOST, line))
+    assert isinstance(refusal, Refusal)
+    assert refusal.detail == shown
 
 
 def test_what_is_behind_a_head_is_no_part_of_it() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
-import ssl
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,10 +20,15 @@ from wsgate.gate.route import rewrite
 from wsgate.gate.sockets import OUT_OF_RESOURCES, receive_or_raise, send_all
 from wsgate.gate.tls import explain
 from wsgate.relay.tls import PeerSocket
-from wsgate.settings.model import Relay, Route, Target, Tunnel
-from wsgate.wire.handshake import Accepted, BackendHandshake, Broken, Declined, Upgrade
+from wsgate.settings.model import Relay, Route, Target, Tunnel, WebSocketUrl
+from wsgate.wire.client import Broken, Why
+from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
+from wsgate.wire.head import MAX_HEAD
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal, Request
+
+# What nginx, Apache, Go's servers and wsgate itself say to plain HTTP on a port with TLS
+_WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +50,26 @@ async def open_tunnel(
     try:
         sock, place = await dial(targets, route.timeouts.connect, tls, rules=rules_of(tunnel), greeting=greeting)
     except DialError as error:
-        return _unreachable(error)
+        return _unreachable(error, f"tcp://{targets[-1].address}")
     return Backend(sock, str(targets[place]), None)
 
 
 async def open_relay(
-    route: Route, relay: Relay, request: Request, upgrade: Upgrade, forwarded: Headers, tls: TlsClient | None = None
+    route: Route,
+    relay: Relay,
+    request: Request,
+    upgrade: Upgrade,
+    forwarded: Headers,
+    tls: TlsClient | None = None,
+    *,
+    max_head: int = MAX_HEAD,
 ) -> Backend | Declined | Refusal:
     """Connect to a WebSocket backend and ask it for the session that the client asked for. ``tls`` is needed where one
-    of them has TLS."""
+    of them has TLS. ``max_head``: bytes of its answer's head."""
     try:
         sock, place = await dial(relay.to, route.timeouts.connect, tls)
     except DialError as error:
-        return _unreachable(error)
+        return _unreachable(error, f"ws://{relay.to[-1].address}")
     url = relay.to[place]
     answer: Accepted | Declined | Broken | None = None
     try:
@@ -67,6 +79,7 @@ async def open_relay(
             target=rewrite(request.target, route.match.path, url.path),
             key=base64.b64encode(os.urandom(16)),
             forwarded=forwarded,
+            max_head=max_head,
         )
         with trio.move_on_after(route.timeouts.handshake):
             answer = await _shake_hands(sock, handshake)
@@ -78,9 +91,11 @@ async def open_relay(
         detail = f"{url} did not answer the upgrade within {route.timeouts.handshake:g} s"
         return Refusal(504, "the backend did not answer in time", detail=detail)
     if isinstance(answer, Broken):
-        return Refusal(502, "the backend did not accept the upgrade", detail=f"{url}: {answer.reason}")
+        detail = f"{url}: {answer.reason}{_cure(url, answer)}"
+        return Refusal(502, "the backend did not accept the upgrade", detail=detail)
     if isinstance(answer, Declined):
-        return replace(answer, detail=f"{url}: {answer.detail}") if answer.detail else answer
+        cut = f", {answer.detail}" if answer.detail else ""
+        return replace(answer, detail=f"{url} answered {answer.status}{cut}{_cure(url, answer)}")
     return Backend(sock, str(url), answer)
 
 
@@ -89,20 +104,34 @@ async def _shake_hands(sock: PeerSocket, handshake: BackendHandshake) -> Accepte
     while True:
         try:
             data = await receive_or_raise(sock)
-        except ssl.SSLError as error:  # with TLS 1.3 a backend that refuses our certificate says so only now
-            return Broken(explain(error))
-        except OSError:
-            data = b""
+        except OSError as error:  # with TLS 1.3 a backend that refuses our certificate says so only now
+            return handshake.lost(explain(error))
         answer = handshake.receive(data)
         if answer is not None:
             return answer
 
 
-def _unreachable(error: DialError) -> Refusal:
+def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
+    """What may be done about an answer. To plain HTTP on a port with TLS some servers answer in TLS, some with a 400,
+    and some just end the connection."""
+    wss = f"write wss://{url.address} in to"
+    if isinstance(answer, Declined):
+        wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)
+        return f": it speaks TLS, {wss}" if wants_tls else ""
+    if answer.why is Why.TOO_LARGE:
+        return ": raise limits.head"
+    if answer.why is Why.TLS_CAME:
+        return f": {wss}"
+    return f"; if it speaks TLS, {wss}" if answer.why is Why.NOTHING_CAME and not url.tls else ""
+
+
+def _unreachable(error: DialError, plain: str) -> Refusal:
+    """``plain``: how to write the last target without TLS."""
     if error.status == 403:
         return Refusal(403, "this target may not be reached", detail=str(error))
     if error.status == 503:
         return replace(OUT_OF_RESOURCES, detail=str(error))
     if error.status == 504:
         return Refusal(504, "the backend did not answer in time", detail=str(error))
-    return Refusal(502, "the backend cannot be reached", detail=str(error))
+    cure = f": write {plain} if that is meant" if error.is_plain else ""
+    return Refusal(502, "the backend cannot be reached", detail=f"{error}{cure}")

@@ -32,11 +32,12 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 class DialError(Exception):
     """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room, 403
-    where the route's rules refuse."""
+    where the route's rules refuse. ``is_plain``: TLS was wanted, and the target does not speak it."""
 
-    def __init__(self, reason: str, status: int = 502) -> None:
+    def __init__(self, reason: str, status: int = 502, *, is_plain: bool = False) -> None:
         super().__init__(reason)
         self.status = status
+        self.is_plain = is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ async def _dial(
     except trio.TooSlowError:
         raise DialError(silence, 504) from None
     except TlsError as error:
-        raise DialError(f"no TLS with {address}: {error}") from None
+        raise DialError(f"no TLS with {address}: {error}", is_plain=error.is_plain) from None
     except OSError as error:
         status = 503 if error.errno in NO_ROOM else 502
         raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None

@@ -20,7 +20,7 @@ from wsgate.gate.account import Record, refused
 from wsgate.gate.admission import admit
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
 from wsgate.gate.client import Client, Origin, backend_fields, origin, proxy_header
-from wsgate.gate.errors import by_close, opened_and_closed
+from wsgate.gate.errors import by_close, hear_close, opened_and_closed
 from wsgate.gate.files import open_file
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.joining import make_join
@@ -30,12 +30,13 @@ from wsgate.gate.redirect import redirection
 from wsgate.gate.secure import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.sending import send_answer
 from wsgate.gate.sockets import BLOCKED, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.gate.subprotocols import tunnel_subprotocol
 from wsgate.gate.targets import ROUTE_CHANGED, find_way, path_for_log
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.relay.join import Join
 from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.settings.model import Address, Files, Relay, Route, Tunnel
-from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade, choose_subprotocol
+from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, elements
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.proxy_protocol import BEGINNINGS as PROXY_HEADERS
@@ -47,7 +48,6 @@ _RETRY_AFTER = ((b"Retry-After", b"5"),)
 FULL = Refusal(503, "the gateway is full: try again later", _RETRY_AFTER)
 DRAINING = Refusal(503, "the gateway is shutting down: connect again", _RETRY_AFTER)
 NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
-NO_SUBPROTOCOL = Refusal(400, "none of the offered subprotocols is spoken here")
 NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(
     426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
@@ -146,7 +146,8 @@ class _Handshake:
         self._sock = sock
         self._client = client
         self._who = client.who()  # until a request says more
-        self._http = HttpServer()
+        limits = gateway.settings.limits
+        self._http = HttpServer(limits.head, limits.target)
         self._upgrade: Upgrade | None = None  # what the last request asks for
         self._timeouts = gateway.settings.defaults.timeouts
 
@@ -244,12 +245,19 @@ class _Handshake:
         opened: Backend | Declined | Refusal
         if isinstance(action, Relay):
             opened = await open_relay(
-                route, action, request, upgrade, backend_fields(source), self._gateway.tls_client(route.name, action)
+                route,
+                action,
+                request,
+                upgrade,
+                backend_fields(source),
+                self._gateway.tls_client(route.name, action),
+                max_head=self._gateway.settings.limits.head,
             )
         else:
             assert isinstance(action, Tunnel)
-            if _finds_no_subprotocol(action, upgrade):
-                await self.refuse(NO_SUBPROTOCOL, request, route)
+            chosen = tunnel_subprotocol(action, upgrade)
+            if isinstance(chosen, Refusal):
+                await self.refuse(chosen, request, route)
                 return None
             tls = self._gateway.tls_client(route.name, action)  # before a reload can come between
             way = await find_way(self._gateway, route, action, request)
@@ -296,7 +304,9 @@ class _Handshake:
             subprotocol, extensions, more = answer.subprotocol, answer.extensions, answer.headers
         else:
             assert isinstance(action, Tunnel)
-            subprotocol = _subprotocol(action, upgrade)
+            chosen = tunnel_subprotocol(action, upgrade)
+            assert not isinstance(chosen, Refusal)  # it was asked before the dial
+            subprotocol = chosen
         head = self._http.switch([*accept_headers(upgrade, subprotocol, extensions), *more])
         if not await self._send(head):
             backend.sock.close()
@@ -337,7 +347,7 @@ class _Handshake:
     async def _pass_on(self, declined: Declined, request: Request, route: Route) -> None:
         """The backend's own refusal, as it said it."""
         refusal = Refusal(declined.status, "refused by the backend", detail=declined.detail)
-        if by_close(route, self._upgrade):
+        if by_close(route, self._upgrade, request, declined):
             await self.refuse(refusal, request, route)
             return
         refused(self._who, path_for_log(route, request), route.name, refusal)
@@ -351,9 +361,12 @@ class _Handshake:
         if request is not None:
             path = request.path.decode("latin-1") if route is None else path_for_log(route, request)
         refused(self._who, path, None if route is None else route.name, refusal)
-        if by_close(route, self._upgrade):
+        if by_close(route, self._upgrade, request, refusal):
             assert self._upgrade is not None
             sent = await self._send(opened_and_closed(self._http, self._upgrade, refusal))
+            if sent:
+                with trio.move_on_after(self._timeouts.close):
+                    await hear_close(self._sock, self._http.trailing())
         else:
             sent = await self._respond(refusal, close=True)
         if sent:
@@ -379,11 +392,3 @@ class _Handshake:
         with trio.move_on_after(self._timeouts.handshake):
             done = await send_all(self._sock, data[sent:])
         return done
-
-
-def _subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | None:
-    return choose_subprotocol(upgrade.subprotocols, [name.encode() for name in tunnel.subprotocols])
-
-
-def _finds_no_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bool:
-    return tunnel.strict and bool(upgrade.subprotocols) and _subprotocol(tunnel, upgrade) is None

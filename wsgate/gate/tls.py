@@ -18,17 +18,19 @@ import trio
 
 _GONE = "the peer ended the connection"
 
+_NO_TLS = "the peer does not speak TLS"
+
 # What OpenSSL says, where it needs saying otherwise
 _REASONS = {
     "CALLBACK_FAILED": "the peer asked for a name that is not ASCII",  # our SNI callback has no other way to fail
-    "HTTP_REQUEST": "the peer does not speak TLS",
+    "HTTP_REQUEST": _NO_TLS,
     "NO_SHARED_CIPHER": "there is no cipher that both sides take",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "there is no signature algorithm that both sides take",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer showed no certificate",
     "UNEXPECTED_EOF_WHILE_READING": _GONE,
-    "UNKNOWN_PROTOCOL": "the peer does not speak TLS",
+    "UNKNOWN_PROTOCOL": _NO_TLS,
     "UNSUPPORTED_PROTOCOL": "the peer speaks no version of TLS that is allowed here",
-    "WRONG_VERSION_NUMBER": "the peer does not speak TLS",
+    "WRONG_VERSION_NUMBER": _NO_TLS,
 }
 _ALERT = re.compile(r"(?:TLSV\d+|SSLV3)_ALERT_(\w+)")
 _DISTRUST = frozenset({"UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED"})
@@ -66,6 +68,11 @@ Name = tuple[tuple[tuple[str, str], ...], ...]  # as ssl.SSLSocket.getpeercert()
 
 class TlsError(Exception):
     """There is no TLS with this peer; the message says why, in one line."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the peer speaks, but not TLS."""
+        return str(self) == _NO_TLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
     ClientAuth,
     Files,
+    Limits,
     Listener,
     Match,
     PathKind,
@@ -46,6 +47,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_modes(listeners, fault)
     _check_redirects(settings, listeners, fault)
     _check_listener_tls(listeners, fault, given)
+    _check_limits(settings, fault, given)
     _check_names(routes, fault)
     _check_order(routes, fault)
     _check_websocket(routes, fault)
@@ -112,6 +114,12 @@ def _check_plaintext(tls: Tls, path: str, fault: Fault) -> None:
     if tls.plaintext is True and required:
         message = "who comes without TLS shows no certificate: remove plaintext, or write client_auth: optional"
         fault(f"{path}.plaintext", message)
+
+
+def _check_limits(settings: Any, fault: Fault, given: Container[str]) -> None:
+    limits = getattr(settings, "limits", None)
+    if "limits.target" in given and isinstance(limits, Limits) and is_whole(limits) and limits.target > limits.head:
+        fault("limits.target", "a target is a part of its head, which may have less: raise limits.head, or lower this")
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:

@@ -274,10 +274,14 @@ class Tunnel:
         "Tell the service who the client is, by the PROXY protocol v1 or v2.", default=None
     )
     subprotocols: tuple[Subprotocol, ...] = setting(
-        "Accepted subprotocols; the first of these that the client offers is chosen.", default=("binary",)
+        "Accepted subprotocols; the first of these that the client offers is chosen. Left out: binary, or else the "
+        "first that the client offers, but never base64.",
+        default=(),
     )
     strict: bool = setting(
-        "Refuse clients that offer subprotocols of which none is accepted; else they get none.", default=False
+        "Refuse clients that offer subprotocols of which none is accepted; false lets them in without one, which "
+        "browsers do not take.",
+        default=True,
     )
     text: TextFrames = setting(
         "reject ends a session with 1003 on a text message, accept passes its bytes on.", default=TextFrames.REJECT
@@ -361,6 +365,11 @@ class Limits:
     handshakes: Count = setting(
         "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
     )
+    head: HeadSize = setting(
+        "A request's head, cookies and all, and the head of a backend's answer; a larger one gets 431, or is a 502.",
+        default=32 << 10,
+    )
+    target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=16 << 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,17 @@ def size_above_zero(text: str) -> int:
     return value
 
 
+_MIN_HEAD, _MAX_HEAD = 1 << 10, 1 << 20
+
+
+def head_size(text: str) -> int:
+    """Bytes: what every client needs, and what each connection may take of our memory."""
+    value = size(text)
+    if not _MIN_HEAD <= value <= _MAX_HEAD:
+        raise ScalarError(f"{text} is no size for a head: write one from 1KiB to 1MiB")
+    return value
+
+
 def message_size(text: str) -> int:
     """Bytes, at least what a control frame may have."""
     value = size(text)
@@ -145,8 +156,8 @@ def drain_code(text: str) -> int:
 
 
 _NAME_CHARS = "[A-Za-z0-9._-]+"
-# RFC 7230 §3.2.6; RFC 6455 §4.1 makes a subprotocol a token.
-_TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# RFC 6455 §4.1 makes a subprotocol a token, but there are others, like SPDY/3.1+portforward.k8s.io: see wire.headers.
+_SUBPROTOCOL = r'[^\x00-\x20\x7f",](?:[^\x00-\x1f\x7f",]*[^\x00-\x20\x7f",])?'
 
 
 def route_name(text: str) -> str:
@@ -156,8 +167,10 @@ def route_name(text: str) -> str:
 
 
 def subprotocol(text: str) -> str:
-    if not re.fullmatch(_TOKEN, text):
-        raise ScalarError(f"{quote(text)} is not a subprotocol: use letters, digits and !#$%&'*+-.^_`|~")
+    if not re.fullmatch(_SUBPROTOCOL, text):
+        if "," in text:
+            raise ScalarError(f"{quote(text)} has a comma in it: write a list in brackets, like [a, b]")
+        raise ScalarError(f"{quote(text)} is not a subprotocol: no quotes, line breaks or blanks around it")
     return text
 
 
@@ -325,7 +338,7 @@ SCALARS: dict[Any, ScalarType] = {
         host_pattern,
         _text(r"(?:\*\.)?[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", "example.com", "*.example.com"),
     ),
-    model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_TOKEN, "mqtt")),
+    model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_SUBPROTOCOL, "mqtt")),
     model.Directory: ScalarType("a directory", directory, _PATH, is_path=True),
     model.FilePath: ScalarType("a file", file_path, _PATH, is_path=True),
     model.FileMode: ScalarType(
@@ -411,6 +424,9 @@ SCALARS: dict[Any, ScalarType] = {
         size_above_zero,
         _text("0*[1-9][0-9]*(?:B|KiB|MiB|GiB)", "100MiB", "1GiB"),
         show=show_size,
+    ),
+    model.HeadSize: ScalarType(
+        _SIZES, head_size, _text("0*[1-9][0-9]*(?:B|KiB|MiB)", "16KiB", "64KiB"), show=show_size
     ),
     model.FileName: ScalarType("the name of a file", file_name, _text("[^/]+", "index.html")),
     model.FileOrDirectory: ScalarType("a file or a directory", file_path, _PATH, is_path=True),

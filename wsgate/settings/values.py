@@ -208,6 +208,7 @@ Workers = Annotated[int, "processes; 0 is auto: one for each core that this proc
 BindAddress = Annotated[Address, "to bind"]
 ServiceAddress = Annotated[Address, "host:port or unix:/path"]
 Size = Annotated[int, "bytes, more than 0"]
+HeadSize = Annotated[int, "bytes, 1 KiB to 1 MiB"]
 HeaderField = Annotated[tuple[str, str], "name: value"]
 HeaderValue = Annotated[str, "visible characters of ISO 8859-1, and blanks between them"]
 FileName = Annotated[str, "name of a file, without a slash"]

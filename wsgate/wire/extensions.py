@@ -23,28 +23,28 @@ _WINDOW_BITS = frozenset(str(bits).encode() for bits in range(8, 16))
 Parameters = dict[bytes, bytes | None]
 
 
-def parse_extensions(headers: Headers) -> list[tuple[bytes, Parameters]] | None:
-    """Names with their parameters, in order of preference; ``None`` if the field breaks its grammar."""
-    parsed = []
-    for value in values(headers, b"sec-websocket-extensions"):
-        for element in _split(value, b","):
-            name, *rest = (part.strip(b" \t") for part in _split(element, b";"))
-            if not name and not rest:
-                continue  # an empty list element (RFC 9110 §5.6.1)
-            parameters: Parameters = {}
-            for part in rest:
-                key, equals, argument = part.partition(b"=")
-                key, argument = key.strip(b" \t"), argument.strip(b" \t")
-                if len(argument) > 1 and argument[:1] == argument[-1:] == b'"':
-                    argument = argument[1:-1]
-                if not is_token(key) or (equals and not is_token(argument)):
-                    return None
-                # Twice is well-formed, but no offer that can be taken (RFC 7692 §7.1): no parameter has an empty value
-                parameters[key] = b"" if key in parameters else argument if equals else None
-            if not is_token(name):
-                return None
-            parsed.append((name, parameters))
-    return parsed
+Extension = tuple[bytes, Parameters]
+
+
+def parse_extensions(headers: Headers) -> list[Extension | None]:
+    """Names with their parameters, in order of preference; ``None`` in the place of one that breaks the grammar."""
+    elements = (element for value in values(headers, b"sec-websocket-extensions") for element in _split(value, b","))
+    return [_extension(element) for element in elements if element.strip(b" \t")]  # no empty ones (RFC 9110 §5.6.1)
+
+
+def _extension(element: bytes) -> Extension | None:
+    name, *rest = (part.strip(b" \t") for part in _split(element, b";"))
+    parameters: Parameters = {}
+    for part in rest:
+        key, equals, argument = part.partition(b"=")
+        key, argument = key.strip(b" \t"), argument.strip(b" \t")
+        if len(argument) > 1 and argument[:1] == argument[-1:] == b'"':
+            argument = argument[1:-1]
+        if not is_token(key) or (equals and not is_token(argument)):
+            return None
+        # Twice is well-formed, but no offer that can be taken (RFC 7692 §7.1): no parameter has an empty value
+        parameters[key] = b"" if key in parameters else argument if equals else None
+    return (name, parameters) if is_token(name) else None
 
 
 def _split(value: bytes, separator: bytes) -> list[bytes]:
@@ -61,7 +61,7 @@ def _split(value: bytes, separator: bytes) -> list[bytes]:
     return [*parts, value[start:]]
 
 
-def encode_extensions(extensions: list[tuple[bytes, Parameters]]) -> bytes:
+def encode_extensions(extensions: list[Extension]) -> bytes:
     """The inverse of ``parse_extensions``; every argument is a token, so nothing needs quotes."""
     return b", ".join(
         b"; ".join([name, *(key if value is None else key + b"=" + value for key, value in parameters.items())])
@@ -69,12 +69,15 @@ def encode_extensions(extensions: list[tuple[bytes, Parameters]]) -> bytes:
     )
 
 
-def deflate_offers(extensions: list[tuple[bytes, Parameters]]) -> list[tuple[bytes, Parameters]]:
-    """What of a client's offers may be offered to a backend: well-formed permessage-deflate, in the client's order."""
-    return [(name, parameters) for name, parameters in extensions if name == DEFLATE and _is_deflate(parameters)]
+def deflate_offers(extensions: list[Extension | None]) -> list[Extension]:
+    """What of a client's offers may be offered to a backend: well-formed permessage-deflate, in the client's order.
+
+    A malformed offer is declined like one that nobody knows: it is the client's own loss, and decides no boundary.
+    """
+    return [each for each in extensions if each is not None and each[0] == DEFLATE and _is_deflate(each[1])]
 
 
-def is_answer_to(offers: list[tuple[bytes, Parameters]], answer: tuple[bytes, Parameters]) -> bool:
+def is_answer_to(offers: list[Extension], answer: Extension) -> bool:
     """Whether a backend's answer fits one of the offers (RFC 7692 §7.1): else the connection must fail (§5.1)."""
     name, parameters = answer
     if name != DEFLATE or not _is_deflate(parameters):

@@ -1,14 +1,12 @@
-"""One HTTP GET as a client, over h11: the request's bytes out, a bounded answer in. Redirects are answers too."""
+"""One HTTP GET as a client: the request's bytes out, a whole answer in. Redirects are answers too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import h11
+from wsgate.wire.client import MAX_BODY, Answer, Broken, HttpClient, Switched, Why
 
-from wsgate.wire.http import MAX_HEAD
-
-MAX_BODY = 64 << 10  # bytes
+__all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +30,24 @@ class Fetch:
     """
 
     def __init__(self, host: str, target: str) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self._status: int | None = None
-        self._body = bytearray()
-        headers = [("Host", host), ("Accept", "application/json, text/plain"), ("Connection", "close")]
-        headers += [("User-Agent", "wsgate"), ("Accept-Encoding", "identity")]
-        self.request = self._send(h11.Request(method="GET", target=target, headers=headers))
-        self.request += self._send(h11.EndOfMessage())
+        headers = [(b"Host", host.encode()), (b"Accept", b"application/json, text/plain"), (b"Connection", b"close")]
+        headers += [(b"User-Agent", b"wsgate"), (b"Accept-Encoding", b"identity")]
+        self._client = HttpClient(target.encode(), headers)
+        self.request = self._client.request
 
     def receive(self, data: bytes) -> Fetched | Unusable | None:
-        """The answer as far as ``data`` (``b""``: the connection ended) completes it."""
-        try:
-            self._h11.receive_data(data)
-            while True:
-                event = self._h11.next_event()
-                if event is h11.NEED_DATA:
-                    return None
-                if isinstance(event, h11.Response):
-                    self._status = event.status_code
-                elif isinstance(event, h11.Data):
-                    self._body += event.data
-                    if len(self._body) > MAX_BODY:
-                        return Unusable(f"it answered with more than {MAX_BODY} bytes")
-                elif isinstance(event, h11.EndOfMessage):
-                    assert self._status is not None
-                    return Fetched(self._status, bytes(self._body))
-                elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-                    return Unusable("it changed the protocol")
-        except h11.RemoteProtocolError:
-            if data:
-                return Unusable("its answer is not HTTP")
-            return Unusable(
-                "it ended the connection without an answer" if self._status is None else "its body broke off"
-            )
+        """The answer as far as ``data`` completes it. ``b""`` is the connection's end, not its loss."""
+        answer = self._client.receive(data)
+        return None if answer is None else _fetched(answer)
 
-    def _send(self, event: h11.Event) -> bytes:
-        return self._h11.send(event) or b""
+    def lost(self, why: str) -> Unusable | Fetched:
+        """The connection is lost: no answer is whole then, for half of it may mean something else."""
+        return _fetched(self._client.lost(why))
+
+
+def _fetched(answer: Answer | Switched | Broken) -> Fetched | Unusable:
+    if isinstance(answer, Switched):
+        return Unusable("it changed the protocol")
+    if isinstance(answer, Broken):
+        return Unusable("it speaks TLS: write https:// in url" if answer.why is Why.TLS_CAME else answer.reason)
+    return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body)

@@ -12,20 +12,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import h11
-
-from wsgate.wire.extensions import (
-    Parameters,
-    deflate_offers,
-    encode_extensions,
-    is_answer_to,
-    parse_extensions,
-)
-from wsgate.wire.headers import Headers, elements, end_to_end, has_token, is_token, values
-from wsgate.wire.http import MAX_HEAD, Refusal, Request
+from wsgate.wire.client import Answer, Broken, HttpClient, Switched
+from wsgate.wire.extensions import Extension, deflate_offers, encode_extensions, is_answer_to, parse_extensions
+from wsgate.wire.head import MAX_HEAD
+from wsgate.wire.headers import Headers, elements, end_to_end, has_token, is_subprotocol, values
+from wsgate.wire.http import Refusal, Request
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
-MAX_REFUSAL_BODY = 64 << 10  # bytes of a backend's own refusal that are passed on
 
 
 def accept_value(key: bytes) -> bytes:
@@ -39,7 +32,7 @@ class Upgrade:
 
     key: bytes
     subprotocols: tuple[bytes, ...]
-    deflate: list[tuple[bytes, Parameters]]
+    deflate: list[Extension]
 
 
 def check_upgrade(request: Request) -> Upgrade | Refusal | None:
@@ -62,12 +55,9 @@ def check_upgrade(request: Request) -> Upgrade | Refusal | None:
     if len(keys) != 1 or not _is_key(keys[0]):
         return Refusal(400, "a handshake has one Sec-WebSocket-Key of 16 bytes in base64")
     subprotocols = elements(headers, b"sec-websocket-protocol")
-    if not all(map(is_token, subprotocols)) or len(set(subprotocols)) != len(subprotocols):
-        return Refusal(400, "Sec-WebSocket-Protocol is not a list of different tokens")
-    extensions = parse_extensions(headers)
-    if extensions is None:
-        return Refusal(400, "Sec-WebSocket-Extensions is malformed")
-    return Upgrade(keys[0], tuple(subprotocols), deflate_offers(extensions))
+    if not all(map(is_subprotocol, subprotocols)):
+        return Refusal(400, "Sec-WebSocket-Protocol has a quote or a control character in it")
+    return Upgrade(keys[0], tuple(subprotocols), deflate_offers(parse_extensions(headers)))
 
 
 def _is_key(value: bytes) -> bool:
@@ -115,13 +105,6 @@ class Declined:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A backend's answer that is none: 502 for the client, ``reason`` for the log."""
-
-    reason: str
-
-
 # What the gateway says itself in the request, or never repeats from a client.
 _OWN_FIELDS = frozenset(
     {
@@ -155,14 +138,21 @@ class BackendHandshake:
     target: the request target in origin-form
     key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); randomness is the caller's
     forwarded: fields that tell the backend about the client, in place of any that the client wrote
+    max_head: bytes of each head of its answer
     """
 
-    def __init__(self, request: Request, upgrade: Upgrade, *, target: bytes, key: bytes, forwarded: Headers) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+    def __init__(
+        self,
+        request: Request,
+        upgrade: Upgrade,
+        *,
+        target: bytes,
+        key: bytes,
+        forwarded: Headers,
+        max_head: int = MAX_HEAD,
+    ) -> None:
         self._offered = upgrade
         self._key = key
-        self._refusal: h11.Response | None = None
-        self._body = bytearray()
         headers = [
             (b"Host", request.host),
             (b"Upgrade", b"websocket"),
@@ -176,69 +166,53 @@ class BackendHandshake:
             headers.append((b"Sec-WebSocket-Protocol", b", ".join(upgrade.subprotocols)))
         if upgrade.deflate:
             headers.append((b"Sec-WebSocket-Extensions", encode_extensions(upgrade.deflate)))
-        self.request = self._send(h11.Request(method=b"GET", target=target, headers=headers))
-        self.request += self._send(h11.EndOfMessage())
+        self._client = HttpClient(target, headers, max_head)
+        self.request = self._client.request
 
     def receive(self, data: bytes) -> Accepted | Declined | Broken | None:
-        """The backend's answer as far as ``data`` (``b""``: it ended) completes it."""
-        try:
-            self._h11.receive_data(data)
-            while True:
-                event = self._h11.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED:
-                    return None
-                if isinstance(event, h11.InformationalResponse):
-                    if event.status_code == 101:
-                        return self._check(event)
-                elif isinstance(event, h11.Response):
-                    self._refusal = event
-                elif isinstance(event, h11.Data):
-                    self._body += event.data
-                    if len(self._body) > MAX_REFUSAL_BODY:
-                        del self._body[MAX_REFUSAL_BODY:]
-                        return self._declined("its body is longer than")
-                else:
-                    return self._declined()  # the end of its body
-        except h11.RemoteProtocolError as error:
-            if self._refusal is not None:  # the answer is known, its body just stopped short
-                return self._declined("its body is malformed after" if data else "its body broke off after")
-            return Broken(f"malformed answer: {error}" if data else "ended without an answer")
+        """The backend's answer as far as ``data`` completes it. ``b""`` is the connection's end, not its loss."""
+        answer = self._client.receive(data)
+        if isinstance(answer, Switched):
+            return self._check(answer)
+        return _declined(answer) if isinstance(answer, Answer) else answer
+
+    def lost(self, why: str) -> Declined | Broken:
+        """The connection is lost. A refusal that has begun is one all the same."""
+        answer = self._client.lost(why)
+        return _declined(answer) if isinstance(answer, Answer) else answer
 
     def give_up(self) -> Declined | None:
         """Time is up. A refusal whose body has stalled is a refusal all the same; ``None`` where there is none."""
-        return None if self._refusal is None else self._declined("its body stalled after")
+        answer = self._client.give_up()
+        return None if answer is None else _declined(answer)
 
-    def _declined(self, cut: str = "") -> Declined:
-        """``cut``: what became of a body that is not whole."""
-        assert self._refusal is not None
-        headers = end_to_end(self._refusal.headers.raw_items(), _OWN_ANSWER_FIELDS)
-        detail = f"{cut} {len(self._body)} bytes" if cut else ""
-        return Declined(self._refusal.status_code, headers, bytes(self._body), detail)
-
-    def _check(self, answer: h11.InformationalResponse) -> Accepted | Broken:
+    def _check(self, answer: Switched) -> Accepted | Broken:
         """§4.1, "the client MUST validate the server's response as follows"."""
-        headers = list(answer.headers)
+        headers = answer.headers
         if not has_token(headers, b"upgrade", b"websocket") or not has_token(headers, b"connection", b"upgrade"):
             return Broken("101 without Upgrade: websocket and Connection: Upgrade")
         if values(headers, b"sec-websocket-accept") != [accept_value(self._key)]:
             return Broken("101 with a wrong Sec-WebSocket-Accept")
-        subprotocols = values(headers, b"sec-websocket-protocol")
+        # An empty field is none: there are servers that always write one
+        subprotocols = [value for value in values(headers, b"sec-websocket-protocol") if value]
         if len(subprotocols) > 1 or not set(subprotocols) <= set(self._offered.subprotocols):
             return Broken("101 with a subprotocol that was not offered")
         extensions = parse_extensions(headers)
-        if extensions is None or len(extensions) > 1:
+        answered = [each for each in extensions if each is not None]
+        if len(answered) != len(extensions) or len(answered) > 1:
             return Broken("101 with malformed Sec-WebSocket-Extensions")
-        if extensions and not is_answer_to(self._offered.deflate, extensions[0]):
+        if answered and not is_answer_to(self._offered.deflate, answered[0]):
             return Broken("101 with an extension that was not offered")
         return Accepted(
             subprotocols[0] if subprotocols else None,
-            encode_extensions(extensions),
-            end_to_end(answer.headers.raw_items(), _OWN_ANSWER_FIELDS),
-            self._h11.trailing_data[0],
+            encode_extensions(answered),
+            end_to_end(answer.raw_headers, _OWN_ANSWER_FIELDS),
+            answer.early,
         )
 
-    def _send(self, event: h11.Event) -> bytes:
-        return self._h11.send(event) or b""
+
+def _declined(answer: Answer) -> Declined:
+    return Declined(answer.status, end_to_end(answer.headers, _OWN_ANSWER_FIELDS), answer.body, answer.cut)
 
 
 def choose_subprotocol(offered: Sequence[bytes], accepted: Sequence[bytes]) -> bytes | None:

@@ -14,15 +14,13 @@ from urllib.parse import urlsplit
 
 import h11
 
+from wsgate.wire.head import MAX_HEAD, MAX_TARGET, HeadBuffer, TooLarge, in_words, with_ascii_target
 from wsgate.wire.headers import Headers, values
 
 # RFC 3986 §3.2.2: an IP literal in brackets or a registered name, then a port. HTTP has no userinfo (RFC 9110 §4.2.4).
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0,5})?")
 
-MAX_HEAD = 16 << 10  # bytes; nginx takes 4 x 8 KiB, node.js 16 KiB
-_MAX_DETAIL = 200  # characters of h11's words, which repeat the stranger's
 _BODILESS = frozenset({204, 304})  # they have no length of their own to tell (RFC 9110 §8.6)
-MAX_TARGET = 8 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, nginx's buffer is 8 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +58,27 @@ class Refusal:
 
 
 class HttpServer:
-    """Requests of one connection, one after the other, until an upgrade, an error or the end."""
+    """Requests of one connection, one after the other, until an upgrade, an error or the end.
 
-    def __init__(self) -> None:
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+    max_head, max_target: bytes of a request's head, and of its target
+    """
+
+    def __init__(self, max_head: int = MAX_HEAD, max_target: int = MAX_TARGET) -> None:
+        self._h11 = h11.Connection(h11.SERVER)
+        self._heads = HeadBuffer(max_head, skip_empty_lines=True)
+        self._max_target = max_target
+        self._ended = False
         self._head_only = False
 
     def receive(self, data: bytes) -> None:
         """Add what the connection gave; ``b""`` is its end."""
-        self._h11.receive_data(data)
+        self._heads.receive(data)
+        self._ended = not data
 
     @property
     def begun(self) -> bool:
         """Whether a part of a head has come: silence is then slowness, not idleness."""
-        return bool(self._h11.trailing_data[0])
+        return len(self._heads) > 0
 
     def next_request(self) -> Request | Refusal | None:
         """The next request, or ``None`` while its head is unfinished.
@@ -81,26 +86,29 @@ class HttpServer:
         Raises ``EOFError`` where the connection ended between two requests.
         """
         self._head_only = False
-        before = len(self.trailing())
-        try:
-            event = self._h11.next_event()
-            if event is h11.NEED_DATA:
+        if _cannot_begin(self._heads.start(2)):  # at once: what speaks another protocol may wait for our answer
+            return Refusal(400, "malformed request", detail="it begins with a byte that no method has")
+        head = self._heads.take()
+        if isinstance(head, TooLarge):
+            return Refusal(431, f"request head of more than {head.limit} bytes")
+        if head is None:
+            if not self._ended:
                 return None
-            if isinstance(event, h11.ConnectionClosed):
+            if not self.begun:
                 raise EOFError
+            return Refusal(400, "malformed request", detail="the connection ended inside its head")
+        shown, target = with_ascii_target(head)
+        try:
+            self._h11.receive_data(shown)
+            event = self._h11.next_event()
             assert isinstance(event, h11.Request)
             self._head_only = event.method == b"HEAD"
-            # h11 bounds the head it waits for, not the one that came at once
-            if before - len(self.trailing()) > MAX_HEAD:
-                return Refusal(431, f"request head of more than {MAX_HEAD} bytes")
-            request = _check(event)
+            request = _check(event, event.target if target is None else target, self._max_target)
             if isinstance(request, Request):
                 self._h11.next_event()  # its EndOfMessage: there is no body
             return request
         except h11.RemoteProtocolError as error:
-            if error.error_status_hint == 431:
-                return Refusal(431, f"request head of more than {MAX_HEAD} bytes")
-            return Refusal(error.error_status_hint, "malformed request", detail=str(error)[:_MAX_DETAIL])
+            return Refusal(error.error_status_hint, "malformed request", detail=in_words(error))
 
     def respond(self, status: int, headers: Headers = (), body: bytes = b"", *, close: bool = True) -> bytes:
         """A whole response, with its length. ``close`` says that the connection ends behind it."""
@@ -135,7 +143,7 @@ class HttpServer:
 
     def trailing(self) -> bytes:
         """What the client sent behind its head: after an upgrade the beginning of the stream, never a request."""
-        return self._h11.trailing_data[0]
+        return self._heads.rest()
 
     def _send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
@@ -153,23 +161,28 @@ def _phrase(status: int) -> bytes:
         return b""
 
 
-def _check(event: h11.Request) -> Request | Refusal:
+def _cannot_begin(start: bytes) -> bool:
+    """Whether no request begins so. A CR may be that of an empty line, which is skipped once it is whole."""
+    return bool(start) and start != b"\r" and not b"!" <= start[:1] <= b"~"
+
+
+def _check(event: h11.Request, target: bytes, max_target: int) -> Request | Refusal:
     headers = list(event.headers)
-    if len(event.target) > MAX_TARGET:
-        return Refusal(414, f"request target of more than {MAX_TARGET} bytes")
+    if len(target) > max_target:
+        return Refusal(414, f"request target of more than {max_target} bytes")
     if values(headers, b"transfer-encoding") or values(headers, b"content-length") not in ([], [b"0"]):
         return Refusal(400, "request with a body: nothing here takes one")
     hosts = values(headers, b"host")
-    host, target = hosts[0] if hosts else b"", event.target
+    host = hosts[0] if hosts else b""
     if not target.startswith(b"/"):
         # absolute-form, whose authority stands over Host's (RFC 9112 §3.2.2)
         try:
-            url = urlsplit(target.decode("ascii"))
+            url = urlsplit(target.decode("latin-1"))
         except ValueError:
             url = urlsplit("")
         if url.scheme.lower() not in ("http", "https", "ws", "wss") or not url.netloc or "@" in url.netloc:
             return Refusal(400, "request target is neither a path nor a URL")
-        host = url.netloc.encode()
+        host = url.netloc.encode("latin-1")
         target = target[target.index(b"//") + 2 + len(host) :]
         if not target.startswith(b"/"):
             target = b"/" + target

@@ -102,7 +102,7 @@ async def test_no_target(service: Service, token: str) -> None:
         ("broken", "answered with status 500"),
         ("nonsense", "its answer has no port"),
         ("bytes", "its answer is not UTF-8"),
-        ("large", f"it answered with more than {MAX_BODY} bytes"),
+        ("large", f"its body is longer than {MAX_BODY} bytes"),
     ],
 )
 async def test_a_service_that_is_broken(service: Service, token: str, problem: str) -> None:
@@ -166,8 +166,8 @@ async def peer(nursery: trio.Nursery, handler: Callable[[trio.SocketStream], Awa
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (b"", "it ended the connection without an answer"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", "its answer is not HTTP"),
+        (b"", "ended without an answer"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", "malformed answer: it begins with 'SSH-2.0"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n10.0.0.1:5900", "its body broke off"),
     ],
 )

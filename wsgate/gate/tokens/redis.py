@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import trio
 
 from wsgate.gate.dial import DialError, dial
-from wsgate.gate.sockets import receive, send_all
+from wsgate.gate.sockets import receive_or_raise, send_all
+from wsgate.gate.tls import explain
 from wsgate.gate.tokens.fresh import Fresh
 from wsgate.gate.tokens.source import SourceError, TlsContext, tls_client
 from wsgate.gate.tokens.values import Targets, targets
@@ -33,7 +34,7 @@ _CURES = {
 
 
 class _Lost(Exception):
-    """The connection ended before it said anything."""
+    """The connection ended, or was lost, before all was said; the message says which."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,9 +50,12 @@ class _Connection:
             while len(found) < len(commands) and (reply := self.replies.next()) is not None:
                 found += reply
             if len(found) < len(commands):
-                data = await receive(self.sock)
+                try:
+                    data = await receive_or_raise(self.sock)
+                except OSError as error:
+                    raise _Lost(explain(error)) from None
                 if not data:
-                    raise _Lost
+                    raise _Lost("the connection ended without an answer")
                 self.replies.receive(data)
         if self.replies.begun:
             raise ValueError("more than it was asked for")
@@ -105,8 +109,8 @@ class RedisSource:
                 pass  # while it was idle: the server has been started anew, or does not wait for ever
         try:
             return await self._get(await self._connect(), get)
-        except _Lost:
-            raise SourceError(f"{self._name} ended the connection without an answer") from None
+        except _Lost as lost:
+            raise SourceError(f"{self._name}: {lost}") from None
 
     async def _get(self, connection: _Connection, get: bytes) -> bytes | None:
         """Ask, and keep the connection unless something went wrong with it."""

@@ -10,7 +10,8 @@ import contextlib
 from urllib.parse import quote
 
 from wsgate.gate.dial import DialError, dial
-from wsgate.gate.sockets import receive, send_all
+from wsgate.gate.sockets import receive_or_raise, send_all
+from wsgate.gate.tls import explain
 from wsgate.gate.tokens.source import SourceError, TlsContext, tls_client
 from wsgate.gate.tokens.values import Targets, targets
 from wsgate.relay.tls import PeerSocket
@@ -67,6 +68,10 @@ class UrlSource:
 
     async def _exchange(self, sock: PeerSocket, fetch: Fetch) -> Fetched | Unusable:
         await send_all(sock, fetch.request)  # where it is gone, what it left to be read says why
-        while (answer := fetch.receive(await receive(sock))) is None:
-            pass
-        return answer
+        while True:
+            try:
+                answer = fetch.receive(await receive_or_raise(sock))
+            except OSError as error:
+                return fetch.lost(explain(error))
+            if answer is not None:
+                return answer
