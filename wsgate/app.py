@@ -17,6 +17,7 @@ from wsgate.gate.board import Row
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateError, Certificates
 from wsgate.ops.descriptors import raise_limit
+from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import set_up, unraisable_logged
@@ -24,7 +25,7 @@ from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.reload import Load, log_warning
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.ops.systemd import Notifier
-from wsgate.ops.workers import Plan, Workers, count_workers, longest_drain
+from wsgate.ops.workers import Plan, Workers, count_workers
 from wsgate.relay import shuttle
 from wsgate.settings.model import Address, Settings
 from wsgate.settings.problem import Problem
@@ -63,13 +64,14 @@ def serve(
     count = 1 if beside else count_workers(settings)
     try:
         contexts = Certificates.load(settings)
-        lookups = open_lookups(settings)
-        _spare_the_collector()
         if count > 1:
-            plan = Plan(settings, contexts, lookups)
+            _spare_the_collector()
+            plan = Plan(settings, contexts)
             start = partial(_be_worker, count, notifier.watchdog)
             workers = Workers(count, plan, start, load=load or (lambda: settings), notifier=notifier, ready=ready)
             return workers.run()
+        lookups = open_lookups(settings)
+        _spare_the_collector()
         sockets = open_listeners(settings.listeners)
     except (CertificateError, SourcesError) as error:
         for message in error.messages:
@@ -104,10 +106,13 @@ def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent,
     """One of ``count`` workers, which shows within ``watchdog`` seconds that it is alive. Returns its exit status."""
     settings = plan.settings
     try:
+        # The contexts stay those of all workers, with their ticket keys, where their files are still the same
+        contexts = Certificates.load(settings, plan.contexts.loaded, keep=True)
+        lookups = open_lookups(settings)  # here, after the fork: a connection that two processes share mixes answers up
         sockets = parent.open_more(settings.listeners)
-    except ListenError as error:
-        parent.report(Report.FAILED, str(error))
-        return error.status
+    except (CertificateError, SourcesError, ListenError) as error:
+        parent.fail(str(error))
+        return error.status if isinstance(error, ListenError) else 1
 
     def reached(stage: Stage) -> None:
         if stage is not Stage.STOPPING:
@@ -116,13 +121,13 @@ def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent,
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(settings, backend_tls=plan.contexts.backends, lookups=plan.lookups, workers=count, row=row)
+    gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups, workers=count, row=row)
     beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     serve_all = partial(
         run,
         gateway,
         sockets,
-        plan.contexts,
+        contexts,
         load=parent.load,
         open_more=parent.open_more,
         reached=reached,

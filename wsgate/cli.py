@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from wsgate import __version__
+from wsgate.ops.processes import run_in_child
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.load import ConfigError, load
 from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
@@ -77,10 +78,17 @@ def _recording(options: argparse.Namespace) -> int:
 def _serve(file: str) -> int:
     # Until there is something to reload, a HUP is no reason to die, which is what it means by default
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    warnings: list[Problem] = []
-    settings = _load(file, warnings)
-    if settings is None:
+    # What the file names is tried out too, an operator's own code among it. That is imported where it is used: in a
+    # worker, if there are several
+    try:
+        outcome, warnings = run_in_child(partial(_try_load, file))
+    except OSError as error:  # no process to be had; or one that a plugin's import has killed
+        print(f"wsgate: {file}: cannot be read and tried out: {error}", file=sys.stderr)
+        return os.EX_OSERR
+    if isinstance(outcome, ConfigError):
+        _print_problems(file, outcome, warnings)
         return 2
+    settings = outcome
     from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
 
     return app.serve(settings, load=partial(load, file, app.log_warning), warnings=warnings)
@@ -108,13 +116,27 @@ def _demo(listen: TcpAddress) -> int:
 
 def _load(file: str, warnings: list[Problem]) -> Settings | None:
     """The settings in the file, with what it warns of in ``warnings``. None if it is wrong, which has been said."""
-    try:
-        return load(file, warnings.append)
-    except ConfigError as error:
-        for problem in sorted([*error.problems, *warnings], key=lambda problem: problem.place):
-            print(problem, file=sys.stderr)
-        print(f"wsgate: {file}: {_count(error.problems, 'error')}; nothing was started", file=sys.stderr)
+    outcome, found = _try_load(file)
+    if isinstance(outcome, ConfigError):
+        _print_problems(file, outcome, found)
         return None
+    warnings += found
+    return outcome
+
+
+def _try_load(file: str) -> tuple[Settings | ConfigError, list[Problem]]:
+    """The settings, or what is wrong; and what the file warns of."""
+    warnings: list[Problem] = []
+    try:
+        return load(file, warnings.append), warnings
+    except ConfigError as error:
+        return error, warnings
+
+
+def _print_problems(file: str, error: ConfigError, warnings: Sequence[Problem]) -> None:
+    for problem in sorted([*error.problems, *warnings], key=lambda problem: problem.place):
+        print(problem, file=sys.stderr)
+    print(f"wsgate: {file}: {_count(error.problems, 'error')}; nothing was started", file=sys.stderr)
 
 
 def _count(things: Sequence[object], noun: str) -> str:

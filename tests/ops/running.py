@@ -72,6 +72,11 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
+    def open_for_the_next(self) -> None:
+        """Who stands there goes on standing."""
+        self._open = threading.Event()
+        self._open.set()
+
     async def arrival(self) -> None:
         """Wait until a thread has come."""
         assert await trio.to_thread.run_sync(self._arrived.wait, 10)

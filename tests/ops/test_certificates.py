@@ -346,6 +346,20 @@ async def test_a_reload_that_changes_nothing(authority: Authority) -> None:
     assert contexts.entrance(running.settings.listeners[0]).context is not running.entrances[0].context
 
 
+def test_a_worker_begins_with_its_parents_where_a_file_is_broken_since(authority: Authority) -> None:
+    """And where none is, with the same context: tickets of one worker are good for all."""
+    pair, other = authority.issue("a.test"), authority.issue("b.test")
+    of = settings(listener(pair), listener(other, port=444))
+    before = Certificates.load(of)
+    Path(pair.certificate).write_text("half a")
+    with pytest.raises(CertificateError):
+        Certificates.load(of, before.loaded)
+    after = Certificates.load(of, before.loaded, keep=True)
+    assert after.loaded == before.loaded
+    with pytest.raises(CertificateError):
+        Certificates.load(of, keep=True)  # there is nothing to be kept
+
+
 async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its contexts are the newer ones."""
     running = Running(listener(authority.issue("one.test")))

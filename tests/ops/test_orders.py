@@ -154,5 +154,6 @@ def test_a_worker_that_is_dead_or_stuck_holds_nobody_up(pair: Pair, caplog: pyte
     pair.ends[1].close()
     before = descriptors()
     pair.parent.reload(settings(), [])
-    assert [record.event for record in caplog.records] == ["worker does not listen"] * 2  # type: ignore[attr-defined]
+    # once: the end of one that is dead is seen otherwise
+    assert [record.event for record in caplog.records] == ["worker does not listen"]  # type: ignore[attr-defined]
     assert descriptors() == before

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.descriptors import descriptors
-from wsgate.ops.processes import caught_signals, fork
+from wsgate.ops.processes import caught_signals, fork, run_in_child
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -166,3 +166,27 @@ def test_signals_are_bytes_and_the_handlers_come_back() -> None:
         with pytest.raises(BlockingIOError):
             signals.recv(100)
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_a_child_returns() -> None:
+    assert run_in_child(lambda: "x" * 1_000_000) == "x" * 1_000_000
+    assert run_in_child(os.getpid) != os.getpid()
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("end", "how"), [(lambda: os._exit(3), "status 3"), (killed, "SIGKILL")])
+def test_a_child_that_dies(end: Callable[[], None], how: str) -> None:
+    with pytest.raises(ChildProcessError, match=f"ended with {how}"):
+        run_in_child(end)
+
+
+def test_a_bug_in_a_child_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise RuntimeError("a bug of ours")
+
+    with pytest.raises(ChildProcessError, match="ended with status 70"):
+        run_in_child(work)
+    assert "RuntimeError: a bug of ours" in capfd.readouterr().err

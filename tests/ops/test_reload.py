@@ -18,6 +18,8 @@ import trio
 import trio.testing
 
 from tests.pki import Authority, client_context
+from wsgate.ops import reload
+from wsgate.ops.checking import MOST_HUNG
 from wsgate.ops.lifecycle import Stage
 from wsgate.settings.model import (
     Defaults,
@@ -455,3 +457,74 @@ async def test_listeners_that_nobody_needs_any_more(start: Start, lines: Lines) 
     send(signal.SIGTERM)
     await running.stopped.wait()
     assert running.stages == [Stage.READY, Stage.RELOADING, Stage.STOPPING]
+
+
+# -- what hangs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a thread that really hangs there is only real time."""
+    monkeypatch.setattr(reload, "SLOW", 0.02)
+    monkeypatch.setattr(reload, "DEADLINE", 0.1)
+
+
+async def test_a_file_that_hangs_is_refused_in_time(start: Start, lines: Lines, impatient: None) -> None:
+    """And it does not keep the next reload, when the disk is well again."""
+    running = await start()
+    lines.new()
+    running.reading.shut()
+    await running.reload()
+    (waits, _), (refused, why) = lines.new()
+    assert (waits, refused) == ("reload waits", "reload refused")
+    assert "a plugin's import" in why["reason"]
+    running.reading.open()
+    running.write(routes=(running.route("last"),))
+    await running.reload()
+    await running.open("last")
+
+
+async def test_who_asks_again_is_not_behind_what_hangs(
+    start: Start, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "SLOW", 0.02)
+    running = await start()
+    lines.new()
+    running.reading.shut()
+    send(signal.SIGHUP)
+    await running.reading.arrival()
+    with trio.fail_after(10):
+        while not (found := lines.new()):  # noqa: ASYNC110 - the log has no event for us
+            await trio.sleep(0.01)
+    assert found[0][0] == "reload waits"
+    running.reading.open_for_the_next()
+    running.write(routes=(running.route("last"),))
+    send(signal.SIGHUP)
+    await running.reached(Stage.READY, *[Stage.RELOADING, Stage.READY] * 2)
+    assert lines.new()[0] == ("reload refused", {"reason": f"{reload._ASKED_AGAIN}; everything stays as it was"})
+    await running.open("last")
+
+
+async def test_reloads_that_hang_are_not_piled_up(start: Start, lines: Lines, impatient: None) -> None:
+    running = await start()
+    running.reading.shut()
+    for _ in range(MOST_HUNG):
+        await running.reload()
+    assert running.loads == MOST_HUNG
+    await running.reload()
+    assert running.loads == MOST_HUNG
+    assert "earlier reloads still hang" in lines.new()[-1][1]["reason"]
+    running.reading.open()
+
+
+async def test_a_listener_that_is_opened_too_late_is_closed(start: Start, lines: Lines, impatient: None) -> None:
+    """Its name was looked up for too long."""
+    running = await start()
+    running.write(listeners=(LISTENER, OTHER))
+    running.opening.shut()
+    await running.reload()
+    assert lines.new()[-1][0] == "reload refused"
+    running.opening.open()
+    with trio.fail_after(10):
+        while running.opened[0].fileno() >= 0:  # noqa: ASYNC110 - a thread has no event for us
+            await trio.sleep(0.01)

@@ -196,3 +196,17 @@ def test_a_worker_that_fails_can_try_again(tmp_path: Path) -> None:
     assert len(sockets) == 2
     close_listeners(sockets)
     reserved.close()
+
+
+def test_a_child_that_is_no_worker_forgets_them(tmp_path: Path) -> None:
+    """It may hang, and must not keep an address from whoever comes next; a socket's file is its parent's."""
+    path = tmp_path / "s"
+    reserved = Reserved([Listener(bind=UnixAddress(str(path))), Listener(bind=TcpAddress("127.0.0.1", 0))])
+    pid = os.fork()
+    if not pid:
+        reserved.forget()
+        os._exit(len(reserved.addresses))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert path.exists()
+    reserved.close()
+    assert not path.exists()

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ import pytest
 import trio
 
 from wsgate.gate.board import Row
-from wsgate.ops import processes
+from wsgate.ops import checking, processes
+from wsgate.ops import drain as drain_module
 from wsgate.ops import workers as workers_module
 from wsgate.ops.certificates import Contexts
+from wsgate.ops.drain import longest_drain
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.systemd import Notifier
-from wsgate.ops.workers import Backoff, Plan, Start, Workers, count_workers, longest_drain
+from wsgate.ops.worker import Backoff
+from wsgate.ops.workers import Plan, Start, Workers, count_workers
 from wsgate.settings.model import (
     Address,
     Drain,
@@ -51,6 +54,29 @@ def stop(*_: object) -> None:
 
 def tell_parent(number: int) -> None:
     os.kill(os.getppid(), number)
+
+
+def reload(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def when(event: str, action: Callable[[], object]) -> Iterator[None]:
+    """Do something when the parent says this, once."""
+
+    class Act(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.event == event and os.getpid() == parent:  # type: ignore[attr-defined]
+                logging.getLogger("wsgate").removeHandler(self)
+                action()
+
+    parent = os.getpid()
+    handler = Act()
+    logging.getLogger("wsgate").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("wsgate").removeHandler(handler)
 
 
 def obey(plan: Plan, parent: ToParent, row: Row) -> int:
@@ -101,7 +127,7 @@ class Case:
         notifier: Notifier | None = None,
         ready: Callable[[list[Address]], None] = lambda bound: None,
     ) -> int:
-        plan = Plan(settings, Contexts({}, {}), {})
+        plan = Plan(settings, Contexts({}, {}))
         return Workers(count, plan, start, load=load, notifier=notifier or Notifier({}), ready=ready).run()
 
     def events(self) -> list[str]:
@@ -174,22 +200,13 @@ def test_the_second_signal_reaches_them_too(case: Case) -> None:
     def start(plan: Plan, parent: ToParent, row: Row) -> int:
         return serve(parent, stops=2)
 
-    class SendAnother(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.event == "draining":  # type: ignore[attr-defined]
-                os.kill(os.getpid(), signal.SIGINT)
-
-    handler = SendAnother()
-    logging.getLogger("wsgate").addHandler(handler)
-    try:
+    with when("draining", lambda: os.kill(os.getpid(), signal.SIGINT)):
         assert case.run(start, ready=stop) == 0
-    finally:
-        logging.getLogger("wsgate").removeHandler(handler)
     assert case.events() == ["listening", "ready", "draining", "cutting", "stopped"]
 
 
 def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(workers_module, "MARGIN", 0.5)  # the other one ends in time
+    monkeypatch.setattr(drain_module, "MARGIN", 0.5)  # the other one ends in time
 
     def start(plan: Plan, parent: ToParent, row: Row) -> int:
         serve(parent)
@@ -269,12 +286,6 @@ def test_no_process_to_be_had(case: Case, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 # -- replacement -------------------------------------------------------------------------------------------------------
-
-
-def test_the_pauses_between_replacements() -> None:
-    backoff = Backoff()
-    assert [backoff.pause(0.1) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
-    assert [backoff.pause(lived) for lived in (30, 29, 29, 86400, 1)] == [0, 1, 2, 0, 1]
 
 
 def test_a_worker_that_dies_is_replaced(case: Case) -> None:
@@ -442,15 +453,9 @@ def test_a_reload_that_is_refused_reaches_nobody(case: Case, tmp_path: Path, loa
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
 
-        def load_and_stop() -> Settings:
-            stop()
-            return load()
-
-        def ready(bound: list[Address]) -> None:
-            os.kill(os.getpid(), signal.SIGHUP)
-
         notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        assert case.run(start, load=load_and_stop, notifier=notifier, ready=ready) == 0
+        with when("reload refused", stop):
+            assert case.run(start, load=load, notifier=notifier, ready=reload) == 0
         heard = [manager.recv(4096).split(b"\n")[0] for _ in range(4)]
     assert heard == [b"READY=1", b"RELOADING=1", b"READY=1", b"STOPPING=1"]
     assert "reload refused" in case.events()
@@ -459,14 +464,106 @@ def test_a_reload_that_is_refused_reaches_nobody(case: Case, tmp_path: Path, loa
 
 def test_a_bug_of_ours_in_a_reload_ends_nobody(case: Case) -> None:
     def load() -> Settings:
-        stop()
+        logging.getLogger("wsgate").disabled = True  # the child's traceback is for the log
         raise RuntimeError("a bug")
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
-        return serve(parent, on_reload=lambda settings: os._exit(9))
+    with when("reload refused", stop):
+        assert case.run(refuse_reload, load=load, ready=reload) == 0
+    assert case.events() == ["listening", "ready", "reload refused", "draining", "stopped"]
+    assert case.one("reload refused")["reason"].startswith("the process that checked the file ended with status 70")
 
-    assert case.run(start, load=load, ready=lambda bound: os.kill(os.getpid(), signal.SIGHUP)) == 0
-    assert case.events() == ["listening", "ready", "bug", "draining", "stopped"]
+
+def refuse_reload(plan: Plan, parent: ToParent, row: Row) -> int:
+    return serve(parent, on_reload=lambda settings: os._exit(9))
+
+
+def hang() -> Settings:
+    time.sleep(600)
+    raise AssertionError
+
+
+def test_a_file_that_hangs_stops_nothing(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The parent goes on: signs of life, workers that die, and the end."""
+    monkeypatch.setattr(checking, "SLOW", 0.05)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"})
+
+        def start(plan: Plan, parent: ToParent, row: Row) -> int:
+            if row.beat:  # it is a replacement: the parent has noticed the death
+                parent.report(Report.READY)
+                tell_parent(signal.SIGTERM)
+                return serve(parent)
+            row.beat = time.monotonic()
+            parent.report(Report.READY)
+            (tmp_path / str(os.getpid())).touch()
+            time.sleep(600)
+            return 0
+
+        def die() -> None:
+            (worker,) = (int(path.name) for path in tmp_path.iterdir() if path.name.isdigit())
+            os.kill(worker, signal.SIGKILL)
+
+        with when("reload waits", die):
+            assert case.run(start, count=1, load=hang, notifier=notifier, ready=reload) == 0
+    assert case.events()[2:] == ["reload waits", "worker died", "draining", "reload ignored", "stopped"]
+
+
+def test_a_file_that_hangs_is_refused_in_time(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "DEADLINE", 0.1)
+    with when("reload refused", stop):
+        assert case.run(refuse_reload, load=hang, ready=reload) == 0
+    assert "not read within" in case.one("reload refused")["reason"]
+
+
+def test_who_asks_again_is_not_behind_what_hangs(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(checking, "SLOW", 0.05)
+    mended = tmp_path / "mended"
+
+    def load() -> Settings:
+        return SETTINGS if mended.exists() else hang()
+
+    def mend() -> None:
+        mended.touch()
+        reload()
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        return serve(parent, on_reload=lambda settings: tell_parent(signal.SIGTERM))
+
+    with when("reload waits", mend):
+        assert case.run(start, count=1, load=load, ready=reload) == 0
+    assert case.events()[2:] == ["reload waits", "draining", "stopped"]
+
+
+def test_checks_that_cannot_be_killed_are_not_piled_up(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "MOST_HUNG", 0)
+    with when("reload refused", stop):
+        assert case.run(refuse_reload, ready=reload) == 0
+    assert "cannot be killed" in case.one("reload refused")["reason"]
+
+
+def test_no_process_for_a_check(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> tuple[int, socket.socket]:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(checking, "fork", refuse)
+    with when("reload refused", stop):
+        assert case.run(refuse_reload, ready=reload) == 0
+    assert "no process to check it" in case.one("reload refused")["reason"]
+
+
+def test_a_worker_that_never_begins_does_not_keep_the_end(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import of a plugin may hang: it has no session, so nobody waits for it."""
+    monkeypatch.setattr(workers_module, "SLOW_START", 0.05)
+    monkeypatch.setattr(workers_module, "CUT_TIME", 0.05)
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        time.sleep(600)
+        return 0
+
+    with when("worker not ready", stop):
+        assert case.run(start, count=1) == 0
+    assert case.events() == ["worker not ready", "draining", "stopped"]
 
 
 def test_what_a_reload_cannot_change(case: Case) -> None:

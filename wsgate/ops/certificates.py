@@ -98,10 +98,11 @@ class Certificates:
         return dict(self._loaded)
 
     @staticmethod
-    def load(settings: Settings, known: Mapping[Key, Loaded] = MappingProxyType({})) -> Contexts:
+    def load(settings: Settings, known: Mapping[Key, Loaded] = MappingProxyType({}), *, keep: bool = False) -> Contexts:
         """Read every file that these settings name. Slow: not for the event loop. Raises ``CertificateError``.
 
-        What is ``known`` and has not changed since stays as it is, so that tickets that were given out with it hold.
+        What is ``known`` and has not changed since stays as it is, so that tickets that were given out with it hold;
+        with ``keep`` also what has changed and cannot be loaded now.
         """
         listeners = map(_listener_key, settings.listeners)
         by_route = {route.name: key for route in settings.routes if (key := _route_key(route)) is not None}
@@ -112,7 +113,10 @@ class Certificates:
                 try:
                     loaded[key] = known[key] if key in known and is_fresh(key, known[key]) else load_one(key)
                 except CertificateError as error:
-                    faults += error.messages
+                    if keep and key in known:
+                        loaded[key] = known[key]  # ``watch`` says so, if it lasts
+                    else:
+                        faults += error.messages
         if faults:
             raise CertificateError(faults)
         return Contexts({name: loaded[key].context for name, key in by_route.items()}, loaded)

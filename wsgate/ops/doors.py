@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -97,3 +98,31 @@ class Doors:
             await serve(self._gateway, door.entrance, sock, peer)
 
         return serve_there
+
+
+class Opening:
+    """Opens listeners in a thread that may be given up: what it has opened then is closed."""
+
+    def __init__(self, open_more: OpenListeners) -> None:
+        self._open_more = open_more
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._sockets: list[socket.socket] = []
+
+    def open(self, listeners: Sequence[Listener]) -> None:
+        sockets = self._open_more(listeners)
+        with self._lock:
+            if self._given_up:
+                close_listeners(sockets)
+            else:
+                self._sockets = sockets
+
+    def take(self) -> list[socket.socket]:
+        sockets, self._sockets = self._sockets, []
+        return sockets
+
+    def give_up(self) -> None:
+        """Close what was not taken."""
+        with self._lock:
+            self._given_up = True
+            close_listeners(self.take())

@@ -13,8 +13,9 @@ from typing import Protocol
 
 import trio
 
-from wsgate.settings.model import Drain
+from wsgate.settings.model import Drain, Settings
 
+MARGIN = 10.0  # seconds more than they were given, for processes to end before they are killed
 SLOT = 0.1  # seconds, at most, between two sessions: ten a second are no herd
 
 
@@ -32,3 +33,9 @@ async def tell(sessions: Iterable[Session], drain: Drain) -> None:
     for place, session in enumerate(order):
         await trio.sleep_until(began + slot * (place + random.random()))
         session.drain(drain.code)
+
+
+def longest_drain(settings: Settings) -> float:
+    """Seconds after which whoever still drains is stuck."""
+    drain = settings.drain
+    return drain.delay + drain.spread + drain.grace + MARGIN

@@ -63,11 +63,13 @@ class ToWorker:
         if not message:
             return None
         word, _, rest = message.partition(b" ")
-        return Report(word), rest.decode()
+        return Report(word), rest.decode(errors="replace")  # it may have been cut
 
     def _send(self, message: list[bytes], descriptors: Sequence[int] = ()) -> None:
         try:
             socket.send_fds(self.channel, message, descriptors)
+        except ConnectionError:  # it is dead, which is seen otherwise
+            return
         except OSError as error:
             emit(logging.ERROR, "worker does not listen", error=error.strerror)
 
@@ -89,6 +91,11 @@ class ToParent:
     def open_more(self, listeners: Sequence[Listener]) -> list[socket.socket]:
         """A listening socket for each. Raises ``ListenError``, with none left open."""
         return self._inheritance.open(listeners)
+
+    def fail(self, reason: str) -> None:
+        """Tell the parent that this worker cannot begin."""
+        self._inheritance.close()
+        self.report(Report.FAILED, reason)
 
     def report(self, word: Report, text: str = "") -> None:
         """Tell the parent."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _log = logging.getLogger("wsgate")
 
@@ -79,3 +84,34 @@ def _be_child(
     finally:
         logging.shutdown()
         os._exit(status)
+
+
+def run_in_child(work: Callable[[], T]) -> T:
+    """What ``work`` returns, from a process that ends with it: nothing that it imports or opens stays.
+
+    For a process that does nothing else meanwhile. Raises ``OSError`` where there is no process, or it dies.
+    """
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        status = os.EX_SOFTWARE
+        try:
+            os.close(reader)
+            with open(writer, "wb") as pipe:
+                pickle.dump(work(), pipe)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        data = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        how = f"status {code}" if code > 0 else signal.Signals(-code).name
+        raise ChildProcessError(f"the process that did it ended with {how}")
+    result: T = pickle.loads(data)
+    return result

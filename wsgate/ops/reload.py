@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import trio
 
@@ -21,7 +22,8 @@ from wsgate.gate.route import Router
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
 from wsgate.ops.changes import differences, keys, show
-from wsgate.ops.doors import Door, Doors, OpenListeners
+from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, CheckError
+from wsgate.ops.doors import Door, Doors, Opening, OpenListeners
 from wsgate.ops.drain import Session, tell
 from wsgate.ops.listeners import ListenError, adjust, close_listeners
 from wsgate.ops.log import set_up
@@ -34,7 +36,13 @@ _log = logging.getLogger("wsgate")
 
 Load = Callable[[], Settings]
 
+# Why a reload changes nothing
+Refused = ConfigError | CertificateError | SourcesError | ListenError | CheckError
+
 _STAYS = "everything stays as it was"
+_ASKED_AGAIN = "it waited for a disk or a plugin's import, and was asked for again"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,27 @@ def log_warning(warning: Problem) -> None:
     emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
-def log_refusal(error: ConfigError | CertificateError | SourcesError | ListenError, hint: str | None = None) -> None:
+def check(load: Load, certificates: Mapping[Key, Loaded]) -> Settings:
+    """Read the settings anew and try all that they name, in a process that ends with that. Raises as ``prepare``."""
+    settings = load()
+    logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will warn of the same
+    Certificates.load(settings, certificates)
+    for lookups in open_lookups(settings).values():
+        lookups.close()
+    return settings
+
+
+def log_slow() -> None:
+    """Say that a reload takes long, and why that may be."""
+    emit(
+        logging.WARNING,
+        "reload waits",
+        reason="the file, or one that it names, is not read yet: its disk or the import of a plugin may hang",
+        cure="mend it and send HUP again, which begins anew",
+    )
+
+
+def log_refusal(error: Refused, hint: str | None = None) -> None:
     """Say why a reload changes nothing."""
     if isinstance(error, ConfigError):
         for problem in error.problems:
@@ -125,10 +153,17 @@ class Reloader:
         self._asked = trio.Event()
         self._working = False
         self._scope = trio.CancelScope()
+        self._slow: trio.CancelScope | None = None  # of an attempt that waits for a disk, or for a plugin's import
+        self._threads = trio.CapacityLimiter(MOST_HUNG)  # held by those that are given up, too, until they end
 
     def ask(self) -> None:
-        """Reload, now or after the reload that is under way, which may have read the file already."""
+        """Reload, now or after the reload that is under way, which may have read the file already.
+
+        One that waits for what may hang is given up: whoever asks may have mended it.
+        """
         self._asked.set()
+        if self._slow is not None:
+            self._slow.cancel()
 
     def stop(self) -> None:
         """The gateway stops: give up what is under way, and begin nothing more."""
@@ -157,18 +192,22 @@ class Reloader:
             emit(logging.WARNING, "reload refused", reason="there is no configuration file to read again")
             return
         try:
-            plan = await trio.to_thread.run_sync(
+            plan = await self._in_time(
                 prepare,
                 self._load,
                 self._gateway.settings,
                 self._certificates.loaded,
                 dict(self._gateway.lookups),
-                abandon_on_cancel=True,
             )
             stay = self._find_doors(plan.settings.listeners)
             new = [listener for listener, door in zip(plan.settings.listeners, stay, strict=True) if door is None]
-            sockets = await trio.to_thread.run_sync(self._open_more, new)
-        except (ConfigError, CertificateError, SourcesError) as error:
+            opening = Opening(self._open_more)
+            try:
+                await self._in_time(opening.open, new)
+                sockets = opening.take()
+            finally:
+                opening.give_up()
+        except (ConfigError, CertificateError, SourcesError, CheckError) as error:
             log_refusal(error)
             return
         except ListenError as error:
@@ -178,6 +217,39 @@ class Reloader:
             close_listeners(sockets)
             return
         self._commit(plan, stay, sockets)
+
+    async def _in_time(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do what may wait for a disk or a plugin, in a thread that is given up when it takes too long.
+
+        Raises ``CheckError``, and what ``work`` raises.
+        """
+        if not self._threads.available_tokens:
+            raise CheckError(f"{MOST_HUNG} earlier reloads still hang, in a disk or a plugin's import: restart it")
+        result: list[T] = []
+        failure: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                result.append(work(*arguments))
+            except Exception as error:
+                failure.append(error)
+
+        async with trio.open_nursery() as nursery:  # no exception leaves it
+            nursery.start_soon(self._watch_slowness, nursery.cancel_scope)
+            nursery.cancel_scope.deadline = trio.current_time() + DEADLINE
+            await trio.to_thread.run_sync(attempt, abandon_on_cancel=True, limiter=self._threads)
+            nursery.cancel_scope.cancel()
+        slow, self._slow = self._slow, None
+        if failure:
+            raise failure[0]
+        if not result:
+            raise CheckError(_ASKED_AGAIN if slow is not None and self._asked.is_set() else TOO_SLOW)
+        return result[0]
+
+    async def _watch_slowness(self, scope: trio.CancelScope) -> None:
+        await trio.sleep(SLOW)
+        log_slow()
+        self._slow = scope
 
     def _find_doors(self, listeners: Sequence[Listener]) -> list[Door | None]:
         """The open door of each listener; one without has yet to be opened."""

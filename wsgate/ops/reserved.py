@@ -71,6 +71,12 @@ class Reserved:
         """In a worker, right after the fork: they are its own from now on."""
         return Inheritance(Reservation(held.bind, socket.socket(fileno=held.sock.detach())) for held in self._held)
 
+    def forget(self) -> None:
+        """In another child: its parent's addresses are none of its business."""
+        for reservation in self._held:
+            reservation.sock.close()
+        self._held = []
+
     def close(self) -> None:
         """Give the addresses up; the files of Unix sockets go."""
         close_listeners([reservation.sock for reservation in self._held])
@@ -96,6 +102,12 @@ class Inheritance:
         """A listening socket for each. Raises ``ListenError``, with none left open."""
         with self._lock:
             return self._open(listeners)
+
+    def close(self) -> None:
+        """Listen on nothing of it."""
+        with self._lock:
+            for reservation in list(self._waiting):
+                self._drop(reservation)
 
     def _open(self, listeners: Sequence[Listener]) -> list[socket.socket]:
         opened: list[socket.socket] = []

@@ -8,7 +8,9 @@ reads the configuration and looks after the workers. Nothing else is shared but 
 Workers are forked, not started anew: a replacement serves within milliseconds, all have the same settings and the same
 TLS ticket keys, so a client resumes its TLS session at whichever worker it meets, and a file that is broken meanwhile
 hurts nobody who has to be replaced. Forking is safe because the parent runs no trio and no thread, now or ever: this
-loop waits in ``poll`` for signals, for its workers' words and for the time.
+loop waits in ``poll`` for signals, for its workers' words and for the time. Whatever has a connection, a thread, a lock
+or an operator's own code is made in the worker: token sources above all. What a reload names is tried out by a child
+that ends with it (``ops.checking``), so that the parent reads no file and imports nothing.
 
 A worker that dies is replaced: at once, and with growing pauses where it keeps dying. At the start all must succeed, or
 none runs. A parent that dies takes its workers with it: they drain.
@@ -31,24 +33,23 @@ from dataclasses import dataclass
 
 from wsgate.gate.account import emit
 from wsgate.gate.board import Board, Row
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.ops.certificates import CertificateError, Contexts
+from wsgate.ops.certificates import Contexts
+from wsgate.ops.checking import CheckError, Checking, Outcome
+from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import Idle, log_idle
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
 from wsgate.ops.orders import Report, ToParent, ToWorker
 from wsgate.ops.processes import caught_signals, fork
-from wsgate.ops.reload import Load, keep_workers, log_refusal, prepare
+from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
 from wsgate.ops.reserved import Reserved
 from wsgate.ops.systemd import Notifier
+from wsgate.ops.worker import Worker
 from wsgate.settings.model import Address, Settings
-from wsgate.settings.problem import ConfigError
 
 _log = logging.getLogger("wsgate")
 
-STEADY = 30.0  # seconds: a worker that lived so long did not die of what it began with
-LONGEST_PAUSE = 30.0  # seconds between two attempts to replace one
-MARGIN = 10.0  # seconds more than they were given, for workers to end before they are killed
+SLOW_START = 10.0  # seconds after which the log says that a worker has not begun to serve
 CUT_TIME = 5.0  # seconds that workers have to end when they have been told to cut
 
 
@@ -58,26 +59,10 @@ class Plan:
 
     settings: Settings
     contexts: Contexts
-    lookups: dict[str, Lookups]
 
 
 # What a worker does, from its first line to its exit status
 Start = Callable[[Plan, ToParent, Row], int]
-
-
-class Backoff:
-    """How long to wait before a worker is replaced: not at all, then 1 s, doubled up to ``LONGEST_PAUSE``."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def pause(self, lived: float) -> float:
-        """The pause after a worker that lived for so many seconds."""
-        if lived >= STEADY:
-            self._next = 0.0
-        pause = self._next
-        self._next = min(max(1.0, 2 * pause), LONGEST_PAUSE)
-        return pause
 
 
 class _Stage(enum.Enum):
@@ -85,21 +70,6 @@ class _Stage(enum.Enum):
     SERVING = 1
     FAILED = 2  # at the start: the others are stopped
     STOPPING = 3
-
-
-class _Worker:
-    """One place among the workers, whoever fills it at the time."""
-
-    def __init__(self, number: int, row: Row) -> None:
-        self.number = number
-        self.row = row
-        self.backoff = Backoff()
-        self.pid = 0  # 0: nobody is there
-        self.channel: ToWorker | None = None
-        self.began = 0.0
-        self.start_at = 0.0  # when the next one begins, where nobody is there
-        self.ready = False
-        self.reason = ""  # why it says it could not begin
 
 
 class Workers:
@@ -118,15 +88,17 @@ class Workers:
         self._plan = plan
         self._start = start
         self._load = load
+        self._checking = Checking(self._forget)
         self._announced = False
         self._notifier = notifier
         self._tell_ready = ready
         self._board = Board(count)
-        self._workers = [_Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
+        self._workers = [Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
         self._reserved = Reserved([])
         self._selector = selectors.PollSelector()
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
+        self._give_up_at = math.inf  # the same for those who have never served
         self._idle = Idle(self._board.counts)
         self._look_at = math.inf  # when to see again whether anybody uses it
         self._status = 0
@@ -181,6 +153,10 @@ class Workers:
             longest = longest_drain(self._plan.settings)
             self._notifier.stopping(longest)
             self._kill_at = now + longest
+            self._give_up_at = now + CUT_TIME
+            if self._checking.running:
+                self._checking.give_up()
+                emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
         for worker in self._workers:
             if worker.channel is not None:
                 worker.channel.stop(number)
@@ -191,29 +167,49 @@ class Workers:
             return
         self._notifier.reloading()
         self._announced = False
+        known = self._plan.contexts.loaded
         try:
-            self._read_anew()
-        except (ConfigError, CertificateError, ListenError) as error:
-            log_refusal(error)
+            self._checking.begin(lambda: check(self._load, known), time.monotonic())
+        except CheckError as error:
+            self._refuse(error)
+
+    def _look_at_check(self, now: float) -> None:
+        """A reload that was asked for: whether it can begin."""
+        if self._checking.is_slow(now):
+            log_slow()
+        try:
+            outcome = self._checking.look(now)
+            if outcome is not None:
+                self._adopt(outcome)
+        except CheckError as error:
+            self._refuse(error)
+        except ListenError as error:
+            self._refuse(error)
         except Exception:  # our own bug is no reason to end the sessions
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
-        self._say_when_ready()
+            self._say_when_ready()
 
-    def _read_anew(self) -> None:
-        before = self._plan.settings
-        prepared = prepare(self._load, before, self._plan.contexts.loaded, self._plan.lookups)
-        now = prepared.settings
+    def _adopt(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Settings):
+            self._refuse(outcome)
+            return
+        before, now = self._plan.settings, outcome
         new = self._reserved.change(now.listeners)
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
-        self._plan = Plan(now, prepared.contexts, prepared.lookups)
+        self._plan = Plan(now, self._plan.contexts)
         for worker in self._workers:
             if worker.channel is not None:
                 worker.ready = False
                 worker.channel.reload(now, new)
+        self._say_when_ready()
 
-    def _hear(self, worker: _Worker) -> None:
+    def _refuse(self, error: Refused) -> None:
+        log_refusal(error)
+        self._say_when_ready()
+
+    def _hear(self, worker: Worker) -> None:
         while worker.channel is not None:  # it may have died since this was called for
             try:
                 said = worker.channel.receive()
@@ -224,6 +220,7 @@ class Workers:
                 break
             report, text = said
             worker.ready = report is Report.READY
+            worker.served |= worker.ready
             if report is Report.FAILED:
                 worker.reason = text
             self._say_when_ready()
@@ -236,7 +233,7 @@ class Workers:
                 if pid:
                     self._handle_death(worker, os.waitstatus_to_exitcode(status))
 
-    def _handle_death(self, worker: _Worker, code: int) -> None:
+    def _handle_death(self, worker: Worker, code: int) -> None:
         self._hear(worker)  # its last words
         self._hang_up(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
@@ -248,13 +245,14 @@ class Workers:
             fields = {"pid": pid, how: value, "reason": worker.reason or None, "sessions": lost}
             self._replace_later(worker, "worker died", **fields)
             self._say_when_ready()
-        elif self._stage is _Stage.STOPPING and code not in (0, 1):
+        elif self._stage is _Stage.STOPPING and code not in (0, 1) and worker.served:
             self._status = 1
             emit(logging.ERROR, "worker died", worker=worker.number, pid=pid, **{how: value}, sessions=lost)
 
     def _fail(self, reason: str, code: int) -> None:
         """At the start it is all or none."""
-        print(f"wsgate: {reason}", file=sys.stderr)
+        for line in reason.splitlines():
+            print(f"wsgate: {line}", file=sys.stderr)
         self._stage = _Stage.FAILED
         self._status = code if code > 0 else 1
         self._kill_at = time.monotonic() + CUT_TIME
@@ -263,7 +261,7 @@ class Workers:
                 worker.channel.stop(signal.SIGTERM)
                 worker.channel.stop(signal.SIGTERM)  # cut: nobody has been told that it serves
 
-    def _replace_later(self, worker: _Worker, event: str, **fields: object) -> None:
+    def _replace_later(self, worker: Worker, event: str, **fields: object) -> None:
         now = time.monotonic()
         pause = worker.backoff.pause(now - worker.began)
         worker.start_at = now + pause
@@ -272,7 +270,7 @@ class Workers:
     def _say_when_ready(self) -> None:
         """All who are alive have begun, or have done with their reload."""
         waiting = [worker for worker in self._workers if not worker.ready and (worker.pid or not worker.began)]
-        if waiting or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
+        if waiting or self._checking.running or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
             return
         self._announced = True
         if self._stage is _Stage.STARTING:
@@ -288,9 +286,19 @@ class Workers:
 
     def _act(self, now: float) -> bool:
         """Do what is due; whether there is anything to wait for."""
+        self._look_at_check(now)
         for worker in self._workers:
             if not worker.pid and worker.start_at <= now and self._stage in (_Stage.STARTING, _Stage.SERVING):
                 self._begin(worker, now)
+            if worker.is_starting and now >= worker.began + SLOW_START:
+                worker.slow = True
+                reason = "the disk of a file that the configuration names may hang, or the import of a plugin"
+                emit(logging.WARNING, "worker not ready", worker=worker.number, pid=worker.pid, reason=reason)
+        if now >= self._give_up_at:
+            self._give_up_at = math.inf
+            for worker in self._workers:
+                if worker.pid and not worker.served:  # it has nothing to drain, and may never get so far as to hear us
+                    os.kill(worker.pid, signal.SIGKILL)
         if now >= self._kill_at:
             self._kill_at = math.inf
             self._status = 1
@@ -320,9 +328,11 @@ class Workers:
 
     def _wait(self, now: float) -> float | None:
         """Seconds until something is due."""
-        due = self._kill_at
+        due = min(self._kill_at, self._give_up_at)
         if self._stage is _Stage.SERVING:
             due = min([due, self._look_at, *(worker.start_at for worker in self._workers if not worker.pid)])
+        due = min(due, now + self._checking.wait(now))
+        due = min([due, *(worker.began + SLOW_START for worker in self._workers if worker.is_starting)])
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)
         return None if due == math.inf else max(0.0, due - now)
@@ -337,8 +347,9 @@ class Workers:
 
     # -- processes -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, worker: _Worker, now: float) -> None:
+    def _begin(self, worker: Worker, now: float) -> None:
         worker.began, worker.ready, worker.reason = now, False, ""
+        worker.served = worker.slow = False
         try:
             self._fork(worker)
         except OSError as error:
@@ -347,7 +358,7 @@ class Workers:
             else:
                 self._replace_later(worker, "worker not started", error=error.strerror)
 
-    def _fork(self, worker: _Worker) -> None:
+    def _fork(self, worker: Worker) -> None:
         def work(channel: socket.socket) -> int:
             mark_worker(worker.number)
             parent = ToParent(channel, self._plan.settings, self._reserved.inherit())
@@ -364,17 +375,16 @@ class Workers:
             self._hang_up(worker)
         self._selector.close()
 
-    def _hang_up(self, worker: _Worker) -> None:
+    def _forget(self) -> None:
+        """In a child that is no worker: nothing of its parent's stays open because of it."""
+        self._let_go()
+        self._reserved.forget()
+
+    def _hang_up(self, worker: Worker) -> None:
         if worker.channel is not None:
             self._selector.unregister(worker.channel.channel)
             worker.channel.channel.close()
             worker.channel = None
-
-
-def longest_drain(settings: Settings) -> float:
-    """Seconds after which whoever still drains is stuck."""
-    drain = settings.drain
-    return drain.delay + drain.spread + drain.grace + MARGIN
 
 
 def count_workers(settings: Settings) -> int:
