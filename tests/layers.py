@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # From top to bottom: a module imports what stands below it, or beside it in the same package.
-LAYERS = ("__main__", "cli", "demo", "websockify", "recording", "app", "ops", "gate", "relay", "wire", "settings")
+LAYERS = (
+    *("__main__", "cli", "demo", "websockify", "recording", "app"),
+    *("ops", "gate", "relay", "net", "wire", "settings"),
+)
 
 # Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.
 READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")

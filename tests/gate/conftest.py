@@ -20,6 +20,7 @@ import trio.testing
 from tests.e2e.peers import Backend, Peer
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
+from wsgate.net.plain import take_over
 from wsgate.settings.model import (
     Action,
     Address,
@@ -93,8 +94,7 @@ class Gate:
     def connect(self, client: str = CLIENT) -> Peer:
         """A client that has just been accepted."""
         ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        self.connections.start_soon(serve, self.gateway, self.entrance, theirs, address_of(client))
+        self.connections.start_soon(serve, self.gateway, self.entrance, take_over(theirs), address_of(client))
         self.peers.append(Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), mask=MASK))
         return self.peers[-1]
 

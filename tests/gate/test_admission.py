@@ -15,7 +15,7 @@ from wsgate.gate.admission import admit
 from wsgate.gate.client import Client, origin
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.passwords import Users
-from wsgate.gate.tls import ClientCertificate
+from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.model import (
     Auth,
     Basic,

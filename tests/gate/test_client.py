@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wsgate.gate.account import Who
 from wsgate.gate.client import Client, Origin, backend_fields, is_among, origin, proxy_header
-from wsgate.gate.tls import ClientCertificate, format_name
+from wsgate.net.tls.handshake import ClientCertificate, format_name
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.http import HttpServer, Request
 

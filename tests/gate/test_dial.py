@@ -17,7 +17,8 @@ from tests.descriptors import descriptors
 from wsgate.gate import dial as dial_module
 from wsgate.gate.dial import DialError, dial
 from wsgate.gate.reach import Rules
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.plain import PlainTransport
+from wsgate.net.transport import Transport
 from wsgate.settings.model import Address, Reach, Target, TcpAddress, UnixAddress
 
 TIMEOUT = 5.0
@@ -93,16 +94,15 @@ def plain(*addresses: Address) -> list[Target]:
     return [Target(address) for address in addresses]
 
 
-async def connect(address: Address) -> PeerSocket:
+async def connect(address: Address) -> Transport:
     sock, place = await dial(plain(address), TIMEOUT)
     assert place == 0
     return sock
 
 
-def check(sock: PeerSocket, listener: socket.socket) -> None:
+def check(sock: Transport, listener: socket.socket) -> None:
     """A connection as the gateway needs it: plain, non-blocking, inherited by nobody, and to the right place."""
-    assert isinstance(sock, socket.socket)
-    assert type(sock) is socket.socket
+    assert isinstance(sock, PlainTransport)
     assert not os.get_blocking(sock.fileno())
     assert not sock.getblocking()
     assert fcntl.fcntl(sock, fcntl.F_GETFD) & fcntl.FD_CLOEXEC

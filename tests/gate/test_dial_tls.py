@@ -15,7 +15,7 @@ import trio.testing
 
 from tests.pki import Authority
 from wsgate.gate.dial import DialError, TlsClient, dial
-from wsgate.relay.tls import TlsSocket
+from wsgate.net.tls.transport import TlsTransport
 from wsgate.settings.model import BackendTls, Target, TcpAddress
 from wsgate.settings.tls_context import backend_context
 
@@ -91,17 +91,17 @@ def client(authority: Authority, server_name: str | None = None, **tls: Any) -> 
     return TlsClient(backend_context(BackendTls(ca=authority.file, **tls)), server_name)
 
 
-async def connect(target: Target, tls: TlsClient) -> TlsSocket:
+async def connect(target: Target, tls: TlsClient) -> TlsTransport:
     sock, place = await dial([target], TIMEOUT, tls)
     assert place == 0
-    assert isinstance(sock, TlsSocket)
+    assert isinstance(sock, TlsTransport)
     return sock
 
 
-async def check(sock: TlsSocket) -> None:
+async def check(sock: TlsTransport) -> None:
     """It works, is non-blocking, and sends small frames at once."""
     assert not os.get_blocking(sock.fileno())
-    assert sock.plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert sock.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     sock.send(b"hello")
     while True:
         try:
@@ -138,7 +138,7 @@ async def test_the_greeting_comes_before_tls(start_service: StartService, author
     service = await start_service()
     service.greeting = b"PROXY UNKNOWN\r\n"
     sock, _ = await dial([service.at("127.0.0.1")], TIMEOUT, client(authority), greeting=service.greeting)
-    assert isinstance(sock, TlsSocket)
+    assert isinstance(sock, TlsTransport)
     await check(sock)
 
 
@@ -271,7 +271,7 @@ async def test_the_next_one_has_its_turn(
         targets = [Target(refusing, tls=True), bad.at("127.0.0.1"), silent, good.at("127.0.0.1")]
         sock, place = await dial(targets, TIMEOUT, client(authority, "good.test"))
     assert place == 3
-    assert isinstance(sock, TlsSocket)
+    assert isinstance(sock, TlsTransport)
     await check(sock)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.gate.conftest import relay_to, route, tunnel_to
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.joining import make_join
+from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.flow import RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.record import RecordedUnwrapFlow, RecordedWrapFlow, Tap
@@ -25,7 +26,7 @@ COMPRESSED = b"\xc2\x81\0\0\0\0x"
 class Made:
     """A session over a TCP connection that is never run."""
 
-    def __init__(self, ends: tuple[socket.socket, socket.socket], action: Action, how: dict[str, Any]) -> None:
+    def __init__(self, ends: tuple[PlainTransport, PlainTransport], action: Action, how: dict[str, Any]) -> None:
         compression, tap = how.pop("compression", False), how.pop("tap", None)
         gateway = Gateway(Settings(listeners=(), routes=()))
         join = make_join(gateway, route(action, **how), *ends, compression=compression, tap=tap)
@@ -42,16 +43,15 @@ class Made:
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+def ends() -> Iterator[tuple[PlainTransport, PlainTransport]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         near = socket.create_connection(listener.getsockname())
         far, _ = listener.accept()
-    yield near, far
-    near.close()
-    far.close()
+    with take_over(near) as client, take_over(far) as backend:
+        yield client, backend
 
 
-async def test_a_relay(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_relay(ends: tuple[PlainTransport, PlainTransport]) -> None:
     made = Made(ends, relay_to(1), {})
     assert isinstance(made.client, WebSocketLeg)
     assert isinstance(made.backend, WebSocketLeg)
@@ -63,7 +63,7 @@ async def test_a_relay(ends: tuple[socket.socket, socket.socket]) -> None:
     assert made.code(COMPRESSED) == CloseCode.PROTOCOL_ERROR
 
 
-async def test_what_a_relay_can_be_told(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_what_a_relay_can_be_told(ends: tuple[PlainTransport, PlainTransport]) -> None:
     made = Made(ends, relay_to(1, validate_text=False, pings=Pings.ANSWER), {"compression": True})
     assert isinstance(made.up, RelayFlow)
     assert made.up._answers_pings
@@ -71,25 +71,25 @@ async def test_what_a_relay_can_be_told(ends: tuple[socket.socket, socket.socket
     assert made.code(COMPRESSED) is None
 
 
-async def test_a_tunnel(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_tunnel(ends: tuple[PlainTransport, PlainTransport]) -> None:
     made = Made(ends, tunnel_to(1), {})
     assert isinstance(made.backend, TcpLeg)
     assert (type(made.up), type(made.down)) == (UnwrapFlow, WrapFlow)
     assert made.code(TEXT + b"x") == CloseCode.UNSUPPORTED_DATA
 
 
-async def test_a_tunnel_that_takes_text(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_tunnel_that_takes_text(ends: tuple[PlainTransport, PlainTransport]) -> None:
     assert Made(ends, tunnel_to(1, text=TextFrames.ACCEPT), {}).code(TEXT + b"x") is None
 
 
-async def test_a_tunnel_that_is_recorded(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_tunnel_that_is_recorded(ends: tuple[PlainTransport, PlainTransport]) -> None:
     made = Made(ends, tunnel_to(1), {"tap": Tap(1 << 20, print)})
     assert (type(made.up), type(made.down)) == (RecordedUnwrapFlow, RecordedWrapFlow)
 
 
 @pytest.mark.parametrize(("limit", "code"), [(1, CloseCode.TOO_BIG), (2, None), (None, None)])
 async def test_the_largest_message(
-    ends: tuple[socket.socket, socket.socket], limit: int | None, code: int | None
+    ends: tuple[PlainTransport, PlainTransport], limit: int | None, code: int | None
 ) -> None:
     for action in (relay_to(1), tunnel_to(1)):
         made = Made(ends, action, {"limits": RouteLimits(message=limit)})
@@ -104,12 +104,12 @@ def _watched(sock: socket.socket) -> tuple[int, int]:
     )
 
 
-async def test_what_the_kernel_watches(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_what_the_kernel_watches(ends: tuple[PlainTransport, PlainTransport]) -> None:
     """A TCP service has no Pings; a peer that takes nothing is the write timeout's first, then the kernel's."""
     Made(ends, tunnel_to(1), {"heartbeat": Heartbeat(interval=7, timeout=3), "timeouts": Timeouts(write=10)})
     assert [_watched(end) for end in ends] == [(0, 20_000), (1, 20_000)]
 
 
-async def test_what_the_kernel_is_not_told_to_watch(ends: tuple[socket.socket, socket.socket]) -> None:
+async def test_what_the_kernel_is_not_told_to_watch(ends: tuple[PlainTransport, PlainTransport]) -> None:
     Made(ends, tunnel_to(1), {"heartbeat": None, "timeouts": Timeouts(write=None)})
     assert [_watched(end) for end in ends] == [(0, 0), (0, 0)]

@@ -16,6 +16,7 @@ import trio.testing
 from tests.e2e.peers import TEXT, Backend, Frame, Peer, plain_request, request
 from tests.pki import Authority, client_context
 from wsgate.gate import session
+from wsgate.net.plain import take_over
 from wsgate.settings.model import (
     Defaults,
     Listener,
@@ -262,7 +263,7 @@ async def test_a_balancer_that_resets_its_connection(start_gate: StartGate, log:
         accepted, _ = listener.accept()
     accepted.setblocking(False)
     client.send(V1[:-1])
-    gate.connections.start_soon(session.serve, gate.gateway, gate.entrance, accepted, address_of(CLIENT))
+    gate.connections.start_soon(session.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT))
     await trio.testing.wait_all_tasks_blocked()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

@@ -17,6 +17,7 @@ from tests.relay.joined import socket_pair
 from wsgate.gate.files import Answer
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.sending import CHUNK, send_answer
+from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Settings, Timeouts
 from wsgate.wire.http import HttpServer
@@ -25,13 +26,11 @@ SIZE = 3 << 20
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair() -> Iterator[tuple[PlainTransport, socket.socket]]:
     ours, theirs = socket.socketpair()
-    for sock in (ours, theirs):
-        sock.setblocking(False)
-    yield ours, theirs
-    ours.close()
-    theirs.close()
+    theirs.setblocking(False)
+    with take_over(ours) as transport, theirs:
+        yield transport, theirs
 
 
 def asked(method: bytes = b"GET") -> HttpServer:
@@ -41,7 +40,7 @@ def asked(method: bytes = b"GET") -> HttpServer:
     return http
 
 
-async def send(sock: socket.socket, answer: Answer, *, http: HttpServer | None = None, **how: Any) -> bool:
+async def send(sock: PlainTransport, answer: Answer, *, http: HttpServer | None = None, **how: Any) -> bool:
     gateway = Gateway(Settings(listeners=(), routes=()))
     it = route(NOWHERE, timeouts=Timeouts(write=how.pop("write", 10.0)))
     return await send_answer(gateway, it, sock, http or asked(), answer, head_only=how.pop("head_only", False))
@@ -62,7 +61,7 @@ async def read(sock: socket.socket, *, until: int | None = None) -> bytes:
     return bytes(data)
 
 
-async def test_a_large_file(pair: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:
+async def test_a_large_file(pair: tuple[PlainTransport, socket.socket], tmp_path: Path) -> None:
     """In pieces, each read off the event loop; closed at the end, and ready for the next request."""
     content = bytes(range(256)) * (SIZE // 256)
     (tmp_path / "file").write_bytes(content)
@@ -87,7 +86,7 @@ async def test_a_large_file(pair: tuple[socket.socket, socket.socket], tmp_path:
 
 @pytest.mark.usefixtures("no_threads")
 async def test_the_sessions_have_a_turn_between_two_pieces(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[PlainTransport, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[None] = []
     monkeypatch.setattr(Pump, "give_turn", lambda _: turns.append(None))
@@ -97,7 +96,7 @@ async def test_the_sessions_have_a_turn_between_two_pieces(
     assert len(turns) >= SIZE // CHUNK
 
 
-async def test_a_part_begins_where_the_file_stands(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_part_begins_where_the_file_stands(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
     file = io.BytesIO(b"0123456789")
     file.seek(3)
@@ -105,13 +104,13 @@ async def test_a_part_begins_where_the_file_stands(pair: tuple[socket.socket, so
     assert theirs.recv(1000).endswith(b"\r\n\r\n3456")
 
 
-async def test_a_body_without_a_file(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_body_without_a_file(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
     assert await send(ours, Answer(200, [(b"Content-Length", b"4")], body=b"page"))
     assert theirs.recv(1000).endswith(b"\r\n\r\npage")
 
 
-async def test_a_head_alone(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
     file = io.BytesIO(b"0123456789")
     assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True)
@@ -122,13 +121,13 @@ async def test_a_head_alone(pair: tuple[socket.socket, socket.socket]) -> None:
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
 
 
-async def test_a_file_that_shrinks(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_file_that_shrinks(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123")
     assert not await send(pair[0], of(file, 10))
     assert file.closed
 
 
-async def test_a_client_that_is_gone(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
     theirs.close()
     file = io.BytesIO(bytes(SIZE))
@@ -139,7 +138,7 @@ async def test_a_client_that_is_gone(pair: tuple[socket.socket, socket.socket]) 
 @pytest.mark.parametrize(("write", "seconds"), [(10.0, 10.0), (None, 30.0)])
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_takes_nothing(
-    pair: tuple[socket.socket, socket.socket],
+    pair: tuple[PlainTransport, socket.socket],
     autojump_clock: trio.testing.MockClock,
     write: float | None,
     seconds: float,
@@ -151,7 +150,7 @@ async def test_a_client_that_takes_nothing(
 
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_is_slow_has_time(
-    pair: tuple[socket.socket, socket.socket], autojump_clock: trio.testing.MockClock
+    pair: tuple[PlainTransport, socket.socket], autojump_clock: trio.testing.MockClock
 ) -> None:
     """Each piece that it takes gives it more: a file may take hours."""
     ours, theirs = pair
@@ -178,7 +177,7 @@ async def test_a_client_that_is_slow_has_time(
 
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_takes_little_has_time(
-    pair: tuple[socket.socket, socket.socket], autojump_clock: trio.testing.MockClock
+    pair: tuple[PlainTransport, socket.socket], autojump_clock: trio.testing.MockClock
 ) -> None:
     """Less than the kernel calls room within the timeout, but something."""
     ours, theirs = pair

@@ -14,6 +14,7 @@ import trio.testing
 from tests.e2e.peers import Backend, Peer, plain_request, request
 from wsgate.gate import session
 from wsgate.gate.files import limiter
+from wsgate.net.plain import take_over
 from wsgate.settings.model import Defaults, Timeouts
 
 from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, relay_to, route
@@ -128,7 +129,7 @@ async def test_a_client_that_does_not_wait_for_its_refusal(start_gate: StartGate
     theirs.setblocking(False)
     ours.send(asked)
     ours.close()
-    await session.serve(gate.gateway, gate.entrance, theirs, address_of(CLIENT))
+    await session.serve(gate.gateway, gate.entrance, take_over(theirs), address_of(CLIENT))
     assert log.one("refused")["status"] in (400, 426, 502)
 
 

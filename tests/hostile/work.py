@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import trio
 
-from wsgate.gate import backend, sockets
+from wsgate.gate import backend
+from wsgate.net import io
 from wsgate.relay import pump
 from wsgate.settings.model import Address
 from wsgate.wire.http import HttpServer, Request
@@ -65,7 +66,7 @@ class Work(trio.abc.Instrument):
 
     def count_handshakes(self, *, reads: bool = True) -> None:
         """A piece for each request and each 101, and for each read before a session."""
-        for module in (sockets, backend) if reads else ():
+        for module in (io, backend) if reads else ():
             self._monkeypatch.setattr(module, "receive_or_raise", self._counted(module.receive_or_raise))
         next_request, switch = HttpServer.next_request, HttpServer.switch
 

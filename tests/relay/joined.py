@@ -15,12 +15,14 @@ from typing import TypeVar
 import trio
 
 from tests.pki import shared
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.tls.transport import TlsTransport
+from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.join import Join, Outcome, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
 from wsgate.relay.record import Tap, recorded_tunnel
-from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.kernel import FrameWalk
@@ -184,7 +186,7 @@ class Session:
         self._over.set()
 
 
-def socket_pair(buffer: int | None) -> tuple[socket.socket, trio.socket.SocketType]:
+def socket_pair(buffer: int | None) -> tuple[PlainTransport, trio.socket.SocketType]:
     """Two ends over TCP on loopback: socket pairs know neither RST nor half of TCP's states."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.socket()
@@ -197,7 +199,7 @@ def socket_pair(buffer: int | None) -> tuple[socket.socket, trio.socket.SocketTy
     for sock in (ours, theirs):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return ours, trio.socket.from_stdlib_socket(theirs)
+    return take_over(ours), trio.socket.from_stdlib_socket(theirs)
 
 
 @functools.cache
@@ -211,7 +213,7 @@ def contexts(version: ssl.TLSVersion) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return client, server
 
 
-def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsSocket, TlsEnd]:
+def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsTransport, TlsEnd]:
     """Two ends that have shaken hands; ours is the server's or the client's."""
     ours, their_end = socket_pair(buffer)
     theirs = socket.socket(fileno=their_end.detach())
@@ -230,14 +232,14 @@ def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) 
             with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 side.do_handshake()
                 finished.add(side)
-    return (TlsSocket(server), TlsEnd(client)) if server_side else (TlsSocket(client), TlsEnd(server))
+    return (TlsTransport(server), TlsEnd(client)) if server_side else (TlsTransport(client), TlsEnd(server))
 
 
-def unix_pair() -> tuple[socket.socket, trio.socket.SocketType]:
+def unix_pair() -> tuple[PlainTransport, trio.socket.SocketType]:
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):
         sock.setblocking(False)
-    return ours, trio.socket.from_stdlib_socket(theirs)
+    return take_over(ours), trio.socket.from_stdlib_socket(theirs)
 
 
 @asynccontextmanager
@@ -262,8 +264,8 @@ async def session(
     ``unix`` sockets are full when they are full: TCP's probes of a closed window let a little through, in real time.
     ``tls`` is the version that both peers speak, where they do. ``tap`` gets a copy of what passes a tunnel.
     """
-    client_sock: PeerSocket
-    backend_sock: PeerSocket
+    client_sock: Transport
+    backend_sock: Transport
     client_peer: trio.socket.SocketType | TlsEnd
     backend_peer: trio.socket.SocketType | TlsEnd
     if tls is not None:

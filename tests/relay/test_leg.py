@@ -289,7 +289,7 @@ async def test_what_a_socket_takes_in_small_pieces_arrives_whole_and_in_order(
     """A socket may take any part of what it is given (send(2)); here, 100 bytes at a time, a Close included."""
     async with session(pump, unix=True) as running:
         leg = running.client_leg
-        take = leg.sock.send
+        take = leg.transport.send
         leg.send = lambda data: take(bytes(data[:100]))
         payload = bytes(range(256)) * 40
         await running.backend.send(data(payload), Frame(Opcode.PING, b"p" * 120), close_frame(4000, b"r" * 120))
@@ -304,7 +304,7 @@ async def test_frames_of_our_own_are_taken_in_small_pieces_too(
 ) -> None:
     async with session(pump, unix=True) as running:
         leg = running.client_leg
-        take = leg.sock.send
+        take = leg.transport.send
         leg.send = lambda data: take(bytes(data[:5]))
         leg.write(encode(data(b"x" * 100), None))
         leg.ping()
@@ -322,7 +322,7 @@ async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_cl
         assert await running.client.take(500) == raw[:500]
         leg.ping()
         running.join.drain(1001)
-        take = leg.sock.send
+        take = leg.transport.send
         leg.send = lambda data: take(bytes(data[:1]))
         await running.backend.send_bytes(raw[500:])
         assert await running.client.take(504) == raw[500:]

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.relay.joined import KEY, data, encode
+from wsgate.net.tls.transport import RECORD
 from wsgate.relay import shuttle
-from wsgate.relay.tls import RECORD
 from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE

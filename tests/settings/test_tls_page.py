@@ -73,18 +73,20 @@ def test_backends(tmp_path: Path) -> None:
     assert (chat.tls.server_name, vnc.tls.key) == ("chat.internal", str(tmp_path / "gateway.key"))
 
 
-@pytest.mark.parametrize("module", ["gate/tls.py", "gate/secure.py", "relay/tls.py", "ops/certificates.py"])
+@pytest.mark.parametrize(
+    "module", ["net/tls/handshake.py", "gate/secure.py", "net/tls/transport.py", "ops/certificates.py"]
+)
 def test_what_it_quotes_is_what_is_said(module: str) -> None:
     source = (Path(__file__).parents[2] / "wsgate" / module).read_text()
     quoted = {
-        "gate/tls.py": ["it does not trust our certificate", "the peer showed no certificate"],
+        "net/tls/handshake.py": ["it does not trust our certificate", "the peer showed no certificate"],
         "gate/secure.py": [
             "this port speaks TLS: use https:// or wss://",
             "TLS spoken to a plain listener",
             "no TLS handshake within",
             "handshake failed",
         ],
-        "relay/tls.py": ["TLS ended without close_notify"],
+        "net/tls/transport.py": ["TLS ended without close_notify"],
         "ops/certificates.py": ["certificate not loaded", "certificate expires"],
     }[module]
     for words in quoted:

@@ -11,8 +11,8 @@ import trio
 
 from wsgate.gate.client import Origin
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.tls import ClientCertificate
 from wsgate.gate.tokens.source import SourceError
+from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.model import Basic, ClientCertificateAuth, Files, Route
 from wsgate.wire.headers import values
 from wsgate.wire.http import Refusal, Request

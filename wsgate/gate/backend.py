@@ -16,10 +16,11 @@ import trio
 
 from wsgate.gate.dial import DialError, TlsClient, dial
 from wsgate.gate.reach import rules_of
+from wsgate.gate.refusals import OUT_OF_RESOURCES
 from wsgate.gate.route import rewrite
-from wsgate.gate.sockets import OUT_OF_RESOURCES, receive_or_raise, send_all
-from wsgate.gate.tls import explain
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.io import receive_or_raise, send_all
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
 from wsgate.settings.model import Relay, Route, Target, Tunnel, WebSocketUrl
 from wsgate.wire.client import Broken, Why
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
@@ -35,7 +36,7 @@ _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled serv
 class Backend:
     """A backend that is ready. ``answer`` is its 101, ``None`` behind a tunnel. ``name`` is for the log."""
 
-    sock: PeerSocket
+    sock: Transport
     name: str
     answer: Accepted | None
 
@@ -99,7 +100,7 @@ async def open_relay(
     return Backend(sock, str(url), answer)
 
 
-async def _shake_hands(sock: PeerSocket, handshake: BackendHandshake) -> Accepted | Declined | Broken:
+async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:
     await send_all(sock, handshake.request)  # where it is gone, what it left to be read says why
     while True:
         try:

@@ -20,9 +20,11 @@ import trio
 
 from wsgate.gate.eyeballs import SocketAddress, connect_to, connect_to_any
 from wsgate.gate.reach import IpAddress, Rules, is_special
-from wsgate.gate.sockets import NO_ROOM, send_all, set_nodelay
-from wsgate.gate.tls import TlsError, shake_hands, wrap
-from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.net.io import NO_ROOM, send_all, set_nodelay
+from wsgate.net.plain import PlainTransport
+from wsgate.net.tls.handshake import TlsError, shake_hands, wrap
+from wsgate.net.tls.transport import TlsTransport
+from wsgate.net.transport import Transport
 from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress, WebSocketUrl
 
 # What a resolver takes as it stands. Of others it might look up a part only: what stands in front of a zero byte, or
@@ -60,7 +62,7 @@ async def dial(
     *,
     rules: Rules | None = None,
     greeting: bytes = b"",
-) -> tuple[PeerSocket, int]:
+) -> tuple[Transport, int]:
     """A socket connected to the first of ``targets`` that takes the connection, and that one's place among them.
 
     Each has ``within`` seconds, its TLS handshake included. Raises the last one's ``DialError``.
@@ -81,7 +83,7 @@ async def dial(
 
 async def _dial(
     target: Target | WebSocketUrl, within: float, tls: TlsClient | None, rules: Rules | None, greeting: bytes
-) -> PeerSocket:
+) -> Transport:
     address = target.address
     silence = f"{address} did not answer within {within:g} s"
     try:
@@ -107,7 +109,7 @@ async def _dial(
         raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None
 
 
-async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsSocket:
+async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsTransport:
     assert tls is not None
     assert not isinstance(address, UnixAddress)
     # RFC 6066 §3: without the dot at the end that a fully qualified name may have; a zone is nobody's name either
@@ -118,10 +120,10 @@ async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) 
     except BaseException:
         wrapped.close()
         raise
-    return TlsSocket(wrapped)
+    return TlsTransport(wrapped)
 
 
-async def _connect(address: Address, rules: Rules | None) -> socket.socket:
+async def _connect(address: Address, rules: Rules | None) -> PlainTransport:
     if isinstance(address, UnixAddress):
         if rules is not None and not rules.check_unix(address.path):
             raise _refused(address)

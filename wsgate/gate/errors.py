@@ -7,8 +7,8 @@ WebSocket (RFC 6455 §7.1.1): the client's Close is awaited before TCP ends.
 
 from __future__ import annotations
 
-from wsgate.gate.sockets import receive
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.io import receive
+from wsgate.net.transport import Transport
 from wsgate.settings.model import Errors, Route
 from wsgate.wire.close import MAX_REASON, Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
@@ -59,7 +59,7 @@ def opened_and_closed(http: HttpServer, upgrade: Upgrade, refusal: Refusal) -> b
     return head + encode_frame(Opcode.CLOSE, close_for(refusal).payload(), None)
 
 
-async def hear_close(sock: PeerSocket, early: bytes) -> None:
+async def hear_close(sock: Transport, early: bytes) -> None:
     """Read until the client has answered our Close with its own, has ended, or has broken a rule.
 
     A browser takes an end that comes before for unclean. What else it sends, ``early`` first, is dropped. The caller

@@ -14,14 +14,15 @@ from typing import Any
 
 import trio
 
-from wsgate.gate.sockets import NO_ROOM
+from wsgate.net.io import NO_ROOM
+from wsgate.net.plain import PlainTransport
 
 STAGGER = 0.25  # seconds until the next address is tried beside those that are silent (RFC 8305 §5)
 
 SocketAddress = tuple[socket.AddressFamily, Any]  # the family, and what socket.connect takes
 
 
-async def connect_to_any(addresses: Sequence[SocketAddress]) -> socket.socket:
+async def connect_to_any(addresses: Sequence[SocketAddress]) -> PlainTransport:
     """A raw non-blocking socket, connected to one of ``addresses``; they are tried in the order of ``interleave``.
 
     The next has its turn when the one before has failed, or has been silent for ``STAGGER``. Raises ``OSError``, which
@@ -30,7 +31,7 @@ async def connect_to_any(addresses: Sequence[SocketAddress]) -> socket.socket:
     if len(addresses) == 1:
         return await connect_to(*addresses[0])
     errors: list[OSError] = []
-    connected: list[socket.socket] = []
+    connected: list[PlainTransport] = []
 
     async def attempt(address: SocketAddress, failed: trio.Event) -> None:
         try:
@@ -60,9 +61,9 @@ async def connect_to_any(addresses: Sequence[SocketAddress]) -> socket.socket:
     raise _all_of(errors)
 
 
-async def connect_to(family: socket.AddressFamily, where: Any) -> socket.socket:
+async def connect_to(family: socket.AddressFamily, where: Any) -> PlainTransport:
     """A raw non-blocking socket, connected to one address. Raises ``OSError``."""
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock = PlainTransport(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         result = sock.connect_ex(where)
         if result == errno.EINPROGRESS:

@@ -19,7 +19,8 @@ from urllib.parse import unquote
 import trio
 
 from wsgate.gate.listing import page
-from wsgate.gate.sockets import NO_ROOM, OUT_OF_RESOURCES
+from wsgate.gate.refusals import OUT_OF_RESOURCES
+from wsgate.net.io import NO_ROOM
 from wsgate.settings.model import Files, PathKind, Route
 from wsgate.wire.conditions import State, Verdict, judge, may_send_part
 from wsgate.wire.headers import Headers, elements, values

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from wsgate.gate.gateway import Gateway
+from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
+from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.join import Join, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.record import Tap, recorded_tunnel
-from wsgate.relay.tcp import limit_unacknowledged, watch_for_silence
-from wsgate.relay.tls import PeerSocket
 from wsgate.settings.model import Pings, Relay, Route, TextFrames, Tunnel
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
@@ -17,8 +17,8 @@ from wsgate.wire.walk import NO_LIMIT
 def make_join(
     gateway: Gateway,
     route: Route,
-    client: PeerSocket,
-    backend: PeerSocket,
+    client: Transport,
+    backend: Transport,
     *,
     compression: bool,
     tap: Tap | None = None,

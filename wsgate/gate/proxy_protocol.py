@@ -10,7 +10,7 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.client import is_among
 from wsgate.gate.gateway import Entrance, Gateway
-from wsgate.gate.sockets import BLOCKED
+from wsgate.net.transport import BLOCKED
 from wsgate.settings.model import Address
 from wsgate.wire.proxy_protocol import MAX_V2, Malformed, ProxyHeader, parse
 

@@ -9,9 +9,11 @@ import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
-from wsgate.gate.sockets import BLOCKED, end_politely, send_all
-from wsgate.gate.tls import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
-from wsgate.relay.tls import PeerSocket, TlsSocket
+from wsgate.net.io import end_politely, send_all
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.tls.handshake import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
+from wsgate.net.tls.transport import TlsTransport
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.settings.model import Listener
 from wsgate.wire.http import Refusal
 
@@ -22,10 +24,10 @@ TLS_HANDSHAKE = b"\x16"
 # A fatal handshake_failure (RFC 8446 §6), in the record version that every client takes
 _ALERT = bytes([21, 3, 1, 0, 2, 2, 40])
 
-Secured = tuple[PeerSocket, ClientCertificate | None]
+Secured = tuple[Transport, ClientCertificate | None]
 
 
-async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, client: str) -> Secured | Refusal | None:
+async def secure(gateway: Gateway, entrance: Entrance, sock: PlainTransport, client: str) -> Secured | Refusal | None:
     """Shake hands, within the handshake timeout: the connection as it goes on, and who the client has proved to be.
 
     Where the listener takes clients without TLS too, one that does not begin with a ClientHello goes on with ``sock``
@@ -52,7 +54,7 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
     try:
         with trio.CancelScope(deadline=scope.deadline) as scope, gateway.owed(scope):
             await shake_hands(tls, gateway.pump.give_turn)
-            secured = TlsSocket(tls), client_certificate(tls)
+            secured = TlsTransport(tls), client_certificate(tls)
         if scope.cancelled_caught:
             ended_early = trio.current_time() < scope.deadline
             reason = "others needed its place" if ended_early else f"no TLS handshake within {timeouts.handshake:g} s"
@@ -60,7 +62,8 @@ async def secure(gateway: Gateway, entrance: Entrance, sock: socket.socket, clie
     except TlsError as error:
         _log_failure(entrance, client, str(error))
         with trio.move_on_after(timeouts.close):
-            await end_politely(tls)  # SSLSocket.shutdown() makes it a plain socket again
+            with take_over(tls) as plain:
+                await end_politely(plain)
     finally:
         if secured is None:
             tls.close()
@@ -71,7 +74,7 @@ def _takes_plaintext(listener: Listener) -> bool:
     return listener.tls is not None and listener.tls.plaintext
 
 
-async def refuse_tls(entrance: Entrance, sock: PeerSocket, client: str) -> None:
+async def refuse_tls(entrance: Entrance, sock: Transport, client: str) -> None:
     """Answer a ClientHello on a plain listener, so that the client's TLS has something to understand. The caller bounds
     the time."""
     _log_failure(

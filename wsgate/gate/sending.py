@@ -6,9 +6,8 @@ import trio
 
 from wsgate.gate.files import Answer, in_thread
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.sockets import BLOCKED
-from wsgate.relay.tcp import unacknowledged
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.tcp_info import unacknowledged
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.settings.model import Route
 from wsgate.wire.http import HttpServer
 
@@ -17,7 +16,7 @@ PATIENCE = 30.0  # seconds without progress, where the route has no write timeou
 
 
 async def send_answer(
-    gateway: Gateway, route: Route, sock: PeerSocket, http: HttpServer, answer: Answer, *, head_only: bool
+    gateway: Gateway, route: Route, sock: Transport, http: HttpServer, answer: Answer, *, head_only: bool
 ) -> bool:
     """Send it, and close its file; False where the client is gone, or takes nothing for ``timeouts.write``."""
     patience = route.timeouts.write or PATIENCE
@@ -42,7 +41,7 @@ async def send_answer(
     return True
 
 
-async def _send(sock: PeerSocket, data: bytes, patience: float) -> bool:
+async def _send(sock: Transport, data: bytes, patience: float) -> bool:
     """Send everything, as long as the peer takes something.
 
     The kernel calls a socket writable when a third of its buffer is free. A slow peer needs long for that, and takes

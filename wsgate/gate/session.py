@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,12 +28,13 @@ from wsgate.gate.record import Recorder, recorder_for
 from wsgate.gate.redirect import redirection
 from wsgate.gate.secure import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.sending import send_answer
-from wsgate.gate.sockets import BLOCKED, end_politely, local_address, receive, send_all, set_nodelay
 from wsgate.gate.subprotocols import tunnel_subprotocol
 from wsgate.gate.targets import ROUTE_CHANGED, find_way, path_for_log
 from wsgate.gate.tokens.lookups import Lookups
+from wsgate.net.io import end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.net.plain import PlainTransport
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.join import Join
-from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.settings.model import Address, Files, Relay, Route, Tunnel
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, elements
@@ -75,7 +75,7 @@ class _Session:
     token: tuple[Lookups, str] | None
 
 
-async def serve(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer: Address) -> None:
+async def serve(gateway: Gateway, entrance: Entrance, sock: PlainTransport, peer: Address) -> None:
     """One connection from its acceptance to its end. Owns ``sock``. ``peer`` is who has connected."""
     try:
         with sock:
@@ -93,7 +93,7 @@ async def serve(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer:
                 await _Handshake(gateway, entrance, sock, Client(peer, address)).refuse(secured)
                 return
             connection, certificate = secured
-            client = Client(peer, address, isinstance(connection, TlsSocket), certificate)
+            client = Client(peer, address, connection.secure, certificate)
             with contextlib.closing(connection):
                 # What the handshake needed is gone with this call: an idle session keeps none of it
                 session = await _Handshake(gateway, entrance, connection, client).run()
@@ -138,7 +138,7 @@ class _Handshake:
         self,
         gateway: Gateway,
         entrance: Entrance,
-        sock: PeerSocket,
+        sock: Transport,
         client: Client,
     ) -> None:
         self._gateway = gateway

@@ -17,8 +17,9 @@ from functools import partial
 import trio
 
 from wsgate.gate.account import emit
-from wsgate.gate.sockets import NO_ROOM
 from wsgate.gate.turns import Turns
+from wsgate.net.io import NO_ROOM
+from wsgate.net.plain import PlainTransport, take_over
 from wsgate.ops.descriptors import Room
 from wsgate.ops.listeners import bound_address
 from wsgate.settings.model import Address, TcpAddress
@@ -34,7 +35,7 @@ _NAMES = (
 )
 _OF_CONNECTION = frozenset(getattr(errno, name) for name in _NAMES if hasattr(errno, name))
 
-Serve = Callable[[socket.socket, Address], Awaitable[None]]
+Serve = Callable[[PlainTransport, Address], Awaitable[None]]
 
 
 async def accept_forever(
@@ -104,8 +105,7 @@ def _start(
     nursery: trio.Nursery,
     room: Room | None,
 ) -> None:
-    sock.setblocking(False)
-    work = partial(serve, sock, _peer(listener, address))
+    work = partial(serve, take_over(sock), _peer(listener, address))
     if room is None:
         nursery.start_soon(work)
     else:

@@ -17,6 +17,7 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
+from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
 from wsgate.ops.descriptors import Room
 from wsgate.ops.listeners import bound_address, close_listeners
@@ -94,7 +95,7 @@ class Doors:
                 emit(logging.INFO, "listener removed", address=str(address))
 
     def _server(self, door: Door) -> Serve:
-        async def serve_there(sock: socket.socket, peer: Address) -> None:
+        async def serve_there(sock: PlainTransport, peer: Address) -> None:
             await serve(self._gateway, door.entrance, sock, peer)
 
         return serve_there

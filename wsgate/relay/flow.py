@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from wsgate.net.transport import BLOCKED
 from wsgate.relay import shuttle
 from wsgate.relay.closing import Cause, End
-from wsgate.relay.leg import BLOCKED
 from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
-from wsgate.relay.tls import RECORD
 from wsgate.wire.close import Close, parse_close
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, Opcode
@@ -51,7 +50,7 @@ class Flow:
     moved: when the last data came, be it a part of a frame (trio seconds)
     """
 
-    __slots__ = ("ended", "join", "moved", "octets", "pump", "recv_into", "room", "sink", "source")
+    __slots__ = ("_record", "ended", "join", "moved", "octets", "pump", "recv_into", "room", "sink", "source")
 
     def __init__(self, join: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
         self.join = join
@@ -59,7 +58,8 @@ class Flow:
         self.room = pump.room
         self.source = source
         self.sink = sink
-        self.recv_into = source.sock.recv_into
+        self.recv_into = source.transport.recv_into
+        self._record = source.transport.record
         self.octets = 0
         self.moved = 0.0
         self.ended = False
@@ -102,7 +102,7 @@ class Flow:
         self.octets += size
         self.source.heard = pump.now
         self.move(HEADROOM, HEADROOM + size)
-        if self.source.tls is not None:
+        if self._record:
             self.source.look_inside()
 
     def feed(self, data: bytes) -> None:
@@ -209,11 +209,11 @@ class RelayFlow(_WalkingFlow):
         answers_pings: bool = False,
     ) -> None:
         self._answers_pings = answers_pings
-        self._takes_many = False  # of a TLS source's records in one read, while they are full
+        self._takes_many = False  # records in one read, while they are full
         if shuttle.carry is not None:
             self._carry_over = shuttle.carry
-            self._from: shuttle.Source = source.fd if source.tls is None else source.tls.read
-            self._to: shuttle.Sink = sink.fd if sink.tls is None else sink.tls.write
+            self._from = source.transport.read_end
+            self._to = sink.transport.write_end
         super().__init__(join, pump, source, sink, walk)
 
     def reader(self) -> Callable[[], None]:
@@ -238,10 +238,10 @@ class RelayFlow(_WalkingFlow):
         except BLOCKED:
             return
         except OSError as error:
-            if source.tls is None:
-                self._lose(error)
+            if self._record:
+                self.pull()  # it is told the same again, and knows the transport's words for it
             else:
-                self.pull()  # it is told the same again, and knows TLS's words
+                self._lose(error)
             return
         if not came:
             self._finish(self._end_of_file(), eof=True)
@@ -254,7 +254,7 @@ class RelayFlow(_WalkingFlow):
             self._settle(HEADROOM, stop, HEADROOM + size, sent)
         self.octets += size
         source.heard = pump.now
-        if size == RECORD and source.tls is not None:
+        if size == self._record:
             self._take_many(True)
 
     def move(self, start: int, end: int) -> None:
@@ -272,7 +272,7 @@ class RelayFlow(_WalkingFlow):
         self._move(start, end)
         if sink.waiting:
             sink.release_waiting()
-        if self._takes_many and end - start < RECORD:
+        if self._takes_many and end - start < self._record:
             self._take_many(False)
 
     def _take_many(self, many: bool) -> None:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from wsgate.net.tcp_info import is_acknowledging
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.poller import INSIDE, READABLE, WRITABLE
 from wsgate.relay.states import Input, Output, advance
-from wsgate.relay.tcp import is_acknowledging
-from wsgate.relay.tls import PeerSocket, TlsSocket
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.pump import Pump
 
-BLOCKED = (BlockingIOError, InterruptedError)
 _BEAT = 8  # bytes of random data in a Ping of our own, which nobody else's will have
 
 
@@ -74,9 +73,8 @@ class Feeder(Protocol):
 
 
 class Leg:
-    """What both kinds of leg share. ``sock`` is non-blocking and belongs to the leg from here on.
+    """What both kinds of leg share. ``transport`` belongs to the leg from here on.
 
-    tls: ``sock``, where it is TLS
     input, output: how far each direction is; only by the steps of ``states``
     reader: called when the socket is readable; ``choose_reader`` is the only one that changes it
     heard: when the last bytes came (trio seconds), or when reading began again
@@ -103,10 +101,9 @@ class Leg:
         "released",
         "send",
         "side",
-        "sock",
         "stalled",
         "taker",
-        "tls",
+        "transport",
         "waiting",
     )
 
@@ -115,13 +112,12 @@ class Leg:
     feeder: Feeder
     reader: Callable[[], None]
 
-    def __init__(self, pump: Pump, sock: PeerSocket, side: Side) -> None:
+    def __init__(self, pump: Pump, transport: Transport, side: Side) -> None:
         self.pump = pump
-        self.sock = sock
-        self.tls = sock if isinstance(sock, TlsSocket) else None
+        self.transport = transport
         self.side = side
-        self.fd = sock.fileno()
-        self.send = sock.send
+        self.fd = transport.fileno()
+        self.send = transport.send
         self.pending: bytearray | None = None
         self.waiting: dict[Opcode, bytes] | None = None
         self.heard = trio.current_time()
@@ -147,28 +143,22 @@ class Leg:
             self.look_inside()
 
     def look_inside(self) -> None:
-        """Behind a read: be served again if TLS holds more, which raises no event. It has written what it had to."""
-        if self.tls is None:
-            return
-        if self.tls.more:
+        """Behind a read: be served again if the transport holds more, which raises no event. It has written what it
+        had to."""
+        if self.transport.more:
             self.pump.revisit(self)
         if self.interest & WRITABLE:
             self._update_interest()
 
     def blocked(self) -> None:
-        """A read found nothing; TLS may have to write first."""
-        if self.tls is not None:
-            self._update_interest()
+        """A read found nothing; the transport may have to write first."""
+        self._update_interest()
 
     def handle(self, ready: int) -> None:
         """Any readiness that is not just "readable". Errors and hang-ups show in whichever call is wanted."""
         if self.pending is not None and ready & ~(READABLE | INSIDE):
             self._send_on()
-        if (
-            self.reading
-            and not self.released
-            and (ready & ~WRITABLE or (self.tls is not None and self.tls.wants_write))
-        ):
+        if self.reading and not self.released and (ready & ~WRITABLE or self.transport.wants_write):
             self.reader()
 
     def choose_reader(self) -> None:
@@ -190,7 +180,7 @@ class Leg:
 
     def _discard(self) -> None:
         try:
-            if self.sock.recv_into(self.pump.room):
+            if self.transport.recv_into(self.pump.room):
                 self.look_inside()
                 return
         except BLOCKED:
@@ -277,7 +267,7 @@ class Leg:
         """Whether the peer is still taking what was written before, something of it in the last ``within`` seconds."""
         if self.pending is not None and now < self.stalled + within:
             return True
-        return not self.released and is_acknowledging(self.sock, within)
+        return not self.released and is_acknowledging(self.transport, within)
 
     @property
     def output_over(self) -> bool:
@@ -305,7 +295,7 @@ class Leg:
             self.released = True
             self.end_of_file()
             self.pump.forget(self)
-            self.sock.close()
+            self.transport.close()
 
     def part(self) -> None:
         """Forget those who served this leg: legs, flows and joins refer to each other, and a cycle is the collector's.
@@ -319,7 +309,7 @@ class Leg:
         if self.output is not Output.SEALED:
             return
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.transport.shutdown(socket.SHUT_WR)
         except OSError:  # reset before we came to it
             self.output = advance(self.output, Output.BROKEN)
         else:
@@ -329,7 +319,7 @@ class Leg:
         if self.released:
             return
         interest = READABLE if self.reading else 0
-        if self.pending is not None or (self.reading and self.tls is not None and self.tls.wants_write):
+        if self.pending is not None or (self.reading and self.transport.wants_write):
             interest |= WRITABLE
         self.pump.watch(self, interest)
 
@@ -344,8 +334,8 @@ class WebSocketLeg(Leg):
 
     __slots__ = ("_beat", "_pinged", "_truncated", "masks", "rtt")
 
-    def __init__(self, pump: Pump, sock: PeerSocket, side: Side, *, masks: bool) -> None:
-        super().__init__(pump, sock, side)
+    def __init__(self, pump: Pump, transport: Transport, side: Side, *, masks: bool) -> None:
+        super().__init__(pump, transport, side)
         self.masks = masks
         self.rtt: float | None = None
         self._beat = b""

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wsgate.net.transport import ReadEnd, WriteEnd
 from wsgate.wire import kernel
 
-Source = int | Callable[[int, memoryview], int]  # a descriptor; of TLS, what reads (length, room)
-Sink = int | Callable[[memoryview], int]
 # walk, source, sink, buffer, start -> size, or size, stop, sent: see _shuttle.c
-Carry = Callable[[kernel.Walk, Source, Sink, bytearray, int], "int | tuple[int, int, int]"]
+Carry = Callable[[kernel.Walk, ReadEnd, WriteEnd, bytearray, int], "int | tuple[int, int, int]"]
 
 carry: Carry | None = None
 STATUS = "messages are passed on in Python"  # for the log, beside the kernel's

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import trio
 
 from wsgate.gate.dial import DialError, dial
-from wsgate.gate.sockets import receive_or_raise, send_all
-from wsgate.gate.tls import explain
 from wsgate.gate.tokens.fresh import Fresh
 from wsgate.gate.tokens.source import SourceError, TlsContext, tls_client
 from wsgate.gate.tokens.values import Targets, targets
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.io import receive_or_raise, send_all
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
 from wsgate.settings.model import Redis, Target
 from wsgate.wire.resp import Replies, Reply, RespError, command
 
@@ -39,7 +39,7 @@ class _Lost(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    sock: PeerSocket
+    sock: Transport
     replies: Replies = field(default_factory=Replies)
 
     async def ask(self, *commands: bytes) -> list[Reply]:

@@ -10,11 +10,11 @@ import contextlib
 from urllib.parse import quote
 
 from wsgate.gate.dial import DialError, dial
-from wsgate.gate.sockets import receive_or_raise, send_all
-from wsgate.gate.tls import explain
 from wsgate.gate.tokens.source import SourceError, TlsContext, tls_client
 from wsgate.gate.tokens.values import Targets, targets
-from wsgate.relay.tls import PeerSocket
+from wsgate.net.io import receive_or_raise, send_all
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
 from wsgate.settings.model import BackendTls, Target, TokenUrl
 from wsgate.wire.fetch import Fetch, Fetched, Unusable
 
@@ -66,7 +66,7 @@ class UrlSource:
             raise SourceError(f"{self._url}: {answer.reason}")
         return answer
 
-    async def _exchange(self, sock: PeerSocket, fetch: Fetch) -> Fetched | Unusable:
+    async def _exchange(self, sock: Transport, fetch: Fetch) -> Fetched | Unusable:
         await send_all(sock, fetch.request)  # where it is gone, what it left to be read says why
         while True:
             try:

@@ -30,10 +30,13 @@ _ALERT = 1 << 10  # bytes; a close_notify takes 31 at most
 _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class TlsSocket:
+class TlsTransport:
     """``sock`` is non-blocking, has shaken hands, and was made with ``suppress_ragged_eofs=False``."""
 
     __slots__ = ("_error", "_sock", "more", "read", "wants_write", "write")
+
+    secure = True
+    record = RECORD
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
@@ -46,9 +49,16 @@ class TlsSocket:
         self.wants_write = False
 
     @property
-    def plain(self) -> socket.socket:
-        """The connection underneath, for its options and its addresses."""
+    def connection(self) -> socket.socket:
         return self._sock
+
+    @property
+    def read_end(self) -> Callable[[int, memoryview], int]:
+        return self.read
+
+    @property
+    def write_end(self) -> Callable[[memoryview], int]:
+        return self.write
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -132,6 +142,3 @@ class TlsSocket:
 
     def close(self) -> None:
         self._sock.close()
-
-
-PeerSocket = socket.socket | TlsSocket

@@ -18,7 +18,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.pki import Authority, client_context
-from wsgate.gate.tls import ClientCertificate, TlsError, client_certificate, explain, format_name, shake_hands, wrap
+from wsgate.net.tls.handshake import (
+    ClientCertificate,
+    TlsError,
+    client_certificate,
+    explain,
+    format_name,
+    shake_hands,
+    wrap,
+)
 from wsgate.settings.model import BackendTls, ClientAuth, Tls, TlsVersion
 from wsgate.settings.tls_context import backend_context, listener_context
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.relay.joined import socket_pair, tls_pair
-from wsgate.relay.tcp import is_acknowledging, limit_unacknowledged, unacknowledged, watch_for_silence
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.tcp_info import is_acknowledging, limit_unacknowledged, unacknowledged, watch_for_silence
 
 PATIENCE = 20_000  # rounds of looking until the kernel has done what it does in microseconds
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair() -> Iterator[tuple[PlainTransport, socket.socket]]:
     ours, theirs = socket_pair(4096)
     with ours, socket.socket(fileno=theirs.detach()) as peer:
         peer.setblocking(False)
@@ -30,7 +31,7 @@ def fill(sock: socket.socket) -> None:
 
 
 def test_a_peer_that_has_everything_is_not_acknowledging_but_silent(
-    pair: tuple[socket.socket, socket.socket],
+    pair: tuple[PlainTransport, socket.socket],
 ) -> None:
     ours, peer = pair
     ours.send(b"all of it")
@@ -39,7 +40,7 @@ def test_a_peer_that_has_everything_is_not_acknowledging_but_silent(
 
 
 def test_a_peer_that_is_taking_is_acknowledging_unless_that_was_long_ago(
-    pair: tuple[socket.socket, socket.socket],
+    pair: tuple[PlainTransport, socket.socket],
 ) -> None:
     ours, peer = pair
     fill(ours)
@@ -55,14 +56,14 @@ def test_it_works_on_tls() -> None:
             pass
     assert is_acknowledging(ours, 60)
     watch_for_silence(ours, 20, 20)
-    assert ours.plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert ours.connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     limit_unacknowledged(ours, 60)
-    assert ours.plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    assert ours.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     ours.close()
     theirs.close()
 
 
-def test_what_is_not_acknowledged_gets_less_as_the_peer_takes_it(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_what_is_not_acknowledged_gets_less_as_the_peer_takes_it(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, peer = pair
     fill(ours)
     before = unacknowledged(ours)
@@ -72,13 +73,13 @@ def test_what_is_not_acknowledged_gets_less_as_the_peer_takes_it(pair: tuple[soc
             peer.recv(1 << 16)
     assert any(unacknowledged(ours) < before for _ in range(PATIENCE))
     ours.close()
-    assert unacknowledged(peer) == 0
+    with take_over(peer) as transport:
+        assert unacknowledged(transport) == 0
 
 
 def test_unix_sockets_have_none_of_it() -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        one.setblocking(False)
+    plain, other = socket.socketpair()
+    with take_over(plain) as one, other:
         fill(one)
         assert not is_acknowledging(one, 60)
         watch_for_silence(one, 20, 20)
@@ -91,7 +92,7 @@ def test_unix_sockets_have_none_of_it() -> None:
     [(20, 20, (20, 7, 3)), (0.1, 0.1, (1, 1, 3)), (1e6, 1e6, (32767, 32767, 3))],
 )
 def test_keepalive_follows_the_heartbeat(
-    pair: tuple[socket.socket, socket.socket], interval: float, timeout: float, expected: tuple[int, int, int]
+    pair: tuple[PlainTransport, socket.socket], interval: float, timeout: float, expected: tuple[int, int, int]
 ) -> None:
     ours, _ = pair
     watch_for_silence(ours, interval, timeout)
@@ -100,7 +101,7 @@ def test_keepalive_follows_the_heartbeat(
     assert tuple(ours.getsockopt(socket.IPPROTO_TCP, option) for option in options) == expected
 
 
-def test_unacknowledged_data_has_a_limit(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_unacknowledged_data_has_a_limit(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, _ = pair
     limit_unacknowledged(ours, 1.5)
     assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1500

@@ -9,23 +9,21 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.sockets import READ_SIZE, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.net.io import READ_SIZE, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def pair() -> tuple[PlainTransport, PlainTransport]:
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    return ours, theirs
+    return take_over(ours), take_over(theirs)
 
 
-def tcp_pair() -> tuple[socket.socket, socket.socket]:
+def tcp_pair() -> tuple[PlainTransport, PlainTransport]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
-    ours.setblocking(False)
-    return ours, theirs
+    return take_over(ours), take_over(theirs)
 
 
 def reset(sock: socket.socket) -> None:
@@ -111,7 +109,6 @@ async def test_send_all_to_a_peer_that_is_gone(when: str) -> None:
 async def test_a_polite_end_loses_no_answer() -> None:
     """The peer reads all that it was sent, whatever it still had to say; then both ends are over."""
     ours, theirs = tcp_pair()
-    theirs.setblocking(False)
     with ours, theirs:
         assert await send_all(ours, b"the answer")
         theirs.send(b"GET /smuggled HTTP/1.1\r\n\r\n")
@@ -164,10 +161,11 @@ async def test_where_a_peer_has_connected_to(tmp_path: Path) -> None:
         listener.bind(path)
         listener.listen()
         client.connect(path)
-        with listener.accept()[0] as accepted:
+        with take_over(listener.accept()[0]) as accepted:
             assert local_address(accepted) == UnixAddress(path)
-            assert local_address(client) == UnixAddress("")
-    with socket.socket(socket.AF_UNIX) as abstract:
+            with take_over(client) as peer:
+                assert local_address(peer) == UnixAddress("")
+    with PlainTransport(socket.AF_UNIX) as abstract:
         abstract.bind(b"\0wsgate test \xff")
         assert local_address(abstract) == UnixAddress("\0wsgate test \udcff")
 
@@ -175,4 +173,6 @@ async def test_where_a_peer_has_connected_to(tmp_path: Path) -> None:
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_where_a_peer_has_connected_to_by_ipv6() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
-        assert local_address(listener) == TcpAddress("::1", listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        with take_over(listener) as transport:
+            assert local_address(transport) == TcpAddress("::1", port)

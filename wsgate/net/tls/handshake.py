@@ -1,7 +1,7 @@
 """The TLS handshake, on either side, over a raw non-blocking socket.
 
-``wrap`` takes a connection over, ``shake_hands`` drives it, under the caller's deadline; ``relay.tls.TlsSocket`` is for
-what comes after. A peer that fails is one exception, ``TlsError``, whose words are for the log.
+``wrap`` takes a connection over, ``shake_hands`` drives it, under the caller's deadline; ``TlsTransport`` is for what
+comes after. A peer that fails is one exception, ``TlsError``, whose words are for the log.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ import trio.testing
 
 from tests.descriptors import descriptors
 from tests.relay.joined import KEY, Frame, Peer, Session, TlsEnd, close_frame, data, encode, session, tls_pair
+from wsgate.net.tls.transport import RECORD, TlsTransport
 from wsgate.relay.closing import Cause
 from wsgate.relay.leg import Leg
 from wsgate.relay.poller import READABLE, WRITABLE
 from wsgate.relay.pump import READ_SIZE, Pump
-from wsgate.relay.tls import RECORD, TlsSocket
 from wsgate.wire.frames import Opcode
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -187,7 +187,7 @@ async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
 ) -> None:
     """The control plane may have read half of a record."""
 
-    def half_read(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsSocket, TlsEnd]:
+    def half_read(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsTransport, TlsEnd]:
         ours, theirs = tls_pair(buffer, version, server_side=server_side)
         if server_side:
             theirs.ssl.send(b"head" + encode(data(b"in the same record"), KEY))
@@ -218,8 +218,9 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
 ) -> None:
     async with session(pump, tls=version) as running:
         leg = running.client_leg
-        assert leg.tls is not None
-        real, wants_write = leg.tls.read, True
+        tls = leg.transport
+        assert isinstance(tls, TlsTransport)
+        real, wants_write = tls.read, True
 
         def read_into(size: int, room: memoryview) -> int:
             """As OpenSSL does where the answer to a key update finds the kernel full."""
@@ -229,7 +230,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
 
         change(running, leg, read=read_into)
         await running.client.send(data(b"hello"))
-        while not leg.tls.wants_write:
+        while not tls.wants_write:
             await trio.lowlevel.checkpoint()
         assert leg.interest == READABLE | WRITABLE
         wants_write = False
@@ -296,8 +297,9 @@ async def test_a_message_costs_one_read_and_one_write_of_openssl(
         # the first read of each leg also takes the tickets of TLS 1.3
         await exchange(running.client, running.backend)
         for leg in (running.client_leg, running.backend_leg):
-            assert leg.tls is not None
-            change(running, leg, read=counted("recv", leg.tls.read), write=counted("send", leg.tls.write))
+            tls = leg.transport
+            assert isinstance(tls, TlsTransport)
+            change(running, leg, read=counted("recv", tls.read), write=counted("send", tls.write))
         for _ in range(10):
             await exchange(running.client, running.backend)
         assert calls == {"recv": 20, "send": 20}
@@ -305,13 +307,14 @@ async def test_a_message_costs_one_read_and_one_write_of_openssl(
 
 def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -> None:
     """Have a leg's TLS read and write otherwise, also where the compiled shuttle has both in its hands."""
-    assert leg.tls is not None
+    tls = leg.transport
+    assert isinstance(tls, TlsTransport)
     for flow in running.join._flows:
         parts: Any = flow
         if read is not None and flow.source is leg:
-            leg.tls.read = parts._from = read
+            tls.read = parts._from = read
         if write is not None and flow.sink is leg:
-            leg.tls.write = parts._to = write
+            tls.write = parts._to = write
 
 
 async def exchange(client: Peer, backend: Peer) -> None:

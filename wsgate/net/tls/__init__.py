@@ -1,0 +1,1 @@
+"""TLS: the handshake, and the connection behind it."""
