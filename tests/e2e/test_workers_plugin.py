@@ -166,3 +166,24 @@ async def test_a_plugin_that_hangs_at_a_reload_stops_nobody(
     gateway.process.terminate()
     await gateway.next_line("reload ignored")
     assert await gateway.wait_exit() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_configuration_that_has_become_a_fifo(
+    start_gateway: StartGateway, service: int, environment: dict[str, str], workers: int
+) -> None:
+    """Nobody writes to it: refused at once. Somebody does, and says nothing: others go on, and so does the end."""
+    gateway = await start_gateway(route(service), workers=workers, process={"environment": environment})
+    gateway.file.unlink()
+    os.mkfifo(gateway.file)
+    gateway.process.send_signal(signal.SIGHUP)
+    problem = await gateway.next_line("wrong configuration")
+    assert "nobody writes to this pipe" in problem["problem"]
+    reader = os.open(gateway.file, os.O_RDONLY | os.O_NONBLOCK)
+    with open(gateway.file, "wb"):
+        os.close(reader)
+        gateway.process.send_signal(signal.SIGHUP)
+        await ask(gateway)
+        gateway.process.terminate()
+        await gateway.next_line("reload ignored")
+        assert await gateway.wait_exit() == 0

@@ -87,43 +87,6 @@ def test_a_file_may_begin_with_a_byte_order_mark_and_have_crlf(tmp_path: Path) -
     assert load(str(path)) == loads(MINIMAL, "x")
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("none.yaml", "cannot read the file: No such file or directory"),
-        (".", "cannot read the file: Is a directory"),
-        ("file/wsgate.yaml", "cannot read the file: Not a directory"),
-        ("/proc/self/mem", "cannot read the file: Input/output error"),
-        ("a\0b", "cannot read the file: embedded null byte"),
-    ],
-)
-def test_what_cannot_be_read_is_one_problem(
-    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("file").touch()
-    assert problems(name) == (Problem(name, 0, 0, "", message),)
-
-
-def test_a_file_without_an_end_is_one_problem() -> None:
-    assert problems("/dev/zero") == (Problem("/dev/zero", 0, 0, "", "larger than 16MiB: not a configuration file"),)
-
-
-@pytest.mark.parametrize(
-    ("data", "line", "col", "byte"),
-    [
-        (b"a: b\n# caf\xe9\n", 2, 6, "0xe9"),
-        ("é: ü".encode() + b"\xff", 1, 5, "0xff"),
-        ("a: b".encode("utf-16"), 1, 1, "0xff"),
-    ],
-)
-def test_a_file_that_is_not_utf8_is_one_problem(data: bytes, line: int, col: int, byte: str, tmp_path: Path) -> None:
-    path = tmp_path / "wsgate.yaml"
-    path.write_bytes(data)
-    message = f"not UTF-8: the byte {byte}; save the file as UTF-8"
-    assert problems(path) == (Problem(str(path), line, col, "", message),)
-
-
 def loads_or_refuses(text: str) -> None:
     """The promise of the loader: Settings or ConfigError, and nothing else ever."""
     try:

@@ -1,0 +1,76 @@
+"""The text of a configuration file, which may be a pipe, and is then read for so long and no longer."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import time
+
+from wsgate.settings.problem import ConfigError, Problem
+
+# A route takes some 200 bytes. What is larger than this is another kind of file, or a device without an end.
+_MAX_BYTES = 16 << 20
+_LONGEST = 10.0  # seconds that the writer of a pipe has
+_PIECE = 1 << 16
+
+_UNWRITTEN = "nobody writes to this pipe: name a file, or write to it"
+_TOO_SLOW = f"this pipe did not end within {_LONGEST:g} s: name a file, or let its writer close it"
+
+
+def read_text(path: str) -> str:
+    """What is in the file at ``path``: a regular one, a pipe (``/dev/stdin``, ``<(command)``) or a terminal.
+
+    :raises ConfigError: if it cannot be read.
+    """
+    try:
+        data = _read(path)
+    except (OSError, ValueError) as error:
+        # ValueError: a zero byte in the path.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError((Problem(path, 0, 0, "", f"cannot read the file: {reason}"),)) from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigError((Problem(path, 0, 0, "", f"larger than {_MAX_BYTES >> 20}MiB: not a configuration file"),))
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, col = before.count(b"\n") + 1, len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        problem = Problem(path, line, col, "", f"not UTF-8: the byte 0x{data[error.start]:02x}; save the file as UTF-8")
+        raise ConfigError((problem,)) from None
+
+
+def _read(path: str) -> bytes:
+    # O_NONBLOCK: opening a FIFO would wait for its writer, and reading it for what that writes
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISREG(mode):
+            data = _read_to_end(descriptor)
+        else:
+            os.read(descriptor, 1)  # a directory says so itself
+            raise ValueError("it is not a file")
+    finally:
+        os.close(descriptor)
+    if not data and stat.S_ISFIFO(mode):
+        raise ValueError(_UNWRITTEN)
+    return data
+
+
+def _read_to_end(descriptor: int) -> bytes:
+    """Up to its end, or to more than a configuration may have."""
+    data = bytearray()
+    end = time.monotonic() + _LONGEST
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while len(data) <= _MAX_BYTES:
+        try:
+            piece = os.read(descriptor, _PIECE)
+        except BlockingIOError:
+            if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+                raise ValueError(_TOO_SLOW) from None
+            continue
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
