@@ -180,10 +180,11 @@ async def test_a_configuration_that_has_become_a_fifo(
     problem = await gateway.next_line("wrong configuration")
     assert "nobody writes to this pipe" in problem["problem"]
     reader = os.open(gateway.file, os.O_RDONLY | os.O_NONBLOCK)
-    with open(gateway.file, "wb"):
-        os.close(reader)
-        gateway.process.send_signal(signal.SIGHUP)
-        await ask(gateway)
-        gateway.process.terminate()
-        await gateway.next_line("reload ignored")
-        assert await gateway.wait_exit() == 0
+    writer = os.open(gateway.file, os.O_WRONLY)
+    os.close(reader)
+    gateway.process.send_signal(signal.SIGHUP)
+    await ask(gateway)
+    gateway.process.terminate()
+    await gateway.next_line("reload ignored")
+    assert await gateway.wait_exit() == 0
+    os.close(writer)
