@@ -236,6 +236,30 @@ def test_both_and_ipv4_on_one_port(order: tuple[str, str]) -> None:
         listen(*(TcpAddress(host, port) for host in order))
 
 
+def test_two_that_overlap_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only looking a name up shows it, too."""
+    really = socket.getaddrinfo
+
+    def look_up(host: str, *arguments: object, **more: object) -> object:
+        return really("127.0.0.1" if host == "a.test" else host, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    words = f"has 0.0.0.0:{port}, which takes 127.0.0.1:{port} too; remove one of them"
+    for host in ("127.0.0.1", "a.test"):
+        with pytest.raises(ListenError, match=f"cannot listen on {host}:{port}: another listener .* {words}"):
+            listen(TcpAddress("0.0.0.0", port), TcpAddress(host, port))
+
+
+def test_who_has_the_address_is_named() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        pytest.raises(ListenError, match="the address is in use by this gateway itself; stop that, or choose another"),
+    ):
+        listen(TcpAddress("127.0.0.1", sock.getsockname()[1]))
+
+
 @pytest.mark.parametrize(("number", "status"), [(errno.EACCES, os.EX_NOPERM), (errno.EADDRINUSE, 1)])
 def test_the_exit_status_of_a_failure(number: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(listener: Listener, *where: object) -> socket.socket:

@@ -89,6 +89,12 @@ def test_two_listeners_cannot_have_one_address(bind: Address) -> None:
     ]
 
 
+def test_two_listeners_cannot_have_overlapping_addresses() -> None:
+    binds: list[Address] = [TcpAddress("0.0.0.0", 80), TcpAddress("127.0.0.1", 80), TcpAddress("127.0.0.1", 81)]
+    why = "listeners[0] has 0.0.0.0:80, which takes 127.0.0.1:80 too"
+    assert faults(binds, []) == [("listeners[1].bind", f"{why}: remove one of them, or change its port")]
+
+
 def test_port_0_may_be_there_twice() -> None:
     assert faults([TcpAddress("::1", 0), TcpAddress("::1", 0)], []) == []
 

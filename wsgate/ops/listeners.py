@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from wsgate.ops.address_owner import owner_of
+from wsgate.settings.binds import overlap
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 _LOCK_TRIES = 100
@@ -70,7 +72,7 @@ def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
         sock = _bind(listener, reserved.family, reserved.getsockname(), shared=True)
         return _listen(sock, listener)
     except OSError as error:
-        raise ListenError(_explain(listener, error, ()), _status(error)) from None
+        raise ListenError(_explain(listener, error), _status(error)) from None
 
 
 def adjust(sock: socket.socket, listener: Listener) -> None:
@@ -94,8 +96,9 @@ def _all_or_none(open_one: Callable[[Listener], socket.socket], listeners: Seque
         for listener in listeners:
             opened.append(open_one(listener))
     except OSError as error:
+        bound = [bound_address(sock) for sock in opened]
         close_listeners(opened)
-        raise ListenError(_explain(listener, error, listeners), _status(error)) from None
+        raise ListenError(_explain(listener, error, listeners, bound), _status(error)) from None
     return opened
 
 
@@ -214,14 +217,23 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _explain(listener: Listener, error: OSError, listeners: Sequence[Listener]) -> str:
-    """``listeners``: all that were opened together, among which the fault may be."""
+def _explain(
+    listener: Listener, error: OSError, listeners: Sequence[Listener] = (), bound: Sequence[Address] = ()
+) -> str:
+    """``listeners``: all that were opened together, among which the fault may be; ``bound``: those that could be."""
     bind = listener.bind
     if error.errno == errno.EADDRINUSE:
         if isinstance(bind, TcpAddress) and _takes_both(bind, listeners):
             return (
                 f"cannot listen on {bind}: [::]:{bind.port} takes IPv4 too; remove the listener on 0.0.0.0:{bind.port}"
             )
+        where = _where(bind)
+        for other in bound:
+            if why := overlap(where, other):
+                return f"cannot listen on {bind}: another listener of this configuration {why}; remove one of them"
+        owner = owner_of(where)
+        if owner is not None:
+            return f"cannot listen on {bind}: the address is in use by {owner}; stop that, or choose another bind"
         return f"cannot listen on {bind}: the address is in use; stop the program that has it, or choose another bind"
     if error.errno == errno.EACCES:
         return (
@@ -231,6 +243,15 @@ def _explain(listener: Listener, error: OSError, listeners: Sequence[Listener]) 
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {bind}: this machine has no such address"
     return f"cannot listen on {bind}: {error.strerror or error}"
+
+
+def _where(bind: Address) -> Address:
+    """With the IP address of a name, as it was bound."""
+    if isinstance(bind, TcpAddress):
+        with contextlib.suppress(OSError):
+            _, where = _resolve(bind)
+            return TcpAddress(where[0], where[1])
+    return bind
 
 
 def _status(error: OSError) -> int:

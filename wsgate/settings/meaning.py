@@ -10,6 +10,7 @@ from collections.abc import Container
 from dataclasses import fields
 from typing import Any
 
+from wsgate.settings.binds import overlap
 from wsgate.settings.decode import Broken
 from wsgate.settings.faults import Fault, Warn, check_directory, is_whole, pass_on
 from wsgate.settings.meaning_auth import check_access
@@ -28,6 +29,7 @@ from wsgate.settings.model import (
     TcpAddress,
     Tls,
     Tunnel,
+    UnixAddress,
 )
 from wsgate.settings.tls import check_backend_tls, check_listener_tls
 
@@ -67,14 +69,19 @@ def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
 
 
 def _check_binds(listeners: list[tuple[int, Any]], fault: Fault) -> None:
-    first: dict[Any, int] = {}
+    seen: list[tuple[int, Any]] = []
     for index, listener in listeners:
-        bind = listener.bind
-        # The kernel gives each port 0 a port of its own.
-        if isinstance(bind, TcpAddress) and bind.port == 0:
+        if isinstance(listener.bind, Broken):
             continue
-        if (other := first.setdefault(bind, index)) != index:
-            fault(f"listeners[{index}].bind", f"listeners[{other}] has {bind} already: remove one of them")
+        for other, bind in seen:
+            if why := overlap(listener.bind, bind):
+                cure = "remove one of them" if listener.bind == bind else "remove one of them, or change its port"
+                if isinstance(bind, UnixAddress):
+                    cure = "remove one of them"
+                fault(f"listeners[{index}].bind", f"listeners[{other}] {why}: {cure}")
+                break
+        else:
+            seen.append((index, listener.bind))
 
 
 def _check_modes(listeners: list[tuple[int, Any]], fault: Fault) -> None:

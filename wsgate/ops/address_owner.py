@@ -1,0 +1,93 @@
+"""Which process has an address that we want, where /proc tells (proc(5)): for one message, and in bounded time."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from wsgate.settings.model import Address, TcpAddress, UnixAddress
+
+_LONGEST = 0.5  # seconds for looking at all processes
+_LISTENING = "0A"  # TCP_LISTEN
+_ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
+
+
+def owner_of(address: Address) -> str | None:
+    """``nginx (pid 812)``; or whose process it is where we may not look at it; ``None`` where nothing is known.
+
+    ``address`` has an IP address or a path, no name.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inodes = dict(_of_unix(address) if isinstance(address, UnixAddress) else _of_tcp(address))
+        if not inodes:
+            return None
+        pid = _process_with({f"socket:[{inode}]" for inode in inodes})
+        if pid is not None:
+            return f"{_name(pid)} (pid {pid})" if pid != os.getpid() else "this gateway itself"
+        uid = next(iter(inodes.values()))
+        return None if uid is None else f"a process of the user with the id {uid}"
+    return None
+
+
+def _of_tcp(address: TcpAddress) -> Iterator[tuple[str, int | None]]:
+    """Inode and user of each listening socket that has the address, or all of them."""
+    wanted = ipaddress.ip_address(address.host)
+    for file in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(file, encoding="ascii") as lines:
+            next(lines)
+            for line in lines:
+                fields = line.split()
+                host, _, port = fields[1].partition(":")
+                if fields[3] != _LISTENING or int(port, 16) != address.port:
+                    continue
+                bound = _decode(host)
+                if bound == wanted or bound.is_unspecified or wanted.is_unspecified:
+                    yield fields[9], int(fields[7])
+
+
+def _decode(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The kernel prints words of 32 bits in the machine's own order."""
+    words = [bytes.fromhex(host[i : i + 8]) for i in range(0, len(host), 8)]
+    packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+    return ipaddress.ip_address(packed)
+
+
+def _of_unix(address: UnixAddress) -> Iterator[tuple[str, int | None]]:
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as lines:
+        next(lines)
+        for line in lines:
+            fields = line.split(None, 7)
+            if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS and fields[7].rstrip("\n") == address.path:
+                yield fields[6], None
+
+
+def _process_with(sockets: set[str]) -> int | None:
+    end = time.monotonic() + _LONGEST
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        if time.monotonic() > end:
+            break
+        # OSError: another user's, or it has ended
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{name}/fd") as entries:
+            if any(_link(entry.path) in sockets for entry in entries):
+                return int(name)
+    return None
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    """As ps shows it. Any process may choose its own: what is not printable does not reach a terminal."""
+    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+        name = file.read().rstrip("\n")
+    return name if name.isprintable() else ascii(name)
