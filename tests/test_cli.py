@@ -23,7 +23,7 @@ CONFIG = Path(__file__).parents[1] / "config"
 GOOD = """\
 listeners: [{bind: 127.0.0.1:8080}]
 routes:
-  - {name: a, match: {path: /a}, relay: {to: ws://127.0.0.1:9000}}
+  - {name: a, match: {path: /a}, relay: {to: ws://127.0.0.1:9000}, origins: same-host}
   - {name: b, tunnel: {to: tcp://127.0.0.1:5900}}
 """
 WRONG = "listeners: [{bind: nonsense}]\nroutes: []\n"

@@ -16,7 +16,11 @@ from wsgate.gate.client import Client, origin
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.passwords import Users
 from wsgate.net.tls.handshake import ClientCertificate
+from wsgate.settings.access import web_origin
+from wsgate.settings.addresses import network
 from wsgate.settings.model import (
+    ANY_ORIGIN,
+    SAME_HOST,
     Auth,
     Basic,
     ClientCertificateAuth,
@@ -83,6 +87,89 @@ async def test_origins(sent: list[str], is_let_in: bool) -> None:
     else:
         assert refusal is not None
         assert (refusal.status, refusal.reason) == (403, "this origin is not allowed")
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["file://", "app://-", "capacitor://localhost", "vscode-webview://0a1b_2c", "chrome-extension://mhjfb"],
+)
+async def test_pages_of_other_schemes(page: str) -> None:
+    """Where they are written, and only there."""
+    for written in (page, web_origin(page.upper())):
+        assert await ask(route(NOWHERE, origins=(written,)), ("Origin", page)) is None
+    for written in ("null", "same-host", PAGE):
+        assert await ask(route(NOWHERE, origins=(written,)), ("Origin", page)) is not None
+
+
+# Host, what proxies say, the page's Origin, and whether it is of the host that was asked for
+SAME: list[tuple[str, dict[str, str], str, bool]] = [
+    ("gate.example", {}, "http://gate.example", True),
+    ("gate.example", {}, "https://gate.example", True),  # TLS may end in front of us
+    ("gate.example:80", {}, "http://gate.example", True),
+    ("gate.example:443", {}, "https://gate.example", True),
+    ("Gate.Example.", {}, "https://gate.example", True),
+    ("gate.example:8080", {}, "http://gate.example:8080", True),
+    ("gate.example:8080", {}, "https://gate.example:8080", True),
+    ("[::1]:8080", {}, "http://[::1]:8080", True),
+    ("127.0.0.1:8080", {}, "http://127.0.0.1:8080", True),
+    ("gate.example", {}, "https://gate.example:8443", False),
+    ("gate.example:8080", {}, "http://gate.example", False),
+    ("gate.example", {}, "https://evil.example", False),
+    ("gate.example", {}, "https://gate.example.evil", False),
+    ("gate.example", {}, "https://evil.example@gate.example", False),
+    ("gate.example", {}, "https://www.gate.example", False),
+    ("localhost", {}, "capacitor://localhost", False),
+    ("gate.example", {}, "null", False),
+    ("gate.example", {}, "file://", False),
+    ("gate.example", {}, "same-host", False),
+    ("gate.example", {}, "", False),
+    ("gate.example", {}, "https://", False),
+    # who is trusted knows what the client asked for
+    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example"}, "https://gate.example", True),
+    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example", "X-Forwarded-Proto": "https"}, "https://gate.example", True),
+    ("gate.example", {"X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"}, "https://gate.example:8443", True),
+    ("10.0.0.5", {"Forwarded": "host=gate.example;proto=https"}, "https://gate.example", True),
+    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example"}, "http://10.0.0.5:8080", False),
+]
+
+
+@pytest.mark.parametrize(("host", "said", "page", "is_same"), SAME)
+async def test_pages_of_the_host_that_was_asked_for(host: str, said: dict[str, str], page: str, is_same: bool) -> None:
+    fields = [(name.lower().encode(), value.encode()) for name, value in {"Origin": page, **said}.items()]
+    asked = Request(b"GET", b"/", host.encode(), b"1.1", fields, fields)
+    address = TcpAddress("192.0.2.7", 5)
+    gateway = Gateway(Settings(listeners=(), routes=()))
+    source = origin(Client(address, address), asked, (network("192.0.2.0/24"),))
+    for origins in ((SAME_HOST,), (PAGE, SAME_HOST)):
+        refusal = await admit(gateway, route(NOWHERE, origins=origins), asked, source)
+        assert (refusal is None) is is_same
+    stranger = origin(Client(address, address), asked, ())
+    if said:  # what a stranger says of the host is nothing
+        refusal = await admit(gateway, route(NOWHERE, origins=(SAME_HOST,)), asked, stranger)
+        assert (refusal is None) is (page == "http://10.0.0.5:8080")
+
+
+async def test_who_is_no_browser_is_of_no_host() -> None:
+    assert await ask(route(NOWHERE, origins=(SAME_HOST,))) is None
+    assert await ask(route(NOWHERE, origins=(SAME_HOST, PAGE))) is None
+    assert await ask(route(NOWHERE, origins=(SAME_HOST,)), ("Origin", "http://gate"), ("Origin", "http://gate"))
+
+
+@pytest.mark.parametrize("kind", ["basic", "certificate"])
+async def test_another_hosts_page_gains_nothing_by_its_visitors_password(kind: str) -> None:
+    """A browser sends it along to whatever page asks. Origins that are written stand."""
+    auth = BASIC if kind == "basic" else Auth(client_certificate=ClientCertificateAuth())
+    shown = ("Authorization", basic("ann:s\N{LATIN SMALL LETTER O WITH DIAERESIS}same"))
+    it = route(NOWHERE, auth=auth)
+    refusal = await ask(it, shown, ("Origin", PAGE), certificate=CERTIFICATE)
+    assert refusal is not None
+    assert (refusal.status, refusal.reason) == (403, "this origin is not allowed")
+    assert refusal.detail == f"Origin: {PAGE}; the host that was asked for is gate: name other pages in origins"
+    for origins in ((), (ANY_ORIGIN,), (PAGE,)):
+        page = "https://gate" if not origins else PAGE
+        written = replace(it, origins=origins)
+        assert await ask(written, shown, ("Origin", page), certificate=CERTIFICATE) is None
+    assert await ask(it, shown, certificate=CERTIFICATE) is None
 
 
 async def test_files_are_for_every_page() -> None:

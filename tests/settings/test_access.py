@@ -71,6 +71,14 @@ GOOD: list[tuple[Any, str, object, str]] = [
     (model.WebOrigin, "http://app.example:443", "http://app.example:443", "http://app.example:443"),
     (model.WebOrigin, "http://[::1]:8080", "http://[::1]:8080", "http://[::1]:8080"),
     (model.WebOrigin, "app+x://host", "app+x://host", "app+x://host"),
+    *(
+        (model.WebOrigin, text, text.lower(), text.lower())
+        for text in (
+            *("file://", "app://-", "capacitor://localhost", "ionic://localhost", "tauri://localhost"),
+            *("chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai", "moz-extension://0b6e-4f1", "FILE://"),
+            *("vscode-webview://0a1b_2c", "vscode-file://vscode-app", "obsidian://a:b@c", "same-host", "any"),
+        )
+    ),
     (model.Credential, "ann:$2y$05$abc", "ann:$2y$05$abc", "ann:$2y$05$abc"),
     (model.Credential, "ann b:{PLAIN}a:b é", "ann b:{PLAIN}a:b é", "ann b:{PLAIN}a:b é"),
     (model.HeaderValue, "public, max-age=60", "public, max-age=60", "public, max-age=60"),
@@ -163,14 +171,25 @@ BAD: list[tuple[Any, str, str]] = [
         "unix:a",
         "'unix:a' is not unix: and the absolute path of a socket: write unix:/a",
     ),
-    (model.WebOrigin, "*", "every origin is let in where origins is left out: remove it"),
+    (model.WebOrigin, "*", "'*': write any, which lets every page in"),
+    *(
+        (
+            model.WebOrigin,
+            text,
+            f"'{text}' has a wildcard, which origins do not take: write each origin out, or same-host for pages of the "
+            "host that is asked for, or any for all",
+        )
+        for text in ("*.example.com", "https://*.example.com", "https://*", "http://localhost:*")
+    ),
+    (model.WebOrigin, "file", "'file' is not an origin: write file://"),
+    (model.WebOrigin, "file:///", "'file:///' is more than an origin: write file://"),
+    (model.WebOrigin, "app://a b", "'app://a b' is not an origin: write it as the browser sends it, like app://host"),
     (model.WebOrigin, "", "'' is not an origin: write https://app.example.com"),
     (model.WebOrigin, "app.example", "'app.example' is not an origin: write https://app.example"),
     (model.WebOrigin, "https://a/", "'https://a/' is more than an origin: write https://a"),
     (model.WebOrigin, "https://a/b?c", "'https://a/b?c' is more than an origin: write https://a"),
     (model.WebOrigin, "wss://a", "'wss://a': an origin is where the page comes from: write https://a"),
     (model.WebOrigin, "ws://a:80", "'ws://a:80': an origin is where the page comes from: write http://a:80"),
-    (model.WebOrigin, "https://*.a", "'*.a' is not a host name"),
     (model.WebOrigin, "https://a:0", "'0' is not a port: a port is a number from 1 to 65535"),
     # never what is written, which may be a password
     (model.Credential, "secret", NO_HASH),

@@ -14,13 +14,18 @@ from wsgate.settings.model import (
     Auth,
     Basic,
     ClientCertificateAuth,
+    ClientTarget,
     Errors,
     Files,
     Listener,
+    Place,
+    PlaceKind,
     Relay,
     Route,
     TcpAddress,
     Tls,
+    Token,
+    Tunnel,
     UnixAddress,
     WebSocketUrl,
 )
@@ -30,6 +35,56 @@ RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
 PLAIN = Listener(bind=UnixAddress("/a"))
 BCRYPT = "ann:$2y$05$" + "a" * 53
 NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
+
+
+def warnings(**route: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    given = ["r.origins"] if "origins" in route else []
+    whole = Route(name="a", **({"action": RELAY} | route))
+    check_access(
+        whole, (PLAIN,), "r", lambda path, message: None, lambda path, message: found.append((path, message)), given
+    )
+    return found
+
+
+def token_from(kind: PlaceKind) -> Tunnel:
+    return Tunnel(token=Token(from_=(Place(PlaceKind.QUERY, "t"), Place(kind, "t")), file="tokens"))
+
+
+CURE = "write origins: same-host, or name the pages, or write origins: any"
+
+
+def test_a_warning_of_pages_that_use_their_visitors_cookies() -> None:
+    words = "any web page may open WebSockets here with"
+    assert warnings() == [("r", f"{words} its visitor's cookies: {CURE}")]
+    in_cookie = ("r", f"{words} the token in its visitor's cookie: {CURE}")
+    assert warnings(action=token_from(PlaceKind.COOKIE)) == [in_cookie]
+    named = Tunnel(target=ClientTarget(from_=(Place(PlaceKind.COOKIE, "t"),)))
+    assert warnings(action=named) == [in_cookie]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"origins": ("same-host",)},
+        {"origins": ("any",)},
+        {"origins": ("https://a",)},
+        {"origins": BROKEN},
+        {"auth": Auth(basic=Basic())},
+        {"action": token_from(PlaceKind.HEADER)},
+        {"action": Tunnel(token=BROKEN)},
+        {"action": Files(root="/")},
+        {"action": BROKEN},
+    ],
+)
+def test_no_warning_where_pages_are_named_or_no_cookie_counts(route: dict[str, Any]) -> None:
+    assert warnings(**route) == []
+
+
+def test_any_stands_alone() -> None:
+    assert faults(given=["r.origins", "r.origins[0]", "r.origins[1]"], origins=("https://a", "any")) == [
+        ("r.origins[1]", "any lets every page in: remove it, or the others")
+    ]
 
 
 def faults(

@@ -11,20 +11,23 @@ import trio
 
 from wsgate.gate.client import Origin
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.route import host_name
 from wsgate.gate.tokens.source import SourceError
 from wsgate.net.tls.handshake import ClientCertificate
-from wsgate.settings.model import Basic, ClientCertificateAuth, Files, Route
+from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificateAuth, Files, Route
 from wsgate.wire.headers import values
 from wsgate.wire.http import Refusal, Request
 
 _RETRY_AFTER = ((b"Retry-After", b"5"),)
+_PAGE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?")
+_OWN_PORTS = {"http": 80, "https": 443}
 _DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
 
 
 async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin) -> Refusal | None:
     """``None``: the client may go on. A password's check has the handshake timeout."""
-    if route.origins and not isinstance(route.action, Files):
-        refusal = _check_page(route.origins, request)
+    if not isinstance(route.action, Files):
+        refusal = _check_page(_pages(route), request, origin)
         if refusal is not None:
             return refusal
     if route.auth is None:
@@ -38,13 +41,42 @@ async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin
     return None
 
 
-def _check_page(allowed: tuple[str, ...], request: Request) -> Refusal | None:
+def _pages(route: Route) -> tuple[str, ...]:
+    """A browser sends the password or the certificate that its user has shown before for every page: where a route asks
+    for one, other hosts' pages must be named."""
+    return route.origins or ((ANY_ORIGIN,) if route.auth is None else (SAME_HOST,))
+
+
+def _check_page(allowed: tuple[str, ...], request: Request, origin: Origin) -> Refusal | None:
     """RFC 6455 §10.2. Browsers always send an Origin, of which the page has no choice; others may send what they like:
     this keeps out foreign pages, not other programs."""
-    sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
-    if len(sent) == 1 and _normal(sent[0]) in allowed:
+    if ANY_ORIGIN in allowed:
         return None
-    return Refusal(403, "this origin is not allowed", detail=f"Origin: {', '.join(sent)[:200] if sent else 'none'}")
+    sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
+    same_host = SAME_HOST in allowed
+    if not sent and same_host:
+        return None
+    if len(sent) == 1:
+        page = _normal(sent[0])
+        if page in allowed and page != SAME_HOST:
+            return None
+        if same_host and _is_of_host(page, origin):
+            return None
+    detail = f"Origin: {', '.join(sent)[:200] if sent else 'none'}"
+    if same_host:
+        asked = origin.host.decode("latin-1")
+        detail = f"{detail}; the host that was asked for is {asked}: name other pages in origins"
+    return Refusal(403, "this origin is not allowed", detail=detail)
+
+
+def _is_of_host(page: str, origin: Origin) -> bool:
+    """Whether a page is of the host and port that were asked for, as the client knows them. http or https does not
+    matter: a proxy in front may speak TLS, and say nothing of it. So both schemes' own ports are the same one."""
+    found = _PAGE.fullmatch(page)
+    if found is None or host_name(found[2].encode("latin-1")) != host_name(origin.host):
+        return False
+    port = int(found[3]) if found[3] else _OWN_PORTS[found[1]]
+    return port == origin.port or {port, origin.port} <= set(_OWN_PORTS.values())
 
 
 def _normal(origin: str) -> str:

@@ -117,7 +117,9 @@ def origin(client: Client, request: Request, trusted: Sequence[Network]) -> Orig
     hops = [str(hop) for hop in reversed(said.hops)]
     peer = [_host(client.address)] if isinstance(client.address, TcpAddress) else []
     scheme = said.scheme or (b"https" if client.tls else b"http")
-    port = _port(said.host or b"") or said.port or _port(request.host) or _DEFAULT_PORTS[scheme]
+    # A proxy that names the host names its port too, where it is not the scheme's own; the one in Host may be ours
+    named = _port(said.host) or said.port if said.host else said.port or _port(request.host)
+    port = named or _DEFAULT_PORTS[scheme]
     return Origin(
         client._who(hops[0]) if hops else client.who(),
         (*hops, *peer),

@@ -10,6 +10,8 @@ import re
 
 from wsgate.settings.addresses import URL_PATH, bind_address, host_and_port, host_pattern, network, port_number
 from wsgate.settings.model import (
+    ANY_ORIGIN,
+    SAME_HOST,
     Address,
     EntryPoint,
     Place,
@@ -158,26 +160,36 @@ def service_address(text: str) -> Address:
     return TcpAddress(host, port_number(port, lowest=1))
 
 
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)")
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What stands for the host in other schemes is theirs to say: file:// has none, vscode-webview:// a hash
+_OTHER_HOST = re.compile(r"[!-~]*")
 
 
 def web_origin(text: str) -> str:
     """``scheme://host[:port]`` in its normal form (RFC 6454 §6.2): lower case, without the scheme's own port; or
-    ``null``, which pages from files and sandboxes send."""
-    if text == "null":
+    ``null``, which pages from sandboxes and some from files send; or the words ``same-host`` and ``any``."""
+    if text in ("null", SAME_HOST, ANY_ORIGIN):
         return text
     if text == "*":
-        raise ScalarError("every origin is let in where origins is left out: remove it")
+        raise ScalarError(f"'*': write {ANY_ORIGIN}, which lets every page in")
+    if "*" in text:
+        cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for, or {ANY_ORIGIN} for all"
+        raise ScalarError(f"{quote(text)} has a wildcard, which origins do not take: {cure}")
     found = _ORIGIN.fullmatch(text)
     if found is None:
-        raise ScalarError(f"{quote(text)} is not an origin: write https://{text.strip('/') or 'app.example.com'}")
+        cure = "file://" if text.rstrip(":/") == "file" else f"https://{text.strip('/') or 'app.example.com'}"
+        raise ScalarError(f"{quote(text)} is not an origin: write {cure}")
     scheme, authority, rest = found[1].lower(), found[2], found[3]
     if rest:
         raise ScalarError(f"{quote(text)} is more than an origin: write {scheme}://{authority}")
     if scheme in ("ws", "wss"):
         page = "https" if scheme == "wss" else "http"
         raise ScalarError(f"{quote(text)}: an origin is where the page comes from: write {page}://{authority}")
+    if scheme not in _DEFAULT_PORTS:
+        if not _OTHER_HOST.fullmatch(authority):
+            raise ScalarError(f"{quote(text)} is not an origin: write it as the browser sends it, like {scheme}://host")
+        return text.lower()
     host, port = host_and_port(authority)
     shown = f"[{host}]" if ":" in host else host
     number = None if port is None else port_number(port, lowest=1)

@@ -75,6 +75,8 @@ class Decoder:
         return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
 
     def _scalar(self, scalar: ScalarType, optional: bool, node: Node, path: str) -> Any:
+        if scalar.null_is_meant and isinstance(node, Scalar) and node.kind == "null" and node.text.lower() == "null":
+            return self.fault(path, 'without quotes YAML takes null for no value at all: write "null" in quotes')
         if not isinstance(node, Scalar) or node.kind == "null":
             return self.fault(path, f"expected {scalar.expected}, found {node}")
         if node.text == "off" and scalar.can_be_off:

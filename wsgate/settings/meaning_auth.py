@@ -7,7 +7,20 @@ from typing import Any
 
 from wsgate.settings.decode import Broken
 from wsgate.settings.faults import Fault, Warn, at, is_installed, items
-from wsgate.settings.model import Auth, Basic, ClientCertificateAuth, Files, Route, Tls
+from wsgate.settings.model import (
+    ANY_ORIGIN,
+    SAME_HOST,
+    Auth,
+    Basic,
+    ClientCertificateAuth,
+    Files,
+    Place,
+    PlaceKind,
+    Relay,
+    Route,
+    Tls,
+    Tunnel,
+)
 from wsgate.settings.passwords import lines_of, needs_bcrypt, wrong_with
 from wsgate.settings.tls_context import read_file
 
@@ -23,6 +36,11 @@ def check_access(
         for key in ("origins", "errors"):
             if f"{path}.{key}" in given:
                 fault(f"{path}.{key}", "it is about requests for a WebSocket, of which files take none: remove it")
+    elif f"{path}.origins" not in given:
+        _warn_of_pages(route, path, warn)
+    for index, page in items(route.origins):
+        if page == ANY_ORIGIN and len(route.origins) > 1:
+            fault(at(f"{path}.origins", index, given), f"{ANY_ORIGIN} lets every page in: remove it, or the others")
     if not isinstance(route.auth, Auth):
         return
     path = f"{path}.auth"
@@ -33,6 +51,26 @@ def check_access(
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(_may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
+
+
+def _warn_of_pages(route: Route, path: str, warn: Warn) -> None:
+    """A browser adds its user's cookies to whatever page's request (RFC 6455 §10.2)."""
+    if route.auth is not None:  # the default is same-host
+        return
+    action = route.action
+    if isinstance(action, Relay):
+        whose = "with its visitor's cookies"
+    elif isinstance(action, Tunnel) and _reads_a_cookie(action):
+        whose = "with the token in its visitor's cookie"
+    else:
+        return
+    cure = f"write origins: {SAME_HOST}, or name the pages, or write origins: {ANY_ORIGIN}"
+    warn(path, f"any web page may open WebSockets here {whose}: {cure}")
+
+
+def _reads_a_cookie(tunnel: Tunnel) -> bool:
+    places = [place for asked in (tunnel.token, tunnel.target) for _, place in items(getattr(asked, "from_", ()))]
+    return any(isinstance(place, Place) and place.kind is PlaceKind.COOKIE for place in places)
 
 
 def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -> None:

@@ -343,7 +343,9 @@ class Route:
     )
     match: Match = setting("Which requests this route takes; every request when it is left out.", default=Match())
     origins: tuple[WebOrigin, ...] = setting(
-        "Pages that may open WebSockets here, by their Origin; every one when left out.", default=()
+        "Pages that may open WebSockets here, by their Origin; same-host is those of the host that is asked for, any "
+        "is every page. Left out: same-host where auth has basic or client_certificate, else any.",
+        default=(),
     )
     auth: Auth | None = setting("Who may use this route; everybody when left out.", default=None)
     errors: Errors = setting(

@@ -36,7 +36,7 @@ class ScalarType:
 
     ``kinds`` are YAML 1.1's readings of the plain text that are harmless: other tools that read the file must not take
     a name for a number. ``show`` is the inverse of ``parse``, as a value for JSON. What ``is_secret`` stands in no
-    message.
+    message. Where ``null_is_meant``, who writes null without quotes means the word.
     """
 
     expected: str
@@ -46,6 +46,7 @@ class ScalarType:
     can_be_off: bool = False
     is_path: bool = False
     is_secret: bool = False
+    null_is_meant: bool = False
     show: Callable[[Any], Any] = str
 
 
@@ -433,7 +434,13 @@ SCALARS: dict[Any, ScalarType] = {
     model.WebOrigin: ScalarType(
         "an origin like https://app.example.com",
         access.web_origin,
-        _text(r"null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+", "https://app.example.com"),
+        _text(
+            r"null|same-host|any|[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#*]*",
+            "https://app.example.com",
+            "same-host",
+            "file://",
+        ),
+        null_is_meant=True,
     ),
     model.Credential: ScalarType(
         "user:hash", access.credential, _text(r"[^:]+:[\s\S]+", "admin:$2y$05$…"), is_secret=True

@@ -213,7 +213,10 @@ HeaderField = Annotated[tuple[str, str], "name: value"]
 HeaderValue = Annotated[str, "visible characters of ISO 8859-1, and blanks between them"]
 FileName = Annotated[str, "name of a file, without a slash"]
 FileOrDirectory = Annotated[str, "absolute path of a file or a directory"]
-WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null"]
+WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null; or one of the two words below"]
+
+SAME_HOST = "same-host"  # among origins: pages of the host that was asked for, and clients that are no browsers
+ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
 Text = Annotated[str, "any text that is not empty"]
 Database = Annotated[int, "0 or more"]
