@@ -38,8 +38,9 @@ def write_config(directory: Path, routes: Sequence[Fields], **settings: Any) -> 
 
 
 def relay(port: int, **route: Any) -> dict[str, Any]:
-    """A route that takes every request to the WebSocket backend at ``port``; ``route`` adds keys to it."""
-    return {"name": "relay", "relay": {"to": [f"ws://127.0.0.1:{port}"]}, **route}
+    """A route that takes every request to the WebSocket backend at ``port``, from any page; ``route`` adds keys to
+    it."""
+    return {"name": "relay", "origins": "any", "relay": {"to": [f"ws://127.0.0.1:{port}"]}, **route}
 
 
 def tunnel(port: int, **tunnel: Any) -> dict[str, Any]:

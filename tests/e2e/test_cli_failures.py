@@ -35,7 +35,7 @@ def test_every_error_of_a_wrong_file_with_its_place(tmp_path: Path, command: str
     done = run(command, file)
     assert done.returncode == 2
     assert done.stdout == ""
-    errors = re.findall(rf"^{re.escape(str(file))}:(\d+):(\d+): (.+)$", done.stderr, re.MULTILINE)
+    errors = re.findall(rf"^{re.escape(str(file))}:(\d+):(\d+): (?!warning: )(.+)$", done.stderr, re.MULTILINE)
     lines = [(int(line), message) for line, _, message in errors]
     missing = [
         (line, word) for line, word in ERRORS if not any(line == at and word in message for at, message in lines)

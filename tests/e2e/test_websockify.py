@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.pki import Authority, client_context
 
@@ -140,9 +140,10 @@ async def test_the_usual_line(start: Start, nursery: trio.Nursery) -> None:
     assert running.said == f"wsgate tunnel: {running.url()} leads to tcp://{target}\n"
     await assert_echo(running.url())
     await assert_echo(running.url("/websockify?any=path"))
-    for offered, chosen in ((["binary"], "binary"), (["base64", "binary"], "binary"), (["base64"], None), (None, None)):
+    for offered, chosen in ((["binary"], "binary"), (["base64", "binary"], "binary"), (["mqtt"], "mqtt"), (None, None)):
         async with connect(running.url(), subprotocols=offered) as websocket:
             assert websocket.subprotocol == chosen
+    assert (await closed(running.url(), subprotocols=["base64"]))[0] == 4400
     assert (await closed(running.url(), send=["text"]))[0] == 1003
     assert (await get(running, "/"))[0] == 426
 
@@ -256,7 +257,12 @@ async def test_user_and_password(start: Start, nursery: trio.Nursery, tmp_path: 
     flags = ("--auth-plugin", "BasicHTTPAuth", "--auth-source", "ann:secret", "--web", "web", "--web-auth")
     running = await start(*flags, "0", await serve(nursery))
     await assert_echo(running.url(), additional_headers=AUTHORIZED)
-    assert (await closed(running.url()))[0] == 4401
+    with pytest.raises(InvalidStatus) as refused:  # a browser sends the URL's user and password only then
+        await closed(running.url())
+    assert refused.value.response.status_code == 401
+    assert refused.value.response.headers["WWW-Authenticate"].startswith("Basic realm=")
+    wrong = {"Authorization": "Basic " + base64.b64encode(b"ann:wrong").decode()}
+    assert (await closed(running.url(), additional_headers=wrong))[0] == 4401
     assert (await get(running, "/a"))[0] == 401
     assert await get(running, "/a", **AUTHORIZED) == (200, b"a")
     assert "secret" not in (tmp_path / "stderr").read_text()
