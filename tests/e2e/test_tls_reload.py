@@ -12,7 +12,7 @@ import pytest
 import trio
 from websockets.exceptions import InvalidStatus
 
-from tests.pki import Authority, Pair, client_context
+from tests.pki import Authority, Pair, client_context, days
 from wsgate.settings.x509 import read_pem
 
 from .gateway import Gateway, StartGateway, relay
@@ -109,3 +109,22 @@ async def test_what_a_backend_trusts_changes(
     async with connect(gateway.url()) as client:
         await client.send("hello")
         assert await client.recv() == "hello"
+
+
+async def test_an_expired_certificate_keeps_nothing_down(
+    start_gateway: StartGateway, serve: Serve, authority: Authority
+) -> None:
+    """The plain listener is served, and so is its own: a client that does not mind is led on. Then it is renewed."""
+    old = authority.issue("one.test", not_before=days(-30), not_after=days(-1))
+    gateway = await start_gateway(relay(await serve(echo)), listeners=[listener(old), {"bind": "127.0.0.1:0"}])
+    line = await gateway.next_line("configuration warning")
+    assert "expired on" in line["problem"]
+    assert (await gateway.next_line("certificate expired"))["level"] == "error"
+    assert await shown(gateway) == "one.test"
+    async with connect(f"ws://{gateway.addresses[1]}/") as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+    authority.issue("two.test")
+    gateway.process.send_signal(signal.SIGHUP)  # or a few seconds later
+    await gateway.next_line("reloaded")
+    assert await shown(gateway) == "two.test"

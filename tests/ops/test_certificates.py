@@ -439,6 +439,55 @@ async def test_it_warns_from_14_days_before_once_a_day(
     assert await pass_days(2) == []
 
 
+async def test_an_expired_certificate_is_served_until_it_is_renewed(
+    authority: Authority, log: Log, no_threads: None, autojump_clock: trio.testing.MockClock
+) -> None:
+    """And everything else with it. It is an error in the log, once a day."""
+    old = authority.issue("one.test", to="own", not_before=days(-30), not_after=days(-3))
+    other = authority.issue("other.test", to="other")
+    running = Running(listener(old), listener(other, port=444))
+    assert running.shown() == "one.test"
+    for _ in range(3):
+        for _ in range(24):
+            await running.certificates.look()
+            await trio.sleep(DAY / 24)
+    lines = log()
+    assert [(event, fields["file"]) for event, fields in lines] == [("certificate expired", old.certificate)] * 3
+    assert "renew it" in lines[0][1]["cure"]
+    authority.issue("renewed.test", to="own")
+    await running.certificates.look()
+    assert running.shown() == "renewed.test"
+    assert [event for event, _ in log()] == ["certificate loaded"]
+
+
+async def test_one_that_is_not_valid_yet(authority: Authority, log: Log) -> None:
+    pair = authority.issue("one.test", not_before=days(2), not_after=days(30))
+    running = Running(listener(pair))
+    await running.certificates.look()
+    ((event, fields),) = log()
+    assert (event, fields["file"]) == ("certificate not valid yet", pair.certificate)
+    assert "clock" in fields["cure"]
+
+
+async def test_a_ca_that_has_expired(authority: Authority, log: Log) -> None:
+    """No certificate that it has signed is good any more."""
+    own, ca = authority.issue("one.test"), authority.issue("ca", to="ca", not_before=days(-30), not_after=days(-3))
+    await Running(listener(own, client_ca=ca.certificate), relay(ca=ca.certificate)).certificates.look()
+    assert [(event, fields["file"]) for event, fields in log()] == [("certificate expired", ca.certificate)]
+
+
+def test_a_reload_takes_no_certificate_that_is_worse(authority: Authority) -> None:
+    pair = authority.issue("one.test")
+    of = settings(listener(pair))
+    before = Certificates.load(of)
+    authority.issue("one.test", not_before=days(-30), not_after=days(-3))
+    assert Certificates.load(of, before.loaded).loaded == before.loaded
+    (old,) = Certificates.load(of).loaded.values()
+    authority.issue("one.test", not_before=days(-30), not_after=days(-2))
+    after = Certificates.load(of, {key: old for key in before.loaded})
+    assert list(after.loaded.values()) != [old]  # between two that have expired the newer one
+
+
 async def test_what_a_warning_says(authority: Authority, log: Log) -> None:
     pair = authority.issue("one.test", not_after=days(2.5))
     await Running(listener(pair)).certificates.look()

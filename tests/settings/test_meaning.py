@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.pki import Authority
+from tests.pki import Authority, days
 from wsgate.settings.decode import Broken, Decoder
 from wsgate.settings.meaning import check
 from wsgate.settings.model import (
@@ -36,6 +36,10 @@ from wsgate.settings.nodes import compose
 
 def ignore(path: str, message: str) -> None:
     """Takes the warnings that a test is not about."""
+
+
+def no_fault(path: str, message: str) -> None:
+    raise AssertionError(f"{path}: {message}")
 
 
 def ws(host: str) -> WebSocketUrl:
@@ -310,3 +314,15 @@ def test_broken_parts_are_passed_over() -> None:
     }
     for part in parts:
         check(part, lambda path, message: pytest.fail(f"{path}: {message}"), ignore, given)
+
+
+def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
+    """Everything else can be served, and it too: its clients decide."""
+    old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
+    listener = Listener(bind=TcpAddress("a", 443), tls=Tls(certificate=old.certificate, key=old.key))
+    action = Relay(to=(wss("a"),), tls=BackendTls(certificate=old.certificate, key=old.key))
+    warned: list[tuple[str, str]] = []
+    settings = Settings(listeners=(listener,), routes=(Route(name="a", action=action),))
+    check(settings, no_fault, lambda path, message: warned.append((path, message)), ())
+    assert [path for path, _ in warned] == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
+    assert all(message.endswith("1 day ago: renew it") for _, message in warned)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.pki import Authority, days
 from wsgate.gate.tokens.keys import ALGORITHMS
 from wsgate.settings.decode import Broken
 from wsgate.settings.meaning_tunnel import check_tunnel
@@ -36,9 +37,17 @@ TO = (Target(TcpAddress("a", 1)),)
 REDIS = TcpAddress("redis", 6379)
 
 
+def ignore(path: str, message: str) -> None:
+    """Takes the warnings that a test is not about."""
+
+
+def no_fault(path: str, message: str) -> None:
+    raise AssertionError(f"{path}: {message}")
+
+
 def faults(tunnel: Tunnel, given: Container[str] = ()) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    check_tunnel(tunnel, "t", lambda path, message: found.append((path, message)), given)
+    check_tunnel(tunnel, "t", lambda path, message: found.append((path, message)), ignore, given)
     return found
 
 
@@ -154,3 +163,18 @@ def test_files_that_only_others_may_read_are_faults(tmp_path: Path, monkeypatch:
 def test_broken_parts_are_passed_over(tunnel: Tunnel) -> None:
     has_url = isinstance(tunnel.token, Token) and tunnel.token.url is not None
     assert faults(tunnel, {"t.token.url_tls"} if has_url else ()) == []
+
+
+def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
+    """Of a source that is asked over TLS, too."""
+    old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
+    tls = BackendTls(certificate=old.certificate, key=old.key)
+    warned: list[str] = []
+    sources: list[dict[str, Any]] = [
+        {"redis": Redis(address=REDIS, tls=tls)},
+        {"url": TokenUrl(True, TcpAddress("a", 443), "/{token}"), "url_tls": tls},
+    ]
+    for source in sources:
+        tunnel = Tunnel(token=Token(from_=(QUERY,), **source))
+        check_tunnel(tunnel, "t", no_fault, lambda path, message: warned.append(path), ())
+    assert warned == ["t.token.redis.tls.certificate", "t.token.url_tls.certificate"]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.pki import Authority, Pair, days, encrypt
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls
-from wsgate.settings.tls import check_backend_tls, check_listener_tls
+from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
 
 
 @pytest.fixture
@@ -188,21 +188,44 @@ def test_a_chain_in_the_wrong_order(authority: Authority, pair: Pair) -> None:
     assert (key, "first certificate" in message) == ("key", True)
 
 
+def one_warning(tls: Tls | BackendTls) -> tuple[str, str]:
+    assert (check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)) == []
+    (warning,) = outdated(tls)
+    return warning
+
+
 def test_dates(authority: Authority) -> None:
+    """They are no faults: what is out of date keeps nothing else down."""
     expired = authority.issue("x.test", not_before=days(-30), not_after=days(-2.5))
-    key, message = one_fault(Tls(certificate=expired.certificate, key=expired.key))
+    key, message = one_warning(Tls(certificate=expired.certificate, key=expired.key))
     assert key == "certificate"
     assert f"'{expired.certificate}' expired on {days(-2.5):%Y-%m-%d}" in message
     assert message.endswith("2 days ago: renew it")
     early = authority.issue("x.test", to="early", not_before=days(2), not_after=days(3))
-    key, message = one_fault(BackendTls(certificate=early.certificate, key=early.key))
+    key, message = one_warning(BackendTls(certificate=early.certificate, key=early.key))
     assert key == "certificate"
     assert f"not valid before {days(2):%Y-%m-%d}" in message
+    several = Tls(
+        certificates=(
+            Certificate(certificate=early.certificate, key=early.key),
+            Certificate(certificate=expired.certificate, key=expired.key),
+        )
+    )
+    assert [key for key, _ in outdated(several)] == ["certificates[0].certificate", "certificates[1].certificate"]
     # a file with certificates of servers, as ca, is good for pinning them
-    assert one_fault(BackendTls(ca=expired.certificate))[0] == "ca"
+    key, message = one_warning(BackendTls(ca=expired.certificate))
+    assert (key, message.endswith("2 days ago: get the new one")) == ("ca", True)
     bundle = Path(expired.certificate)
     bundle.write_bytes(bundle.read_bytes() + Path(authority.file).read_bytes())
-    assert check_backend_tls(BackendTls(ca=str(bundle))) == []
+    assert outdated(BackendTls(ca=str(bundle))) == []
+
+
+def test_what_cannot_be_read_has_no_date(pair: Pair, tmp_path: Path) -> None:
+    """It is a fault."""
+    nowhere = str(tmp_path / "none")
+    assert outdated(Tls(certificate=nowhere, key=pair.key, client_ca=nowhere)) == []
+    assert outdated(Tls(certificate=pair.certificate, key=pair.key)) == []
+    assert outdated(BackendTls()) == []
 
 
 def test_all_faults_at_once(authority: Authority, tmp_path: Path) -> None:
@@ -219,7 +242,6 @@ def test_all_faults_at_once(authority: Authority, tmp_path: Path) -> None:
     assert [key for key, _ in check_listener_tls(tls)] == [
         "certificates[0]",
         "certificates[1].key",
-        "certificates[1].certificate",
         "certificates[2].certificate",
         "certificates[2].key",
         "ciphers",

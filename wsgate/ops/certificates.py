@@ -15,7 +15,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -24,9 +24,17 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Settings, Tls, Tunnel
-from wsgate.settings.tls import check_backend_tls, check_listener_tls
-from wsgate.settings.tls_context import ALPN, backend_context, certificates, files, listener_context, read_certificate
-from wsgate.settings.x509 import X509
+from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
+from wsgate.settings.tls_context import (
+    ALPN,
+    backend_context,
+    certificates,
+    files,
+    listener_context,
+    read_certificate,
+    read_file,
+)
+from wsgate.settings.x509 import X509, read_pem
 
 INTERVAL = 5.0  # seconds between two looks at the files: a stat(2) of each
 WARN_BEFORE = 14 * 86400.0  # seconds
@@ -53,6 +61,7 @@ class Loaded:
     """What came from the files of one key.
 
     own: the gateway's certificates, by file
+    trusted: of the CAs in a file, the one that expires last
     stamp: changes when one of the files does
     faults: why the last attempt to load them anew failed; empty where it did not
     logged: the faults that were logged
@@ -63,6 +72,16 @@ class Loaded:
     stamp: Stamp
     faults: tuple[str, ...] = ()
     logged: tuple[str, ...] = ()
+    trusted: dict[str, X509] = field(default_factory=dict)
+
+    def is_valid(self, now: float) -> bool:
+        """Whether all that it has is valid, in seconds since the epoch."""
+        return all(one.not_before <= now <= one.not_after for one in self.dated.values())
+
+    @property
+    def dated(self) -> dict[str, X509]:
+        """All that expires, by file."""
+        return {**self.trusted, **self.own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +130,7 @@ class Certificates:
         for key in dict.fromkeys((*listeners, *by_route.values())):
             if key is not None:
                 try:
-                    loaded[key] = known[key] if key in known and is_fresh(key, known[key]) else load_one(key)
+                    loaded[key] = load_new(key, known.get(key))
                 except CertificateError as error:
                     if keep and key in known:
                         loaded[key] = known[key]  # ``watch`` says so, if it lasts
@@ -156,6 +175,10 @@ class Certificates:
         except CertificateError as error:
             self._note(key, loaded, error.messages)
             return
+        if _is_older(found, loaded, self._now()):
+            why = await trio.to_thread.run_sync(outdated, key[0], abandon_on_cancel=True)
+            self._note(key, loaded, tuple(message for _, message in why))
+            return
         if self._loaded.get(key) is not loaded:  # a reload was faster
             return
         self._loaded[key] = found
@@ -197,14 +220,22 @@ class Certificates:
 
     def _warn_of_expiry(self) -> None:
         now = self._now()
-        for file, left in self.expires_in(now).items():
-            if left > WARN_BEFORE:
+        dated = {file: one for loaded in self._loaded.values() for file, one in loaded.dated.items()}
+        for file, one in dated.items():
+            left = one.not_after - now
+            if left > WARN_BEFORE and one.not_before <= now:
                 self._warned.pop(file, None)
             elif trio.current_time() >= self._warned.get(file, -WARN_EVERY) + WARN_EVERY:
                 self._warned[file] = trio.current_time()
-                level = logging.WARNING if left > 0 else logging.ERROR
-                event = "certificate expires" if left > 0 else "certificate expired"
-                emit(level, event, file=file, at=_iso(now + left), days=round(left / 86400, 1))
+                days = round(left / 86400, 1)
+                if one.not_before > now:
+                    cure = "is this machine's clock right?"
+                    emit(logging.ERROR, "certificate not valid yet", file=file, at=_iso(one.not_before), cure=cure)
+                elif left > 0:
+                    emit(logging.WARNING, "certificate expires", file=file, at=_iso(one.not_after), days=days)
+                else:
+                    cure = "renew it: it is taken into use without a restart; until then others refuse it"
+                    emit(logging.ERROR, "certificate expired", file=file, at=_iso(one.not_after), days=days, cure=cure)
 
     def _warn_of_unverified(self) -> None:
         keys = {route.name: _route_key(route) for route in self._gateway.settings.routes}
@@ -245,9 +276,26 @@ def load_one(key: Key) -> Loaded:
     try:
         context = listener_context(tls) if isinstance(tls, Tls) else backend_context(tls, alpn)
         own = {str(one.certificate): read_certificate(one) for _, one in certificates(tls)}
+        ca = tls.client_ca if isinstance(tls, Tls) else tls.ca
+        trusted = {} if ca is None else {ca: max(read_pem(read_file(ca)), key=lambda one: one.not_after)}
     except (OSError, ValueError) as error:  # it has changed since it was checked
         raise CertificateError([str(error)]) from None
-    return Loaded(context, own, stamp)
+    return Loaded(context, own, stamp, trusted=trusted)
+
+
+def load_new(key: Key, known: Loaded | None) -> Loaded:
+    """What the files of a key have now, unless that is known, or better. Raises ``CertificateError``."""
+    if known is None:
+        return load_one(key)
+    if is_fresh(key, known):
+        return known
+    found = load_one(key)
+    return known if _is_older(found, known, time.time()) else found
+
+
+def _is_older(found: Loaded, known: Loaded, now: float) -> bool:
+    """Whether what was found is no renewal: it is not valid, and what is known is."""
+    return not found.is_valid(now) and known.is_valid(now)
 
 
 def is_fresh(key: Key, loaded: Loaded) -> bool:

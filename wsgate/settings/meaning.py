@@ -31,7 +31,7 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
-from wsgate.settings.tls import check_backend_tls, check_listener_tls
+from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
@@ -48,17 +48,17 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_binds(listeners, fault)
     _check_modes(listeners, fault)
     _check_redirects(settings, listeners, fault)
-    _check_listener_tls(listeners, fault, given)
+    _check_listener_tls(listeners, fault, warn, given)
     _check_limits(settings, fault, given)
     _check_names(routes, fault)
     _check_order(routes, fault)
     _check_websocket(routes, fault)
-    _check_backend_tls(routes, fault, given)
+    _check_backend_tls(routes, fault, warn, given)
     _check_files(routes, fault)
     everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
     for index, route in routes:
         if isinstance(route.action, Tunnel):
-            check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
+            check_tunnel(route.action, f"routes[{index}].tunnel", fault, warn, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)
 
 
@@ -102,7 +102,7 @@ def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fau
             fault(path, "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
 
 
-def _check_listener_tls(listeners: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def _check_listener_tls(listeners: list[tuple[int, Any]], fault: Fault, warn: Warn, given: Container[str]) -> None:
     for index, listener in listeners:
         if not isinstance(listener.tls, Tls):
             continue
@@ -114,6 +114,7 @@ def _check_listener_tls(listeners: list[tuple[int, Any]], fault: Fault, given: C
         _check_plaintext(listener.tls, path, fault)
         if is_whole(listener.tls):
             pass_on(check_listener_tls(listener.tls), path, fault)
+            pass_on(outdated(listener.tls), path, warn)
 
 
 def _check_plaintext(tls: Tls, path: str, fault: Fault) -> None:
@@ -172,7 +173,7 @@ def _criteria(match: Match) -> tuple[Any, ...]:
     )
 
 
-def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, warn: Warn, given: Container[str]) -> None:
     for index, route in routes:
         if not isinstance(route.action, Relay | Tunnel):
             continue
@@ -188,6 +189,7 @@ def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, given: Conta
             )
         else:
             pass_on(check_backend_tls(tls), path, fault)
+            pass_on(outdated(tls), path, warn)
 
 
 def _check_files(routes: list[tuple[int, Any]], fault: Fault) -> None:

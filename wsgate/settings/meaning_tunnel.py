@@ -9,6 +9,7 @@ from typing import Any
 from wsgate.settings.entry_points import check_entry_point
 from wsgate.settings.faults import (
     Fault,
+    Warn,
     at,
     check_choice,
     check_directory,
@@ -35,7 +36,7 @@ from wsgate.settings.model import (
     UnixAddress,
 )
 from wsgate.settings.problem import quote
-from wsgate.settings.tls import check_backend_tls
+from wsgate.settings.tls import check_backend_tls, outdated
 
 _JWT_NEEDS = {"jwt": "PyJWT", "cryptography": "cryptography"}  # modules, and what they are installed as
 _ALGORITHMS = (  # that gate.tokens.keys knows
@@ -44,11 +45,11 @@ _ALGORITHMS = (  # that gate.tokens.keys knows
 )
 
 
-def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, given: Container[str]) -> None:
+def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
     """Note what is wrong with the tunnel at ``path``, but for its TLS, which is checked as a relay's."""
     check_choice(tunnel, ("to", "token", "target"), path, fault)
     if isinstance(tunnel.token, Token):
-        _check_token(tunnel.token, f"{path}.token", fault, given)
+        _check_token(tunnel.token, f"{path}.token", fault, warn, given)
     if isinstance(tunnel.target, ClientTarget):
         _check_target(tunnel.target, tunnel.allow, path, fault, given)
     if isinstance(tunnel.record, Record):
@@ -68,7 +69,7 @@ def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault, giv
             fault(at(f"{path}.allow", index, given), "clients can name no Unix socket as their target: remove it")
 
 
-def _check_token(token: Token, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_token(token: Token, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
     check_choice(token, SOURCES, path, fault)
     if isinstance(token.file, str):
         # the files in a directory may come and go
@@ -80,8 +81,8 @@ def _check_token(token: Token, path: str, fault: Fault, given: Container[str]) -
     if isinstance(token.jwt, Jwt):
         _check_jwt(token.jwt, f"{path}.jwt", fault, given)
     if isinstance(token.redis, Redis):
-        _check_redis(token.redis, f"{path}.redis", fault)
-    _check_url(token, path, fault, given)
+        _check_redis(token.redis, f"{path}.redis", fault, warn)
+    _check_url(token, path, fault, warn, given)
     if isinstance(token.python, Lookup) and is_whole(token.python):
         pass_on(check_entry_point(token.python), f"{path}.python", fault)
 
@@ -101,7 +102,7 @@ def _check_jwt(jwt: Jwt, path: str, fault: Fault, given: Container[str]) -> None
             fault(at(f"{path}.algorithms", index, given), message)
 
 
-def _check_redis(redis: Redis, path: str, fault: Fault) -> None:
+def _check_redis(redis: Redis, path: str, fault: Fault, warn: Warn) -> None:
     if isinstance(redis.user, str) and redis.password_file is None:
         fault(f"{path}.user", "a user needs a password: name its file with password_file")
     check_file(redis.password_file, f"{path}.password_file", fault)
@@ -111,9 +112,10 @@ def _check_redis(redis: Redis, path: str, fault: Fault) -> None:
         fault(f"{path}.tls", "it would do nothing, a Unix socket has no TLS: write host:port in address, or remove it")
     else:
         pass_on(check_backend_tls(redis.tls), f"{path}.tls", fault)
+        pass_on(outdated(redis.tls), f"{path}.tls", warn)
 
 
-def _check_url(token: Token, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_url(token: Token, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
     path = f"{path}.url_tls"
     if not is_whole(token.url_tls):
         return
@@ -122,3 +124,4 @@ def _check_url(token: Token, path: str, fault: Fault, given: Container[str]) -> 
         fault(path, "it would do nothing, there is no url with https://: write one, or remove it")
     else:
         pass_on(check_backend_tls(token.url_tls), path, fault)
+        pass_on(outdated(token.url_tls), path, warn)

@@ -53,6 +53,35 @@ def check_backend_tls(tls: BackendTls) -> list[Fault]:
     return faults
 
 
+def outdated(tls: Tls | BackendTls) -> list[Fault]:
+    """Which certificates have expired, or are not valid yet; of those in which there is no fault.
+
+    They are served all the same, and everything else with them: it is their peers who refuse them, and a renewal is
+    taken into use as soon as it is there.
+    """
+    found: list[Fault] = []
+    now = time.time()
+    for path, certificate in certificates(tls):
+        for own in _readable(certificate.certificate)[:1]:
+            file, key = certificate.certificate, f"{path}certificate"
+            if own.not_after < now:
+                found.append((key, f"the certificate in {file!r} expired {_ago(own.not_after)}: renew it"))
+            elif own.not_before > now:
+                words = f"is not valid before {_date(own.not_before)}: is this machine's clock right?"
+                found.append((key, f"the certificate in {file!r} {words}"))
+    key, ca = ("client_ca", tls.client_ca) if isinstance(tls, Tls) else ("ca", tls.ca)
+    trusted = _readable(ca)
+    latest = max((certificate.not_after for certificate in trusted), default=now)
+    if latest < now:
+        which = "the CA" if len(trusted) == 1 else "the last CA"
+        found.append((key, f"{which} in {ca!r} expired {_ago(latest)}: get the new one"))
+    return found
+
+
+def _readable(file: str | None) -> list[X509]:
+    return [] if file is None else _read_certificates(file, "", [])
+
+
 def _check_strays(certificate: Certificate, faults: list[Fault]) -> None:
     for key in ("key", "password_file"):
         if getattr(certificate, key) is not None:
@@ -73,8 +102,6 @@ def _check_certificate(certificate: Certificate, path: str, faults: list[Fault])
             load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
         except (OSError, ValueError) as error:
             faults.append(_explain(error, certificate, path))
-    if chain:
-        _check_dates(chain[0], certificate.certificate, f"{path}certificate", faults)
 
 
 def _check_key(certificate: Certificate, path: str, faults: list[Fault]) -> None:
@@ -132,11 +159,6 @@ def _check_ca(file: str, key: str, faults: list[Fault]) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
     except OSError as error:
         faults.append((key, f"OpenSSL cannot load the file {file!r}: {_words(error)}"))
-        return
-    latest = max(found, key=lambda certificate: certificate.not_after)
-    if latest.not_after < time.time():
-        which = "the CA" if len(found) == 1 else "the last CA"
-        faults.append((key, f"{which} in {file!r} expired {_ago(latest.not_after)}: get the new one"))
 
 
 def _read_certificates(file: str, key: str, faults: list[Fault]) -> list[X509]:
@@ -164,15 +186,6 @@ def _no_certificate(file: str, data: bytes) -> str:
     except ValueError:
         return f"the file {file!r} has no certificate in PEM (-----BEGIN CERTIFICATE-----)"
     return f"the file {file!r} is DER, not PEM: convert it with `openssl x509 -inform der`"
-
-
-def _check_dates(certificate: X509, file: str, key: str, faults: list[Fault]) -> None:
-    now = time.time()
-    if certificate.not_after < now:
-        faults.append((key, f"the certificate in {file!r} expired {_ago(certificate.not_after)}: renew it"))
-    elif certificate.not_before > now:
-        begin = _date(certificate.not_before)
-        faults.append((key, f"the certificate in {file!r} is not valid before {begin}: is this machine's clock right?"))
 
 
 def _words(error: OSError | ValueError) -> str:
