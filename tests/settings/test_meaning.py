@@ -324,5 +324,5 @@ def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
     warned: list[tuple[str, str]] = []
     settings = Settings(listeners=(listener,), routes=(Route(name="a", action=action),))
     check(settings, no_fault, lambda path, message: warned.append((path, message)), ())
-    assert [path for path, _ in warned] == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
-    assert all(message.endswith("1 day ago: renew it") for _, message in warned)
+    dated = [path for path, message in warned if message.endswith("1 day ago: renew it")]
+    assert dated == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
