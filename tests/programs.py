@@ -21,6 +21,7 @@ PACKAGES = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "curl": "curl",
+    "firefox-esr": "firefox-esr",
     "gcc": "gcc libc6-dev",
     "haproxy": "haproxy",
     "initdb": "postgresql",

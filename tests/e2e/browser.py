@@ -1,9 +1,13 @@
-"""A headless Chromium for the tests that need a real browser."""
+"""Headless browsers for the tests that need a real one: Chromium, driven, and both it and Firefox just shown a page."""
 
 from __future__ import annotations
 
 import base64
+import json
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,3 +80,45 @@ def complaints(driver: Chrome) -> list[str]:
     """What the page logged as a warning or an error, such as a violated content security policy."""
     entries: list[dict[str, Any]] = driver.get_log("browser")  # type: ignore[no-untyped-call]
     return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
+
+
+# Firefox asks its maker for many things at its start: all but the loopback is led to a proxy that is not there.
+_FIREFOX: dict[str, object] = {
+    "app.update.enabled": False,
+    "browser.aboutwelcome.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.proxy.http": "127.0.0.1",
+    "network.proxy.http_port": 9,
+    "network.proxy.ssl": "127.0.0.1",
+    "network.proxy.ssl_port": 9,
+    "network.proxy.type": 1,
+    "toolkit.telemetry.reportingpolicy.firstRun": False,
+}
+
+
+@contextmanager
+def opened_in_firefox(profile: Path, url: str) -> Iterator[None]:
+    """A page in Firefox, without a driver. ``profile`` is an empty directory."""
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in _FIREFOX.items())
+    (profile / "user.js").write_text("".join(lines))
+    with _running("firefox-esr", "--headless", "--no-remote", "--profile", str(profile), url):
+        yield
+
+
+@contextmanager
+def opened_in_chromium(profile: Path, url: str) -> Iterator[None]:
+    """A page in Chromium, without a driver. ``profile`` is an empty directory."""
+    with _running("chromium", *FLAGS, f"--user-data-dir={profile}", url):
+        yield
+
+
+@contextmanager
+def _running(*command: str) -> Iterator[None]:
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its own processes, too
+        process.wait()

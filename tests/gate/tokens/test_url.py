@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.pki import Authority, client_context
 from wsgate.gate.tokens.source import SourceError
@@ -180,6 +183,53 @@ async def test_what_is_no_answer(answer: bytes, problem: str) -> None:
     async with trio.open_nursery() as nursery:
         with pytest.raises(SourceError, match=problem):
             await source(await peer(nursery, handle)).look_up("secret")
+        nursery.cancel_scope.cancel()
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n10.0.0.1:590"  # of 5900, or of 5901
+
+
+async def test_an_answer_that_a_reset_has_cut_is_none() -> None:
+    """It has no length: only an end in order says that it is whole. 10.0.0.1:590 is a target, too."""
+
+    async def handle(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(HALF)
+        await trio.testing.wait_all_tasks_blocked()  # until that is read: a reset throws away what is not
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.socket.close()
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(SourceError, match=r"its body broke off after 12 bytes$"):
+            await source(await peer(nursery, handle)).look_up("secret")
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("in_order", [True, False], ids=["close_notify", "cut"])
+async def test_an_answer_over_tls_is_whole_only_behind_a_close_notify(tmp_path: Path, in_order: bool) -> None:
+    """RFC 8446 §6.1: anybody on the way can forge a FIN."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+
+    async def handle(stream: trio.SocketStream) -> None:
+        tls = trio.SSLStream(stream, context, server_side=True)
+        await tls.receive_some()
+        await tls.send_all(HALF)
+        if in_order:
+            await tls.unwrap()
+        await stream.send_eof()
+
+    trusted = client_context(authority)
+    async with trio.open_nursery() as nursery:
+        url = TokenUrl(True, await peer(nursery, handle), "/{token}")
+        asked = UrlSource(url, BackendTls(server_name="localhost"), False, lambda: trusted, WITHIN)
+        if in_order:
+            assert await asked.look_up("text") == (Target(TcpAddress("10.0.0.1", 590)),)
+        else:
+            with pytest.raises(SourceError, match=r"its body broke off after 12 bytes$"):
+                await asked.look_up("secret")
         nursery.cancel_scope.cancel()
 
 
