@@ -35,7 +35,7 @@ async def mosquitto(nursery: trio.Nursery, tmp_path: Path) -> int:
 
 @pytest.fixture
 async def gateway(mosquitto: int, start_gateway: StartGateway) -> Gateway:
-    return await start_gateway(tunnel(mosquitto, subprotocols=["mqtt"]))
+    return await start_gateway(tunnel(mosquitto))
 
 
 @pytest.fixture
