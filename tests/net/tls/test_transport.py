@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -101,6 +102,33 @@ def test_close_notify_and_fin_leave_the_other_direction_open(version: ssl.TLSVer
 def test_an_end_without_close_notify_is_an_error(version: ssl.TLSVersion) -> None:
     ours, theirs = tls_pair(None, version, server_side=True)
     socket.socket.shutdown(theirs.ssl, socket.SHUT_WR)
+    with pytest.raises(ConnectionAbortedError, match="TLS ended without close_notify"):
+        ours.recv(100)
+    ours.close()
+    theirs.close()
+
+
+def cut_as_reason() -> ssl.SSLError:
+    error = ssl.SSLError(ssl.SSL_ERROR_SSL, "[SSL: UNEXPECTED_EOF_WHILE_READING] unexpected eof while reading")
+    error.reason = "UNEXPECTED_EOF_WHILE_READING"
+    return error
+
+
+def cut_as_class() -> ssl.SSLError:
+    error = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+    error.reason = None  # type: ignore[assignment]
+    return error
+
+
+@pytest.mark.parametrize("make", [cut_as_reason, cut_as_class])
+def test_an_end_without_close_notify_is_known_as_each_python_tells_it(make: Callable[[], ssl.SSLError]) -> None:
+    """By its reason alone by Python 3.11.2; by its class alone with OpenSSL 1.1.1."""
+    ours, theirs = tls_pair(None, TLS13, server_side=True)
+
+    def read(size: int, room: memoryview) -> int:
+        raise make()
+
+    ours.read = read
     with pytest.raises(ConnectionAbortedError, match="TLS ended without close_notify"):
         ours.recv(100)
     ours.close()
