@@ -194,6 +194,15 @@ def log(caplog: pytest.LogCaptureFixture) -> Log:
 
 
 @contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """A port that refuses connections as long as this lasts: it is bound, so that nobody else is given it, and nobody
+    listens. One that was closed may go to whoever connects or binds next, which happens on a busy machine."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@contextlib.contextmanager
 def no_descriptors() -> Iterator[None]:
     """As long as this lasts the process can open nothing: EMFILE."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

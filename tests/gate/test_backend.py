@@ -18,7 +18,7 @@ from wsgate.settings.model import Reach, Relay, Target, TcpAddress, Tunnel, WebS
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 
-from .conftest import no_descriptors, relay_to, route, tunnel_to
+from .conftest import no_descriptors, refusing, relay_to, route, tunnel_to
 
 FORWARDED = [(b"X-Forwarded-For", b"192.0.2.7")]
 
@@ -186,9 +186,8 @@ async def test_out_of_descriptors(backend: Listening, kind: str) -> None:
 
 
 async def test_the_next_backends_turn_comes_also_behind_one_that_refuses() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as gone:
-        port, closed = listener.getsockname()[1], gone.getsockname()[1]
-        gone.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener, refusing() as closed:
+        port = listener.getsockname()[1]
         tunnel = Tunnel(to=(Target(TcpAddress("127.0.0.1", closed)), Target(TcpAddress("127.0.0.1", port))))
         opened = await open_tunnel(route(tunnel), tunnel, tunnel.to)
         assert isinstance(opened, Backend)

@@ -32,7 +32,7 @@ from wsgate.settings.model import (
 )
 from wsgate.wire.handshake import accept_headers
 
-from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, at, below, relay_to, route, tunnel_to
+from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, at, below, refusing, relay_to, route, tunnel_to
 
 HALF_A_HEADER = b"\x81"
 
@@ -211,11 +211,10 @@ async def test_the_clients_address_for_the_backend(
 
 
 async def test_the_next_backend_has_its_turn(start_gate: StartGate, backend: Backend, log: Log) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    both = relay_to(port).to + relay_to(backend.port, "/x").to
-    gate = start_gate(route(type(relay_to(port))(to=both)))
-    await open_relay(gate, backend)
+    with refusing() as port:
+        both = relay_to(port).to + relay_to(backend.port, "/x").to
+        gate = start_gate(route(type(relay_to(port))(to=both)))
+        await open_relay(gate, backend)
     assert log.one("opened")["backend"] == f"ws://127.0.0.1:{backend.port}/x"
 
 
@@ -288,16 +287,15 @@ async def test_a_tunnels_limit(start_gate: StartGate, backend: Backend) -> None:
 
 
 async def test_a_backend_that_refuses_the_connection(start_gate: StartGate, log: Log) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    gate = start_gate(route(relay_to(port), "relay", match=at("/relay")), route(tunnel_to(port), "tunnel"))
-    for path in ("/relay", "/tunnel"):
-        peer = gate.connect()
-        await peer.write(request(path))
-        assert (await peer.read_head()).status == 502
-        body = await peer.read_body()
-        await peer.read_end()
-        assert str(port).encode() not in body, "addresses are for the log"
+    with refusing() as port:
+        gate = start_gate(route(relay_to(port), "relay", match=at("/relay")), route(tunnel_to(port), "tunnel"))
+        for path in ("/relay", "/tunnel"):
+            peer = gate.connect()
+            await peer.write(request(path))
+            assert (await peer.read_head()).status == 502
+            body = await peer.read_body()
+            await peer.read_end()
+            assert str(port).encode() not in body, "addresses are for the log"
     assert [fields["detail"] for fields in log.all("refused")] == [
         f"cannot connect to 127.0.0.1:{port}: Connection refused"
     ] * 2

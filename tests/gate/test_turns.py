@@ -89,10 +89,11 @@ async def test_who_waits_for_somebody_holds_no_turn() -> None:
 
 async def test_who_wants_to_accept_waits_until_nobody_stands_in_line() -> None:
     turns = Turns(2)
-    worked = 0
+    came = worked = 0
 
     async def work() -> None:
-        nonlocal worked
+        nonlocal came, worked
+        came += 1
         await turns.take()
         worked += 1
 
@@ -101,9 +102,10 @@ async def test_who_wants_to_accept_waits_until_nobody_stands_in_line() -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(work)
-        while worked < 2:
+        while came < 20:  # trio runs them in any order, and us among them: before they have come there is no line
             await trio.lowlevel.checkpoint()
-        await turns.wait_no_line()
+        with trio.testing.assert_checkpoints():
+            await turns.wait_no_line()
         assert worked >= 18  # the last two have their turns, and may not have used them
 
 
