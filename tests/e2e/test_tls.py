@@ -401,7 +401,7 @@ def test_check_finds_each_fault_with_its_place(authority: Authority, pair: Pair,
     expected = [
         ("listeners[0].tls.key: ", "does not exist"),
         ("listeners[1].tls.key: ", "does not belong to the first certificate"),
-        ("listeners[2].tls.certificate: ", "expired on"),
+        ("warning: listeners[2].tls.certificate: ", "expired on"),
         ("listeners[3].tls.certificates[1].key: ", "is encrypted: name a file with its password"),
         ("routes[0].relay.tls.ca: ", "does not exist"),
     ]

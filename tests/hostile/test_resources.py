@@ -224,6 +224,33 @@ def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
         bystander.close()
 
 
+def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Far more connections than there is room for, of which none asks for anything, and a handshake timeout of minutes.
+    Whoever asks is served, with the file of a recording and of tokens. Nobody who has a session loses it."""
+    (tmp_path / "recordings").mkdir()
+    with closing(Peer(echo)) as other:
+        (tmp_path / "tokens").write_text(f"desk: 127.0.0.1:{other.port}\n")
+        tokens = {"from": "query:t", "file": str(tmp_path / "tokens")}
+        record = {"directory": str(tmp_path / "recordings")}
+        routes = [
+            {"name": "desk", "match": {"path": "/desk"}, "tunnel": {"token": tokens, "record": record}},
+            relay(other.port),
+        ]
+        with running(tmp_path, *routes, defaults={"timeouts": {"handshake": "300s", "close": "300ms"}}) as gateway:
+            bystander = upgraded(gateway.port, "/")
+            resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (100, 100))
+            silent = [Client(gateway.port) for _ in range(400)]
+            gateway.wait_line("out of resources")
+            for path in ("/", "/desk?t=desk", "/"):
+                upgraded(gateway.port, path).close()
+            assert list((tmp_path / "recordings").iterdir())
+            assert gateway.descriptors() <= 100 - 8
+            round_trip(bystander)
+            for client in silent:
+                client.close()
+            bystander.close()
+
+
 ATTEMPTS = 1000
 AT_ONCE = 100
 

@@ -279,7 +279,7 @@ async def test_no_more_are_accepted_than_can_be_led_on(
     case: Case, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     case.connect(60)
-    await trio.sleep(0.3)
+    await trio.sleep(0.2)
     # each may need two more; 10 + 3 * 27 + 3 is the last that fits below 100 - 8
     assert len(case.inside) == 27
     assert events(caplog) == ["out of resources"]
@@ -314,7 +314,7 @@ async def test_who_has_just_come_is_given_the_time_to_say_something(
     case: Case, autojump_clock: trio.testing.MockClock
 ) -> None:
     case.connect(40)
-    await trio.sleep(0.4)
+    await trio.sleep(0.2)
     assert case.room.ended == 0
     await trio.sleep(0.3)
     assert case.room.ended > 0

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wsgate.ops.certificates import CertificateError
-from wsgate.ops.checking import DEADLINE, SLOW, CheckError, Checking, Outcome
+from wsgate.ops.checking import DEADLINE, SLOW, Checked, CheckError, Checking, Outcome
+from wsgate.ops.listeners import ListenError
 from wsgate.ops.sources import SourcesError
 from wsgate.settings.model import Files, Route, Settings
 from wsgate.settings.problem import ConfigError, Problem
 
-SETTINGS = Settings(listeners=(), routes=())
+SETTINGS = Checked(Settings(listeners=(), routes=()), {})
 
 
 @pytest.fixture
@@ -31,15 +32,15 @@ def outcome(checking: Checking) -> Outcome:
     return found
 
 
-def raising(error: Exception) -> Callable[[], Settings]:
-    def work() -> Settings:
+def raising(error: Exception) -> Callable[[], Checked]:
+    def work() -> Checked:
         raise error
 
     return work
 
 
 def test_settings_come_back_whole(checking: Checking) -> None:
-    large = Settings(listeners=(), routes=(Route(name="x" * 1_000_000, action=Files(root="/")),))
+    large = Checked(Settings(listeners=(), routes=(Route(name="x" * 1_000_000, action=Files(root="/")),)), {})
     checking.begin(lambda: large, 0.0)
     assert outcome(checking) == large
     assert not checking.running
@@ -52,6 +53,7 @@ def test_settings_come_back_whole(checking: Checking) -> None:
         ConfigError((Problem("wsgate.yaml", 3, 5, "routes", "no such thing"),)),
         CertificateError(["a", "b"]),
         SourcesError(["the tokens of route k: no such module"]),
+        ListenError("cannot listen on a.test:80: Name or service not known"),
     ],
 )
 def test_so_does_what_is_wrong(checking: Checking, error: Exception) -> None:
@@ -61,17 +63,17 @@ def test_so_does_what_is_wrong(checking: Checking, error: Exception) -> None:
 
 
 def test_it_is_another_process(checking: Checking) -> None:
-    def work() -> Settings:
-        return Settings(listeners=(), routes=(), workers=os.getpid())
+    def work() -> Checked:
+        return Checked(Settings(listeners=(), routes=(), workers=os.getpid()), {})
 
     checking.begin(work, 0.0)
     found = outcome(checking)
-    assert isinstance(found, Settings)
-    assert found.workers != os.getpid()
+    assert isinstance(found, Checked)
+    assert found.settings.workers != os.getpid()
 
 
 def test_one_that_dies(checking: Checking) -> None:
-    def work() -> Settings:
+    def work() -> Checked:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -80,7 +82,7 @@ def test_one_that_dies(checking: Checking) -> None:
         outcome(checking)
 
 
-def hang() -> Settings:
+def hang() -> Checked:
     time.sleep(600)
     raise AssertionError
 

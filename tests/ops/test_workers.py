@@ -535,6 +535,33 @@ def test_who_asks_again_is_not_behind_what_hangs(case: Case, monkeypatch: pytest
     assert case.events()[2:] == ["reload waits", "draining", "stopped"]
 
 
+def test_a_name_is_looked_up_by_the_child(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A name server may take its time. A name that is held already is not asked for again."""
+    really, parent = socket.getaddrinfo, os.getpid()
+
+    def look_up(host: str, *arguments: Any, **more: Any) -> Any:
+        if host == "new.test":
+            assert os.getpid() != parent
+            (tmp_path / "asked").touch()
+            host = "127.0.0.1"
+        return really(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    new = replace(SETTINGS, listeners=(ANYWHERE, Listener(bind=TcpAddress("new.test", 0))))
+
+    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def on_reload(settings: Settings) -> None:
+            for sock in parent.open_more(settings.listeners[1:]):
+                sock.close()
+            tell_parent(signal.SIGTERM)
+
+        return serve(parent, on_reload=on_reload)
+
+    assert case.run(start, count=1, load=lambda: new, ready=reload) == 0
+    assert (tmp_path / "asked").exists()
+    assert case.events()[2:] == ["draining", "stopped"]
+
+
 def test_checks_that_cannot_be_killed_are_not_piled_up(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "MOST_HUNG", 0)
     with when("reload refused", stop):

@@ -1,9 +1,9 @@
 """A reload's settings, read and tried out by a child of the parent.
 
-The file may be on a disk that hangs, and a plugin that it names may never end its import. The parent waits for neither:
-it has workers, signals and a watchdog to look after. So a child reads the file, loads the certificates, opens the token
-sources, and says what it found; its end closes all that it opened. Nothing of an operator's own code ever runs in the
-parent, or is shared by workers.
+The file may be on a disk that hangs, a plugin that it names may never end its import, a name server may be away. The
+parent waits for none of them: it has workers, signals and a watchdog to look after. So a child reads the file, loads the
+certificates, opens the token sources, looks the listeners' names up, and says what it found; its end closes all that it
+opened. Nothing of an operator's own code ever runs in the parent, or is shared by workers.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import pickle
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from wsgate.ops.certificates import CertificateError
+from wsgate.ops.listeners import ListenError, LookedUp
 from wsgate.ops.processes import fork
 from wsgate.ops.sources import SourcesError
 from wsgate.settings.model import Settings
@@ -28,7 +30,16 @@ SLOW = 10.0  # seconds after which the log says that a reload waits
 TOO_SLOW = f"not read within {DEADLINE:g} s: the disk of the file or of one that it names hangs, or a plugin's import"
 MOST_HUNG = 4  # children that could not even be killed: their disk hangs
 
-Outcome = Settings | ConfigError | CertificateError | SourcesError
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Settings with which nothing is wrong; ``looked_up``: where the names of listeners lead that are new."""
+
+    settings: Settings
+    looked_up: LookedUp
+
+
+Outcome = Checked | ConfigError | CertificateError | SourcesError | ListenError
 
 
 class CheckError(Exception):
@@ -53,7 +64,7 @@ class Checking:
     def running(self) -> bool:
         return bool(self._pid)
 
-    def begin(self, work: Callable[[], Settings], now: float) -> None:
+    def begin(self, work: Callable[[], Checked], now: float) -> None:
         """Have a child do ``work``; one that is still at it is given up. Raises ``CheckError``."""
         self.give_up()
         if len(self._killed) >= MOST_HUNG:
@@ -119,14 +130,14 @@ def _has_ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _check(work: Callable[[], Settings], result: int, channel: socket.socket) -> int:
+def _check(work: Callable[[], Checked], result: int, channel: socket.socket) -> int:
     """The child."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, DEADLINE + SLOW)  # should the parent die
     outcome: Outcome
     try:
         outcome = work()
-    except (ConfigError, CertificateError, SourcesError) as error:
+    except (ConfigError, CertificateError, SourcesError, ListenError) as error:
         outcome = error
     with contextlib.closing(channel), open(result, "wb", closefd=False) as file:
         pickle.dump(outcome, file)

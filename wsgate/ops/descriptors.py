@@ -19,7 +19,7 @@ from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
 
 NEEDS = 3  # of a connection: its own, its backend's, and one for a recording, a file, or a second attempt to connect
-SILENCE = 0.5  # seconds that a connection may owe its request where others wait for its place
+SILENCE = 0.25  # seconds that a connection may owe its request where others wait for its place
 _RESERVE = (8, 32, 256)  # at least, the part of the limit, and at most; for what belongs to no connection
 
 

@@ -10,7 +10,9 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from wsgate.ops.address_owner import owner_of
@@ -18,6 +20,10 @@ from wsgate.settings.binds import overlap
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 _LOCK_TRIES = 100
+
+
+# The address of each that has one, as the system takes it
+LookedUp = Mapping[TcpAddress, tuple[socket.AddressFamily, Any]]
 
 
 class ListenError(Exception):
@@ -52,14 +58,26 @@ def open_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
     return _all_or_none(_open, listeners)
 
 
-def reserve_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
+def look_up(listeners: Sequence[Listener]) -> LookedUp:
+    """Where their names lead: it may take as long as a name server takes. Raises ``ListenError``."""
+    found: dict[TcpAddress, tuple[socket.AddressFamily, Any]] = {}
+    for listener in listeners:
+        if isinstance(listener.bind, TcpAddress):
+            try:
+                found[listener.bind] = _resolve(listener.bind)
+            except OSError as error:
+                raise ListenError(_explain(listener, error), _status(error)) from None
+    return found
+
+
+def reserve_listeners(listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[socket.socket]:
     """For a process whose workers do the listening: a socket for each that they inherit, for ``open_reserved``.
 
     A TCP address is bound and not listened on, so that no connection comes here, nobody else gets the address, and port
     0 is one port for all workers. Unix sockets know no SO_REUSEPORT: this one is what all workers accept from. Raises
     ``ListenError``, with none left open.
     """
-    return _all_or_none(_reserve, listeners)
+    return _all_or_none(partial(_reserve, looked_up), listeners)
 
 
 def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
@@ -109,10 +127,10 @@ def _open(listener: Listener) -> socket.socket:
     return _listen(_bind(listener, family, where), listener)
 
 
-def _reserve(listener: Listener) -> socket.socket:
+def _reserve(looked_up: LookedUp, listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
         return _open_unix(listener.bind.path, listener)
-    family, where = _resolve(listener.bind)
+    family, where = looked_up.get(listener.bind) or _resolve(listener.bind)
     # Bound alone first: with SO_REUSEPORT the kernel would let us in beside another gateway of the same user
     sock = _bind(listener, family, where)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -22,10 +22,10 @@ from wsgate.gate.route import Router
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
 from wsgate.ops.changes import differences, keys, show
-from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, CheckError
+from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
 from wsgate.ops.doors import Door, Doors, Opening, OpenListeners
 from wsgate.ops.drain import Session, tell
-from wsgate.ops.listeners import ListenError, adjust, close_listeners
+from wsgate.ops.listeners import ListenError, adjust, close_listeners, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.join import Join
@@ -73,14 +73,16 @@ def log_warning(warning: Problem) -> None:
     emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
-def check(load: Load, certificates: Mapping[Key, Loaded]) -> Settings:
-    """Read the settings anew and try all that they name, in a process that ends with that. Raises as ``prepare``."""
+def check(load: Load, current: Settings, certificates: Mapping[Key, Loaded]) -> Checked:
+    """Read the settings anew and try all that they name, in a process that ends with that. Raises as ``prepare``, and
+    ``ListenError`` where the name of a new listener leads nowhere."""
     settings = load()
     logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will warn of the same
     Certificates.load(settings, certificates)
     for lookups in open_lookups(settings).values():
         lookups.close()
-    return settings
+    binds = {listener.bind for listener in current.listeners}
+    return Checked(settings, look_up([listener for listener in settings.listeners if listener.bind not in binds]))
 
 
 def log_slow() -> None:

@@ -21,9 +21,11 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from wsgate.ops.listeners import (
     ListenError,
+    LookedUp,
     bound_address,
     close_listeners,
     open_reserved,
@@ -51,8 +53,11 @@ class Reserved:
         """Where the workers really listen, in the order of the settings."""
         return [bound_address(reservation.sock) for reservation in self._held]
 
-    def change(self, listeners: Sequence[Listener]) -> list[Reservation]:
-        """Hold what ``listeners`` want, and nothing else. Returns what is new. Raises ``ListenError``, unchanged."""
+    def change(self, listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
+        """Hold what ``listeners`` want, and nothing else. Returns what is new. Raises ``ListenError``, unchanged.
+
+        looked_up: where their names lead; what is not in there is looked up
+        """
         gone = list(self._held)
         held: list[Reservation | None] = []
         for listener in listeners:
@@ -61,7 +66,7 @@ class Reserved:
                 gone.remove(same)
             held.append(same)
         missing = [listener for listener, same in zip(listeners, held, strict=True) if same is None]
-        new = _reserve(missing)
+        new = _reserve(missing, looked_up)
         close_listeners([reservation.sock for reservation in gone])
         fresh = iter(new)
         self._held = [next(fresh) if same is None else same for same in held]
@@ -132,6 +137,6 @@ class Inheritance:
         reservation.sock.close()
 
 
-def _reserve(listeners: Sequence[Listener]) -> list[Reservation]:
-    sockets = reserve_listeners(listeners)
+def _reserve(listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
+    sockets = reserve_listeners(listeners, looked_up)
     return [Reservation(listener.bind, sock) for listener, sock in zip(listeners, sockets, strict=True)]

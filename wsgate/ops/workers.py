@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from wsgate.gate.account import emit
 from wsgate.gate.board import Board, Row
 from wsgate.ops.certificates import Contexts
-from wsgate.ops.checking import CheckError, Checking, Outcome
+from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import Idle, log_idle
 from wsgate.ops.listeners import ListenError
@@ -167,9 +167,9 @@ class Workers:
             return
         self._notifier.reloading()
         self._announced = False
-        known = self._plan.contexts.loaded
+        plan = self._plan
         try:
-            self._checking.begin(lambda: check(self._load, known), time.monotonic())
+            self._checking.begin(lambda: check(self._load, plan.settings, plan.contexts.loaded), time.monotonic())
         except CheckError as error:
             self._refuse(error)
 
@@ -190,11 +190,11 @@ class Workers:
             self._say_when_ready()
 
     def _adopt(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, Settings):
+        if not isinstance(outcome, Checked):
             self._refuse(outcome)
             return
-        before, now = self._plan.settings, outcome
-        new = self._reserved.change(now.listeners)
+        before, now = self._plan.settings, outcome.settings
+        new = self._reserved.change(now.listeners, outcome.looked_up)
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
