@@ -1,9 +1,9 @@
 """A reload's settings, read and tried out by a child of the parent.
 
 The file may be on a disk that hangs, a plugin that it names may never end its import, a name server may be away. The
-parent waits for none of them: it has workers, signals and a watchdog to look after. So a child reads the file, loads the
-certificates, opens the token sources, looks the listeners' names up, and says what it found; its end closes all that it
-opened. Nothing of an operator's own code ever runs in the parent, or is shared by workers.
+parent waits for none of them: it has workers, signals and a watchdog to look after. So a child reads the file, loads
+the certificates, opens the token sources, looks the listeners' names up, and says what it found; its end closes all
+that it opened. Nothing of an operator's own code ever runs in the parent, or is shared by workers.
 """
 
 from __future__ import annotations
