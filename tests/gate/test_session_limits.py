@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, close_frame, open_session, plain_request, request
+from tests.e2e.peers import Backend, Peer, close_frame, open_session, plain_request, request
 from tests.pki import Authority, client_context
 from wsgate.gate.board import Board, Counts
 from wsgate.gate.turns import Turns
@@ -191,3 +191,23 @@ async def test_tls_takes_a_turn_before_the_first(start_gate: StartGate, tmp_path
     await tls.send_all(plain_request())
     await tls.receive_some()
     assert turns.taken == 2
+
+
+async def test_heads_are_bounded_by_the_settings(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    """A request's and its target's; and as much for the head of a backend's answer."""
+    gate = start_gate(route(relay_to(backend.port)), limits=Limits(head=2048, target=1024))
+
+    async def ask(target: int, cookie: int) -> Peer:
+        peer = gate.connect()
+        await peer.write(request("/" + "x" * (target - 1), headers={"Cookie": "c" * cookie}))
+        return peer
+
+    assert (await (await ask(1025, 1)).read_head()).status == 414
+    assert (await (await ask(1, 2048)).read_head()).status == 431
+    for cookie, status in ((1500, 101), (2048, 502)):
+        peer = await ask(1024, 700)
+        server = await backend.accept_request()
+        await server.accept_upgrade({"Set-Cookie": "c" * cookie})
+        assert (await peer.read_head()).status == status
+    detail = log.all("refused")[-1]["detail"]
+    assert detail == f"ws://127.0.0.1:{backend.port}: its answer's head has more than 2048 bytes: raise limits.head"

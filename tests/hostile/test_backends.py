@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "a status that is no number": (lambda head: b"HTTP/1.1 OK\r\n\r\n", "malformed answer"),
     "a status of two digits": (lambda head: b"HTTP/1.1 10 Switching\r\n\r\n", "malformed answer"),
     "a space in a field's name": (with_fields(b"X Y: a"), "malformed answer: illegal header line: 'X Y:…'"),
-    "an empty line in front": (lambda head: b"\r\n" + accept_for(head), "malformed answer: it begins with"),
+    "a blank in front": (lambda head: b" " + accept_for(head), "malformed answer: it begins with"),
     "NUL in a value": (with_fields(b"X-Y: a\0b"), "malformed answer"),
     "CR in a value": (with_fields(b"X-Y: a\rSet-Cookie: b"), "malformed answer"),
     "a head of 1 MiB": (with_fields(b"X-Y: " + b"x" * (1 << 20)), TOO_LARGE),
@@ -108,6 +108,7 @@ BROKEN: dict[str, tuple[Answer, str]] = {
 # What is odd about a 101, and good all the same
 GOOD: dict[str, Answer] = {
     "a space before a colon": changed(b"Upgrade: ", b"Upgrade : "),
+    "an empty line in front": lambda head: b"\r\n" + accept_for(head),
     "a tab before another": with_fields(b"X-Y\t: a"),
     "an empty subprotocol": with_fields(b"Sec-WebSocket-Protocol: "),
     "20 KB of cookies": with_fields(*[b"Set-Cookie: a=" + b"x" * 4000] * 5),

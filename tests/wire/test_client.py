@@ -33,6 +33,13 @@ def test_blanks_before_a_colon_are_removed() -> None:
     assert answer(data) == Answer(200, [(b"Set-Cookie", b"a=1"), (b"Content-Length", b"2")], b"hi")
 
 
+def test_empty_lines_in_front_are_skipped_and_a_bodys_are_its_own() -> None:
+    data = b"\r\n\nHTTP/1.1 103 x\r\n\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\r\n\r\nhi"
+    expected = Answer(200, [(b"Content-Length", b"6")], b"\r\n\r\nhi")
+    assert answer(data) == expected
+    assert answer(*(data[at : at + 1] for at in range(len(data)))) == expected
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -62,7 +69,8 @@ def test_tls_is_known_by_its_first_bytes(first: bytes) -> None:
         (b"SSH-2.0-OpenSSH_9.6\r\n", "'SSH-2.0-OpenSSH_9.6\\r\\n'"),
         (b"-ERR unknown command 'GET', with args beginning with", "\"-ERR unknown command 'GET', with args be\""),
         (b"J\x00\x00\x00\n8.0.36\x00", "'J\\x00\\x00\\x00\\n8.0.36\\x00'"),
-        (b"\r\nHTTP/1.1 200 OK", "'\\r\\nHTTP/1.1 200 OK'"),
+        (b"\r\nhello", "'hello'"),
+        (b"\rHTTP/1.1 200 OK\r\n", "'\\rHTTP/1.1 200 OK\\r\\n'"),
     ],
 )
 def test_another_protocol_is_known_at_once(data: bytes, shown: str) -> None:

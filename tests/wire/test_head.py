@@ -18,7 +18,7 @@ def taken(heads: HeadBuffer) -> list[bytes | TooLarge]:
 
 @pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\n\r\n", b"\r\n\n"])
 def test_a_head_ends_with_an_empty_line(end: bytes) -> None:
-    heads = HeadBuffer(100, skip_empty_lines=True)
+    heads = HeadBuffer(100)
     heads.receive(b"a\r\nb" + end + b"rest")
     assert (taken(heads), heads.rest()) == ([b"a\r\nb" + end], b"rest")
 
@@ -26,13 +26,32 @@ def test_a_head_ends_with_an_empty_line(end: bytes) -> None:
 def test_the_largest_head() -> None:
     head = b"x" * 6 + b"\r\n\r\n"
     for limit, found in ((10, head), (9, TooLarge(9))):
-        heads = HeadBuffer(limit, skip_empty_lines=False)
+        heads = HeadBuffer(limit)
         heads.receive(head + b"y" * 1000)
         assert heads.take() == found
 
 
+def test_empty_lines_in_front_are_dropped_and_count() -> None:
+    for limit, found in ((14, b"abc\r\n\r\n"), (9, TooLarge(9))):
+        heads = HeadBuffer(limit)
+        heads.receive(b"\r\n\n\r")
+        assert heads.start(9) == b"\r"
+        heads.receive(b"\n")
+        assert heads.start(9) == b""
+        heads.receive(b"abc\r\n\r\n")
+        assert heads.take() == found
+
+
+def test_what_is_behind_a_head_is_left_alone() -> None:
+    """Behind an upgrade it is a stream, behind an answer's head a body."""
+    heads = HeadBuffer(100)
+    heads.receive(b"a\r\n\r\n\r\n\nrest")
+    assert heads.take() == b"a\r\n\r\n"
+    assert heads.rest() == b"\r\n\nrest"
+
+
 def test_an_unfinished_head_is_as_large_as_what_is_there() -> None:
-    heads = HeadBuffer(10, skip_empty_lines=False)
+    heads = HeadBuffer(10)
     heads.receive(b"x" * 10)
     assert heads.take() is None
     heads.receive(b"x")
@@ -42,14 +61,13 @@ def test_an_unfinished_head_is_as_large_as_what_is_there() -> None:
 @given(
     st.lists(st.sampled_from([b"a", b"bc", b"\r", b"\n", b"\r\n", b"\r\n\r\n"]), max_size=30).map(b"".join),
     st.integers(1, 30),
-    st.booleans(),
     st.data(),
 )
-def test_heads_do_not_depend_on_how_they_come(data: bytes, limit: int, skip: bool, draw: st.DataObject) -> None:
-    at_once = HeadBuffer(limit, skip_empty_lines=skip)
+def test_heads_do_not_depend_on_how_they_come(data: bytes, limit: int, draw: st.DataObject) -> None:
+    at_once = HeadBuffer(limit)
     at_once.receive(data)
     expected = taken(at_once)
-    in_pieces = HeadBuffer(limit, skip_empty_lines=skip)
+    in_pieces = HeadBuffer(limit)
     found: list[bytes | TooLarge] = []
     at = 0
     while at < len(data) and not (found and isinstance(found[-1], TooLarge)):

@@ -222,6 +222,12 @@ def test_empty_lines_before_a_request_are_skipped(before: bytes) -> None:
         server.next_request()
 
 
+def test_what_is_behind_an_upgrade_is_its_own() -> None:
+    server, request = feed(head(b"GET / HTTP/1.1", HOST, b"Upgrade: x", b"Connection: upgrade") + b"\r\n\x0aframes")
+    assert isinstance(request, Request)
+    assert server.trailing() == b"\r\n\x0aframes"
+
+
 def test_empty_lines_between_requests() -> None:
     server, first = feed(GET + b"\r\n" + GET)
     assert isinstance(first, Request)

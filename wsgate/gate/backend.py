@@ -115,7 +115,7 @@ async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted
 def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
     """What may be done about an answer. To plain HTTP on a port with TLS some servers answer in TLS, some with a 400,
     and some just end the connection."""
-    wss = f"write wss://{url.address} in to"
+    wss = f"write wss{str(url).removeprefix('ws')} in to"
     if isinstance(answer, Declined):
         wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)
         return f": it speaks TLS, {wss}" if wants_tls else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import trio
@@ -28,7 +28,7 @@ from wsgate.gate.record import Recorder, recorder_for
 from wsgate.gate.redirect import redirection
 from wsgate.gate.secure import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.sending import send_answer
-from wsgate.gate.subprotocols import tunnel_subprotocol
+from wsgate.gate.subprotocols import in_words, tunnel_subprotocol
 from wsgate.gate.targets import ROUTE_CHANGED, find_way, path_for_log
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.net.io import end_politely, local_address, receive, send_all, set_nodelay
@@ -171,7 +171,9 @@ class _Handshake:
             offered = elements(request.headers, b"sec-websocket-protocol")
             route = self._gateway.router.find(request.host, request.path, offered, websocket=upgrade is not None)
             if route is None:
-                await self.refuse(NO_ROUTE, request)
+                known = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
+                detail = f"offered: {in_words(known)}" if known else ""
+                await self.refuse(replace(NO_ROUTE, detail=detail), request)
                 return None
             if isinstance(route.action, Files):
                 if upgrade is not None:

@@ -69,7 +69,7 @@ class HttpClient:
 
     def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
         self._h11 = h11.Connection(h11.CLIENT)
-        self._heads = HeadBuffer(max_head, skip_empty_lines=False)
+        self._heads = HeadBuffer(max_head)
         self._answer: h11.Response | None = None
         self._body = bytearray()
         head = self._send(h11.Request(method=b"GET", target=b"/", headers=list(headers)))
@@ -95,14 +95,13 @@ class HttpClient:
         return None if self._answer is None else self._cut("its body stalled")
 
     def _no_answer(self, nothing: str, half: str) -> Broken:
-        return Broken(half) if len(self._heads) else Broken(nothing, Why.NOTHING_CAME)
+        return Broken(half) if self._heads.start(1) else Broken(nothing, Why.NOTHING_CAME)
 
     def _read_heads(self) -> Answer | Switched | Broken | None:
-        while len(self._heads):
-            start = self._heads.start(len(_BEGINNING))
+        while start := self._heads.start(len(_BEGINNING)):
             if start.startswith(_TLS):
                 return Broken("malformed answer: it is TLS", Why.TLS_CAME)
-            if start != _BEGINNING[: len(start)]:
+            if start != _BEGINNING[: len(start)] and start != b"\r":  # which may be that of an empty line
                 # At once: what speaks another protocol may wait for us to say something else
                 return Broken(f"malformed answer: it begins with {_quote(self._heads.start(40))}")
             head = self._heads.take()

@@ -46,8 +46,7 @@ class Fetch:
 
 
 def _fetched(answer: Answer | Switched | Broken) -> Fetched | Unusable:
-    if isinstance(answer, Switched):
-        return Unusable("it changed the protocol")
+    assert not isinstance(answer, Switched)  # nobody has asked for one, so h11 takes none
     if isinstance(answer, Broken):
         return Unusable("it speaks TLS: write https:// in url" if answer.why is Why.TLS_CAME else answer.reason)
     return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body)

@@ -34,30 +34,28 @@ class TooLarge:
 class HeadBuffer:
     """Gathers what a connection gives and takes heads off its front.
 
+    Empty lines in front of a head are dropped, as a server should (RFC 9112 §2.2), and HAProxy does for answers too.
+    They count as its bytes. What comes behind a head may be something else: it is left as it is until the next head is
+    asked for.
+
     limit: bytes that a head may have, with the empty line at its end
-    skip_empty_lines: those in front of a head are dropped, as a server should (RFC 9112 §2.2); they count as its bytes
     """
 
-    def __init__(self, limit: int, *, skip_empty_lines: bool) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._skips = skip_empty_lines
         self._data = bytearray()
         self._skipped = 0
         self._searched = 0
 
     def receive(self, data: bytes) -> None:
         self._data += data
-        if self._skips and self._data.startswith((b"\r", b"\n")):
-            found = _EMPTY_LINES.match(self._data)
-            if found is not None:
-                self._skipped += found.end()
-                del self._data[: found.end()]
-
-    def __len__(self) -> int:
-        return len(self._data)
 
     def start(self, size: int) -> bytes:
-        """The first bytes of what is there."""
+        """The first bytes of the next head; ``b""`` where it has not begun."""
+        found = _EMPTY_LINES.match(self._data)
+        if found is not None:
+            self._skipped += found.end()
+            del self._data[: found.end()]
         return bytes(self._data[:size])
 
     def rest(self) -> bytes:
@@ -66,6 +64,7 @@ class HeadBuffer:
 
     def take(self) -> bytes | TooLarge | None:
         """The next head, or ``None`` while its end has not come."""
+        self.start(0)
         found = _END.search(self._data, self._searched)
         size = len(self._data) if found is None else found.end()
         if self._skipped + size > self._limit:
@@ -76,7 +75,6 @@ class HeadBuffer:
         head = bytes(self._data[:size])
         del self._data[:size]
         self._searched = self._skipped = 0
-        self.receive(b"")  # empty lines in front of the next one
         return head
 
 

@@ -65,7 +65,7 @@ class HttpServer:
 
     def __init__(self, max_head: int = MAX_HEAD, max_target: int = MAX_TARGET) -> None:
         self._h11 = h11.Connection(h11.SERVER)
-        self._heads = HeadBuffer(max_head, skip_empty_lines=True)
+        self._heads = HeadBuffer(max_head)
         self._max_target = max_target
         self._ended = False
         self._head_only = False
@@ -78,7 +78,7 @@ class HttpServer:
     @property
     def begun(self) -> bool:
         """Whether a part of a head has come: silence is then slowness, not idleness."""
-        return len(self._heads) > 0
+        return self._heads.start(1) != b""
 
     def next_request(self) -> Request | Refusal | None:
         """The next request, or ``None`` while its head is unfinished.
