@@ -108,7 +108,8 @@ def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent,
     try:
         # The contexts stay those of all workers, with their ticket keys, where their files are still the same
         contexts = Certificates.load(settings, plan.contexts.loaded, keep=True)
-        lookups = open_lookups(settings)  # here, after the fork: a connection that two processes share mixes answers up
+        # here, after the fork: a connection that two processes share mixes answers up
+        lookups = open_lookups(settings, patient=not plan.starting)
         sockets = parent.open_more(settings.listeners)
     except (CertificateError, SourcesError, ListenError) as error:
         parent.fail(str(error))

@@ -188,3 +188,28 @@ async def test_a_configuration_that_has_become_a_fifo(
     await gateway.next_line("reload ignored")
     assert await gateway.wait_exit() == 0
     os.close(writer)
+
+
+async def test_a_source_that_cannot_be_made_any_more_keeps_no_replacement_down(
+    start_gateway: StartGateway, service: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Its clients hear 503 from that worker; all other routes are served."""
+    site = {"name": "site", "match": {"path": "/site"}, "tunnel": {"to": f"tcp://127.0.0.1:{service}"}}
+    routes = [site, route(service)]
+    gateway = await start_gateway(*routes, workers=2, defaults=QUICK, process={"environment": environment})
+    (tmp_path / "plugins" / "noticing.py").write_text(BROKEN)
+    for pid in workers_of(gateway):
+        os.kill(pid, signal.SIGKILL)
+        await gateway.next_line("worker died")
+        line = await gateway.next_line("token source broken")
+        assert "the database is gone" in line["error"]
+    with trio.fail_after(10):
+        while True:
+            try:
+                async with connect(gateway.url("/site")):
+                    break
+            except OSError:  # those whom the kernel had dealt to the dead ones
+                continue
+    with pytest.raises(InvalidStatus, match="503"):
+        async with connect(gateway.url("/?t=right")):
+            pass

@@ -9,6 +9,7 @@ import pytest
 
 from tests import pki
 from wsgate.gate.tokens.lookups import Lookups
+from wsgate.ops import sources
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.settings.model import (
     BackendTls,
@@ -24,6 +25,7 @@ from wsgate.settings.model import (
     TokenUrl,
     Tunnel,
 )
+from wsgate.wire.http import Refusal
 
 PLACES = (Place(PlaceKind.QUERY, "token"),)
 
@@ -112,3 +114,31 @@ def test_files_that_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     second = context()
     assert second is not first
     assert context() is second
+
+
+async def test_one_that_cannot_be_opened_is_tried_again(
+    tmp_path: Path, tokens: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who takes a dead worker's place: the other routes are served, and this one again as soon as it can be."""
+    later = tmp_path / "later"
+    lookups = open_lookups(settings(by_token("it", file=tokens), by_token("late", file=str(later))), patient=True)
+    (line,) = [vars(record) for record in caplog.records]
+    assert (line["event"], line["fields"]["route"]) == ("token source broken", "late")
+    assert isinstance(await lookups["it"].targets("a"), tuple)
+    refusal = await lookups["late"].targets("a")
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, "No such file" in refusal.detail) == (503, True)
+    later.write_text("a: h:2\n")
+    again = await lookups["late"].targets("a")
+    assert isinstance(again, Refusal)  # not at once: whoever asks is not its clock
+    monkeypatch.setattr(sources, "_RETRY", 0.0)
+    other = open_lookups(settings(by_token("late", file=str(tmp_path / "other"))), patient=True)["late"]
+    for _ in range(2):
+        assert isinstance(await other.targets("a"), Refusal)
+    (tmp_path / "other").write_text("a: h:2\n")
+    for _ in range(2):
+        found = await other.targets("a")
+        assert isinstance(found, tuple)
+        assert str(found[0]) == "tcp://h:2"
+    other.close()
+    lookups["late"].close()

@@ -29,7 +29,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wsgate.gate.account import emit
 from wsgate.gate.board import Board, Row
@@ -55,10 +55,14 @@ CUT_TIME = 5.0  # seconds that workers have to end when they have been told to c
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What workers begin with."""
+    """What workers begin with.
+
+    starting: they are the first: what cannot work keeps all from starting. Later it keeps nothing else down
+    """
 
     settings: Settings
     contexts: Contexts
+    starting: bool = True
 
 
 # What a worker does, from its first line to its exit status
@@ -181,9 +185,7 @@ class Workers:
             outcome = self._checking.look(now)
             if outcome is not None:
                 self._adopt(outcome)
-        except CheckError as error:
-            self._refuse(error)
-        except ListenError as error:
+        except (CheckError, ListenError) as error:
             self._refuse(error)
         except Exception:  # our own bug is no reason to end the sessions
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
@@ -198,7 +200,7 @@ class Workers:
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
-        self._plan = Plan(now, self._plan.contexts)
+        self._plan = replace(self._plan, settings=now)
         for worker in self._workers:
             if worker.channel is not None:
                 worker.ready = False
@@ -275,6 +277,7 @@ class Workers:
         self._announced = True
         if self._stage is _Stage.STARTING:
             self._stage = _Stage.SERVING
+            self._plan = replace(self._plan, starting=False)
             addresses = self._reserved.addresses
             for address in addresses:
                 emit(logging.INFO, "listening", address=str(address))
