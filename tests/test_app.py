@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -59,29 +58,29 @@ def stop(bound: list[Address]) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def events(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def events(capfd: pytest.CaptureFixture[str]) -> list[str]:
     """The log's events; every line of it is JSON."""
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     assert out == ""
     return [json.loads(line)["event"] for line in err.splitlines()]
 
 
-def test_the_log_may_go_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    log = io.StringIO()
-    assert serve(settings(ANYWHERE), ready=stop, log=log) == 0
-    assert [json.loads(line)["event"] for line in log.getvalue().splitlines()][-1] == "stopped"
-    assert capsys.readouterr() == ("", "")
+def test_the_log_may_go_elsewhere(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with open(tmp_path / "log", "w+") as log:
+        assert serve(settings(ANYWHERE), ready=stop, log=log) == 0
+    assert [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()][-1] == "stopped"
+    assert capfd.readouterr() == ("", "")
 
 
-def test_warnings_of_the_file_are_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_of_the_file_are_logged_once(capfd: pytest.CaptureFixture[str]) -> None:
     warning = Problem("wsgate.yaml", 3, 5, "routes[0]", "is odd: write another", is_warning=True)
     assert serve(settings(ANYWHERE), ready=stop, warnings=[warning]) == 0
-    found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    found = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     said = [line for line in found if line["event"] == "configuration warning"]
     assert [(line["level"], line["problem"]) for line in said] == [("warning", str(warning))]
 
 
-def test_from_the_first_line_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_first_line_to_the_last(capfd: pytest.CaptureFixture[str]) -> None:
     ready: list[Address] = []
 
     def stop_when_reached(bound: list[Address]) -> None:
@@ -93,12 +92,12 @@ def test_from_the_first_line_to_the_last(capsys: pytest.CaptureFixture[str]) -> 
 
     assert serve(settings(ANYWHERE, ANYWHERE), ready=stop_when_reached) == 0
     assert len({str(address) for address in ready}) == 2
-    assert events(capsys) == ["listening", "listening", "ready", "draining", "stopped"]
+    assert events(capfd) == ["listening", "listening", "ready", "draining", "stopped"]
 
 
-def test_what_it_runs_on_is_said_at_level_debug(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_it_runs_on_is_said_at_level_debug(capfd: pytest.CaptureFixture[str]) -> None:
     assert serve(settings(ANYWHERE, level=LogLevel.DEBUG), ready=stop) == 0
-    assert events(capsys)[0] == "kernel"
+    assert events(capfd)[0] == "kernel"
 
 
 def test_what_runs_beside_it_ends_with_it() -> None:
@@ -115,7 +114,7 @@ def test_what_runs_beside_it_ends_with_it() -> None:
     assert sorted(ran) == ["began", "began", "ended", "ended"]
 
 
-def test_a_listener_that_cannot_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listener_that_cannot_be_opened(capfd: pytest.CaptureFixture[str]) -> None:
     """One line for the person who started it, and nothing runs."""
 
     def fail(bound: list[Address]) -> None:
@@ -124,7 +123,7 @@ def test_a_listener_that_cannot_be_opened(capsys: pytest.CaptureFixture[str]) ->
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = TcpAddress("127.0.0.1", other.getsockname()[1])
         assert serve(settings(ANYWHERE, taken), ready=fail, beside=[trio.sleep_forever]) == 1
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     assert out == ""
     (line,) = err.splitlines()
     assert line.startswith(f"wsgate: cannot listen on {taken}: the address is in use")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +22,8 @@ from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
-from wsgate.ops.log import set_up, unraisable_logged
+from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
+from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
 from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.reload import Load, log_warning
 from wsgate.ops.sources import SourcesError, open_lookups
@@ -50,44 +53,53 @@ def serve(
     load: reads the settings anew, for a reload
     ready: called when connections are being accepted, with the addresses that were bound
     beside: tasks that run as long as the gateway does; with them it is a single process
-    log: where the log is written, if not on standard error; not together with ``load``
+    log: a file for the log, if it is not to be standard error
     warnings: what the settings' file was warned of, to be logged
 
     Returns the exit status, one of those that ``wsgate --help`` lists.
     """
-    set_up(settings.log, log)
-    for warning in warnings:
-        log_warning(warning)
-    emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
-    raise_limit()
-    notifier = Notifier()
+    fd = sys.stderr.fileno() if log is None else log.fileno()
+    handler = set_up(settings.log, fd)
     count = 1 if beside else count_workers(settings)
-    try:
-        contexts = Certificates.load(settings)
-        if count > 1:
+    with contextlib.ExitStack() as stack:
+        writer = ThreadWriter(fd, handler.describe) if count == 1 else ProcessWriter(fd, handler.describe)
+        stack.enter_context(written_by(handler, writer))
+        for warning in warnings:
+            log_warning(warning)
+        emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
+        raise_limit()
+        notifier = Notifier()
+        try:
+            contexts = Certificates.load(settings)
+            if isinstance(writer, ProcessWriter):
+                _spare_the_collector()
+                start = partial(_be_worker, count, notifier.watchdog, handler, fd)
+                workers = Workers(
+                    count,
+                    Plan(settings, contexts),
+                    start,
+                    load=load or (lambda: settings),
+                    notifier=notifier,
+                    ready=ready,
+                    log=writer,
+                )
+                return workers.run()
+            lookups = open_lookups(settings)
             _spare_the_collector()
-            plan = Plan(settings, contexts)
-            start = partial(_be_worker, count, notifier.watchdog)
-            workers = Workers(count, plan, start, load=load or (lambda: settings), notifier=notifier, ready=ready)
-            return workers.run()
-        lookups = open_lookups(settings)
-        _spare_the_collector()
-        sockets = open_listeners(settings.listeners)
-    except (CertificateError, SourcesError) as error:
-        for message in error.messages:
-            print(f"wsgate: {message}", file=sys.stderr)
-        return 1
-    except ListenError as error:
-        print(f"wsgate: {error}", file=sys.stderr)
-        return error.status
+            sockets = open_listeners(settings.listeners)
+        except (CertificateError, SourcesError) as error:
+            for message in error.messages:
+                print(f"wsgate: {message}", file=sys.stderr)
+            return 1
+        except ListenError as error:
+            print(f"wsgate: {error}", file=sys.stderr)
+            return error.status
 
-    gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups)
-    reached = partial(_notify, notifier, gateway)
-    if notifier.watchdog is not None:
-        beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
-    return trio.run(
-        _run_beside, beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached)
-    )
+        gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups)
+        reached = partial(_notify, notifier, gateway)
+        if notifier.watchdog is not None:
+            beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
+        return _run(beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached))
 
 
 def _spare_the_collector() -> None:
@@ -102,8 +114,15 @@ def _spare_the_collector() -> None:
     gc.set_threshold(700, 10, 100)
 
 
-def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: Row) -> int:
+def _be_worker(
+    count: int, watchdog: float | None, log: LineHandler, fd: int, plan: Plan, parent: ToParent, row: Row
+) -> int:
     """One of ``count`` workers, which shows within ``watchdog`` seconds that it is alive. Returns its exit status."""
+    with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork: a thread does not cross one
+        return _serve_as_worker(count, watchdog, plan, parent, row)
+
+
+def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: Row) -> int:
     settings = plan.settings
     try:
         # The contexts stay those of all workers, with their ticket keys, where their files are still the same
@@ -134,11 +153,19 @@ def _be_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent,
         reached=reached,
         signals=parent,
     )
-    return trio.run(_run_beside, beside, serve_all)
+    return _run(beside, serve_all)
+
+
+def _run(beside: Sequence[Task], main: Callable[[], Awaitable[int]]) -> int:
+    try:
+        return trio.run(_run_beside, beside, main)
+    except Exception:  # a bug of ours that ends the process: loud, and waiting for nobody who might read it
+        logging.getLogger("wsgate").exception("internal error: please report it", extra={"event": "bug", "fields": {}})
+        return os.EX_SOFTWARE
 
 
 async def _run_beside(beside: Sequence[Task], main: Callable[[], Awaitable[int]]) -> int:
-    with unraisable_logged():
+    with everything_logged():
         async with trio.open_nursery() as nursery:
             for task in beside:
                 nursery.start_soon(task)

@@ -14,6 +14,7 @@ import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.pki import Authority, client_context
+from wsgate.ops.log_writer import NAME
 
 from .gateway import Gateway, StartGateway, relay
 from .library import Serve, connect, echo
@@ -24,9 +25,10 @@ MANY = 24  # sessions, of which a worker of two has none once in 8 million times
 
 
 def workers_of(gateway: Gateway) -> list[int]:
-    """The process ids."""
+    """The process ids; one more child writes the parent's log."""
     pid = gateway.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if Path(f"/proc/{child}/comm").read_text() != f"{NAME}\n"]
 
 
 async def until(condition: Callable[[], bool]) -> None:

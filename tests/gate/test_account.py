@@ -33,9 +33,9 @@ def test_a_level_that_is_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.records == []
 
 
-async def test_opened_is_for_the_curious(log: Log) -> None:
+async def test_the_start_of_a_session_has_its_line(log: Log) -> None:
     record().opened()
-    assert log.records[0].levelname == "DEBUG"
+    assert log.records[0].levelname == "INFO"
     assert log.one("opened") == WHO
 
 

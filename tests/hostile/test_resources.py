@@ -268,6 +268,8 @@ def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
             attempt(gateway, silent, ATTEMPTS)
             gateway.wait_for(lambda: gateway.descriptors() == descriptors or None, "descriptors given back")
             assert gateway.memory() - before < ATTEMPTS * 256
+            enough = lambda: len(gateway.lines("refused", status=504)) >= 2 * ATTEMPTS or None  # noqa: E731
+            gateway.wait_for(enough, "a line for each")
             assert len(gateway.lines("refused", status=504)) == 2 * ATTEMPTS
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
+import os
+import select
 import ssl
 import sys
+import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 import trustme
@@ -15,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.gate.account import emit
-from wsgate.ops.log import JsonFormatter, TextFormatter, mark_worker, set_up, unraisable_logged
+from wsgate.ops.log import JsonFormatter, LineHandler, TextFormatter, everything_logged, mark_worker, set_up, written_by
 from wsgate.settings.model import Log, LogFormat, LogLevel
 
 SESSION = {
@@ -81,6 +86,14 @@ def test_strangers_words_make_neither_a_second_line_nor_another_field(path: str,
     assert text.count(" reason=") == 1 or " reason=" in json.dumps(path) + json.dumps(reason)
 
 
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_a_long_field_is_cut_so_that_a_pipe_takes_the_line_whole(formatter: logging.Formatter) -> None:
+    fields: dict[str, object] = {"path": "/" + "x" * 16_000, "host": "h" * 300, "detail": "d" * 1000}
+    line = formatter.format(record("refused", fields))
+    assert f"/{'x' * 1023}…" in line
+    assert len(line.encode()) < select.PIPE_BUF
+
+
 def test_text_tells_a_session_as_a_sentence() -> None:
     assert TextFormatter().format(record("session", SESSION)) == (
         "08:00:00 info    session: chat: 192.0.2.1:5 -> ws://127.0.0.1:9000 (chat.v1) closed by client, codes 1000/-, "
@@ -99,19 +112,85 @@ def test_text_shows_any_other_events_fields() -> None:
     assert TextFormatter().format(record("ready", {}, "ready")) == "08:00:00 info    ready"
 
 
-def test_levels_below_the_settings_are_not_written() -> None:
-    stream = io.StringIO()
+@pytest.fixture
+def written() -> Iterator[IO[bytes]]:
+    """A file for the log, which is this process's for a while."""
     root, logger = logging.getLogger(), logging.getLogger("wsgate")
     before = (root.handlers, root.level, logger.level)
-    try:
-        set_up(Log(format=LogFormat.JSON, level=LogLevel.WARNING), stream)
-        emit(logging.INFO, "quiet")
-        emit(logging.WARNING, "loud", why="because")
-        logging.getLogger("trio").info("a library's whisper")
-    finally:
-        root.handlers, root.level, logger.level = before
-    (line,) = stream.getvalue().splitlines()
+    with tempfile.TemporaryFile() as file:
+        yield file
+    root.handlers, root.level, logger.level = before
+
+
+def lines_of(file: IO[bytes]) -> list[str]:
+    file.seek(0)
+    return file.read().decode().splitlines()
+
+
+def test_levels_below_the_settings_are_not_written(written: IO[bytes]) -> None:
+    set_up(Log(format=LogFormat.JSON, level=LogLevel.WARNING), written.fileno())
+    emit(logging.INFO, "quiet")
+    emit(logging.WARNING, "loud", why="because")
+    logging.getLogger("trio").info("a library's whisper")
+    (line,) = lines_of(written)
     assert json.loads(line)["event"] == "loud"
+
+
+def test_a_reload_changes_the_form_and_not_the_writer(written: IO[bytes]) -> None:
+    handler = set_up(Log(format=LogFormat.JSON), written.fileno())
+    lines: list[bytes] = []
+
+    class Kept:
+        def put(self, line: bytes) -> None:
+            lines.append(line)
+
+        def close(self) -> None:
+            lines.append(b"closed")
+
+    with written_by(handler, Kept()):
+        assert set_up(Log(format=LogFormat.TEXT)) is handler
+        emit(logging.INFO, "ready")
+    emit(logging.INFO, "over")
+    assert lines[1:] == [b"closed"]
+    assert lines[0].endswith(b" info    ready\n")
+    assert [line[8:] for line in lines_of(written)] == [" info    over"]
+
+
+def test_a_line_that_cannot_be_made_stops_nobody() -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise ValueError("planted")
+
+    lines: list[bytes] = []
+    handler = LineHandler(lines.append)
+    handler.setFormatter(JsonFormatter())
+    handler.emit(record("refused", {"path": Broken()}))
+    assert lines == [b"wsgate: a log line could not be made: ValueError: planted\n"]
+
+
+def test_a_name_that_is_not_utf8_is_escaped() -> None:
+    lines: list[bytes] = []
+    handler = LineHandler(lines.append)
+    handler.setFormatter(JsonFormatter())
+    handler.emit(record("refused", {"path": "/\udcff"}))
+    assert b'"path": "/\\udcff"' in lines[0]
+
+
+def test_what_ends_a_thread_and_what_is_warned_of_are_lines(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError("planted")
+
+    with everything_logged():
+        thread = threading.Thread(target=fail, name="a helper")
+        thread.start()
+        thread.join()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("a library's warning", stacklevel=1)
+    bug, warning = caplog.records
+    assert bug.fields == {"where": "a helper"}  # type: ignore[attr-defined]
+    assert bug.exc_info
+    assert "a library's warning" in warning.getMessage()
 
 
 class Failing:
@@ -124,7 +203,7 @@ class Failing:
 
 def test_what_can_be_raised_to_nobody_is_a_line_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
     before = sys.unraisablehook
-    with unraisable_logged():
+    with everything_logged():
         Failing()
     assert sys.unraisablehook is before
     (record,) = caplog.records
@@ -144,7 +223,7 @@ def test_a_name_that_a_client_asked_for_is_no_bug(caplog: pytest.LogCaptureFixtu
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = context.wrap_bio(incoming, outgoing, server_side=True)
     incoming.write(_hello(b"gr\xc3\xbc.test"))
-    with unraisable_logged(), pytest.raises(ssl.SSLError, match="CALLBACK_FAILED"):
+    with everything_logged(), pytest.raises(ssl.SSLError, match="CALLBACK_FAILED"):
         server.do_handshake()
     assert caplog.records == []
 
@@ -172,21 +251,20 @@ def worker() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("format", list(LogFormat))
-def test_a_workers_lines_say_whose_they_are(format: LogFormat, worker: int) -> None:
-    stream = io.StringIO()
-    set_up(Log(format=format), stream)
+def test_a_workers_lines_say_whose_they_are(format: LogFormat, worker: int, written: IO[bytes]) -> None:
+    handler = set_up(Log(format=format), written.fileno())
     emit(logging.INFO, "session", **SESSION)
     emit(logging.ERROR, "out of resources", error="none")
     logging.getLogger("wsgate").error("a word without an event")
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 3
+    os.write(written.fileno(), handler.describe(7, "nobody reads"))
+    lines = lines_of(written)
+    assert len(lines) == 4
     for line in lines:
         assert '"worker": 3' in line or "worker=3" in line or "worker 3" in line
 
 
-def test_what_the_parent_says_is_not_said_by_workers_too(worker: int) -> None:
-    stream = io.StringIO()
-    set_up(Log(), stream)
+def test_what_the_parent_says_is_not_said_by_workers_too(worker: int, written: IO[bytes]) -> None:
+    set_up(Log(), written.fileno())
     for event in ("listening", "ready", "draining", "cutting", "stopped"):
         emit(logging.WARNING, event)
-    assert stream.getvalue() == ""
+    assert lines_of(written) == []

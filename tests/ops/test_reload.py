@@ -376,12 +376,12 @@ async def test_other_settings(start: Start, lines: Lines) -> None:
     assert running.gateway.settings == running.written
 
 
-async def test_the_log(start: Start, lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[str]) -> None:
     running = await start()
     running.write(log=Log(level=LogLevel.DEBUG, format=LogFormat.TEXT))
     await running.reload()
     await running.open()
-    _, written = capsys.readouterr()
+    _, written = capfd.readouterr()
     assert "setting changed: setting=log.format before=json now=text" in written
     assert " debug   opened: route=t " in written
 

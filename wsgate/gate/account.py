@@ -53,7 +53,7 @@ class Record:
     began: float
 
     def opened(self) -> None:
-        emit(logging.DEBUG, "opened", **self._who())
+        emit(logging.INFO, "opened", **self._who())
 
     def ended(self, outcome: Outcome) -> None:
         """The session's line. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""

@@ -1,4 +1,8 @@
-"""The log on standard error: one line per event, as JSON for machines or as text for people."""
+"""The log: one line per event, as JSON for machines or as text for people.
+
+What writes the lines is ``ops.log_writer``'s; until one of its writers is set, and in children that live for a moment,
+they are written at once.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ import contextlib
 import datetime
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
+from wsgate.ops.log_writer import Writer
 from wsgate.settings.model import Log, LogFormat
 
 if TYPE_CHECKING:
@@ -26,6 +34,11 @@ _SESSION_LINE = (
 _SAID_BY_PARENT = frozenset({"listening", "ready", "draining", "cutting", "stopped", "kernel"})
 
 
+# Characters of a field, so that a line is hardly ever more than 4 KiB: what a pipe takes whole, also where several
+# processes write to it (pipe(7), PIPE_BUF). A traceback, which has line breaks, is not cut.
+LONGEST_FIELD = 1024
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, event, then the event's own fields."""
 
@@ -37,7 +50,7 @@ class JsonFormatter(logging.Formatter):
         }
         if not hasattr(record, "event") or record.exc_info:
             line["message"] = record.getMessage()
-        line.update(getattr(record, "fields", {}))
+        line.update(_fields(record))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -47,7 +60,7 @@ class TextFormatter(logging.Formatter):
     """A sentence a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = getattr(record, "fields", {})
+        fields = _fields(record)
         event = getattr(record, "event", None)
         if event == "session":
             text = _SESSION_LINE.format_map(
@@ -71,6 +84,16 @@ class TextFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """An event's own. A long text is cut: what a stranger sends is no reason for a long line."""
+    fields: dict[str, object] = getattr(record, "fields", {})
+    return {name: _short(value) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_FIELD or "\n" in text else f"{text[:LONGEST_FIELD]}…"
 
 
 def _quote(value: object) -> str:
@@ -102,24 +125,94 @@ def mark_worker(number: int) -> None:
     logging.getLogger("wsgate").addFilter(_OfWorker(number))
 
 
-def set_up(settings: Log, stream: TextIO | None = None) -> None:
-    """Send the "wsgate" logger, and the warnings of libraries, to ``stream`` (standard error)."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.format is LogFormat.JSON else TextFormatter())
+class LineHandler(logging.Handler):
+    """Makes a line of each record and gives it to ``put``."""
+
+    def __init__(self, put: Callable[[bytes], object]) -> None:
+        super().__init__()
+        self.put = put
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.put(self.line(record))
+        except Exception as error:  # our own bug; logging's own answer would wait for standard error
+            self.put(f"wsgate: a log line could not be made: {type(error).__name__}: {error}\n".encode())
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """The record as it is written. Lone surrogates, of a name that is not UTF-8, are escaped."""
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+    def describe(self, lines: int, reason: str) -> bytes:
+        """The line in place of ``lines`` that were dropped."""
+        logger = logging.getLogger("wsgate")
+        made = logger.makeRecord(
+            logger.name,
+            logging.WARNING,
+            "",
+            0,
+            "log lines dropped",
+            (),
+            None,
+            extra={"event": "log lines dropped", "fields": {"lines": lines, "reason": reason}},
+        )
+        logger.filter(made)  # which says whose line it is
+        return self.line(made)
+
+
+def set_up(settings: Log, fd: int | None = None) -> LineHandler:
+    """Have the "wsgate" logger, and the warnings of libraries, write lines to ``fd``, and wait until they are written;
+    left out, to where they go now, at first standard error."""
     root = logging.getLogger()
+    handler = next((handler for handler in root.handlers if isinstance(handler, LineHandler)), None)
+    if fd is not None or handler is None:
+        handler = LineHandler(partial(_write, sys.stderr.fileno() if fd is None else fd))
+    handler.setFormatter(JsonFormatter() if settings.format is LogFormat.JSON else TextFormatter())
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("wsgate").setLevel(settings.level.value.upper())
+    return handler
+
+
+def _write(fd: int, line: bytes) -> None:
+    with contextlib.suppress(OSError):
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
 
 
 @contextlib.contextmanager
-def unraisable_logged() -> Iterator[None]:
-    """What Python can raise to nobody becomes a log line, not a traceback between them."""
-    before, sys.unraisablehook = sys.unraisablehook, _log_unraisable
+def written_by(handler: LineHandler, writer: Writer) -> Iterator[None]:
+    """Have ``writer`` write the lines for as long as this lasts, and what is left at its end."""
+    before, handler.put = handler.put, writer.put
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        handler.put = before
+        writer.close()
+
+
+@contextlib.contextmanager
+def everything_logged() -> Iterator[None]:
+    """What Python would write to standard error by itself, and wait for, becomes a log line: what it can raise to
+    nobody, what ends a thread, warnings."""
+    before = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook, threading.excepthook = _log_unraisable, _log_thread
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        sys.unraisablehook, threading.excepthook = before
+
+
+def _log_thread(thread: threading.ExceptHookArgs) -> None:
+    if thread.exc_value is None:
+        return
+    logging.getLogger("wsgate").error(
+        "internal error: please report it",
+        exc_info=(thread.exc_type, thread.exc_value, thread.exc_traceback),
+        extra={"event": "bug", "fields": {"where": thread.thread.name if thread.thread else "a thread"}},
+    )
 
 
 def _log_unraisable(unraisable: UnraisableHookArgs) -> None:

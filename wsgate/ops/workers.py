@@ -39,6 +39,7 @@ from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import Idle, log_idle
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
+from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.orders import Report, ToParent, ToWorker
 from wsgate.ops.processes import caught_signals, fork
 from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
@@ -50,6 +51,7 @@ from wsgate.settings.model import Address, Settings
 _log = logging.getLogger("wsgate")
 
 SLOW_START = 10.0  # seconds after which the log says that a worker has not begun to serve
+OWING = 1.0  # seconds between two attempts to say that log lines were dropped
 CUT_TIME = 5.0  # seconds that workers have to end when they have been told to cut
 
 
@@ -88,8 +90,12 @@ class Workers:
         load: Load,
         notifier: Notifier,
         ready: Callable[[list[Address]], None] = lambda bound: None,
+        log: ProcessWriter | None = None,
     ) -> None:
         self._plan = plan
+        self._log = log
+        if log is not None:
+            log.prepare = self._forget
         self._start = start
         self._load = load
         self._checking = Checking(self._forget)
@@ -289,6 +295,8 @@ class Workers:
 
     def _act(self, now: float) -> bool:
         """Do what is due; whether there is anything to wait for."""
+        if self._log is not None:
+            self._log.tell()
         self._look_at_check(now)
         for worker in self._workers:
             if not worker.pid and worker.start_at <= now and self._stage in (_Stage.STARTING, _Stage.SERVING):
@@ -338,6 +346,8 @@ class Workers:
         due = min([due, *(worker.began + SLOW_START for worker in self._workers if worker.is_starting)])
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)
+        if self._log is not None and self._log.owes:
+            due = min(due, now + OWING)
         return None if due == math.inf else max(0.0, due - now)
 
     def _end(self) -> int:
@@ -367,7 +377,7 @@ class Workers:
             parent = ToParent(channel, self._plan.settings, self._reserved.inherit())
             return self._start(self._plan, parent, worker.row)
 
-        worker.pid, channel = fork(work, prepare=self._let_go)
+        worker.pid, channel = fork(work, prepare=self._be_child)
         worker.channel = ToWorker(channel)
         self._selector.register(channel, selectors.EVENT_READ, worker)
         emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
@@ -378,9 +388,15 @@ class Workers:
             self._hang_up(worker)
         self._selector.close()
 
+    def _be_child(self) -> None:
+        """In a child: what is the parent's alone."""
+        if self._log is not None:
+            self._log.forget()
+        self._let_go()
+
     def _forget(self) -> None:
         """In a child that is no worker: nothing of its parent's stays open because of it."""
-        self._let_go()
+        self._be_child()
         self._reserved.forget()
 
     def _hang_up(self, worker: Worker) -> None:
