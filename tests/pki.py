@@ -73,6 +73,7 @@ def shared() -> trustme.CA:
 def client_context(authority: Authority | None = None, pair: Pair | None = None, **attributes: Any) -> ssl.SSLContext:
     """A client that trusts an authority, or nobody; with a certificate of its own; ``attributes`` of the context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python 3.11.2 sets itself: a cut is no end
     if authority is not None:
         context.load_verify_locations(authority.file)
     if pair is not None:

@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import os
 import random
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import trio
 
 from tests.programs import find
 
-from . import proxy_command, services
+from . import services
 from .gateway import Gateway, StartGateway, tunnel
 
 pytestmark = pytest.mark.needs("ssh", "scp", "sshd", "ssh-keygen")
@@ -38,9 +39,11 @@ KbdInteractiveAuthentication no
 Subsystem sftp internal-sftp
 """
 
+PROJECT = Path(__file__).parents[2]
+
+# The page's own, with where things are in its places, and what a test needs beside it
 CLIENT = """
-Host desk
-    ProxyCommand {python} {script} {url}
+{page}
     User {user}
     IdentityFile {directory}/user
     IdentitiesOnly yes
@@ -101,14 +104,26 @@ async def ssh(nursery: trio.Nursery, tmp_path: Path, start_gateway: StartGateway
     configuration = tmp_path / "ssh_config"
     configuration.write_text(
         CLIENT.format(
-            python=sys.executable,
-            script=proxy_command.__file__,
-            url=gateway.url(),
+            page=shown(gateway.url()),
             user=getpass.getuser(),
             directory=tmp_path,
         )
     )
     return Ssh(gateway, configuration)
+
+
+def shown(url: str) -> str:
+    """What docs/ssh.md has for ~/.ssh/config."""
+    block: str
+    (block,) = re.findall(r"^```ssh-config\n(.*?)^```$", (PROJECT / "docs" / "ssh.md").read_text(), re.M | re.S)
+    for written, here in [
+        ("~/websocket/bin/python", sys.executable),
+        ("~/ssh_proxy_command.py", str(PROJECT / "deploy" / "ssh_proxy_command.py")),
+        ("wss://gate.example.com/ssh", url),
+    ]:
+        assert written in block
+        block = block.replace(written, here)
+    return block.rstrip()
 
 
 def digest(file: Path) -> str:
