@@ -1,0 +1,117 @@
+"""Frames: the compiled walk, masking and shuttle against their twins in Python, whatever comes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from wsgate.relay import _shuttle
+from wsgate.wire import _kernel, masking, walk
+from wsgate.wire.walk import DONE, NO_LIMIT
+
+from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, head
+from ..wire.test_kernel import steps
+from .inputs import chance, cut, mutated
+
+_START = 16  # where the shuttle reads to
+_ROOM = 4096  # bytes
+
+_SIZES = (0, 1, 2, 7, 8, 31, 32, 33, 100, 124, 125, 126, 127, 128, 300, 65535, 65536)
+_LENGTHS = (126, 65535, 65536, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+_LETTERS = ("a", "é", "€", "𝄞", "\x00", "\x7f", "\ud7ff", "\ue000", "\U0010ffff")
+
+
+def walks(random: Random) -> None:
+    """One walk of each kind over the same reads: the same halts, faults, bytes and counts after each call."""
+    options = _options(random)
+    pieces = cut(random, _stream(random, masked=options["masked"]))
+    compiled, python = steps(_kernel.FrameWalk(**options), pieces), steps(walk.FrameWalk(**options), pieces)
+    assert compiled == python, (options, pieces)
+
+
+def masks(random: Random) -> None:
+    data, key = random.randbytes(_size(random)), random.randbytes(4)
+    masked = _kernel.apply_mask(data, key)
+    assert masked == masking.apply_mask(data, key)
+    assert _kernel.apply_mask(masked, key) == data
+
+
+def shuttles(random: Random) -> None:
+    """Reads carried on in C, and the same reads by the walk in Python: what is sent, what is left to the flow."""
+    options = {**_options(random), "unwrap": False}
+    data = _stream(random, masked=options["masked"])
+    compiled, python = _kernel.FrameWalk(**options), walk.FrameWalk(**options)
+    buffer = bytearray(_START + _ROOM)
+    with contextlib.ExitStack() as stack:
+        ends = [*socket.socketpair(), *socket.socketpair()]
+        into, source, sink, out = (stack.enter_context(sock) for sock in ends)
+        for piece in cut(random, data[: 20 * _ROOM]):
+            for at in range(0, len(piece), _ROOM):
+                came = piece[at : at + _ROOM]
+                into.sendall(came)
+                carried = _shuttle.carry(compiled, source.fileno(), sink.fileno(), buffer, _START)
+                copy = bytearray(bytes(_START) + came)
+                stop = python.walk(copy, _START, len(copy))
+                sent = came if python.halt == DONE else b""
+                assert carried == (len(came) if sent else (len(came), stop, 0)), (options, came)
+                assert buffer[_START : _START + len(came)] == came
+                assert (out.recv(_ROOM) if sent else b"") == sent
+                state = [(each.halt, repr(each.fault), each.messages, each.left) for each in (compiled, python)]
+                assert state[0] == state[1], (options, came)
+                if python.halt != DONE:  # the flow's, which test_kernel's steps follow
+                    return
+
+
+def _options(random: Random) -> dict[str, Any]:
+    limit = random.choice((NO_LIMIT, NO_LIMIT, NO_LIMIT - 1, 70_000, 300, 125, 10, 0))
+    flags = {name: chance(random, 2) for name in ("masked", "unwrap", "validate_text", "compression")}
+    return {**flags, "accept_text": not chance(random, 8), "limit": limit}
+
+
+def _stream(random: Random, *, masked: bool) -> bytes:
+    data = b""
+    for _ in range(random.randrange(1, 6)):
+        frames = _message(random) if not chance(random, 6) else [_any_frame(random)]
+        data += b"".join(frame.encode(random.randbytes(4) if masked else None) for frame in frames)
+        if chance(random, 20):
+            opcode, length = random.choice((CONTINUATION, TEXT, BINARY)), random.choice(_LENGTHS)
+            data += head(opcode, length, form=64, key=b"key." if masked else None, fin=chance(random, 2))
+    return mutated(random, data, 4)
+
+
+def _message(random: Random) -> list[Frame]:
+    """In fragments, with control frames between them."""
+    opcode = random.choice((TEXT, BINARY))
+    payload = _text(random) if opcode == TEXT else random.randbytes(_size(random))
+    frames: list[Frame] = []
+    pieces = _fragments(random, payload)
+    for number, piece in enumerate(pieces):
+        if chance(random, 5):
+            frames.append(Frame(random.choice((PING, PONG, CLOSE)), random.randbytes(random.choice((0, 2, 9, 125)))))
+        rsv = 4 if number == 0 and chance(random, 8) else 0
+        frames.append(Frame(CONTINUATION if number else opcode, piece, number == len(pieces) - 1, rsv))
+    return frames
+
+
+def _fragments(random: Random, payload: bytes) -> Sequence[bytes]:
+    return cut(random, payload) if payload and len(payload) < 400 and chance(random, 3) else [payload]
+
+
+def _any_frame(random: Random) -> Frame:
+    payload = random.randbytes(random.choice(_SIZES[:15]))
+    form = random.choice((None, None, 16, 64))
+    return Frame(random.randrange(16), payload, chance(random, 2), random.choice((0, 0, 0, 1, 2, 4, 7)), form)
+
+
+def _text(random: Random) -> bytes:
+    if chance(random, 3):
+        return (random.choice(_LETTERS) * random.choice(_SIZES[:15])).encode()
+    text = "".join(random.choices(_LETTERS, k=random.choice(_SIZES[:14]))).encode()
+    return mutated(random, text, 4)
+
+
+def _size(random: Random) -> int:
+    return random.choice(_SIZES) if chance(random, 10) else random.choice(_SIZES[:15])

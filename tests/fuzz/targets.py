@@ -1,0 +1,33 @@
+"""What is tried, by name: each makes one input from a source of randomness, tries it, and raises where it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from . import heads, sources
+
+Target = Callable[[Random], None]
+
+# What is compiled, against its twins in Python
+NATIVE: dict[str, Target] = {}
+try:
+    from . import frames
+except ImportError as error:
+    NOT_COMPILED = str(error)
+else:
+    NOT_COMPILED = ""
+    NATIVE = {each.__name__: each for each in (frames.walks, frames.masks, frames.shuttles)}
+
+TARGETS: dict[str, Target] = NATIVE | {
+    each.__name__: each
+    for each in (
+        *(heads.requests, heads.answers, heads.proxies),
+        *(sources.values, sources.lines, sources.fetches, sources.replies, sources.tokens),
+    )
+}
+
+
+def play(name: str, seed: str, number: int) -> None:
+    """One round; the same for the same arguments, on every machine."""
+    TARGETS[name](Random(f"{name}/{seed}/{number}"))
