@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ import pytest
 from tests.descriptors import descriptors
 from wsgate.ops.processes import caught_signals, fork, run_in_child
 
+HANGS = """
+import os, time
+from wsgate.ops.processes import run_in_child
+
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+run_in_child(work)
+"""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -190,3 +201,13 @@ def test_a_bug_in_a_child_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ChildProcessError, match="ended with status 70"):
         run_in_child(work)
     assert "RuntimeError: a bug of ours" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_child_that_hangs_ends_with_who_waits_for_it(number: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(number)
+    process.communicate(timeout=10)  # the child has its output, too: this is the end of both
+    assert process.returncode == -number

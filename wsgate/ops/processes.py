@@ -107,8 +107,21 @@ def run_in_child(work: Callable[[], T]) -> T:
         finally:
             os._exit(status)
     os.close(writer)
-    with open(reader, "rb") as pipe:
-        data = pipe.read()
+
+    def end(number: int, _: object) -> None:
+        os.kill(pid, signal.SIGKILL)  # what it imports may never end
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with open(reader, "rb") as result_file:
+            data = result_file.read()
+    except BaseException:  # Ctrl-C
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code:
         how = f"status {code}" if code > 0 else signal.Signals(-code).name
