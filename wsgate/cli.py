@@ -36,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the process's exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if arguments[:1] == ["tunnel"]:
-            return _tunnel(arguments[1:])
-        return _run(_parser().parse_args(arguments))
+        status = _tunnel(arguments[1:]) if arguments[:1] == ["tunnel"] else _run(_parser().parse_args(arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads has had enough, as head(1) has; at its exit Python would complain again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:  # before the gateway listens to signals
         return 130
     except Exception:

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, plain_request, request
-from wsgate.gate.admission import admit
+from wsgate.gate.admission import Admitted, admit
 from wsgate.gate.client import Client, origin
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.passwords import Users
@@ -45,13 +45,14 @@ def basic(text: str) -> str:
 
 
 async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Refusal | None:
-    """What a client is told that sends these header fields."""
+    """What a client is told that sends these header fields; ``None`` where it may go on."""
     fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
     address = TcpAddress("192.0.2.7", 5)
     client = Client(address, address, certificate is not None, certificate)
     gateway = Gateway(Settings(listeners=(), routes=()))
-    return await admit(gateway, route, asked, origin(client, asked, ()))
+    found = await admit(gateway, route, asked, origin(client, asked, ()))
+    return found if isinstance(found, Refusal) else None
 
 
 async def test_a_route_that_asks_for_nothing() -> None:
@@ -142,11 +143,11 @@ async def test_pages_of_the_host_that_was_asked_for(host: str, said: dict[str, s
     source = origin(Client(address, address), asked, (network("192.0.2.0/24"),))
     for origins in ((SAME_HOST,), (PAGE, SAME_HOST)):
         refusal = await admit(gateway, route(NOWHERE, origins=origins), asked, source)
-        assert (refusal is None) is is_same
+        assert isinstance(refusal, Admitted) is is_same
     stranger = origin(Client(address, address), asked, ())
     if said:  # what a stranger says of the host is nothing
         refusal = await admit(gateway, route(NOWHERE, origins=(SAME_HOST,)), asked, stranger)
-        assert (refusal is None) is (page == "http://10.0.0.5:8080")
+        assert isinstance(refusal, Admitted) is (page == "http://10.0.0.5:8080")
 
 
 async def test_who_is_no_browser_is_of_no_host() -> None:

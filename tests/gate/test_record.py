@@ -99,6 +99,7 @@ async def test_a_session_by_the_gate_is_recorded(
     assert {name: value for name, value in recording.head.items() if name != "started"} == {
         "route": "desk",
         "client": "192.0.2.7:50000",
+        "host": "gateway.test",
         "backend": f"tcp://127.0.0.1:{backend.port}",
         "path": "/a/path",
         "subprotocol": "binary",

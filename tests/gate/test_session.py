@@ -45,6 +45,7 @@ async def test_no_route(start_gate: StartGate, log: Log) -> None:
     assert log.one("refused") == {
         "status": 404,
         "client": CLIENT,
+        "host": "gateway.test",
         "path": "/other",
         "route": None,
         "reason": "no route for this host, path and subprotocol",

@@ -119,6 +119,7 @@ async def test_a_relay(start_gate: StartGate, backend: Backend, log: Log) -> Non
     assert line == {
         "route": "it",
         "client": CLIENT,
+        "host": "gate.test:81",
         "backend": f"ws://127.0.0.1:{backend.port}/base",
         "path": "/chat/room",
         "subprotocol": "v1",

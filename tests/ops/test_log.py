@@ -106,6 +106,12 @@ def test_text_names_the_proxy_that_a_client_came_through() -> None:
     assert " chat: 203.0.113.9 (through 10.0.0.1:5) -> ws://127.0.0.1:9000 " in line
 
 
+def test_text_names_the_user_and_the_host_that_was_asked_for() -> None:
+    who = {"user": "a b", "host": "chat.example.com"}
+    line = TextFormatter().format(record("session", {**SESSION, **who}))
+    assert ' chat: 192.0.2.1:5 (user "a b") for chat.example.com -> ws://127.0.0.1:9000 ' in line
+
+
 def test_text_shows_any_other_events_fields() -> None:
     made = record("refused", {"status": 404, "path": "/a b", "route": None}, "refused")
     assert TextFormatter().format(made) == '08:00:00 info    refused: status=404 path="/a b"'

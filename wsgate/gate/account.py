@@ -29,15 +29,25 @@ class Who:
 
     peer: who has connected in its place, where that is not the same
     subject: whom its certificate names, where it has shown one
+    user: whose password it knew, where one was asked for
+    host: the host that it asked for, as it wrote it
     """
 
     client: str
     peer: str | None = None
     subject: str | None = None
+    user: str | None = None
+    host: str | None = None
 
     def fields(self) -> dict[str, object]:
         """What is known, under the names that the log has for it."""
-        known = {"client": self.client, "peer": self.peer, "subject": self.subject}
+        known = {
+            "client": self.client,
+            "peer": self.peer,
+            "subject": self.subject,
+            "user": self.user,
+            "host": self.host,
+        }
         return {name: value for name, value in known.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 
 import trio
 
@@ -24,21 +25,32 @@ _OWN_PORTS = {"http": 80, "https": 443}
 _DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
 
 
-async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin) -> Refusal | None:
-    """``None``: the client may go on. A password's check has the handshake timeout."""
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The client may go on. ``user`` is the one whose password it knew, where one was asked for."""
+
+    user: str | None = None
+
+
+async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin) -> Refusal | Admitted:
+    """Whether a client may use a route. A password's check has the handshake timeout."""
+    admitted = Admitted()
     if not isinstance(route.action, Files):
         refusal = _check_page(_pages(route), request, origin)
         if refusal is not None:
             return refusal
     if route.auth is None:
-        return None
+        return admitted
     if route.auth.basic is not None:
-        refusal = await _check_password(gateway, route, route.auth.basic, request)
+        known = await _check_password(gateway, route, route.auth.basic, request)
+        if isinstance(known, Refusal):
+            return known
+        admitted = known
+    if route.auth.client_certificate is not None:
+        refusal = _check_certificate(route.auth.client_certificate, origin.certificate)
         if refusal is not None:
             return refusal
-    if route.auth.client_certificate is not None:
-        return _check_certificate(route.auth.client_certificate, origin.certificate)
-    return None
+    return admitted
 
 
 def _pages(route: Route) -> tuple[str, ...]:
@@ -86,7 +98,7 @@ def _normal(origin: str) -> str:
     return (found[1] or found[2]) if found else text
 
 
-async def _check_password(gateway: Gateway, route: Route, basic: Basic, request: Request) -> Refusal | None:
+async def _check_password(gateway: Gateway, route: Route, basic: Basic, request: Request) -> Refusal | Admitted:
     """RFC 7617."""
     realm = re.sub(r'(["\\])', r"\\\1", basic.realm).encode("utf-8")
     challenge = ((b"WWW-Authenticate", b'Basic realm="' + realm + b'", charset="UTF-8"'),)
@@ -101,7 +113,7 @@ async def _check_password(gateway: Gateway, route: Route, basic: Basic, request:
     try:
         with trio.fail_after(route.timeouts.handshake):
             if await users.knows(*credentials):
-                return None
+                return Admitted(credentials[0])
     except SourceError as error:
         return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=str(error))
     except trio.TooSlowError:

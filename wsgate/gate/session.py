@@ -162,7 +162,7 @@ class _Handshake:
                 await self.refuse(request)
                 return None
             source = origin(self._client, request, self._gateway.settings.trusted_proxies)
-            self._who = source.who
+            self._who = replace(source.who, host=source.host.decode("latin-1") or None)
             upgrade = check_upgrade(request)
             moved = self._redirection(source, request, upgrade=upgrade is not None)
             if moved is not None:
@@ -179,8 +179,9 @@ class _Handshake:
                 if upgrade is not None:
                     await self.refuse(NO_WEBSOCKET, request, route)
                     return None
-                if (refusal := await admit(self._gateway, route, request, source)) is not None:
-                    await self.refuse(refusal, request, route)
+                admitted = await admit(self._gateway, route, request, source)
+                if isinstance(admitted, Refusal):
+                    await self.refuse(admitted, request, route)
                     return None
                 if not await self._send_file(route, route.action, request):
                     return None
@@ -198,12 +199,13 @@ class _Handshake:
             if self._gateway.row.full(self._gateway.settings.limits.sessions):
                 await self.refuse(FULL, request, route)
                 return None
-            refusal = await admit(self._gateway, route, request, source)
-            if refusal is None and route.auth is not None and not self._gateway.has(route):  # a reload came between
-                refusal = ROUTE_CHANGED
-            if refusal is not None:
-                await self.refuse(refusal, request, route)
+            admitted = await admit(self._gateway, route, request, source)
+            if not isinstance(admitted, Refusal) and route.auth is not None and not self._gateway.has(route):
+                admitted = ROUTE_CHANGED  # a reload came between
+            if isinstance(admitted, Refusal):
+                await self.refuse(admitted, request, route)
                 return None
+            self._who = replace(self._who, user=admitted.user)
             return await self._open(route, request, upgrade, source)
 
     async def _next_request(self) -> Request | Refusal | None:

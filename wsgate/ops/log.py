@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 # The session's fields that make up its line for people; any other event shows all of its fields.
 _SESSION_LINE = (
-    "{route}: {client}{through} -> {backend}{protocol} {reason} by {ended_by}, codes {client_code}/{backend_code}, "
-    "{duration} s, up {messages_up} messages {bytes_up} bytes, down {messages_down} messages {bytes_down} bytes"
-    "{worker}{detail}"
+    "{route}: {client}{through}{user}{host} -> {backend}{protocol} {reason} by {ended_by}, "
+    "codes {client_code}/{backend_code}, {duration} s, up {messages_up} messages {bytes_up} bytes, "
+    "down {messages_down} messages {bytes_down} bytes{worker}{detail}"
 )
 
 # What a parent says for all of its workers
@@ -67,6 +67,8 @@ class TextFormatter(logging.Formatter):
                 {
                     **fields,
                     "through": f" (through {fields['peer']})" if "peer" in fields else "",
+                    "user": f" (user {_quote(fields['user'])})" if "user" in fields else "",
+                    "host": f" for {_quote(fields['host'])}" if "host" in fields else "",
                     "protocol": f" ({fields['subprotocol']})" if fields["subprotocol"] else "",
                     "client_code": fields["client_code"] or "-",
                     "backend_code": fields["backend_code"] or "-",

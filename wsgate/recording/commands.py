@@ -22,7 +22,7 @@ def convert(file: str, output: str | None) -> int:
 
     def write(recording: Recording) -> None:
         if output is None:
-            _print_javascript(recording)
+            sys.stdout.writelines(to_javascript(recording.records()))
             return
         # What passed may have been a password: for others to read only if the file is there and they may
         fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -44,20 +44,14 @@ def _read(file: str, use: Callable[[Recording], None]) -> int:
     except FormatError as error:
         print(f"wsgate: {file}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # whoever reads has had enough: ``cli.main`` ends quietly
     except OSError as error:
         print(f"wsgate: {error.filename or file}: {error.strerror}", file=sys.stderr)
         return 1
     if recording.end is None:
         print(f"wsgate: {file} was cut: this is all up to its last whole record", file=sys.stderr)
     return 0
-
-
-def _print_javascript(recording: Recording) -> None:
-    try:
-        sys.stdout.writelines(to_javascript(recording.records()))
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has had enough; Python would complain once more at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(recording: Recording) -> None:
