@@ -52,8 +52,7 @@ class HeadBuffer:
 
     def start(self, size: int) -> bytes:
         """The first bytes of the next head; ``b""`` where it has not begun."""
-        found = _EMPTY_LINES.match(self._data)
-        if found is not None:
+        if self._data.startswith((b"\r", b"\n")) and (found := _EMPTY_LINES.match(self._data)):
             self._skipped += found.end()
             del self._data[: found.end()]
         return bytes(self._data[:size])
@@ -80,6 +79,8 @@ class HeadBuffer:
 
 def without_blanks_before_colons(head: bytes) -> bytes:
     """A response's head as a proxy must read it (RFC 9112 §5.1). In a request such blanks stay, and are refused."""
+    if b" :" not in head and b"\t:" not in head:  # nearly always
+        return head
     return _BLANKS_BEFORE_COLON.sub(rb"\1:", head)
 
 
