@@ -81,3 +81,18 @@ def test_both_values_are_there() -> None:
 )
 def test_values_are_shown_much_as_the_file_has_them(value: Any, expected: str) -> None:
     assert show(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "expected"),
+    [
+        (7, "limits.sessions", "${SESSIONS}"),
+        (None, "drain.code", "off"),
+        (Limits(sessions=7, handshakes=3), "limits", "{sessions: ${SESSIONS}, handshakes: 3}"),
+        ((Network(None), Network(ipaddress.ip_network("10.0.0.0/8"))), "trusted_proxies", "[unix, ${PROXY:-unix}]"),
+        ((Network(None),), "trusted_proxies", "[unix]"),
+    ],
+)
+def test_what_came_from_the_environment_is_not_shown(value: Any, path: str, expected: str) -> None:
+    from_environment = {"limits.sessions": "${SESSIONS}", "trusted_proxies[1]": "${PROXY:-unix}"}
+    assert show(value, path, from_environment) == expected

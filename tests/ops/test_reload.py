@@ -376,6 +376,22 @@ async def test_other_settings(start: Start, lines: Lines) -> None:
     assert running.gateway.settings == running.written
 
 
+async def test_settings_from_the_environment_are_not_shown(start: Start, lines: Lines) -> None:
+    running = await start()
+    running.write(drain=Drain(grace=1), from_environment={"drain.grace": "${GRACE}"})
+    lines.new()
+    await running.reload()
+    assert lines.changes() == [
+        ("setting changed", {"setting": "drain.grace", "before": "10", "now": "${GRACE}"}),
+    ]
+    running.write(drain=Drain(grace=2), from_environment={})
+    lines.new()
+    await running.reload()
+    assert lines.changes() == [
+        ("setting changed", {"setting": "drain.grace", "before": "${GRACE}", "now": "2"}),
+    ]
+
+
 async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[str]) -> None:
     running = await start()
     running.write(log=Log(level=LogLevel.DEBUG, format=LogFormat.TEXT))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wsgate.settings import model
+from wsgate.settings import meaning, model
 from wsgate.settings.decode import Broken, Decoder
 from wsgate.settings.model import (
     BackendTls,
@@ -86,7 +86,7 @@ RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
 
 
 def decode(text: str, file: str = "/etc/wsgate/wsgate.yaml") -> tuple[Settings, Decoder]:
-    decoder = Decoder(file)
+    decoder = Decoder(file, {})
     return decoder.settings(compose(text, file)), decoder
 
 
@@ -473,3 +473,134 @@ def test_a_misspelt_second_action_does_not_hide_the_first() -> None:
 
 def test_an_empty_document_says_what_is_needed() -> None:
     assert faults("") == ["f:1:1: the file is empty: it needs listeners and routes"]
+
+
+def expanded(text: str, **environment: str) -> tuple[Settings, Decoder]:
+    decoder = Decoder("f", environment)
+    return decoder.settings(compose(text, "f")), decoder
+
+
+def test_values_from_the_environment_are_as_if_they_stood_there() -> None:
+    environment = {
+        **{"HOST": "App.internal", "PORT": "9000", "OFF": "off", "NO": "no", "TRUE": "true", "N": "4", "S": "7s"},
+        **{"NAME": "12", "ROOT": "site", "VALUE": "x: [y]", "CRED": "ann:$2y$05$abc", "SIZE": "1MiB"},
+    }
+    text = """\
+workers: ${N}
+limits: {sessions: "${N}"}
+exit_when_idle: ${OFF}
+listeners: [{bind: "127.0.0.1:${PORT}", tls: "${NO}"}, {bind: "127.0.0.${N}:${HTTP:-8080}"}]
+routes:
+- name: ${NAME}
+  match: {path: "/${NAME}/*", websocket: "${TRUE}"}
+  heartbeat: ${OFF}
+  timeouts: {connect: "${S}", idle: "${OFF}"}
+  limits: {message: "${SIZE}"}
+  auth: {basic: {users: "${CRED}"}}
+  relay: {to: ["ws://${HOST}:${PORT}/${NAME}"], validate_text: "${TRUE}"}
+- name: ${UNSET:-site}
+  files: {root: "${ROOT}/${NAME}", index: [a, "${ROOT}"], headers: {X-A: "${VALUE}", X-B: "${NONE:-}"}}
+"""
+    settings, decoder = expanded(text, **environment)
+    assert decoder.problems == []
+    assert (settings.workers, settings.limits.sessions, settings.exit_when_idle) == (4, 4, None)
+    assert [listener.bind for listener in settings.listeners] == [
+        TcpAddress("127.0.0.1", 9000),
+        TcpAddress("127.0.0.4", 8080),
+    ]
+    chat, site = settings.routes
+    assert chat == Route(
+        name="12",
+        match=Match(path=PathPattern(PathKind.PREFIX, "/12/"), websocket=True),
+        heartbeat=None,
+        timeouts=Timeouts(connect=7.0, idle=None),
+        limits=RouteLimits(message=1 << 20),
+        auth=chat.auth,
+        action=Relay(to=(WebSocketUrl(TcpAddress("app.internal", 9000), "/12"),), validate_text=True),
+    )
+    assert chat.auth is not None
+    assert chat.auth.basic == model.Basic(users=("ann:$2y$05$abc",))
+    assert site.name == "site"
+    assert site.action == Files(
+        root=os.path.abspath("site/12"), index=("a", "site"), headers=(("X-A", "x: [y]"), ("X-B", ""))
+    )
+    assert decoder.from_environment["listeners[1].bind"] == "127.0.0.${N}:${HTTP:-8080}"
+    assert decoder.from_environment["routes[0].relay.to[0]"] == "ws://${HOST}:${PORT}/${NAME}"
+    assert "routes[1].name" not in decoder.from_environment  # a default is the file's own
+
+
+SECRET = "Hunter2"
+
+
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        ('relay: {to: "${S}"}', "relay.to: with the environment's value, '${S}' does not fit here: expected ws://"),
+        ('relay: {to: ["ws://a", "ws://${S}/ "]}', "relay.to[1]: with the environment's value, 'ws://${S}/ ' does not"),
+        ('relay: {to: "ws://${S}", pings: "${S}"}', "relay.pings: with the environment's value, '${S}' does not fit"),
+        ('relay: "${S}"', "relay: expected a mapping with the keys"),
+        ('match: "${S}"', "match: expected a mapping"),
+        ("tunnel: {to: tcp://a:1, strict: '${S}'}", "expected true or false"),
+        ("auth: {basic: {users: '${S}'}}", "auth.basic.users: with the environment's value, ${S} does not fit here"),
+        ("timeouts: {connect: '${S}'}", "expected a duration"),
+        ("timeouts: '${S}'", "timeouts: expected a mapping"),
+        ("limits: {message: '1${S}'}", "expected a size"),
+        ("files: {root: /, headers: {X-A: '${S}\u0100'}}", "files.headers: '${S}\u0100' is not the value of a header"),
+        ("match: {host: ['${S}', '${S}']}", "match.host[1]: '${S}' is there already, at routes[0].match.host[0]"),
+        ("match: {subprotocol: '${S}, ${S}'}", "match.subprotocol: '${S}, ${S}' is one text: write a list"),
+        ("name: '${S}}'", "with the environment's value, '${S}}' does not fit here: expected a route name"),
+        ("match: {path: '${S}'}", "match.path: with the environment's value, '${S}' does not fit here"),
+    ],
+)
+def test_no_message_has_a_value_of_the_environment(route: str, message: str) -> None:
+    _, decoder = expanded(routes(f"- {route}\n"), S=SECRET)
+    said = "\n".join(map(str, decoder.problems))
+    assert message in said
+    assert SECRET.lower() not in said.lower()
+
+
+def test_the_second_pass_says_no_value_of_the_environment_either() -> None:
+    text = routes(
+        "- {name: '${S}', match: {path: '/${S}'}, files: {root: '/nowhere/${S}'}}\n"
+        "- {name: '${S}', tunnel: {token: {from: host, python: {call: '${S}.m:f'}}}}\n"
+    )
+    settings, decoder = expanded(text, S=SECRET)
+    meaning.check(settings, decoder.fault, decoder.warn, decoder.places)
+    decoder.warn("routes", f"has {SECRET}")
+    assert sorted(problem.message for problem in decoder.problems) == [
+        "routes[0] has the name ${S} already: rename one of them",
+        "the directory '/nowhere/${S}' does not exist",
+        "there is no module ${S}.m:f: install it, or put its directory on PYTHONPATH",
+    ]
+    assert [warning.message for warning in decoder.warnings] == ["has ${S}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "workers: ${W}",
+            "f:1:10: workers: W is not set in the environment: set it, or write a default, ${W:-default}",
+        ),
+        ("workers: ${E}", "f:1:10: workers: expected auto or a number, found '${E}' (empty now)"),
+        (
+            "workers: $W",
+            "f:1:10: workers: '$W' does not fit here; a value of the environment is written with braces: ${W}",
+        ),
+    ],
+)
+def test_a_reference_that_is_wrong(text: str, message: str) -> None:
+    _, decoder = expanded(f"{text}\n{routes('- {name: a, relay: {to: ws://a}}')}", E="")
+    assert [str(problem) for problem in decoder.problems] == [message]
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "OFF", "false", "False", "FALSE", "no", "No", "NO", '"false"'])
+def test_what_yaml_1_1_takes_for_off_is_off(word: str) -> None:
+    text = f"exit_when_idle: {word}\nlimits: {{sessions: {word}}}\ndefaults: {{heartbeat: {word}}}\n" + routes(
+        f"- {{name: a, timeouts: {{idle: {word}}}, limits: {{message: {word}}}, relay: {{to: ws://a}}}}"
+    )
+    settings, decoder = decode(text)
+    assert decoder.problems == []
+    (route,) = settings.routes
+    assert (settings.exit_when_idle, settings.limits.sessions, settings.defaults.heartbeat) == (None, None, None)
+    assert (route.heartbeat, route.timeouts.idle, route.limits.message) == (None, None, None)

@@ -224,7 +224,7 @@ routes:
 
 
 def test_a_fault_has_the_place_of_its_key_or_of_the_mapping_around_it() -> None:
-    decoder = Decoder("f")
+    decoder = Decoder("f", {})
     check(decoder.settings(compose(FILE, "f")), decoder.fault, decoder.warn, decoder.places)
     assert [(problem.path, problem.line, problem.col) for problem in decoder.problems] == [
         ("listeners[2].bind", 9, 11),

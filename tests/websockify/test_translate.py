@@ -11,6 +11,7 @@ import pytest
 
 from tests.pki import Authority
 from wsgate.settings.load import loads
+from wsgate.settings.model import Files
 from wsgate.websockify.flags import UsageError, parse
 from wsgate.websockify.translate import to_yaml
 
@@ -190,6 +191,14 @@ def test_command_lines_that_people_have(here: Path, arguments: str) -> None:
     certificate_and_key = (here / "c.pem").read_bytes() + (here / "c.key").read_bytes()
     (here / "ca.pem").write_bytes(certificate_and_key)  # both in one file, as websockify's README makes it
     loads(config(arguments), "tunnel.yaml")
+
+
+def test_what_a_flag_has_is_no_reference_to_the_environment(here: Path) -> None:
+    (here / "${HOME}$").mkdir()
+    text = config("--web '${HOME}$' 6080 localhost:5900")
+    assert f"root: {here}/$${{HOME}}$}}\n" in text
+    _, web = loads(text, "tunnel.yaml").routes
+    assert web.action == Files(root=f"{here}/${{HOME}}$")
 
 
 def test_self_pem_is_taken_where_it_is(here: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from wsgate.settings.model import Action, Files, Relay, Tunnel
 
+_NOTHING: Mapping[str, str] = {}
 _ACTIONS: dict[type[Action], str] = {Relay: "relay", Tunnel: "tunnel", Files: "files"}
 
 
@@ -39,8 +40,14 @@ def keys(before: Any, now: Any) -> str:
     return ", ".join(difference.key for difference in differences(before, now))
 
 
-def show(value: Any) -> str:
-    """A value much as the file has it."""
+def show(value: Any, path: str = "", from_environment: Mapping[str, str] = _NOTHING) -> str:
+    """A value much as the file has it.
+
+    path, from_environment: the value's, and the settings' own. What came from the environment may be a secret, so what
+    the file has in its place is shown
+    """
+    if path in from_environment:
+        return from_environment[path]
     if value is None:
         return "off"
     if isinstance(value, enum.Enum):
@@ -48,7 +55,10 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
-        return f"[{', '.join(map(show, value))}]"
+        shown = (show(item, f"{path}[{index}]", from_environment) for index, item in enumerate(value))
+        return f"[{', '.join(shown)}]"
     if is_dataclass(value) and type(value).__str__ is object.__str__:
-        return f"{{{', '.join(f'{f.name}: {show(getattr(value, f.name))}' for f in fields(value))}}}"
+        names = (field.name for field in fields(value))
+        shown = (f"{name}: {show(getattr(value, name), f'{path}.{name}', from_environment)}" for name in names)
+        return f"{{{', '.join(shown)}}}"
     return str(value)

@@ -117,8 +117,8 @@ def keep_workers(before: Settings, now: Settings) -> Settings:
         logging.WARNING,
         "restart needed",
         setting="workers",
-        before=show(before.workers),
-        now=show(now.workers),
+        before=show(before.workers, "workers", before.from_environment),
+        now=show(now.workers, "workers", now.from_environment),
         reason="the number of processes cannot change while they run",
     )
     return replace(now, workers=before.workers)  # said again at every reload, as long as it is true
@@ -297,8 +297,8 @@ class Reloader:
                     logging.INFO,
                     "setting changed",
                     setting=difference.key,
-                    before=show(difference.before),
-                    now=show(difference.now),
+                    before=show(difference.before, difference.key, before.from_environment),
+                    now=show(difference.now, difference.key, now.from_environment),
                 )
                 changes += 1
         return changes

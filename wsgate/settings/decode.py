@@ -7,17 +7,24 @@ takes its place, so that the rest is decoded and the second pass can still compa
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Iterable
 from typing import Any
 
 from wsgate.settings.access import header_name, header_value
+from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.problem import Problem, ScalarError, quote
 from wsgate.settings.scalars import ScalarType
+
+
+# What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
+# write one for another.
+OFF = tuple(form for word in ("off", "false", "no") for form in (word, word.capitalize(), word.upper()))
 
 
 class Broken:
@@ -28,8 +35,12 @@ class Decoder:
     """Decodes one file. ``problems`` gathers the faults, ``warnings`` what is taken but probably not meant, ``places``
     has line and column of each value by its path."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, environment: Environment) -> None:
         self.file = file
+        # What the file has for each value that came from the environment, by its path.
+        self.from_environment: dict[str, str] = {}
+        self._environment = environment
+        self._mask = Mask()
         self.directory = os.path.dirname(os.path.abspath(file))
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
@@ -50,27 +61,47 @@ class Decoder:
         What the file leaves out is shown at the mapping or list that it would stand in.
         """
         line, col = place or self._place(path)
-        self.problems.append(Problem(self.file, line, col, path, message))
+        self.problems.append(Problem(self.file, line, col, path, self._mask.apply(message)))
         return Broken()
 
     def warn(self, path: str, message: str) -> None:
         """Note that the value at ``path`` is taken, but that its writer probably wants something else. The message says
         what to write instead."""
         line, col = self._place(path)
-        self.warnings.append(Problem(self.file, line, col, path, message, is_warning=True))
+        self.warnings.append(Problem(self.file, line, col, path, self._mask.apply(message), is_warning=True))
 
     def _place(self, path: str) -> tuple[int, int]:
         while path not in self.places:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.places[path]
 
+    def _expanded(self, node: Scalar, path: str) -> Scalar | Broken:
+        """The scalar with the values of the environment in it."""
+        try:
+            expansion = expand(node.text, self._environment)
+        except ScalarError as error:
+            return self.fault(path, str(error))
+        if expansion.text == node.text and not expansion.values:
+            return node
+        for reference, value in expansion.values.items():
+            self._mask.hide([value], reference)
+        if expansion.values:
+            self.from_environment[path] = node.text
+            self._mask.hide([expansion.text], node.text)
+        return node.expanded(expansion.text, is_secret=bool(expansion.values))
+
     def _value(self, key: Key, node: Node, path: str) -> Any:
         self.places[path] = (node.line, node.col)
+        if isinstance(node, Scalar) and item_type(key.type) is None:
+            expanded = self._expanded(node, path)
+            if isinstance(expanded, Broken):
+                return expanded
+            node = expanded
         if (scalar := scalar_type(key.type)) is not None:
             return self._scalar(scalar, key.optional, node, path)
         if (item := item_type(key.type)) is not None:
             return self._fields(node, path) if item is HeaderField else self._items(item, node, path)
-        if key.optional and isinstance(node, Scalar) and node.text == "off":
+        if key.optional and isinstance(node, Scalar) and node.text in OFF:
             return None
         return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
 
@@ -79,18 +110,35 @@ class Decoder:
             return self.fault(path, 'without quotes YAML takes null for no value at all: write "null" in quotes')
         if not isinstance(node, Scalar) or node.kind == "null":
             return self.fault(path, f"expected {scalar.expected}, found {node}")
-        if node.text == "off" and scalar.can_be_off:
+        if node.text in OFF and scalar.can_be_off:
             return None if optional else self.fault(path, f"cannot be off: expected {scalar.expected}")
         try:
             value = scalar.parse(node.text)
         except ScalarError as error:
-            return self.fault(path, str(error))
-        if node.kind not in scalar.kinds:
+            return self.fault(path, _explain(error, scalar, node))
+        if node.is_expanded:
+            self._hide(value, node)
+        elif node.kind not in scalar.kinds:
             if node.kind == "str":
                 return self.fault(path, f"expected {scalar.expected} without quotes, found {node} in quotes")
             shown = _shown(node, scalar)
             return self.fault(path, f"without quotes YAML takes {shown} for {node.read_as}: write the quotes")
-        return os.path.normpath(os.path.join(self.directory, value)) if scalar.is_path else value
+        if not scalar.is_path:
+            return value
+        value = os.path.normpath(os.path.join(self.directory, value))
+        self._hide(value, node)
+        return value
+
+    def _hide(self, value: Any, node: Scalar) -> None:
+        """Show no value of the environment in any message, in whatever form the model has it."""
+        if node.written is None:
+            return
+        if isinstance(value, str):
+            self._mask.hide([value], node.written)
+        elif dataclasses.is_dataclass(value):  # an address, say
+            self._mask.hide([str(value)], node.written)
+            for field in dataclasses.fields(value):
+                self._hide(getattr(value, field.name), node)
 
     def _fields(self, node: Node, path: str) -> Any:
         """Header fields, whose names are the file's own: a mapping of name to value -> pairs."""
@@ -111,8 +159,9 @@ class Decoder:
                 continue
             lines[name.lower()] = name_node.line
             self.places[f"{path}.{name}"] = (value_node.line, value_node.col)
+            value = self._expanded(value_node, f"{path}.{name}")
             try:
-                fields.append((header_name(name), header_value(value_node.text)))
+                fields.append((header_name(name), "" if isinstance(value, Broken) else header_value(value.text)))
             except ScalarError as error:
                 fields.append(self.fault(path, str(error), place))
         return tuple(fields)
@@ -209,6 +258,15 @@ class Decoder:
             self.fault(path, f"has {' and '.join(chosen)}: write exactly one of {names}")
         elif options and options[0].attribute not in values:
             values[options[0].attribute] = self.fault(path, f"has none of {names}: write exactly one of them")
+
+
+def _explain(error: ScalarError, scalar: ScalarType, node: Scalar) -> str:
+    """Why a text is not a value of its type, and what to write."""
+    if node.written is not None:
+        shown = references(node.written) if scalar.is_secret else str(node)
+        return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
+    advice = None if scalar.is_secret else advise_braces(node.text)
+    return str(error) if advice is None else f"{quote(node.text)} does not fit here; {advice}"
 
 
 def _shown(node: Node, scalar: ScalarType) -> str:

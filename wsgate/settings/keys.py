@@ -39,6 +39,8 @@ def keys_of(cls: type) -> dict[str, Key]:
     hints = get_type_hints(cls, include_extras=True)
     keys: dict[str, Key] = {}
     for field in dataclasses.fields(cls):
+        if not field.metadata.get("is_key", True):
+            continue
         hint, optional = _optional(hints[field.name])
         if scalar_type(hint) is None and _is_union(hint):
             for option in get_args(hint):

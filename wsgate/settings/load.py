@@ -1,11 +1,14 @@
 """A configuration file -> Settings, or every problem of the file at once.
 
-Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``).
+Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``). Values may
+be taken from this process's environment (``environment``).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from wsgate.settings.decode import Decoder
 from wsgate.settings.meaning import check
@@ -33,7 +36,7 @@ def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
 
     :raises ConfigError: if anything in the text is wrong.
     """
-    decoder = Decoder(name)
+    decoder = Decoder(name, os.environ)
     settings = decoder.settings(compose(text, name))
     check(settings, decoder.fault, decoder.warn, decoder.places)
     if warn is not None:
@@ -42,7 +45,7 @@ def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
     if decoder.problems:
         raise ConfigError(_in_order(decoder.problems))
     assert isinstance(settings, Settings)
-    return settings
+    return replace(settings, from_environment=decoder.from_environment)
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:

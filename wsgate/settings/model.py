@@ -10,6 +10,7 @@ same field metadata.
 # ruff: noqa: F403, F405 - all values are the model's, for everybody who imports it
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -389,3 +390,6 @@ class Settings:
         "End the process when there was no session for so long; for services that are started on demand.", default=None
     )
     log: Log = setting("The log.", default=Log())
+    # Not a key: what the file has in place of each value that came from the environment, by the value's path. Whoever
+    # shows a setting shows this.
+    from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})

@@ -17,6 +17,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from wsgate.settings.problem import ConfigError, Problem, quote
+from wsgate.settings.syntax import explain
 
 # The deepest value of the model, one of a listener's certificates, is 7 levels down.
 MAX_DEPTH = 20
@@ -26,12 +27,13 @@ MAX_ALIASED = 100_000
 # libyaml is some 20 times faster; both give the same events.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_RESOLVER: Any = Resolver()
+
 # YAML 1.1 §5.1, less the byte order mark, which is allowed at the start only.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 # "\\ud800" in double quotes: libyaml refuses it, the Python scanner does not.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:")
 
 _KINDS = {
     "str": "text",
@@ -56,13 +58,28 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Scalar(Node):
-    """``kind`` is YAML 1.1's name for what the text stands for: ``str``, ``bool``, ``int``, ``null``, …"""
+    """``kind`` is YAML 1.1's name for what the text stands for: ``str``, ``bool``, ``int``, ``null``, …; ``is_plain``
+    says that it stands without quotes.
+
+    ``is_expanded``: the file has a reference to the environment in its place. ``written`` is that text of the file
+    where ``text`` came from the environment: messages show it, and never ``text``.
+    """
 
     text: str
     kind: str
+    is_plain: bool
+    is_expanded: bool = False
+    written: str | None = None
 
     def __str__(self) -> str:
+        if self.written is not None:
+            return quote(self.written) if self.text else f"{quote(self.written)} (empty now)"
         return quote(self.text) if self.kind != "null" else "nothing"
+
+    def expanded(self, text: str, *, is_secret: bool) -> Scalar:
+        """The scalar with the environment's values in its text, read as if that stood in the file."""
+        kind = _kind(text, self.is_plain)
+        return Scalar(self.line, self.col, text, kind, self.is_plain, True, self.text if is_secret else None)
 
     @property
     def read_as(self) -> str:
@@ -93,6 +110,11 @@ class Mapping(_Collection):
         return zip(self.items[::2], self.items[1::2], strict=True)
 
 
+def _kind(text: str, is_plain: bool) -> str:
+    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (is_plain, not is_plain))
+    return tag.rpartition(":")[2]
+
+
 class _Refused(Exception):
     def __init__(self, line: int, col: int, message: str) -> None:
         super().__init__(message)
@@ -115,7 +137,7 @@ def compose(text: str, file: str) -> Node | None:
         problem = Problem(file, refused.line, refused.col, "", str(refused))
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None) or yaml.Mark("", 0, 0, 0, "", 0)
-        why = _explain(error, mark, [*text.splitlines(), ""])
+        why = explain(error, mark, [*text.splitlines(), ""])
         problem = Problem(file, mark.line + 1, mark.column + 1, "", f"not valid YAML: {why}")
     raise ConfigError((problem,))
 
@@ -126,7 +148,6 @@ class _Composer:
         self.open: list[_Collection] = [self.top]
         self.anchors: dict[str | None, Node] = {}
         self.aliased = 0
-        self.resolver: Any = Resolver()
 
     def compose(self, events: Iterable[Any]) -> Node | None:
         for event in events:
@@ -141,8 +162,8 @@ class _Composer:
                 case yaml.ScalarEvent() if _SURROGATE.search(event.value):
                     raise _Refused(line, col, "not valid YAML: half of a surrogate pair is not a character")
                 case yaml.ScalarEvent():
-                    tag = self.resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
-                    scalar = Scalar(line, col, event.value, tag.rpartition(":")[2])
+                    is_plain = event.implicit[0]
+                    scalar = Scalar(line, col, event.value, _kind(event.value, is_plain), is_plain)
                     self.anchors[event.anchor] = scalar
                     self.open[-1].append(scalar)
                 case yaml.SequenceStartEvent():
@@ -171,23 +192,3 @@ class _Composer:
         if self.aliased > MAX_ALIASED:
             raise _Refused(line, col, f"the aliases up to here stand for more than {MAX_ALIASED} values")
         return node
-
-
-def _explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
-    """The parser's words, or better ones for what people really write into this file."""
-    problem = str(getattr(error, "problem", error))
-    if "cannot start any token" in problem:
-        first = lines[mark.line][mark.column :][:1]
-        if first == "\t":
-            return "YAML is indented with spaces; this is a tab"
-        return f"a text that begins with {first} must be in quotes"
-    if "mapping values are not allowed" in problem:
-        return f"{problem}; look at the indentation, and put a text with ': ' in it in quotes"
-    start: Any = getattr(error, "context_mark", None)
-    if start is None:
-        return problem
-    if lines[start.line].startswith("*", start.column):
-        return "a text that begins with * must be in quotes, like '*.example.com'"
-    if _UNQUOTED_IPV6.search(lines[start.line]):
-        return "an address with brackets must be in quotes, like '[::]:8080'"
-    return f"{problem} ({getattr(error, 'context', '')}, which begins at {start.line + 1}:{start.column + 1})"

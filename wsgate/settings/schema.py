@@ -1,7 +1,8 @@
 """The JSON Schema of the configuration, for editors and other tools that check YAML.
 
 Generated from the same fields and the same table of scalars that the loader reads. It accepts all that the loader
-accepts; what takes more than the shape of one value (names that are there twice, directories) only the loader finds.
+accepts; what takes more than the shape of one value (names that are there twice, directories, the environment) only the
+loader finds.
 """
 
 from __future__ import annotations
@@ -10,10 +11,27 @@ import dataclasses
 import json
 from typing import Any
 
+from wsgate.settings.decode import OFF
+from wsgate.settings.environment import PATTERN
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import HeaderField, Settings
 
 Json = dict[str, Any]
+
+_REFERENCE: Json = {"$ref": "#/definitions/reference"}
+_OFF: Json = {"$ref": "#/definitions/off"}
+_DEFINITIONS: Json = {
+    "reference": {
+        "description": "A text with values of the environment in it: ${NAME} or ${NAME:-default}.",
+        "type": "string",
+        "pattern": PATTERN,
+        "examples": ["${NAME}", "${NAME:-default}"],
+    },
+    "off": {
+        "description": "off; false and no are read as it, since tools that speak YAML 1.1 write them for it.",
+        "enum": ["off", False, *(word for word in OFF if word != "off")],
+    },
+}
 
 
 def schema() -> Json:
@@ -22,6 +40,7 @@ def schema() -> Json:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "wsgate configuration",
         **_mapping(Settings),
+        "definitions": _DEFINITIONS,
     }
 
 
@@ -55,7 +74,10 @@ def _key(key: Key) -> Json:
 
 def _value(hint: Any, optional: bool = False) -> Json:
     if (scalar := scalar_type(hint)) is not None:
-        return {"anyOf": [scalar.schema, {"const": "off"}]} if optional and scalar.can_be_off else scalar.schema
+        options = [scalar.schema, _REFERENCE] if _is_narrow(scalar.schema) else [scalar.schema]
+        if optional and scalar.can_be_off:
+            options.append(_OFF)
+        return {"anyOf": options} if len(options) > 1 else scalar.schema
     if (item := item_type(hint)) is HeaderField:
         fields = {"type": ["string", "number", "boolean"]}
         return {"type": "object", "minProperties": 1, "additionalProperties": fields}
@@ -64,7 +86,12 @@ def _value(hint: Any, optional: bool = False) -> Json:
         if scalar_type(item) is None:
             return {"type": "array", "minItems": 1, "items": items}
         return {"anyOf": [items, {"type": "array", "minItems": 1, "uniqueItems": True, "items": items}]}
-    return {"anyOf": [_mapping(hint), {"const": "off"}]} if optional else _mapping(hint)
+    return {"anyOf": [_mapping(hint), _OFF, _REFERENCE]} if optional else _mapping(hint)
+
+
+def _is_narrow(schema: Json) -> bool:
+    """Whether a scalar's own schema refuses a text with a reference in it."""
+    return schema.get("type") != "string" or "pattern" in schema
 
 
 def _default(key: Key) -> Any:

@@ -222,7 +222,12 @@ def _represent_plain(dumper: yaml.SafeDumper, word: _Plain) -> yaml.ScalarNode:
     return dumper.represent_scalar(f"tag:yaml.org,2002:{kind}", str(word))
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_str(text.replace("${", "$${"))  # what a flag has is no reference to the environment
+
+
 _Dumper.add_representer(_Plain, _represent_plain)
+_Dumper.add_representer(str, _represent_text)
 
 
 def _write(settings: Keys) -> str:

@@ -1,0 +1,65 @@
+"""What a YAML parser says of broken text -> what somebody who wrote a configuration can do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:")
+# In a flow collection, what stands before a bracket that the parser did not expect: the text that the bracket is part of.
+_TEXT_BEFORE = re.compile(r"[^\s,\[\]{}'\"]+$")
+_TEXT_BEHIND = re.compile(r"[^\s,'\"]*")
+_INDENTATION = ("expected key", "expected '-' indicator", "expected <block end>")
+
+
+def explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
+    """The parser's words, or better ones for what people really write into this file.
+
+    ``mark`` is where the parser stopped; both parsers, libyaml's and Python's, are understood.
+    """
+    problem = str(getattr(error, "problem", error))
+    line = lines[mark.line]
+    if "cannot start any token" in problem or "tab character" in problem:
+        first = line[mark.column :][:1]
+        if first == "\t":
+            return "YAML is indented with spaces; this is a tab"
+        return f"a text that begins with {first} must be in quotes"
+    if "mapping values are not allowed" in problem:
+        return f"{problem}; look at the indentation, and put a text with ': ' in it in quotes"
+    start: Any = getattr(error, "context_mark", None)
+    if start is None:
+        return problem
+    context = str(getattr(error, "context", ""))
+    began = f"{start.line + 1}:{start.column + 1}"
+    if lines[start.line].startswith("*", start.column):
+        return "a text that begins with * must be in quotes, like '*.example.com'"
+    if _UNQUOTED_IPV6.search(lines[start.line]):
+        return "an address with brackets must be in quotes, like '[::]:8080'"
+    if "flow" in context and (found := _bracket_in_text(line, mark.column)):
+        return f"within braces or brackets, a text with {found[0]} in it must be in quotes: '{found[1]}'"
+    if "stream" in problem and "quoted scalar" in context:
+        return f"the quote that begins at {began} has no end"
+    opening = lines[start.line][start.column : start.column + 1]
+    if opening in ("[", "{") and not "".join([line[mark.column :], *lines[mark.line + 1 :]]).strip():
+        return f"the {opening} at {began} has no end"
+    if any(words in problem for words in _INDENTATION):
+        return f"{problem} ({context}, which begins at {began}); look at this line's indentation and quotes"
+    return f"{problem} ({context}, which begins at {began})"
+
+
+def _bracket_in_text(line: str, column: int) -> tuple[str, str] | None:
+    """An opening bracket at ``column`` in the middle of a text, and that text, like ``~^/[a-z]+$`` and ``${NAME}``."""
+    bracket = line[column : column + 1]
+    before = _TEXT_BEFORE.search(line, 0, column)
+    if bracket not in ("[", "{") or before is None:
+        return None
+    text = before[0]
+    depth = 0
+    for char in _TEXT_BEHIND.match(line, column)[0]:  # type: ignore[index]  # it matches anywhere
+        depth += (char in "[{") - (char in "]}")
+        if depth < 0:  # the bracket that ends what is around the text
+            break
+        text += char
+    return bracket, text
