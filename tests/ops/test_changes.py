@@ -13,8 +13,8 @@ from wsgate.settings.model import (
     Defaults,
     Files,
     Heartbeat,
-    Limits,
     Listener,
+    Log,
     LogLevel,
     Match,
     Network,
@@ -73,7 +73,7 @@ def test_both_values_are_there() -> None:
         (4096, "4096"),
         (LogLevel.DEBUG, "debug"),
         (Heartbeat(interval=20, timeout=5), "{interval: 20, timeout: 5}"),
-        (Limits(sessions=None, handshakes=3), "{sessions: off, handshakes: 3}"),
+        (Log(level=LogLevel.DEBUG), "{format: json, level: debug}"),
         ((Network(ipaddress.ip_network("10.0.0.0/8")), Network(None)), "[10.0.0.0/8, unix]"),
         (UnixAddress("/run/x"), "unix:/run/x"),
         (URL, "ws://10.0.0.7:9000/base"),
@@ -88,11 +88,15 @@ def test_values_are_shown_much_as_the_file_has_them(value: Any, expected: str) -
     [
         (7, "limits.sessions", "${SESSIONS}"),
         (None, "drain.code", "off"),
-        (Limits(sessions=7, handshakes=3), "limits", "{sessions: ${SESSIONS}, handshakes: 3}"),
+        (Heartbeat(interval=20, timeout=5), "heartbeat", "{interval: ${EVERY}, timeout: 5}"),
         ((Network(None), Network(ipaddress.ip_network("10.0.0.0/8"))), "trusted_proxies", "[unix, ${PROXY:-unix}]"),
         ((Network(None),), "trusted_proxies", "[unix]"),
     ],
 )
 def test_what_came_from_the_environment_is_not_shown(value: Any, path: str, expected: str) -> None:
-    from_environment = {"limits.sessions": "${SESSIONS}", "trusted_proxies[1]": "${PROXY:-unix}"}
+    from_environment = {
+        "limits.sessions": "${SESSIONS}",
+        "heartbeat.interval": "${EVERY}",
+        "trusted_proxies[1]": "${PROXY:-unix}",
+    }
     assert show(value, path, from_environment) == expected

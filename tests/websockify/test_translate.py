@@ -196,7 +196,7 @@ def test_command_lines_that_people_have(here: Path, arguments: str) -> None:
 def test_what_a_flag_has_is_no_reference_to_the_environment(here: Path) -> None:
     (here / "${HOME}$").mkdir()
     text = config("--web '${HOME}$' 6080 localhost:5900")
-    assert f"root: {here}/$${{HOME}}$}}\n" in text
+    assert f"root: '{here}/$${{HOME}}$'" in text
     _, web = loads(text, "tunnel.yaml").routes
     assert web.action == Files(root=f"{here}/${{HOME}}$")
 

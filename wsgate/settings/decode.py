@@ -21,7 +21,6 @@ from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.problem import Problem, ScalarError, quote
 from wsgate.settings.scalars import ScalarType
 
-
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
 # write one for another.
 OFF = tuple(form for word in ("off", "false", "no") for form in (word, word.capitalize(), word.upper()))

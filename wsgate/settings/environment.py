@@ -1,7 +1,7 @@
 """References to the environment in the text of a value: ``${NAME}`` and ``${NAME:-default}``.
 
-The default stands where NAME is not set, or empty, as in a shell; it may hold references of its own. ``$${`` is a literal
-``${``. A ``$`` before anything else is that character: hashes of passwords are full of it.
+The default stands where NAME is not set, or empty, as in a shell; it may hold references of its own. ``$${`` is a
+literal ``${``. A ``$`` before anything else is that character: hashes of passwords are full of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A configuration file -> Settings, or every problem of the file at once.
 
-Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``). Values may
-be taken from this process's environment (``environment``).
+Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``).
+Values may be taken from this process's environment (``environment``).
 """
 
 from __future__ import annotations
