@@ -8,14 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.docs.pages import blocks
 from tests.pki import Authority
 from wsgate.settings.keys import keys_of
 from wsgate.settings.load import load
 from wsgate.settings.model import Listener, Route, Settings
-
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
 CA = re.compile(r"ca: ([\w./-]+)")
@@ -27,14 +24,8 @@ USUAL = {
 }
 
 
-def blocks() -> list[Any]:
-    found = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for block in BLOCK.finditer(text):
-            line = text.count("\n", 0, block.start()) + 1
-            found.append(pytest.param(textwrap.dedent(block[2]), id=f"{page.name}:{line}"))
-    return found
+def cases() -> list[Any]:
+    return [pytest.param(block.text, id=block.place) for block in blocks("yaml")]
 
 
 def put_in_place(text: str, directory: Path) -> str:
@@ -74,10 +65,10 @@ def whole(text: str) -> str:
 
 
 def test_there_are_blocks() -> None:
-    assert len(blocks()) > 10
+    assert len(cases()) > 10
 
 
-@pytest.mark.parametrize("text", blocks())
+@pytest.mark.parametrize("text", cases())
 def test_a_block_loads(text: str, tmp_path: Path) -> None:
     file = tmp_path / "wsgate.yaml"
     file.write_text(whole(put_in_place(text, tmp_path)), encoding="utf-8")

@@ -1,0 +1,64 @@
+"""No block of a page is there untested: each language has its test, and what has no language stands in a table."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT, blocks
+from tests.layers import LAYERS
+from wsgate.gate.tokens.file import parse
+
+# Which test takes all blocks in a language
+LANGUAGES = {
+    "console": "tests/docs/test_console.py",
+    "haproxy": "tests/e2e/test_behind_a_proxy.py",
+    "json": "tests/docs/test_log_lines.py",
+    "log": "tests/docs/test_log_lines.py",
+    "nginx": "tests/e2e/test_behind_a_proxy.py",
+    "ssh-config": "tests/e2e/test_ssh.py",
+    "text": "PLAIN, below",
+    "yaml": "tests/docs/test_yaml.py",
+}
+
+# Blocks without a language of their own, by their first line, and what shows that they are true
+PLAIN = {
+    "cli, demo, websockify, recording": "the layers: test_the_layers_are_those_that_are_held",
+    "# a comment": "a token file: test_the_token_file_loads",
+    "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
+        "tests/e2e/test_tls_backends.py has these words"
+    ),
+}
+
+
+def test_every_language_has_its_test() -> None:
+    assert {block.place for block in blocks() if block.language not in LANGUAGES} == set()
+    assert LANGUAGES.keys() - {block.language for block in blocks()} == set(), "no longer needed in LANGUAGES"
+
+
+def test_every_plain_block_is_shown_to_be_true() -> None:
+    first_lines = {block.text.partition("\n")[0].strip(): block.place for block in blocks("text")}
+    assert {place for line, place in first_lines.items() if line not in PLAIN} == set()
+    assert PLAIN.keys() - first_lines.keys() == set(), "no longer needed in PLAIN"
+
+
+@pytest.mark.parametrize("language", ["haproxy", "nginx", "ssh-config"])
+def test_the_page_is_read_by_the_test_that_is_named(language: str) -> None:
+    source = (ROOT / LANGUAGES[language]).read_text()
+    for block in blocks(language):
+        assert block.page.name in source
+    assert json.dumps(language) in source or f"```{language}" in source
+
+
+def test_the_layers_are_those_that_are_held() -> None:
+    (block,) = [block for block in blocks("text") if block.text.startswith("cli, ")]
+    named = re.findall(r"^(?=\w)((?:\w+, )*\w+)", block.text, re.MULTILINE)
+    assert [name for line in named for name in line.split(", ")] == [name for name in LAYERS if name != "__main__"]
+
+
+def test_the_token_file_loads(caplog: pytest.LogCaptureFixture) -> None:
+    (block,) = [block for block in blocks("text") if block.text.startswith("# a comment")]
+    assert parse("tokens", block.text.encode(), False).keys() == {"desktop1", "desktop2", "local"}
+    assert caplog.records == []

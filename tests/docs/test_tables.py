@@ -1,0 +1,78 @@
+"""What the pages list is what the code has: statuses, commands, defaults, keys."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from tests.docs.pages import PAGES, README, ROOT, table
+from wsgate import cli
+from wsgate.cli import main
+from wsgate.settings.model import Defaults, Heartbeat
+
+FULL = ROOT / "config" / "full.yaml"
+
+
+def refused_with() -> set[int]:
+    """The statuses of all refusals in the code."""
+    found: set[int] = set()
+    for file in (ROOT / "wsgate").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal":
+                status = node.args[0]
+                if isinstance(status, ast.Constant) and isinstance(status.value, int):
+                    found.add(status.value)
+    return found
+
+
+def test_every_status_is_told() -> None:
+    told = {int(status) for row in table(README, "status") for status in re.findall(r"\d{3}", row[0])}
+    assert told == refused_with()
+
+
+def test_every_command_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    (\w+)(?: +\S|$)", capsys.readouterr().out, re.MULTILINE)
+    told = [re.match(r"`wsgate (\w+)", row[0]) for row in table(README, "command")]
+    assert {found[1] for found in told if found} == set(listed)
+
+
+def test_the_defaults_of_heartbeat_and_timeouts() -> None:
+    told = {row[0].strip("`"): row[1] for row in table(README, "key")}
+    defaults = Defaults()
+    for group in (defaults.heartbeat, defaults.timeouts):
+        assert group is not None
+        name = "heartbeat" if isinstance(group, Heartbeat) else "timeouts"
+        for field in dataclasses.fields(group):
+            value = getattr(group, field.name)
+            assert told.pop(f"{name}.{field.name}") == ("off" if value in (None, float("inf")) else f"{value:g}s")
+    assert told == {}
+
+
+def keys_in(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return {str(key) for key in value} | {key for inner in value.values() for key in keys_in(inner)}
+    if isinstance(value, list):
+        return {key for inner in value for key in keys_in(inner)}
+    return set()
+
+
+# Names that the operator chooses in full.yaml
+CHOSEN = {"X-Frame-Options", "Content-Security-Policy"}
+
+
+@pytest.mark.parametrize("key", sorted(keys_in(yaml.safe_load(FULL.read_text())) - CHOSEN))
+def test_every_key_is_told_of(key: str) -> None:
+    told = "\n".join(page.read_text() for page in PAGES)
+    assert re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", told), f"{key} stands in full.yaml and on no page"
+
+
+def test_exit_statuses() -> None:
+    """The command's own help has those of docs/operations.md."""
+    told = {int(row[0]) for row in table(ROOT / "docs" / "operations.md", "status")}
+    assert told == {int(status) for status in re.findall(r"^  (\d+) ", cli._EPILOG, re.MULTILINE)}
