@@ -24,12 +24,12 @@ PATIENCE = 30.0  # seconds for one command; each takes less than one
 
 # Commands that are not run here, with the reason. An entry that no page has any more fails.
 NOT_RUN = {
-    "python3 -m venv wsgate-env": "takes a package index; deploy/check-image installs the same way",
+    "python3 -m venv wsgate-env": "of no use without the next",
     "wsgate-env/bin/pip install .": "takes a package index; deploy/check-image installs the same way",
     "pipx install .": "takes a package index",
-    "python3 -m venv ~/websocket": "takes a package index; tests/e2e/test_ssh.py has the library in its own environment",
-    "~/websocket/bin/pip install websockets": "takes a package index",
-    "websockify    --web /usr/share/novnc 6080 localhost:5900": "websockify's own, to be compared with the line below it",
+    "python3 -m venv ~/websocket": "of no use without the next",
+    "~/websocket/bin/pip install websockets": "takes a package index; what the tests need has it",
+    "websockify    --web /usr/share/novnc 6080 localhost:5900": "websockify's own; wsgate's is below it",
 }
 
 MAKE = re.compile(r"make(?: |$)")

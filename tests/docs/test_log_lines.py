@@ -65,7 +65,8 @@ async def test_the_sessions_line_has_the_fields_that_it_has(caplog: pytest.LogCa
     """In their order, after the three that every line begins with."""
     caplog.set_level("INFO", "wsgate")
     (shown,) = [json.loads(block.text) for block in blocks("json") if block.page == README]
-    Record("chat", Who("127.0.0.1:46112"), "ws://127.0.0.1:9000", "/chat/1", None, 0.0).ended(outcome())
+    who = Who("127.0.0.1:46112", user="alice", host="chat.example.com")
+    Record("chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0).ended(outcome())
     fields = caplog.records[-1].__dict__["fields"]
     assert list(shown) == ["time", "level", "event", *fields]
 

@@ -76,7 +76,8 @@ def _explain(problem: Problem) -> str:
 
 
 def _announce(flags: Flags, settings: Settings, bound: list[Address]) -> None:
-    print(f"wsgate tunnel: {announcement(flags, settings, bound[0])}", flush=True)
+    # With its end in one piece: the log is written by a thread, and may go to the same terminal
+    print(f"wsgate tunnel: {announcement(flags, settings, bound[0])}\n", end="", flush=True)
 
 
 def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
