@@ -33,7 +33,7 @@ from wsgate.settings.model import (
 )
 from wsgate.wire.http import Refusal, Request
 
-from .conftest import NOWHERE, Log, StartGate, relay_to, route, tunnel_to
+from .conftest import NOWHERE, Log, StartGate, at, files_at, relay_to, route, tunnel_to
 
 PAGE = "https://app.example.com"
 BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))
@@ -302,3 +302,15 @@ async def test_files_are_for_users_too(start_gate: StartGate, tmp_path: Path) ->
     await peer.write(plain_request().replace(b"\r\n\r\n", right.encode()))
     assert (await peer.read_head()).status == 200
     assert await peer.read_body() == b"welcome"
+
+
+async def test_bytes_outside_ascii_walk_around_no_route(start_gate: StartGate, tmp_path: Path) -> None:
+    """A target may have them raw. What that names is not taken by another route than its encoded form."""
+    (tmp_path / "caf\N{LATIN SMALL LETTER E WITH ACUTE}.txt").write_text("secret")
+    gate = start_gate(
+        route(files_at(tmp_path), "private", match=at("/caf%C3%A9.txt"), auth=BASIC), route(files_at(tmp_path), "rest")
+    )
+    for path in (b"/caf%C3%A9.txt", b"/caf\xc3\xa9.txt", b"/caf\xc3%A9.txt", b"/c\xc3\xa1f.txt/../caf\xc3\xa9.txt"):
+        peer = gate.connect()
+        await peer.write(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await peer.read_head()).status in (400, 401, 404)
