@@ -82,6 +82,18 @@ def test_one_that_dies(checking: Checking) -> None:
         outcome(checking)
 
 
+def test_one_that_ends_by_its_own_clock(checking: Checking) -> None:
+    """For a parent that is dead; one that is late hears the same."""
+
+    def work() -> Checked:
+        signal.raise_signal(signal.SIGALRM)
+        raise AssertionError
+
+    checking.begin(work, 0.0)
+    with pytest.raises(CheckError, match="not read within 60 s"):
+        outcome(checking)
+
+
 def hang() -> Checked:
     time.sleep(600)
     raise AssertionError

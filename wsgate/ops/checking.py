@@ -120,6 +120,8 @@ class Checking:
             if code == 0:
                 outcome: Outcome = pickle.load(file)
                 return outcome
+        if code == -signal.SIGALRM:  # the child's own clock, which is for a parent that is dead
+            raise CheckError(TOO_SLOW)
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
         raise CheckError(f"the process that checked the file ended with {how}")
 
