@@ -8,7 +8,6 @@ takes its place, so that the rest is decoded and the second pass can still compa
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -20,6 +19,7 @@ from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.problem import Problem, ScalarError, quote
 from wsgate.settings.scalars import ScalarType
+from wsgate.settings.unknown import meant_by
 
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
 # write one for another.
@@ -228,11 +228,10 @@ class Decoder:
                 self.fault(
                     path, "merge keys (<<) are not supported: write the keys out, or put them under defaults", place
                 )
-            elif near := difflib.get_close_matches(name, keys, 1):
-                meant.add(near[0])
-                self.fault(path, f"unknown key {quote(name)}; did you mean {quote(near[0])}?", place)
             else:
-                self.fault(path, f"unknown key {quote(name)}; the keys here are {_list(keys)}", place)
+                guess = meant_by(name, path, keys)
+                meant |= guess.keys
+                self.fault(path, f"unknown key {quote(name)}; {guess.cure}", place)
         return given, meant
 
     def _left_out(self, cls: type, key: Key, path: str, meant: bool) -> Any:

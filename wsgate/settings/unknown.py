@@ -1,0 +1,154 @@
+"""What somebody meant by a key that is not known where it stands: a key of another mapping, a word of another program,
+or a slip of the keyboard."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from wsgate.settings.keys import item_type, keys_of, scalar_type
+from wsgate.settings.model import HeaderField, Settings
+from wsgate.settings.problem import quote
+
+# A place in the model: keys from the top down, with [] for the items of a list.
+_Place = tuple[str, ...]
+
+# Words of nginx, HAProxy, Traefik, Caddy, compose files and websockify, and the keys that do their work here.
+_OTHER_WORDS = {
+    **dict.fromkeys(("listen", "port", "ports", "entrypoints", "entry_points", "addr"), ("bind",)),
+    **dict.fromkeys(("frontend", "frontends", "server", "servers"), ("listeners",)),
+    **dict.fromkeys(("location", "locations", "path_prefix", "prefix", "uri"), ("path",)),
+    **dict.fromkeys(("proxy_pass", "upstream", "upstreams", "backend", "backends", "bakend"), ("to",)),
+    **dict.fromkeys(("destination", "dest", "reverse_proxy", "services", "loadbalancer"), ("to",)),
+    **dict.fromkeys(("rule", "rules", "router", "routers"), ("routes", "match")),
+    **dict.fromkeys(("hostname", "server_name", "domain", "domains"), ("host",)),
+    **dict.fromkeys(("ssl", "https"), ("tls",)),
+    **dict.fromkeys(("cert", "certfile", "ssl_certificate", "crt", "cert_file"), ("certificate",)),
+    **dict.fromkeys(("keyfile", "ssl_certificate_key", "key_file", "private_key"), ("key",)),
+    **dict.fromkeys(("alias", "static", "web", "document_root"), ("root",)),
+    **dict.fromkeys(("log_level", "loglevel", "verbosity"), ("level",)),
+    **dict.fromkeys(("max_message_size", "max_payload", "maxpayload", "max_size", "max_message"), ("message",)),
+    **dict.fromkeys(("ping", "pings", "ping_interval", "keepalive"), ("interval",)),
+    **dict.fromkeys(("proxy_read_timeout", "idle_timeout", "idletimeout", "read_timeout"), ("idle",)),
+    **dict.fromkeys(("proxy_connect_timeout", "connect_timeout"), ("connect",)),
+    **dict.fromkeys(("allowed_origins", "origin", "cors"), ("origins",)),
+    **dict.fromkeys(("max_connections", "maxconn", "worker_connections"), ("sessions",)),
+    **dict.fromkeys(("worker_processes", "nbproc", "nbthread"), ("workers",)),
+    **dict.fromkeys(("basic_auth", "auth_basic", "basicauth"), ("basic",)),
+    **dict.fromkeys(("protocols", "protocol"), ("subprotocol", "subprotocols")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What to say of an unknown key; and the key of this mapping that it was probably meant for, or to stand under."""
+
+    cure: str
+    keys: frozenset[str] = frozenset()
+
+
+def meant_by(name: str, path: str, known: Collection[str]) -> Meant:
+    """What was probably meant by the unknown key ``name`` of the mapping at ``path``, whose keys are ``known``."""
+    before_colon, colon, rest = name.partition(":")
+    if colon and before_colon in known:
+        return Meant(f"write a blank behind the colon: '{before_colon}: {rest}'", frozenset({before_colon}))
+    here: _Place = tuple(part for part in re.sub(r"\[[0-9]+\]", ".[]", path).split(".") if part)
+    for number in (f"{name}s", name.removesuffix("s")):
+        if number in known:
+            return Meant(f"did you mean {quote(number)}?", frozenset({number}))
+    if places := _nearest(name, here):
+        return _belongs(places, here, path)
+    lower = name.lower().replace("-", "_")
+    if lower in known:
+        return Meant(f"write {quote(lower)}", frozenset({lower}))
+    words = _OTHER_WORDS.get(lower, ())
+    for word in words:
+        if word in known:
+            return Meant(f"here it is {quote(word)}", frozenset({word}))
+    for word in words:
+        if places := _nearest(word, here):
+            found = _belongs(places, here, path)
+            return Meant(f"here it is {quote(word)}, and {found.cure}", found.keys)
+    if near := difflib.get_close_matches(name, known, 1):
+        return Meant(f"did you mean {quote(near[0])}?", frozenset(near))
+    return Meant(f"the keys here are {', '.join(known)}")
+
+
+def _nearest(name: str, here: _Place) -> list[_Place]:
+    """The mappings that know the key and are the fewest steps away; those below are nearer than those beside."""
+    best: list[_Place] = []
+    least = (99, 99)
+    for parent in _parents().get(name, ()):
+        common = _common(parent, here)
+        up = sum(part != "[]" for part in here[common:])
+        down = sum(part != "[]" for part in parent[common:])
+        if (distance := (up + down, up)) < least:
+            best, least = [], distance
+        if distance == least:
+            best.append(parent)
+    return best
+
+
+def _belongs(places: list[_Place], here: _Place, path: str) -> Meant:
+    """Where a key belongs, seen from ``here``."""
+    common = _common(places[0], here)
+    below = list(dict.fromkeys(_down(place[common:]) for place in places if _common(place, here) == common))
+    where = " or ".join(below[:3])
+    base = _ancestor(path, here, common)
+    keys = frozenset(place[common] for place in places if common == len(here) and len(place) > common)
+    if common == len(here):
+        return Meant(f"it belongs under {where}", keys)
+    top = "at the top of the file" if not base else f"of {base}"
+    if not where:
+        return Meant(f"it belongs {'to ' + base if base else top}, beside {quote(here[common])}")
+    return Meant(f"it belongs under {where}, {top}" if not base else f"it belongs under {where} {top}")
+
+
+def _down(steps: _Place) -> str:
+    """``match``, ``tunnel.token``, ``an item of listeners``; empty for no step."""
+    if not steps:
+        return ""
+    if "[]" in steps:
+        last = len(steps) - 1 - steps[::-1].index("[]")
+        items = f"an item of {quote(_dotted(steps[:last]))}"
+        return f"{quote(_dotted(steps[last + 1 :]))} in {items}" if steps[last + 1 :] else items
+    return quote(_dotted(steps))
+
+
+def _dotted(steps: _Place) -> str:
+    return ".".join(steps).replace(".[]", "")
+
+
+def _ancestor(path: str, here: _Place, common: int) -> str:
+    """The path of the mapping ``common`` parts down on the way to ``path``."""
+    parts = re.findall(r"[^.\[\]]+|\[[0-9]+\]", path)[:common]
+    return ".".join(parts).replace(".[", "[")
+
+
+def _common(one: _Place, other: _Place) -> int:
+    """How many parts two places have in common from the top; a list and its items are not parted."""
+    count = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if count < len(other) and other[count] == "[]":
+        return count - 1
+    return count
+
+
+@functools.cache
+def _parents() -> dict[str, list[_Place]]:
+    """The places of the mappings that know a key, by the key."""
+    found: dict[str, list[_Place]] = {}
+    for name, place in _keys_below(Settings, ()):
+        found.setdefault(name, []).append(place)
+    return found
+
+
+def _keys_below(cls: type, place: _Place) -> Iterator[tuple[str, _Place]]:
+    for key in keys_of(cls).values():
+        yield key.name, place
+        item = item_type(key.type)
+        below = item or key.type
+        if scalar_type(below) is None and below is not HeaderField:
+            yield from _keys_below(below, (*place, key.name, "[]") if item else (*place, key.name))
