@@ -72,10 +72,12 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
-    def open_for_the_next(self) -> None:
-        """Who stands there goes on standing."""
+    def open_for_the_next(self) -> Callable[[], None]:
+        """Who stands there goes on standing, until what this returns is called."""
+        let_go = self._open.set
         self._open = threading.Event()
         self._open.set()
+        return let_go
 
     async def arrival(self) -> None:
         """Wait until a thread has come."""

@@ -58,6 +58,7 @@ class Lines:
     def new(self) -> list[tuple[str, dict[str, Any]]]:
         records = self._captured.records
         new, self._seen = records[self._seen :], len(records)
+        new = [record for record in new if getattr(record, "event", "") != "opened"]  # sessions are none of its business
         return [(getattr(record, "event", ""), shown(getattr(record, "fields", {}))) for record in new]
 
     def changes(self) -> list[tuple[str, dict[str, Any]]]:
@@ -399,7 +400,7 @@ async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[
     await running.open()
     _, written = capfd.readouterr()
     assert "setting changed: setting=log.format before=json now=text" in written
-    assert " debug   opened: route=t " in written
+    assert " info    opened: route=t " in written
 
 
 async def test_the_number_of_processes_stays(start: Start, lines: Lines) -> None:
@@ -485,7 +486,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload, "DEADLINE", 0.1)
 
 
-async def test_a_file_that_hangs_is_refused_in_time(start: Start, lines: Lines, impatient: None) -> None:
+async def test_a_file_that_hangs_is_refused_in_time(
+    start: Start, lines: Lines, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And it does not keep the next reload, when the disk is well again."""
     running = await start()
     lines.new()
@@ -494,6 +497,7 @@ async def test_a_file_that_hangs_is_refused_in_time(start: Start, lines: Lines, 
     (waits, _), (refused, why) = lines.new()
     assert (waits, refused) == ("reload waits", "reload refused")
     assert "a plugin's import" in why["reason"]
+    monkeypatch.undo()
     running.reading.open()
     running.write(routes=(running.route("last"),))
     await running.reload()
@@ -509,10 +513,8 @@ async def test_who_asks_again_is_not_behind_what_hangs(
     running.reading.shut()
     send(signal.SIGHUP)
     await running.reading.arrival()
-    with trio.fail_after(10):
-        while not (found := lines.new()):  # noqa: ASYNC110 - the log has no event for us
-            await trio.sleep(0.01)
-    assert found[0][0] == "reload waits"
+    await said(lines, "reload waits")
+    monkeypatch.undo()
     running.reading.open_for_the_next()
     running.write(routes=(running.route("last"),))
     send(signal.SIGHUP)
@@ -533,14 +535,30 @@ async def test_reloads_that_hang_are_not_piled_up(start: Start, lines: Lines, im
     running.reading.open()
 
 
-async def test_a_listener_that_is_opened_too_late_is_closed(start: Start, lines: Lines, impatient: None) -> None:
+async def test_a_listener_that_is_opened_too_late_is_closed(
+    start: Start, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its name was looked up for too long."""
     running = await start()
+    monkeypatch.setattr(reload, "SLOW", 0.02)
     running.write(listeners=(LISTENER, OTHER))
     running.opening.shut()
-    await running.reload()
-    assert lines.new()[-1][0] == "reload refused"
-    running.opening.open()
+    send(signal.SIGHUP)
+    await running.opening.arrival()
+    await said(lines, "reload waits")
+    monkeypatch.undo()
+    let_go = running.opening.open_for_the_next()
+    send(signal.SIGHUP)
+    await running.reached(Stage.READY, *[Stage.RELOADING, Stage.READY] * 2)
+    late, used = running.opened
+    let_go()
     with trio.fail_after(10):
-        while running.opened[0].fileno() >= 0:  # noqa: ASYNC110 - a thread has no event for us
+        while late.fileno() >= 0:  # noqa: ASYNC110 - a thread has no event for us
+            await trio.sleep(0.01)
+    assert used.fileno() >= 0
+
+
+async def said(lines: Lines, event: str) -> None:
+    with trio.fail_after(10):
+        while event not in [name for name, _ in lines.new()]:  # noqa: ASYNC110 - the log has no event for us
             await trio.sleep(0.01)
