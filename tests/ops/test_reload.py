@@ -58,9 +58,7 @@ class Lines:
     def new(self) -> list[tuple[str, dict[str, Any]]]:
         records = self._captured.records
         new, self._seen = records[self._seen :], len(records)
-        new = [
-            record for record in new if getattr(record, "event", "") != "opened"
-        ]  # sessions
+        new = [record for record in new if getattr(record, "event", "") != "opened"]  # sessions
         return [(getattr(record, "event", ""), shown(getattr(record, "fields", {}))) for record in new]
 
     def changes(self) -> list[tuple[str, dict[str, Any]]]:
