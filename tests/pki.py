@@ -105,3 +105,15 @@ def pair_of(
         client.wrap_bio(down, up, server_hostname=name, session=session),
         server.wrap_bio(up, down, server_side=True),
     )
+
+
+def server_context(pair: Pair, client_ca: str | None = None, **attributes: Any) -> ssl.SSLContext:
+    """A server with this certificate; client_ca: who must have signed that of a client"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    for name, value in attributes.items():
+        setattr(context, name, value)
+    return context

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.pki import Authority, Pair
+from tests.pki import Authority, Pair, server_context
 
 from . import services
 from .gateway import StartGateway
@@ -26,17 +26,6 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def pair(authority: Authority) -> Pair:
     return authority.issue("backend.test", "localhost", "127.0.0.1")
-
-
-def server_context(pair: Pair, client_ca: str | None = None, **attributes: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    for name, value in attributes.items():
-        setattr(context, name, value)
-    return context
 
 
 def relay(*ports: int, host: str = "127.0.0.1", **tls: Any) -> dict[str, Any]:

@@ -75,6 +75,27 @@ async def test_sessions_with_a_heartbeat_live_as_long_as_their_peers_do(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    """They keep what stands between awake, which may forget a silent connection after a minute."""
+    async with session(pump, heartbeat=Heartbeat(interval=20.0, timeout=300.0)) as running:
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def live() -> None:
+                while (ping := await running.backend.frame()).opcode == Opcode.PING:
+                    await running.backend.send(Frame(Opcode.PONG, ping.payload))
+
+            for number in range(1, 6):
+                ping = await running.client.frame()
+                assert trio.current_time() - start == pytest.approx(20 * number, abs=0.5)
+                await running.client.send(Frame(Opcode.PONG, ping.payload))
+            assert (await running.client.frame()).opcode == Opcode.PING
+            # silent: it has all of its time
+            assert await running.client.frame() == close_frame(1011, b"no answer to a Ping")
+            assert trio.current_time() - start == pytest.approx(120 + 300, abs=0.5)
+
+
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
     async with session(pump, mode=mode, heartbeat=BEAT) as running:

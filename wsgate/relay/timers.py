@@ -53,7 +53,8 @@ class Pulse:
             return now + self._heartbeat.interval
         if self._asked is None:
             return self.leg.heard + self._heartbeat.interval
-        return self._asked + self._heartbeat.timeout
+        # whether it has answered is seen after an interval at most, however long it has: the next Ping is due then
+        return min(self._asked + self._heartbeat.timeout, now + self._heartbeat.interval)
 
     def handle_deadline(self, now: float) -> bool:
         """Ask a silent leg; whether one that was asked has not answered in time."""

@@ -1,0 +1,90 @@
+"""The far ends. What a WebSocket backend does is the last part of its path, what a TCP service does its first byte."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from ..e2e.peers import BINARY, CLOSE, PING, PONG, Frame, Peer, close_frame
+
+POURED = 1 << 20  # bytes that are sent to, or by, those who read slowly
+PIECE = 1 << 14  # bytes of one frame of it
+SIP = 1 << 12  # bytes that a slow reader reads at once
+
+Gone = (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+async def listen(
+    nursery: trio.Nursery, serve: Callable[[trio.abc.Stream], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> int:
+    """Serve a port of the kernel's choice; a connection that breaks is no fault."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1000)
+
+    async def handle(stream: trio.SocketStream) -> None:
+        with contextlib.suppress(*Gone):
+            wrapped: trio.abc.Stream = stream
+            if tls is not None:
+                wrapped = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+            async with wrapped:
+                await serve(wrapped)
+
+    nursery.start_soon(trio.serve_listeners, handle, [listener])
+    port: int = listener.socket.getsockname()[1]
+    return port
+
+
+async def serve_websocket(stream: trio.abc.Stream) -> None:
+    peer = Peer(stream, mask=None)  # type: ignore[arg-type]  # of TLS, too
+    head = await peer.read_head()
+    behaviour = head.target.partition("?")[0].rpartition("/")[2]
+    if behaviour == "decline":
+        await peer.respond("403 Forbidden", {}, b"not today")
+        return
+    await peer.accept_upgrade()
+    if behaviour == "pour":
+        for _ in range(POURED // PIECE):
+            await peer.send(Frame(BINARY, bytes(PIECE)))
+        await peer.send(close_frame(1000, "poured"))
+    while True:
+        frame = await peer.receive()
+        if behaviour == "break":
+            await peer.write(Frame(BINARY, b"half of it").encode(None)[:6])
+            await break_off(stream)
+            return
+        if behaviour == "vanish":
+            return
+        if frame.opcode == PING:
+            await peer.send(Frame(PONG, frame.payload))
+        elif frame.opcode == CLOSE:
+            if behaviour != "pour":
+                await peer.send(Frame(CLOSE, frame.payload))
+            return
+        elif frame.opcode != PONG and behaviour != "pour":
+            await peer.send(frame)
+
+
+async def serve_tcp(stream: trio.abc.Stream) -> None:
+    """An echo; ``p`` pours instead, ``b`` breaks off."""
+    data = await stream.receive_some(1)
+    if data == b"b":
+        await break_off(stream)
+    elif data == b"p":
+        await stream.send_all(bytes(POURED))
+    else:
+        while data:
+            await stream.send_all(data)
+            data = await stream.receive_some(SIP)
+
+
+async def break_off(stream: trio.abc.Stream) -> None:
+    """The other side sees a RST."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    assert isinstance(stream, trio.SocketStream)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await stream.aclose()
