@@ -16,7 +16,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov conformance conformance-full conformance-check bench bench-quick \
-  soak fuzz check-native check-native-quick image-check lock clean distclean
+  soak flood fuzz check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -27,6 +27,7 @@ help:
 	@echo 'make conformance  the Autobahn suite through the gateway, written to docs/conformance.md; -full adds compression'
 	@echo 'make bench        against nginx, HAProxy and websockify, written to docs/performance.md; bench-quick for a minute'
 	@echo 'make soak         mixed traffic for twenty minutes, and what stays of it; ARGS="--seconds 60 --workers 2" for others'
+	@echo 'make flood        more of each thing than anybody takes, for ten seconds, and how long the others wait'
 	@echo 'make fuzz         hostile frames, heads and sources at random for ten minutes; ARGS="--seconds 60 walks" for less'
 	@echo 'make check-native the tests and fuzzers of the compiled kernel under the sanitizers'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
@@ -72,6 +73,9 @@ bench-quick: $(DEV)
 
 soak: $(DEV)
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+flood: $(DEV)
+	@$(BIN)/python -m tests.flood $(ARGS)
 
 fuzz: $(DEV)
 	@$(BIN)/python -m tests.fuzz $(ARGS)

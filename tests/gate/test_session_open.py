@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ import trio.testing
 from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, close_frame, plain_request, request
 from wsgate.gate import session
 from wsgate.gate.route import Router
+from wsgate.net.plain import take_over
 from wsgate.relay.join import Join
 from wsgate.settings.model import (
     Drain,
@@ -32,7 +34,7 @@ from wsgate.settings.model import (
 )
 from wsgate.wire.handshake import accept_headers
 
-from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, at, below, refusing, relay_to, route, tunnel_to
+from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, address_of, at, below, refusing, relay_to, route, tunnel_to
 
 HALF_A_HEADER = b"\x81"
 
@@ -433,6 +435,24 @@ async def test_a_client_that_is_gone_before_its_101(start_gate: StartGate, backe
         await server.accept_upgrade()
     await server.read_end()
     await closed(gate)
+
+
+async def test_a_client_that_asks_and_leaves_is_not_dialled_for(start_gate: StartGate, log: Log) -> None:
+    """Thousands can do so; the backend would have to take each of them."""
+    with socket.create_server(("127.0.0.1", 0)) as backend, socket.create_server(("127.0.0.1", 0)) as listener:
+        backend.setblocking(False)
+        gate = start_gate(route(relay_to(backend.getsockname()[1])))
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        client.sendall(request())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        gate.connections.start_soon(session.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT))
+        await closed(gate)
+        with pytest.raises(BlockingIOError):
+            backend.accept()
+    line = log.one("refused")
+    assert (line["status"], line["route"]) == (499, "it")
 
 
 # -- the end of the process --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,12 +65,15 @@ class Process:
 
 
 @contextmanager
-def running(directory: Path, *routes: dict[str, Any], **settings: Any) -> Iterator[Process]:
-    """A gateway with these routes and settings. It must end with status 0, and log no bug of its own."""
+def running(directory: Path, *routes: dict[str, Any], prefix: Sequence[str] = (), **settings: Any) -> Iterator[Process]:
+    """A gateway with these routes and settings. It must end with status 0, and log no bug of its own.
+
+    prefix: a command that runs the command that follows it
+    """
     file, log = write_config(directory, routes, **settings), directory / "wsgate.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*COMMAND, "serve", str(file)],
+            [*prefix, *COMMAND, "serve", str(file)],
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.net.io import READ_SIZE, end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.net.io import READ_SIZE, end_politely, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
 
@@ -104,6 +104,26 @@ async def test_send_all_to_a_peer_that_is_gone(when: str) -> None:
             nursery.start_soon(write)
             await trio.testing.wait_all_tasks_blocked()
             theirs.close()
+
+
+async def test_a_reset_is_known_before_all_is_read() -> None:
+    ours, theirs = tcp_pair()
+    theirs.send(b"asked")
+    assert not is_reset(ours)
+    reset(theirs.connection)
+    assert is_reset(ours)
+    assert await receive(ours) == b"asked"
+    ours.close()
+
+
+async def test_an_end_is_no_reset() -> None:
+    """Who has said all may still be waiting for the answer."""
+    ours, theirs = tcp_pair()
+    theirs.shutdown(socket.SHUT_WR)
+    assert await receive(ours) == b""
+    assert not is_reset(ours)
+    ours.close()
+    theirs.close()
 
 
 async def test_a_polite_end_loses_no_answer() -> None:

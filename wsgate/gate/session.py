@@ -31,7 +31,7 @@ from wsgate.gate.sending import send_answer
 from wsgate.gate.subprotocols import in_words, tunnel_subprotocol
 from wsgate.gate.targets import ROUTE_CHANGED, find_way, path_for_log
 from wsgate.gate.tokens.lookups import Lookups
-from wsgate.net.io import end_politely, local_address, receive, send_all, set_nodelay
+from wsgate.net.io import end_politely, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.join import Join
@@ -191,6 +191,9 @@ class _Handshake:
                 return None
             if isinstance(upgrade, Refusal):
                 await self.refuse(upgrade, request, route)
+                return None
+            if is_reset(self._sock):  # of thousands that ask and leave, none is dialled for
+                refused(self._who, path_for_log(route, request), route.name, CLIENT_GONE)
                 return None
             self._upgrade = upgrade
             if self._gateway.draining:

@@ -58,6 +58,11 @@ async def send_all(transport: Transport, data: bytes) -> bool:
     return True
 
 
+def is_reset(transport: Transport) -> bool:
+    """Whether the peer has reset the connection: what it sent before can be read, but nobody waits for an answer."""
+    return transport.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+
 async def end_politely(transport: Transport) -> None:
     """Send FIN and read until the peer's. The caller bounds the time.
 

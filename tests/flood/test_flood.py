@@ -1,0 +1,24 @@
+"""Each flood until the others were served a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .floods import FLOODS
+from .run import Ground, ground
+
+ENOUGH = 3  # messages, new clients, and passwords
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ground(tmp_path_factory.mktemp("flood")) as place:
+        yield place
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_the_others_are_served(place: Ground, name: str) -> None:
+    """A session goes on, new clients get one, and one who knows the password comes in; then all is as it was."""
+    place.flood(name, lambda outcome: outcome.served < ENOUGH)
