@@ -21,6 +21,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # A warning that nobody catches is a line on stderr that is no JSON, which ``Gateway.stop`` does not let pass.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
 
+START_DEADLINE = 25.0  # seconds until a gateway is ready: a second of CPU, which a loaded machine may not have for long
 LINE_DEADLINE = 10.0  # seconds that a test waits for a log line; the gateway takes milliseconds
 STOP_DEADLINE = 10.0  # seconds from SIGTERM to the end; more than any drain.grace in these tests
 
@@ -103,7 +104,7 @@ class Gateway:
 
     async def wait_ready(self) -> None:
         """Wait until every listener is bound; ``addresses`` tells where."""
-        await self.next_line("ready")
+        await self.next_line("ready", within=START_DEADLINE)
         self.addresses = [line["address"] for line in self.untaken("listening")]
 
     async def reload(self, *routes: Fields, **settings: Any) -> None:
@@ -120,10 +121,11 @@ class Gateway:
     def url(self, path: str = "/") -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
 
-    async def next_line(self, event: str, **fields: Any) -> Fields:
-        """The first log line of this event, with these values, that no test has taken yet; waits for it."""
+    async def next_line(self, event: str, *, within: float = LINE_DEADLINE, **fields: Any) -> Fields:
+        """The first log line of this event, with these values, that no test has taken yet; waits for it, so many
+        seconds."""
         wanted = {"event": event, **fields}
-        with trio.move_on_after(LINE_DEADLINE):
+        with trio.move_on_after(within):
             while True:
                 for line in self._untaken:
                     if all(line.get(name) == value for name, value in wanted.items()):
