@@ -73,6 +73,8 @@ class Gateway:
         self._untaken: list[Fields] = []
         self._arrival = trio.Event()
         self._log_ended = trio.Event()
+        self._may_read = trio.Event()
+        self._may_read.set()
 
     @classmethod
     async def start(
@@ -146,6 +148,13 @@ class Gateway:
         """The lines of this event so far that no test has taken."""
         return [line for line in self._untaken if line.get("event") == event]
 
+    def leave_log(self) -> None:
+        """Stop reading the log: its pipe fills."""
+        self._may_read = trio.Event()
+
+    def take_up_log(self) -> None:
+        self._may_read.set()
+
     def memory(self) -> int:
         """Bytes of memory that are the process's own: its proportional set size without mapped files.
 
@@ -191,6 +200,7 @@ class Gateway:
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
                 self._add(line.decode())
+            await self._may_read.wait()
         if pending:
             self._add(pending.decode())
         self._log_ended.set()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import trio.testing
 from tests.descriptors import descriptors
 from wsgate.gate import files as gate_files
 from wsgate.gate.files import THREADS, Answer, open_file
-from wsgate.settings.model import Files, Match, PathPattern, Route
+from wsgate.settings.model import Files, Match, PathPattern, Route, Timeouts
 from wsgate.wire.http import Refusal, Request
 
 from .conftest import at, below, no_descriptors
@@ -67,10 +68,11 @@ async def get(
     method: bytes = b"GET",
     pattern: PathPattern | None = None,
     fields: tuple[tuple[str, str], ...] = (),
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - it is frozen
     **how: Any,
 ) -> Answer | Refusal:
     files = Files(root=str(root), headers=fields, **how)
-    route = Route(name="files", match=Match(path=pattern), action=files)
+    route = Route(name="files", match=Match(path=pattern), action=files, timeouts=timeouts)
     sent = [(name.lower(), value) for name, value in headers.items()]
     return await open_file(route, files, Request(method, target, b"", b"1.1", sent, sent))
 
@@ -393,10 +395,31 @@ async def test_a_disk_that_hangs_keeps_no_thread_from_others(root: Path, monkeyp
             nursery.start_soon(get, root, b"/index.html")
         try:
             await trio.testing.wait_all_tasks_blocked()
-            assert gate_files.limiter().available_tokens == 0
+            assert gate_files.limiter(Files(root=str(root))).available_tokens == 0
+            assert gate_files.limiter(Files(root=str(root.parent))).available_tokens == THREADS
             assert others.borrowed_tokens == 0
         finally:
             disk.set()
+
+
+async def test_a_disk_that_hangs_keeps_no_client_for_ever(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it opens in the end is closed."""
+    disk, opened = threading.Event(), []
+
+    def hang(*_: object) -> Answer:
+        disk.wait()
+        opened.append(FileIO(root / "index.html"))
+        return Answer(200, [], opened[-1])
+
+    monkeypatch.setattr(gate_files, "_answer", hang)
+    refusal = await get(root, b"/index.html", timeouts=Timeouts(handshake=0.01))
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 504
+    assert refusal.detail == f"the disk of {root} did not answer within 0.01 s"
+    disk.set()
+    with trio.fail_after(10):
+        while not opened or not opened[0].closed:  # noqa: ASYNC110 - threads tell nobody
+            await trio.sleep(0.001)
 
 
 async def test_a_file_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,14 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gate.conftest import NOWHERE, route
+from tests.gate.conftest import NOWHERE, Log, route
 from tests.relay.joined import socket_pair
 from wsgate.gate.files import Answer
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.sending import CHUNK, send_answer
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
-from wsgate.settings.model import Settings, Timeouts
+from wsgate.settings.model import Files, Settings, Timeouts
 from wsgate.wire.http import HttpServer
 
 SIZE = 3 << 20
@@ -42,12 +45,20 @@ def asked(method: bytes = b"GET") -> HttpServer:
 
 async def send(sock: PlainTransport, answer: Answer, *, http: HttpServer | None = None, **how: Any) -> bool:
     gateway = Gateway(Settings(listeners=(), routes=()))
-    it = route(NOWHERE, timeouts=Timeouts(write=how.pop("write", 10.0)))
-    return await send_answer(gateway, it, sock, http or asked(), answer, head_only=how.pop("head_only", False))
+    it = route(NOWHERE, timeouts=Timeouts(write=how.pop("write", 10.0), handshake=how.pop("handshake", 10.0)))
+    head_only = how.pop("head_only", False)
+    return await send_answer(gateway, it, Files(root="/root"), sock, http or asked(), answer, head_only=head_only)
 
 
 def of(file: io.BufferedIOBase, size: int) -> Answer:
     return Answer(200, [(b"Content-Length", b"%d" % size)], file, size)  # type: ignore[arg-type]
+
+
+async def closed(file: io.IOBase) -> None:
+    """Wait until a thread has closed it."""
+    with trio.fail_after(10):
+        while not file.closed:  # noqa: ASYNC110 - threads tell nobody
+            await trio.sleep(0.001)
 
 
 async def read(sock: socket.socket, *, until: int | None = None) -> bytes:
@@ -80,7 +91,7 @@ async def test_a_large_file(pair: tuple[PlainTransport, socket.socket], tmp_path
     assert head.startswith(b"HTTP/1.1 200 ")
     assert body == content
     assert sent == [True]
-    assert file.closed
+    await closed(file)
     assert http.next_cycle()
 
 
@@ -115,7 +126,7 @@ async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123456789")
     assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
-    assert file.closed
+    await closed(file)
     answer = Answer(200, [(b"Content-Length", b"4")], body=b"page")
     assert await send(ours, answer, http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
@@ -124,7 +135,7 @@ async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
 async def test_a_file_that_shrinks(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123")
     assert not await send(pair[0], of(file, 10))
-    assert file.closed
+    await closed(file)
 
 
 async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket]) -> None:
@@ -132,7 +143,7 @@ async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket])
     theirs.close()
     file = io.BytesIO(bytes(SIZE))
     assert not await send(ours, of(file, SIZE))
-    assert file.closed
+    await closed(file)
 
 
 @pytest.mark.parametrize(("write", "seconds"), [(10.0, 10.0), (None, 30.0)])
@@ -206,3 +217,57 @@ async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: t
         with trio.fail_after(100):
             assert not await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE))
         assert 10 <= trio.current_time() - began <= 20
+
+
+class HungFile(io.BytesIO):
+    """A read waits until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes(SIZE))
+        self.free = threading.Event()
+        self.reading = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reading = True
+        self.free.wait(10)
+        self.reading = False
+        return super().read(size)
+
+    def close(self) -> None:
+        assert not self.reading, "its descriptor could be another's by now"
+        super().close()
+
+
+async def test_a_disk_that_hangs_within_a_file(pair: tuple[PlainTransport, socket.socket], log: Log) -> None:
+    """The client waits no longer than for anything else; the file is closed when the disk has answered."""
+    file = HungFile()
+    assert not await send(pair[0], of(file, SIZE), handshake=0.01)
+    assert not file.closed
+    file.free.set()
+    await closed(file)
+    line = log.one("file not sent")
+    assert line["reason"] == "the disk of /root did not answer within 0.01 s"
+
+
+async def test_a_client_that_goes_while_the_disk_hangs(pair: tuple[PlainTransport, socket.socket]) -> None:
+    file = HungFile()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send, pair[0], of(file, SIZE))
+        while not file.reading:  # noqa: ASYNC110 - threads tell nobody
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    assert not file.closed
+    file.free.set()
+    await closed(file)
+
+
+class BrokenFile(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def test_a_disk_that_fails_within_a_file(pair: tuple[PlainTransport, socket.socket], log: Log) -> None:
+    file = BrokenFile()
+    assert not await send(pair[0], of(file, SIZE))
+    assert file.closed
+    assert log.one("file not sent")["reason"] == "Input/output error"

@@ -284,9 +284,9 @@ async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
     assert (await peer.read_head()).status == 404
 
 
-async def settled() -> None:
+async def settled(root: Path) -> None:
     """Wait until every task waits, and none for a thread."""
-    threads = limiter()
+    threads = limiter(files_at(root))
     while True:
         await trio.testing.wait_all_tasks_blocked(0.01)
         if not threads.borrowed_tokens:
@@ -299,10 +299,10 @@ async def test_a_client_that_does_not_read_its_file(
     large_file(tmp_path)
     gate = start_gate(route(files_at(tmp_path)))
     await gate.connect().write(plain_request("/large.bin"))
-    await settled()
+    await settled(tmp_path)
     assert gate.connections.child_tasks
     mock_clock.jump(30)  # its write timeout
-    await settled()
+    await settled(tmp_path)
     assert not gate.connections.child_tasks
 
 

@@ -13,11 +13,13 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from functools import partial
+from io import FileIO
 from urllib.parse import unquote
 
 import trio
 
+from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.listing import page
 from wsgate.gate.refusals import OUT_OF_RESOURCES
 from wsgate.net.io import NO_ROOM
@@ -27,50 +29,53 @@ from wsgate.wire.headers import Headers, elements, values
 from wsgate.wire.http import Refusal, Request
 from wsgate.wire.ranges import Unsatisfiable, part_of
 
-T = TypeVar("T")
-
 _NOT_FOUND = Refusal(404, "no such file")
 _CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the better first
 _WELL_KNOWN = ".well-known"  # RFC 8615: hidden in name only
 
-# A disk that hangs keeps its threads: they are not those that load certificates and a reload's settings
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("files")
-THREADS = 32
+THREADS = 16  # for one root
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response about to be sent: a head, and ``size`` bytes from where ``file`` stands, or ``body``.
 
-    A file that grows meanwhile is cut there.
+    A file that grows meanwhile is cut there. Whoever has the answer closes the file, on a thread.
     """
 
     status: int
     headers: Headers
-    file: BinaryIO | None = None
+    file: FileIO | None = None
     size: int = 0
     body: bytes = b""
 
 
 async def open_file(route: Route, files: Files, request: Request) -> Answer | Refusal:
-    """What a request gets. Files are opened in a thread: a slow disk harms no session."""
+    """What a request gets, within the handshake timeout. Files are opened in a thread: a slow disk harms no session."""
     if request.method not in (b"GET", b"HEAD"):
         return Refusal(405, "files are read with GET or HEAD", ((b"Allow", b"GET, HEAD"),))
-    return await in_thread(_answer, files, _relative(route, request.path), request)
-
-
-async def in_thread(work: Callable[..., T], *arguments: object) -> T:
-    """Do what may wait for the disk, in one of ``THREADS`` threads."""
-    return await trio.to_thread.run_sync(work, *arguments, limiter=limiter())
-
-
-def limiter() -> trio.CapacityLimiter:
-    """What bounds the threads that read files, all routes together."""
+    within = route.timeouts.handshake
+    work = partial(_answer, files, _relative(route, request.path), request)
     try:
-        return _limiter.get()
-    except LookupError:
-        _limiter.set(found := trio.CapacityLimiter(THREADS))
-        return found
+        return await in_thread(limiter(files), within, work, _close)
+    except trio.TooSlowError:
+        return Refusal(504, "the file could not be opened in time", detail=silence(files, within))
+
+
+def _close(answer: Answer | Refusal | None) -> None:
+    """Of somebody who does not wait for it any more."""
+    if isinstance(answer, Answer) and answer.file is not None:
+        answer.file.close()
+
+
+def limiter(files: Files) -> trio.CapacityLimiter:
+    """What bounds the threads that read the files of a route, and of others that have the same root."""
+    return threads("files", files.root, THREADS)
+
+
+def silence(files: Files, within: float) -> str:
+    """Why a file is not sent, for the log."""
+    return f"the disk of {files.root} did not answer within {within:g} s"
 
 
 def _relative(route: Route, path: bytes) -> str:
@@ -139,7 +144,7 @@ def _representation(files: Files, path: str, request: Request) -> Answer | Refus
     """A file as it is or as somebody has compressed it before, whole or in part."""
     coding, chosen, varies = _choose(files, path, request) if files.precompressed else (b"", path, False)
     # O_NONBLOCK: opening a FIFO would wait for its writer
-    file = open(chosen, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    file = FileIO(chosen, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     with contextlib.ExitStack() as closing:
         closing.callback(file.close)
         found = os.fstat(file.fileno())

@@ -19,6 +19,7 @@ import trio
 
 from wsgate.gate.account import Record as Session
 from wsgate.gate.account import emit
+from wsgate.gate.disk import threads
 from wsgate.relay.join import Outcome
 from wsgate.relay.record import Tap
 from wsgate.settings.model import Record, Route, Tunnel
@@ -34,9 +35,7 @@ SUFFIX = ".wsgate"
 TURN = 16  # writes of a session before its thread may be another's
 END_ROOM = 1024  # bytes of a file that are kept for its last record
 
-# A disk that hangs keeps its threads: they are not those that read files and look up names
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("recorders")
-_THREADS = 8
+_THREADS = 8  # for one directory
 
 
 class _File:
@@ -114,6 +113,7 @@ class Recorder:
         self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell)
         self._end = b""
         self._scope = trio.CancelScope(shield=True)
+        self._threads = threads("record", settings.directory, _THREADS)
 
     async def run(self, session: Callable[[], Awaitable[None]], outcome: Callable[[], Outcome]) -> None:
         """Record while ``session`` runs; ``outcome`` is asked at its end. What it raises comes in a group."""
@@ -143,23 +143,26 @@ class Recorder:
 
     async def _fill(self, file: _File) -> None:
         try:
-            await _in_thread(file.begin, self._head)
+            await self._in_thread(file.begin, self._head)
             emit(logging.DEBUG, "recording", **self._who, file=self.path)
             over = False
             while not over:
                 await self.tap.wait(GATHERING)
                 over = self.tap.over
-                while await _in_thread(_bring, self.tap, file):
+                while await self._in_thread(_bring, self.tap, file):
                     pass
             if self.tap.reason is None:
-                await _in_thread(file.append, self._end)
+                await self._in_thread(file.append, self._end)
         except OSError as error:
             self.tap.stop(error.strerror or str(error))
         if self.tap.reason is not None:
             with contextlib.suppress(OSError):
-                await _in_thread(
+                await self._in_thread(
                     file.append, encode_end(self.tap.time(), {"cause": STOPPED, "detail": self.tap.reason})
                 )
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._threads)
 
     def _tell(self, reason: str) -> None:
         emit(logging.WARNING, "record", **self._who, file=self.path, reason=f"recording has stopped: {reason}")
@@ -182,15 +185,6 @@ def _bring(tap: Tap, file: _File) -> bool:
         file.append(records)
         tap.written(len(records))
     return True
-
-
-async def _in_thread(work: Callable[..., T], *arguments: object) -> T:
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(_THREADS)
-        _limiter.set(limiter)
-    return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=limiter)
 
 
 def _told(outcome: Outcome) -> dict[str, object]:

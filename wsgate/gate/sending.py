@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
+from io import FileIO
+
 import trio
 
-from wsgate.gate.files import Answer, in_thread
+from wsgate.gate.account import emit
+from wsgate.gate.disk import in_thread, later
+from wsgate.gate.files import Answer, limiter, silence
 from wsgate.gate.gateway import Gateway
 from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.settings.model import Route
+from wsgate.settings.model import Files, Route
 from wsgate.wire.http import HttpServer
 
 CHUNK = 64 << 10  # bytes read and sent at a time
@@ -16,29 +22,64 @@ PATIENCE = 30.0  # seconds without progress, where the route has no write timeou
 
 
 async def send_answer(
-    gateway: Gateway, route: Route, sock: Transport, http: HttpServer, answer: Answer, *, head_only: bool
+    gateway: Gateway,
+    route: Route,
+    files: Files,
+    sock: Transport,
+    http: HttpServer,
+    answer: Answer,
+    *,
+    head_only: bool,
 ) -> bool:
-    """Send it, and close its file; False where the client is gone, or takes nothing for ``timeouts.write``."""
+    """Send it, and close its file; False where it was not sent whole: the client is gone, or takes nothing for
+    ``timeouts.write``, or the disk does not give the rest."""
     patience = route.timeouts.write or PATIENCE
     left = 0 if head_only else answer.size
     data = http.head(answer.status, answer.headers) + (b"" if head_only else http.data(answer.body))
+    file = answer.file
     try:
         while True:
             gateway.pump.give_turn()
             if data and not await _send(sock, data, patience):
                 return False
-            if not left or answer.file is None:
+            if not left or file is None:
                 break
-            chunk = await in_thread(answer.file.read, min(CHUNK, left))
-            if not chunk:  # the file shrank: the client learns it from the missing bytes
+            lent, file = file, None  # it is the thread's now, which may have to be left behind with it
+            chunk = await _read(route, files, lent, left)
+            if not chunk:  # the file shrank, or cannot be read: the client learns it from the missing bytes
                 return False
+            file = lent
             left -= len(chunk)
             data = http.data(chunk)
     finally:
-        if answer.file is not None:
-            answer.file.close()
+        if file is not None and not file.closed:
+            later(file.close)
     http.finish()
     return True
+
+
+async def _read(route: Route, files: Files, file: FileIO, left: int) -> bytes:
+    """The next bytes; none where there are no more, or the disk fails or hangs, and then the file is closed."""
+    within = route.timeouts.handshake
+    try:
+        return await in_thread(limiter(files), within, partial(_read_some, file, left), lambda _: file.close())
+    except trio.TooSlowError:
+        reason = silence(files, within)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    emit(logging.WARNING, "file not sent", route=route.name, root=files.root, reason=reason)
+    return b""
+
+
+def _read_some(file: FileIO, left: int) -> bytes:
+    """Closes the file where nothing more is wanted of it."""
+    data = b""
+    try:
+        data = file.read(min(CHUNK, left))
+        return data
+    finally:
+        if not data or len(data) == left:
+            file.close()
 
 
 async def _send(sock: Transport, data: bytes, patience: float) -> bool:

@@ -341,7 +341,7 @@ class _Handshake:
             refused(self._who, request.path.decode("latin-1"), route.name, opened)
             return await self._respond(opened, close=self._is_last()) and self._next_cycle()
         head_only = request.method == b"HEAD"
-        sent = await send_answer(self._gateway, route, self._sock, self._http, opened, head_only=head_only)
+        sent = await send_answer(self._gateway, route, files, self._sock, self._http, opened, head_only=head_only)
         return sent and self._next_cycle()
 
     def _next_cycle(self) -> bool:
