@@ -17,7 +17,8 @@ from ..wire.test_kernel import steps
 from .inputs import chance, cut, mutated
 
 _START = 16  # where the shuttle reads to
-_ROOM = 4096  # bytes
+_ROOM = 20_000  # bytes
+_RECORD = 16384  # bytes, the most that is written to TLS at once
 
 _SIZES = (0, 1, 2, 7, 8, 31, 32, 33, 100, 124, 125, 126, 127, 128, 300, 65535, 65536)
 _LENGTHS = (126, 65535, 65536, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
@@ -40,25 +41,41 @@ def masks(random: Random) -> None:
 
 
 def shuttles(random: Random) -> None:
-    """Reads carried on in C, and the same reads by the walk in Python: what is sent, what is left to the flow."""
+    """Reads carried on in C, and the same reads by the walk in Python: what is sent, what is left to the flow.
+
+    Each end is a descriptor, or as with TLS what reads and writes; then the sink may take a part.
+    """
     options = {**_options(random), "unwrap": False}
     data = _stream(random, masked=options["masked"])
+    room = random.choice((512, _ROOM))
     compiled, python = _kernel.FrameWalk(**options), walk.FrameWalk(**options)
-    buffer = bytearray(_START + _ROOM)
+    buffer = bytearray(_START + room)
     with contextlib.ExitStack() as stack:
         ends = [*socket.socketpair(), *socket.socketpair()]
         into, source, sink, out = (stack.enter_context(sock) for sock in ends)
         for piece in cut(random, data[: 20 * _ROOM]):
-            for at in range(0, len(piece), _ROOM):
-                came = piece[at : at + _ROOM]
+            for at in range(0, len(piece), room):
+                came = piece[at : at + room]
                 into.sendall(came)
-                carried = _shuttle.carry(compiled, source.fileno(), sink.fileno(), buffer, _START)
+                most = len(came) if chance(random, 2) else random.randrange(len(came) + 1)
+
+                def read(_: int, view: memoryview) -> int:
+                    return source.recv_into(view)
+
+                def write(view: memoryview, most: int = most) -> int:
+                    return sink.send(view[:most]) if most else 0
+
+                read_end = read if chance(random, 2) else source.fileno()
+                write_end = write if chance(random, 2) else sink.fileno()
+                carried = _shuttle.carry(compiled, read_end, write_end, buffer, _START)
                 copy = bytearray(bytes(_START) + came)
                 stop = python.walk(copy, _START, len(copy))
-                sent = came if python.halt == DONE else b""
-                assert carried == (len(came) if sent else (len(came), stop, 0)), (options, came)
+                sent = 0 if python.halt != DONE else most if write_end is write else len(came)
+                if write_end is write and len(came) > _RECORD:
+                    sent = 0
+                assert carried == (sent if sent == len(came) else (len(came), stop, sent)), (options, came)
                 assert buffer[_START : _START + len(came)] == came
-                assert (out.recv(_ROOM) if sent else b"") == sent
+                assert (out.recv(room) if sent else b"") == came[:sent]
                 state = [(each.halt, repr(each.fault), each.messages, each.left) for each in (compiled, python)]
                 assert state[0] == state[1], (options, came)
                 if python.halt != DONE:  # the flow's, which test_kernel's steps follow

@@ -9,8 +9,10 @@ from typing import Any
 import jwt
 import pytest
 
+from wsgate.gate import client
 from wsgate.gate.tokens import file, values
 from wsgate.gate.tokens.jwt import JwtSource
+from wsgate.settings import access
 from wsgate.wire import head, masking, proxy_protocol, resp, walk
 from wsgate.wire.client import HttpClient
 from wsgate.wire.head import HeadBuffer
@@ -58,6 +60,8 @@ PLANTED: dict[str, Plant] = {
     "requests": lambda patch: patch.setattr(HeadBuffer, "rest", _skip_behind),
     "answers": lambda patch: patch.setattr(head, "_END", re.compile(rb"\n\n|\r\n\r\n(?=.)|\n\r\n\Z")),
     "proxies": lambda patch: patch.setattr(proxy_protocol, "_V2_HEAD", 12),
+    "origins": lambda patch: patch.setattr(client, "is_token", lambda value: True),
+    "configurations": lambda patch: patch.setattr(access, "_ORIGIN", None),
     "values": lambda patch: patch.setattr(values, "_NAME", re.compile(r".+")),
     "lines": lambda patch: patch.setattr(file, "_parse_line", _raise),
     "fetches": lambda patch: patch.setattr(HttpClient, "lost", lambda client, why: client.receive(b"")),
