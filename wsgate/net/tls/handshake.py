@@ -16,6 +16,8 @@ from typing import Any
 
 import trio
 
+from wsgate.net.tls.transport import is_cut
+
 _GONE = "the peer ended the connection"
 
 _NO_TLS = "the peer does not speak TLS"
@@ -27,7 +29,6 @@ _REASONS = {
     "NO_SHARED_CIPHER": "there is no cipher that both sides take",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "there is no signature algorithm that both sides take",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the peer showed no certificate",
-    "UNEXPECTED_EOF_WHILE_READING": _GONE,
     "UNKNOWN_PROTOCOL": _NO_TLS,
     "UNSUPPORTED_PROTOCOL": "the peer speaks no version of TLS that is allowed here",
     "WRONG_VERSION_NUMBER": _NO_TLS,
@@ -190,7 +191,7 @@ def _explain(error: OSError, *, is_backend: bool) -> str:
     if alert := _ALERT.fullmatch(reason):
         words = f"the peer refused with the alert {_words(alert[1])!r}"
         return f"{words}: it does not trust our certificate" if alert[1] in _DISTRUST else words
-    if isinstance(error, ssl.SSLEOFError):
+    if is_cut(error):
         return _GONE
     return _REASONS.get(reason) or f"the handshake failed: {_words(reason) or error}"
 

@@ -99,7 +99,7 @@ class TlsTransport:
         except ssl.SSLZeroReturnError:  # a clean end, once we have sent our own close_notify
             return 0
         except ssl.SSLError as error:
-            if not _is_cut(error):
+            if not is_cut(error):
                 raise
             raise ConnectionAbortedError(errno.ECONNABORTED, "TLS ended without close_notify") from None
 
@@ -146,7 +146,7 @@ class TlsTransport:
         self._sock.close()
 
 
-def _is_cut(error: ssl.SSLError) -> bool:
+def is_cut(error: ssl.SSLError) -> bool:
     """Whether the connection ended without close_notify. OpenSSL 3 says so by a reason, of which newer Pythons make an
     ``SSLEOFError`` and Python 3.11.2 (Debian 12) a plain ``SSLError``. OpenSSL 1.1.1 gives no reason."""
-    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+    return isinstance(error, ssl.SSLEOFError) or getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"
