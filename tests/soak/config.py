@@ -40,7 +40,10 @@ def settings(directory: Path, ports: Ports, pair: Pair, ca: str, *, workers: int
         "listeners": [{"bind": "127.0.0.1:0"}, {"bind": "127.0.0.1:0", "tls": pair.settings()}],
         "workers": workers,
         "drain": {"spread": "0s", "grace": "5s"},
-        "defaults": {"heartbeat": {"interval": "300ms", "timeout": "30s"}, "timeouts": {"handshake": "20s"}},
+        "defaults": {
+            "heartbeat": {"interval": "300ms", "timeout": "30s"},
+            "timeouts": {"handshake": "20s", "close": "40s"},
+        },
         "routes": [
             {"name": "site", "match": {"path": "/site/*"}, "files": {"root": str(directory / "site")}},
             _route("secret", relay=relay, auth={"basic": {"users": [f"alice:{{PLAIN}}{PASSWORD}"]}}),

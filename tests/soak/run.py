@@ -23,7 +23,7 @@ from .visits import VISITS, Counts, Street
 from .watch import Held, Log
 
 PATIENCE = 60.0  # seconds for one visit, and for what it leaves to be gone; machines are shared
-GROWTH = 8 << 20  # bytes of memory that a process may have more than after the first round
+GROWTH = 5 << 20  # bytes of memory that a process may have more than in the first third of the rounds
 THREADS = 80  # of one process
 
 
@@ -44,13 +44,15 @@ class Soak:
         """Everything that was wrong."""
         found = list(self.faults)
         if len(self.held) > 1:
-            before, after = self.held[0], self.held[-1]
-            # what has grown for good shows in the least of the last ones
-            memory = min(each.memory for each in self.held[len(self.held) * 2 // 3 :])
-            if memory > before.memory + GROWTH * before.processes:
-                found.append(f"memory has grown from {before.memory >> 10} to {memory >> 10} KiB")
-            if after.threads > THREADS * after.processes:
-                found.append(f"{after.threads} threads")
+            # what has grown for good shows in the least of the last third; what it takes to get warm, in the first
+            third = len(self.held) // 3
+            before = max(each.memory for each in self.held[: max(third, 1)])
+            after = min(each.memory for each in self.held[2 * third :])
+            processes, threads = self.held[0].processes, self.held[-1].threads
+            if after > before + GROWTH * processes:
+                found.append(f"memory has grown from {before >> 10} to {after >> 10} KiB")
+            if threads > THREADS * processes:
+                found.append(f"{threads} threads")
         counts, sessions, refused = self.counts, self.events["session"], self.events["refused"]
         if not counts.sessions <= sessions <= counts.sessions + counts.perhaps:
             found.append(f"{sessions} sessions in the log: {counts.sessions} took place, and perhaps {counts.perhaps}")
