@@ -379,7 +379,7 @@ def test_broken_defaults_are_reported_once() -> None:
     text = "  - {name: a, relay: {to: ws://x}}\ndefaults: {timeouts: 5s, limits: {message: 1}}"
     assert faults(routes(text)) == [
         "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, idle, write, close, lifetime, "
-        "found '5s'",
+        "found '5s'; write it like {handshake: 5s}",
         "f:4:44: defaults.limits.message: 1 has no unit: write 1B, or use KiB, MiB or GiB",
     ]
 
@@ -417,7 +417,8 @@ def test_a_route_starts_from_the_heartbeat_of_defaults(defaults: str, heartbeats
 def test_a_mapping_that_can_be_off_says_so() -> None:
     text = "  - {name: a, heartbeat: 5s, timeouts: off, relay: {to: ws://x}}"
     assert faults(routes(text)) == [
-        "f:3:26: routes[0].heartbeat: expected off or a mapping with the keys interval, timeout, found '5s'",
+        "f:3:26: routes[0].heartbeat: expected off or a mapping with the keys interval, timeout, found '5s'; "
+        "write it like {interval: 5s}",
         "f:3:40: routes[0].timeouts: expected a mapping with the keys handshake, connect, idle, write, close, "
         "lifetime, found 'off'",
     ]

@@ -125,24 +125,24 @@ GOOD: list[tuple[Any, str, object, object]] = [
 
 # type, text in the file, what is said; where the last is True, the schema must refuse it, too
 BAD: list[tuple[Any, str, str, bool]] = [
-    (bool, "yes", "expected true or false, found 'yes'", True),
-    (bool, "True", "expected true or false, found 'True'", True),
+    (bool, "yes", "expected true or false, found 'yes': write true", True),
+    (bool, "True", "expected true or false, found 'True': write true", True),
     (model.Duration, "20", "20 has no unit: write 20s or 20ms", True),
     (model.Duration, "", "expected a duration like 500ms, 20s, 5m or 1h, found ''", True),
-    (model.Duration, "1.5s", "expected a duration like 500ms, 20s, 5m or 1h, found '1.5s'", True),
-    (model.Duration, "1h30m", "expected a duration like 500ms, 20s, 5m or 1h, found '1h30m'", True),
+    (model.Duration, "1.5s", "'1.5s' is not how a duration is written: write 1500ms", True),
+    (model.Duration, "1h30m", "'1h30m' is not how a duration is written: write 90m", True),
     (model.Duration, "٣s", "expected a duration like 500ms, 20s, 5m or 1h, found '٣s'", True),
     (model.Duration, "on", "expected a duration like 500ms, 20s, 5m or 1h, found 'on'", True),
     (model.Duration, "8761h", "8761h is longer than a year: write 8760h at most", False),
     (model.Duration, "999999999999h", "999999999999h is longer than a year: write 8760h at most", False),
     (model.Timeout, "0s", "0s would end everything at once: write a time above 0, like 1ms or 5s", True),
     (model.Timeout, "00ms", "00ms would end everything at once: write a time above 0, like 1ms or 5s", True),
-    (model.Timeout, "0", "0 has no unit: write 0s or 0ms", True),
+    (model.Timeout, "0", "0 would end everything at once: write a time above 0, like 1ms or 5s", True),
     (model.MessageSize, "1048576", "1048576 has no unit: write 1048576B, or use KiB, MiB or GiB", True),
-    (model.MessageSize, "16MB", "'16MB' has an unknown unit: write 16MiB", True),
-    (model.MessageSize, "16 mib", "'16 mib' has an unknown unit: write 16MiB", True),
-    (model.MessageSize, "2g", "'2g' has an unknown unit: write 2GiB", True),
-    (model.MessageSize, "1TiB", "expected a size like 512B, 64KiB, 1MiB or 1GiB, found '1TiB'", True),
+    (model.MessageSize, "16MB", "'16MB' is not how a size is written: write 16MiB", True),
+    (model.MessageSize, "16 mib", "'16 mib' is not how a size is written: write 16MiB", True),
+    (model.MessageSize, "2g", "'2g' is not how a size is written: write 2GiB", True),
+    (model.MessageSize, "1TiB", "'1TiB' is not how a size is written: write 1024GiB", True),
     (model.MessageSize, "-1B", "expected a size like 512B, 64KiB, 1MiB or 1GiB, found '-1B'", True),
     (
         model.MessageSize,
@@ -295,7 +295,7 @@ BAD: list[tuple[Any, str, str, bool]] = [
         True,
     ),
     (model.PathPattern, "x", "'x' does not begin with / or ~: write '/x'", True),
-    (model.PathPattern, "*", "'*' does not begin with / or ~: write '/*'", True),
+    (model.PathPattern, "*", "'*' is no path: leave path out, or write /* for every path", True),
     (model.PathPattern, "/a?b", "'/a?b' has a query or a fragment: only the path is matched", True),
     (model.PathPattern, "/a#b", "'/a#b' has a query or a fragment: only the path is matched", True),
     (
@@ -378,11 +378,6 @@ def test_any_other_text_is_an_error_with_a_cure(hint: Any, text: str, message: s
     assert schema_accepts(SCALARS[hint], text) is not by_shape
 
 
-def test_a_size_of_zero_needs_no_unit() -> None:
-    assert scalars.size("0") == scalars.size("0B") == 0
-    assert scalars.show_size(0) == "0B"
-
-
 def test_a_regex_that_python_cannot_nest_is_an_error() -> None:
     with pytest.raises(ScalarError, match="not a regular expression to use"):
         scalars.path_pattern("~" + "(" * 5000 + ")" * 5000)
@@ -436,13 +431,3 @@ def test_any_text_is_a_scalar_error_or_a_value_that_the_schema_accepts(data: st.
     shown = str(kind.show(value))
     assert kind.parse(shown.lower() if hint is bool else shown) == value
     assert schema_accepts(kind, text)
-
-
-@given(milliseconds=st.integers(min_value=0, max_value=int(YEAR) * 1000))
-def test_durations_survive_being_shown(milliseconds: int) -> None:
-    assert scalars.duration(scalars.show_duration(milliseconds / 1000)) == milliseconds / 1000
-
-
-@given(value=st.integers(min_value=0, max_value=(1 << 63) - 1))
-def test_sizes_survive_being_shown(value: int) -> None:
-    assert scalars.size(scalars.show_size(value)) == value

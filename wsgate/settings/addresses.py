@@ -46,6 +46,12 @@ def bind_address(text: str) -> Address:
         raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
     if _PORT.fullmatch(text):
         raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
+    if text == "*":
+        raise ScalarError("'*' names no address: write 0.0.0.0 or '[::]' for all of them")
+    if ports := re.fullmatch(r"[0-9]{1,5}:([0-9]{1,5})", text):
+        raise ScalarError(f"{quote(text)} are two ports, as a container has them: write 0.0.0.0:{ports[1]}")
+    if text.count(":") > 1 and "[" not in text:
+        raise ScalarError(f"{quote(text)} is IPv6 without brackets: write {_in_brackets(text)}")
     host, port_text = host_and_port(text)
     return TcpAddress(host, SCHEMES_PORT if port_text is None else port_number(port_text, lowest=0))
 
@@ -167,6 +173,14 @@ def _unix(text: str) -> UnixAddress:
     if (length := len(os.fsencode(path))) > _MAX_UNIX_PATH:
         raise ScalarError(f"the path is {length} bytes long; a Unix socket's has {_MAX_UNIX_PATH} at most")
     return UnixAddress(path)
+
+
+def _in_brackets(text: str) -> str:
+    """An address that lacks them, as it was probably meant: what looks like a port is one, but 1 behind two colons."""
+    host, _, port = text.rpartition(":")
+    if _PORT.fullmatch(port) and _is_ip(host):
+        return f"'[{host}]:{port}'"
+    return f"'[{text}]', or with a port '[{text}]:8080'" if _is_ip(text) else "it like '[::1]:8080'"
 
 
 def host_and_port(text: str) -> tuple[str, str | None]:

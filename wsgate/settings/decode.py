@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,12 @@ from wsgate.settings.unknown import meant_by
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
 # write one for another.
 OFF = tuple(form for word in ("off", "false", "no") for form in (word, word.capitalize(), word.upper()))
+
+_ON = ("true", "yes", "on")
+# What other programs have for it.
+_LIKE_OFF = re.compile(
+    "-1|0+(ms|s|m|h|B|KiB|MiB|GiB)?|never|none|disabled?|unlimited|infinit[ey]|infinity|inf|nil", re.IGNORECASE
+)
 
 
 class Broken:
@@ -99,7 +106,7 @@ class Decoder:
         if (scalar := scalar_type(key.type)) is not None:
             return self._scalar(scalar, key.optional, node, path)
         if (item := item_type(key.type)) is not None:
-            return self._fields(node, path) if item is HeaderField else self._items(item, node, path)
+            return self._fields(node, path) if item is HeaderField else self._items(item, key.required, node, path)
         if key.optional and isinstance(node, Scalar) and node.text in OFF:
             return None
         return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
@@ -107,10 +114,13 @@ class Decoder:
     def _scalar(self, scalar: ScalarType, optional: bool, node: Node, path: str) -> Any:
         if scalar.null_is_meant and isinstance(node, Scalar) and node.kind == "null" and node.text.lower() == "null":
             return self.fault(path, 'without quotes YAML takes null for no value at all: write "null" in quotes')
+        expected = f"{scalar.expected}, or off" if optional and scalar.can_be_off else scalar.expected
         if not isinstance(node, Scalar) or node.kind == "null":
-            return self.fault(path, f"expected {scalar.expected}, found {node}")
+            return self.fault(path, f"expected {expected}, found {node}")
         if node.text in OFF and scalar.can_be_off:
             return None if optional else self.fault(path, f"cannot be off: expected {scalar.expected}")
+        if optional and scalar.can_be_off and _LIKE_OFF.fullmatch(node.text):
+            return self.fault(path, f"{node}: for none, write off")
         try:
             value = scalar.parse(node.text)
         except ScalarError as error:
@@ -165,12 +175,13 @@ class Decoder:
                 fields.append(self.fault(path, str(error), place))
         return tuple(fields)
 
-    def _items(self, item: Any, node: Node, path: str) -> Any:
+    def _items(self, item: Any, required: bool, node: Node, path: str) -> Any:
         scalar = scalar_type(item)
         key = Key("", "", item, False, "", None)
         if isinstance(node, Sequence):
             if not node.items:
-                return self.fault(path, "the list is empty: write at least one item, or leave the key out")
+                cure = "write at least one item" + ("" if required else ", or leave the key out")
+                return self.fault(path, f"the list is empty: {cure}")
             values = [self._value(key, element, f"{path}[{index}]") for index, element in enumerate(node.items)]
             first: dict[Any, int] = {}
             for index, value in enumerate(values):
@@ -183,13 +194,17 @@ class Decoder:
                 return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one may be written as the one.
             return (self._value(key, node, path),)
-        return self.fault(path, f"expected a list, found {node}: begin each item with '- '")
+        return self.fault(path, f"expected a list, found {node}: begin each item with '- '{_mapping_meant(item, node)}")
 
     def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
         self.places[path] = (node.line, node.col)
         keys = keys_of(cls)
         if not isinstance(node, Mapping):
-            return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}")
+            if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in _ON:
+                cure = f"write a mapping with the keys {_list(keys)}, leave it out for the default, or write off"
+                return self.fault(path, f"{node} says nothing of how: {cure}")
+            cure = _mapping_meant(cls, node)
+            return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}{cure}")
         given, meant = self._given(keys, node, path)
         values: dict[str, Any] = {}
         # The defaults come first wherever they stand, the routes start from them.
@@ -265,6 +280,30 @@ def _explain(error: ScalarError, scalar: ScalarType, node: Scalar) -> str:
         return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
     advice = None if scalar.is_secret else advise_braces(node.text)
     return str(error) if advice is None else f"{quote(node.text)} does not fit here; {advice}"
+
+
+def _mapping_meant(cls: type, node: Node) -> str:
+    """How to write a mapping where its most important value stands alone, like ``relay: ws://app:9000``."""
+    if not isinstance(node, Scalar) or node.kind in ("null", "bool") or node.is_expanded or node.text in OFF:
+        return ""
+    keys = keys_of(cls).values()
+    required = [key for key in keys if key.required]
+    for key in required or keys:
+        scalar = scalar_type(item_type(key.type) or key.type)
+        if scalar is None or scalar.is_secret:
+            continue
+        try:
+            scalar.parse(node.text)
+        except ScalarError:
+            continue
+        like = "" if required else "it like "
+        return f"; write {like}{{{key.name}: {node.text}}}" if _needs_no_quotes(node) else ""
+    return ""
+
+
+def _needs_no_quotes(node: Scalar) -> bool:
+    """Whether a text can stand in braces without quotes."""
+    return not set(node.text) & set("[]{},#") and ": " not in node.text and len(node.text) <= 80
 
 
 def _shown(node: Node, scalar: ScalarType) -> str:

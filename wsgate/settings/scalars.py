@@ -26,6 +26,17 @@ from wsgate.settings.addresses import (
 )
 from wsgate.settings.model import SCHEMES_PORT, Address, PathKind, PathPattern, TcpAddress
 from wsgate.settings.problem import ScalarError, quote
+from wsgate.settings.quantities import (
+    DURATIONS,
+    SIZES,
+    duration,
+    head_size,
+    message_size,
+    show_duration,
+    show_size,
+    size_above_zero,
+    timeout,
+)
 
 Json = dict[str, Any]
 
@@ -50,102 +61,11 @@ class ScalarType:
     show: Callable[[Any], Any] = str
 
 
-_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h)")
-_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-# Longer than a year is a slip of the keyboard; off is the word for "never".
-_MAX_DURATION = 8760 * 3600.0
-_DURATIONS = "a duration like 500ms, 20s, 5m or 1h"
-
-
-def duration(text: str) -> float:
-    """Seconds."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        if re.fullmatch(r"[0-9]{1,12}", text):
-            raise ScalarError(f"{text} has no unit: write {text}s or {text}ms")
-        raise ScalarError(f"expected {_DURATIONS}, found {quote(text)}")
-    seconds = int(match[1]) * _MILLISECONDS[match[2]] / 1000
-    if seconds > _MAX_DURATION:
-        raise ScalarError(f"{text} is longer than a year: write 8760h at most")
-    return seconds
-
-
-def timeout(text: str) -> float:
-    """Seconds, more than 0."""
-    seconds = duration(text)
-    if seconds == 0:
-        raise ScalarError(f"{text} would end everything at once: write a time above 0, like 1ms or 5s")
-    return seconds
-
-
-def show_duration(seconds: float) -> str:
-    milliseconds = round(seconds * 1000)
-    unit = next((unit for unit, size in _MILLISECONDS.items() if milliseconds and milliseconds % size == 0), "s")
-    return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
-
-
-_SIZE = re.compile(r"([0-9]{1,19})(B|KiB|MiB|GiB)")
-_BYTES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
-_SIZES = "a size like 512B, 64KiB, 1MiB or 1GiB"
-# RFC 6455 §5.5 lets control frames have 125 bytes, §5.2 lets a payload have 63 bits of length.
-_MIN_MESSAGE, _MAX_MESSAGE = 125, (1 << 63) - 1
-
-
-def size(text: str) -> int:
-    """Bytes. 0 needs no unit."""
-    match = _SIZE.fullmatch(text)
-    if match is not None:
-        return int(match[1]) * _BYTES[match[2]]
-    if text == "0":
-        return 0
-    if re.fullmatch(r"[0-9]{1,19}", text):
-        raise ScalarError(f"{text} has no unit: write {text}B, or use KiB, MiB or GiB")
-    if near := re.fullmatch(r"([0-9]{1,19}) *([kmg])(i?b)?", text, re.IGNORECASE):
-        raise ScalarError(f"{quote(text)} has an unknown unit: write {near[1]}{near[2].upper()}iB")
-    raise ScalarError(f"expected {_SIZES}, found {quote(text)}")
-
-
-def size_above_zero(text: str) -> int:
-    """Bytes, more than 0."""
-    value = size(text)
-    if not 0 < value <= _MAX_MESSAGE:
-        raise ScalarError(f"{text} is {'nothing' if value == 0 else 'more than any file has'}: write a size like 1GiB")
-    return value
-
-
-_MIN_HEAD, _MAX_HEAD = 1 << 10, 1 << 20
-
-
-def head_size(text: str) -> int:
-    """Bytes: what every client needs, and what each connection may take of our memory."""
-    value = size(text)
-    if not _MIN_HEAD <= value <= _MAX_HEAD:
-        raise ScalarError(f"{text} is no size for a head: write one from 1KiB to 1MiB")
-    return value
-
-
-def message_size(text: str) -> int:
-    """Bytes, at least what a control frame may have."""
-    value = size(text)
-    if value < _MIN_MESSAGE:
-        raise ScalarError(
-            f"{text} is less than a control frame may have (RFC 6455 §5.5): write {_MIN_MESSAGE}B or more"
-        )
-    if value > _MAX_MESSAGE:
-        raise ScalarError(
-            f"{text} is more than a frame can have (RFC 6455 §5.2): write less than 8589934592GiB, or off"
-        )
-    return value
-
-
-def show_size(value: int) -> str:
-    unit = next((unit for unit, size in _BYTES.items() if value and value % size == 0), "B")
-    return f"{value // _BYTES[unit]}{unit}"
-
-
 def boolean(text: str) -> bool:
     if text not in ("true", "false"):
-        raise ScalarError(f"expected true or false, found {quote(text)}")
+        word = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+        cure = word.get(text.lower())
+        raise ScalarError(f"expected true or false, found {quote(text)}" + (f": write {cure}" if cure else ""))
     return text == "true"
 
 
@@ -249,16 +169,26 @@ def show_bind(address: Address) -> str:
     return text.removesuffix(f":{SCHEMES_PORT}") if no_port else text
 
 
+# What no path has, or not like this; a group in brackets alone is no sign, RFC 3986 lets a path have one.
+_REGEX_SIGNS = re.compile(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\|")
+
+
 def path_pattern(text: str) -> PathPattern:
     """``/x`` exact, ``/x/*`` prefix, ``~regex``."""
     if text.startswith("~"):
         return _regex(text[1:])
+    if text in ("*", "**"):
+        raise ScalarError(f"{quote(text)} is no path: leave path out, or write /* for every path")
+    if _REGEX_SIGNS.search(text):
+        raise ScalarError(f"{quote(text)} looks like a regular expression: write {quote('~' + text)}")
     if not text.startswith("/"):
         raise ScalarError(f"{quote(text)} does not begin with / or ~: write {quote('/' + text)}")
     if "?" in text or "#" in text:
         raise ScalarError(f"{quote(text)} has a query or a fragment: only the path is matched")
     is_prefix = text.endswith("/*")
     path = text[:-1] if is_prefix else text
+    if text.endswith("/**"):
+        raise ScalarError(f"{quote(text)}: /* is all below, as deep as it goes: write {quote(text[:-1])}")
     if "*" in path:
         raise ScalarError(f"{quote(text)}: * stands only at the end, after a slash, like '/chat/*'; or write a ~regex")
     if not URL_PATH.fullmatch(path):
@@ -271,6 +201,10 @@ def path_pattern(text: str) -> PathPattern:
 def _regex(text: str) -> PathPattern:
     if not text:
         raise ScalarError("there is no regular expression after ~")
+    if text.startswith((" ", "* ", "*^", "*/")):  # as nginx has it
+        flag = "(?i)" if text.startswith("*") else ""
+        cure = quote("~" + flag + text.removeprefix("*").lstrip())
+        raise ScalarError(f"{quote('~' + text)} is not how a regular expression is written: write {cure}")
     try:
         with warnings.catch_warnings():
             # What Python warns of ("possible nested set") would mean something else one day.
@@ -313,13 +247,13 @@ _HOST_PORT = f"{_HOST}:{_PORT}"
 SCALARS: dict[Any, ScalarType] = {
     bool: ScalarType("true or false", boolean, {"type": "boolean"}, frozenset({"bool"}), show=bool),
     model.Duration: ScalarType(
-        _DURATIONS, duration, _text("[0-9]{1,12}(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
+        DURATIONS, duration, _text("[0-9]{1,12}(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
     ),
     model.Timeout: ScalarType(
-        _DURATIONS, timeout, _text("0*[1-9][0-9]*(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
+        DURATIONS, timeout, _text("0*[1-9][0-9]*(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
     ),
     model.MessageSize: ScalarType(
-        _SIZES,
+        SIZES,
         message_size,
         _text("[0-9]{1,19}(?:B|KiB|MiB|GiB)", "64KiB", "1MiB"),
         frozenset({"str", "int"}),
@@ -421,14 +355,12 @@ SCALARS: dict[Any, ScalarType] = {
         _text(f"{_UNIX}|{_HOST_PORT}", "127.0.0.1:6379", "unix:/run/redis/redis.sock"),
     ),
     model.Size: ScalarType(
-        _SIZES,
+        SIZES,
         size_above_zero,
         _text("0*[1-9][0-9]*(?:B|KiB|MiB|GiB)", "100MiB", "1GiB"),
         show=show_size,
     ),
-    model.HeadSize: ScalarType(
-        _SIZES, head_size, _text("0*[1-9][0-9]*(?:B|KiB|MiB)", "16KiB", "64KiB"), show=show_size
-    ),
+    model.HeadSize: ScalarType(SIZES, head_size, _text("0*[1-9][0-9]*(?:B|KiB|MiB)", "16KiB", "64KiB"), show=show_size),
     model.FileName: ScalarType("the name of a file", file_name, _text("[^/]+", "index.html")),
     model.FileOrDirectory: ScalarType("a file or a directory", file_path, _PATH, is_path=True),
     model.WebOrigin: ScalarType(
