@@ -15,7 +15,7 @@ import yaml
 
 from wsgate.settings.load import load
 from wsgate.settings.model import Files, Settings, TcpAddress
-from wsgate.settings.scalars import duration
+from wsgate.settings.quantities import duration
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"
