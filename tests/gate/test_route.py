@@ -3,16 +3,14 @@ from __future__ import annotations
 import pytest
 
 from wsgate.gate.route import Router, host_name, rewrite
-from wsgate.settings.model import Match, PathKind, PathPattern, Route, Target, Tunnel, UnixAddress
+from wsgate.settings.model import Match, PathPattern, Route, Target, Tunnel, UnixAddress
+from wsgate.settings.scalars import path_pattern
+from wsgate.text.paths import normal
 
 
 def path(text: str) -> PathPattern:
     """A pattern from its notation in the configuration."""
-    if text.startswith("~"):
-        return PathPattern(PathKind.REGEX, text[1:])
-    if text.endswith("/*"):
-        return PathPattern(PathKind.PREFIX, text[:-1])
-    return PathPattern(PathKind.EXACT, text)
+    return path_pattern(text)
 
 
 def route(name: str, **match: object) -> Route:
@@ -26,7 +24,7 @@ def matches(
     subprotocols: tuple[bytes, ...] = (),
     websocket: bool = True,
 ) -> bool:
-    return Router([route("it", **match)]).find(host, path, subprotocols, websocket=websocket) is not None
+    return Router([route("it", **match)]).find(host, normal(path), subprotocols, websocket=websocket) is not None
 
 
 @pytest.mark.parametrize(
@@ -70,6 +68,11 @@ HOSTS: list[tuple[tuple[str, ...], bytes, bool]] = [
     (("192.0.2.1",), b"192.0.2.1:80", True),
     (("::1",), b"[::1]:80", True),
     (("::1",), b"[::1]", True),
+    (("::1",), b"[0:0::0001]:80", True),
+    (("2001:db8::a",), b"[2001:DB8:0:0:0:0:0:A]", True),
+    (("192.0.2.1",), b"[::ffff:192.0.2.1]", True),
+    (("::ffff:c000:201",), b"192.0.2.1", True),
+    (("::ffff:c000:201",), b"[::ffff:192.0.2.1]:80", True),
 ]
 
 
@@ -80,20 +83,50 @@ def test_hosts(hosts: tuple[str, ...], field: bytes, there: bool) -> None:
 
 PATHS: list[tuple[str, bytes, bool]] = [
     ("/chat", b"/chat", True),
-    ("/chat", b"/chat/", False),
+    ("/chat", b"/chat/", True),  # to most servers it is the same
+    ("/chat", b"//chat", True),  # what noVNC 1.3 sends
+    ("/chat", b"/chat//", True),
+    ("/chat", b"/chat/x", False),
+    ("/chat/", b"/chat/", True),
+    ("/chat/", b"/chat", False),
+    ("/", b"/", True),
+    ("/", b"//", True),
+    ("/", b"/x", False),
     ("/chat", b"/Chat", False),
     ("/chat", b"/chatter", False),
-    ("/chat", b"/%63hat", False),  # the path that is matched is the path that is sent
+    ("/chat", b"/%63hat", True),
+    ("/ch%61t", b"/chat", True),
+    ("/a%7eb", b"/a~b", True),
+    ("/a%2fb", b"/a%2Fb", True),
+    ("/a%2fb", b"/a/b", False),
+    ("/a/b", b"/a%2fb", False),
+    ("/caf%c3%a9", b"/caf\xc3\xa9", True),
+    ("/chat", b"/chat/x/..", True),
+    ("/chat", b"/x/%2e%2E/chat", True),
+    ("/chat", b"/%zz/../chat", True),
+    ("/chat", b"/c%68%zz", False),
     ("/chat/*", b"/chat/", True),
     ("/chat/*", b"/chat/room/1", True),
     ("/chat/*", b"/chat", False),
     ("/chat/*", b"/chatter/x", False),
+    ("/ch%61t/*", b"/chat/x", True),
+    ("/chat/*", b"/%63hat//x", True),
+    ("/chat/*", b"//chat/x", True),
+    ("/chat/*", b"/chat/../admin", False),
+    ("/chat/*", b"/chat/%2e%2e/admin", False),
+    ("/chat/*", b"/chat/..", False),
+    ("/admin/*", b"/chat/../admin/", True),
+    ("/chat/*", b"/chat%2Fx", False),
+    ("/chat/*", b"/chat/..%2fadmin", True),  # the backend's own affair: %2F is no separator
     ("/*", b"/", True),
     ("/*", b"//x", True),
     ("~/room/[0-9]+$", b"/room/42", True),
     ("~/room/[0-9]+$", b"/room/42/x", False),
     ("~/room/[0-9]+", b"/room/42/x", True),
     ("~/room", b"/a/room", False),
+    ("~/room$", b"/%72oom", True),
+    ("~/room/[a-z]+$", b"/room/1/../a", True),
+    ("~/room$", b"/room/", False),
     ("~.*\\.(css|js)$", b"/a/b.css", True),
 ]
 
@@ -147,20 +180,20 @@ def test_the_first_match_wins() -> None:
     found = {
         (host, sent): getattr(router.find(host, sent, (), websocket=True), "name", None)
         for host in (b"a.test", b"b.test")
-        for sent in (b"/chat/a", b"/chat/b", b"/")
+        for sent in ("/chat/a", "/chat/b", "/")
     }
     assert found == {
-        (b"a.test", b"/chat/a"): "exact",
-        (b"a.test", b"/chat/b"): "host",
-        (b"a.test", b"/"): "host",
-        (b"b.test", b"/chat/a"): "exact",
-        (b"b.test", b"/chat/b"): "prefix",
-        (b"b.test", b"/"): None,
+        (b"a.test", "/chat/a"): "exact",
+        (b"a.test", "/chat/b"): "host",
+        (b"a.test", "/"): "host",
+        (b"b.test", "/chat/a"): "exact",
+        (b"b.test", "/chat/b"): "prefix",
+        (b"b.test", "/"): None,
     }
 
 
 def test_without_routes() -> None:
-    assert Router([]).find(b"", b"/", (), websocket=True) is None
+    assert Router([]).find(b"", "/", (), websocket=True) is None
 
 
 REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [
@@ -174,7 +207,18 @@ REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [
     ("/chat/*", "/base", b"/chat/", b"/base"),
     ("/chat/*", "/base/", b"/chat/", b"/base/"),
     ("/chat/*", "/base", b"/chat//a", b"/base//a"),
-    ("/chat/*", "/base", b"/chat/%2e%2e/a", b"/base/%2e%2e/a"),
+    ("/chat/*", "/base", b"/chat/a%2Bb%2f", b"/base/a%2Bb%2f"),
+    # no dot segments behind the base: they would lead out of it
+    ("/chat/*", "/base", b"/chat/../chat/a?b", b"/base/a?b"),
+    ("/chat/*", "/base", b"/chat/x/%2e%2e/a", b"/base/a"),
+    ("/*", "/base", b"/../a", b"/base/a"),
+    (None, "/base", b"/x/../../a", b"/base/a"),
+    # the prefix is written in another way: what is behind it is found, and stays as it is
+    ("/chat/*", "/base", b"/%63hat/a%2Bb", b"/base/a%2Bb"),
+    ("/ch%61t/*", "/base", b"/chat/%61", b"/base/%61"),
+    ("/chat/*", "/base", b"//chat/a", b"/base/a"),
+    ("/chat/*", "/base", b"/x/../chat/%41", b"/base/A"),
+    ("/chat", "/base", b"//%63hat/", b"/base"),
     ("/*", "/base", b"/a", b"/base/a"),
     ("/*", "/base", b"/", b"/base"),
     # no pattern: every path is below the root
@@ -185,6 +229,9 @@ REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [
     # a regular expression: what it matched is replaced
     ("~/room/[0-9]+", "/base", b"/room/42/x", b"/base/x"),
     ("~/room/[0-9]+", "/base", b"/room/42", b"/base"),
+    ("~/room/[0-9]+", "/base", b"/r%6fom/42/%2B", b"/base/%2B"),
+    ("~/room/[0-9]+", "/base", b"//room/42/..%2f/%2B", b"/base/..%2F/+"),
+    ("~/room/[0-9]+", "/base", b"/room/42/../43/x", b"/base/x"),
     # the query is the request's
     ("/chat/*", "/base", b"/chat/a?x=/chat/", b"/base/a?x=/chat/"),
     ("/chat/*", "/base", b"/chat/?x", b"/base?x"),

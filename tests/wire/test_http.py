@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgate.text.paths import normal
 from wsgate.wire.head import MAX_HEAD, MAX_TARGET
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -73,7 +74,7 @@ def test_targets(sent: bytes, target: bytes, host: bytes) -> None:
         _, request = feed(*pieces)
         assert isinstance(request, Request)
         assert (request.target, request.host) == (target, host)
-        assert request.path == target.partition(b"?")[0]
+        assert request.path == normal(target.partition(b"?")[0])
 
 
 def test_a_request_as_it_was_written_and_as_it_is_looked_up() -> None:
@@ -499,3 +500,22 @@ def test_an_upgrade_that_is_refused() -> None:
     response, body = read_response(server.respond(503, [(b"Retry-After", b"5")], b"full\n"))
     assert (response.status_code, body) == (503, b"full\n")
     assert not server.next_cycle()
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/%63hat/../%2e/a%2fb?x=/..", "/a%2Fb"),
+        (b"//websockify?token=a", "/websockify"),
+        (b"http://example.com/x/../y", "/y"),
+        (b"/caf\xc3\xa9", "/caf%C3%A9"),
+        (b"/%zz", "/%zz"),
+    ],
+)
+def test_the_path_is_in_its_normal_form(target: bytes, path: str) -> None:
+    server = HttpServer()
+    server.receive(b"GET " + target + b" HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    request = server.next_request()
+    assert isinstance(request, Request)
+    assert request.path == path
+    assert request.target in (target, target.removeprefix(b"http://example.com"))

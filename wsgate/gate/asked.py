@@ -29,8 +29,8 @@ def find(places: Sequence[Place], request: Request, route: Route) -> str | None:
 
 
 def path_for_log(places: Sequence[Place], request: Request, route: Route) -> str:
-    """The request's path without the token that may stand in it."""
-    path = request.path.decode("latin-1")
+    """The request's path, in its normal form, without the token that may stand in it."""
+    path = request.path
     if any(place.kind is PlaceKind.PATH for place in places):
         rest = _rest(route, path)
         return path[: len(path) - len(rest)] + HIDDEN if rest else path
@@ -57,7 +57,7 @@ def _host(name: str, request: Request, route: Route) -> Iterator[bytes]:
 
 
 def _path(name: str, request: Request, route: Route) -> Iterator[bytes]:
-    yield unquote_to_bytes(_rest(route, request.path.decode("latin-1")).encode("latin-1"))
+    yield unquote_to_bytes(_rest(route, request.path))
 
 
 def _cookie(name: str, request: Request, route: Route) -> Iterator[bytes]:

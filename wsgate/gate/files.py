@@ -24,6 +24,7 @@ from wsgate.gate.listing import page
 from wsgate.gate.refusals import OUT_OF_RESOURCES
 from wsgate.net.io import NO_ROOM
 from wsgate.settings.model import Files, PathKind, Route
+from wsgate.text.paths import has_bad_escape
 from wsgate.wire.conditions import State, Verdict, judge, may_send_part
 from wsgate.wire.headers import Headers, elements, values
 from wsgate.wire.http import Refusal, Request
@@ -31,6 +32,7 @@ from wsgate.wire.ranges import Unsatisfiable, part_of
 
 _NOT_FOUND = Refusal(404, "no such file")
 _CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the better first
+_REFUSED = ("%00", "%5C")  # a zero byte ends a name; a backslash is another system's slash
 _WELL_KNOWN = ".well-known"  # RFC 8615: hidden in name only
 
 THREADS = 16  # for one root
@@ -54,8 +56,13 @@ async def open_file(route: Route, files: Files, request: Request) -> Answer | Re
     """What a request gets, within the handshake timeout. Files are opened in a thread: a slow disk harms no session."""
     if request.method not in (b"GET", b"HEAD"):
         return Refusal(405, "files are read with GET or HEAD", ((b"Allow", b"GET, HEAD"),))
+    relative = _relative(route, request.path)
+    if has_bad_escape(relative) or any(each in relative for each in _REFUSED):
+        return Refusal(400, "no path of a file: it has a backslash, a zero byte or a bad escape in it")
+    if "%2F" in relative:  # no file has a slash in its name
+        return _NOT_FOUND
     within = route.timeouts.handshake
-    work = partial(_answer, files, _relative(route, request.path), request)
+    work = partial(_answer, files, relative, request)
     try:
         return await in_thread(limiter(files), within, work, _close)
     except trio.TooSlowError:
@@ -78,13 +85,10 @@ def silence(files: Files, within: float) -> str:
     return f"the disk of {files.root} did not answer within {within:g} s"
 
 
-def _relative(route: Route, path: bytes) -> str:
+def _relative(route: Route, path: str) -> str:
     """The path below the root: what follows a prefix route's prefix."""
-    text = path.decode("latin-1")
     pattern = route.match.path
-    if pattern is not None and pattern.kind is PathKind.PREFIX:
-        text = text.removeprefix(pattern.text)
-    return text.lstrip("/")
+    return path.removeprefix(pattern.text if pattern is not None and pattern.kind is PathKind.PREFIX else "/")
 
 
 def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
@@ -102,7 +106,7 @@ def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
             if index is not None and os.path.isfile(index):
                 return _representation(files, index, request)
         if files.listing:
-            body = page(path, unquote(request.path.decode("latin-1"), errors="replace"), is_root=not relative)
+            body = page(path, unquote(request.path, errors="replace"), is_root=not relative)
             fields = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Length", b"%d" % len(body))]
             return Answer(200, [*fields, *_common(files)], body=body)
     except OSError as error:
@@ -117,8 +121,6 @@ def _find(root: str, relative: str) -> str | None:
     except UnicodeDecodeError:
         return None
     parts = [part for part in relative.split("/") if part]
-    if "\0" in relative or any(part == ".." or "\\" in part for part in parts):
-        return None
     if any(part.startswith(".") and (part != _WELL_KNOWN or place) for place, part in enumerate(parts)):
         return None
     return _inside(root, os.path.join(root, *parts))
@@ -135,8 +137,8 @@ def _redirect(request: Request) -> Answer:
 
     Relative: so it leads nowhere else whatever the path is, and is right behind every proxy.
     """
-    path, question, query = request.target.partition(b"?")
-    location = b"./" + path.rpartition(b"/")[2] + b"/" + question + query
+    question, query = request.target.partition(b"?")[1:]
+    location = b"./" + request.path.rpartition("/")[2].encode() + b"/" + question + query
     return Answer(301, [(b"Location", location), (b"Content-Length", b"0")])
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
 
 from wsgate.settings.model import Match, PathKind, PathPattern, Route
+from wsgate.text.paths import normal, rest
 
 
 class Router:
@@ -14,29 +16,37 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = [(route, _compile(route.match)) for route in routes]
 
-    def find(self, host: bytes, path: bytes, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | None:
-        """The route of a request. ``host`` is a Host field's value; ``path`` is as it was sent, nothing decoded.
+    def find(self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | None:
+        """The route of a request. ``host`` is a Host field's value; ``path`` is in its normal form.
 
         websocket: whether the request asks for a WebSocket, rightly or not
         """
         name = host_name(host)
-        text = path.decode("latin-1")
         for route, matches in self._routes:
-            if matches(name, text, subprotocols, websocket):
+            if matches(name, path, subprotocols, websocket):
                 return route
         return None
 
 
 def host_name(host: bytes) -> str:
-    """The name in a Host field: lower-case, without port, brackets or the root's dot."""
+    """The name in a Host field: lower-case, without port, brackets or the root's dot; an IPv6 address in its shortest
+    form, or as the IPv4 address that it stands for."""
     text = host.decode("latin-1").lower()
     if text.startswith("["):
-        return text[1:].partition("]")[0]
+        return _shortest(text[1:].partition("]")[0])
     return text.partition(":")[0].removesuffix(".")
 
 
+def _shortest(address: str) -> str:
+    try:
+        ip = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    return str(ip.ipv4_mapped or ip)
+
+
 def _compile(match: Match) -> Callable[[str, str, Sequence[bytes], bool], bool]:
-    exact_hosts = frozenset(host for host in match.host if not host.startswith("*."))
+    exact_hosts = frozenset(_shortest(host) for host in match.host if not host.startswith("*."))
     suffixes = tuple(host[1:] for host in match.host if host.startswith("*."))
     wanted = frozenset(name.encode() for name in match.subprotocol)
     path_matches = _compile_path(match.path)
@@ -55,7 +65,8 @@ def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
     if pattern is None:
         return lambda path: True
     if pattern.kind is PathKind.EXACT:
-        return pattern.text.__eq__
+        # To most servers it is the same with a slash behind it: so it is no way around this route
+        return {pattern.text, f"{pattern.text.removesuffix('/')}/"}.__contains__
     if pattern.kind is PathKind.PREFIX:
         return lambda path: path.startswith(pattern.text)
     expression = re.compile(pattern.text)
@@ -65,20 +76,20 @@ def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
 def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> bytes:
     """The target that a backend is asked for: ``base`` in place of what ``pattern`` matched; the query is kept.
 
-    Without ``base`` the target goes on as it is.
+    Without ``base`` the target goes on as it is. What is behind ``base`` cannot lead out of it: it has no dot segments
+    that lead up.
     """
     if base is None:
         return target
     path, question, query = target.partition(b"?")
     if pattern is None or pattern.kind is PathKind.PREFIX:
-        prefix = "/" if pattern is None else pattern.text
-        rest = path[len(prefix) :]
+        behind = rest(path, "/" if pattern is None else pattern.text)
         path = base.encode()
-        if rest:
-            path = path.removesuffix(b"/") + b"/" + rest
+        if behind:
+            path = path.removesuffix(b"/") + b"/" + behind
     elif pattern.kind is PathKind.EXACT:
         path = base.encode()
     else:
-        found = re.match(pattern.text, path.decode("latin-1"))
-        path = base.encode() + (path[found.end() :] if found else b"")
+        found = re.match(pattern.text, normal(path))
+        path = base.encode() + (b"" if found is None else rest(path, found[0]))
     return path + question + query

@@ -338,7 +338,7 @@ class _Handshake:
         opened = await open_file(route, files, request)
         if isinstance(opened, Refusal):
             # a missing file is no reason to lose the connection: a page asks for its icon
-            refused(self._who, request.path.decode("latin-1"), route.name, opened)
+            refused(self._who, request.path, route.name, opened)
             return await self._respond(opened, close=self._is_last()) and self._next_cycle()
         head_only = request.method == b"HEAD"
         sent = await send_answer(self._gateway, route, files, self._sock, self._http, opened, head_only=head_only)
@@ -366,7 +366,7 @@ class _Handshake:
         """Say no and end the connection."""
         path = None
         if request is not None:
-            path = request.path.decode("latin-1") if route is None else path_for_log(route, request)
+            path = request.path if route is None else path_for_log(route, request)
         refused(self._who, path, None if route is None else route.name, refusal)
         if by_close(route, self._upgrade, request, refusal):
             assert self._upgrade is not None

@@ -148,7 +148,11 @@ class Match:
     host: tuple[HostPattern, ...] = setting(
         "Host names, without a port; *.example.com matches one or more labels.", default=()
     )
-    path: PathPattern | None = setting("/x exact, /x/* prefix, ~regex; any path when it is left out.", default=None)
+    path: PathPattern | None = setting(
+        "/x exact, /x/* prefix, ~regex, which is matched from the path's start on, and to its end only with a $ there; "
+        "any path when it is left out. What is compared is the path's normal form.",
+        default=None,
+    )
     subprotocol: tuple[Subprotocol, ...] = setting("The client must offer one of these.", default=())
     websocket: bool | None = setting(
         "true takes requests for a WebSocket only, false all others; both when it is left out.", default=None

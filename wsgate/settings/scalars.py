@@ -37,6 +37,7 @@ from wsgate.settings.quantities import (
     size_above_zero,
     timeout,
 )
+from wsgate.text.paths import normal
 
 Json = dict[str, Any]
 
@@ -174,7 +175,7 @@ _REGEX_SIGNS = re.compile(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\|")
 
 
 def path_pattern(text: str) -> PathPattern:
-    """``/x`` exact, ``/x/*`` prefix, ``~regex``."""
+    """``/x`` exact, ``/x/*`` prefix, ``~regex``; the first two in their normal form."""
     if text.startswith("~"):
         return _regex(text[1:])
     if text in ("*", "**"):
@@ -195,7 +196,7 @@ def path_pattern(text: str) -> PathPattern:
         raise ScalarError(
             f"{quote(text)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
         )
-    return PathPattern(PathKind.PREFIX if is_prefix else PathKind.EXACT, path)
+    return PathPattern(PathKind.PREFIX if is_prefix else PathKind.EXACT, normal(path.encode()))
 
 
 def _regex(text: str) -> PathPattern:

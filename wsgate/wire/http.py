@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import http
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import h11
 
+from wsgate.text.paths import normal
 from wsgate.wire.head import MAX_HEAD, MAX_TARGET, HeadBuffer, TooLarge, in_words, with_ascii_target
 from wsgate.wire.headers import Headers, values
 
@@ -25,9 +26,11 @@ _BODILESS = frozenset({204, 304})  # they have no length of their own to tell (R
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request head. ``target`` is in origin-form; ``host`` is the authority that was asked for, or empty (HTTP/1.0).
+    """A request head. ``target`` is in origin-form, as it was sent; ``host`` is the authority that was asked for, or
+    empty (HTTP/1.0).
 
     ``headers`` have lower-case names; ``raw_headers`` are the same as they were written, to be passed on.
+    ``path`` is the target's, in its normal form: whoever decides anything by a path decides by this.
     """
 
     method: bytes
@@ -36,11 +39,10 @@ class Request:
     version: bytes
     headers: Headers
     raw_headers: Headers
+    path: str = field(init=False)
 
-    @property
-    def path(self) -> bytes:
-        """The target without its query, not decoded: the path that is matched is the path that is sent."""
-        return self.target.partition(b"?")[0]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", normal(self.target.partition(b"?")[0]))  # frozen for everybody else
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.text.paths import has_bad_escape, normal, rest
+
+NORMAL = [
+    (b"/", "/"),
+    (b"/chat/room", "/chat/room"),
+    (b"/chat/", "/chat/"),
+    (b"/a-._~!$&'()*+,;=:@", "/a-._~!$&'()*+,;=:@"),
+    # what may stand for itself is decoded, all else encoded, in capitals (RFC 3986 §6.2.2.1, §6.2.2.2)
+    (b"/%70rivate", "/private"),
+    (b"/%7Euser", "/~user"),
+    (b"/a%3bb%2A", "/a;b*"),
+    (b"/a%2fb", "/a%2Fb"),
+    (b"/a%2520", "/a%2520"),
+    (b"/%c3%bc", "/%C3%BC"),
+    (b"/\xc3\xbc", "/%C3%BC"),
+    (b"/a\\b|c", "/a%5Cb%7Cc"),
+    (b"/%00%3F%23", "/%00%3F%23"),
+    # empty segments, then dot segments (§5.2.4)
+    (b"//", "/"),
+    (b"//websockify", "/websockify"),
+    (b"/a///b//", "/a/b/"),
+    (b"/a/../b", "/b"),
+    (b"/a//../b", "/b"),
+    (b"/a/b/..", "/a/"),
+    (b"/a/.", "/a/"),
+    (b"/..", "/"),
+    (b"/../../a", "/a"),
+    (b"/%2e%2E/a/%2e/b", "/a/b"),
+    (b"/.%2e", "/"),
+    (b"/...", "/..."),
+    (b"/.a/..b", "/.a/..b"),
+    (b"/a/..%2fb", "/a/..%2Fb"),
+    # a bad escape stays, and completes none
+    (b"/%zz", "/%zz"),
+    (b"/%", "/%"),
+    (b"/%4", "/%4"),
+    (b"/%%34%31", "/%%341"),
+    (b"/%4%31", "/%4%31"),
+    (b"/%4%e9", "/%4%E9"),
+]
+
+
+@pytest.mark.parametrize(("path", "expected"), NORMAL)
+def test_the_normal_form(path: bytes, expected: str) -> None:
+    assert normal(path) == expected
+
+
+PATHS = st.lists(
+    st.sampled_from(
+        [b"/", b"/", b".", b"%", b"%2e", b"%2F", b"%4", b"1", b"%31", b"a", b"%61", b"%zz", b"\xfc", b"%5c"]
+    )
+).map(lambda parts: b"/" + b"".join(parts))
+
+
+@given(PATHS)
+def test_the_normal_form_of_a_normal_form_is_itself(path: bytes) -> None:
+    found = normal(path)
+    assert found.startswith("/")
+    assert normal(found.encode()) == found
+
+
+@given(PATHS)
+def test_a_normal_form_has_no_empty_and_no_dot_segments(path: bytes) -> None:
+    segments = normal(path).split("/")[1:]
+    assert "" not in segments[:-1]
+    decoded = [unquote_to_bytes(segment) for segment in segments]
+    assert not {b".", b".."} & set(decoded)
+
+
+@given(PATHS.filter(lambda path: b"%%" not in path and b"%4%" not in path))
+def test_escapes_that_are_decoded_mean_the_same(path: bytes) -> None:
+    """Whoever decodes both reads one path, but for the segments that were taken out."""
+    if b"//" not in path and b"." not in path and b"%2e" not in path:
+        assert unquote_to_bytes(normal(path)) == unquote_to_bytes(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [("/a%2F", False), ("/", False), ("/%zz", True), ("/%", True), ("/%4", True), ("/%%341", True), ("/%C3%BC", False)],
+)
+def test_bad_escapes(path: str, bad: bool) -> None:
+    assert has_bad_escape(path) is bad
+
+
+@given(PATHS, st.integers(0, 20))
+def test_the_rest_leads_nowhere_else(path: bytes, at: int) -> None:
+    """What is behind the prefix means what it means in the normal form, and begins no way out."""
+    found = normal(path)
+    prefix = found[: found.rfind("/", 0, at + 1) + 1]
+    behind = rest(path, prefix)
+    assert normal(b"/" + behind) == "/" + found[len(prefix) :]
+    assert not {".", ".."} & set(normal(b"/x/" + behind).split("/"))
+    assert normal(b"/x/" + behind).startswith("/x/")

@@ -1,0 +1,1 @@
+"""One grammar for each text that the configuration has and that is met again at runtime."""
