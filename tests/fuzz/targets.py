@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from . import configurations, heads, origins, sources
+from . import configurations, heads, origins, paths, sources
 
 Target = Callable[[Random], None]
 
@@ -22,7 +22,7 @@ else:
 TARGETS: dict[str, Target] = NATIVE | {
     each.__name__: each
     for each in (
-        *(heads.requests, heads.answers, heads.proxies, origins.origins, configurations.configurations),
+        *(heads.requests, heads.answers, heads.proxies, origins.origins, configurations.configurations, paths.paths),
         *(sources.values, sources.lines, sources.fetches, sources.replies, sources.tokens),
     )
 }

@@ -13,6 +13,7 @@ from wsgate.gate import client
 from wsgate.gate.tokens import file, values
 from wsgate.gate.tokens.jwt import JwtSource
 from wsgate.settings import access
+from wsgate.text import paths as text_paths
 from wsgate.wire import head, masking, proxy_protocol, resp, walk
 from wsgate.wire.client import HttpClient
 from wsgate.wire.head import HeadBuffer
@@ -62,6 +63,7 @@ PLANTED: dict[str, Plant] = {
     "proxies": lambda patch: patch.setattr(proxy_protocol, "_V2_HEAD", 12),
     "origins": lambda patch: patch.setattr(client, "is_token", lambda value: True),
     "configurations": lambda patch: patch.setattr(access, "_ORIGIN", None),
+    "paths": lambda patch: patch.setattr(text_paths, "_DIGIT_OR_NONE", re.compile(rb"[^%]?")),
     "values": lambda patch: patch.setattr(values, "_NAME", re.compile(r".+")),
     "lines": lambda patch: patch.setattr(file, "_parse_line", _raise),
     "fetches": lambda patch: patch.setattr(HttpClient, "lost", lambda client, why: client.receive(b"")),

@@ -45,6 +45,10 @@ NORMAL = [
     (b"/%%34%31", "/%%341"),
     (b"/%4%31", "/%4%31"),
     (b"/%4%e9", "/%4%E9"),
+    (b"/%\xaf%2e", "/%%AF."),
+    # and hides no dots from whoever takes it as it is
+    (b"/public/%/%2e%2e/%2e%2e/admin", "/admin"),
+    (b"/public/%%2e/%4%2e/x", "/public/%./%4./x"),
 ]
 
 

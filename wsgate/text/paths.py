@@ -8,8 +8,8 @@ by one decides by its normal form:
 - "%2F" is no separator, and stays what it is;
 - empty segments are merged, then "." and ".." removed (§5.2.4), however their dots were written.
 
-A "%" without two hexadecimal digits behind it stays as it is, and so does an escape that would complete it: so the
-normal form of a normal form is itself.
+A "%" without two hexadecimal digits behind it stays as it is, and so does an escape of a digit that would complete it:
+so the normal form of a normal form is itself.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _DECODED = {
 }
 _NORMAL = re.compile(rb"(?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*+/?")
 _UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|.", re.DOTALL)
+_DIGIT_OR_NONE = re.compile(rb"[0-9A-Fa-f]?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-F]{2})")
 
 
@@ -55,14 +56,16 @@ def rest(path: bytes, prefix: str) -> bytes:
 def _decoded(path: bytes) -> bytes:
     first, *pieces = path.split(b"%")
     done = [_encoded(first)]
-    stray = False  # the "%" before has less than two characters behind it until here
+    stray = False  # a digit here would complete the "%" before
     for piece in pieces:
         code = piece[:2].lower()
         if code not in _DECODED:
-            done.append(b"%" + _encoded(piece))
-            stray = len(piece) < 2
+            text = _encoded(piece)
+            done.append(b"%" + text)
+            stray = _DIGIT_OR_NONE.fullmatch(text) is not None
         else:
-            done.append(b"%" + code.upper() if stray else _DECODED[code])
+            plain = _DECODED[code]
+            done.append(b"%" + code.upper() if stray and _DIGIT_OR_NONE.fullmatch(plain) else plain)
             done.append(_encoded(piece[2:]))
             stray = False
     return b"".join(done)
