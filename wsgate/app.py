@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -27,6 +28,7 @@ from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
 from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.reload import Load, log_warning
 from wsgate.ops.sources import SourcesError, open_lookups
+from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.workers import Plan, Workers, count_workers
 from wsgate.relay import shuttle
@@ -58,6 +60,7 @@ def serve(
 
     Returns the exit status, one of those that ``wsgate --help`` lists.
     """
+    threads = threading.enumerate()
     fd = sys.stderr.fileno() if log is None else log.fileno()
     handler = set_up(settings.log, fd)
     count = 1 if beside else count_workers(settings)
@@ -99,7 +102,9 @@ def serve(
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
-        return _run(beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached))
+        status = _run(beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached))
+        bound_exit(status, threads)
+        return status
 
 
 def _spare_the_collector() -> None:
