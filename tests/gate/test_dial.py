@@ -16,6 +16,7 @@ import trio.testing
 from tests.descriptors import descriptors
 from wsgate.gate import dial as dial_module
 from wsgate.gate.dial import DialError, dial
+from wsgate.gate.eyeballs import connect_to
 from wsgate.gate.reach import Rules
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import Transport
@@ -447,3 +448,45 @@ async def test_a_connection_that_is_lost_before_the_greeting(monkeypatch: pytest
         await dial(plain(TcpAddress("127.0.0.1", 80)), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
     assert str(caught.value) == "cannot connect to 127.0.0.1:80: Connection reset by peer"
     assert ours.fileno() == -1
+
+
+async def test_the_socket_that_was_checked_is_dialled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write in the directory puts a link in its place between the check and the connection."""
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "desk"
+    with socket.socket(socket.AF_UNIX) as inside, socket.socket(socket.AF_UNIX) as outside:
+        for sock, where in ((inside, path), (outside, tmp_path / "secret")):
+            sock.bind(str(where))
+            sock.listen()
+            sock.setblocking(False)
+
+        async def swapped(family: socket.AddressFamily, where: str) -> PlainTransport:
+            path.rename(tmp_path / "in" / "away")
+            path.symlink_to(tmp_path / "secret")
+            return await connect_to(family, where)
+
+        monkeypatch.setattr(dial_module, "connect_to", swapped)
+        connection, _ = await dial([Target(UnixAddress(str(path), beneath=str(tmp_path / "in")))], 5)
+        connection.close()
+        inside.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            outside.accept()
+
+
+@pytest.mark.parametrize("rules", [None, Rules((Reach(UnixAddress("/")),), (), needs_allow=True)])
+async def test_a_socket_that_has_to_lie_beneath_a_directory(tmp_path: Path, rules: Rules | None) -> None:
+    (tmp_path / "in").mkdir()
+    with socket.socket(socket.AF_UNIX) as outside:
+        outside.bind(str(tmp_path / "secret"))
+        outside.listen()
+        (tmp_path / "in" / "desk").symlink_to("../secret")
+        (tmp_path / "in" / "up").symlink_to("..")
+        before = descriptors()
+        for name in ("desk", "up/secret"):
+            address = UnixAddress(str(tmp_path / "in" / name), beneath=str(tmp_path / "in"))
+            with pytest.raises(DialError, match="is not allowed on this route"):
+                await dial([Target(address)], 5, rules=rules)
+        gone = UnixAddress(str(tmp_path / "in" / "gone"), beneath=str(tmp_path / "in"))
+        with pytest.raises(DialError, match="No such file"):
+            await dial([Target(gone)], 5, rules=rules)
+        assert descriptors() == before

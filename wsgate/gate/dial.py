@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import os
 import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
+from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.eyeballs import SocketAddress, connect_to, connect_to_any
-from wsgate.gate.reach import IpAddress, Rules, is_special
+from wsgate.gate.reach import IpAddress, Rules, is_beneath, is_special
 from wsgate.net.io import NO_ROOM, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.tls.handshake import TlsError, shake_hands, wrap
@@ -30,6 +33,9 @@ from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress, WebS
 # What a resolver takes as it stands. Of others it might look up a part only: what stands in front of a zero byte, or
 # "127.0.0.1" of "127.0.0.1 .example.com" (inet_aton(3)).
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+_THREADS = 8  # that look for the sockets of one token directory, or for all that rules allow
 
 
 class DialError(Exception):
@@ -125,10 +131,40 @@ async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) 
 
 async def _connect(address: Address, rules: Rules | None) -> PlainTransport:
     if isinstance(address, UnixAddress):
-        if rules is not None and not rules.check_unix(address.path):
-            raise _refused(address)
-        return await connect_to(socket.AF_UNIX, address.path)
+        return await _connect_unix(address, rules)
     return await connect_to_any(await _resolve(address, rules))
+
+
+async def _connect_unix(address: UnixAddress, rules: Rules | None) -> PlainTransport:
+    """Where somebody may not reach every socket, the one that is open is checked and dialled: its path may lead
+    elsewhere a moment later."""
+    if rules is None and address.beneath is None:
+        return await connect_to(socket.AF_UNIX, address.path)
+    limiter = threads("sockets", address.beneath or "", _THREADS)
+    fd = await in_thread(limiter, math.inf, partial(_open_socket, address, rules), _close)
+    try:
+        return await connect_to(socket.AF_UNIX, f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def _open_socket(address: UnixAddress, rules: Rules | None) -> int:
+    """Its descriptor, which is good for nothing but to say which one it is. Raises ``OSError`` and ``DialError``."""
+    fd = os.open(address.path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        where = os.readlink(f"/proc/self/fd/{fd}")  # the kernel's word: where that really lies
+        is_inside = address.beneath is None or is_beneath(where, address.beneath)
+        if not is_inside or not (rules is None or rules.check_unix(where)):
+            raise _refused(address)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
 
 
 async def _resolve(address: TcpAddress, rules: Rules | None) -> list[SocketAddress]:

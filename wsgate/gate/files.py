@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import mimetypes
-import os
-import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -19,6 +17,7 @@ from urllib.parse import unquote
 
 import trio
 
+from wsgate.gate.beneath import Found, open_beneath
 from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.listing import page
 from wsgate.gate.refusals import OUT_OF_RESOURCES
@@ -92,44 +91,53 @@ def _relative(route: Route, path: str) -> str:
 
 
 def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
-    path = _find(files.root, relative)
-    if path is None:
+    names = _names(relative)
+    if names is None:
         return _NOT_FOUND
     try:
-        if not os.path.isdir(path):
-            # A name with a slash behind it is a directory's
-            return _NOT_FOUND if relative.endswith("/") else _representation(files, path, request)
-        if relative and not relative.endswith("/"):
-            return _redirect(request)
-        for name in files.index:
-            index = _inside(files.root, os.path.join(path, name))
-            if index is not None and os.path.isfile(index):
-                return _representation(files, index, request)
-        if files.listing:
-            body = page(path, unquote(request.path, errors="replace"), is_root=not relative)
-            fields = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Length", b"%d" % len(body))]
-            return Answer(200, [*fields, *_common(files)], body=body)
+        with open_beneath(files.root, names) as found:
+            if not found.is_directory:
+                # A name with a slash behind it is a directory's
+                return _NOT_FOUND if relative.endswith("/") else _representation(files, found, request)
+            if relative and not relative.endswith("/"):
+                return _redirect(request)
+            for name in files.index:
+                index = _file(files, (*found.names, name))
+                if index is not None:
+                    with index:
+                        return _representation(files, index, request)
+            if files.listing:
+                body = page(found.fd, unquote(request.path, errors="replace"), is_root=not relative)
+                fields = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Length", b"%d" % len(body))]
+                return Answer(200, [*fields, *_common(files)], body=body)
     except OSError as error:
         return OUT_OF_RESOURCES if error.errno in NO_ROOM else _NOT_FOUND
     return _NOT_FOUND
 
 
-def _find(root: str, relative: str) -> str | None:
-    """The file or directory that a path names, without symbolic links."""
+def _names(relative: str) -> list[str] | None:
+    """The names that a path is made of; ``None`` where one of them is hidden, or no name."""
     try:
-        relative = unquote(relative, errors="strict")
+        names = [name for name in unquote(relative, errors="strict").split("/") if name]
     except UnicodeDecodeError:
         return None
-    parts = [part for part in relative.split("/") if part]
-    if any(part.startswith(".") and (part != _WELL_KNOWN or place) for place, part in enumerate(parts)):
+    if any(name.startswith(".") and (name != _WELL_KNOWN or place) for place, name in enumerate(names)):
         return None
-    return _inside(root, os.path.join(root, *parts))
+    return names
 
 
-def _inside(root: str, path: str) -> str | None:
-    """A path without symbolic links; ``None`` where one of them leads out of the root."""
-    root, path = os.path.realpath(root), os.path.realpath(path)
-    return path if os.path.commonpath((root, path)) == root else None
+def _file(files: Files, names: Sequence[str]) -> Found | None:
+    """A file that may be there; ``None`` where it is not. Raises ``OSError`` where there is no room for it."""
+    try:
+        found = open_beneath(files.root, names)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        return None
+    if found.is_file:
+        return found
+    found.close()
+    return None
 
 
 def _redirect(request: Request) -> Answer:
@@ -142,16 +150,16 @@ def _redirect(request: Request) -> Answer:
     return Answer(301, [(b"Location", location), (b"Content-Length", b"0")])
 
 
-def _representation(files: Files, path: str, request: Request) -> Answer | Refusal:
+def _representation(files: Files, plain: Found, request: Request) -> Answer | Refusal:
     """A file as it is or as somebody has compressed it before, whole or in part."""
-    coding, chosen, varies = _choose(files, path, request) if files.precompressed else (b"", path, False)
-    # O_NONBLOCK: opening a FIFO would wait for its writer
-    file = FileIO(chosen, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not plain.is_file:
+        return _NOT_FOUND
+    with contextlib.ExitStack() as closing:
+        coding, chosen, varies = _choose(files, plain, request, closing) if files.precompressed else (b"", plain, False)
+        file = FileIO(chosen.take())
+        found = chosen.status
     with contextlib.ExitStack() as closing:
         closing.callback(file.close)
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            return _NOT_FOUND
         tag = b'"%x-%x-%x%s"' % (found.st_mtime_ns, found.st_size, found.st_ino, b"-" + coding if coding else b"")
         # RFC 9110 §8.8.2.1: never later than now
         state = State(tag, int(min(found.st_mtime, time.time())))
@@ -163,7 +171,7 @@ def _representation(files: Files, path: str, request: Request) -> Answer | Refus
             return Refusal(412, "the file has changed")
         if verdict is Verdict.NOT_MODIFIED:
             return Answer(304, common)
-        headers = [(b"Content-Type", _content_type(path)), (b"Accept-Ranges", b"bytes"), *common]
+        headers = [(b"Content-Type", _content_type(plain.names[-1])), (b"Accept-Ranges", b"bytes"), *common]
         if coding:
             headers.append((b"Content-Encoding", coding))
         status, size = 200, found.st_size
@@ -183,17 +191,19 @@ def _representation(files: Files, path: str, request: Request) -> Answer | Refus
         return Answer(status, [*headers, (b"Content-Length", b"%d" % size)], file, size)
 
 
-def _choose(files: Files, path: str, request: Request) -> tuple[bytes, str, bool]:
-    """The coding of what is sent, its file, and whether others would get something else."""
+def _choose(files: Files, plain: Found, request: Request, closing: contextlib.ExitStack) -> tuple[bytes, Found, bool]:
+    """The coding of what is sent, its file, and whether others would get something else. Whatever is opened for that is
+    closed with ``closing``."""
     there = {}
+    *above, name = plain.names
     for coding, suffix in _CODINGS:
-        compressed = _inside(files.root, path + suffix)
-        if compressed is not None and os.path.isfile(compressed):
-            there[coding] = compressed
+        compressed = _file(files, (*above, name + suffix))
+        if compressed is not None:
+            there[coding] = closing.enter_context(compressed)
     weights = _weights(request.headers)
     best = max(there, key=weights, default=b"")  # the first of equals
     if not best or not weights(best) or weights(best) < weights(b"identity"):
-        return b"", path, bool(there)
+        return b"", plain, bool(there)
     return best, there[best], True
 
 

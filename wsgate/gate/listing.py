@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
+from collections.abc import Iterator
 from urllib.parse import quote
 
 MAX_ENTRIES = 10_000  # a page of a few MiB
@@ -22,16 +24,17 @@ _PAGE = """\
 """
 
 
-def page(directory: str, title: str, *, is_root: bool) -> bytes:
+def page(directory: int, title: str, *, is_root: bool) -> bytes:
     """The files and directories that are not hidden, directories first. Slow: not for the event loop.
 
     Raises ``OSError``.
 
+    directory: its descriptor, which need not be open for reading
     title: the directory's path as the client knows it
     """
     names: list[tuple[bool, str]] = []
     left_out = False
-    with os.scandir(directory) as entries:
+    with _opened(directory) as readable, os.scandir(readable) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -48,6 +51,15 @@ def page(directory: str, title: str, *, is_root: bool) -> bytes:
         links.append(f'<li><a href="{link}">{text}</a></li>')
     more = f"<p>and more: only {MAX_ENTRIES} are shown</p>\n" if left_out else ""
     return _PAGE.format(title=html.escape(title), entries="\n".join(links), more=more).encode()
+
+
+@contextlib.contextmanager
+def _opened(directory: int) -> Iterator[int]:
+    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

@@ -71,7 +71,8 @@ class Rules:
         return self._open or bool(allowing)
 
     def check_unix(self, path: str) -> bool:
-        """Whether the Unix socket at ``path`` may be connected to. Looks at the file system for symbolic links."""
+        """Whether the Unix socket that really lies at ``path``, without symbolic links, may be connected to. Looks at
+        the file system for those in the rules."""
         return not _is_below(path, self._deny) and (self._open or _is_below(path, self._allow))
 
 
@@ -134,10 +135,11 @@ def _undressed(network: IpNetwork) -> IpNetwork:
 
 
 def _is_below(path: str, rules: Sequence[Reach]) -> bool:
-    """Whether a rule names the socket, or a directory above it, wherever symbolic links and ``..`` lead."""
-    places = [rule.what.path for rule in rules if isinstance(rule.what, UnixAddress)]
-    return any(_parts(path)[: len(parts)] == parts for parts in map(_parts, places))
+    """Whether a rule names the socket, or a directory above it."""
+    return any(is_beneath(path, rule.what.path) for rule in rules if isinstance(rule.what, UnixAddress))
 
 
-def _parts(path: str) -> list[str]:
-    return [part for part in os.path.realpath(path).split("/") if part]
+def is_beneath(path: str, directory: str) -> bool:
+    """Whether what really lies at ``path`` is ``directory``, or below it, wherever that is."""
+    directory = os.path.realpath(directory)
+    return path.startswith("/") and os.path.commonpath((directory, path)) == directory

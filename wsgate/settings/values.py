@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 
@@ -94,9 +94,11 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """``unix:/path``."""
+    """``unix:/path``. ``beneath``: a directory in which it has to lie when it is dialled, wherever symbolic links lead
+    then."""
 
     path: str
+    beneath: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"unix:{self.path}"

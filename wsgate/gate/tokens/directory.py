@@ -1,24 +1,22 @@
 """``directory``: a file's name is a token, its text the target; a socket is the target itself.
 
-A token may be the relative path of a socket in a sub-directory, too. It is a stranger's: symbolic links and all are
-followed first, and where they end must lie below the directory.
+A token may be the relative path of a socket in a sub-directory, too. It is a stranger's: wherever symbolic links lead,
+what is opened lies below the directory, and so does the socket that is dialled then.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import stat
 from pathlib import Path
 
 from wsgate.gate.account import emit
+from wsgate.gate.beneath import NOT_THERE, Found, LeadsOut, open_beneath
 from wsgate.gate.tokens.source import Local, SourceError
 from wsgate.gate.tokens.values import Targets, target, targets
 
 MAX_SIZE = 4096  # bytes of text
 _THREADS = 4
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class DirectorySource(Local):
@@ -39,19 +37,19 @@ class DirectorySource(Local):
         try:
             root = self._path.resolve(strict=True)
             try:
-                file = root.joinpath(*parts).resolve(strict=True)
-                status = file.stat()
-            except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
-                if isinstance(error, OSError) and error.errno not in _NOT_THERE:
-                    raise
-                return None
-            if not file.is_relative_to(root):
+                found = open_beneath(str(root), parts)
+            except LeadsOut:
                 self._warn()
                 return None
-            if stat.S_ISSOCK(status.st_mode):
-                return (target(f"unix:{file}", self._tls),)
-            if stat.S_ISREG(status.st_mode) and len(parts) == 1:
-                return targets(_read(file), self._tls)
+            except OSError as error:
+                if error.errno in NOT_THERE:
+                    return None
+                raise
+            with found:
+                if found.is_socket:
+                    return (target(f"unix:{root.joinpath(*found.names)}", self._tls, beneath=str(root)),)
+                if found.is_file and len(parts) == 1:
+                    return targets(_read(found), self._tls)
         except OSError as error:
             raise SourceError(f"{self._path}: {error.strerror}") from None
         except ValueError as error:
@@ -66,9 +64,8 @@ class DirectorySource(Local):
             emit(logging.WARNING, "token directory has a link outwards", directory=str(self._path), reason=reason)
 
 
-def _read(file: Path) -> str:
-    # O_NONBLOCK: should it have become a FIFO since, opening it would wait for a writer
-    with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
+def _read(found: Found) -> str:
+    with open(found.take(), "rb") as opened:
         data = opened.read(MAX_SIZE + 1)
     if len(data) > MAX_SIZE:
         raise ValueError(f"has more than {MAX_SIZE} bytes")

@@ -52,11 +52,11 @@ def from_object(value: Any, tls: bool) -> Targets:
     return (_one(value, tls),)
 
 
-def target(text: str, tls: bool) -> Target:
+def target(text: str, tls: bool, *, beneath: str | None = None) -> Target:
     """``host:port``, ``[v6]:port``, ``v6:port``, any of these behind ``tcp://`` or ``tls://``; ``unix:/path``, or
-    ``unix_socket:/path``."""
+    ``unix_socket:/path``, which has to lie ``beneath`` a directory, if one is given, when it is dialled."""
     if unix := _UNIX.match(text):
-        return _unix(text[unix.end() :])
+        return _unix(text[unix.end() :], beneath)
     return client_target(text, tls)
 
 
@@ -138,9 +138,9 @@ def _host(text: str) -> str:
     return text.lower()
 
 
-def _unix(path: str) -> Target:
+def _unix(path: str, beneath: str | None = None) -> Target:
     if not path.startswith("/") or path.endswith("/") or "\0" in path:
         raise ValueError("has no absolute path of a Unix socket")
     if len(os.fsencode(path)) > _MAX_UNIX_PATH:
         raise ValueError(f"has a path that is longer than a Unix socket's {_MAX_UNIX_PATH} bytes")
-    return Target(UnixAddress(path))
+    return Target(UnixAddress(path, beneath))
