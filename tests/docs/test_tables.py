@@ -12,6 +12,8 @@ import yaml
 from tests.docs.pages import PAGES, README, ROOT, table
 from wsgate import cli
 from wsgate.cli import main
+from wsgate.gate.revoke import REASON
+from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, TOLD
 from wsgate.settings.model import Defaults, Heartbeat
 
 FULL = ROOT / "config" / "full.yaml"
@@ -52,6 +54,18 @@ def test_the_defaults_of_heartbeat_and_timeouts() -> None:
             value = getattr(group, field.name)
             assert told.pop(f"{name}.{field.name}") == ("off" if value in (None, float("inf")) else f"{value:g}s")
     assert told == {}
+
+
+def test_the_words_of_every_ending() -> None:
+    """Both sides' words stand in one row; what is behind a colon is the rule."""
+    words = [
+        *(close.reason for close in TOLD.values()),
+        *(close.reason for close in (*OWED.values(), *OWN_WORD.values())),
+    ]
+    meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON]}
+    rows = table(README, "one side")
+    told = {text.rstrip(":") for row in rows for cell in row[1:] for text in re.findall(r"`([a-zA-Z' ]+:?)`", cell)}
+    assert told == meant
 
 
 def keys_in(value: object) -> set[str]:

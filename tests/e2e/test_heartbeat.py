@@ -117,7 +117,7 @@ async def test_a_client_whose_machine_vanishes_is_found_and_its_backend_told(
     assert line["detail"] == "client did not answer a Ping"
     assert line["client_rtt_ms"] is not None
     assert told[0].rcvd is not None
-    assert (told[0].rcvd.code, told[0].rcvd.reason) == (1001, "client does not answer")
+    assert (told[0].rcvd.code, told[0].rcvd.reason) == (1001, "client did not answer a Ping")
 
 
 async def outlive(gateway: Gateway, beats: int) -> None:
@@ -151,7 +151,7 @@ async def test_an_idle_session_is_asked_on_both_sides_and_answers_keep_it(
     # who stops answering is told, the other side is too
     while (frame := await client.receive()).opcode != CLOSE:
         await client.send(Frame(PONG, frame.payload))
-    assert frame.payload == (1011).to_bytes(2, "big") + b"backend does not answer"
+    assert frame.payload == (1011).to_bytes(2, "big") + b"backend did not answer a Ping"
     line = await gateway.session_line(reason="silent", ended_by="backend")
     assert line["backend_code"] == 1011
 

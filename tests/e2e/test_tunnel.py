@@ -131,11 +131,24 @@ async def test_text_is_rejected_unless_the_route_accepts_it(
     assert await server.read(5) == "tëxt".encode()
 
 
-async def test_a_message_over_the_limit(
+async def test_a_tunnel_takes_messages_of_any_size(
+    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
+) -> None:
+    """They are no messages to its service, which gets bytes."""
+    service = await open_backend()
+    gateway = await start_gateway(tunnel(service.port))
+    client, server = await open_tunnel(gateway, service, open_client)
+    payload = random.Random(1).randbytes(20 << 20)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, Frame(BINARY, payload))
+        assert await server.read(len(payload)) == payload
+
+
+async def test_a_frame_over_the_limit(
     start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
 ) -> None:
     service = await open_backend()
-    gateway = await start_gateway({**tunnel(service.port), "limits": {"message": "1KiB"}})
+    gateway = await start_gateway({**tunnel(service.port), "limits": {"frame": "1KiB"}})
     client, server = await open_tunnel(gateway, service, open_client)
     await client.send(Frame(BINARY, bytes(1024)), Frame(BINARY, bytes(1025)))
     assert (await client.receive_close())[0] == 1009

@@ -91,9 +91,22 @@ async def test_a_tunnel_that_is_recorded(ends: tuple[PlainTransport, PlainTransp
 async def test_the_largest_message(
     ends: tuple[PlainTransport, PlainTransport], limit: int | None, code: int | None
 ) -> None:
-    for action in (relay_to(1), tunnel_to(1)):
-        made = Made(ends, action, {"limits": RouteLimits(message=limit)})
-        assert made.code(b"\x82\x82\0\0\0\0xx") == code
+    made = Made(ends, relay_to(1), {"limits": RouteLimits(message=limit)})
+    assert made.code(b"\x82\x82\0\0\0\0xx") == code
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1, CloseCode.TOO_BIG), (2, None), (None, None)])
+@pytest.mark.parametrize("action", [relay_to(1), tunnel_to(1)], ids=["relay", "tunnel"])
+async def test_the_largest_frame(
+    ends: tuple[PlainTransport, PlainTransport], action: Action, limit: int | None, code: int | None
+) -> None:
+    made = Made(ends, action, {"limits": RouteLimits(frame=limit)})
+    assert made.code(b"\x82\x82\0\0\0\0xx") == code
+
+
+async def test_a_tunnel_has_no_messages(ends: tuple[PlainTransport, PlainTransport]) -> None:
+    """A limit of the defaults is the relays'."""
+    assert Made(ends, tunnel_to(1), {"limits": RouteLimits(message=1)}).code(b"\x82\x82\0\0\0\0xx") is None
 
 
 def _watched(sock: socket.socket) -> tuple[int, int]:

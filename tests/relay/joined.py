@@ -285,7 +285,7 @@ async def session(
         wire = relay(client_leg, backend_leg, up, down, answers_pings=answers_pings)
     else:
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
-        up = FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=accept_text)
+        up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)
         wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
     join = Join(pump, client_leg, backend_leg, wire, timeouts, heartbeat)
     running = Session(join, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)

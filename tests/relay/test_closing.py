@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.relay.closing import OWED, OWN_WORD, Cause, End, Side, word_for
+from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, Cause, End, Side, end_by, word_for
 from wsgate.wire.close import MAX_REASON, Close, may_be_sent
+from wsgate.wire.fault import Fault
 
 SOURCES = [
     (cause, side)
-    for cause in (Cause.GONE, Cause.FAULT, Cause.SILENT, Cause.STUCK, Cause.UNANSWERED, Cause.FINISHED)
+    for cause in (Cause.GONE, Cause.FAULT, Cause.TOO_BIG, Cause.SILENT, Cause.STUCK, Cause.UNANSWERED, Cause.FINISHED)
     for side in Side
     if (cause, side) != (Cause.FINISHED, Side.CLIENT)  # a client is never plain TCP
 ]
@@ -40,6 +41,8 @@ def test_codes_of_the_table_in_the_design() -> None:
         (Cause.GONE, Side.BACKEND): 1011,
         (Cause.FAULT, Side.CLIENT): 1001,
         (Cause.FAULT, Side.BACKEND): 1011,
+        (Cause.TOO_BIG, Side.CLIENT): 1001,
+        (Cause.TOO_BIG, Side.BACKEND): 1011,
         (Cause.SILENT, Side.CLIENT): 1001,
         (Cause.SILENT, Side.BACKEND): 1011,
         (Cause.STUCK, Side.CLIENT): 1001,
@@ -48,6 +51,40 @@ def test_codes_of_the_table_in_the_design() -> None:
         (Cause.UNANSWERED, Side.BACKEND): 1011,
         (Cause.FINISHED, Side.BACKEND): 1000,
     }
+
+
+@pytest.mark.parametrize(("cause", "side"), [source for source in SOURCES if source[0] is not Cause.FINISHED])
+def test_every_word_says_whose_doing_it_was(cause: Cause, side: Side) -> None:
+    assert word_for(None, End(cause), side).reason.decode().split()[0] == side.value
+
+
+def test_what_the_gateway_does_it_says_of_itself() -> None:
+    words = [DRAIN_REASON, *(close.reason for close in (*OWED.values(), *OWN_WORD.values()))]
+    assert all(b"the gateway" in word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "told"),
+    [
+        (Fault(1002, "reserved opcode 0x3"), Cause.FAULT, b"client broke the protocol: reserved opcode 0x3"),
+        (Fault(1007, "text is not UTF-8"), Cause.FAULT, b"client broke the protocol: text is not UTF-8"),
+        (
+            Fault(1009, "message over the limit of 5 bytes"),
+            Cause.TOO_BIG,
+            b"client sent too much: message over the limit of 5 bytes",
+        ),
+    ],
+)
+def test_the_other_side_is_told_the_rule_too(fault: Fault, cause: Cause, told: bytes) -> None:
+    """A message over our limit breaks no protocol."""
+    end = end_by(fault)
+    assert end == End(cause, Close(fault.code, fault.rule.encode()), fault.rule)
+    assert word_for(None, end, Side.CLIENT) == Close(1001, told)
+
+
+def test_a_long_rule_is_cut_to_what_a_close_frame_holds() -> None:
+    word = word_for(None, end_by(Fault(1002, "x" * MAX_REASON)), Side.BACKEND)
+    assert len(word.reason) == MAX_REASON
 
 
 def test_every_cause_is_told_in_one_place() -> None:

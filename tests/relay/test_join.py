@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.relay.joined import CLOSE_TIMEOUT, Frame, Session, TlsEnd, close_frame, data, encode, session
-from wsgate.relay.closing import Cause, Side
+from wsgate.relay.closing import DRAIN_REASON, Cause, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.join import Join
 from wsgate.relay.leg import Leg
@@ -20,8 +20,7 @@ from wsgate.wire.frames import Opcode
 
 CLIENT_LOST = close_frame(1001, b"client connection lost")
 BACKEND_LOST = close_frame(1011, b"backend connection lost")
-CLIENT_BROKE = close_frame(1001, b"client broke the protocol")
-BACKEND_BROKE = close_frame(1011, b"backend broke the protocol")
+DRAINED = close_frame(1001, DRAIN_REASON)
 TARGET_CLOSED = close_frame(1000, b"Target closed")
 
 
@@ -197,13 +196,15 @@ async def test_a_fault_in_a_relay_tells_both_sides(
         told = await faulty.frame()
         assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
         assert await other.frame() == data(b"before")
-        assert await other.frame() == (CLIENT_BROKE if side == "client" else BACKEND_BROKE)
+        what = "sent too much" if code == 1009 else "broke the protocol"
+        reason = f"{side} {what}: ".encode() + told.payload[2:]
+        assert await other.frame() == close_frame(1001 if side == "client" else 1011, reason)
         await other.send(close_frame(1001 if side == "client" else 1011))
         other.finish()
         faulty.finish()
         await ends_at_once(running)
         outcome = await running.outcome()
-    assert (outcome.cause, outcome.side) == (Cause.FAULT, Side(side))
+    assert (outcome.cause, outcome.side) == (Cause.TOO_BIG if code == 1009 else Cause.FAULT, Side(side))
     assert outcome.detail == told.payload[2:].decode()  # the log and the faulty side hear the same rule
 
 
@@ -249,7 +250,7 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
         await running.client.send_bytes(b"\x83\x80\x00\x00\x00\x00")
-        assert await running.backend.frame() == CLIENT_BROKE
+        assert await running.backend.frame() == close_frame(1001, b"client broke the protocol: reserved opcode 0x3")
         await running.backend.send_bytes(raw[500:] + encode(data(b"not any more"), None))
         assert await running.client.take(len(raw) - 500) == raw[500:]
         assert (await running.client.frame()).payload[:2] == (1002).to_bytes(2, "big")
@@ -377,7 +378,7 @@ async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_ti
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
         running.join.drain(1001)
-        assert await running.backend.frame() == close_frame(1001)
+        assert await running.backend.frame() == DRAINED
         assert await running.client.ended() == b""
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
 
@@ -389,8 +390,8 @@ async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: tri
     async with session(pump) as running:
         running.join.drain(1012)
         running.join.drain(1001)  # a second word does not count
-        assert await running.client.frame() == close_frame(1012)
-        assert await running.backend.frame() == close_frame(1012)
+        assert await running.client.frame() == close_frame(1012, DRAIN_REASON)
+        assert await running.backend.frame() == close_frame(1012, DRAIN_REASON)
         await running.client.send(close_frame(1012))
         await running.backend.send(close_frame(1012))
         running.client.finish()
@@ -421,7 +422,7 @@ async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answe
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         running.join.drain(1001)
-        assert await running.client.frame() == close_frame(1001)
+        assert await running.client.frame() == DRAINED
         await running.client.send(data(b"on its way"), close_frame(1001))
         assert await running.backend.ended() == b"on its way"
         running.backend.finish()
@@ -435,11 +436,11 @@ async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: tr
         await running.client.send_bytes(raw[:500])
         assert await running.backend.take(500) == raw[:500]
         running.join.drain(1001)
-        assert await running.client.frame() == close_frame(1001)
+        assert await running.client.frame() == DRAINED
         assert running.backend.nothing_there()
         await running.client.send_bytes(raw[500:])
         assert await running.backend.take(len(raw) - 500) == raw[500:]
-        assert await running.backend.frame() == close_frame(1001)
+        assert await running.backend.frame() == DRAINED
 
 
 async def test_our_own_bug_ends_its_session_alone_and_is_raised(

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.relay.joined import KEY, Frame, Peer, close_frame, data, encode, session, unix_pair
-from wsgate.relay.closing import Cause, End, Side
+from wsgate.relay.closing import DRAIN_REASON, Cause, End, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
@@ -135,7 +135,7 @@ async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
         await running.backend.send_bytes(raw[500:] + raw)
         assert await running.client.take(500 + 4) == raw[500:]
         assert await running.client.frame() == Frame(Opcode.PING, b"b")
-        assert await running.client.frame() == close_frame(1001)
+        assert await running.client.frame() == close_frame(1001, DRAIN_REASON)
         assert running.client.nothing_there()
 
 
@@ -327,7 +327,7 @@ async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_cl
         await running.backend.send_bytes(raw[500:])
         assert await running.client.take(504) == raw[500:]
         assert (await running.client.frame()).opcode == Opcode.PING
-        assert await running.client.frame() == close_frame(1001)
+        assert await running.client.frame() == close_frame(1001, DRAIN_REASON)
 
 
 async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
@@ -352,7 +352,7 @@ async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: 
         await trio.testing.wait_all_tasks_blocked()
         await running.backend.send_bytes(raw[500:])
         assert await running.client.take(504) == raw[500:]
-        assert await running.client.frame() == close_frame(1012)
+        assert await running.client.frame() == close_frame(1012, DRAIN_REASON)
 
 
 async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(

@@ -6,10 +6,23 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import CLOSE_TIMEOUT, KEY, Frame, Peer, Session, close_frame, data, encode, session
-from wsgate.relay.closing import Cause, Side
+from tests.relay.joined import (
+    CLOSE_TIMEOUT,
+    KEY,
+    Frame,
+    Peer,
+    Session,
+    close_frame,
+    data,
+    encode,
+    session,
+    unix_pair,
+)
+from wsgate.relay.closing import Cause, End, Side
+from wsgate.relay.flow import Flow
+from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.pump import Pump
-from wsgate.relay.timers import LIFETIME_JITTER
+from wsgate.relay.timers import LIFETIME_JITTER, Pulse
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import Opcode
 
@@ -92,7 +105,7 @@ async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: t
                 await running.client.send(Frame(Opcode.PONG, ping.payload))
             assert (await running.client.frame()).opcode == Opcode.PING
             # silent: it has all of its time
-            assert await running.client.frame() == close_frame(1011, b"no answer to a Ping")
+            assert await running.client.frame() == close_frame(1011, b"no answer to the gateway's Ping")
             assert trio.current_time() - start == pytest.approx(120 + 300, abs=0.5)
 
 
@@ -124,13 +137,13 @@ async def test_a_silent_client_is_told_1011_and_the_backend_that_it_is_gone(
             async def live() -> None:
                 ping = await running.backend.frame()
                 await running.backend.send(Frame(Opcode.PONG, ping.payload))
-                assert await running.backend.frame() == close_frame(1001, b"client does not answer")
+                assert await running.backend.frame() == close_frame(1001, b"client did not answer a Ping")
                 assert trio.current_time() - start == pytest.approx(30)
                 await running.backend.send(close_frame(1001))
                 running.backend.finish()
 
             assert (await running.client.frame()).opcode == Opcode.PING
-            assert await running.client.frame() == close_frame(1011, b"no answer to a Ping")
+            assert await running.client.frame() == close_frame(1011, b"no answer to the gateway's Ping")
             assert await running.client.ended() == b""
         outcome = await running.outcome()
     assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.CLIENT)
@@ -147,7 +160,7 @@ async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: 
             async def live() -> None:
                 ping = await running.client.frame()
                 await running.client.send(Frame(Opcode.PONG, ping.payload))
-                assert await running.client.frame() == close_frame(1011, b"backend does not answer")
+                assert await running.client.frame() == close_frame(1011, b"backend did not answer a Ping")
                 running.client.vanish()
 
             outcome = await running.outcome()
@@ -318,12 +331,12 @@ async def test_a_session_without_data_ends_and_control_frames_are_no_data(
             assert await running.client.frame() == Frame(Opcode.PONG, b"?")
         await at(69, start)
         assert running.client.nothing_there()
-        assert await running.client.frame() == close_frame(1001, b"idle")
+        assert await running.client.frame() == close_frame(1001, b"the gateway ends idle sessions")
         assert trio.current_time() - start == pytest.approx(70)
         await running.client.send(close_frame(1001))
         running.client.finish()
         if mode == "relay":
-            assert await running.backend.frame() == close_frame(1001, b"idle")
+            assert await running.backend.frame() == close_frame(1001, b"the gateway ends idle sessions")
             await running.backend.send(close_frame(1001))
         running.backend.finish()
         outcome = await running.outcome()
@@ -392,7 +405,11 @@ async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
         source, stuck = both(running, side)
         start = trio.current_time()
         raw, sent = await stall(running, side)
-        word = (1011, b"backend takes nothing") if side == "client" else (1001, b"client takes nothing")
+        word = (
+            (1011, b"backend took nothing for too long")
+            if side == "client"
+            else (1001, b"client took nothing for too long")
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source.send_bytes, raw[sent:])
             assert await source.frame() == close_frame(*word)
@@ -538,3 +555,57 @@ async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_cl
     async with session(pump) as running:
         await middlebox.carry(running.client)
     assert middlebox.forgotten == 1
+
+
+async def test_a_client_that_does_not_read_lives_by_what_it_sends(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Its kernel takes our Pings. It is at work, and answers none; a message of its own is life enough."""
+    async with session(pump, heartbeat=BEAT) as running, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def live() -> None:
+            while (frame := await running.backend.frame()).opcode != Opcode.CLOSE:
+                if frame.opcode == Opcode.PING:
+                    await running.backend.send(Frame(Opcode.PONG, frame.payload))
+            await running.backend.send(close_frame(1001))
+            running.backend.finish()
+
+        for _ in range(5):
+            await trio.sleep(BEAT.interval + BEAT.timeout - 1)
+            await running.client.send(data(b"still at it"))
+            assert not running.over
+        sent = trio.current_time()
+        outcome = await running.outcome()
+        assert trio.current_time() - sent == pytest.approx(BEAT.interval + BEAT.timeout)
+    assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.CLIENT)
+
+
+async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: trio.testing.MockClock) -> None:
+    """The pump may be late: the deadline looks for itself before it calls a peer dead."""
+    pump = Pump()  # at rest
+    ours, peer = unix_pair()
+    leg = WebSocketLeg(pump, ours, Side.CLIENT, masks=False)
+    leg.feeder = Flow(Nobody(), pump, leg, leg)
+    leg.reading = True
+    pulse = Pulse(leg, BEAT)
+    now = leg.heard + BEAT.interval
+    assert not pulse.handle_deadline(now)
+    await peer.send(b"late")
+    assert leg.has_unread()
+    now += BEAT.timeout
+    assert not pulse.handle_deadline(now)
+    ours.recv(100)
+    assert not leg.has_unread()
+    assert pulse.handle_deadline(now + BEAT.timeout)
+    ours.close()
+    peer.close()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await pump.run()
+
+
+class Nobody:
+    """Who started a flow of a leg that is alone."""
+
+    def input_ended(self, source: Leg, end: End) -> None: ...

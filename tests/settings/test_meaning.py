@@ -23,6 +23,7 @@ from wsgate.settings.model import (
     Redirect,
     Relay,
     Route,
+    RouteLimits,
     Settings,
     Target,
     TcpAddress,
@@ -326,3 +327,20 @@ def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
     check(settings, no_fault, lambda path, message: warned.append((path, message)), ())
     dated = [path for path, message in warned if message.endswith("1 day ago: renew it")]
     assert dated == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
+
+
+def test_a_tunnel_has_no_messages_to_limit() -> None:
+    limited = RouteLimits(message=1000)
+    tunnel = Tunnel(to=(TCP_TARGET,))
+    routes = [
+        Route(name="r", match=Match(path=PATH_A), action=RELAY, limits=limited),
+        Route(name="t", match=Match(path=ANY_PATH), action=tunnel, limits=limited),
+    ]
+    written = {"routes[0].limits.message", "routes[1].limits.message"}
+    assert faults_of([], routes, written) == [
+        (
+            "routes[1].limits.message",
+            "a tunnel has no messages, it passes a stream of bytes: remove it, or limit frames with frame",
+        )
+    ]
+    assert faults_of([], routes, set()) == []  # it is of the defaults, and the relays'

@@ -130,7 +130,7 @@ def test_the_schema_has_every_key_of_the_model() -> None:
         ("drain.grace", "10s"),
         ("drain.code", 1001),
         ("log.format", "json"),
-        ("defaults.limits.message", "16MiB"),
+        ("defaults.limits.message", "off"),
         ("routes.[].relay.validate_text", True),
         ("routes.[].tunnel.subprotocols", None),
         ("routes.[].tunnel.strict", True),

@@ -237,6 +237,9 @@ WRONG: list[Wrong] = [
     Wrong("message over the limit of 10 bytes", (6, 2), Frame(BINARY, b"x" * 11), code=1009, options=(("limit", 10),)),
     Wrong("message over the limit of 0 bytes", (6, 2), Frame(BINARY, b"x"), code=1009, options=(("limit", 0),)),
     Wrong(
+        "frame over the limit of 10 bytes", (6, 2), Frame(BINARY, b"x" * 11), code=1009, options=(("frame_limit", 10),)
+    ),
+    Wrong(
         "message over the limit of 10 bytes",
         (6, 2),
         Frame(CONTINUATION, b"x" * 7, fin=False),

@@ -26,6 +26,7 @@ def make_join(
     """Join two sockets behind their handshakes, as the route says. ``tap`` gets a copy of what passes a tunnel."""
     action = route.action
     limit = NO_LIMIT if route.limits.message is None else route.limits.message
+    frame_limit = NO_LIMIT if route.limits.frame is None else route.limits.frame
     if route.timeouts.write is not None:
         for sock in (client, backend):
             limit_unacknowledged(sock, 2 * route.timeouts.write)  # behind our own timeout, which can say more
@@ -33,14 +34,16 @@ def make_join(
     if isinstance(action, Relay):
         backend_leg = WebSocketLeg(gateway.pump, backend, Side.BACKEND, masks=True)
         text = action.validate_text
-        up = FrameWalk(masked=True, limit=limit, validate_text=text, compression=compression)
-        down = FrameWalk(masked=False, limit=limit, validate_text=text, compression=compression)
+        up = FrameWalk(masked=True, limit=limit, frame_limit=frame_limit, validate_text=text, compression=compression)
+        down = FrameWalk(
+            masked=False, limit=limit, frame_limit=frame_limit, validate_text=text, compression=compression
+        )
         wire = relay(client_leg, backend_leg, up, down, answers_pings=action.pings is Pings.ANSWER)
         return Join(gateway.pump, client_leg, backend_leg, wire, route.timeouts, route.heartbeat)
     assert isinstance(action, Tunnel)
     tcp_leg = TcpLeg(gateway.pump, backend, Side.BACKEND)
     if route.heartbeat is not None:
         watch_for_silence(backend, route.heartbeat.interval, route.heartbeat.timeout)
-    up = FrameWalk(masked=True, limit=limit, unwrap=True, accept_text=action.text is TextFrames.ACCEPT)
+    up = FrameWalk(masked=True, frame_limit=frame_limit, unwrap=True, accept_text=action.text is TextFrames.ACCEPT)
     wire = tunnel(client_leg, tcp_leg, up) if tap is None else recorded_tunnel(client_leg, tcp_leg, up, tap)
     return Join(gateway.pump, client_leg, tcp_leg, wire, route.timeouts, route.heartbeat)

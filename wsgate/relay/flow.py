@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from wsgate.net.transport import BLOCKED
 from wsgate.relay import shuttle
-from wsgate.relay.closing import Cause, End
+from wsgate.relay.closing import Cause, End, end_by
 from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
-from wsgate.wire.close import Close, parse_close
+from wsgate.wire.close import parse_close
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
@@ -179,7 +179,7 @@ class _WalkingFlow(Flow):
     def _fail(self) -> None:
         fault = self.walk.fault
         assert fault is not None
-        self._finish(End(Cause.FAULT, Close(fault.code, fault.rule.encode()), fault.rule))
+        self._finish(end_by(fault))
 
     def _receive_close(self) -> None:
         close = parse_close(self.walk.payload)

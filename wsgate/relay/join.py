@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import trio
 
-from wsgate.relay.closing import OWED, OWN_WORD, Cause, End, Side, word_for
+from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, Cause, End, Side, word_for
 from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
@@ -160,7 +160,7 @@ class Join:
         if self._first is None:
             self._first = (end, source.side)
         client, backend = self._legs
-        if end.cause is Cause.FAULT:
+        if end.cause in (Cause.FAULT, Cause.TOO_BIG):
             assert end.close is not None
             source.close(end.close)
         elif end.cause in OWED:
@@ -194,7 +194,7 @@ class Join:
     def drain(self, code: int) -> None:
         """Tell both sides that the gateway goes away, each at a frame boundary, and wait for their answers."""
         if self._stage is _Stage.OPEN:
-            self._end_both(End(Cause.DRAIN, Close(code)))
+            self._end_both(End(Cause.DRAIN, Close(code, DRAIN_REASON)))
 
     def revoke(self, code: int, reason: bytes) -> None:
         """Tell both sides that the client has lost its right to this session, and wait for their answers."""

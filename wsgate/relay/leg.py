@@ -13,6 +13,7 @@ so a flood of pings at a leg that does not read costs nothing.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from typing import TYPE_CHECKING, Protocol
 
@@ -268,6 +269,12 @@ class Leg:
         if self.pending is not None and now < self.stalled + within:
             return True
         return not self.released and is_acknowledging(self.transport, within)
+
+    def has_unread(self) -> bool:
+        """Whether the peer has sent something that the pump has not come to yet."""
+        look = select.poll()
+        look.register(self.fd, select.POLLIN)
+        return self.transport.more or bool(look.poll(0))
 
     @property
     def output_over(self) -> bool:

@@ -10,8 +10,9 @@ limit is kept to the moment.
 Time comes in as an argument; nothing here waits.
 
 A heartbeat asks only a leg that was silent, and that we read: what a peer could not say, because the other side is
-slow, is not its silence. While the peer is still taking what was written in front of the Ping, it has not been asked
-yet; how long that may last is the write timeout's to say.
+slow, is not its silence; nor is what it has said and we have not read yet. While the peer is still taking what was
+written in front of the Ping, it has not been asked yet; how long that may last is the write timeout's to say. A peer
+that does not read is asked all the same: its kernel takes the Ping, and whatever it sends before the deadline is life.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Pulse:
         if not leg.reading or (self._asked is not None and leg.heard >= self._asked):
             self._asked = None
         if self._asked is not None and now >= self._asked + heartbeat.timeout:
-            if (leg.has_asked() or leg.pending is not None) and not leg.is_delivering(now, heartbeat.timeout):
+            asked = leg.has_asked() or leg.pending is not None
+            if asked and not leg.is_delivering(now, heartbeat.timeout) and not leg.has_unread():
                 return True
             self._asked = now
         if self._asked is None and leg.reading and now >= leg.heard + heartbeat.interval:

@@ -51,6 +51,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_listener_tls(listeners, fault, warn, given)
     _check_limits(settings, fault, given)
     _check_names(routes, fault)
+    _check_messages(routes, fault, given)
     _check_order(routes, fault)
     _check_websocket(routes, fault)
     _check_backend_tls(routes, fault, warn, given)
@@ -128,6 +129,15 @@ def _check_limits(settings: Any, fault: Fault, given: Container[str]) -> None:
     limits = getattr(settings, "limits", None)
     if "limits.target" in given and isinstance(limits, Limits) and is_whole(limits) and limits.target > limits.head:
         fault("limits.target", "a target is a part of its head, which may have less: raise limits.head, or lower this")
+
+
+def _check_messages(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    for index, route in routes:
+        path = f"routes[{index}].limits.message"
+        written = path in given and getattr(route.limits, "message", None) is not None
+        if written and isinstance(route.action, Tunnel):
+            message = "a tunnel has no messages, it passes a stream of bytes: remove it, or limit frames with frame"
+            fault(path, message)
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:

@@ -130,7 +130,11 @@ class Heartbeat:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteLimits:
     message: MessageSize | None = setting(
-        "The largest message a client or backend may send; a larger one ends with 1009.", default=16 << 20
+        "The largest message a client or backend may send through a relay; a larger one ends the session with 1009.",
+        default=None,
+    )
+    frame: MessageSize | None = setting(
+        "The largest data frame a client or backend may send; a larger one ends the session with 1009.", default=None
     )
 
 

@@ -24,23 +24,28 @@
 
 enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
 
-enum rule {
-    RESERVED_BITS,
-    RESERVED_BITS_OF_CONTROL,
-    RESERVED_OPCODE,
-    FRAGMENTED_CONTROL,
-    LONG_CONTROL,
-    INSIDE_MESSAGE,
-    OUTSIDE_MESSAGE,
-    NOT_MASKED,
-    MASKED,
-    HUGE_LENGTH,
-    LENGTH_FORM,
-    TEXT_REFUSED,
-    OVER_LIMIT,
-    NOT_UTF8,
-    ENDS_INSIDE,
-};
+/* The rules of rules.py, by its names: this file says which was broken, that one what it means. */
+#define RULES(X) \
+    X(RESERVED_BITS) \
+    X(RESERVED_BITS_OF_CONTROL) \
+    X(RESERVED_OPCODE) \
+    X(FRAGMENTED_CONTROL) \
+    X(LONG_CONTROL) \
+    X(INSIDE_MESSAGE) \
+    X(OUTSIDE_MESSAGE) \
+    X(NOT_MASKED) \
+    X(MASKED) \
+    X(HUGE_LENGTH) \
+    X(LENGTH_FORM) \
+    X(TEXT_REFUSED) \
+    X(LARGE_MESSAGE) \
+    X(LARGE_FRAME) \
+    X(NOT_UTF8) \
+    X(ENDS_INSIDE)
+
+#define MEMBER(name) name,
+#define NAME(name) #name,
+enum rule { RULES(MEMBER) NUMBER_OF_RULES };
 
 enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PONG = 10 };
 enum { FIN = 0x80, RSV1 = 0x40, RESERVED = 0x70, MASK = 0x80, MAX_CONTROL = 125 };
@@ -60,6 +65,7 @@ typedef struct {
     unsigned long long left;
     /* the options */
     uint64_t limit;
+    uint64_t frame_limit;
     uint8_t bias;
     uint8_t shortest;
     bool validate_text;
@@ -309,8 +315,11 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
         } else {
             self->size += length; /* neither is over 2^63 */
         }
+        if (length > self->frame_limit) {
+            return fail(why, position, LARGE_FRAME);
+        }
         if (self->size > self->limit) {
-            return fail(why, position, OVER_LIMIT);
+            return fail(why, position, LARGE_MESSAGE);
         }
         self->fin = first >= FIN;
         const bool whole = length <= (uint64_t)(end - at);
@@ -339,63 +348,22 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
 /* -- The module ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    PyObject *fault; /* wsgate.wire.fault.Fault */
-    PyObject *protocol_error; /* of wsgate.wire.close.CloseCode */
-    PyObject *unsupported_data;
-    PyObject *invalid_data;
-    PyObject *too_big;
+    PyObject *fault; /* wsgate.wire.rules.fault */
+    PyObject *rules[NUMBER_OF_RULES]; /* the members of wsgate.wire.rules.Rule */
     KernelApi api;
 } State;
 
-/* The rule that was broken, as the value that the rest of wsgate knows. */
+/* The rule that was broken, as the value that the rest of wsgate knows: Python makes it. */
 static PyObject *
 make_fault(const State *state, const FrameWalk *self, const Stop *why)
 {
-    static const char *const texts[] = {
-        [RESERVED_BITS] = "reserved bits that no extension was agreed on for",
-        [FRAGMENTED_CONTROL] = "fragmented control frame",
-        [LONG_CONTROL] = "control frame of more than 125 bytes",
-        [INSIDE_MESSAGE] = "data frame inside a fragmented message",
-        [OUTSIDE_MESSAGE] = "continuation frame outside a message",
-        [NOT_MASKED] = "client frame is not masked",
-        [MASKED] = "server frame is masked",
-        [HUGE_LENGTH] = "frame length of 2^63 or more",
-        [LENGTH_FORM] = "frame length not in its shortest form",
-        [TEXT_REFUSED] = "text frames are not supported here",
-        [NOT_UTF8] = "text is not UTF-8",
-        [ENDS_INSIDE] = "text ends inside a UTF-8 sequence",
-    };
-    PyObject *code = state->protocol_error;
-    PyObject *rule;
-    switch (why->rule) {
-    case RESERVED_BITS_OF_CONTROL:
-        rule = PyUnicode_FromFormat("reserved bits on a frame with opcode 0x%x", why->opcode);
-        break;
-    case RESERVED_OPCODE:
-        rule = PyUnicode_FromFormat("reserved opcode 0x%x", why->opcode);
-        break;
-    case OVER_LIMIT:
-        code = state->too_big;
-        rule = PyUnicode_FromFormat("message over the limit of %llu bytes", (unsigned long long)self->limit);
-        break;
-    case TEXT_REFUSED:
-        code = state->unsupported_data;
-        rule = PyUnicode_FromString(texts[why->rule]);
-        break;
-    case NOT_UTF8:
-    case ENDS_INSIDE:
-        code = state->invalid_data;
-        rule = PyUnicode_FromString(texts[why->rule]);
-        break;
-    default:
-        rule = PyUnicode_FromString(texts[why->rule]);
+    unsigned long long number = why->opcode;
+    if (why->rule == LARGE_MESSAGE) {
+        number = self->limit;
+    } else if (why->rule == LARGE_FRAME) {
+        number = self->frame_limit;
     }
-    if (rule == NULL) {
-        return NULL;
-    }
-    PyObject *fault = PyObject_CallFunctionObjArgs(state->fault, code, rule, NULL);
-    Py_DECREF(rule);
-    return fault;
+    return PyObject_CallFunction(state->fault, "OK", state->rules[why->rule], number);
 }
 
 /* Walk over ``data[start:end]`` and keep for Python why it ended; see _kernel.h. */
@@ -465,29 +433,42 @@ frame_walk_walk(FrameWalk *self, PyObject *const *args, Py_ssize_t count)
     return halt < 0 ? NULL : PyLong_FromSsize_t(stop);
 }
 
+/* The limit that an argument gives, none where it is left out; false with an exception. */
+static bool
+read_limit(PyObject *argument, uint64_t *limit)
+{
+    *limit = NO_LIMIT;
+    if (argument == NULL) {
+        return true;
+    }
+    *limit = PyLong_AsUnsignedLongLong(argument);
+    if (*limit <= NO_LIMIT) {
+        return true;
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_OverflowError, "FrameWalk() has no limit over 2^63");
+    }
+    return false;
+}
+
 static PyObject *
 frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"masked", "limit", "validate_text", "compression", "unwrap", "accept_text", NULL};
+    static char *names[] = {"masked", "limit", "frame_limit", "validate_text", "compression", "unwrap", "accept_text", NULL};
     int masked = -1, validate_text = 1, compression = 0, unwrap = 0, accept_text = 1;
-    PyObject *limit_object = NULL;
-    uint64_t limit = NO_LIMIT;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
-                                     &validate_text, &compression, &unwrap, &accept_text)) {
+    PyObject *limit_object = NULL, *frame_limit_object = NULL;
+    uint64_t limit, frame_limit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!O!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
+                                     &PyLong_Type, &frame_limit_object, &validate_text, &compression, &unwrap,
+                                     &accept_text)) {
         return NULL;
     }
     if (masked < 0) {
         PyErr_SetString(PyExc_TypeError, "FrameWalk() needs the keyword argument masked");
         return NULL;
     }
-    if (limit_object != NULL) {
-        limit = PyLong_AsUnsignedLongLong(limit_object);
-        if (limit > NO_LIMIT) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_OverflowError, "FrameWalk() has no limit over 2^63");
-            }
-            return NULL;
-        }
+    if (!read_limit(limit_object, &limit) || !read_limit(frame_limit_object, &frame_limit)) {
+        return NULL;
     }
     FrameWalk *self = (FrameWalk *)type->tp_alloc(type, 0); /* zeros */
     if (self == NULL) {
@@ -498,6 +479,7 @@ frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->opcode = PyLong_FromLong(0);
     self->payload = PyBytes_FromStringAndSize(NULL, 0);
     self->limit = limit;
+    self->frame_limit = frame_limit;
     self->bias = masked ? MASK : 0;
     self->shortest = masked ? 6 : 2;
     self->validate_text = validate_text;
@@ -555,8 +537,8 @@ static PyMethodDef frame_walk_methods[] = {
 };
 
 PyDoc_STRVAR(frame_walk_doc,
-"FrameWalk(*, masked, limit=9223372036854775808, validate_text=True, compression=False, unwrap=False,\n"
-"          accept_text=True)\n\n"
+"FrameWalk(*, masked, limit=9223372036854775808, frame_limit=9223372036854775808, validate_text=True,\n"
+"          compression=False, unwrap=False, accept_text=True)\n\n"
 "Validates one direction's frames. wsgate.wire.walk.FrameWalk says how.");
 
 static PyType_Slot frame_walk_slots[] = {
@@ -608,33 +590,35 @@ static PyMethodDef kernel_methods[] = {
     {0},
 };
 
+/* Python's names for what this file finds; false with an exception, where one is missing too. */
+static bool
+find_rules(State *state)
+{
+    static const char *const names[] = {RULES(NAME)};
+    PyObject *rules = PyImport_ImportModule("wsgate.wire.rules");
+    if (rules == NULL) {
+        return false;
+    }
+    state->fault = PyObject_GetAttrString(rules, "fault");
+    PyObject *rule = state->fault == NULL ? NULL : PyObject_GetAttrString(rules, "Rule");
+    Py_DECREF(rules);
+    if (rule == NULL) {
+        return false;
+    }
+    bool found = true;
+    for (int i = 0; found && i < NUMBER_OF_RULES; i++) {
+        state->rules[i] = PyObject_GetAttrString(rule, names[i]);
+        found = state->rules[i] != NULL;
+    }
+    Py_DECREF(rule);
+    return found;
+}
+
 static int
 kernel_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    PyObject *fault = PyImport_ImportModule("wsgate.wire.fault");
-    if (fault != NULL) {
-        state->fault = PyObject_GetAttrString(fault, "Fault");
-        Py_DECREF(fault);
-    }
-    if (state->fault == NULL) {
-        return -1;
-    }
-    PyObject *close = PyImport_ImportModule("wsgate.wire.close");
-    if (close == NULL) {
-        return -1;
-    }
-    PyObject *codes = PyObject_GetAttrString(close, "CloseCode");
-    Py_DECREF(close);
-    if (codes == NULL) {
-        return -1;
-    }
-    const bool found = (state->protocol_error = PyObject_GetAttrString(codes, "PROTOCOL_ERROR")) != NULL &&
-                       (state->unsupported_data = PyObject_GetAttrString(codes, "UNSUPPORTED_DATA")) != NULL &&
-                       (state->invalid_data = PyObject_GetAttrString(codes, "INVALID_DATA")) != NULL &&
-                       (state->too_big = PyObject_GetAttrString(codes, "TOO_BIG")) != NULL;
-    Py_DECREF(codes);
-    if (!found) {
+    if (!find_rules(state)) {
         return -1;
     }
     PyObject *type = PyType_FromModuleAndSpec(module, &frame_walk_spec, NULL);
@@ -670,10 +654,9 @@ kernel_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->fault);
-    Py_VISIT(state->protocol_error);
-    Py_VISIT(state->unsupported_data);
-    Py_VISIT(state->invalid_data);
-    Py_VISIT(state->too_big);
+    for (int i = 0; i < NUMBER_OF_RULES; i++) {
+        Py_VISIT(state->rules[i]);
+    }
     return 0;
 }
 
@@ -682,10 +665,9 @@ kernel_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->fault);
-    Py_CLEAR(state->protocol_error);
-    Py_CLEAR(state->unsupported_data);
-    Py_CLEAR(state->invalid_data);
-    Py_CLEAR(state->too_big);
+    for (int i = 0; i < NUMBER_OF_RULES; i++) {
+        Py_CLEAR(state->rules[i]);
+    }
     return 0;
 }
 

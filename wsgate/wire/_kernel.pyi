@@ -27,6 +27,7 @@ class FrameWalk:
         *,
         masked: bool,
         limit: int = ...,
+        frame_limit: int = ...,
         validate_text: bool = ...,
         compression: bool = ...,
         unwrap: bool = ...,

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
-from wsgate.wire.fault import Fault
+from wsgate.wire.fault import CloseCode, Fault
+from wsgate.wire.rules import Rule, fault
 
-
-class CloseCode(enum.IntEnum):
-    """The registered codes (RFC 6455 §7.4.1 and the IANA registry for 1012 to 1014)."""
-
-    NORMAL = 1000
-    GOING_AWAY = 1001
-    PROTOCOL_ERROR = 1002
-    UNSUPPORTED_DATA = 1003
-    NO_STATUS = 1005  # never on the wire: "the Close had no code"
-    ABNORMAL = 1006  # never on the wire: "there was no Close"
-    INVALID_DATA = 1007
-    POLICY_VIOLATION = 1008
-    TOO_BIG = 1009
-    MANDATORY_EXTENSION = 1010
-    INTERNAL_ERROR = 1011
-    SERVICE_RESTART = 1012
-    TRY_AGAIN_LATER = 1013
-    BAD_GATEWAY = 1014
+__all__ = ["MAX_REASON", "Close", "CloseCode", "may_be_sent", "parse_close"]
 
 
 MAX_REASON = 123  # bytes: a control frame carries 125, the code takes two (RFC 6455 §5.5)
@@ -53,14 +36,13 @@ def parse_close(payload: bytes) -> Close | Fault:
     if not payload:
         return Close(None)
     if len(payload) == 1:
-        return Fault(CloseCode.PROTOCOL_ERROR, "close payload of one byte")
+        return fault(Rule.SHORT_CLOSE)
     code = int.from_bytes(payload[:2], "big")
     if not may_be_sent(code):
-        return Fault(CloseCode.PROTOCOL_ERROR, f"close code {code} may not be sent")
+        return fault(Rule.CLOSE_CODE, code)
     reason = payload[2:]
     try:
         reason.decode()
     except UnicodeDecodeError:
-        # §5.5.1 wants UTF-8 here; §8.1's code for bad text is 1007
-        return Fault(CloseCode.INVALID_DATA, "close reason is not UTF-8")
+        return fault(Rule.CLOSE_REASON)
     return Close(code, reason)

@@ -28,10 +28,10 @@ frame is still to come, the message it belongs to, its masking key and phase, th
 
 from __future__ import annotations
 
-from wsgate.wire.close import CloseCode
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, MAX_CONTROL, RSV1
 from wsgate.wire.masking import apply_mask
+from wsgate.wire.rules import Rule, fault
 from wsgate.wire.utf8 import Utf8Validator
 
 DONE, INCOMPLETE, CONTROL, FAULT = range(4)
@@ -47,6 +47,7 @@ class FrameWalk:
 
     masked: the frames come from a client and must be masked; else they must not be (§5.1)
     limit: bytes a message may have, over all its fragments, as they are on the wire
+    frame_limit: bytes the payload of a data frame may have
     validate_text: text must be UTF-8 (§8.1), but for compressed messages, whose text is not seen
     compression: RSV1 is agreed on as permessage-deflate's mark (RFC 7692 §6)
     unwrap: produce the payloads' bytes instead of leaving the frames as they are
@@ -58,6 +59,7 @@ class FrameWalk:
         "_compressed",
         "_compression",
         "_fin",
+        "_frame_limit",
         "_key",
         "_limit",
         "_look_at",
@@ -84,6 +86,7 @@ class FrameWalk:
         *,
         masked: bool,
         limit: int = NO_LIMIT,
+        frame_limit: int = NO_LIMIT,
         validate_text: bool = True,
         compression: bool = False,
         unwrap: bool = False,
@@ -92,6 +95,7 @@ class FrameWalk:
         self._bias = 0x80 if masked else 0  # what the second byte has besides the length
         self._short = 6 if masked else 2  # bytes of the shortest header
         self._limit = limit
+        self._frame_limit = frame_limit
         self._validate_text = validate_text
         self._compression = compression
         self._unwrap = unwrap
@@ -142,9 +146,9 @@ class FrameWalk:
                 return position
             if opcode:
                 if self._message:
-                    return self._fail(position, "data frame inside a fragmented message")  # §5.4
+                    return self._fail(position, Rule.INSIDE_MESSAGE)
             elif not self._message:
-                return self._fail(position, "continuation frame outside a message")  # §5.4
+                return self._fail(position, Rule.OUTSIDE_MESSAGE)
             if end - position < 2:
                 self.halt = INCOMPLETE
                 return position
@@ -164,15 +168,17 @@ class FrameWalk:
                 return position
             if opcode:
                 if opcode == _TEXT and self._text_refused:
-                    return self._fail(position, "text frames are not supported here", CloseCode.UNSUPPORTED_DATA)
+                    return self._fail(position, Rule.TEXT_REFUSED)
                 self._size = length
                 self._compressed = bool(first & RSV1)
                 self._look_at = self._unwrap or (opcode == _TEXT and self._validate_text and not self._compressed)
             else:
                 opcode = self._message
                 self._size += length
+            if length > self._frame_limit:
+                return self._fail(position, Rule.LARGE_FRAME, self._frame_limit)
             if self._size > self._limit:
-                return self._fail(position, f"message over the limit of {self._limit} bytes", CloseCode.TOO_BIG)
+                return self._fail(position, Rule.LARGE_MESSAGE, self._limit)
             self._message = opcode
             self._fin = first >= FIN
             stop = at + length
@@ -203,7 +209,7 @@ class FrameWalk:
             if self._utf8 is None:
                 self._utf8 = Utf8Validator()
             if not self._utf8.feed(data):
-                self._fail(0, "text is not UTF-8", CloseCode.INVALID_DATA)
+                self._fail(0, Rule.NOT_UTF8)
                 return False
         if self._unwrap:
             out = self.out
@@ -214,7 +220,7 @@ class FrameWalk:
     def _finish(self) -> bool:
         """End the message under way; False if its text stops inside a character."""
         if self._utf8 is not None and self._message == _TEXT and not self._utf8.finish():
-            self._fail(0, "text ends inside a UTF-8 sequence", CloseCode.INVALID_DATA)
+            self._fail(0, Rule.ENDS_INSIDE)
             return False
         self._message = 0
         self.messages += 1
@@ -224,11 +230,11 @@ class FrameWalk:
         """A frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always sets ``halt``."""
         opcode = first & 0x0F
         if first & _RESERVED:
-            return self._fail(position, f"reserved bits on a frame with opcode {opcode:#x}")
+            return self._fail(position, Rule.RESERVED_BITS_OF_CONTROL, opcode)
         if opcode < 8 or opcode > 10:
-            return self._fail(position, f"reserved opcode {opcode:#x}")
+            return self._fail(position, Rule.RESERVED_OPCODE, opcode)
         if first < FIN:
-            return self._fail(position, "fragmented control frame")
+            return self._fail(position, Rule.FRAGMENTED_CONTROL)
         if end - position < 2:
             self.halt = INCOMPLETE
             return position
@@ -236,7 +242,7 @@ class FrameWalk:
         if length > 127:
             return self._fail(position, self._mask_rule())
         if length > MAX_CONTROL:
-            return self._fail(position, "control frame of more than 125 bytes")
+            return self._fail(position, Rule.LONG_CONTROL)
         at = position + self._short
         resume = at + length
         if resume > end:
@@ -255,7 +261,7 @@ class FrameWalk:
         """RSV1 may mark the first frame of a compressed message, nothing else (RFC 7692 §6.1); RSV2, RSV3 nothing."""
         if first & _RESERVED == RSV1 and self._compression and first & 0x0F:
             return True
-        self._fail(0, "reserved bits that no extension was agreed on for")
+        self._fail(0, Rule.RESERVED_BITS)
         return False
 
     def _long_length(self, buffer: bytearray, position: int, form: int) -> int:
@@ -267,15 +273,15 @@ class FrameWalk:
             length = int.from_bytes(buffer[position + 2 : position + 10], "big")
             minimal = length >= 1 << 16
             if length >= NO_LIMIT:
-                return self._fail(-1, "frame length of 2^63 or more")
+                return self._fail(-1, Rule.HUGE_LENGTH)
         if not minimal:
-            return self._fail(-1, "frame length not in its shortest form")
+            return self._fail(-1, Rule.LENGTH_FORM)
         return length
 
-    def _mask_rule(self) -> str:
-        return "client frame is not masked" if self._bias else "server frame is masked"  # §5.1
+    def _mask_rule(self) -> Rule:
+        return Rule.NOT_MASKED if self._bias else Rule.MASKED
 
-    def _fail(self, stop: int, rule: str, code: int = CloseCode.PROTOCOL_ERROR) -> int:
+    def _fail(self, stop: int, rule: Rule, number: int = 0) -> int:
         self.halt = FAULT
-        self.fault = Fault(code, rule)
+        self.fault = fault(rule, number)
         return stop
