@@ -308,3 +308,33 @@ async def test_whatever_hangs(
         assert await gateway.process.wait() == 0  # the session was told
     gateway.take_up_log()
     assert await gateway.wait_exit() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_disk_of_a_unix_socket_hangs(
+    start_gateway: StartGateway, serve: Serve, place: Place, workers: int
+) -> None:
+    """A reload changes the mode of one there and drops another; then all ends."""
+    directory = place.make("sockets")
+    tcp = {"bind": "127.0.0.1:0"}
+    kept = {"bind": f"unix:{directory}/kept"}
+    gone = {"bind": f"unix:{directory}/gone"}
+    routes = [relay(await serve(echo))]
+    gateway = await start_gateway(*routes, listeners=[tcp, kept, gone], workers=workers)
+
+    async with connect(gateway.url()) as session:
+        place.hang_disk("sockets")
+        changed = [tcp, {**kept, "mode": "0600"}]
+        write_config(gateway.file.parent, routes, listeners=changed, workers=workers)
+        gateway.process.send_signal(signal.SIGHUP)
+        for _ in range(workers):
+            await gateway.next_line("listener not adjusted")
+            await gateway.next_line("reloaded")
+        with trio.fail_after(10):
+            await session.send("old")
+            assert await session.recv() == "old"
+            async with connect(gateway.url()) as client:
+                await client.send("new")
+                assert await client.recv() == "new"
+        gateway.process.terminate()
+    assert await gateway.wait_exit() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.descriptors import descriptors
-from wsgate.ops.processes import caught_signals, fork, run_in_child
+from wsgate.ops.processes import call_in_child, caught_signals, fork, run_in_child
 
 HANGS = """
 import os, time
@@ -211,3 +212,31 @@ def test_a_child_that_hangs_ends_with_who_waits_for_it(number: int) -> None:
     process.send_signal(number)
     process.communicate(timeout=10)  # the child has its output, too: this is the end of both
     assert process.returncode == -number
+
+
+def test_what_may_wait_for_a_disk_is_done_by_a_child(tmp_path: Path) -> None:
+    """What it does to a descriptor is done to ours."""
+    with socket.socket(socket.AF_UNIX) as sock:
+
+        def bind() -> int:
+            sock.bind(str(tmp_path / "s"))
+            return os.getpid()
+
+        assert call_in_child(bind, lambda: None, 10) != os.getpid()
+        assert sock.getsockname() == str(tmp_path / "s")
+
+
+def test_what_it_raises_in_a_child_is_raised_here(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        call_in_child(lambda: os.unlink(tmp_path / "none"), lambda: None, 10)
+    assert raised.value.errno == errno.ENOENT
+
+
+def test_a_child_that_hangs_is_waited_for_no_longer() -> None:
+    with pytest.raises(TimeoutError, match=r"^it did not answer within 0\.01 s$"):
+        call_in_child(signal.pause, lambda: None, 0.01)
+
+
+def test_a_child_that_dies_has_done_nothing() -> None:
+    with pytest.raises(ChildProcessError):
+        call_in_child(lambda: os._exit(3), lambda: None, 10)

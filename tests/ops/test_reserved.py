@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.reserved import Inheritance, Reservation, Reserved
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
+
+T = TypeVar("T")
 
 ANYWHERE = Listener(bind=TcpAddress("127.0.0.1", 0))
 
@@ -210,3 +214,22 @@ def test_a_child_that_is_no_worker_forgets_them(tmp_path: Path) -> None:
     assert path.exists()
     reserved.close()
     assert not path.exists()
+
+
+def test_a_disk_of_a_unix_socket_that_hangs(tmp_path: Path) -> None:
+    """It is looked at elsewhere, and given up there: what is held stays, and can be given up, too."""
+    hangs = False
+
+    def elsewhere(work: Callable[[], T], /) -> T:
+        if hangs:
+            raise TimeoutError("it did not answer within 2 s")
+        return work()
+
+    held = Listener(bind=UnixAddress(str(tmp_path / "held")))
+    reserved = Reserved([held], elsewhere)
+    hangs = True
+    with pytest.raises(ListenError, match="the disk of its file hangs: it did not answer within 2 s"):
+        reserved.change([held, Listener(bind=UnixAddress(str(tmp_path / "new")))])
+    assert reserved.addresses == [held.bind]
+    reserved.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["held"]

@@ -6,22 +6,28 @@ about it may change, for the connections that are accepted from then on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.gate.session import serve
 from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
 from wsgate.ops.descriptors import Room
-from wsgate.ops.listeners import bound_address, close_listeners
+from wsgate.ops.listeners import bound_address, close_listeners, has_file
 from wsgate.settings.model import Address, Listener
+
+DISK_TIME = 2.0  # seconds that the end of a listener waits for the disk of its file
 
 OpenListeners = Callable[[Sequence[Listener]], list[socket.socket]]
 
@@ -90,7 +96,7 @@ class Doors:
         finally:
             address = door.address
             accept_waiting(door.sock, serve_there, self._connections, self._room)
-            close_listeners([door.sock])
+            await close_in_thread(door.sock)
             if door.removed:  # said only now that it is true: until here it was still open
                 emit(logging.INFO, "listener removed", address=str(address))
 
@@ -99,6 +105,16 @@ class Doors:
             await serve(self._gateway, door.entrance, sock, peer)
 
         return serve_there
+
+
+async def close_in_thread(sock: socket.socket) -> None:
+    """Stop listening. A Unix socket's file is removed by a thread: its disk may hang, and then it stays."""
+    if not has_file(sock):
+        close_listeners([sock])
+        return
+    limiter = threads("listeners", os.path.dirname(sock.getsockname()), 1)
+    with trio.CancelScope(shield=True), contextlib.suppress(trio.TooSlowError):
+        await in_thread(limiter, DISK_TIME, partial(close_listeners, [sock]), lambda _: sock.close())
 
 
 class Opening:
@@ -112,18 +128,21 @@ class Opening:
 
     def open(self, listeners: Sequence[Listener]) -> None:
         sockets = self._open_more(listeners)
-        with self._lock:
-            if self._given_up:
-                close_listeners(sockets)
-            else:
+        with self._lock:  # never held while the disk of a Unix socket's file may hang
+            given_up = self._given_up
+            if not given_up:
                 self._sockets = sockets
+        if given_up:
+            close_listeners(sockets)
 
     def take(self) -> list[socket.socket]:
         sockets, self._sockets = self._sockets, []
         return sockets
 
-    def give_up(self) -> None:
+    async def give_up(self) -> None:
         """Close what was not taken."""
         with self._lock:
             self._given_up = True
-            close_listeners(self.take())
+            sockets = self.take()
+        for sock in sockets:
+            await close_in_thread(sock)

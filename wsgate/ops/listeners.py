@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from wsgate.ops.address_owner import owner_of
 from wsgate.settings.binds import overlap
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
+
+T = TypeVar("T")
 
 _LOCK_TRIES = 100
 
@@ -37,20 +39,21 @@ class ListenError(Exception):
         self.status = status
 
 
+class Elsewhere(Protocol):
+    """Does what may wait for the disk of a Unix socket's file, or raises ``OSError`` where that takes too long."""
+
+    def __call__(self, work: Callable[[], T], /) -> T: ...
+
+
+def here(work: Callable[[], T], /) -> T:
+    """In a process, or a thread, that may wait."""
+    return work()
+
+
 class _UnixListener(socket.socket):
     """A Unix socket whose file is ours to remove, unless it has become another's."""
 
     file: tuple[int, int] | None = None  # device and inode
-
-    def bind_file(self, path: str) -> None:
-        self.bind(path)
-        self.file = _file(path)
-
-    def remove_file(self) -> None:
-        path = self.getsockname()
-        with contextlib.suppress(OSError):  # somebody was faster
-            if self.file is not None and self.file == _file(path):
-                os.unlink(path)
 
 
 def open_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
@@ -70,14 +73,16 @@ def look_up(listeners: Sequence[Listener]) -> LookedUp:
     return found
 
 
-def reserve_listeners(listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[socket.socket]:
+def reserve_listeners(
+    listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({}), elsewhere: Elsewhere = here
+) -> list[socket.socket]:
     """For a process whose workers do the listening: a socket for each that they inherit, for ``open_reserved``.
 
     A TCP address is bound and not listened on, so that no connection comes here, nobody else gets the address, and port
     0 is one port for all workers. Unix sockets know no SO_REUSEPORT: this one is what all workers accept from. Raises
     ``ListenError``, with none left open.
     """
-    return _all_or_none(partial(_reserve, looked_up), listeners)
+    return _all_or_none(partial(_reserve, looked_up, elsewhere), listeners, looked_up, elsewhere)
 
 
 def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
@@ -100,36 +105,48 @@ def adjust(sock: socket.socket, listener: Listener) -> None:
         os.chmod(listener.bind.path, listener.mode)
 
 
-def close_listeners(sockets: Sequence[socket.socket]) -> None:
-    """Stop listening; a Unix socket's file goes with it, where this process made it."""
+def close_listeners(sockets: Sequence[socket.socket], elsewhere: Elsewhere = here) -> None:
+    """Stop listening; a Unix socket's file goes with it, where this process made it, or its disk hangs."""
     for sock in sockets:
-        if isinstance(sock, _UnixListener):
-            sock.remove_file()  # first: what is closed and still there looks stale to the next process
+        if isinstance(sock, _UnixListener) and sock.file is not None:
+            with contextlib.suppress(OSError):  # somebody was faster
+                # first: what is closed and still there looks stale to the next process
+                elsewhere(partial(_remove_file, sock.getsockname(), sock.file))
         sock.close()
 
 
-def _all_or_none(open_one: Callable[[Listener], socket.socket], listeners: Sequence[Listener]) -> list[socket.socket]:
+def has_file(sock: socket.socket) -> bool:
+    """Whether ``close_listeners`` has a file to remove, and so may wait for its disk."""
+    return isinstance(sock, _UnixListener)
+
+
+def _all_or_none(
+    open_one: Callable[[Listener], socket.socket],
+    listeners: Sequence[Listener],
+    looked_up: LookedUp = MappingProxyType({}),
+    elsewhere: Elsewhere = here,
+) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for listener in listeners:
             opened.append(open_one(listener))
     except OSError as error:
         bound = [bound_address(sock) for sock in opened]
-        close_listeners(opened)
-        raise ListenError(_explain(listener, error, listeners, bound), _status(error)) from None
+        close_listeners(opened, elsewhere)
+        raise ListenError(_explain(listener, error, listeners, bound, looked_up), _status(error)) from None
     return opened
 
 
 def _open(listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener)
+        return _open_unix(listener.bind.path, listener, here)
     family, where = _resolve(listener.bind)
     return _listen(_bind(listener, family, where), listener)
 
 
-def _reserve(looked_up: LookedUp, listener: Listener) -> socket.socket:
+def _reserve(looked_up: LookedUp, elsewhere: Elsewhere, listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener)
+        return _open_unix(listener.bind.path, listener, elsewhere)
     family, where = looked_up.get(listener.bind) or _resolve(listener.bind)
     # Bound alone first: with SO_REUSEPORT the kernel would let us in beside another gateway of the same user
     sock = _bind(listener, family, where)
@@ -169,19 +186,34 @@ def _listen(sock: socket.socket, listener: Listener) -> socket.socket:
     return sock
 
 
-def _open_unix(path: str, listener: Listener) -> socket.socket:
+def _open_unix(path: str, listener: Listener, elsewhere: Elsewhere) -> socket.socket:
+    sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.file = elsewhere(partial(_bind_file, sock, path, listener.mode))
+        sock.listen(listener.backlog)
+    except BaseException:
+        close_listeners([sock], elsewhere)
+        raise
+    return sock
+
+
+def _bind_file(sock: socket.socket, path: str, mode: int | None) -> tuple[int, int]:
     with _locked(os.path.dirname(path)):
         _remove_stale(path)
-        sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        sock.bind(path)
+        file = _file(path)
         try:
-            sock.bind_file(path)
-            if listener.mode is not None:
-                os.chmod(path, listener.mode)  # nobody can connect before listen()
-            sock.listen(listener.backlog)
+            if mode is not None:
+                os.chmod(path, mode)  # nobody can connect before listen()
         except BaseException:
-            close_listeners([sock])
+            _remove_file(path, file)
             raise
-    return sock
+        return file
+
+
+def _remove_file(path: str, file: tuple[int, int]) -> None:
+    if file == _file(path):
+        os.unlink(path)
 
 
 @contextlib.contextmanager
@@ -236,7 +268,11 @@ def _remove_stale(path: str) -> None:
 
 
 def _explain(
-    listener: Listener, error: OSError, listeners: Sequence[Listener] = (), bound: Sequence[Address] = ()
+    listener: Listener,
+    error: OSError,
+    listeners: Sequence[Listener] = (),
+    bound: Sequence[Address] = (),
+    looked_up: LookedUp = MappingProxyType({}),
 ) -> str:
     """``listeners``: all that were opened together, among which the fault may be; ``bound``: those that could be."""
     bind = listener.bind
@@ -245,7 +281,7 @@ def _explain(
             return (
                 f"cannot listen on {bind}: [::]:{bind.port} takes IPv4 too; remove the listener on 0.0.0.0:{bind.port}"
             )
-        where = _where(bind)
+        where = _where(bind, looked_up)
         for other in bound:
             if why := overlap(where, other):
                 return f"cannot listen on {bind}: another listener of this configuration {why}; remove one of them"
@@ -260,14 +296,16 @@ def _explain(
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {bind}: this machine has no such address"
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return f"cannot listen on {bind}: the disk of its file hangs: {error}"
     return f"cannot listen on {bind}: {error.strerror or error}"
 
 
-def _where(bind: Address) -> Address:
+def _where(bind: Address, looked_up: LookedUp) -> Address:
     """With the IP address of a name, as it was bound."""
     if isinstance(bind, TcpAddress):
         with contextlib.suppress(OSError):
-            _, where = _resolve(bind)
+            _, where = looked_up.get(bind) or _resolve(bind)
             return TcpAddress(where[0], where[1])
     return bind
 

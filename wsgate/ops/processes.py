@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
+import select
 import signal
 import socket
 import sys
@@ -84,6 +85,41 @@ def _be_child(
     finally:
         logging.shutdown()
         os._exit(status)
+
+
+def call_in_child(work: Callable[[], T], prepare: Callable[[], None], within: float) -> T:
+    """What ``work`` returns or raises as ``OSError``, done by a child, to which the caller's descriptors belong, too.
+
+    For what may wait for a disk, in a process that has no thread for it. Raises ``TimeoutError`` after ``within``
+    seconds, and ``OSError`` where there is no process, or it dies. ``prepare`` is as for ``fork``.
+    """
+
+    def report(channel: socket.socket) -> int:
+        result: tuple[bool, object]
+        try:
+            result = True, work()
+        except OSError as error:
+            result = False, error
+        channel.send(pickle.dumps(result))
+        return 0
+
+    pid, channel = fork(report, prepare)
+    with channel:
+        poll = select.poll()
+        poll.register(channel, select.POLLIN)
+        if not poll.poll(within * 1000):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, os.WNOHANG)  # the kernel may not let it go yet: then it stays a zombie
+            raise TimeoutError(f"it did not answer within {within:g} s")
+        data = channel.recv(1 << 16)
+    os.waitpid(pid, 0)
+    if not data:
+        raise ChildProcessError("the process that did it has died")
+    is_result, result = pickle.loads(data)
+    if not is_result:
+        raise result
+    found: T = result
+    return found
 
 
 def run_in_child(work: Callable[[], T]) -> T:

@@ -12,20 +12,22 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.route import Router
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
-from wsgate.ops.doors import Door, Doors, Opening, OpenListeners
+from wsgate.ops.doors import DISK_TIME, Door, Doors, Opening, OpenListeners, close_in_thread
 from wsgate.ops.drain import Session, tell
-from wsgate.ops.listeners import ListenError, adjust, close_listeners, look_up
+from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.join import Join
@@ -208,17 +210,39 @@ class Reloader:
                 await self._in_time(opening.open, new)
                 sockets = opening.take()
             finally:
-                opening.give_up()
+                await opening.give_up()
         except (ConfigError, CertificateError, SourcesError, CheckError) as error:
             log_refusal(error)
             return
         except ListenError as error:
             log_refusal(error, hint=self._overlap(stay, new))
             return
+        try:
+            not_adjusted = await self._adjust(plan.settings.listeners, stay)
+        finally:
+            if self._scope.cancel_called:
+                for sock in sockets:
+                    await close_in_thread(sock)
         if self._scope.cancel_called:
-            close_listeners(sockets)
             return
-        self._commit(plan, stay, sockets)
+        self._commit(plan, stay, sockets, not_adjusted)
+
+    async def _adjust(self, listeners: Sequence[Listener], stay: Sequence[Door | None]) -> dict[Door, str]:
+        """Give the sockets that stay what else is said of them now. Returns why that could not be done.
+
+        In a thread: a Unix socket's file may lie on a disk that hangs.
+        """
+        failed = {}
+        for listener, door in zip(listeners, stay, strict=True):
+            if door is not None and door.entrance.listener != listener:
+                try:
+                    limiter = threads("listeners", str(listener.bind), 1)
+                    await in_thread(limiter, DISK_TIME, partial(adjust, door.sock, listener))
+                except OSError as error:
+                    failed[door] = error.strerror or str(error)
+                except trio.TooSlowError:
+                    failed[door] = f"the disk of its file did not answer within {DISK_TIME:g} s"
+        return failed
 
     async def _in_time(self, work: Callable[..., T], *arguments: object) -> T:
         """Do what may wait for a disk or a plugin, in a thread that is given up when it takes too long.
@@ -275,7 +299,13 @@ class Reloader:
 
     # -- one step, without a pause -------------------------------------------------------------------------------------
 
-    def _commit(self, plan: Plan, stay: Sequence[Door | None], sockets: Sequence[socket.socket]) -> None:
+    def _commit(
+        self,
+        plan: Plan,
+        stay: Sequence[Door | None],
+        sockets: Sequence[socket.socket],
+        not_adjusted: Mapping[Door, str],
+    ) -> None:
         before, now = self._gateway.settings, plan.settings
         if now.log != before.log:
             set_up(now.log)
@@ -284,7 +314,7 @@ class Reloader:
             lookups.close()
         self._gateway.adopt(now, plan.router, plan.contexts.backends, plan.lookups)
         changes = self._change_settings(before, now)
-        changes += self._change_listeners(plan, stay, sockets)
+        changes += self._change_listeners(plan, stay, sockets, not_adjusted)
         changes += self._change_routes(before.routes, now.routes)
         self._certificates.adopt(plan.contexts)
         emit(logging.INFO, "reloaded", changes=changes)
@@ -303,7 +333,13 @@ class Reloader:
                 changes += 1
         return changes
 
-    def _change_listeners(self, plan: Plan, stay: Sequence[Door | None], sockets: Sequence[socket.socket]) -> int:
+    def _change_listeners(
+        self,
+        plan: Plan,
+        stay: Sequence[Door | None],
+        sockets: Sequence[socket.socket],
+        not_adjusted: Mapping[Door, str],
+    ) -> int:
         changes = 0
         for door in [door for door in self._doors if door not in stay]:
             self._doors.close(door)
@@ -324,22 +360,12 @@ class Reloader:
                     address=str(kept.address),
                     changed=keys(kept.entrance.listener, listener),
                 )
-                self._adjust(kept, listener)
+                if kept in not_adjusted:
+                    error = f"its socket keeps its mode and backlog: {not_adjusted[kept]}"
+                    emit(logging.WARNING, "listener not adjusted", address=str(kept.address), error=error)
                 self._doors.change(kept, entrance)
                 changes += 1
         return changes
-
-    @staticmethod
-    def _adjust(door: Door, listener: Listener) -> None:
-        try:
-            adjust(door.sock, listener)
-        except OSError as error:
-            emit(
-                logging.WARNING,
-                "listener not adjusted",
-                address=str(door.address),
-                error=f"its socket keeps its mode and backlog: {error.strerror}",
-            )
 
     def _change_routes(self, before: Sequence[Route], now: Sequence[Route]) -> int:
         drained: list[Session] = []

@@ -24,10 +24,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from wsgate.ops.listeners import (
+    Elsewhere,
     ListenError,
     LookedUp,
     bound_address,
     close_listeners,
+    here,
     open_reserved,
     reserve_listeners,
 )
@@ -43,10 +45,14 @@ class Reservation:
 
 
 class Reserved:
-    """The parent's. Raises ``ListenError`` where an address cannot be had."""
+    """The parent's. Raises ``ListenError`` where an address cannot be had.
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._held = _reserve(listeners)
+    elsewhere: does what may wait for the disk of a Unix socket's file. Without it this is done here
+    """
+
+    def __init__(self, listeners: Sequence[Listener], elsewhere: Elsewhere = here) -> None:
+        self._elsewhere = elsewhere
+        self._held = self._reserve(listeners)
 
     @property
     def addresses(self) -> list[Address]:
@@ -66,8 +72,8 @@ class Reserved:
                 gone.remove(same)
             held.append(same)
         missing = [listener for listener, same in zip(listeners, held, strict=True) if same is None]
-        new = _reserve(missing, looked_up)
-        close_listeners([reservation.sock for reservation in gone])
+        new = self._reserve(missing, looked_up)
+        close_listeners([reservation.sock for reservation in gone], self._elsewhere)
         fresh = iter(new)
         self._held = [next(fresh) if same is None else same for same in held]
         return new
@@ -84,8 +90,12 @@ class Reserved:
 
     def close(self) -> None:
         """Give the addresses up; the files of Unix sockets go."""
-        close_listeners([reservation.sock for reservation in self._held])
+        close_listeners([reservation.sock for reservation in self._held], self._elsewhere)
         self._held = []
+
+    def _reserve(self, listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
+        sockets = reserve_listeners(listeners, looked_up, self._elsewhere)
+        return [Reservation(listener.bind, sock) for listener, sock in zip(listeners, sockets, strict=True)]
 
 
 class Inheritance:
@@ -135,8 +145,3 @@ class Inheritance:
     def _drop(self, reservation: Reservation) -> None:
         self._waiting.remove(reservation)
         reservation.sock.close()
-
-
-def _reserve(listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
-    sockets = reserve_listeners(listeners, looked_up)
-    return [Reservation(listener.bind, sock) for listener, sock in zip(listeners, sockets, strict=True)]

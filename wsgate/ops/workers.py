@@ -10,7 +10,8 @@ TLS ticket keys, so a client resumes its TLS session at whichever worker it meet
 hurts nobody who has to be replaced. Forking is safe because the parent runs no trio and no thread, now or ever: this
 loop waits in ``poll`` for signals, for its workers' words and for the time. Whatever has a connection, a thread, a lock
 or an operator's own code is made in the worker: token sources above all. What a reload names is tried out by a child
-that ends with it (``ops.checking``), so that the parent reads no file and imports nothing.
+that ends with it (``ops.checking``), so that the parent reads no file and imports nothing. The
+file of a Unix socket is made and removed by a child, too (``call_in_child``): its disk may hang.
 
 A worker that dies is replaced: at once, and with growing pauses where it keeps dying. At the start all must succeed, or
 none runs. A parent that dies takes its workers with it: they drain.
@@ -30,6 +31,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from wsgate.gate.account import emit
 from wsgate.gate.board import Board, Row
@@ -41,17 +43,20 @@ from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.orders import Report, ToParent, ToWorker
-from wsgate.ops.processes import caught_signals, fork
+from wsgate.ops.processes import call_in_child, caught_signals, fork
 from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
 from wsgate.ops.reserved import Reserved
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
 from wsgate.settings.model import Address, Settings
 
+T = TypeVar("T")
+
 _log = logging.getLogger("wsgate")
 
 SLOW_START = 10.0  # seconds after which the log says that a worker has not begun to serve
 OWING = 1.0  # seconds between two attempts to say that log lines were dropped
+DISK_TIME = 2.0  # seconds that this process waits for the disk of a Unix socket's file
 CUT_TIME = 5.0  # seconds that workers have to end when they have been told to cut
 
 
@@ -104,7 +109,7 @@ class Workers:
         self._tell_ready = ready
         self._board = Board(count)
         self._workers = [Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
-        self._reserved = Reserved([])
+        self._reserved = Reserved([], self._call_in_child)
         self._selector = selectors.PollSelector()
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
@@ -393,6 +398,9 @@ class Workers:
         if self._log is not None:
             self._log.forget()
         self._let_go()
+
+    def _call_in_child(self, work: Callable[[], T], /) -> T:
+        return call_in_child(work, self._forget, DISK_TIME)
 
     def _forget(self) -> None:
         """In a child that is no worker: nothing of its parent's stays open because of it."""
