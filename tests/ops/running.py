@@ -16,6 +16,7 @@ from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import Certificates
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import open_listeners
+from wsgate.relay.closing import DRAIN_REASON
 from wsgate.settings.model import (
     Address,
     Listener,
@@ -42,7 +43,8 @@ def upgrade(path: str) -> bytes:
 
 
 def close_to_client(code: int) -> bytes:
-    return encode_frame(Opcode.CLOSE, Close(code).payload(), None)
+    """What a drain says, with its words."""
+    return encode_frame(Opcode.CLOSE, Close(code, DRAIN_REASON).payload(), None)
 
 
 def close_from_client(code: int) -> bytes:
