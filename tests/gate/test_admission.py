@@ -33,7 +33,7 @@ from wsgate.settings.model import (
 )
 from wsgate.wire.http import Refusal, Request
 
-from .conftest import NOWHERE, Log, StartGate, at, files_at, relay_to, route, tunnel_to
+from .conftest import NOWHERE, Log, StartGate, at, below, files_at, relay_to, route, tunnel_to
 
 PAGE = "https://app.example.com"
 BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))
@@ -313,4 +313,55 @@ async def test_bytes_outside_ascii_walk_around_no_route(start_gate: StartGate, t
     for path in (b"/caf%C3%A9.txt", b"/caf\xc3\xa9.txt", b"/caf\xc3%A9.txt", b"/c\xc3\xa1f.txt/../caf\xc3\xa9.txt"):
         peer = gate.connect()
         await peer.write(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await peer.read_head()).status in (400, 401, 404)
+        assert (await peer.read_head()).status == 401
+
+
+SPELLINGS = [
+    "/private/secret.txt",
+    "/%70rivate/secret.txt",
+    "/%50rivate/secret.txt",
+    "//private/secret.txt",
+    "/private%2fsecret.txt",
+    "/private//secret.txt",
+    "/private/./secret.txt",
+    "/x/../private/secret.txt",
+    "/x/%2e%2e/private/secret.txt",
+    "/./private/secret.txt",
+    "/private/secret%2etxt",
+    "/private/x/../secret.txt",
+    "/%2e/private/secret.txt",
+    "/..//private/secret.txt",
+    "/x%2f../private/secret.txt",
+    "/private\\secret.txt",
+    "/private%5csecret.txt",
+    "/private/secret.txt%00",
+    "/%zz/../private/secret.txt",
+    "/private/%zz/../secret.txt",
+    "http://gate/private/secret.txt",
+    "http://gate//%70rivate/secret.txt",
+    "/private%2Fsecret.txt",
+    "/private;/secret.txt",
+    "/priv%61te/%2e%2e/private/secret.txt",
+    "/%2570rivate/secret.txt",
+    "/%2fprivate/secret.txt",
+    "/private/..%2fprivate/secret.txt",
+    "/par%28en%29/secret.txt",
+    "/par(en)/secret.txt",
+    "/par(en%29//secret.txt",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_no_spelling_walks_around_a_password(start_gate: StartGate, tmp_path: Path, spelling: str) -> None:
+    for directory in ("private", "par(en)"):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "secret.txt").write_text("secret")
+    gate = start_gate(
+        route(files_at(tmp_path), "private", match=below("/private/"), auth=BASIC),
+        route(files_at(tmp_path), "brackets", match=below("/par(en)/"), auth=BASIC),
+        route(files_at(tmp_path), "rest"),
+    )
+    peer = gate.connect()
+    await peer.write(f"GET {spelling} HTTP/1.1\r\nHost: gate\r\n\r\n".encode())
+    status = (await peer.read_head()).status
+    assert status in (400, 401, 404)

@@ -15,7 +15,8 @@ from tests.e2e.peers import Backend, Peer, plain_request, request
 from wsgate.gate import session
 from wsgate.gate.files import limiter
 from wsgate.net.plain import take_over
-from wsgate.settings.model import Defaults, Timeouts
+from wsgate.settings.model import Defaults, Match, PathKind, PathPattern, Timeouts
+from wsgate.text.regexes import MAX_LENGTH
 
 from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, relay_to, route
 
@@ -51,6 +52,13 @@ async def test_no_route(start_gate: StartGate, log: Log) -> None:
         "reason": "no route for this host, path and subprotocol",
         "detail": None,
     }
+
+
+async def test_a_path_too_long_for_an_expression_goes_to_no_later_route(start_gate: StartGate, log: Log) -> None:
+    expression = Match(path=PathPattern(PathKind.REGEX, "^/private/.*"))
+    gate = start_gate(route(NOWHERE, "private", match=expression), route(NOWHERE, "public"))
+    assert await answer_to(gate.connect(), request("/private/" + "x" * MAX_LENGTH)) == 414
+    assert log.one("refused")["route"] is None
 
 
 async def test_a_plain_request_where_websocket_is_spoken(start_gate: StartGate, log: Log) -> None:

@@ -8,23 +8,35 @@ from collections.abc import Callable, Iterable, Sequence
 
 from wsgate.settings.model import Match, PathKind, PathPattern, Route
 from wsgate.text.paths import normal, rest
+from wsgate.text.regexes import MAX_LENGTH
+from wsgate.wire.http import Refusal
+
+TOO_LONG = Refusal(
+    414, "this path is too long here", detail=f"paths of more than {MAX_LENGTH} characters are matched with no regex"
+)
 
 
 class Router:
     """The first route that matches wins, top to bottom."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [(route, _compile(route.match)) for route in routes]
+        self._routes = [(route, _compile(route.match), _compile_path(route.match.path)) for route in routes]
 
-    def find(self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | None:
+    def find(self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | Refusal | None:
         """The route of a request. ``host`` is a Host field's value; ``path`` is in its normal form.
+
+        One that is too long for a regular expression is refused: it must not go on to a later route, which may ask less
+        of its clients.
 
         websocket: whether the request asks for a WebSocket, rightly or not
         """
         name = host_name(host)
-        for route, matches in self._routes:
-            if matches(name, path, subprotocols, websocket):
-                return route
+        for route, matches, takes_path in self._routes:
+            if matches(name, subprotocols, websocket):
+                if len(path) > MAX_LENGTH and route.match.path is not None and route.match.path.kind is PathKind.REGEX:
+                    return TOO_LONG
+                if takes_path(path):
+                    return route
         return None
 
 
@@ -45,18 +57,18 @@ def _shortest(address: str) -> str:
     return str(ip.ipv4_mapped or ip)
 
 
-def _compile(match: Match) -> Callable[[str, str, Sequence[bytes], bool], bool]:
+def _compile(match: Match) -> Callable[[str, Sequence[bytes], bool], bool]:
+    """All of a match but its path."""
     exact_hosts = frozenset(_shortest(host) for host in match.host if not host.startswith("*."))
     suffixes = tuple(host[1:] for host in match.host if host.startswith("*."))
     wanted = frozenset(name.encode() for name in match.subprotocol)
-    path_matches = _compile_path(match.path)
 
-    def matches(host: str, path: str, subprotocols: Sequence[bytes], websocket: bool) -> bool:
+    def matches(host: str, subprotocols: Sequence[bytes], websocket: bool) -> bool:
         if match.websocket is not None and match.websocket is not websocket:
             return False
         if match.host and host not in exact_hosts and not (suffixes and host.endswith(suffixes)):
             return False
-        return path_matches(path) and (not wanted or not wanted.isdisjoint(subprotocols))
+        return not wanted or not wanted.isdisjoint(subprotocols)
 
     return matches
 

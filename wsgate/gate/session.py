@@ -170,6 +170,9 @@ class _Handshake:
                 return None
             offered = elements(request.headers, b"sec-websocket-protocol")
             route = self._gateway.router.find(request.host, request.path, offered, websocket=upgrade is not None)
+            if isinstance(route, Refusal):
+                await self.refuse(route, request)
+                return None
             if route is None:
                 known = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
                 detail = f"offered: {in_words(known)}" if known else ""

@@ -38,6 +38,7 @@ from wsgate.settings.quantities import (
     timeout,
 )
 from wsgate.text.paths import normal
+from wsgate.text.regexes import danger
 
 Json = dict[str, Any]
 
@@ -211,11 +212,14 @@ def _regex(text: str) -> PathPattern:
             # What Python warns of ("possible nested set") would mean something else one day.
             warnings.simplefilter("error")
             re.compile(text)
+            why = danger(text)
     except re.error as error:
         at = f" at character {error.pos + 1}" if error.pos is not None else ""
         raise ScalarError(f"{quote(text)} is not a regular expression: {error.msg}{at}") from None
     except (RecursionError, OverflowError, Warning) as error:
         raise ScalarError(f"{quote(text)} is not a regular expression to use: {error}") from None
+    if why is not None:
+        raise ScalarError(f"{quote('~' + text)}: {why}")
     return PathPattern(PathKind.REGEX, text)
 
 

@@ -1,0 +1,141 @@
+"""How long an expression can take: told from the expression, and held to what the engine does."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.text.regexes import MAX_LENGTH, danger, first_characters
+
+GOOD = [
+    r"^/room/[0-9]+$",
+    r"^/v[0-9]+/(chat|feed)(/.*)?$",
+    r"\.(js|css)$",
+    r".*\.(css|js)$",
+    r"^/(?P<x>[^/]+)/ws$",
+    r"^/(?:[^/]+/)*ws$",
+    r"^/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$",
+    r"^/(?!api/).*",
+    r"^/(?!.*\.\.).*$",
+    r"^/(chat|chess|feed)/.*",
+    r"^/(en|de|es|eo)/x",
+    r"^/([a-z0-9-]+\.)+example/ws",
+    r"(?i)^/chat/(a|A)+$",
+    r"^/(?i:Chat|chess)/(?-i:x)",
+    r"^/[\w.-]{1,64}\.(png|jpe?g|js|json)$",
+    r"^/.*/ws$",
+    r"^/(.*)/(.*)$",
+    r"^/[a-z]+(-[a-z]+)*/ws$",
+    r"^/(?:%2F|%20|[a-z])+$",
+    r"^/(\w|\d)+$",
+    r"^/a?b?c?$",
+    r"^/x(?:/|$)",
+    r"^/[a-z]+?/\Bx\b",
+    r"^/(?:(?!foo).)*bar",
+    r"^/(?>[a-z]+)[0-9]*+x{0}",
+    r"^/api/v\d+/.*(?<=x)$",
+    r"^/(?!)",
+]
+
+BAD = [
+    r"^/(\w+-?)+$",
+    r"^/([a-z]+-?)*$",
+    r"(a|a)*$",
+    r"(a|aa)+$",
+    r"(|a)+$",
+    r"^/(a|b|ab)*c$",
+    r"(.*a){20}",
+    r"(a+)+$",
+    r"(.*)*$",
+    r"(?:a{0,9}){0,9}$",
+    r"(a?){50}a{50}",
+    r"(.*,){11}P",
+    r"^(([a-z])+.)+$",
+    r"\d*\d*\d*\d*x",
+    r"\w+\d+\w+$",
+    r"^/.*/.*/.*/ws$",
+    r"(x+x+)+y",
+    r"(?:.*?a)*b",
+    r"(?:a|a?)+$",
+    r"(?>a+)+(?:a|aa)+$",
+    r"(\w{1,20}){1,20}$",
+    r"((a{1,2}){1,9}){1,9}$",
+    r"(?:/[^/]*/?)+$",
+    r"^/(%[0-9A-F]{2}|.)+$",
+    r"(?=(a+)+$)x",
+    r"(?!(a|a)*!)x",
+    r"(a(?=.*b))*c",
+    r".*(?=.*x)",
+    r"[^/]b{0,900}(?!\w*c)!",
+    r"((?:){60000}){60000}",
+    r"(a*)\1b",
+    r"(a)(?(1)b|c)",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_is_usual_is_good(text: str) -> None:
+    re.compile(text)
+    assert danger(text) is None
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_can_take_too_long_is_not(text: str) -> None:
+    re.compile(text)
+    assert danger(text)
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_the_good_are_matched_at_once(text: str) -> None:
+    """Or else this would not end."""
+    expression = re.compile(text)
+    for unit in ("a", "/", "a/", "-", "a-", "1", "%2F", "ab", "chat/", "a.", "x", "foo"):
+        for begin in ("/", "/v1/chat/", "/room/", "/api/v1/"):
+            path = begin + unit * MAX_LENGTH
+            for end in ("!", "/", ""):
+                expression.match(path[: MAX_LENGTH - len(end)] + end)
+
+
+ATOMS = st.sampled_from(["a", "b", "/", ".", "[ab]", "[^a]", r"\w", "$", r"\b"])
+EXPRESSIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda each: f"(?:{'|'.join(each)})"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{2}", "{0,3}", "{0,900}"])).map(
+            lambda each: f"(?:{each[0]}){each[1]}"
+        ),
+        st.tuples(st.sampled_from(["?=", "?!", "?>"]), inner).map(lambda each: f"({each[0]}{each[1]})"),
+    ),
+    max_leaves=8,
+)
+
+
+@given(EXPRESSIONS, st.sampled_from(["$", "!", "x$", ""]), st.text("ab/", min_size=1, max_size=4))
+def test_any_that_is_good_ends_soon(text: str, end: str, unit: str) -> None:
+    """Or else this would not end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expression = re.compile(text + end)
+        if danger(text + end) is None:
+            expression.match((unit * MAX_LENGTH)[: MAX_LENGTH - 1] + "!")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"\.(js|css)$", {"."}),
+        ("^/chat", {"/"}),
+        ("chat", {"c"}),
+        ("(?i)a|b+", {"a", "A", "b", "B"}),
+        ("a?b", {"a", "b"}),
+        ("a*", None),
+        ("$", set()),
+    ],
+)
+def test_what_can_come_first(text: str, expected: set[str] | None) -> None:
+    assert first_characters(text) == expected
