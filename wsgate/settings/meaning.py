@@ -7,13 +7,13 @@ said about it twice.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import fields
 from typing import Any
 
 from wsgate.settings.binds import overlap
 from wsgate.settings.decode import Broken
 from wsgate.settings.faults import Fault, Warn, check_directory, is_whole, pass_on
 from wsgate.settings.meaning_auth import check_access
+from wsgate.settings.meaning_order import check_order
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
     ClientAuth,
@@ -21,8 +21,6 @@ from wsgate.settings.model import (
     Limits,
     Listener,
     Match,
-    PathKind,
-    PathPattern,
     Redirect,
     Relay,
     Route,
@@ -32,8 +30,6 @@ from wsgate.settings.model import (
     UnixAddress,
 )
 from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
-
-_ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 
 
 def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> None:
@@ -52,7 +48,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_limits(settings, fault, given)
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
-    _check_order(routes, fault)
+    check_order(routes, fault, warn)
     _check_websocket(routes, fault)
     _check_backend_tls(routes, fault, warn, given)
     _check_files(routes, fault)
@@ -147,23 +143,6 @@ def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:
             fault(f"routes[{index}].name", f"routes[{other}] has the name {route.name} already: rename one of them")
 
 
-def _check_order(routes: list[tuple[int, Any]], fault: Fault) -> None:
-    # Only what is plain to see: a match that takes everything, and the same match again.
-    takes_all: int | None = None
-    first: dict[Any, int] = {}
-    for index, route in routes:
-        if not isinstance(route.match, Match):
-            continue
-        criteria = _criteria(route.match)
-        if takes_all is not None:
-            message = f"never reached: routes[{takes_all}] takes every request; move it to the end"
-            fault(f"routes[{index}]", message)
-        elif (other := first.setdefault(criteria, index)) != index:
-            fault(f"routes[{index}]", f"never reached: routes[{other}] takes the same requests; remove one of them")
-        elif criteria == _criteria(Match()):
-            takes_all = index
-
-
 def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
     for index, route in routes:
         if not isinstance(route.match, Match) or isinstance(route.action, Broken):
@@ -173,14 +152,6 @@ def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
             what = "files are for requests that ask for no WebSocket" if is_files else "it takes WebSockets only"
             cure = str(not is_files).lower()
             fault(f"routes[{index}].match.websocket", f"{what}: write {cure}, or remove it")
-
-
-def _criteria(match: Match) -> tuple[Any, ...]:
-    """What a match asks for, in one form for each meaning: lists in any order, ``/*`` as no path at all."""
-    values = (getattr(match, field.name) for field in fields(match))
-    return tuple(
-        frozenset(value) if isinstance(value, tuple) else None if value == _ANY_PATH else value for value in values
-    )
 
 
 def _check_backend_tls(routes: list[tuple[int, Any]], fault: Fault, warn: Warn, given: Container[str]) -> None:

@@ -1,0 +1,126 @@
+"""Which routes above take what is meant for those below them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from wsgate.settings.load import ConfigError, loads
+from wsgate.settings.problem import Problem
+
+Match = dict[str, Any]
+
+FIRST = "never reached: routes[0] takes its requests first; move it above that one, or remove it"
+
+
+def warnings(*matches: Match, files: tuple[int, ...] = ()) -> list[tuple[str, str]]:
+    """Path and message of each, for relays with these matches; those whose index is in ``files`` serve files."""
+    routes = [
+        {
+            "name": f"r{index}",
+            **({"match": match} if match else {}),
+            **({"files": {"root": "/"}} if index in files else {"relay": {"to": "ws://h:1"}, "origins": "any"}),
+        }
+        for index, match in enumerate(matches)
+    ]
+    found: list[Problem] = []
+    loads(yaml.safe_dump({"listeners": [{"bind": "127.0.0.1:80"}], "routes": routes}), "f.yaml", found.append)
+    return [(problem.path, problem.message) for problem in found]
+
+
+WHOLLY: list[tuple[Match, Match]] = [
+    ({"path": "/api/*"}, {"path": "/api/v2/*"}),
+    ({"path": "/api/*"}, {"path": "/api/status"}),
+    ({"path": "/%61pi/*"}, {"path": "/api//v2/*"}),
+    ({"path": "/api/*"}, {"path": "~^/api/v[0-9]+$"}),
+    ({"path": "/api"}, {"path": "/api/"}),
+    ({"path": "~^/api/"}, {"path": "/api/v2/*"}),
+    ({"path": "~^/room/[a-z]+$"}, {"path": "/room/lobby"}),
+    ({"path": "~^/room/.*"}, {"path": "/room/lobby", "host": "a.test"}),
+    ({"host": "*.example.com"}, {"host": "chat.example.com"}),
+    ({"host": "*.example.com"}, {"host": "*.chat.example.com"}),
+    ({"host": ["*.example.com", "b.test"]}, {"host": ["b.test", "a.example.com"], "path": "/x"}),
+    ({"host": "a.test"}, {"host": "a.test", "path": "/x"}),
+    ({"subprotocol": ["a", "b"]}, {"subprotocol": "a", "path": "/x"}),
+    ({"websocket": True}, {"path": "/chat"}),
+    ({"websocket": True, "path": "/*"}, {"path": "/chat", "websocket": True}),
+]
+
+
+@pytest.mark.parametrize(("upper", "lower"), WHOLLY)
+def test_never_reached(upper: Match, lower: Match) -> None:
+    assert warnings(upper, lower) == [("routes[1]", FIRST)]
+    assert warnings(lower, upper) == []  # the narrow one first: that is the cure
+
+
+PARTLY: list[tuple[Match, Match, str]] = [
+    ({"host": "*.example.com"}, {"host": ["chat.example.com", "b.test"]}, "chat.example.com"),
+    ({"host": "a.test", "path": "/x/*"}, {"host": ["a.test", "b.test"], "path": "/x/y"}, "a.test"),
+    ({"subprotocol": "a"}, {"subprotocol": ["b", "a"], "path": "/x"}, "a"),
+]
+
+
+@pytest.mark.parametrize(("upper", "lower", "which"), PARTLY)
+def test_not_reached_for_some(upper: Match, lower: Match, which: str) -> None:
+    message = f"not reached for {which}: routes[0] takes these first; move it above that one, or leave them out"
+    assert warnings(upper, lower) == [("routes[1]", message)]
+
+
+REACHED: list[tuple[Match, Match]] = [
+    ({"path": "/api/v2/*"}, {"path": "/api/*"}),
+    ({"path": "/api"}, {"path": "/api/*"}),
+    ({"path": "/api/*"}, {"path": "/api"}),
+    ({"path": "/api/"}, {"path": "/api"}),
+    ({"path": "/api/*"}, {"path": "/apis/*"}),
+    ({"path": "/api/*"}, {"path": "~^/(api|v2)/.*"}),
+    ({"path": "/api/*"}, {"path": "~^/api?/.*"}),
+    ({"path": "~^/room/[0-9]+$"}, {"path": "/room/*"}),
+    ({"path": "~^/room/[0-9]+$"}, {"path": "/room/lobby"}),
+    ({"path": "~^/a/.*"}, {"path": "~^/a/b$"}),  # not to be told
+    ({"host": "*.example.com"}, {"host": "example.com"}),
+    ({"host": "a.test"}, {"path": "/x"}),
+    ({"host": "a.test", "path": "/x"}, {"host": "a.test"}),
+    ({"host": "a.test", "subprotocol": "a"}, {"host": ["a.test", "b.test"], "subprotocol": ["a", "b"]}),
+    ({"subprotocol": "a"}, {"path": "/x"}),
+    ({"websocket": False, "path": "/x/*"}, {"path": "/x/y"}),
+]
+
+
+@pytest.mark.parametrize(("upper", "lower"), REACHED)
+def test_reached(upper: Match, lower: Match) -> None:
+    if upper.get("websocket") is False:
+        assert warnings(upper, lower, files=(0,)) == []
+    else:
+        assert warnings(upper, lower) == []
+
+
+def test_files_and_websockets() -> None:
+    site = {"path": "/*", "websocket": False}
+    assert warnings(site, {"path": "/chat"}, files=(0,)) == []
+    assert warnings({"path": "/x/*"}, {"path": "/x/chat"}, files=(0,)) == [("routes[1]", FIRST)]
+    assert warnings({"path": "/*", "websocket": True}, {"path": "/x/*"}, files=(1,)) == []
+
+
+def test_each_route_is_warned_of_once_and_not_where_it_is_an_error() -> None:
+    assert warnings({"path": "/a/*"}, {"path": "/a/b/*"}, {"path": "/a/b/c"}) == [
+        ("routes[1]", FIRST),
+        ("routes[2]", FIRST),
+    ]
+    with pytest.raises(ConfigError, match="takes every request"):
+        warnings({}, {"path": "/a"})
+
+
+@pytest.mark.parametrize(
+    ("path", "cure"),
+    [(r"~\.(js|css)$", r"write ~.*\.(js|css)$"), ("~chat", "write ~.*chat"), ("~^chat/.*", "begin it with ^/")],
+)
+def test_an_expression_that_takes_no_path(path: str, cure: str) -> None:
+    start = "it takes no path: an expression is matched from the path's start on, which is a slash"
+    assert warnings({"path": path}) == [("routes[0].match.path", f"{start}; {cure}")]
+
+
+@pytest.mark.parametrize("path", ["~/x", "~.*x", "~^/x", "~(?i)/x", "~[^a]x", "~x*"])
+def test_an_expression_that_takes_some(path: str) -> None:
+    assert warnings({"path": path}) == []

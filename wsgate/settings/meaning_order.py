@@ -1,0 +1,127 @@
+"""Whether routes are in an order in which each of them gets its requests: the first that matches wins.
+
+That nothing reaches a route is a fault where it is plain to see, and otherwise a warning: what a regular expression
+takes is only tried, and who writes such an order may want it for a while.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from wsgate.settings.decode import Broken
+from wsgate.settings.faults import Fault, Warn, is_whole
+from wsgate.settings.model import Files, Match, PathKind, PathPattern, Route
+from wsgate.text.regexes import first_characters
+
+_ANY_PATH = PathPattern(PathKind.PREFIX, "/")
+_BELOW = ("", "a", "0", "a/b", "index.html")  # what may stand behind a prefix: an expression that takes all, takes any
+
+
+def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> None:
+    """Note which routes are never reached, or not by all that they are meant for."""
+    takes_all: int | None = None
+    first: dict[Any, int] = {}
+    above: list[tuple[int, Route]] = []
+    for index, route in routes:
+        if not isinstance(route.match, Match):
+            continue
+        criteria = _criteria(route.match)
+        if takes_all is not None:
+            message = f"never reached: routes[{takes_all}] takes every request; move it to the end"
+            fault(f"routes[{index}]", message)
+        elif (other := first.setdefault(criteria, index)) != index:
+            fault(f"routes[{index}]", f"never reached: routes[{other}] takes the same requests; remove one of them")
+        else:
+            if criteria == _criteria(Match()):
+                takes_all = index
+            if is_whole(route.match) and not isinstance(route.action, Broken):
+                _warn_of_start(index, route, warn)
+                _warn_of_order(index, route, above, warn)
+                above.append((index, route))
+
+
+def _criteria(match: Match) -> tuple[Any, ...]:
+    """What a match asks for, in one form for each meaning: lists in any order, ``/*`` as no path at all."""
+    values = (getattr(match, field.name) for field in fields(match))
+    return tuple(
+        frozenset(value) if isinstance(value, tuple) else None if value == _ANY_PATH else value for value in values
+    )
+
+
+def _warn_of_start(index: int, route: Route, warn: Warn) -> None:
+    pattern = route.match.path
+    if pattern is None or pattern.kind is not PathKind.REGEX:
+        return
+    begin = first_characters(pattern.text)
+    if begin is not None and "/" not in begin:
+        cure = f"write ~.*{pattern.text}" if not pattern.text.startswith("^") else "begin it with ^/"
+        warn(
+            f"routes[{index}].match.path",
+            f"it takes no path: an expression is matched from the path's start on, which is a slash; {cure}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a route above takes of the hosts, or subprotocols, of one below it: all of them, or only ``some``."""
+
+    some: tuple[str, ...] = ()
+
+
+def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: Warn) -> None:
+    """Of the first route above that takes all of its requests, or all for some of its hosts or subprotocols."""
+    for other, upper in above:
+        if not _takes_kind(upper, route) or not _takes_path(upper.match.path, route.match.path):
+            continue
+        hosts = _taken(upper.match.host, route.match.host, _takes_host)
+        subprotocols = _taken(upper.match.subprotocol, route.match.subprotocol, str.__eq__)
+        if hosts is None or subprotocols is None or (hosts.some and subprotocols.some):
+            continue
+        if not hosts.some and not subprotocols.some:
+            message = f"never reached: routes[{other}] takes its requests first; move it above that one, or remove it"
+        else:
+            which = ", ".join(hosts.some or subprotocols.some)
+            cure = "move it above that one, or leave them out"
+            message = f"not reached for {which}: routes[{other}] takes these first; {cure}"
+        warn(f"routes[{index}]", message)
+        return
+
+
+def _takes_kind(upper: Route, lower: Route) -> bool:
+    """Whether the upper one takes the requests that the lower one can do anything with."""
+    return upper.match.websocket in (None, not isinstance(lower.action, Files))
+
+
+def _taken(upper: Sequence[str], lower: Sequence[str], takes: Any) -> _Taken | None:
+    """``None`` where nothing is taken that the lower one asks for."""
+    if not upper:
+        return _Taken()
+    some = tuple(each for each in lower if any(takes(pattern, each) for pattern in upper))
+    return _Taken(() if len(some) == len(lower) else some) if some else None
+
+
+def _takes_host(pattern: str, host: str) -> bool:
+    return pattern == host or (pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:]))
+
+
+def _takes_path(upper: PathPattern | None, lower: PathPattern | None) -> bool:
+    """Whether every path of the lower one is the upper one's, too; of expressions, as far as it can be told."""
+    if upper is None or upper in (_ANY_PATH, lower):
+        return True
+    if lower is None or upper.kind is PathKind.EXACT:
+        return lower is not None and lower.kind is PathKind.EXACT and f"{upper.text}/" == lower.text
+    if upper.kind is PathKind.PREFIX:
+        return (_literal(lower.text) if lower.kind is PathKind.REGEX else lower.text).startswith(upper.text)
+    if lower.kind is PathKind.REGEX:
+        return False
+    behind = _BELOW if lower.kind is PathKind.PREFIX else ("",)
+    return all(re.match(upper.text, lower.text + each) for each in behind)
+
+
+def _literal(expression: str) -> str:
+    """The characters with which all that an expression matches begins, as far as they are plain to see."""
+    found = re.match(r"\^?((?:[A-Za-z0-9/_~-](?![?*+{]))*)", expression)
+    return "" if found is None or "|" in expression else found[1]
