@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import README, ROOT, Block, blocks
-from wsgate.gate.account import Record, Who
+from wsgate.gate.account import ended
+from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause
-from wsgate.relay.join import Outcome
+from wsgate.relay.session import Outcome
 
 LEVELS = {"debug", "info", "warning", "error"}
 LINE = re.compile(r"\d\d:\d\d:\d\d (\w+) +([a-z ]+)(?:: (\S+=.*))?")
@@ -66,7 +67,7 @@ async def test_the_sessions_line_has_the_fields_that_it_has(caplog: pytest.LogCa
     caplog.set_level("INFO", "wsgate")
     (shown,) = [json.loads(block.text) for block in blocks("json") if block.page == README]
     who = Who("127.0.0.1:46112", user="alice", host="chat.example.com")
-    Record("chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0).ended(outcome())
+    ended(About("1f", "chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0), outcome())
     fields = caplog.records[-1].__dict__["fields"]
     assert list(shown) == ["time", "level", "event", *fields]
 

@@ -136,7 +136,7 @@ async def test_novnc_plays_what_was_recorded(
 
     (recording,) = records.iterdir()
     told = run("recording", "info", recording).stdout.splitlines()
-    assert told[0].split() == ["route", "tunnel"]
+    assert told[1].split() == ["route", "tunnel"]
     assert f"down         {sum(len(said) for who, said in DIALOGUE if who == 'down')} bytes in 7 records" in told
     converted = run("recording", "convert", recording, "--output", page / "recording.js")
     assert (converted.returncode, converted.stderr) == (0, "")

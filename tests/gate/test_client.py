@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.gate.account import Who
 from wsgate.gate.client import Client, Origin, backend_fields, is_among, origin, proxy_header
 from wsgate.net.tls.handshake import ClientCertificate, format_name
+from wsgate.relay.about import Who
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.http import HttpServer, Request
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from tests.gate.conftest import relay_to, route, tunnel_to
-from wsgate.gate.gateway import Gateway
-from wsgate.gate.joining import make_join
+from tests.relay.joined import ABOUT
+from wsgate.gate.joining import make_session
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.flow import RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
+from wsgate.relay.pump import Pump
 from wsgate.relay.record import RecordedUnwrapFlow, RecordedWrapFlow, Tap
-from wsgate.settings.model import Action, Heartbeat, Pings, RouteLimits, Settings, TextFrames, Timeouts
+from wsgate.settings.model import Action, Heartbeat, Pings, RouteLimits, TextFrames, Timeouts
 from wsgate.wire.close import CloseCode
 from wsgate.wire.walk import DONE, FAULT
 
@@ -28,10 +29,9 @@ class Made:
 
     def __init__(self, ends: tuple[PlainTransport, PlainTransport], action: Action, how: dict[str, Any]) -> None:
         compression, tap = how.pop("compression", False), how.pop("tap", None)
-        gateway = Gateway(Settings(listeners=(), routes=()))
-        join = make_join(gateway, route(action, **how), *ends, compression=compression, tap=tap)
-        self.client, self.backend = join._legs
-        self.up, self.down = join._flows
+        made = make_session(Pump(), ABOUT, route(action, **how), *ends, compression=compression, tap=tap)
+        self.client, self.backend = made._legs
+        self.up, self.down = made._flows
 
     def code(self, frame: bytes) -> int | None:
         """What the client is told of a frame: the code of its fault, if it is one."""

@@ -19,19 +19,18 @@ import trio.testing
 from tests.descriptors import descriptors
 from tests.e2e.peers import BINARY, Backend, Frame, close_frame
 from wsgate.gate import record
-from wsgate.gate.account import Record as Session
-from wsgate.gate.account import Who
 from wsgate.gate.record import Recorder, recorder_for
 from wsgate.recording.reader import Recording
+from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
-from wsgate.relay.join import Outcome
+from wsgate.relay.session import Outcome
 from wsgate.settings.model import Record, Route
 from wsgate.wire.recording import Kind
 
 from .conftest import Log, StartGate, relay_to, route, tunnel_to
 
 OUTCOME = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 0, 0, 0, 0, None, None)
-SESSION = Session("desk", Who("192.0.2.7:50000"), "tcp://127.0.0.1:5900", "/x", "binary", 0.0)
+SESSION = About("1f", "desk", Who("192.0.2.7:50000"), "tcp://127.0.0.1:5900", "/x", "binary", 0.0)
 MIB = 1 << 20
 
 
@@ -97,6 +96,7 @@ async def test_a_session_by_the_gate_is_recorded(
     recording, up, down = read(file)
     assert (up, down) == (b"to the service", b"to the client")
     assert {name: value for name, value in recording.head.items() if name != "started"} == {
+        "id": "1",
         "route": "desk",
         "client": "192.0.2.7:50000",
         "host": "gateway.test",
@@ -188,6 +188,7 @@ async def test_at_max_size_the_file_ends_well(tmp_path: Path, log: Log) -> None:
     assert up == b"x" * len(up)
     line = log.one("record")
     assert line == {
+        "id": "1f",
         "route": "desk",
         "client": "192.0.2.7:50000",
         "file": str(file),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from wsgate.gate.tokens.source import NoTarget, SourceError
 from wsgate.gate.tokens.values import Targets
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import Pump
+from wsgate.relay.registry import Registry
+from wsgate.relay.session import Session
 from wsgate.settings.model import Place, PlaceKind, Target, TcpAddress, Token
 
 Clock = trio.testing.MockClock
@@ -28,10 +30,12 @@ DESK = (Target(TcpAddress("10.0.0.1", 5900)),)
 PLACE = (Place(PlaceKind.QUERY, "token"),)
 
 
-class Session:
-    """As far as ``watch`` knows a ``Join``."""
+class Revoked(Session):
+    """A session without legs, which notes when it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, id: str, token: tuple[Lookups, str]) -> None:
+        self.about = dataclasses.replace(joined.ABOUT, id=id)
+        self.token = token
         self.revoked: list[tuple[float, int, bytes]] = []
 
     def revoke(self, code: int, reason: bytes) -> None:
@@ -57,13 +61,13 @@ class Source:
     def close(self) -> None: ...
 
 
-@dataclass
 class Gateway:
-    tokens: dict[Any, tuple[Lookups, str]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.sessions = Registry()
 
-    def open(self, lookups: Lookups, token: str) -> Session:
-        session = Session()
-        self.tokens[session] = (lookups, token)
+    def open(self, lookups: Lookups, token: str) -> Revoked:
+        session = Revoked(self.sessions.next_id(), (lookups, token))
+        self.sessions.add(session)
         return session
 
 
@@ -81,7 +85,7 @@ def clock() -> Clock:
 async def gateway(clock: Clock) -> AsyncIterator[Gateway]:
     gateway = Gateway()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, gateway)
+        nursery.start_soon(watch, gateway.sessions)
         yield gateway
         nursery.cancel_scope.cancel()
 
@@ -177,7 +181,7 @@ async def test_nobody_looks_where_there_are_no_sessions(gateway: Gateway, clock:
     found = lookups(source)
     session = gateway.open(found, "a")
     await trio.sleep(10)
-    del gateway.tokens[session]
+    gateway.sessions.remove(session)
     await trio.sleep(2 * INTERVAL)
     source.asked.clear()
     await trio.sleep(100)
@@ -191,7 +195,10 @@ async def test_a_session(pump: Pump, autojump_clock: Clock) -> None:
     """Both sides are told."""
     source = Source("a")
     async with joined.session(pump, mode="tunnel") as running, trio.open_nursery() as nursery:
-        nursery.start_soon(watch, Gateway({running.join: (lookups(source), "a")}))
+        running.session.token = (lookups(source), "a")
+        sessions = Registry()
+        sessions.add(running.session)
+        nursery.start_soon(watch, sessions)
         await running.client.send(data(b"up"))
         assert await running.backend.take(2) == b"up"
         source.tokens.clear()

@@ -18,7 +18,7 @@ from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, clos
 from wsgate.gate import session
 from wsgate.gate.route import Router
 from wsgate.net.plain import take_over
-from wsgate.relay.join import Join
+from wsgate.relay.session import Session
 from wsgate.settings.model import (
     Drain,
     Files,
@@ -119,6 +119,7 @@ async def test_a_relay(start_gate: StartGate, backend: Backend, log: Log) -> Non
     line = log.one("session")
     assert line.pop("duration") < 5
     assert line == {
+        "id": "1",
         "route": "it",
         "client": CLIENT,
         "host": "gate.test:81",
@@ -278,7 +279,7 @@ async def test_text_in_a_tunnel(start_gate: StartGate, backend: Backend) -> None
 
 
 async def test_a_tunnels_limit(start_gate: StartGate, backend: Backend) -> None:
-    gate = start_gate(route(tunnel_to(backend.port), limits=RouteLimits(message=10)))
+    gate = start_gate(route(tunnel_to(backend.port), limits=RouteLimits(frame=10)))
     peer, service = await open_tunnel(gate, backend)
     await peer.send(Frame(BINARY, b"x" * 10), Frame(BINARY, b"x" * 11))
     assert (await peer.receive_close())[0] == 1009
@@ -541,11 +542,12 @@ async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: 
     reload(gate, found if on_reload is OnReload.DRAIN else route(NOWHERE))
     await server.accept_upgrade()
     assert (await peer.read_head()).status == 101
-    assert list(gate.gateway.sessions.values()) == [found]
+    (session,) = gate.gateway.sessions
+    assert session.route is found
     for end in (peer, server):
         await end.vanish()
     await closed(gate)
-    assert not gate.gateway.sessions
+    assert len(gate.gateway.sessions) == 0
 
 
 async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_it(
@@ -649,7 +651,7 @@ async def test_a_bug_behind_the_dial_leaves_no_backend_open(
     def fail(*arguments: object, **more: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Join, "__init__", fail)
+    monkeypatch.setattr(Session, "__init__", fail)
     gate = start_gate(route(tunnel_to(backend.port)))
     peer = gate.connect()
     await peer.write(request())

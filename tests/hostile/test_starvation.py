@@ -112,7 +112,7 @@ def tunnel_gateway(at_once: int) -> Iterator[Gateway]:
 
 async def all_opened(gateway: Gateway) -> None:
     with trio.fail_after(PATIENCE):
-        while gateway.opened < CROWD:
+        while gateway.sessions.opened < CROWD:
             await trio.lowlevel.checkpoint()
 
 

@@ -96,7 +96,7 @@ class Work(trio.abc.Instrument):
 
     def count_reads(self, running: Session, direction: int) -> None:
         """A piece for each read of a session's flow: 0 is up, 1 is down."""
-        after_reads(running.join._flows[direction], self.piece)
+        after_reads(running.session._flows[direction], self.piece)
 
     def _counted(self, receive: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
         async def counted(sock: Any) -> bytes:
@@ -137,7 +137,7 @@ class Bystander:
         self._since: int | None = None
         self._sock = raw(running.client)
         self._sink = raw(running.backend)
-        after_reads(running.join._flows[0], self._was_read)
+        after_reads(running.session._flows[0], self._was_read)
         work.after.append(self._send)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from wsgate.ops.drain import SLOT, tell
+from wsgate.relay.session import Session
 from wsgate.settings.model import Drain
 
 
@@ -19,8 +20,8 @@ def autojump_clock() -> trio.testing.MockClock:
     return trio.testing.MockClock(autojump_threshold=0)
 
 
-class Session:
-    """Notes when it was told."""
+class Told(Session):
+    """A session without legs, which notes when it was told."""
 
     def __init__(self) -> None:
         self.told = -1.0
@@ -32,7 +33,7 @@ class Session:
 
 async def told(count: int, drain: Drain) -> list[float]:
     """When each of so many sessions was told, in seconds from the beginning."""
-    sessions = [Session() for _ in range(count)]
+    sessions = [Told() for _ in range(count)]
     began = trio.current_time()
     await tell(sessions, drain)
     assert {session.code for session in sessions} == {drain.code}

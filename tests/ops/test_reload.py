@@ -400,7 +400,7 @@ async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[
     await running.open()
     _, written = capfd.readouterr()
     assert "setting changed: setting=log.format before=json now=text" in written
-    assert " info    opened: route=t " in written
+    assert " info    opened: id=1 route=t " in written
 
 
 async def test_the_number_of_processes_stays(start: Start, lines: Lines) -> None:

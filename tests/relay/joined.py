@@ -18,12 +18,14 @@ from tests.pki import shared
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
+from wsgate.relay import session as relay_session
+from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Side
-from wsgate.relay.join import Join, Outcome, relay, tunnel
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
 from wsgate.relay.record import Tap, recorded_tunnel
-from wsgate.settings.model import Heartbeat, Timeouts
+from wsgate.relay.session import Outcome, relay, tunnel
+from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.masking import apply_mask
@@ -33,6 +35,8 @@ T = TypeVar("T")
 KEY = b"\x11\x22\x33\x44"
 CLOSE_TIMEOUT = 5.0
 PATIENCE = 500.0  # virtual seconds, far over every timeout under test
+NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
+ABOUT = About("1", "it", Who("192.0.2.7:50000"), "tcp://127.0.0.1:1", "/", None, 0.0)
 ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
 
@@ -154,7 +158,7 @@ class Peer:
 
 @dataclass
 class Session:
-    join: Join
+    session: relay_session.Session
     client: Peer
     backend: Peer
     client_leg: WebSocketLeg
@@ -179,8 +183,8 @@ class Session:
     async def run(self, early: tuple[bytes, bytes]) -> None:
         try:
             with self.scope:
-                await self.join.run(early)
-            self._outcome = self.join.outcome()
+                await self.session.run(early)
+            self._outcome = self.session.outcome()
         except ValueError as error:  # what the tests raise as a bug of ours
             self._error = error
         self._over.set()
@@ -287,8 +291,9 @@ async def session(
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
         up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)
         wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
-    join = Join(pump, client_leg, backend_leg, wire, timeouts, heartbeat)
-    running = Session(join, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
+    route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
+    made = relay_session.Session(ABOUT, route, pump, client_leg, backend_leg, wire)
+    running = Session(made, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)
         await trio.testing.wait_all_tasks_blocked()

@@ -35,7 +35,7 @@ async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> N
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source.send_bytes, raw)
             assert await sink.take(len(raw)) == raw
-        outcome = running.join.outcome()
+        outcome = running.session.outcome()
     messages, octets = (
         (outcome.messages_up, outcome.octets_up) if side == "client" else (outcome.messages_down, outcome.octets_down)
     )
@@ -56,7 +56,7 @@ async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: tri
             assert await running.backend.take(len(raw)) == raw
         else:
             assert await running.backend.take(len(payload)) == payload
-        assert running.join.outcome().octets_up == len(raw)
+        assert running.session.outcome().octets_up == len(raw)
 
 
 async def test_what_came_behind_the_handshakes_is_part_of_the_stream(
@@ -153,7 +153,7 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
     """Each costs a step of Python's: a whole buffer of them would keep the other sessions waiting."""
     sizes: list[int] = []
     async with session(pump, mode=mode) as running, trio.open_nursery() as nursery:
-        up = running.join._flows[0]
+        up = running.session._flows[0]
         move = up.move
 
         def noted(start: int, end: int) -> None:

@@ -130,7 +130,7 @@ async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
         leg = running.client_leg
         leg.say(Opcode.PING, b"a")
         leg.say(Opcode.PING, b"b")
-        running.join.drain(1001)
+        running.session.drain(1001)
         leg.say(Opcode.PING, b"after Close")
         await running.backend.send_bytes(raw[500:] + raw)
         assert await running.client.take(500 + 4) == raw[500:]
@@ -229,7 +229,7 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
         assert running.backend_leg.output is Output.BROKEN
         running.backend_leg.read(True)
         assert (await running.client.frame()).payload[:2] == (1011).to_bytes(2, "big")
-        outcome = running.join.outcome()
+        outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: it was reset")
 
 
@@ -255,7 +255,7 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
     """epoll may report what another reader has taken meanwhile; the control plane may have served the leg already."""
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
-    leg.join = Nobody()
+    leg.owner = Nobody()
     leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
     leg.end_input()
     leg.reader()
@@ -270,7 +270,7 @@ async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_a
 ) -> None:
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
-    leg.join = Nobody()
+    leg.owner = Nobody()
     leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
     while leg.pending is None:
         leg.write(bytes(READ_SIZE))
@@ -321,7 +321,7 @@ async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_cl
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
         leg.ping()
-        running.join.drain(1001)
+        running.session.drain(1001)
         take = leg.transport.send
         leg.send = lambda data: take(bytes(data[:1]))
         await running.backend.send_bytes(raw[500:])
@@ -347,7 +347,7 @@ async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: 
         raw = encode(data(b"x" * 1000), None)
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
-        running.join.drain(1012)
+        running.session.drain(1012)
         await running.client.send_bytes(b"\x83\x80\x00\x00\x00\x00")  # a reserved opcode
         await trio.testing.wait_all_tasks_blocked()
         await running.backend.send_bytes(raw[500:])

@@ -39,7 +39,7 @@ def count(running: Session, calls: Counter[str]) -> None:
 
         return counting
 
-    for flow in running.join._flows:
+    for flow in running.session._flows:
         vars_of: Any = flow
         if hasattr(flow, "_carry_over"):
             vars_of._carry_over = carrying(vars_of._carry_over)
@@ -145,7 +145,7 @@ async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock
                 await trio.lowlevel.checkpoint()
             stop = True
             nursery.cancel_scope.cancel()
-        assert running.join.outcome().octets_up > 0
+        assert running.session.outcome().octets_up > 0
 
 
 async def test_a_descriptor_closed_by_an_earlier_event_of_the_round_is_skipped(

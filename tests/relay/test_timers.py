@@ -71,7 +71,7 @@ async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
         assert await other.frame() == data(b"and here")
         await at(29, start)
         assert not running.over
-        outcome = running.join.outcome()
+        outcome = running.session.outcome()
     rtts = {"client": outcome.client_rtt, "backend": outcome.backend_rtt}
     assert rtts.pop(side) == pytest.approx(1)
     assert set(rtts.values()) == {None}
@@ -192,7 +192,7 @@ async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
         assert await running.backend.frame() == Frame(Opcode.PONG, b"not what was asked")
         await at(39, start)
         assert not running.over
-        assert running.join.outcome().client_rtt is None
+        assert running.session.outcome().client_rtt is None
 
 
 async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
@@ -358,7 +358,7 @@ async def test_data_of_either_side_keeps_a_session(
         await at(159, start)
         assert not running.over
         await at(161, start)
-        assert running.join.outcome().cause is Cause.IDLE
+        assert running.session.outcome().cause is Cause.IDLE
 
 
 async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
@@ -367,9 +367,9 @@ async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: trio.
         await at(50, start)
         await running.client.send(data(b"up"), Frame(Opcode.PING))
         await at(109, start)
-        assert running.join.outcome().cause is Cause.CUT  # what an outcome says that is none yet
+        assert running.session.outcome().cause is Cause.CUT  # what an outcome says that is none yet
         await at(111, start)
-        assert running.join.outcome().cause is Cause.IDLE
+        assert running.session.outcome().cause is Cause.IDLE
 
 
 # -- write -------------------------------------------------------------------------------------------------------------
@@ -438,7 +438,7 @@ async def test_a_peer_that_is_stuck_while_the_session_closes_is_cut_by_the_same_
     async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
         start = trio.current_time()
         await stall(running, "client")
-        running.join.drain(1001)
+        running.session.drain(1001)
         outcome = await running.outcome()
         assert trio.current_time() - start == pytest.approx(1 + CLOSE_TIMEOUT)
     assert outcome.cause is Cause.DRAIN
@@ -451,7 +451,7 @@ async def test_closing_with_nothing_stuck_waits_for_the_close_timeout_alone(
 ) -> None:
     async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
         start = trio.current_time()
-        running.join.drain(1001)
+        running.session.drain(1001)
         outcome = await running.outcome()
         assert trio.current_time() - start == pytest.approx(CLOSE_TIMEOUT)
     assert "did not close within 5 s" in outcome.detail
@@ -492,8 +492,8 @@ async def test_a_session_ends_at_its_age_or_up_to_a_tenth_earlier(
                     pass
             assert opening[:1] == b"\x88"
             ages.append(trio.current_time() - start)
-            assert running.join.outcome().cause is Cause.LIFETIME
-            assert running.join.outcome().client_code == 1001
+            assert running.session.outcome().cause is Cause.LIFETIME
+            assert running.session.outcome().client_code == 1001
     assert 3600 * (1 - LIFETIME_JITTER) <= min(ages) < max(ages) <= 3600
     assert len({round(age) for age in ages}) > 10
 

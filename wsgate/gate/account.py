@@ -7,11 +7,11 @@ The lines go through the standard logger "wsgate"; an ``event`` and its ``fields
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import trio
 
-from wsgate.relay.join import Outcome
+from wsgate.relay.about import About, Who
+from wsgate.relay.session import Outcome
 from wsgate.wire.http import Refusal
 
 _log = logging.getLogger("wsgate")
@@ -23,76 +23,30 @@ def emit(level: int, event: str, **fields: object) -> None:
         _log.log(level, event, extra={"event": event, "fields": fields})
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
-    """A client.
-
-    peer: who has connected in its place, where that is not the same
-    subject: whom its certificate names, where it has shown one
-    user: whose password it knew, where one was asked for
-    host: the host that it asked for, as it wrote it
-    """
-
-    client: str
-    peer: str | None = None
-    subject: str | None = None
-    user: str | None = None
-    host: str | None = None
-
-    def fields(self) -> dict[str, object]:
-        """What is known, under the names that the log has for it."""
-        known = {
-            "client": self.client,
-            "peer": self.peer,
-            "subject": self.subject,
-            "user": self.user,
-            "host": self.host,
-        }
-        return {name: value for name, value in known.items() if value is not None}
+def opened(about: About) -> None:
+    """A session has begun."""
+    emit(logging.INFO, "opened", **about.fields())
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Who is joined to whom, since when (trio seconds)."""
-
-    route: str
-    client: Who
-    backend: str
-    path: str
-    subprotocol: str | None
-    began: float
-
-    def opened(self) -> None:
-        emit(logging.INFO, "opened", **self._who())
-
-    def ended(self, outcome: Outcome) -> None:
-        """The session's line. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
-        emit(
-            logging.INFO,
-            "session",
-            **self._who(),
-            duration=round(trio.current_time() - self.began, 3),
-            messages_up=outcome.messages_up,
-            messages_down=outcome.messages_down,
-            bytes_up=outcome.octets_up,
-            bytes_down=outcome.octets_down,
-            client_code=outcome.client_code,
-            backend_code=outcome.backend_code,
-            client_rtt_ms=_milliseconds(outcome.client_rtt),
-            backend_rtt_ms=_milliseconds(outcome.backend_rtt),
-            ended_by="gateway" if outcome.side is None else outcome.side.value,
-            reason=outcome.cause.value,
-            detail=outcome.detail or None,
-        )
-
-    def _who(self) -> dict[str, object]:
-        return {
-            "route": self.route,
-            **self.client.fields(),
-            "backend": self.backend,
-            "path": self.path,
-            "subprotocol": self.subprotocol,
-        }
+def ended(about: About, outcome: Outcome) -> None:
+    """A session is over. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
+    emit(
+        logging.INFO,
+        "session",
+        **about.fields(),
+        duration=round(trio.current_time() - about.since, 3),
+        messages_up=outcome.messages_up,
+        messages_down=outcome.messages_down,
+        bytes_up=outcome.octets_up,
+        bytes_down=outcome.octets_down,
+        client_code=outcome.client_code,
+        backend_code=outcome.backend_code,
+        client_rtt_ms=_milliseconds(outcome.client_rtt),
+        backend_rtt_ms=_milliseconds(outcome.backend_rtt),
+        ended_by="gateway" if outcome.side is None else outcome.side.value,
+        reason=outcome.cause.value,
+        detail=outcome.detail or None,
+    )
 
 
 def _milliseconds(seconds: float | None) -> float | None:

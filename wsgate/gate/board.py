@@ -57,6 +57,11 @@ class Row:
         self._first = first
 
     @property
+    def number(self) -> int:
+        """Its place among the workers, from 1."""
+        return self._first // _COLUMNS + 1
+
+    @property
     def sessions(self) -> int:
         return self._cells[self._first + _SESSIONS]
 

@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from wsgate.gate.account import Who
 from wsgate.net.tls.handshake import ClientCertificate
+from wsgate.relay.about import Who
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.headers import Headers, elements, is_token, values
 from wsgate.wire.http import Request, is_host

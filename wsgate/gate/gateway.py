@@ -17,8 +17,8 @@ from wsgate.gate.passwords import Users
 from wsgate.gate.route import Router
 from wsgate.gate.tokens.lookups import Lookups
 from wsgate.gate.turns import Turns
-from wsgate.relay.join import Join
 from wsgate.relay.pump import Pump
+from wsgate.relay.registry import Registry
 from wsgate.settings.model import Basic, Listener, OnReload, Relay, Route, Settings, Tunnel
 
 LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
@@ -46,11 +46,9 @@ class Gateway:
     idle: the scopes of connections that have asked for nothing yet; a drain cancels them
     owing: the scopes of connections whose PROXY header, TLS handshake or request is not whole yet, and since when, the
         oldest first; where room is short they go
-    sessions: those that are open, each with the route that it came by, which a reload may have changed since
-    opened: sessions so far
+    sessions: those that are open
     backend_tls: by route name, for the routes that have backends behind TLS
     lookups: by route name, for the routes whose clients show tokens
-    tokens: of the sessions that are open, those that came by a token: where it is looked up, and the token
     cut: sessions that were ended by cancellation, without their Close
     workers: how many processes share the limits
     row: this process's counts, among those of the others
@@ -63,12 +61,10 @@ class Gateway:
     draining: bool = False
     idle: set[trio.CancelScope] = field(default_factory=set)
     owing: dict[trio.CancelScope, float] = field(default_factory=dict)
-    sessions: dict[Join, Route] = field(default_factory=dict)
-    opened: int = 0
+    sessions: Registry = field(init=False)
     cut: int = 0
     backend_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)
     lookups: dict[str, Lookups] = field(default_factory=dict)
-    tokens: dict[Join, tuple[Lookups, str]] = field(default_factory=dict)
     workers: int = 1
     row: Row = field(default_factory=lambda: Board().rows[0])
     router: Router = field(init=False)
@@ -77,6 +73,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.router = Router(self.settings.routes)
+        self.sessions = Registry(self.row.number if self.workers > 1 else 0)
         self.turns = Turns(self._share_of_turns())
 
     def tls_client(self, route: str, action: Relay | Tunnel) -> TlsClient | None:

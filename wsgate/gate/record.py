@@ -17,11 +17,11 @@ from typing import TypeVar
 
 import trio
 
-from wsgate.gate.account import Record as Session
 from wsgate.gate.account import emit
 from wsgate.gate.disk import threads
-from wsgate.relay.join import Outcome
+from wsgate.relay.about import About
 from wsgate.relay.record import Tap
+from wsgate.relay.session import Outcome
 from wsgate.settings.model import Record, Route, Tunnel
 from wsgate.wire.recording import STOPPED, encode_end, encode_head
 
@@ -95,18 +95,18 @@ class _File:
 class Recorder:
     """Records one session, whose flows have its ``tap``, in the file at ``path``."""
 
-    def __init__(self, settings: Record, session: Session) -> None:
+    def __init__(self, settings: Record, about: About) -> None:
         now = datetime.datetime.now(datetime.UTC)
         # Sessions may begin in the same second, in several processes; and nobody is to know a name beforehand
-        name = f"{now:%Y%m%dT%H%M%SZ}-{session.route}-{os.urandom(6).hex()}{SUFFIX}"
+        name = f"{now:%Y%m%dT%H%M%SZ}-{about.route}-{os.urandom(6).hex()}{SUFFIX}"
         self.path = os.path.join(settings.directory, name)
-        self._who = {"route": session.route, **session.client.fields()}
+        self._who = {"id": about.id, "route": about.route, **about.who.fields()}
         self._head = encode_head(
             {
                 **self._who,
-                "backend": session.backend,
-                "path": session.path,
-                "subprotocol": session.subprotocol,
+                "backend": about.backend,
+                "path": about.path,
+                "subprotocol": about.subprotocol,
                 "started": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             }
         )
@@ -168,12 +168,12 @@ class Recorder:
         emit(logging.WARNING, "record", **self._who, file=self.path, reason=f"recording has stopped: {reason}")
 
 
-def recorder_for(route: Route, session: Session) -> Recorder | None:
+def recorder_for(route: Route, about: About) -> Recorder | None:
     """Who records a session; ``None`` where the route does not ask for it."""
     action = route.action
     if not isinstance(action, Tunnel) or action.record is None:
         return None
-    return Recorder(action.record, session)
+    return Recorder(action.record, about)
 
 
 def _bring(tap: Tap, file: _File) -> bool:

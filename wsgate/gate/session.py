@@ -15,14 +15,14 @@ from functools import partial
 
 import trio
 
-from wsgate.gate.account import Record, refused
+from wsgate.gate.account import ended, opened, refused
 from wsgate.gate.admission import admit
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
 from wsgate.gate.client import Client, Origin, backend_fields, origin, proxy_header
 from wsgate.gate.errors import by_close, hear_close, opened_and_closed
 from wsgate.gate.files import open_file
 from wsgate.gate.gateway import Entrance, Gateway
-from wsgate.gate.joining import make_join
+from wsgate.gate.joining import make_session
 from wsgate.gate.proxy_protocol import real_address
 from wsgate.gate.record import Recorder, recorder_for
 from wsgate.gate.redirect import redirection
@@ -34,7 +34,8 @@ from wsgate.gate.tokens.lookups import Lookups
 from wsgate.net.io import end_politely, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.join import Join
+from wsgate.relay.about import About
+from wsgate.relay.session import Session
 from wsgate.settings.model import Address, Files, Relay, Route, Tunnel
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, elements
@@ -60,19 +61,12 @@ UNEXPECTED_PROXY_HEADER = Refusal(
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
-    """Everything is agreed on; what remains is moving bytes.
+class _Agreed:
+    """Everything is agreed on; what remains is moving bytes. ``early`` is what came behind the two heads."""
 
-    early: what came behind the two heads
-    token: what the client came by, and where that is looked up
-    """
-
-    route: Route
-    record: Record
-    join: Join
+    session: Session
     early: tuple[bytes, bytes]
     recorder: Recorder | None
-    token: tuple[Lookups, str] | None
 
 
 async def serve(gateway: Gateway, entrance: Entrance, sock: PlainTransport, peer: Address) -> None:
@@ -96,39 +90,35 @@ async def serve(gateway: Gateway, entrance: Entrance, sock: PlainTransport, peer
             client = Client(peer, address, connection.secure, certificate)
             with contextlib.closing(connection):
                 # What the handshake needed is gone with this call: an idle session keeps none of it
-                session = await _Handshake(gateway, entrance, connection, client).run()
-                if session is None:
+                agreed = await _Handshake(gateway, entrance, connection, client).run()
+                if agreed is None:
                     return
-                if session.recorder is None:
-                    await _relay(gateway, session)
+                if agreed.recorder is None:
+                    await _relay(gateway, agreed)
                 else:
-                    await session.recorder.run(partial(_relay, gateway, session), session.join.outcome)
+                    await agreed.recorder.run(partial(_relay, gateway, agreed), agreed.session.outcome)
     except Exception:
         # Our own bug ends this connection, loudly, and no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
 
 
-async def _relay(gateway: Gateway, session: _Session) -> None:
-    join = session.join
-    gateway.sessions[join] = session.route
-    if session.token is not None:
-        gateway.tokens[join] = session.token
-    gateway.opened += 1
-    session.record.opened()
+async def _relay(gateway: Gateway, agreed: _Agreed) -> None:
+    session = agreed.session
+    gateway.sessions.add(session)
+    opened(session.about)
     if gateway.must_leave(session.route):  # since its 101, which this client was slow to take
-        trio.lowlevel.current_trio_token().run_sync_soon(join.drain, gateway.settings.drain.code)  # once it runs
+        trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
     cut = False
     try:
-        await join.run(session.early)
+        await session.run(agreed.early)
     except trio.Cancelled:
         gateway.cut += 1
         cut = True
         raise
     finally:
-        del gateway.sessions[join]
-        gateway.tokens.pop(join, None)
+        gateway.sessions.remove(session)
         gateway.row.leave(cut=cut)
-        session.record.ended(join.outcome())
+        ended(session.about, session.outcome())
 
 
 class _Handshake:
@@ -151,7 +141,7 @@ class _Handshake:
         self._upgrade: Upgrade | None = None  # what the last request asks for
         self._timeouts = gateway.settings.defaults.timeouts
 
-    async def run(self) -> _Session | None:
+    async def run(self) -> _Agreed | None:
         """Answer requests until one becomes a session, or the connection ends."""
         while True:
             await trio.lowlevel.checkpoint()  # one read may hold hundreds of requests
@@ -247,7 +237,7 @@ class _Handshake:
         listeners = self._gateway.settings.listeners
         return redirection(self._entrance.listener, listeners, source, request, upgrade=upgrade)
 
-    async def _open(self, route: Route, request: Request, upgrade: Upgrade, source: Origin) -> _Session | None:
+    async def _open(self, route: Route, request: Request, upgrade: Upgrade, source: Origin) -> _Agreed | None:
         """Open the backend, then say 101."""
         self._gateway.pump.give_turn()
         action = route.action
@@ -301,7 +291,7 @@ class _Handshake:
 
     async def _accept(
         self, route: Route, request: Request, upgrade: Upgrade, backend: Backend, token: tuple[Lookups, str] | None
-    ) -> _Session | None:
+    ) -> _Agreed | None:
         self._gateway.pump.give_turn()
         if self._gateway.must_leave(route):  # since this handshake began
             backend.sock.close()
@@ -322,7 +312,8 @@ class _Handshake:
             backend.sock.close()
             refused(self._who, path_for_log(route, request), route.name, CLIENT_GONE)
             return None
-        record = Record(
+        about = About(
+            self._gateway.sessions.next_id(),
             route.name,
             self._who,
             backend.name,
@@ -330,11 +321,20 @@ class _Handshake:
             None if subprotocol is None else subprotocol.decode("latin-1"),
             trio.current_time(),
         )
-        recorder = recorder_for(route, record)
+        recorder = recorder_for(route, about)
         tap = None if recorder is None else recorder.tap
-        join = make_join(self._gateway, route, self._sock, backend.sock, compression=bool(extensions), tap=tap)
+        session = make_session(
+            self._gateway.pump,
+            about,
+            route,
+            self._sock,
+            backend.sock,
+            compression=bool(extensions),
+            tap=tap,
+            token=token,
+        )
         early = (self._http.trailing(), b"" if answer is None else answer.early)
-        return _Session(route, record, join, early, recorder, token)
+        return _Agreed(session, early, recorder)
 
     async def _send_file(self, route: Route, files: Files, request: Request) -> bool:
         """Send a file; whether the connection may ask for another."""

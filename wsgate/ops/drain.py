@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from typing import Protocol
 
 import trio
 
+from wsgate.relay.session import Session
 from wsgate.settings.model import Drain, Settings
 
 MARGIN = 10.0  # seconds more than they were given, for processes to end before they are killed
 SLOT = 0.1  # seconds, at most, between two sessions: ten a second are no herd
-
-
-class Session(Protocol):
-    def drain(self, code: int) -> None:
-        """Tell both sides that the gateway goes away. Harmless where it has been told, or is over."""
 
 
 async def tell(sessions: Iterable[Session], drain: Drain) -> None:

@@ -88,7 +88,7 @@ async def run(
                         background=serving,
                         busy=busy,
                     )
-                    for task in (certificates.watch, reloader.run, partial(revoke.watch, gateway)):
+                    for task in (certificates.watch, reloader.run, partial(revoke.watch, gateway.sessions)):
                         serving.start_soon(task)
                     for listener, sock in zip(gateway.settings.listeners, sockets, strict=True):
                         doors.open(sock, contexts.entrance(listener))
@@ -105,7 +105,7 @@ async def run(
                     reloader.stop()
                     gateway.ready = False
                     reached(Stage.STOPPING)
-                    over = gateway.opened - len(gateway.sessions)
+                    over = gateway.sessions.opened - len(gateway.sessions)
                     _log_drain(gateway, received)
                     outer.start_soon(_cut_on_next, signals, serving.cancel_scope, connections.cancel_scope)
                     if gateway.settings.drain.delay:
@@ -114,7 +114,7 @@ async def run(
                     serving.cancel_scope.cancel()
                 outer.start_soon(_end_sessions, gateway, connections.cancel_scope)
             outer.cancel_scope.cancel()
-    emit(logging.INFO, "stopped", ended=gateway.opened - over - gateway.cut, cut=gateway.cut)
+    emit(logging.INFO, "stopped", ended=gateway.sessions.opened - over - gateway.cut, cut=gateway.cut)
     return 1 if gateway.cut else 0
 
 

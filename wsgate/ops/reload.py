@@ -26,11 +26,11 @@ from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Ke
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
 from wsgate.ops.doors import DISK_TIME, Door, Doors, Opening, OpenListeners, close_in_thread
-from wsgate.ops.drain import Session, tell
+from wsgate.ops.drain import tell
 from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.sources import SourcesError, open_lookups
-from wsgate.relay.join import Join
+from wsgate.relay.session import Session
 from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError, Problem
 
@@ -369,9 +369,9 @@ class Reloader:
 
     def _change_routes(self, before: Sequence[Route], now: Sequence[Route]) -> int:
         drained: list[Session] = []
-        by_route: dict[int, list[Join]] = {}  # a route's hash would look at all of its settings
-        for join, route in self._gateway.sessions.items():
-            by_route.setdefault(id(route), []).append(join)
+        by_route: dict[int, list[Session]] = {}  # a route's hash would look at all of its settings
+        for session in self._gateway.sessions:
+            by_route.setdefault(id(session.route), []).append(session)
         by_name = {route.name: route for route in now}
         changes = 0
         for old in before:
@@ -383,7 +383,8 @@ class Reloader:
             drains = old.on_reload is OnReload.DRAIN
             if new is not None and replace(old, on_reload=new.on_reload) == new:
                 # nothing that a session is made of; from now on they do what the route says now
-                self._gateway.sessions.update(dict.fromkeys(sessions, new))
+                for session in sessions:
+                    session.route = new
                 drains = False
             if drains:
                 drained += sessions

@@ -50,10 +50,10 @@ class Flow:
     moved: when the last data came, be it a part of a frame (trio seconds)
     """
 
-    __slots__ = ("_record", "ended", "join", "moved", "octets", "pump", "recv_into", "room", "sink", "source")
+    __slots__ = ("_record", "ended", "moved", "octets", "owner", "pump", "recv_into", "room", "sink", "source")
 
-    def __init__(self, join: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
-        self.join = join
+    def __init__(self, owner: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
+        self.owner = owner
         self.pump = pump
         self.room = pump.room
         self.source = source
@@ -141,7 +141,7 @@ class Flow:
         if eof:
             self.source.end_of_file()
         self.stop()
-        self.join.input_ended(self.source, end)
+        self.owner.input_ended(self.source, end)
 
 
 class _WalkingFlow(Flow):
@@ -151,8 +151,8 @@ class _WalkingFlow(Flow):
 
     source: WebSocketLeg
 
-    def __init__(self, join: Owner, pump: Pump, source: WebSocketLeg, sink: Leg, walk: Walk) -> None:
-        super().__init__(join, pump, source, sink)
+    def __init__(self, owner: Owner, pump: Pump, source: WebSocketLeg, sink: Leg, walk: Walk) -> None:
+        super().__init__(owner, pump, source, sink)
         self.walk = walk
         self._carry = b""
 
@@ -200,7 +200,7 @@ class RelayFlow(_WalkingFlow):
 
     def __init__(
         self,
-        join: Owner,
+        owner: Owner,
         pump: Pump,
         source: WebSocketLeg,
         sink: WebSocketLeg,
@@ -214,7 +214,7 @@ class RelayFlow(_WalkingFlow):
             self._carry_over = shuttle.carry
             self._from = source.transport.read_end
             self._to = sink.transport.write_end
-        super().__init__(join, pump, source, sink, walk)
+        super().__init__(owner, pump, source, sink, walk)
 
     def reader(self) -> Callable[[], None]:
         """``pull`` where there is no compiled call, or where a read is not to take just one record or a whole room."""
@@ -384,8 +384,8 @@ class WrapFlow(Flow):
 
     sink: WebSocketLeg
 
-    def __init__(self, join: Owner, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
-        super().__init__(join, pump, source, sink)
+    def __init__(self, owner: Owner, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
+        super().__init__(owner, pump, source, sink)
         self._messages = 0
 
     @property

@@ -92,8 +92,8 @@ class Leg:
         "heard",
         "input",
         "interest",
-        "join",
         "output",
+        "owner",
         "pending",
         "pump",
         "reader",
@@ -108,7 +108,7 @@ class Leg:
         "waiting",
     )
 
-    join: Owner
+    owner: Owner
     taker: Taker
     feeder: Feeder
     reader: Callable[[], None]
@@ -190,7 +190,7 @@ class Leg:
         except OSError:
             self.abandon()
         self.end_of_file()
-        self.join.progressed()
+        self.owner.progressed()
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Leg:
         if self.pending is None:
             self.feeder.flowing()
             if self.output is Output.SEALED:
-                self.join.progressed()
+                self.owner.progressed()
 
     def takes_again(self) -> bool:
         """Offer what is pending once more; whether the peer took something.
@@ -249,7 +249,7 @@ class Leg:
     def _break(self) -> None:
         """The peer takes nothing any more. How its input ends says the rest."""
         self.abandon()
-        self.join.progressed()
+        self.owner.progressed()
 
     def abandon(self) -> None:
         """Write nothing more, whatever waits; who feeds this leg must not wait for it."""
@@ -309,7 +309,7 @@ class Leg:
 
         Thousands of sessions that end leave it nothing to do: a full collection would stop everybody for long.
         """
-        del self.join, self.reader, self.taker, self.feeder
+        del self.owner, self.reader, self.taker, self.feeder
 
     def _shut_down(self) -> None:
         """Send FIN behind all that has been written, once."""
@@ -411,7 +411,7 @@ class WebSocketLeg(Leg):
             if self.output is Output.CLOSING:  # and has not broken under these very frames
                 self.output = advance(self.output, Output.SEALED)
             self._note(waiting[Opcode.CLOSE])
-            self.join.progressed()
+            self.owner.progressed()
 
     def warn(self, close: Close) -> None:
         self.close(close)

@@ -57,7 +57,7 @@ class Leg(Protocol):
     def fd(self) -> int: ...
 
     @property
-    def join(self) -> Owner: ...
+    def owner(self) -> Owner: ...
 
     @property
     def reader(self) -> Callable[[], None]: ...
@@ -139,7 +139,7 @@ class Pump:
                     else:
                         leg.handle(ready)
                 except Exception as error:
-                    leg.join.crash(error)
+                    leg.owner.crash(error)
         self._rested = monotonic()
         self._serving = False
         return left

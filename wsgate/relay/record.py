@@ -19,9 +19,9 @@ from wsgate.wire.recording import RECORD, Kind
 
 if TYPE_CHECKING:
     from wsgate.relay.flow import Owner
-    from wsgate.relay.join import Wire
     from wsgate.relay.leg import TcpLeg, WebSocketLeg
     from wsgate.relay.pump import Pump
+    from wsgate.relay.session import Wire
     from wsgate.wire.kernel import Walk
 
 # Bytes that one session's recording holds at most, those that are being written included. A stream of 1 GB/s brings as
@@ -121,8 +121,8 @@ class RecordedUnwrapFlow(UnwrapFlow):
 
     __slots__ = ("_tap",)
 
-    def __init__(self, join: Owner, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, tap: Tap) -> None:
-        super().__init__(join, pump, source, sink, walk)
+    def __init__(self, owner: Owner, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, tap: Tap) -> None:
+        super().__init__(owner, pump, source, sink, walk)
         self._tap = tap
 
     def move(self, start: int, end: int) -> None:
@@ -137,8 +137,8 @@ class RecordedWrapFlow(WrapFlow):
 
     __slots__ = ("_tap",)
 
-    def __init__(self, join: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, tap: Tap) -> None:
-        super().__init__(join, pump, source, sink)
+    def __init__(self, owner: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, tap: Tap) -> None:
+        super().__init__(owner, pump, source, sink)
         self._tap = tap
 
     def move(self, start: int, end: int) -> None:
@@ -147,8 +147,8 @@ class RecordedWrapFlow(WrapFlow):
 
 
 def recorded_tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk, tap: Tap) -> Wire:
-    """``join.tunnel`` with a copy of all that passes."""
-    return lambda join: (
-        RecordedUnwrapFlow(join, client.pump, client, backend, up, tap),
-        RecordedWrapFlow(join, client.pump, backend, client, tap),
+    """``session.tunnel`` with a copy of all that passes."""
+    return lambda owner: (
+        RecordedUnwrapFlow(owner, client.pump, client, backend, up, tap),
+        RecordedWrapFlow(owner, client.pump, backend, client, tap),
     )

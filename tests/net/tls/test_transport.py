@@ -237,7 +237,7 @@ async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
         socket.socket.send(running.client.sock.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))
         assert await running.backend.take(RECORD) == raw[:RECORD]
         assert await running.backend.ended() == b""
-        assert "bad record mac" in running.join.outcome().detail.lower().replace("_", " ")
+        assert "bad record mac" in running.session.outcome().detail.lower().replace("_", " ")
 
 
 @versions
@@ -299,7 +299,7 @@ async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
         socket.socket.shutdown(running.backend.sock.ssl, socket.SHUT_WR)
         assert await running.client.frame() == data(b"half of an ans")
         assert await running.client.frame() == close_frame(1011, b"backend connection lost")
-        outcome = running.join.outcome()
+        outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: TLS ended without close_notify")
 
 
@@ -337,7 +337,7 @@ def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -
     """Have a leg's TLS read and write otherwise, also where the compiled shuttle has both in its hands."""
     tls = leg.transport
     assert isinstance(tls, TlsTransport)
-    for flow in running.join._flows:
+    for flow in running.session._flows:
         parts: Any = flow
         if read is not None and flow.source is leg:
             tls.read = parts._from = read

@@ -22,16 +22,18 @@ import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
+from wsgate.relay.about import About
 from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, Cause, End, Side, word_for
 from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
 from wsgate.relay.states import Input
 from wsgate.relay.timers import Timers
-from wsgate.settings.model import Heartbeat, Timeouts
+from wsgate.settings.model import Route
 from wsgate.wire.close import Close
 from wsgate.wire.kernel import Walk
 
@@ -65,11 +67,16 @@ class _Stage(enum.Enum):
     LINGERING = 2  # everything is said; FIN is awaited
 
 
-Wire = Callable[["Join"], tuple[Flow, Flow]]
+Wire = Callable[["Session"], tuple[Flow, Flow]]
 
 
-class Join:
-    """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client."""
+class Session:
+    """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client.
+
+    about: whose it is
+    route: what it came by, which a reload may have changed since
+    token: what the client came by, for whoever may take it back; ``None`` where none was needed
+    """
 
     __slots__ = (
         "_deadline",
@@ -84,17 +91,23 @@ class Join:
         "_stage",
         "_timeouts",
         "_timers",
+        "about",
+        "route",
+        "token",
     )
 
     def __init__(
-        self, pump: Pump, client: Leg, backend: Leg, wire: Wire, timeouts: Timeouts, heartbeat: Heartbeat | None
+        self, about: About, route: Route, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, token: Any = None
     ) -> None:
+        self.about = about
+        self.route = route
+        self.token = token
         self._pump = pump
         self._legs = (client, backend)
-        client.join = backend.join = self
+        client.owner = backend.owner = self
         self._flows = wire(self)
-        self._timeouts = timeouts
-        self._timers = Timers(self._legs, self._flows, timeouts, heartbeat, trio.current_time())
+        self._timeouts = route.timeouts
+        self._timers = Timers(self._legs, self._flows, route.timeouts, route.heartbeat, trio.current_time())
         self._stage = _Stage.OPEN
         self._deadline = math.inf
         self._first: tuple[End, Side | None] | None = None
@@ -129,10 +142,14 @@ class Join:
             for leg in self._legs:
                 leg.part()
             for flow in self._flows:
-                del flow.join
+                del flow.owner
         if self._error is not None:
             raise self._error
         return self.outcome()
+
+    @property
+    def id(self) -> str:
+        return self.about.id
 
     def outcome(self) -> Outcome:
         """What is known so far; after ``run``, or in the place of its result where it was cancelled."""
@@ -284,15 +301,15 @@ def _rtt(leg: Leg) -> float | None:
 
 def relay(client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False) -> Wire:
     """WebSocket on both sides. ``answers_pings``: each side's Pings are answered here, not passed on."""
-    return lambda join: (
-        RelayFlow(join, client.pump, client, backend, up, answers_pings=answers_pings),
-        RelayFlow(join, client.pump, backend, client, down, answers_pings=answers_pings),
+    return lambda owner: (
+        RelayFlow(owner, client.pump, client, backend, up, answers_pings=answers_pings),
+        RelayFlow(owner, client.pump, backend, client, down, answers_pings=answers_pings),
     )
 
 
 def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> Wire:
     """WebSocket to the client, TCP to the backend. ``up`` unwraps."""
-    return lambda join: (
-        UnwrapFlow(join, client.pump, client, backend, up),
-        WrapFlow(join, client.pump, backend, client),
+    return lambda owner: (
+        UnwrapFlow(owner, client.pump, client, backend, up),
+        WrapFlow(owner, client.pump, backend, client),
     )

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import dataclasses
+
+from tests.relay import joined
+from wsgate.relay.registry import Registry
+from wsgate.relay.session import Session
+
+
+class Named(Session):
+    """A session without legs."""
+
+    def __init__(self, id: str) -> None:
+        self.about = dataclasses.replace(joined.ABOUT, id=id)
+
+
+def test_ids_are_short_and_never_the_same() -> None:
+    registry = Registry()
+    ids = [registry.next_id() for _ in range(20)]
+    assert ids[:2] == ["1", "2"]
+    assert ids[15:17] == ["10", "11"]
+    assert len(set(ids)) == 20
+
+
+def test_a_workers_ids_are_no_other_workers() -> None:
+    assert [Registry(worker).next_id() for worker in (1, 2)] == ["1-1", "2-1"]
+
+
+def test_what_is_open() -> None:
+    registry = Registry()
+    one, other = Named("1"), Named("2")
+    registry.add(one)
+    registry.add(other)
+    assert (len(registry), list(registry), registry.get("2")) == (2, [one, other], other)
+    for session in registry:  # who is told may end at once
+        registry.remove(session)
+    assert (len(registry), registry.opened, registry.get("2")) == (0, 2, None)

@@ -1,0 +1,44 @@
+"""The sessions of a process that are open: the one place where somebody finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgate.relay.session import Session
+
+
+class Registry:
+    """``worker``: the number of this process among several, 0 where it is alone.
+
+    opened: sessions so far
+    """
+
+    def __init__(self, worker: int = 0) -> None:
+        self.opened = 0
+        self._prefix = f"{worker}-" if worker else ""
+        self._numbers = 0
+        self._sessions: dict[str, Session] = {}
+
+    def next_id(self) -> str:
+        """For a session that is about to begin: ``1f``, in the second of several workers ``2-1f``."""
+        self._numbers += 1
+        return f"{self._prefix}{self._numbers:x}"
+
+    def add(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        self.opened += 1
+
+    def remove(self, session: Session) -> None:
+        del self._sessions[session.id]
+
+    def get(self, id: str) -> Session | None:
+        return self._sessions.get(id)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Those that are open now; whoever asks may end them meanwhile."""
+        return iter(list(self._sessions.values()))
