@@ -321,3 +321,31 @@ def test_clothes_open_no_door(allow: list[Reach], deny: list[Reach], port: int, 
     found = Rules(allow, deny, needs_allow=True)
     if found.check("a.test", port, dressed):
         assert found.check("a.test", port, ip)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2002:a9fe:a9fe::1",  # 6to4
+        "2001:0:a9fe:a9fe::",  # Teredo: its server
+        "2001:0:102:304:0:0:5601:5601",  # and its client, whose bits are turned
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b::a9fe:a9fe",
+        "::a9fe:a9fe",
+        "::ffff:a9fe:a9fe",
+    ],
+)
+def test_the_metadata_service_in_any_clothes(written: str) -> None:
+    ip = IPv6Address(written)
+    assert is_special(ip)
+    assert not rules("*").check("a.test", 80, ip)
+    assert not rules("::/0").check(written, 80, ip)
+    assert not rules("0.0.0.0/0").check(written, 80, ip)
+    assert not rules("* ::/0", "169.254.0.0/16").check(written, 80, ip)
+    assert rules(written if ip.ipv4_mapped is None else "169.254.169.254").check(written, 80, ip)
+
+
+@pytest.mark.parametrize("written", ["2002:a00:1::1", "64:ff9b:1::a00:1", "::a00:1", "::ffff:a00:1", "64:ff9b::a00:1"])
+def test_what_is_denied_is_denied_in_any_clothes(written: str) -> None:
+    assert not rules("*", "10.0.0.0/8").check("a.test", 80, IPv6Address(written))
+    assert rules("*", "10.1.0.0/16").check("a.test", 80, IPv6Address(written))

@@ -343,3 +343,12 @@ async def test_where_the_others_take_all_a_few_are_still_accepted(
     case.connect(40)
     await trio.sleep(0.1)
     assert len(case.inside) == LIMIT // 2 // 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("host", "client"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("::ffff:0:c000:201", "::ffff:0:c000:201"), ("2001:db8::1", "2001:db8::1")],
+)
+def test_an_address_as_a_dual_stack_socket_has_it(host: str, client: str) -> None:
+    with socket.socket(socket.AF_INET6) as listener:
+        assert accept._peer(listener, (host, 5, 0, 0)) == TcpAddress(client, 5)

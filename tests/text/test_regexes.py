@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import warnings
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgate import gate, net, ops, relay, wire
 from wsgate.text.regexes import MAX_LENGTH, danger, first_characters
 
 GOOD = [
@@ -139,3 +143,31 @@ def test_any_that_is_good_ends_soon(text: str, end: str, unit: str) -> None:
 )
 def test_what_can_come_first(text: str, expected: set[str] | None) -> None:
     assert first_characters(text) == expected
+
+
+# Labels have few ways each, and the length is bounded before; what is possessive has one way.
+BOUNDED = {("wsgate.gate.tokens.values", "_NAME"), ("wsgate.gate.client", "_ELEMENT")}
+
+
+def own_expressions() -> Iterator[tuple[str, str, re.Pattern[str] | re.Pattern[bytes]]]:
+    for package in (gate, net, ops, relay, wire):
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            try:
+                module = importlib.import_module(info.name)
+            except ModuleNotFoundError:  # an extra that is not installed
+                continue
+            for name, value in vars(module).items():
+                if isinstance(value, re.Pattern) and (info.name, name) not in BOUNDED:
+                    yield info.name, name, value
+
+
+def test_our_own_expressions_are_good() -> None:
+    """They meet strangers' bytes, too."""
+    found = list(own_expressions())
+    assert len(found) > 20
+    for module, name, expression in found:
+        text = expression.pattern
+        flags = "".join(letter for letter in "isx" if expression.flags & getattr(re, letter.upper()))
+        text = text.decode("latin-1") if isinstance(text, bytes) else text
+        text = text if text.startswith("(?") or not flags else f"(?{flags}){text}"
+        assert danger(text, "".join(map(chr, range(256)))) is None, (module, name)

@@ -39,8 +39,10 @@ _SPECIAL = tuple(
     )
 )
 
-# IPv6 addresses that are IPv4's in other clothes: mapped (RFC 4291 §2.5.5.2), and behind a NAT64 (RFC 6052 §2.1)
+# IPv6 addresses that are IPv4's in other clothes: mapped (RFC 4291 §2.5.5.2), and behind a NAT64 (RFC 6052 §2.1). What
+# a rule allows is allowed in these, too
 _CLOTHES = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+_LAST_IS_IPV4 = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
 _LAST_32_BITS = (1 << 32) - 1
 
 
@@ -65,9 +67,8 @@ class Rules:
             return False
         undressed = None if ip is None else undress(ip)
         allowing = [rule for rule in self._allow if _has_port(rule, port) and _allows(rule, name, undressed)]
-        special = None if undressed is None else _special_range(undressed)
-        if special is not None:
-            return any(_lies_in(rule, special) for rule in allowing)
+        if ip is not None and (special := _special_range(ip)) is not None:
+            return any(_lies_in(rule, special) or rule.what == ip_network(ip) for rule in allowing)
         return self._open or bool(allowing)
 
     def check_unix(self, path: str) -> bool:
@@ -85,7 +86,7 @@ def rules_of(tunnel: Tunnel) -> Rules | None:
 
 def is_special(ip: IpAddress) -> bool:
     """Whether ``ip`` needs a rule of its own kind."""
-    return _special_range(undress(ip)) is not None
+    return _special_range(ip) is not None
 
 
 def undress(ip: IpAddress) -> IpAddress:
@@ -93,8 +94,24 @@ def undress(ip: IpAddress) -> IpAddress:
     return IPv4Address(int(ip) & _LAST_32_BITS) if any(ip in clothes for clothes in _CLOTHES) else ip
 
 
+def _faces(ip: IpAddress) -> list[IpAddress]:
+    """All that an address may lead to: itself, and the IPv4 address in it, where a tunnel of this machine or of its
+    network may take it out: 6to4 (RFC 3056), Teredo (RFC 4380), a NAT64 of its own (RFC 8215), and the compatible
+    addresses of old (RFC 4291 §2.5.5.1)."""
+    if isinstance(ip, IPv4Address):
+        return [ip]
+    found: list[IpAddress] = [undress(ip), ip]
+    if ip.sixtofour is not None:
+        found.append(ip.sixtofour)
+    if ip.teredo is not None:
+        found += ip.teredo
+    if any(ip in network for network in _LAST_IS_IPV4) and int(ip) > 1:
+        found.append(IPv4Address(int(ip) & _LAST_32_BITS))
+    return found
+
+
 def _special_range(ip: IpAddress) -> IpNetwork | None:
-    return next((network for network in _SPECIAL if ip in network), None)
+    return next((network for face in _faces(ip) for network in _SPECIAL if face in network), None)
 
 
 def _has_port(rule: Reach, port: int) -> bool:
@@ -102,9 +119,9 @@ def _has_port(rule: Reach, port: int) -> bool:
 
 
 def _denies(rule: Reach, name: str, ip: IpAddress | None) -> bool:
-    """Either face of an address can be denied, and a network of addresses that are not known denies none."""
+    """Each face of an address can be denied, and a network of addresses that are not known denies none."""
     if isinstance(rule.what, IPv4Network | IPv6Network):
-        return ip is not None and (ip in rule.what or undress(ip) in _undressed(rule.what))
+        return ip is not None and any(face in rule.what or face in _undressed(rule.what) for face in _faces(ip))
     return _has_name(rule, name)
 
 

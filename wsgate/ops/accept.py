@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import select
 import socket
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,8 @@ _PAUSE = 0.1  # seconds to wait for descriptors or memory to come free; what tri
 _SAY_AGAIN = 60.0  # seconds between two lines about the same trouble
 
 # accept(2), "Error handling", and what other systems give: errors that wait on the new connection
+_MAPPED = re.compile(r"::ffff:[0-9.]+")
+
 _NAMES = (
     *("ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
     *("ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT"),
@@ -119,7 +122,9 @@ def _peer(listener: socket.socket, address: object) -> Address:
     if not isinstance(address, tuple):  # macOS, of a connection that is gone already
         return TcpAddress("0.0.0.0", 0)
     # a client of IPv4 on a dual-stack socket (RFC 4291 §2.5.5.2)
-    return TcpAddress(address[0].removeprefix("::ffff:"), address[1])
+    host: str = address[0]
+    # IPv4 on a dual-stack socket; ::ffff:0:102:304 (RFC 2765 §2.1) is another thing
+    return TcpAddress(host.removeprefix("::ffff:") if _MAPPED.fullmatch(host) else host, address[1])
 
 
 def _somebody_waits(listener: socket.socket) -> bool:

@@ -24,6 +24,7 @@ from wsgate.settings.problem import ScalarError, quote
 # RFC 1123 §2.1, and the underscore, which container networks have in their names.
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")
 _MAX_NAME = 253
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
@@ -203,8 +204,9 @@ def _name(text: str) -> str:
     # A last dot only says that the name is complete: the resolver then tries no search domains.
     if len(text) > _MAX_NAME or not _NAME.fullmatch(text.removesuffix(".")):
         raise ScalarError(f"{quote(text)} is not a host name")
-    # A name that ends in a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number").
-    if text.removesuffix(".").rpartition(".")[2].isdigit() and not _is_ip(text):
+    # A name that ends in a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number"): the resolver takes
+    # 0x7f.1 for 127.0.0.1.
+    if _NUMBER.fullmatch(text.removesuffix(".").rpartition(".")[2]) and not _is_ip(text):
         raise ScalarError(f"{quote(text)} is not an IPv4 address")
     return text.lower()
 

@@ -21,10 +21,10 @@ MAX_LENGTH = 1024  # characters that are matched with an expression
 _MAX_WAYS = 4 * MAX_LENGTH
 _TOO_MANY = _MAX_WAYS + 1
 
-# Of a path in its normal form, and the end of it
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%"
-_END = 1 << len(_ALPHABET)
-_ANY = (_END << 1) - 1
+# Of a path in its normal form
+PATH_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%"
+_END = 1  # as a bit among those of characters
+_ANY = -1
 
 _CHARACTERS = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT)
@@ -35,14 +35,14 @@ _ENDS = (_constants.AT_END, _constants.AT_END_STRING)
 _Node = tuple[Any, Any]  # of re's parser: what it is, and its parts
 
 
-def danger(text: str) -> str | None:
-    """Why an expression could take too long, and the cure; ``None`` for a good one.
+def danger(text: str, alphabet: str = PATH_CHARACTERS) -> str | None:
+    """Why an expression could take too long on a text of these characters, and the cure; ``None`` for a good one.
 
     Raises ``re.error`` where it is none.
     """
     tree = _parser.parse(text)
     try:
-        tried = _Expression().ways(list(tree), 0, tree.state.flags)[1]
+        tried = _Expression(alphabet).ways(list(tree), 0, tree.state.flags)[1]
     except _ReferenceError:
         return "it refers back to a group, which can take very long: write out what it may be"
     if tried <= _MAX_WAYS:
@@ -58,8 +58,8 @@ def first_characters(text: str) -> frozenset[str] | None:
     """The characters with which what an expression matches can begin; ``None`` where it can match nothing at all, so
     that any may come."""
     tree = _parser.parse(text)
-    found, nullable = _Expression().first(list(tree), tree.state.flags)
-    return None if nullable else frozenset(char for bit, char in enumerate(_ALPHABET) if found >> bit & 1)
+    found, nullable = _Expression(PATH_CHARACTERS).first(list(tree), tree.state.flags)
+    return None if nullable else frozenset(char for bit, char in enumerate(PATH_CHARACTERS, 1) if found >> bit & 1)
 
 
 class _ReferenceError(Exception):
@@ -69,7 +69,8 @@ class _ReferenceError(Exception):
 class _Expression:
     """Sets of characters are bits. ``follow`` is what can come behind a sequence of nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, alphabet: str) -> None:
+        self._alphabet = alphabet
         self._sets: dict[tuple[int, int], int] = {}  # of nodes that are one character
 
     def first(self, nodes: Sequence[_Node], flags: int) -> tuple[int, bool]:
@@ -167,7 +168,7 @@ class _Expression:
         key = id(node), flags
         if key not in self._sets:
             single = _compiler.compile(_parser.SubPattern(_parser.State(), [node]), flags)
-            self._sets[key] = _union(1 << bit for bit, char in enumerate(_ALPHABET) if single.match(char))
+            self._sets[key] = _union(1 << bit for bit, char in enumerate(self._alphabet, 1) if single.match(char))
         return self._sets[key]
 
 
