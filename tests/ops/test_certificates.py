@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import trio
 import trio.testing
 
 from tests.pki import Authority, Pair, client_context, days, pair_of, shake_hands
+from wsgate.gate.disk import in_thread
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.ops import certificates as module
 from wsgate.ops.certificates import INTERVAL, CertificateError, Certificates
@@ -364,18 +366,49 @@ async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypat
     """Its contexts are the newer ones."""
     running = Running(listener(authority.issue("one.test")))
     authority.issue("two.test")
-    run_sync = trio.to_thread.run_sync
+    look = in_thread
 
-    async def run_and_reload(work: Callable[..., object], *arguments: Any, **options: Any) -> object:
-        result = await run_sync(work, *arguments, **options)
-        if work is module.load_one:
-            authority.issue("three.test")
-            running.adopt(running.settings)
+    async def look_and_reload(*arguments: Any) -> object:
+        result = await look(*arguments)
+        assert result is not None
+        authority.issue("three.test")
+        running.adopt(running.settings)
         return result
 
-    monkeypatch.setattr(trio.to_thread, "run_sync", run_and_reload)
+    monkeypatch.setattr(module, "in_thread", look_and_reload)
     await running.certificates.look()
     assert running.shown() == "three.test"
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_anothers_certificates(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    """It is said once that it hangs; when it is well again, what it has is loaded."""
+    (tmp_path / "hung").mkdir()
+    other = Authority(tmp_path / "hung")
+    running = Running(listener(other.issue("hung.test")), listener(authority.issue("one.test"), port=2))
+    disk = threading.Event()
+    stat = os.stat
+
+    def hang(file: Any, **options: Any) -> os.stat_result:
+        if str(file).startswith(str(tmp_path / "hung")) and threading.current_thread() is not threading.main_thread():
+            disk.wait(20)
+        return stat(file, **options)
+
+    monkeypatch.setattr("os.stat", hang)
+    monkeypatch.setattr(module, "DISK_TIME", 1.0)  # it is waited for once
+    other.issue("well.test")
+    for name in ("two.test", "three.test", "four.test"):
+        authority.issue(name)
+        await running.certificates.look()
+        assert running.shown(1) == name
+    faults = [fields for event, fields in log() if event == "certificate not loaded"]
+    assert [fault["error"] for fault in faults] == [f"the disk of {tmp_path}/hung did not answer within 1 s"]
+    assert faults[0]["listeners"] == ["127.0.0.1:443"]
+    disk.set()
+    with trio.fail_after(10):
+        while running.shown() != "well.test":
+            await running.certificates.look()
 
 
 async def test_routes_that_are_not_verified_are_named(log: Log) -> None:

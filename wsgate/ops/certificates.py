@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.disk import in_thread, threads
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Settings, Tls, Tunnel
 from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
@@ -37,6 +39,7 @@ from wsgate.settings.tls_context import (
 from wsgate.settings.x509 import X509, read_pem
 
 INTERVAL = 5.0  # seconds between two looks at the files: a stat(2) of each
+DISK_TIME = 5.0  # seconds that a look waits for a disk
 WARN_BEFORE = 14 * 86400.0  # seconds
 WARN_EVERY = 86400.0  # seconds
 
@@ -166,20 +169,23 @@ class Certificates:
         return {file: own.not_after - now for loaded in self._loaded.values() for file, own in loaded.own.items()}
 
     async def _look_at(self, key: Key, loaded: Loaded) -> None:
-        # In a thread: a disk may be slow, or a network behind it. Whoever stops the process does not wait for that.
-        stamp = await trio.to_thread.run_sync(_stamp, key, abandon_on_cancel=True)
-        if stamp == loaded.stamp and not loaded.faults:
+        # In a thread: a disk may be slow, or a network behind it. Whoever stops the process does not wait for that, and
+        # one that hangs keeps nobody from another disk's certificates.
+        directory = os.path.dirname(next(iter(files(key[0])), ""))
+        limiter = threads("certificates", directory, 1)
+        hung = (f"the disk of {directory} did not answer within {DISK_TIME:g} s",)
+        if not limiter.available_tokens:  # since an earlier look
+            self._note(key, loaded, hung)
             return
         try:
-            found = await trio.to_thread.run_sync(load_one, key, abandon_on_cancel=True)
+            found = await in_thread(limiter, DISK_TIME, partial(_load_changed, key, loaded, self._now()))
         except CertificateError as error:
             self._note(key, loaded, error.messages)
             return
-        if _is_older(found, loaded, self._now()):
-            why = await trio.to_thread.run_sync(outdated, key[0], abandon_on_cancel=True)
-            self._note(key, loaded, tuple(message for _, message in why))
+        except trio.TooSlowError:
+            self._note(key, loaded, hung)
             return
-        if self._loaded.get(key) is not loaded:  # a reload was faster
+        if found is None or self._loaded.get(key) is not loaded:  # a reload was faster
             return
         self._loaded[key] = found
         self._install(key, found)
@@ -296,6 +302,16 @@ def load_new(key: Key, known: Loaded | None) -> Loaded:
 def _is_older(found: Loaded, known: Loaded, now: float) -> bool:
     """Whether what was found is no renewal: it is not valid, and what is known is."""
     return not found.is_valid(now) and known.is_valid(now)
+
+
+def _load_changed(key: Key, loaded: Loaded, now: float) -> Loaded | None:
+    """What is there now, where that is another than ``loaded``. Raises ``CertificateError``."""
+    if _stamp(key) == loaded.stamp and not loaded.faults:
+        return None
+    found = load_one(key)
+    if _is_older(found, loaded, now):
+        raise CertificateError([message for _, message in outdated(key[0])])
+    return found
 
 
 def is_fresh(key: Key, loaded: Loaded) -> bool:

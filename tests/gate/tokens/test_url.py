@@ -259,3 +259,23 @@ async def test_nobody_there() -> None:
     await listener.aclose()
     with pytest.raises(SourceError, match=f"^http://{address}/desks/{{token}}: cannot connect to {address}: "):
         await source(address).look_up("secret")
+
+
+async def test_the_disk_of_a_ca_that_hangs() -> None:
+    """It keeps one thread, the source's own, however many ask; the deadline is the caller's."""
+    disk, hung = threading.Event(), threading.Event()
+
+    def context() -> ssl.SSLContext:
+        hung.set()
+        disk.wait(20)
+        return ssl.create_default_context()
+
+    url = TokenUrl(True, TcpAddress("127.0.0.1", 1), "/{token}")
+    it = UrlSource(url, BackendTls(), False, context, WITHIN)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(it.look_up, "a")
+        await trio.to_thread.run_sync(hung.wait)
+        assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+        nursery.cancel_scope.cancel()
+    disk.set()

@@ -137,7 +137,8 @@ class RedisSource:
         if self._settings.database:
             hello.append(command(b"SELECT", b"%d" % self._settings.database))
         try:
-            client = await tls_client(self._context, self._settings.tls.server_name if self._settings.tls else None)
+            name = self._settings.tls.server_name if self._settings.tls else None
+            client = await tls_client(self._context, name, self._limiter)
             sock, _ = await dial((self._server,), self._within, client)
         except DialError as error:
             raise SourceError(f"{self._name}: {error}") from None

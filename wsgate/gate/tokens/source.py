@@ -82,11 +82,14 @@ def source_tls(token: Token) -> BackendTls | None:
     return token.url_tls if token.url is not None and token.url.tls else None
 
 
-async def tls_client(context: TlsContext | None, server_name: str | None) -> TlsClient | None:
-    """For the next connection to a source. In a thread: the context's files may have changed."""
+async def tls_client(
+    context: TlsContext | None, server_name: str | None, limiter: trio.CapacityLimiter
+) -> TlsClient | None:
+    """For the next connection to a source. In a thread, one of the source's own: the context's files may have changed,
+    and their disk may hang."""
     if context is None:
         return None
-    return TlsClient(await trio.to_thread.run_sync(context, abandon_on_cancel=True), server_name)
+    return TlsClient(await trio.to_thread.run_sync(context, abandon_on_cancel=True, limiter=limiter), server_name)
 
 
 def open_source(token: Token, tls: TlsContext | None = None) -> Source:

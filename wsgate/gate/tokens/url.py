@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from urllib.parse import quote
 
+import trio
+
 from wsgate.gate.dial import DialError, dial
 from wsgate.gate.tokens.source import SourceError, TlsContext, tls_client
 from wsgate.gate.tokens.values import Targets, targets
@@ -33,6 +35,7 @@ class UrlSource:
         self._server = Target(url.address, url.tls)
         self._context = context
         self._server_name = backend_tls.server_name
+        self._limiter = trio.CapacityLimiter(1)
         default = url.address.port == (443 if url.tls else 80)  # RFC 9110 §4.2.3: not in Host then
         self._host = str(url.address).rpartition(":")[0] if default else str(url.address)
 
@@ -56,7 +59,7 @@ class UrlSource:
 
     async def _fetch(self, target: str) -> Fetched:
         try:
-            client = await tls_client(self._context, self._server_name)
+            client = await tls_client(self._context, self._server_name, self._limiter)
             sock, _ = await dial((self._server,), self._within, client)
         except DialError as error:
             raise SourceError(f"{self._url}: {error}") from None
