@@ -15,8 +15,9 @@ LAYERS = (
 # Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.
 READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")
 
-# wire/ turns bytes into meaning and back; tasks, descriptors and clocks are its callers'.
-BANNED_IN_WIRE = frozenset(
+# wire/ turns bytes into meaning and back, text/ texts; tasks, descriptors and clocks are their callers'.
+PURE = ("wire", "text")
+BANNED_IN_PURE = frozenset(
     {"anyio", "asyncio", "multiprocessing", "select", "selectors", "signal", "sniffio", "socket", "ssl", "subprocess"}
     | {"threading", "time", "trio"}
 )
@@ -55,12 +56,12 @@ def _check(module: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[
         if top == root:
             if problem := _arrow(layer, imported):
                 yield line, problem
-        elif layer == "wire" and top in BANNED_IN_WIRE:
-            yield line, f"wire imports {imported}: it knows no task, no descriptor and no clock"
-    if layer == "wire":
+        elif layer in PURE and top in BANNED_IN_PURE:
+            yield line, f"{layer} imports {imported}: it knows no task, no descriptor and no clock"
+    if layer in PURE:
         for node in ast.walk(tree):
             if isinstance(node, ast.AsyncFunctionDef | ast.Await):
-                yield node.lineno, "wire waits: it is sans-I/O"
+                yield node.lineno, f"{layer} waits: it is sans-I/O"
 
 
 def _arrow(layer: str, imported: str) -> str | None:

@@ -30,6 +30,12 @@ def test_imports_point_downwards() -> None:
         ("wire/frames.py", "async def f(): ...", "wire waits"),
         ("wire/frames.py", "from wsgate.relay.pump import Pump", "wire imports wsgate.relay.pump, which is above it"),
         ("wire/frames.py", "from ..relay import pump", "wire imports wsgate.relay.pump, which is above it"),
+        ("text/host.py", "import socket", "wsgate/text/host.py:1: text imports socket"),
+        (
+            "text/host.py",
+            "from wsgate.settings.model import Target",
+            "text imports wsgate.settings.model, which is abo",
+        ),
         ("relay/pump.py", "from wsgate.settings.load import load", "relay imports wsgate.settings.load: below ops"),
         ("relay/pump.py", "from wsgate.settings import load", "relay imports wsgate.settings.load: below ops"),
         ("gate/session.py", "from wsgate import app", "gate imports wsgate.app, which is above it"),
@@ -66,7 +72,8 @@ def _legal_tree(directory: Path) -> Path:
         "relay/pump.py": "import trio\nfrom wsgate.wire import frames\nfrom wsgate.settings.model import Settings",
         "wire/frames.py": "import h11\nfrom . import masking\nfrom wsgate.settings import model",
         "wire/masking.py": "import struct",
-        "settings/load.py": "from . import model\nfrom .model import Settings",
+        "text/host.py": "import re",
+        "settings/load.py": "from wsgate.text import host\nfrom . import model\nfrom .model import Settings",
         "settings/model.py": "import time",
     }
     package = directory / "wsgate"

@@ -15,8 +15,9 @@ from wsgate.ops.processes import run_in_child
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.load import ConfigError, load
 from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
-from wsgate.settings.problem import Problem, ScalarError
+from wsgate.settings.problem import Problem
 from wsgate.settings.schema import schema_text
+from wsgate.text.error import TextError
 
 # 0, 1 and 2 are what they are everywhere, the others sysexits(3)
 _EPILOG = f"""\
@@ -149,7 +150,7 @@ def _count(things: Sequence[object], noun: str) -> str:
 def _listen(text: str) -> TcpAddress:
     try:
         address = bind_address(text)
-    except ScalarError as error:
+    except TextError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if not isinstance(address, TcpAddress) or address.port == SCHEMES_PORT:
         raise argparse.ArgumentTypeError("the demo's page needs HOST:PORT")

@@ -10,9 +10,10 @@ import jwt
 import pytest
 
 from wsgate.gate import client
-from wsgate.gate.tokens import file, values
+from wsgate.gate.tokens import file
 from wsgate.gate.tokens.jwt import JwtSource
 from wsgate.settings import access
+from wsgate.text import host as text_host
 from wsgate.text import paths as text_paths
 from wsgate.wire import head, masking, proxy_protocol, resp, walk
 from wsgate.wire.client import HttpClient
@@ -64,7 +65,7 @@ PLANTED: dict[str, Plant] = {
     "origins": lambda patch: patch.setattr(client, "is_token", lambda value: True),
     "configurations": lambda patch: patch.setattr(access, "_ORIGIN", None),
     "paths": lambda patch: patch.setattr(text_paths, "_DIGIT_OR_NONE", re.compile(rb"[^%]?")),
-    "values": lambda patch: patch.setattr(values, "_NAME", re.compile(r".+")),
+    "values": lambda patch: patch.setattr(text_host, "_NAME", re.compile(r".+")),
     "lines": lambda patch: patch.setattr(file, "_parse_line", _raise),
     "fetches": lambda patch: patch.setattr(HttpClient, "lost", lambda client, why: client.receive(b"")),
     "replies": lambda patch: patch.setattr(

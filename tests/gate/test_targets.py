@@ -82,7 +82,7 @@ async def test_a_target_that_the_client_names() -> None:
         ("/", "query:address, header:x-target"),
         ("/?address=db", "has no port: a target is host:port"),
         ("/?address=unix:/run/x", "has no port from 1 to 65535"),
-        ("/?address=/etc/passwd:1", "has a host that is no name"),
+        ("/?address=/etc/passwd:1", "has a host that is not a host name"),
         ("/?address=%7B%22host%22:1%7D", "has no port from 1 to 65535"),
     ],
 )

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from wsgate.settings import access, model
 from wsgate.settings.model import EntryPoint, Place, PlaceKind, Reach, TcpAddress, TokenUrl, UnixAddress
-from wsgate.settings.problem import ScalarError
 from wsgate.settings.scalars import SCALARS
+from wsgate.text.error import TextError
 
 V4 = ipaddress.ip_network("10.0.0.0/8")
 V6 = ipaddress.ip_network("fd00::/8")
@@ -214,7 +214,7 @@ def test_a_text_means_a_value(hint: Any, text: str, value: object, shown: str) -
 
 @pytest.mark.parametrize(("hint", "text", "message"), BAD)
 def test_any_other_text_is_an_error_with_a_cure(hint: Any, text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         SCALARS[hint].parse(text)
     assert str(caught.value) == message
 
@@ -238,7 +238,7 @@ def test_a_field_may_have_any_name_but_the_gateways_own(name: str) -> None:
     ],
 )
 def test_another_name_of_a_field_is_an_error(name: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         access.header_name(name)
     assert str(caught.value) == message
 
@@ -251,7 +251,7 @@ def test_the_value_of_a_field_of_ones_own_may_be_empty() -> None:
 def test_a_field_that_is_taken_is_one_field(name: str, value: str) -> None:
     try:
         line = f"{access.header_name(name)}: {access.header_value(value)}".encode("latin-1")
-    except ScalarError:
+    except TextError:
         return
     assert not any(byte < 32 and byte != 9 for byte in line)
     assert line.decode("latin-1").partition(": ") == (name, ": ", value)

@@ -4,7 +4,7 @@ import pytest
 
 from wsgate.settings.addresses import backend_url, bind_address, host_name, host_pattern, network, tunnel_target
 from wsgate.settings.model import SCHEMES_PORT, Network, Target, TcpAddress, UnixAddress, WebSocketUrl
-from wsgate.settings.problem import ScalarError
+from wsgate.text.error import TextError
 
 LONG_LABEL = "a" * 63
 LONG_NAME = ".".join([LONG_LABEL] * 3 + ["a" * 61])
@@ -59,15 +59,15 @@ def test_bind_addresses(text: str, address: object) -> None:
         ("a/b:80", "'a/b' is not a host name"),
         ("é:80", "'é' is not ASCII: write an international name in its xn-- form"),
         (f"{LONG_LABEL}a:80", f"'{LONG_LABEL}a' is not a host name"),
-        ("256.0.0.1:80", "'256.0.0.1' is not an IPv4 address"),
-        ("127.1:80", "'127.1' is not an IPv4 address"),
-        ("010.0.0.1:80", "'010.0.0.1' is not an IPv4 address"),
-        ("127.0.0.1.:80", "'127.0.0.1.' is not an IPv4 address"),
-        ("0x7f:80", "'0x7f' is not an IPv4 address"),
-        ("0x7f.0.0.0X1:80", "'0x7f.0.0.0X1' is not an IPv4 address"),
-        ("a.0x:80", "'a.0x' is not an IPv4 address"),
-        ("2130706433:80", "'2130706433' is not an IPv4 address"),
-        ("0177.1:80", "'0177.1' is not an IPv4 address"),
+        ("256.0.0.1:80", "'256.0.0.1' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("127.1:80", "'127.1' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("010.0.0.1:80", "'010.0.0.1' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("127.0.0.1.:80", "'127.0.0.1.' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("0x7f:80", "'0x7f' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("0x7f.0.0.0X1:80", "'0x7f.0.0.0X1' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("a.0x:80", "'a.0x' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("2130706433:80", "'2130706433' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
+        ("0177.1:80", "'0177.1' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
         ("unix:a", "'unix:a' is not unix: and the absolute path of a socket: write unix:/a"),
         ("unix:", "'unix:' is not unix: and the absolute path of a socket: write unix:/run/wsgate.sock"),
         ("unix:///", "'unix:///' is not unix: and the absolute path of a socket: write unix:/run/wsgate.sock"),
@@ -79,13 +79,13 @@ def test_bind_addresses(text: str, address: object) -> None:
     ],
 )
 def test_other_texts_are_no_bind_address(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         bind_address(text)
     assert str(caught.value) == message
 
 
 def test_a_name_of_more_than_253_characters_is_refused() -> None:
-    with pytest.raises(ScalarError, match="is not a host name"):
+    with pytest.raises(TextError, match="is not a host name"):
         bind_address(f"a{LONG_NAME}:80")
 
 
@@ -123,7 +123,7 @@ def test_tunnel_targets(text: str, target: Target) -> None:
     ],
 )
 def test_other_texts_are_no_tunnel_target(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         tunnel_target(text)
     assert str(caught.value) == message
 
@@ -167,14 +167,14 @@ def test_backend_urls(text: str, host: str, port: int, path: str | None) -> None
     ],
 )
 def test_other_texts_are_no_backend_url(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         backend_url(text)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("rest", ["", "/", "/?a", "?a", "#a", "/#a"])
 def test_a_password_is_refused_and_not_shown(rest: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         backend_url(f"ws://me:secret@x{rest}")
     assert str(caught.value) == "a backend URL cannot hold a user or password: remove all up to '@'"
 
@@ -212,12 +212,12 @@ def test_host_patterns(text: str, pattern: str) -> None:
         ("a.example.", "'a.example.' ends with a dot: remove it"),
         ("*.", "the host is missing"),
         ("1::g", "'1::g' is not an IPv6 address"),
-        ("10.0.0", "'10.0.0' is not an IPv4 address"),
+        ("10.0.0", "'10.0.0' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
         ("a b", "'a b' is not a host name"),
     ],
 )
 def test_other_texts_are_no_host_pattern(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         host_pattern(text)
     assert str(caught.value) == message
 
@@ -267,7 +267,7 @@ def test_the_peers_of_a_unix_socket_are_a_network(text: str) -> None:
     ],
 )
 def test_other_texts_are_no_network(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         network(text)
     assert str(caught.value) == message
 
@@ -295,10 +295,10 @@ def test_host_names(text: str, name: str) -> None:
         ("wss://app", "'wss://app' has a scheme: leave wss:// out, write the name alone"),
         ("", "the host is missing"),
         ("1::g", "'1::g' is not an IPv6 address"),
-        ("10.0.0", "'10.0.0' is not an IPv4 address"),
+        ("10.0.0", "'10.0.0' is not an IPv4 address: write four decimal numbers, like 127.0.0.1"),
     ],
 )
 def test_other_texts_are_no_host_name(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         host_name(text)
     assert str(caught.value) == message

@@ -23,8 +23,8 @@ from wsgate.settings.model import (
     UnixAddress,
     WebSocketUrl,
 )
-from wsgate.settings.problem import ScalarError
 from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
+from wsgate.text.error import TextError
 
 PLACES = "write query:NAME, header:NAME, cookie:NAME, host or path"
 YEAR = 365 * 24 * 3600.0
@@ -372,14 +372,14 @@ def test_every_scalar_type_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(("hint", "text", "message", "by_shape"), BAD)
 def test_any_other_text_is_an_error_with_a_cure(hint: Any, text: str, message: str, by_shape: bool) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         SCALARS[hint].parse(text)
     assert str(caught.value) == message
     assert schema_accepts(SCALARS[hint], text) is not by_shape
 
 
 def test_a_regex_that_python_cannot_nest_is_an_error() -> None:
-    with pytest.raises(ScalarError, match="not a regular expression to use"):
+    with pytest.raises(TextError, match="not a regular expression to use"):
         scalars.path_pattern("~" + "(" * 5000 + ")" * 5000)
 
 
@@ -411,7 +411,7 @@ def test_the_words_of_an_enum_are_its_values() -> None:
     ],
 )
 def test_another_word_is_an_error_with_the_nearest(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         enumeration(Fruit).parse(text)
     assert str(caught.value) == message
 
@@ -426,7 +426,7 @@ def test_any_text_is_a_scalar_error_or_a_value_that_the_schema_accepts(data: st.
     text = data.draw(texts)
     try:
         value = kind.parse(text)
-    except ScalarError:
+    except TextError:
         return
     shown = str(kind.show(value))
     assert kind.parse(shown.lower() if hint is bool else shown) == value

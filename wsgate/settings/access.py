@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from wsgate.settings.addresses import URL_PATH, bind_address, host_and_port, host_pattern, network, port_number
+from wsgate.settings.addresses import URL_PATH, bind_address, host_pattern, network
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
@@ -22,6 +22,8 @@ from wsgate.settings.model import (
     UnixAddress,
 )
 from wsgate.settings.problem import ScalarError, quote
+from wsgate.text.address import host_and_port
+from wsgate.text.port import port_number
 
 # RFC 9110 §5.6.2: names of header fields, and RFC 6265 §4.1.1: of cookies
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -91,8 +93,8 @@ def _ports(text: str) -> tuple[int, int]:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise ScalarError(f"{quote(text)} is neither a port nor a range of ports: write 5900 or 5900-5999")
-    first = port_number(found[1], lowest=1)
-    last = port_number(found[2] or found[1], lowest=1)
+    first = port_number(found[1])
+    last = port_number(found[2] or found[1])
     if first > last:
         raise ScalarError(f"{quote(text)} has its ports the wrong way round: write {last}-{first}")
     return first, last
@@ -142,7 +144,7 @@ def token_url(text: str) -> TokenUrl:
         raise ScalarError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
     host, port = host_and_port(authority)
     tls = scheme == "https"
-    number = (443 if tls else 80) if port is None else port_number(port, lowest=1)
+    number = (443 if tls else 80) if port is None else port_number(port)
     return TokenUrl(tls, TcpAddress(host, number), target)
 
 
@@ -157,7 +159,7 @@ def service_address(text: str) -> Address:
     host, port = host_and_port(text)
     if port is None:
         raise ScalarError(f"{quote(text)} has no port: write {text}:6379")
-    return TcpAddress(host, port_number(port, lowest=1))
+    return TcpAddress(host, port_number(port))
 
 
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
@@ -192,7 +194,7 @@ def web_origin(text: str) -> str:
         return text.lower()
     host, port = host_and_port(authority)
     shown = f"[{host}]" if ":" in host else host
-    number = None if port is None else port_number(port, lowest=1)
+    number = None if port is None else port_number(port)
     return f"{scheme}://{shown}" if number in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{shown}:{number}"
 
 

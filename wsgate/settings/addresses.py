@@ -7,7 +7,6 @@ lower case and IP addresses in their shortest form, so that equal addresses comp
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 
 from wsgate.settings.model import (
@@ -20,20 +19,14 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.problem import ScalarError, quote
+from wsgate.text.address import host_and_port, unix_path
+from wsgate.text.host import ipv6, is_ip
+from wsgate.text.port import looks_like_port, port_number
 
-# RFC 1123 §2.1, and the underscore, which container networks have in their names.
-_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")
-_MAX_NAME = 253
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-_PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
-_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # RFC 3986 §3.3: the characters of a path.
 URL_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
-_UNIX_PATH = re.compile("/[^/](.*[^/])?", re.DOTALL)
-# Linux: sun_path has 108 bytes and ends with a zero byte (unix(7)).
-_MAX_UNIX_PATH = 107
 
 
 def bind_address(text: str) -> Address:
@@ -45,7 +38,7 @@ def bind_address(text: str) -> Address:
     if port_alone := re.fullmatch(r"\*?(:[0-9]{1,5})", text):
         port = port_alone[1]
         raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
-    if _PORT.fullmatch(text):
+    if looks_like_port(text):
         raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
     if text == "*":
         raise ScalarError("'*' names no address: write 0.0.0.0 or '[::]' for all of them")
@@ -76,7 +69,7 @@ def tunnel_target(text: str) -> Target:
     host, port_text = host_and_port(authority)
     if port_text is None:
         raise ScalarError(f"{quote(text)} has no port: write {text}:5900")
-    return Target(TcpAddress(host, port_number(port_text, lowest=1)), tls=scheme[1] == "tls")
+    return Target(TcpAddress(host, port_number(port_text)), tls=scheme[1] == "tls")
 
 
 def backend_url(text: str) -> WebSocketUrl:
@@ -102,7 +95,7 @@ def backend_url(text: str) -> WebSocketUrl:
         )
     host, port_text = host_and_port(authority)
     tls = scheme[1] == "wss"
-    port = (443 if tls else 80) if port_text is None else port_number(port_text, lowest=1)
+    port = (443 if tls else 80) if port_text is None else port_number(port_text)
     return WebSocketUrl(TcpAddress(host, port), path or None, tls)
 
 
@@ -111,7 +104,7 @@ def network(text: str) -> Network:
     if text in ("unix", "unix:"):
         return Network(None)
     address, slash, prefix = text.partition("/")
-    if not _is_ip(address):
+    if not is_ip(address):
         raise ScalarError(f"{quote(text)} is not a network: write one like 10.0.0.0/8, an address, or unix")
     if "%" in address:
         raise ScalarError(f"{quote(text)} has a zone: only addresses without one can be used")
@@ -133,7 +126,7 @@ def host_name(text: str) -> str:
     if scheme := _SCHEME.match(text):
         raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
     if text.count(":") > 1 and not text.startswith("["):
-        return _ipv6(text)
+        return ipv6(text)
     host, port = host_and_port(text)
     if port is not None:
         raise ScalarError(f"{quote(text)} has a port: write the name alone")
@@ -149,7 +142,7 @@ def host_pattern(text: str) -> str:
     if "/" in text:
         raise ScalarError(f"{quote(text)} has a path: write the host here and the path under path")
     if text.count(":") > 1 and not text.startswith(("[", "*")):
-        return _ipv6(text)
+        return ipv6(text)
     wildcard = "*." if text.startswith("*.") else ""
     name = text.removeprefix(wildcard)
     if "*" in name:
@@ -157,7 +150,7 @@ def host_pattern(text: str) -> str:
     host, port_text = host_and_port(name)
     if port_text is not None:
         raise ScalarError(f"{quote(text)} has a port: write the host alone, it is matched on every port")
-    if wildcard and _is_ip(host):
+    if wildcard and is_ip(host):
         raise ScalarError(f"{quote(text)}: * cannot stand before an IP address")
     if host.endswith("."):
         raise ScalarError(f"{quote(text)} ends with a dot: remove it")
@@ -165,70 +158,12 @@ def host_pattern(text: str) -> str:
 
 
 def _unix(text: str) -> UnixAddress:
-    path = text.removeprefix("unix:")
-    if not _UNIX_PATH.fullmatch(path):
-        cure = path.strip("/") or "run/wsgate.sock"
-        raise ScalarError(f"{quote(text)} is not unix: and the absolute path of a socket: write unix:/{cure}")
-    if "\0" in path:
-        raise ScalarError(f"{quote(text)} has a zero byte in it")
-    if (length := len(os.fsencode(path))) > _MAX_UNIX_PATH:
-        raise ScalarError(f"the path is {length} bytes long; a Unix socket's has {_MAX_UNIX_PATH} at most")
-    return UnixAddress(path)
+    return UnixAddress(unix_path(text.removeprefix("unix:")))
 
 
 def _in_brackets(text: str) -> str:
     """An address that lacks them, as it was probably meant: what looks like a port is one, but 1 behind two colons."""
     host, _, port = text.rpartition(":")
-    if _PORT.fullmatch(port) and _is_ip(host):
+    if looks_like_port(port) and is_ip(host):
         return f"'[{host}]:{port}'"
-    return f"'[{text}]', or with a port '[{text}]:8080'" if _is_ip(text) else "it like '[::1]:8080'"
-
-
-def host_and_port(text: str) -> tuple[str, str | None]:
-    if text.startswith("["):
-        brackets = _BRACKETS.fullmatch(text)
-        if brackets is None:
-            raise ScalarError(f"{quote(text)} is not an address: with brackets it is '[::1]:8080'")
-        return _ipv6(brackets[1]), brackets[2]
-    host, colon, port = text.partition(":")
-    if ":" in port:
-        raise ScalarError(f"{quote(text)} has more than one colon: write an IPv6 address in brackets, '[::1]:8080'")
-    return _name(host), port if colon else None
-
-
-def _name(text: str) -> str:
-    if not text:
-        raise ScalarError("the host is missing")
-    if not text.isascii():
-        raise ScalarError(f"{quote(text)} is not ASCII: write an international name in its xn-- form")
-    # A last dot only says that the name is complete: the resolver then tries no search domains.
-    if len(text) > _MAX_NAME or not _NAME.fullmatch(text.removesuffix(".")):
-        raise ScalarError(f"{quote(text)} is not a host name")
-    # A name that ends in a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number"): the resolver takes
-    # 0x7f.1 for 127.0.0.1.
-    if _NUMBER.fullmatch(text.removesuffix(".").rpartition(".")[2]) and not _is_ip(text):
-        raise ScalarError(f"{quote(text)} is not an IPv4 address")
-    return text.lower()
-
-
-def _ipv6(text: str) -> str:
-    if "%" in text:
-        raise ScalarError(f"{quote(text)} has a zone: only addresses without one can be used")
-    try:
-        return str(ipaddress.IPv6Address(text))
-    except ValueError:
-        raise ScalarError(f"{quote(text)} is not an IPv6 address") from None
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def port_number(text: str, *, lowest: int) -> int:
-    if not _PORT.fullmatch(text) or not lowest <= int(text) <= 65535:
-        raise ScalarError(f"{quote(text)} is not a port: a port is a number from {lowest} to 65535")
-    return int(text)
+    return f"'[{text}]', or with a port '[{text}]:8080'" if is_ip(text) else "it like '[::1]:8080'"

@@ -18,9 +18,10 @@ from wsgate.settings.environment import Environment, Mask, advise_braces, expand
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
-from wsgate.settings.problem import Problem, ScalarError, quote
+from wsgate.settings.problem import Problem, quote
 from wsgate.settings.scalars import ScalarType
 from wsgate.settings.unknown import meant_by
+from wsgate.text.error import TextError
 
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
 # write one for another.
@@ -85,7 +86,7 @@ class Decoder:
         """The scalar with the values of the environment in it."""
         try:
             expansion = expand(node.text, self._environment)
-        except ScalarError as error:
+        except TextError as error:
             return self.fault(path, str(error))
         if expansion.text == node.text and not expansion.values:
             return node
@@ -123,7 +124,7 @@ class Decoder:
             return self.fault(path, f"{node}: for none, write off")
         try:
             value = scalar.parse(node.text)
-        except ScalarError as error:
+        except TextError as error:
             return self.fault(path, _explain(error, scalar, node))
         if node.is_expanded:
             self._hide(value, node)
@@ -171,7 +172,7 @@ class Decoder:
             value = self._expanded(value_node, f"{path}.{name}")
             try:
                 fields.append((header_name(name), "" if isinstance(value, Broken) else header_value(value.text)))
-            except ScalarError as error:
+            except TextError as error:
                 fields.append(self.fault(path, str(error), place))
         return tuple(fields)
 
@@ -273,7 +274,7 @@ class Decoder:
             values[options[0].attribute] = self.fault(path, f"has none of {names}: write exactly one of them")
 
 
-def _explain(error: ScalarError, scalar: ScalarType, node: Scalar) -> str:
+def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
     """Why a text is not a value of its type, and what to write."""
     if node.written is not None:
         shown = references(node.written) if scalar.is_secret else str(node)
@@ -294,7 +295,7 @@ def _mapping_meant(cls: type, node: Node) -> str:
             continue
         try:
             scalar.parse(node.text)
-        except ScalarError:
+        except TextError:
             continue
         like = "" if required else "it like "
         return f"; write {like}{{{key.name}: {node.text}}}" if _needs_no_quotes(node) else ""

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 
 from wsgate.settings.access import credential
-from wsgate.settings.problem import ScalarError, quote
+from wsgate.settings.problem import quote
+from wsgate.text.error import TextError
 
 _SHA1 = 20  # bytes
 _BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
@@ -52,7 +53,7 @@ def lines_of(data: bytes) -> Iterator[tuple[int, str, str | None]]:
             continue
         try:
             yield number, text, wrong_with(credential(text))
-        except ScalarError as error:
+        except TextError as error:
             yield number, "", str(error)
 
 

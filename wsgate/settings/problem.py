@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsgate.text.error import TextError
+from wsgate.text.error import quote as quote
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -43,10 +46,5 @@ class ConfigError(Exception):
         return "\n".join(map(str, self.problems))
 
 
-def quote(text: str) -> str:
-    """``text`` as a message shows it: quoted, on one line, printable, not endless."""
-    return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
-class ScalarError(ValueError):
+class ScalarError(TextError):
     """A value's text does not mean what is expected there; the message says why, without the place."""

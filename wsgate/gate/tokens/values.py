@@ -5,29 +5,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from wsgate.settings.model import Target, TcpAddress, UnixAddress
+from wsgate.text.address import unix_path
+from wsgate.text.error import TextError
+from wsgate.text.host import host
+from wsgate.text.port import looks_like_port, port_number
 
 Targets = tuple[Target, ...]
 
 MAX_TARGETS = 16  # that one token may have: each is dialled, one after the other
 
-# RFC 1123 §2.1, and the underscore, which container networks have in their names
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-_MAX_NAME = 253
-# getaddrinfo(3) takes 127.1, 0x7f.1 and 2130706433 for 127.0.0.1: nobody writes that who means well
-_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?\Z")
-_PORT = re.compile(r"[0-9]{1,5}")
 _SCHEME = re.compile(r"(tcp|tls)://")
 _UNIX = re.compile(r"unix(?:_socket)?:")  # websockify's word and ours
-_MAX_UNIX_PATH = 107  # Linux: sun_path has 108 bytes and ends with a zero byte (unix(7))
 
 
 def targets(text: str, tls: bool) -> Targets:
@@ -65,10 +59,10 @@ def client_target(text: str, tls: bool) -> Target:
     if scheme := _SCHEME.match(text):
         tls = scheme[1] == "tls"
         text = text[scheme.end() :]
-    host, colon, port = text.rpartition(":")
+    host_text, colon, port_text = text.rpartition(":")
     if not colon:
         raise ValueError("has no port: a target is host:port")
-    return _tcp(host, port, tls)
+    return _tcp(host_text, port_text, tls)
 
 
 def _is_pair(value: list[Any] | tuple[Any, ...]) -> bool:
@@ -80,7 +74,7 @@ def _is_pair(value: list[Any] | tuple[Any, ...]) -> bool:
 
 def _is_port(value: object) -> bool:
     if isinstance(value, str):
-        return _PORT.fullmatch(value.strip()) is not None
+        return looks_like_port(value.strip())
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -97,50 +91,35 @@ def _one(value: Any, tls: bool) -> Target:
 def _mapping(value: Mapping[Any, Any], tls: bool) -> Target:
     if isinstance(path := value.get("unix_socket"), str):
         return _unix(path)
-    host, port = value.get("host"), value.get("port")
-    if not isinstance(host, str):
+    name, port = value.get("host"), value.get("port")
+    if not isinstance(name, str):
         raise ValueError("has no host")
     if port is None:
-        return target(host.strip(), tls)
-    return _pair(host, port, tls)
+        return target(name.strip(), tls)
+    return _pair(name, port, tls)
 
 
-def _pair(host: str, port: object, tls: bool) -> Target:
-    if host in ("unix_socket", "unix") and isinstance(port, str):
+def _pair(name: str, port: object, tls: bool) -> Target:
+    if name in ("unix_socket", "unix") and isinstance(port, str):
         return _unix(port.strip())
     if not _is_port(port):
         raise ValueError("has a port that is no number")
-    return _tcp(host.strip(), str(port).strip(), tls)
+    return _tcp(name.strip(), str(port).strip(), tls)
 
 
-def _tcp(host: str, port: str, tls: bool) -> Target:
-    if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
-        raise ValueError("has no port from 1 to 65535")
-    return Target(TcpAddress(_host(host), int(port)), tls)
+def _tcp(host_text: str, port_text: str, tls: bool) -> Target:
+    try:
+        port = port_number(port_text)
+    except TextError:
+        raise ValueError("has no port from 1 to 65535") from None
+    try:
+        return Target(TcpAddress(host(host_text), port), tls)
+    except TextError as error:
+        raise ValueError(f"has a host that {error.problem}") from None
 
 
-def _host(text: str) -> str:
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if ":" in bare or bare is not text:
-        try:
-            if "%" in bare:  # a zone, which ipaddress takes, depends on this machine's interfaces
-                raise ValueError
-            return str(ipaddress.IPv6Address(bare))
-        except ValueError:
-            raise ValueError("has a host that is no IPv6 address") from None
-    if len(text) > _MAX_NAME or not _NAME.fullmatch(text):
-        raise ValueError("has a host that is no name")
-    if _NUMBER.match(text, text.removesuffix(".").rfind(".") + 1):
-        try:
-            return str(ipaddress.IPv4Address(text))
-        except ValueError:
-            raise ValueError("has a host that is no IPv4 address") from None
-    return text.lower()
-
-
-def _unix(path: str, beneath: str | None = None) -> Target:
-    if not path.startswith("/") or path.endswith("/") or "\0" in path:
-        raise ValueError("has no absolute path of a Unix socket")
-    if len(os.fsencode(path)) > _MAX_UNIX_PATH:
-        raise ValueError(f"has a path that is longer than a Unix socket's {_MAX_UNIX_PATH} bytes")
-    return Target(UnixAddress(path, beneath))
+def _unix(text: str, beneath: str | None = None) -> Target:
+    try:
+        return Target(UnixAddress(unix_path(text), beneath))
+    except TextError as error:
+        raise ValueError(f"has a Unix socket that {error.problem}") from None

@@ -1,0 +1,67 @@
+"""A host: a name or an IP address.
+
+Names come out in lower case and addresses in their shortest form, so that equal hosts compare equal.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from wsgate.text.error import TextError, quote
+
+# RFC 1123 §2.1, and the underscore, which container networks have in their names. A last dot says that the name is
+# complete: the resolver then tries no search domains.
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_MAX_NAME = 253
+
+# A name whose last label is a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number"): getaddrinfo(3)
+# takes 127.1, 0x7f.1 and 2130706433 for 127.0.0.1, which rules for names would not see.
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.DOTALL)
+
+
+def name_or_ipv4(text: str) -> str:
+    """Raises ``TextError`` for anything else, and for an IPv4 address that is not four decimal numbers."""
+    if not text:
+        raise TextError("is missing", "the host")
+    if not text.isascii():
+        raise TextError("is not ASCII: write an international name in its xn-- form", quote(text))
+    if len(text) > _MAX_NAME or not _NAME.fullmatch(text):
+        raise TextError("is not a host name", quote(text))
+    if _ENDS_IN_A_NUMBER.fullmatch(text):
+        try:
+            return str(ipaddress.IPv4Address(text))
+        except ValueError:
+            problem = "is not an IPv4 address: write four decimal numbers, like 127.0.0.1"
+            raise TextError(problem, quote(text)) from None
+    return text.lower()
+
+
+def ipv6(text: str) -> str:
+    """An IPv6 address without brackets. A zone (RFC 4007 §11) depends on this machine's interfaces: it is refused.
+
+    Raises ``TextError``.
+    """
+    if "%" in text:
+        raise TextError("has a zone: only addresses without one can be used", quote(text))
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise TextError("is not an IPv6 address", quote(text)) from None
+
+
+def host(text: str) -> str:
+    """A name or an address, IPv6 with brackets or without. Raises ``TextError``."""
+    if text.startswith("[") and text.endswith("]"):
+        return ipv6(text[1:-1])
+    return ipv6(text) if ":" in text else name_or_ipv4(text)
+
+
+def is_ip(text: str) -> bool:
+    """Whether this is an IP address without brackets."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

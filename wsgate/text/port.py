@@ -1,0 +1,22 @@
+"""The number of a port."""
+
+from __future__ import annotations
+
+import re
+
+from wsgate.text.error import TextError, quote
+
+_PORT = re.compile(r"[0-9]{1,5}")
+_MAX = 65535
+
+
+def looks_like_port(text: str) -> bool:
+    """Whether this is meant for a port, though it may be out of range."""
+    return _PORT.fullmatch(text) is not None
+
+
+def port_number(text: str, *, lowest: int = 1) -> int:
+    """``lowest`` is 0 where the kernel may choose one. Raises ``TextError``."""
+    if not looks_like_port(text) or not lowest <= int(text) <= _MAX:
+        raise TextError(f"is not a port: a port is a number from {lowest} to {_MAX}", quote(text))
+    return int(text)
