@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, plain_request, request
+from wsgate.gate import hashing
 from wsgate.gate.admission import Admitted, admit
 from wsgate.gate.client import Client, origin
 from wsgate.gate.gateway import Gateway
@@ -365,3 +366,35 @@ async def test_no_spelling_walks_around_a_password(start_gate: StartGate, tmp_pa
     await peer.write(f"GET {spelling} HTTP/1.1\r\nHost: gate\r\n\r\n".encode())
     status = (await peer.read_head()).status
     assert status in (400, 401, 404)
+
+
+async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, right = route(NOWHERE, auth=BASIC), basic("ann:s\xf6same")
+    gateway = Gateway(Settings(listeners=(), routes=()))
+    source = origin(
+        Client(TcpAddress("192.0.2.7", 5), TcpAddress("192.0.2.7", 5)),
+        Request(b"GET", b"/", b"gate", b"1.1", [], []),
+        (),
+    )
+
+    async def ask_with(shown: str) -> tuple[int | None, float]:
+        began = trio.current_time()
+        fields = [(b"authorization", shown.encode("latin-1"))]
+        found = await admit(gateway, it, Request(b"GET", b"/", b"gate", b"1.1", fields, fields), source)
+        return found.status if isinstance(found, Refusal) else None, trio.current_time() - began
+
+    assert await ask_with(right) == (None, 0)
+    for _ in range(hashing.FREE):
+        answer = await ask_with(basic("ann:wrong"))
+    assert answer == (401, hashing.HOLD)
+    assert await ask_with(right) == (None, 0)
+
+    async def busy(*_: object) -> bool:
+        raise hashing.Busy
+
+    gateway.draining = True  # a process that stops lets nobody wait
+    assert await ask_with(basic("ann:wrong")) == (401, 0)
+    monkeypatch.setattr(Users, "knows", busy)
+    assert await ask_with(right) == (429, 0)

@@ -108,7 +108,7 @@ async def test_a_file_that_is_gone(tmp_path: Path) -> None:
         await users.knows("ann", b"one")
 
 
-async def test_a_right_password_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_password_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bytes] = []
 
     def check(hashed: str, password: bytes) -> bool:
@@ -121,11 +121,11 @@ async def test_a_right_password_is_hashed_once(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(3):
         assert await users.knows("ann", b"a")
         assert not await users.knows("ann", b"wrong")
-    assert checked == [b"a", b"wrong", b"wrong", b"wrong"]
+    assert checked == [b"a", b"wrong"]
     assert await users.knows("bob", b"b")
     assert await users.knows("cid", b"c")
     assert await users.knows("ann", b"a")  # forgotten: there is room for two
-    assert checked[4:] == [b"b", b"c", b"a"]
+    assert checked[2:] == [b"b", b"c", b"a"]
 
 
 async def test_who_does_not_exist_costs_as_much(monkeypatch: pytest.MonkeyPatch) -> None:

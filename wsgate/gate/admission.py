@@ -12,6 +12,7 @@ import trio
 
 from wsgate.gate.client import Origin
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.hashing import Busy, hashing, network
 from wsgate.gate.route import host_name
 from wsgate.gate.tokens.source import SourceError
 from wsgate.net.tls.handshake import ClientCertificate
@@ -42,7 +43,7 @@ async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin
     if route.auth is None:
         return admitted
     if route.auth.basic is not None:
-        known = await _check_password(gateway, route, route.auth.basic, request)
+        known = await _check_password(gateway, route, route.auth.basic, request, origin)
         if isinstance(known, Refusal):
             return known
         admitted = known
@@ -98,7 +99,9 @@ def _normal(origin: str) -> str:
     return (found[1] or found[2]) if found else text
 
 
-async def _check_password(gateway: Gateway, route: Route, basic: Basic, request: Request) -> Refusal | Admitted:
+async def _check_password(
+    gateway: Gateway, route: Route, basic: Basic, request: Request, origin: Origin
+) -> Refusal | Admitted:
     """RFC 7617."""
     realm = re.sub(r'(["\\])', r"\\\1", basic.realm).encode("utf-8")
     challenge = ((b"WWW-Authenticate", b'Basic realm="' + realm + b'", charset="UTF-8"'),)
@@ -110,16 +113,41 @@ async def _check_password(gateway: Gateway, route: Route, basic: Basic, request:
     if credentials is None:
         return Refusal(401, needed.reason, challenge, detail="Authorization is not of the kind Basic, or malformed")
     users = gateway.users_of(basic)
+    address = network(origin.chain[0]) if origin.chain else "unix"
+    known, busy = None, False
     try:
-        with trio.fail_after(route.timeouts.handshake):
-            if await users.knows(*credentials):
-                return Admitted(credentials[0])
+        with trio.move_on_after(route.timeouts.handshake):
+            known = await users.knows(*credentials, address)
     except SourceError as error:
         return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=str(error))
-    except trio.TooSlowError:
-        detail = f"not within {route.timeouts.handshake:g} s: too many passwords to check"
+    except Busy:
+        busy = True
+    if known:
+        return Admitted(credentials[0])
+    if known is not None:
+        hashing().was_wrong(address)
+    busy = await _hold(gateway, address) or busy
+    if known is None and busy:
+        detail = "not checked: too many passwords come from this address"
+        return Refusal(429, "too many passwords are tried from here: try again", _RETRY_AFTER, detail=detail)
+    if known is None:
+        detail = f"not within {route.timeouts.handshake:g} s: too many passwords to check, or their file hangs"
         return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=detail)
     return Refusal(401, needed.reason, challenge, detail="wrong user or password")
+
+
+async def _hold(gateway: Gateway, address: str) -> bool:
+    """Let the answer wait where the address guesses, which is told; not while the process stops, nor where others need
+    the place."""
+    with hashing().hold(address) as seconds, trio.CancelScope() as scope:
+        if seconds and not gateway.draining:
+            gateway.idle.add(scope)
+            try:
+                with gateway.owed(scope):
+                    await trio.sleep(seconds)
+            finally:
+                gateway.idle.discard(scope)
+    return seconds > 0
 
 
 def _credentials(sent: list[bytes]) -> tuple[str, bytes] | None:

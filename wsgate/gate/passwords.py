@@ -1,8 +1,8 @@
 """Users and their passwords, by the hashes that htpasswd(1) writes, from the configuration and from a file.
 
-A bcrypt hash is meant to cost time, some 50 ms of CPU, so it is checked in a thread, a few at once, and a password that
-was right is remembered by a keyed digest: a page has dozens of files. A user who does not exist costs as much as one
-who does, so that nobody can tell them apart.
+A bcrypt hash is meant to cost time, so what was right or wrong is remembered for a while by a keyed digest: a page has
+dozens of files, and a program that has the wrong password tries again and again. A user who does not exist costs as
+much as one who does, so that nobody can tell them apart.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from dataclasses import dataclass, field
 import trio
 
 from wsgate.gate.account import emit
+from wsgate.gate.hashing import hashing
 from wsgate.gate.tokens.fresh import Fresh
 from wsgate.gate.tokens.source import SourceError
 from wsgate.settings.model import Basic
 
 MAX_FILE = 4 << 20  # bytes
 _MAX_PASSWORD = 72  # bytes of it that count with bcrypt, as htpasswd has it
-_REMEMBERED = 1024  # passwords that were right
-_AT_ONCE = 2  # hashes under way: what is left of the CPU is for the sessions
+_REMEMBERED = 1024  # passwords that were right, and as many that were wrong
+_LIFE = 600.0  # seconds for which they are
 _BCRYPT = ("$2a$", "$2b$", "$2y$")
 _KINDS = ("{PLAIN}", "{SHA}", "{SSHA}", *_BCRYPT)
 _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -47,6 +48,22 @@ class _Table:
         self.dearest = max(self.users.values(), key=_cost, default=_NOBODY)
 
 
+class _Memory:
+    """Digests of what was sent, for a while."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def __contains__(self, digest: bytes) -> bool:
+        return self._until.get(digest, 0.0) > trio.current_time()
+
+    def add(self, digest: bytes) -> None:
+        self._until.pop(digest, None)
+        self._until[digest] = trio.current_time() + _LIFE
+        if len(self._until) > _REMEMBERED:
+            self._until.popitem(last=False)
+
+
 class Users:
     """Those of one ``auth.basic``."""
 
@@ -55,35 +72,36 @@ class Users:
         self._file = None if basic.file is None else Fresh(basic.file, self._parse, MAX_FILE)
         self._path = basic.file
         self._readers = trio.CapacityLimiter(1)  # held by a thread until it ends, also by one that nobody waits for
-        self._checkers = trio.CapacityLimiter(_AT_ONCE)
         self._key = os.urandom(32)
-        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._right, self._wrong = _Memory(), _Memory()
 
-    async def knows(self, user: str, password: bytes) -> bool:
-        """Whether this is the user's password. The caller bounds the time. Raises ``SourceError`` where the file cannot
-        be read."""
+    async def knows(self, user: str, password: bytes, address: str = "") -> bool:
+        """Whether this is the user's password. The caller bounds the time.
+
+        address: the client's, beside whose others it stands in line
+        Raises ``SourceError`` where the file cannot be read, ``Busy`` where too many wait.
+        """
         hashed, dearest = self._own.users.get(user), self._own.dearest
         if self._file is not None:
             read = await trio.to_thread.run_sync(self._file.get, abandon_on_cancel=True, limiter=self._readers)
             hashed = hashed or read.users.get(user)
             dearest = max(dearest, read.dearest, key=_cost)
-        if hashed is None:
-            await self._matches(dearest, password)
-            return False
-        digest = hmac.digest(self._key, b"\0".join([user.encode(), hashed.encode(), password]), "sha256")
-        if digest in self._right:  # does not wait behind those who guess
+        known = hashed or dearest
+        digest = hmac.digest(self._key, b"\0".join([user.encode(), known.encode(), password]), "sha256")
+        if hashed is not None and digest in self._right:  # does not wait behind those who guess
             return True
-        if not await self._matches(hashed, password):
-            if _cost(hashed) < _cost(dearest):  # or a quick no would tell that there is such a user
-                await self._matches(dearest, password)
+        if digest in self._wrong:
             return False
-        self._right[digest] = None
-        if len(self._right) > _REMEMBERED:
-            self._right.popitem(last=False)
-        return True
 
-    async def _matches(self, hashed: str, password: bytes) -> bool:
-        return await trio.to_thread.run_sync(matches, hashed, password, abandon_on_cancel=True, limiter=self._checkers)
+        def check() -> bool:
+            right = matches(known, password) and hashed is not None
+            if not right and _cost(known) < _cost(dearest):  # or a quick no would tell that there is such a user
+                matches(dearest, password)
+            return right
+
+        right = await hashing().check(address, check)
+        (self._right if right else self._wrong).add(digest)
+        return right
 
     def _parse(self, data: bytes) -> _Table:
         """Lines of a file; what is wrong is named by its number, once for each change, and harms nobody else."""
