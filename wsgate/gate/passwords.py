@@ -22,6 +22,7 @@ import trio
 from wsgate.gate.account import emit
 from wsgate.gate.hashing import hashing
 from wsgate.gate.tokens.fresh import Fresh
+from wsgate.gate.tokens.memory import Memory
 from wsgate.gate.tokens.source import SourceError
 from wsgate.settings.model import Basic
 
@@ -48,7 +49,7 @@ class _Table:
         self.dearest = max(self.users.values(), key=_cost, default=_NOBODY)
 
 
-class _Memory:
+class _Remembered:
     """Digests of what was sent, for a while."""
 
     def __init__(self) -> None:
@@ -69,11 +70,10 @@ class Users:
 
     def __init__(self, basic: Basic) -> None:
         self._own = _Table(dict(_entries(basic.users)))
-        self._file = None if basic.file is None else Fresh(basic.file, self._parse, MAX_FILE)
+        self._file = None if basic.file is None else Memory(Fresh(basic.file, self._parse, MAX_FILE).get)
         self._path = basic.file
-        self._readers = trio.CapacityLimiter(1)  # held by a thread until it ends, also by one that nobody waits for
         self._key = os.urandom(32)
-        self._right, self._wrong = _Memory(), _Memory()
+        self._right, self._wrong = _Remembered(), _Remembered()
 
     async def knows(self, user: str, password: bytes, address: str = "") -> bool:
         """Whether this is the user's password. The caller bounds the time.
@@ -83,7 +83,7 @@ class Users:
         """
         hashed, dearest = self._own.users.get(user), self._own.dearest
         if self._file is not None:
-            read = await trio.to_thread.run_sync(self._file.get, abandon_on_cancel=True, limiter=self._readers)
+            read = await self._file.get()
             hashed = hashed or read.users.get(user)
             dearest = max(dearest, read.dearest, key=_cost)
         known = hashed or dearest

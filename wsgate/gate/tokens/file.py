@@ -10,9 +10,11 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from wsgate.gate.account import emit
 from wsgate.gate.tokens.fresh import Fresh
+from wsgate.gate.tokens.memory import Memory
 from wsgate.gate.tokens.source import Local, SourceError
 from wsgate.gate.tokens.values import Targets, target
 
@@ -57,6 +59,19 @@ def _parse_line(text: str, tls: bool) -> tuple[str, Targets]:
     return token, (target(where.strip(), tls),)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the files say, the last one's word last, and why some could not be read."""
+
+    files: Sequence[Lines]
+    unreadable: dict[str, str]
+
+    def check_all_read(self) -> None:
+        """What was not found may be in a file that cannot be read."""
+        if self.unreadable:
+            raise SourceError("; ".join(self.unreadable.values()))
+
+
 class FileSource(Local):
     """Raises ``SourceError`` where the file or directory cannot be read now."""
 
@@ -65,36 +80,34 @@ class FileSource(Local):
         self._path = path
         self._tls = tls
         self._files: dict[str, Fresh[Lines]] = {}
-        self._unreadable: dict[str, str] = {}  # why, by file
+        self._unreadable: dict[str, str] = {}  # why, by file, as it was logged
+        self._memory = Memory(self._read)
         try:
-            self._read()
+            self._memory.look()
         except SourceError as error:
             raise SourceError(f"{error}: tokens are looked up there; make it, empty, if there are none yet") from None
 
-    def find(self, token: str) -> Targets | None:
-        for lines in reversed(self._read()):
+    async def look_up(self, token: str) -> Targets | None:
+        found = await self._memory.get()
+        for lines in reversed(found.files):
             if token in lines:
                 return lines[token]
-        self._check_all_read()
+        found.check_all_read()
         return None
 
-    def find_missing(self, tokens: Sequence[str]) -> set[str]:
-        missing = set(tokens).difference(*self._read())
+    async def missing(self, tokens: Sequence[str]) -> set[str]:
+        found = await self._memory.get()
+        missing = {token for token in tokens if not any(token in lines for lines in found.files)}
         if missing:
-            self._check_all_read()
+            found.check_all_read()
         return missing
 
-    def _check_all_read(self) -> None:
-        """What was not found may be in a file that cannot be read."""
-        if self._unreadable:
-            raise SourceError("; ".join(self._unreadable.values()))
-
-    def _read(self) -> list[Lines]:
+    def _read(self) -> _Found:
         names = self._names()
         known = self._files
         self._files = {name: known.get(name) or self._fresh(name) for name in names}
         if names == [self._path]:
-            return [self._files[self._path].get()]
+            return _Found([self._files[self._path].get()], {})
         found, unreadable = [], {}
         for name, file in self._files.items():
             try:
@@ -106,7 +119,7 @@ class FileSource(Local):
                 consequence = "the directory's other files are served"
                 emit(logging.WARNING, "token file cannot be read", file=name, error=problem, consequence=consequence)
         self._unreadable = unreadable
-        return found
+        return _Found(found, unreadable)
 
     def _names(self) -> list[str]:
         """The files, in the order of their names. Hidden ones are an editor's, or a Kubernetes volume's own."""

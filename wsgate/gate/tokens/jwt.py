@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.tokens.fresh import Fresh
+from wsgate.gate.tokens.memory import Memory
 from wsgate.gate.tokens.source import Local, NoTarget, SourceError
 from wsgate.gate.tokens.values import Targets, from_object
 from wsgate.settings.model import Jwt
@@ -49,13 +52,25 @@ class JwtSource(Local):
             raise SourceError(f"token.jwt.algorithms: {', '.join(unknown)} is none of {', '.join(ALGORITHMS)}")
         read, path = (read_key, settings.key) if settings.key is not None else (read_key_set, settings.jwks)
         assert path is not None
-        self._keys = Fresh(path, lambda data: read(data, settings.algorithms), _MAX_SIZE)
+        self._keys = Memory(Fresh(path, lambda data: read(data, settings.algorithms), _MAX_SIZE).get)
         warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # at every token: this is once
-        for reason in {key.weak for key in self._keys.get() if key.weak}:
+        for reason in {key.weak for key in self._keys.look() if key.weak}:
             emit(logging.WARNING, "token key is weak", file=path, reason=reason)
 
-    def find(self, token: str) -> Targets | None:
-        keys = self._keys.get()
+    async def look_up(self, token: str) -> Targets | None:
+        return self._find(token, await self._keys.get())
+
+    async def missing(self, tokens: Sequence[str]) -> set[str]:
+        keys, missing = await self._keys.get(), set()
+        for token in tokens:
+            try:
+                self._find(token, keys)
+            except NoTarget:
+                missing.add(token)
+            await trio.lowlevel.checkpoint()  # a signature takes some 100 microseconds
+        return missing
+
+    def _find(self, token: str, keys: tuple[Key, ...]) -> Targets:
         if token.count(".") == 4:  # RFC 7516 §3.1
             raise NoTarget("the token is encrypted (JWE): only signed ones (JWS) are taken")
         try:
