@@ -59,6 +59,7 @@ async def test_a_path_too_long_for_an_expression_goes_to_no_later_route(start_ga
     gate = start_gate(route(NOWHERE, "private", match=expression), route(NOWHERE, "public"))
     assert await answer_to(gate.connect(), request("/private/" + "x" * MAX_LENGTH)) == 414
     assert log.one("refused")["route"] is None
+    assert await answer_to(gate.connect(), request("/other/" + "x" * MAX_LENGTH)) == 502  # that is not the first one's
 
 
 async def test_a_plain_request_where_websocket_is_spoken(start_gate: StartGate, log: Log) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate import gate, net, ops, relay, wire
-from wsgate.text.regexes import MAX_LENGTH, danger, first_characters
+from wsgate.text.regexes import MAX_LENGTH, danger, first_characters, literal_beginning
 
 GOOD = [
     r"^/room/[0-9]+$",
@@ -143,6 +143,26 @@ def test_any_that_is_good_ends_soon(text: str, end: str, unit: str) -> None:
 )
 def test_what_can_come_first(text: str, expected: set[str] | None) -> None:
     assert first_characters(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("^/room/[0-9]+$", "/room/"),
+        (r"\A/a\.b", "/a.b"),
+        ("/rooms?", "/room"),
+        ("/a|/b", "/"),
+        ("/ab|/ac", "/a"),
+        ("(?:/a)", "/a"),
+        ("(/a)", ""),
+        ("(?i)/room", ""),
+        ("(?i:/r)oom", ""),
+        (".*", ""),
+        ("a$b", "a"),
+    ],
+)
+def test_how_all_begins(text: str, expected: str) -> None:
+    assert literal_beginning(text) == expected
 
 
 # Labels have few ways each, and the length is bounded before; what is possessive has one way.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from wsgate.settings.model import Match, PathKind, PathPattern, Route
 from wsgate.text.paths import normal, rest
-from wsgate.text.regexes import MAX_LENGTH
+from wsgate.text.regexes import MAX_LENGTH, literal_beginning
 from wsgate.wire.http import Refusal
 
 TOO_LONG = Refusal(
@@ -20,7 +20,10 @@ class Router:
     """The first route that matches wins, top to bottom."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [(route, _compile(route.match), _compile_path(route.match.path)) for route in routes]
+        self._routes = [
+            (route, _compile(route.match), _compile_path(route.match.path), _too_long(route.match.path))
+            for route in routes
+        ]
 
     def find(self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | Refusal | None:
         """The route of a request. ``host`` is a Host field's value; ``path`` is in its normal form.
@@ -31,9 +34,9 @@ class Router:
         websocket: whether the request asks for a WebSocket, rightly or not
         """
         name = host_name(host)
-        for route, matches, takes_path in self._routes:
+        for route, matches, takes_path, too_long in self._routes:
             if matches(name, subprotocols, websocket):
-                if len(path) > MAX_LENGTH and route.match.path is not None and route.match.path.kind is PathKind.REGEX:
+                if too_long(path):
                     return TOO_LONG
                 if takes_path(path):
                     return route
@@ -82,7 +85,15 @@ def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
     if pattern.kind is PathKind.PREFIX:
         return lambda path: path.startswith(pattern.text)
     expression = re.compile(pattern.text)
-    return lambda path: expression.match(path) is not None
+    return lambda path: len(path) <= MAX_LENGTH and expression.match(path) is not None
+
+
+def _too_long(pattern: PathPattern | None) -> Callable[[str], bool]:
+    """Whether a path might be the pattern's, and is too long to tell."""
+    if pattern is None or pattern.kind is not PathKind.REGEX:
+        return lambda path: False
+    beginning = literal_beginning(pattern.text)
+    return lambda path: len(path) > MAX_LENGTH and path.startswith(beginning)
 
 
 def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> bytes:

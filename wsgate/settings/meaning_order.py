@@ -14,7 +14,7 @@ from typing import Any
 from wsgate.settings.decode import Broken
 from wsgate.settings.faults import Fault, Warn, is_whole
 from wsgate.settings.model import Files, Match, PathKind, PathPattern, Route
-from wsgate.text.regexes import first_characters
+from wsgate.text.regexes import first_characters, literal_beginning
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
 _BELOW = ("", "a", "0", "a/b", "index.html")  # what may stand behind a prefix: an expression that takes all, takes any
@@ -114,14 +114,8 @@ def _takes_path(upper: PathPattern | None, lower: PathPattern | None) -> bool:
     if lower is None or upper.kind is PathKind.EXACT:
         return lower is not None and lower.kind is PathKind.EXACT and f"{upper.text}/" == lower.text
     if upper.kind is PathKind.PREFIX:
-        return (_literal(lower.text) if lower.kind is PathKind.REGEX else lower.text).startswith(upper.text)
+        return (literal_beginning(lower.text) if lower.kind is PathKind.REGEX else lower.text).startswith(upper.text)
     if lower.kind is PathKind.REGEX:
         return False
     behind = _BELOW if lower.kind is PathKind.PREFIX else ("",)
     return all(re.match(upper.text, lower.text + each) for each in behind)
-
-
-def _literal(expression: str) -> str:
-    """The characters with which all that an expression matches begins, as far as they are plain to see."""
-    found = re.match(r"\^?((?:[A-Za-z0-9/_~-](?![?*+{]))*)", expression)
-    return "" if found is None or "|" in expression else found[1]

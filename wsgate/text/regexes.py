@@ -13,6 +13,7 @@ behind. Both, and the counts, are only ever too large, so that some good express
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -30,6 +31,7 @@ _CHARACTERS = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _cons
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT)
 _ASSERTIONS = (_constants.ASSERT, _constants.ASSERT_NOT)
 _REFERENCES = (_constants.GROUPREF, _constants.GROUPREF_EXISTS)
+_BEGINNINGS = (_constants.AT_BEGINNING, _constants.AT_BEGINNING_STRING)
 _ENDS = (_constants.AT_END, _constants.AT_END_STRING)
 
 _Node = tuple[Any, Any]  # of re's parser: what it is, and its parts
@@ -60,6 +62,18 @@ def first_characters(text: str) -> frozenset[str] | None:
     tree = _parser.parse(text)
     found, nullable = _Expression(PATH_CHARACTERS).first(list(tree), tree.state.flags)
     return None if nullable else frozenset(char for bit, char in enumerate(PATH_CHARACTERS, 1) if found >> bit & 1)
+
+
+def literal_beginning(text: str) -> str:
+    """The characters with which all begins that an expression matches, as far as they are plain to see."""
+    tree = _parser.parse(text)
+    found = ""
+    for kind, parts in tree:
+        if kind is _constants.LITERAL and not tree.state.flags & re.IGNORECASE:
+            found += chr(parts)
+        elif kind is not _constants.AT or parts not in _BEGINNINGS:
+            break
+    return found
 
 
 class _ReferenceError(Exception):
