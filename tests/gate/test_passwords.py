@@ -176,7 +176,7 @@ async def test_a_hash_of_another_kind_is_a_wrong_line(tmp_path: Path, caplog: py
         assert not await users.knows("bob", b"three")  # the first counts, as with Apache and nginx
     fields: list[dict[str, Any]] = [record.fields for record in caplog.records]  # type: ignore[attr-defined]
     assert [field["line"] for field in fields] == [1]
-    assert "htpasswd -B" in fields[0]["problem"]
+    assert "htpasswd -nB" in fields[0]["problem"]
     assert "salt" not in str(fields)
 
 

@@ -14,7 +14,6 @@ import hmac
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -25,13 +24,12 @@ from wsgate.gate.tokens.fresh import Fresh
 from wsgate.gate.tokens.memory import Memory
 from wsgate.gate.tokens.source import SourceError
 from wsgate.settings.model import Basic
+from wsgate.text.htpasswd import BCRYPT, Entry, entries, entry
 
 MAX_FILE = 4 << 20  # bytes
 _MAX_PASSWORD = 72  # bytes of it that count with bcrypt, as htpasswd has it
 _REMEMBERED = 1024  # passwords that were right, and as many that were wrong
 _LIFE = 600.0  # seconds for which they are
-_BCRYPT = ("$2a$", "$2b$", "$2y$")
-_KINDS = ("{PLAIN}", "{SHA}", "{SSHA}", *_BCRYPT)
 _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
@@ -69,7 +67,7 @@ class Users:
     """Those of one ``auth.basic``."""
 
     def __init__(self, basic: Basic) -> None:
-        self._own = _Table(dict(_entries(basic.users)))
+        self._own = _Table({each.user: each.hashed for each in map(entry, basic.users)})
         self._file = None if basic.file is None else Memory(Fresh(basic.file, self._parse, MAX_FILE).get)
         self._path = basic.file
         self._key = os.urandom(32)
@@ -106,19 +104,11 @@ class Users:
     def _parse(self, data: bytes) -> _Table:
         """Lines of a file; what is wrong is named by its number, once for each change, and harms nobody else."""
         users: dict[str, str] = {}
-        for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-            text = line.decode(errors="replace").strip()
-            if not text or text.startswith("#"):
-                continue
-            user, _, hashed = text.partition(":")
-            problem = None
-            if not user or not hashed or "\N{REPLACEMENT CHARACTER}" in text:
-                problem = "is not user:hash in UTF-8"
-            elif not hashed.startswith(_KINDS):
-                problem = "has a hash of a kind that is not supported: write it with htpasswd -B"
-            if problem is None:
-                users.setdefault(user, hashed)  # the first counts, as with Apache and nginx
+        for number, line in entries(data):
+            if isinstance(line, Entry):
+                users.setdefault(line.user, line.hashed)  # the first counts, as with Apache and nginx
             else:
+                problem = str(line)
                 emit(logging.WARNING, "password file has a wrong line", file=self._path, line=number, problem=problem)
         return _Table(users)
 
@@ -136,7 +126,7 @@ def matches(hashed: str, password: bytes) -> bool:
             return False
         digest, salt = known[:20], known[20:]
         return hmac.compare_digest(digest, hashlib.sha1(password + salt, usedforsecurity=False).digest())
-    if hashed.startswith(_BCRYPT):
+    if hashed.startswith(BCRYPT):
         try:
             import bcrypt  # the extra basic: only who has such a hash needs it
         except ImportError:  # at the start no user had such a hash
@@ -150,10 +140,4 @@ def matches(hashed: str, password: bytes) -> bool:
 
 def _cost(hashed: str) -> str:
     """The time that a check takes, to be compared: bcrypt's logarithm of it, two digits."""
-    return hashed[4:6] if hashed.startswith(_BCRYPT) else ""
-
-
-def _entries(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for line in lines:
-        user, _, hashed = line.partition(":")
-        yield user, hashed
+    return hashed[4:6] if hashed.startswith(BCRYPT) else ""

@@ -23,6 +23,7 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port
+from wsgate.text.htpasswd import split
 from wsgate.text.port import port_number
 
 # RFC 9110 §5.6.2: names of header fields, and RFC 6265 §4.1.1: of cookies
@@ -200,11 +201,7 @@ def web_origin(text: str) -> str:
 
 def credential(text: str) -> str:
     """``user:hash``, as htpasswd(1) writes it, or ``user:{PLAIN}password``. Never repeats it."""
-    user, colon, password = text.partition(":")
-    if not colon or not user or not password:
-        raise ScalarError("this is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password")
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise ScalarError("there is a control character in it: write user:hash in one line")
+    split(text)
     return text
 
 

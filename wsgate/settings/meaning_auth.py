@@ -21,8 +21,9 @@ from wsgate.settings.model import (
     Tls,
     Tunnel,
 )
-from wsgate.settings.passwords import lines_of, needs_bcrypt, wrong_with
 from wsgate.settings.tls_context import read_file
+from wsgate.text.error import TextError
+from wsgate.text.htpasswd import Entry, entries, entry, split
 
 _MAX_NAMED = 10  # wrong lines of one file
 
@@ -81,9 +82,13 @@ def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -
         if not isinstance(line, str):
             continue
         where = at(f"{path}.users", index, given)
-        if wrong := _wrong_with(line):
+        try:
+            wrong = _cannot_check(entry(line))
+        except TextError as error:
+            wrong = str(error)
+        if wrong is not None:
             fault(where, wrong)
-        user = line.partition(":")[0]
+        user, _ = split(line)
         other, same = first.setdefault(user, (index, line))
         # the same text again is noted by the first pass
         if other != index and same != line:
@@ -94,11 +99,11 @@ def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -
 
 def _check_file(file: str, path: str, fault: Fault) -> None:
     try:
-        lines = list(lines_of(read_file(file)))
+        lines = list(entries(read_file(file)))
     except ValueError as error:
         fault(path, str(error))
         return
-    found = [(number, wrong or _wrong_with(line)) for number, line, wrong in lines]
+    found = [(number, str(line) if isinstance(line, TextError) else _cannot_check(line)) for number, line in lines]
     faults = [f"line {number} of {file!r}: {wrong}" for number, wrong in found if wrong]
     for message in faults[:_MAX_NAMED]:
         fault(path, message)
@@ -106,10 +111,9 @@ def _check_file(file: str, path: str, fault: Fault) -> None:
         fault(path, f"{len(faults) - _MAX_NAMED} more lines of {file!r} are wrong")
 
 
-def _wrong_with(line: str) -> str | None:
-    if wrong := wrong_with(line):
-        return wrong
-    if needs_bcrypt(line) and not is_installed("bcrypt"):
+def _cannot_check(line: Entry) -> str | None:
+    """Why a user's password cannot be checked here."""
+    if line.needs_bcrypt and not is_installed("bcrypt"):
         return "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
     return None
 

@@ -1,0 +1,97 @@
+"""Users and their passwords as htpasswd(1) writes them: ``user:hash``, or ``user:{PLAIN}password``.
+
+What is not such a line, or has a hash that nothing here can check, could never let its user in: it is refused. No
+message repeats anything of a password.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wsgate.text.error import TextError, quote
+
+BCRYPT = ("$2a$", "$2b$", "$2y$")
+_WHOLE_BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_SHA1 = 20  # bytes
+# Of crypt(5). What else stands between two "$" may be a password, which no message repeats.
+_UNSUPPORTED = {"$apr1$": "Apache's MD5", "$1$": "MD5"} | dict.fromkeys(
+    ("$5$", "$6$", "$7$", "$y$", "$gy$", "$md5$", "$sha1$", "$argon2i$", "$argon2id$"), "a hash of crypt(3)"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CURE = "write what htpasswd -nB prints for this user"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A user, and the hash of the password with its kind in front."""
+
+    user: str
+    hashed: str
+
+    @property
+    def needs_bcrypt(self) -> bool:
+        return self.hashed.startswith(BCRYPT)
+
+
+def split(line: str) -> tuple[str, str]:
+    """The user and the hash, which may be none that can be checked. Raises ``TextError``."""
+    user, colon, hashed = line.partition(":")
+    if not colon or not user or not hashed:
+        raise TextError("is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password", "this")
+    if _CONTROL.search(line):
+        raise TextError("is a control character in it: write user:hash in one line", "there")
+    return user, hashed
+
+
+def entry(line: str) -> Entry:
+    """Raises ``TextError``."""
+    user, hashed = split(line)
+    if problem := _wrong_with(hashed):
+        raise TextError(problem, f"the password of {quote(user)}")
+    return Entry(user, hashed)
+
+
+def entries(data: bytes) -> Iterator[tuple[int, Entry | TextError]]:
+    """The users in a file, or what is wrong with their lines, by the number of the line. Empty lines and those that
+    begin with ``#`` say nothing."""
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        try:
+            text = line.decode().strip()
+        except UnicodeDecodeError:
+            yield number, TextError("is not UTF-8: save the file as UTF-8", "this")
+            continue
+        if not text or text.startswith("#"):
+            continue
+        try:
+            yield number, entry(text)
+        except TextError as error:
+            yield number, error
+
+
+def _wrong_with(hashed: str) -> str | None:
+    """What is wrong with a hash, with the cure."""
+    if hashed.startswith("{PLAIN}"):
+        return None if hashed != "{PLAIN}" else "is empty: write one behind {PLAIN}"
+    for kind in ("{SHA}", "{SSHA}"):
+        if hashed.startswith(kind):
+            size = _decoded_size(hashed.removeprefix(kind))
+            is_right = size == _SHA1 if kind == "{SHA}" else size > _SHA1
+            return None if is_right else f"is no {kind} that is whole: {_CURE}"
+    if hashed.startswith("$2"):
+        return None if _WHOLE_BCRYPT.fullmatch(hashed) else f"is no bcrypt hash that is whole: {_CURE}"
+    for kind, name in _UNSUPPORTED.items():
+        if hashed.startswith(kind):
+            return f"is {name} ({quote(kind)}), which is not supported: {_CURE}"
+    return f"has no hash that is known, bcrypt, {{SHA}} or {{SSHA}}: {_CURE}, or {{PLAIN}} and the password"
+
+
+def _decoded_size(text: str) -> int:
+    """Bytes; 0 for what is no base64."""
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return 0
