@@ -248,6 +248,7 @@ def test_help_is_no_error(arguments: list[str], capsys: pytest.CaptureFixture[st
 
 def test_python_m_wsgate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["wsgate", "--version"])
+    monkeypatch.delitem(sys.modules, "wsgate.__main__", raising=False)  # its own tests import it
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("wsgate", run_name="__main__")
     assert ended.value.code == 0

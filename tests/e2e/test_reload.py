@@ -131,6 +131,20 @@ async def test_a_wrong_file_changes_nothing(
     await talk(client, server)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_a_file_is_warned_of_is_said_once(start_gateway: StartGateway, workers: int) -> None:
+    """Whoever reads it: the process itself, or a child of the parent before its workers take the settings."""
+    gateway = await start_gateway(relay(9), workers=workers)
+    route = relay(9, match={"path": "/$HOME"})
+    await gateway.reload(route, workers=workers)
+    for _ in range(workers - 1):
+        await gateway.next_line("reloaded")
+    gateway.process.terminate()
+    assert await gateway.wait_exit() == 0
+    (line,) = gateway.untaken("configuration warning")
+    assert "${HOME}" in line["problem"]
+
+
 async def test_listeners_come_and_go(
     start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, serve: Serve
 ) -> None:

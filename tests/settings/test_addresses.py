@@ -107,7 +107,9 @@ def test_tunnel_targets(text: str, target: Target) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x:1", "'x:1' has no scheme: write tcp://host:port, tls://host:port or unix:/path"),
+        ("x:1", "'x:1' has no scheme: write tcp://x:1"),
+        ("5900", "'5900' has no scheme: write tcp://127.0.0.1:5900"),
+        ("x", "'x' has no scheme: write tcp://host:port, tls://host:port or unix:/path"),
         ("ws://x:1", "'ws://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
         ("wss://x:1", "'wss://x:1' is a WebSocket: put it under relay, a tunnel leads to tcp://host:port"),
         ("http://x:1", "unknown scheme 'http://': write tcp://host:port, tls://host:port or unix:/path"),
@@ -150,10 +152,14 @@ def test_backend_urls(text: str, host: str, port: int, path: str | None) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x:1", "'x:1' has no scheme: write ws://host:port or wss://host:port"),
+        ("x:1", "'x:1' has no scheme: write ws://x:1"),
+        ("9000", "'9000' has no scheme: write ws://127.0.0.1:9000"),
+        ("x", "'x' has no scheme: write ws://host:port or wss://host:port"),
+        ("https://x/y", "unknown scheme 'https://': write wss://x/y"),
+        ("ftp://x", "unknown scheme 'ftp://': write ws://host:port or wss://host:port"),
         ("tls://x:1", "'tls://x:1' is not a WebSocket: put it under tunnel, a relay leads to ws://host:port"),
         ("tcp://x:1", "'tcp://x:1' is not a WebSocket: put it under tunnel, a relay leads to ws://host:port"),
-        ("http://x", "unknown scheme 'http://': write ws://host:port or wss://host:port"),
+        ("http://x", "unknown scheme 'http://': write ws://x"),
         ("wss://", "the host is missing"),
         ("ws://", "the host is missing"),
         ("ws:///a", "the host is missing"),

@@ -379,7 +379,7 @@ def test_broken_defaults_are_reported_once() -> None:
     text = "  - {name: a, relay: {to: ws://x}}\ndefaults: {timeouts: 5s, limits: {message: 1}}"
     assert faults(routes(text)) == [
         "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, idle, write, close, lifetime, "
-        "found '5s'; write it like {handshake: 5s}",
+        "found '5s'; write it like {idle: 5s}",
         "f:4:44: defaults.limits.message: 1 has no unit: write 1B, or use KiB, MiB or GiB",
     ]
 
@@ -449,7 +449,8 @@ def test_a_fault_with_what_is_left_out_stands_at_what_is_around_it(path: str, pl
 def test_off_is_for_what_can_be_off() -> None:
     text = "  - {name: a, match: {path: off}, timeouts: {connect: off}, limits: {message: 'off'}, relay: {to: ws://x}}"
     assert faults(routes(text)) == [
-        "f:3:29: routes[0].match.path: 'off' does not begin with / or ~: write '/off'",
+        "f:3:29: routes[0].match.path: 'off' does not begin with / or ~: write '/off' for this path alone, "
+        "or '/off/*' for all below it",
         "f:3:55: routes[0].timeouts.connect: cannot be off: expected a duration like 500ms, 20s, 5m or 1h",
     ]
 

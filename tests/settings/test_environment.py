@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.settings.environment import Mask, advise_braces, expand
+from wsgate.settings.environment import Mask, advise_braces, expand, without_braces
 from wsgate.settings.problem import ScalarError
 
 ENVIRONMENT = {
@@ -144,3 +144,21 @@ def test_the_longest_text_is_masked_first() -> None:
     mask.hide(["abcd"], "${SHORT}")
     mask.hide(["abcdefgh"], "${LONG}")
     assert mask.apply("abcdefgh abcd") == "${LONG} ${SHORT}"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("/$PORT", "PORT"),
+        ("/$_x1/y", "_x1"),  # it is set
+        ("/$NONE", "NONE"),  # it is not, but it looks like one
+        ("/$metadata/$TENANT_1", "TENANT_1"),
+        ("/$metadata", None),
+        ("/$1", None),
+        ("/${PORT}", None),
+        ("/x$", None),
+    ],
+)
+def test_a_name_without_braces_that_is_taken_as_it_stands(text: str, name: str | None) -> None:
+    cure = f"${name} is taken as it stands; a value of the environment is written with braces: ${{{name}}}"
+    assert without_braces(text, ENVIRONMENT) == (None if name is None else cure)

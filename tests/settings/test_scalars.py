@@ -291,17 +291,22 @@ BAD: list[tuple[Any, str, str, bool]] = [
     (
         model.WebSocketUrl,
         "http://x:1",
-        "unknown scheme 'http://': write ws://host:port or wss://host:port",
+        "unknown scheme 'http://': write ws://x:1",
         True,
     ),
-    (model.PathPattern, "x", "'x' does not begin with / or ~: write '/x'", True),
+    (
+        model.PathPattern,
+        "x",
+        "'x' does not begin with / or ~: write '/x' for this path alone, or '/x/*' for all below it",
+        True,
+    ),
     (model.PathPattern, "*", "'*' is no path: leave path out, or write /* for every path", True),
-    (model.PathPattern, "/a?b", "'/a?b' has a query or a fragment: only the path is matched", True),
-    (model.PathPattern, "/a#b", "'/a#b' has a query or a fragment: only the path is matched", True),
+    (model.PathPattern, "/a?b", "'/a?b' has a query or a fragment: only the path is matched: write '/a'", True),
+    (model.PathPattern, "/a#b", "'/a#b' has a query or a fragment: only the path is matched: write '/a'", True),
     (
         model.PathPattern,
         "/a*",
-        "'/a*': * stands only at the end, after a slash, like '/chat/*'; or write a ~regex",
+        "'/a*' is not how a path is written: write '/a' for this path alone, '/a/*' for all below it, or '~^/a'",
         True,
     ),
     (

@@ -26,3 +26,10 @@ def test_a_port_that_is_out_of_range_was_meant_for_one() -> None:
     assert looks_like_port("99999")
     assert not looks_like_port("100000")
     assert not looks_like_port("http")
+
+
+@pytest.mark.parametrize("text", ["80 ssl", "80, 81", "80;x"])
+def test_what_stands_behind_a_port_is_too_much(text: str) -> None:
+    with pytest.raises(TextError) as caught:
+        port_number(text)
+    assert str(caught.value) == f"{text!r} is more than a port: write 80, and nothing behind it"

@@ -169,6 +169,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OTHER_HOST = re.compile(r"[!-~]*")
 
 
+_ORIGIN_WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "all"), f"{ANY_ORIGIN}, which lets every page in"),
+    **dict.fromkeys(("false", "no", "off", "none"), f"{ANY_ORIGIN} to let every page in, or {SAME_HOST}"),
+    "self": SAME_HOST,
+}
+
+
 def web_origin(text: str) -> str:
     """``scheme://host[:port]`` in its normal form (RFC 6454 §6.2): lower case, without the scheme's own port; or
     ``null``, which pages from sandboxes and some from files send; or the words ``same-host`` and ``any``."""
@@ -179,6 +186,11 @@ def web_origin(text: str) -> str:
     if "*" in text:
         cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for, or {ANY_ORIGIN} for all"
         raise ScalarError(f"{quote(text)} has a wildcard, which origins do not take: {cure}")
+    if text.startswith(("~", "^", ".")):
+        cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for"
+        raise ScalarError(f"{quote(text)} is a pattern, which origins do not take: {cure}")
+    if word := _ORIGIN_WORDS.get(text.lower().strip("'")):
+        raise ScalarError(f"{quote(text)} is not an origin: write {word}")
     found = _ORIGIN.fullmatch(text)
     if found is None:
         cure = "file://" if text.rstrip(":/") == "file" else f"https://{text.strip('/') or 'app.example.com'}"

@@ -23,6 +23,7 @@ from wsgate.text.address import host_and_port, unix_path
 from wsgate.text.host import ipv6, is_ip
 from wsgate.text.port import looks_like_port, port_number
 
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # RFC 3986 §3.3: the characters of a path.
@@ -40,6 +41,8 @@ def bind_address(text: str) -> Address:
         raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
     if looks_like_port(text):
         raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
+    if text.startswith("/"):
+        raise ScalarError(f"{quote(text)} is a path: for a Unix socket write unix:{text}")
     if text == "*":
         raise ScalarError("'*' names no address: write 0.0.0.0 or '[::]' for all of them")
     if ports := re.fullmatch(r"[0-9]{1,5}:([0-9]{1,5})", text):
@@ -56,7 +59,8 @@ def tunnel_target(text: str) -> Target:
         return Target(_unix(text))
     scheme = _SCHEME.match(text)
     if scheme is None:
-        raise ScalarError(f"{quote(text)} has no scheme: write tcp://host:port, tls://host:port or unix:/path")
+        cure = _with_scheme(text, "tcp") or "tcp://host:port, tls://host:port or unix:/path"
+        raise ScalarError(f"{quote(text)} has no scheme: write {cure}")
     if scheme[1] in ("ws", "wss"):
         raise ScalarError(f"{quote(text)} is a WebSocket: put it under relay, a tunnel leads to tcp://host:port")
     if scheme[1] not in ("tcp", "tls"):
@@ -76,11 +80,14 @@ def backend_url(text: str) -> WebSocketUrl:
     """``ws://host[:port][/path]`` or ``wss://``, port 80 or 443 when there is none (RFC 6455 §3)."""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        raise ScalarError(f"{quote(text)} has no scheme: write ws://host:port or wss://host:port")
+        cure = _with_scheme(text, "ws") or "ws://host:port or wss://host:port"
+        raise ScalarError(f"{quote(text)} has no scheme: write {cure}")
     if scheme[1] in ("tcp", "tls"):
         raise ScalarError(f"{quote(text)} is not a WebSocket: put it under tunnel, a relay leads to ws://host:port")
     if scheme[1] not in ("ws", "wss"):
-        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write ws://host:port or wss://host:port")
+        known = {"http": "ws", "https": "wss"}.get(scheme[1].lower())
+        cure = f"{known}://{text[scheme.end() :]}" if known and "@" not in text else "ws://host:port or wss://host:port"
+        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write {cure}")
     if "@" in re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0]:
         raise ScalarError("a backend URL cannot hold a user or password: remove all up to '@'")
     if "#" in text:
@@ -139,6 +146,12 @@ def host_pattern(text: str) -> str:
         raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
     if text == "*":
         raise ScalarError("'*' alone is not a host: leave the key out to take every host")
+    if re.fullmatch(r"\.[A-Za-z0-9.-]+", text):
+        raise ScalarError(
+            f"{quote(text)} begins with a dot: write '*{text}', and for the host itself {text[1:]} beside it"
+        )
+    if text.startswith(("~", "^")):
+        raise ScalarError(f"{quote(text)} looks like a regular expression, which a host is not: write '*.example.com'")
     if "/" in text:
         raise ScalarError(f"{quote(text)} has a path: write the host here and the path under path")
     if text.count(":") > 1 and not text.startswith(("[", "*")):
@@ -155,6 +168,13 @@ def host_pattern(text: str) -> str:
     if host.endswith("."):
         raise ScalarError(f"{quote(text)} ends with a dot: remove it")
     return wildcard + host
+
+
+def _with_scheme(text: str, scheme: str) -> str | None:
+    """A target that lacks nothing but its scheme; a port alone is one of this machine."""
+    if looks_like_port(text):
+        return f"{scheme}://127.0.0.1:{text}"
+    return f"{scheme}://{text}" if _HOST_AND_PORT.fullmatch(text) else None
 
 
 def _unix(text: str) -> UnixAddress:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wsgate.settings.access import header_name, header_value
-from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references
+from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references, without_braces
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
@@ -133,11 +133,19 @@ class Decoder:
                 return self.fault(path, f"expected {scalar.expected} without quotes, found {node} in quotes")
             shown = _shown(node, scalar)
             return self.fault(path, f"without quotes YAML takes {shown} for {node.read_as}: write the quotes")
+        self._warn_of_dollar(scalar, node, path)
         if not scalar.is_path:
             return value
         value = os.path.normpath(os.path.join(self.directory, value))
         self._hide(value, node)
         return value
+
+    def _warn_of_dollar(self, scalar: ScalarType, node: Scalar, path: str) -> None:
+        # Passwords and their hashes have it, and an expression's end.
+        if scalar.is_secret or node.is_expanded or node.text.startswith("~"):
+            return
+        if advice := without_braces(node.text, self._environment):
+            self.warn(path, advice)
 
     def _hide(self, value: Any, node: Scalar) -> None:
         """Show no value of the environment in any message, in whatever form the model has it."""
@@ -170,6 +178,8 @@ class Decoder:
             lines[name.lower()] = name_node.line
             self.places[f"{path}.{name}"] = (value_node.line, value_node.col)
             value = self._expanded(value_node, f"{path}.{name}")
+            if value is value_node and (advice := without_braces(value_node.text, self._environment)):
+                self.warn(f"{path}.{name}", advice)
             try:
                 fields.append((header_name(name), "" if isinstance(value, Broken) else header_value(value.text)))
             except TextError as error:
@@ -195,7 +205,7 @@ class Decoder:
                 return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one may be written as the one.
             return (self._value(key, node, path),)
-        return self.fault(path, f"expected a list, found {node}: begin each item with '- '{_mapping_meant(item, node)}")
+        return self.fault(path, f"expected a list, found {node}: {_list_meant(item, node)}")
 
     def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
         self.places[path] = (node.line, node.col)
@@ -204,6 +214,8 @@ class Decoder:
             if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in _ON:
                 cure = f"write a mapping with the keys {_list(keys)}, leave it out for the default, or write off"
                 return self.fault(path, f"{node} says nothing of how: {cure}")
+            if expected != "a mapping" and isinstance(node, Scalar) and _LIKE_OFF.fullmatch(node.text):
+                return self.fault(path, f"{node}: for none, write off")
             cure = _mapping_meant(cls, node)
             return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}{cure}")
         given, meant = self._given(keys, node, path)
@@ -279,27 +291,82 @@ def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
     if node.written is not None:
         shown = references(node.written) if scalar.is_secret else str(node)
         return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
+    if not scalar.is_secret and (cure := _without_ends(scalar, node.text)):
+        return f"{quote(node.text)} has more than its value: write {cure}"
     advice = None if scalar.is_secret else advise_braces(node.text)
-    return str(error) if advice is None else f"{quote(node.text)} does not fit here; {advice}"
+    if advice is None:
+        return str(error)
+    shown = "this" if "@" in node.text else quote(node.text)  # a password may stand before it
+    return f"{shown} does not fit here; {advice}"
+
+
+def _without_ends(scalar: ScalarType, text: str) -> str | None:
+    """The value in a text that has another language's end of a line behind it, or blanks or quotes around it."""
+    bare = text.strip(" \t\"'").rstrip(";, ").strip("\"'")
+    if bare == text or not bare:
+        return None
+    return quote(bare) if _is_value(scalar, bare) else None
+
+
+def _list_meant(item: Any, node: Node) -> str:
+    """How to write a list of mappings where something else stands in its place."""
+    keys = keys_of(item)
+    start = next((key.name for key in keys.values() if key.required), next(iter(keys)))
+    if isinstance(node, Scalar) and node.kind == "null":
+        return f"write at least one item below it, which begins with '- {start}: '"
+    if isinstance(node, Mapping) and node.items:
+        first = node.items[0]
+        name = first.text if isinstance(first, Scalar) else ""
+        if name not in keys:
+            return f"write what is under {quote(name)} as an item of it, which begins with '- {start}: '"
+        if (first.line, first.col) != (node.line, node.col):
+            return "put its braces in brackets, like [{" + name + ": …}]"
+        return f"write '- ' before its first key, '- {name}: ', and the other keys below that one"
+    return f"begin each item with '- '{_mapping_meant(item, node)}"
+
+
+# The keys that are meant first, where a value stands in the place of a mapping that needs none of them.
+_MEANT_FIRST = ("to", "idle")
 
 
 def _mapping_meant(cls: type, node: Node) -> str:
     """How to write a mapping where its most important value stands alone, like ``relay: ws://app:9000``."""
     if not isinstance(node, Scalar) or node.kind in ("null", "bool") or node.is_expanded or node.text in OFF:
         return ""
-    keys = keys_of(cls).values()
+    name, colon, rest = node.text.partition(":")
+    if colon and name in keys_of(cls):
+        return f"; write a blank behind the colon: '{name}: {rest}'"
+    if node.text in keys_of(cls):
+        return f"; write a mapping, like {{{node.text}: …}}"
+    keys = sorted(keys_of(cls).values(), key=lambda key: key.name not in _MEANT_FIRST)
     required = [key for key in keys if key.required]
     for key in required or keys:
         scalar = scalar_type(item_type(key.type) or key.type)
         if scalar is None or scalar.is_secret:
             continue
-        try:
-            scalar.parse(node.text)
-        except TextError:
+        text = next((text for text in _with_units(node.text) if _is_value(scalar, text)), None)
+        if text is None and key.name == "to":
+            return "; its address belongs under the key to"
+        if text is None:
             continue
         like = "" if required else "it like "
-        return f"; write {like}{{{key.name}: {node.text}}}" if _needs_no_quotes(node) else ""
+        return f"; write {like}{{{key.name}: {text}}}" if _needs_no_quotes(node) else ""
     return ""
+
+
+def _with_units(text: str) -> tuple[str, ...]:
+    """A text, and the values it may be short for."""
+    if text.isdecimal():
+        return text, f"{text}s", f"ws://127.0.0.1:{text}", f"tcp://127.0.0.1:{text}"
+    return text, f"ws://{text}", f"tcp://{text}"
+
+
+def _is_value(scalar: ScalarType, text: str) -> bool:
+    try:
+        scalar.parse(text)
+    except TextError:
+        return False
+    return True
 
 
 def _needs_no_quotes(node: Scalar) -> bool:

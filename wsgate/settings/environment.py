@@ -82,6 +82,17 @@ def references(text: str) -> str:
     return " and ".join(f"${{{body['name']}}}" for body in bodies if body is not None)
 
 
+def without_braces(text: str, environment: Environment) -> str | None:
+    """What to say of a text that is taken as it stands, and has in it what is probably a reference: the name of a value
+    that is set, or one in capitals. ``/$metadata`` is none."""
+    for found in _WITHOUT_BRACES.finditer(text):
+        if found[1] in environment or found[1].isupper():
+            return (
+                f"${found[1]} is taken as it stands; a value of the environment is written with braces: ${{{found[1]}}}"
+            )
+    return None
+
+
 def advise_braces(text: str) -> str | None:
     """What to write where ``$NAME`` has probably been meant as a reference; None where there is none."""
     found = _WITHOUT_BRACES.search(text)

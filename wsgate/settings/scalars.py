@@ -25,6 +25,7 @@ from wsgate.settings.addresses import (
     tunnel_target,
 )
 from wsgate.settings.model import SCHEMES_PORT, Address, PathKind, PathPattern, TcpAddress
+from wsgate.settings.other_paths import path_meant
 from wsgate.settings.problem import ScalarError, quote
 from wsgate.settings.quantities import (
     DURATIONS,
@@ -181,12 +182,17 @@ def path_pattern(text: str) -> PathPattern:
         return _regex(text[1:])
     if text in ("*", "**"):
         raise ScalarError(f"{quote(text)} is no path: leave path out, or write /* for every path")
+    if meant := path_meant(text):
+        raise ScalarError(f"{quote(text)} is not how a path is written: write {meant}")
     if _REGEX_SIGNS.search(text):
         raise ScalarError(f"{quote(text)} looks like a regular expression: write {quote('~' + text)}")
     if not text.startswith("/"):
-        raise ScalarError(f"{quote(text)} does not begin with / or ~: write {quote('/' + text)}")
+        path = "/" + text.rstrip("/*")
+        cure = f"{quote(path)} for this path alone, or {quote(path.rstrip('/') + '/*')} for all below it"
+        raise ScalarError(f"{quote(text)} does not begin with / or ~: write {cure}")
     if "?" in text or "#" in text:
-        raise ScalarError(f"{quote(text)} has a query or a fragment: only the path is matched")
+        cure = quote(re.split("[?#]", text)[0])
+        raise ScalarError(f"{quote(text)} has a query or a fragment: only the path is matched: write {cure}")
     is_prefix = text.endswith("/*")
     path = text[:-1] if is_prefix else text
     if text.endswith("/**"):

@@ -11,6 +11,7 @@ _UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:")
 # What stands before a bracket that the parser did not expect: the text that the bracket is part of.
 _TEXT_BEFORE = re.compile(r"[^\s,\[\]{}'\"]+$")
 _TEXT_BEHIND = re.compile(r"[^\s,'\"]*")
+_STAR_ALONE = re.compile(r"[\s{-]*(bind|origins):\s*\[?\s*\*(:[0-9]{1,5})?(?=[\s,}\]]|$)")
 _INDENTATION = ("expected key", "expected '-' indicator", "expected <block end>")
 
 
@@ -33,6 +34,10 @@ def explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
         return problem
     context = str(getattr(error, "context", ""))
     began = f"{start.line + 1}:{start.column + 1}"
+    if star := _STAR_ALONE.match(lines[start.line]):
+        if star[1] == "bind":
+            return f"'*' names no address: write 0.0.0.0{star[2] or ''} or '[::]{star[2] or ''}' for all of them"
+        return "'*' is not how every page is let in: write any"
     if lines[start.line].startswith("*", start.column):
         return "a text that begins with * must be in quotes, like '*.example.com'"
     if _UNQUOTED_IPV6.search(lines[start.line]):
@@ -44,6 +49,10 @@ def explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
     opening = lines[start.line][start.column : start.column + 1]
     if opening in ("[", "{") and not "".join([line[mark.column :], *lines[mark.line + 1 :]]).strip():
         return f"the {opening} at {began} has no end"
+    if "expected ':'" in problem:
+        first = lines[start.line][start.column :].split(maxsplit=1)
+        cure = f", like '{first[0]}: …'" if first else ""
+        return f"the line that begins at {began} has no ': ' in it: write a key, a colon, a blank and the value{cure}"
     if any(words in problem for words in _INDENTATION):
         return f"{problem} ({context}, which begins at {began}); look at this line's indentation and quotes"
     return f"{problem} ({context}, which begins at {began})"

@@ -18,21 +18,24 @@ _Place = tuple[str, ...]
 
 # Words of nginx, HAProxy, Traefik, Caddy, compose files and websockify, and the keys that do their work here.
 _OTHER_WORDS = {
-    **dict.fromkeys(("listen", "port", "ports", "entrypoints", "entry_points", "addr"), ("bind",)),
-    **dict.fromkeys(("frontend", "frontends", "server", "servers"), ("listeners",)),
+    **dict.fromkeys(("listen", "port", "ports", "entrypoints", "entry_points", "addr", "host"), ("bind",)),
+    **dict.fromkeys(("frontend", "frontends"), ("listeners",)),
+    **dict.fromkeys(("server", "servers"), ("to", "listeners")),
+    "address": ("bind", "to"),
     **dict.fromkeys(("location", "locations", "path_prefix", "prefix", "uri"), ("path",)),
     **dict.fromkeys(("proxy_pass", "upstream", "upstreams", "backend", "backends", "bakend"), ("to",)),
-    **dict.fromkeys(("destination", "dest", "reverse_proxy", "services", "loadbalancer"), ("to",)),
+    **dict.fromkeys(("destination", "dest", "reverse_proxy", "services", "loadbalancer", "url"), ("to",)),
     **dict.fromkeys(("rule", "rules", "router", "routers"), ("routes", "match")),
     **dict.fromkeys(("hostname", "server_name", "domain", "domains"), ("host",)),
     **dict.fromkeys(("ssl", "https"), ("tls",)),
     **dict.fromkeys(("cert", "certfile", "ssl_certificate", "crt", "cert_file"), ("certificate",)),
     **dict.fromkeys(("keyfile", "ssl_certificate_key", "key_file", "private_key"), ("key",)),
     **dict.fromkeys(("alias", "static", "web", "document_root"), ("root",)),
+    **dict.fromkeys(("logging", "logs"), ("log",)),
     **dict.fromkeys(("log_level", "loglevel", "verbosity"), ("level",)),
     **dict.fromkeys(("max_message_size", "max_payload", "maxpayload", "max_size", "max_message"), ("message",)),
-    **dict.fromkeys(("ping", "pings", "ping_interval", "keepalive"), ("interval",)),
-    **dict.fromkeys(("proxy_read_timeout", "idle_timeout", "idletimeout", "read_timeout"), ("idle",)),
+    **dict.fromkeys(("ping", "pings", "ping_interval", "keepalive", "every"), ("interval",)),
+    **dict.fromkeys(("proxy_read_timeout", "idle_timeout", "idletimeout", "read_timeout", "read"), ("idle",)),
     **dict.fromkeys(("proxy_connect_timeout", "connect_timeout"), ("connect",)),
     **dict.fromkeys(("allowed_origins", "origin", "cors"), ("origins",)),
     **dict.fromkeys(("max_connections", "maxconn", "worker_connections"), ("sessions",)),
@@ -40,6 +43,11 @@ _OTHER_WORDS = {
     **dict.fromkeys(("basic_auth", "auth_basic", "basicauth"), ("basic",)),
     **dict.fromkeys(("protocols", "protocol"), ("subprotocol", "subprotocols")),
 }
+
+# What files of docker compose, Kubernetes and Traefik begin with.
+_OTHER_FILES = frozenset(
+    {"version", "services", "networks", "volumes", "apiversion", "kind", "metadata", "http", "tcp"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +67,22 @@ def meant_by(name: str, path: str, known: Collection[str]) -> Meant:
     for number in (f"{name}s", name.removesuffix("s")):
         if number in known:
             return Meant(f"did you mean {quote(number)}?", frozenset({number}))
-    if places := _nearest(name, here):
-        return _belongs(places, here, path)
     lower = name.lower().replace("-", "_")
-    if lower in known:
-        return Meant(f"write {quote(lower)}", frozenset({lower}))
     words = _OTHER_WORDS.get(lower, ())
     for word in words:
         if word in known:
             return Meant(f"here it is {quote(word)}", frozenset({word}))
+    if not here and lower in _OTHER_FILES:
+        return Meant(f"this is of another program's file; the keys here are {', '.join(known)}")
+    if places := _nearest(name, here):
+        return _belongs(places, here, path)
+    if lower in known:
+        return Meant(f"write {quote(lower)}", frozenset({lower}))
     for word in words:
         if places := _nearest(word, here):
             found = _belongs(places, here, path)
             return Meant(f"here it is {quote(word)}, and {found.cure}", found.keys)
-    if near := difflib.get_close_matches(name, known, 1):
+    if near := difflib.get_close_matches(name, known, 1, 0.7):
         return Meant(f"did you mean {quote(near[0])}?", frozenset(near))
     return Meant(f"the keys here are {', '.join(known)}")
 

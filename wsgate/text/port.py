@@ -7,6 +7,7 @@ import re
 from wsgate.text.error import TextError, quote
 
 _PORT = re.compile(r"[0-9]{1,5}")
+_PORT_AND_MORE = re.compile(r"([0-9]{1,5})[ \t;,]+\S.*")  # with a word behind it, as nginx has
 _MAX = 65535
 
 
@@ -17,6 +18,8 @@ def looks_like_port(text: str) -> bool:
 
 def port_number(text: str, *, lowest: int = 1) -> int:
     """``lowest`` is 0 where the kernel may choose one. Raises ``TextError``."""
+    if more := _PORT_AND_MORE.fullmatch(text):
+        raise TextError("is more than a port", quote(text), f"write {more[1]}, and nothing behind it")
     if not looks_like_port(text) or not lowest <= int(text) <= _MAX:
         raise TextError(f"is not a port: a port is a number from {lowest} to {_MAX}", quote(text))
     return int(text)
