@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.descriptors import descriptors
 from wsgate.gate import files as gate_files
 from wsgate.gate.files import THREADS, Answer, open_file
+from wsgate.gate.route import Router
 from wsgate.settings.model import Files, Match, PathPattern, Route, Timeouts
+from wsgate.text.paths import has_bad_escape
 from wsgate.wire.http import Refusal, Request
 
 from .conftest import at, below, no_descriptors
@@ -501,3 +505,39 @@ async def test_the_head_of_a_file(root: Path, target: str, types: set[bytes], me
         b"Cache-Control": b"no-cache",
         b"X-Content-Type-Options": b"nosniff",
     }
+
+
+PIECES = [
+    b"/",
+    b"/",
+    b"private",
+    b"%70rivate",
+    b"priv%61te",
+    b"..",
+    b"%2e",
+    b".",
+    b"x",
+    b"%2f",
+    b"%5c",
+    b"\\",
+    b"%zz",
+    b"%",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8))
+def test_the_route_that_a_path_finds_is_the_one_of_its_file(pieces: list[bytes]) -> None:
+    """Whatever a path is, the file that it names lies in the directory that the route was found for."""
+    target = b"/" + b"".join(pieces)
+    files = Files(root="/")
+    private = Route(name="private", match=below("/private/"), action=files)
+    router = Router([private, Route(name="rest", action=files)])
+    request = Request(b"GET", target, b"", b"1.1", [], [])
+    route = router.find(b"", request.path, (), websocket=False)
+    assert isinstance(route, Route)
+    relative = gate_files._relative(route, request.path)
+    if has_bad_escape(relative) or any(each in relative for each in ("%00", "%5C", "%2F")):
+        return  # 400 or 404
+    names = gate_files._names(relative)
+    if route is not private and names is not None and len(names) > 1:
+        assert names[0] != "private"
