@@ -243,20 +243,6 @@ def test_another_name_of_a_field_is_an_error(name: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_the_value_of_a_field_of_ones_own_may_be_empty() -> None:
-    assert access.header_value("") == ""
-
-
-@given(name=st.text(), value=st.text())
-def test_a_field_that_is_taken_is_one_field(name: str, value: str) -> None:
-    try:
-        line = f"{access.header_name(name)}: {access.header_value(value)}".encode("latin-1")
-    except TextError:
-        return
-    assert not any(byte < 32 and byte != 9 for byte in line)
-    assert line.decode("latin-1").partition(": ") == (name, ": ", value)
-
-
 NETWORKS = st.ip_addresses(v=4).map(lambda ip: ipaddress.ip_network((ip, 24), strict=False)) | st.ip_addresses(v=6).map(
     lambda ip: ipaddress.ip_network((ip, 64), strict=False)
 )

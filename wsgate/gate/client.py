@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.relay.about import Who
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
-from wsgate.wire.headers import Headers, elements, is_token, values
+from wsgate.text.token import is_token
+from wsgate.wire.headers import Headers, elements, values
 from wsgate.wire.http import Request, is_host
 from wsgate.wire.proxy_protocol import encode
 

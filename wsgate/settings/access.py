@@ -23,11 +23,11 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port
+from wsgate.text.field import field_name, field_value
 from wsgate.text.htpasswd import split
 from wsgate.text.port import port_number
+from wsgate.text.token import is_token
 
-# RFC 9110 §5.6.2: names of header fields, and RFC 6265 §4.1.1: of cookies
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PARAMETER = re.compile(r"[^&=#\s]+")
 _PLACES = "query:NAME, header:NAME, cookie:NAME, host or path"
 
@@ -41,7 +41,8 @@ def place(text: str) -> Place:
         return Place(PlaceKind(kind))
     if kind not in ("query", "header", "cookie"):
         raise ScalarError(f"{quote(text)} is no place in a request: write {_PLACES}")
-    if not (_PARAMETER if kind == "query" else _TOKEN).fullmatch(name):
+    # RFC 9110 §5.1: the names of header fields are tokens, and RFC 6265 §4.1.1: those of cookies
+    if not (_PARAMETER.fullmatch(name) if kind == "query" else is_token(name)):
         what = "parameter" if kind == "query" else kind
         raise ScalarError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
     return Place(PlaceKind(kind), name.lower() if kind == "header" else name)
@@ -217,8 +218,6 @@ def credential(text: str) -> str:
     return text
 
 
-# RFC 9110 §5.5: visible characters, and blanks between them
-_VALUE = re.compile(r"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|")
 # What the gateway writes itself, by what a response is
 _OURS = frozenset(
     {"accept-ranges", "cache-control", "connection", "content-encoding", "content-length", "content-range"}
@@ -228,8 +227,8 @@ _OURS = frozenset(
 
 
 def header_name(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise ScalarError(f"{quote(text)} is not the name of a header field: use letters, digits and '-'")
+    """A field that the gateway does not write itself."""
+    field_name(text)
     if text.lower() in _OURS:
         cure = "use cache_control" if text.lower() == "cache-control" else "remove it"
         raise ScalarError(f"{text} is written by the gateway itself: {cure}")
@@ -237,16 +236,7 @@ def header_name(text: str) -> str:
 
 
 def header_value(text: str) -> str:
-    """May be empty."""
-    if not _VALUE.fullmatch(text):
-        raise ScalarError(
-            f"{quote(text)} is not the value of a header field: no line breaks, no blanks around it, ISO 8859-1 only"
-        )
-    return text
-
-
-def field_value(text: str) -> str:
     """The value of a field that the gateway sends by itself."""
     if not text:
         raise ScalarError("the value is empty: write one, or remove the key")
-    return header_value(text)
+    return field_value(text)

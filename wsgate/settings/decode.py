@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from wsgate.settings.access import header_name, header_value
+from wsgate.settings.access import header_name
 from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references, without_braces
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
@@ -22,6 +22,7 @@ from wsgate.settings.problem import Problem, quote
 from wsgate.settings.scalars import ScalarType
 from wsgate.settings.unknown import meant_by
 from wsgate.text.error import TextError
+from wsgate.text.field import field_value
 
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
 # write one for another.
@@ -181,7 +182,7 @@ class Decoder:
             if value is value_node and (advice := without_braces(value_node.text, self._environment)):
                 self.warn(f"{path}.{name}", advice)
             try:
-                fields.append((header_name(name), "" if isinstance(value, Broken) else header_value(value.text)))
+                fields.append((header_name(name), "" if isinstance(value, Broken) else field_value(value.text)))
             except TextError as error:
                 fields.append(self.fault(path, str(error), place))
         return tuple(fields)

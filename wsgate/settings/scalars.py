@@ -40,6 +40,7 @@ from wsgate.settings.quantities import (
 )
 from wsgate.text.paths import normal
 from wsgate.text.regexes import danger
+from wsgate.text.subprotocol import SUBPROTOCOL, is_subprotocol
 
 Json = dict[str, Any]
 
@@ -80,8 +81,6 @@ def drain_code(text: str) -> int:
 
 
 _NAME_CHARS = "[A-Za-z0-9._-]+"
-# RFC 6455 §4.1 makes a subprotocol a token, but there are others, like SPDY/3.1+portforward.k8s.io: see wire.headers.
-_SUBPROTOCOL = r'[^\x00-\x20\x7f",](?:[^\x00-\x1f\x7f",]*[^\x00-\x20\x7f",])?'
 
 
 def route_name(text: str) -> str:
@@ -91,7 +90,7 @@ def route_name(text: str) -> str:
 
 
 def subprotocol(text: str) -> str:
-    if not re.fullmatch(_SUBPROTOCOL, text):
+    if not is_subprotocol(text.encode(errors="surrogatepass")):
         if "," in text:
             raise ScalarError(f"{quote(text)} has a comma in it: write a list in brackets, like [a, b]")
         raise ScalarError(f"{quote(text)} is not a subprotocol: no quotes, line breaks or blanks around it")
@@ -284,7 +283,7 @@ SCALARS: dict[Any, ScalarType] = {
         host_pattern,
         _text(r"(?:\*\.)?[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", "example.com", "*.example.com"),
     ),
-    model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(_SUBPROTOCOL, "mqtt")),
+    model.Subprotocol: ScalarType("a subprotocol", subprotocol, _text(SUBPROTOCOL, "mqtt")),
     model.Directory: ScalarType("a directory", directory, _PATH, is_path=True),
     model.FilePath: ScalarType("a file", file_path, _PATH, is_path=True),
     model.FileMode: ScalarType(
@@ -389,7 +388,7 @@ SCALARS: dict[Any, ScalarType] = {
         "user:hash", access.credential, _text(r"[^:]+:[\s\S]+", "admin:$2y$05$…"), is_secret=True
     ),
     model.Text: ScalarType("a text", free_text, _TEXT),
-    model.HeaderValue: ScalarType("the value of a header field", access.field_value, _TEXT),
+    model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),
     model.Database: ScalarType(
         "a number", database, {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}, frozenset({"int"}), show=int
     ),

@@ -7,7 +7,8 @@ offered on.
 
 from __future__ import annotations
 
-from wsgate.wire.headers import Headers, is_token, values
+from wsgate.text.token import is_token
+from wsgate.wire.headers import Headers, values
 
 DEFLATE = b"permessage-deflate"
 

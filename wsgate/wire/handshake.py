@@ -12,10 +12,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wsgate.text.subprotocol import is_subprotocol
 from wsgate.wire.client import Answer, Broken, HttpClient, Switched
 from wsgate.wire.extensions import Extension, deflate_offers, encode_extensions, is_answer_to, parse_extensions
 from wsgate.wire.head import MAX_HEAD
-from wsgate.wire.headers import Headers, elements, end_to_end, has_token, is_subprotocol, values
+from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
 from wsgate.wire.http import Refusal, Request
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import h11
 
+from wsgate.text.token import TOKEN
+
 MAX_HEAD = 32 << 10  # bytes; cookies and tokens of 20 KB are real. nginx takes 4 x 8 KiB, node.js 16 KiB
 MAX_TARGET = 16 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, and access tokens stand in queries
 
 _END = re.compile(rb"\n\r?\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
-_BLANKS_BEFORE_COLON = re.compile(rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:", re.MULTILINE)
+_BLANKS_BEFORE_COLON = re.compile(rb"^(" + TOKEN + rb")[ \t]+:", re.MULTILINE)
 _REQUEST_LINE = re.compile(rb"[^ \r\n]+ ([!-~\x80-\xff]+) HTTP/")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _BYTES_IN_WORDS = re.compile(r"(?:bytearray\()?b('.*'|\".*\")\)?", re.DOTALL)

@@ -5,21 +5,12 @@ Names are lower-case wherever one is looked up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What may be read as "-": all that a name can have beside letters and digits
 _LOOK_ALIKES = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
-
-# RFC 9110 §5.6.2
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-# RFC 6455 §4.1 wants tokens, but there are clients and servers that speak "SPDY/3.1+portforward.k8s.io" or
-# "ogmios.v1:compact". What would break the field or the list is no name: control characters, commas, and quotes, behind
-# which a comma may hide.
-_SUBPROTOCOL = re.compile(rb'[^\x00-\x1f\x7f",]+')
 
 # RFC 9110 §7.6.1, with the older names that proxies drop too: what a connection says about itself goes no further.
 HOP_BY_HOP = frozenset(
@@ -35,15 +26,6 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-
-
-def is_token(value: bytes) -> bool:
-    return _TOKEN.fullmatch(value) is not None
-
-
-def is_subprotocol(value: bytes) -> bool:
-    """Whether an element of Sec-WebSocket-Protocol can be carried as it is."""
-    return _SUBPROTOCOL.fullmatch(value) is not None
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

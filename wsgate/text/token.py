@@ -1,0 +1,13 @@
+"""A token of HTTP (RFC 9110 §5.6.2): the names of fields and cookies, and much of what stands in fields."""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # to stand in larger patterns
+
+_TOKEN = re.compile(TOKEN)
+
+
+def is_token(value: bytes | str) -> bool:
+    return _TOKEN.fullmatch(value.encode(errors="surrogatepass") if isinstance(value, str) else value) is not None
