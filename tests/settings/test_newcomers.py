@@ -158,6 +158,9 @@ ROWS = [
     (more("limits: {sessions: 10}"), "9:14", "it belongs under 'limits', at the top of the file"),
     (more("auth: basic"), "9:11", "write a mapping, like {basic: …}"),
     (more("auth: {basic: /etc/htpasswd}"), "9:19", "write it like {file: /etc/htpasswd}"),
+    (more("auth: {basic: 'ann:sesame'}"), "9:19", "write it under users"),
+    (more("origins: same_host"), "9:14", "write same-host"),
+    (bind("[::]"), "2:12", "must be in quotes, like '[::]:8080'"),
     (more("auth_basic: realm"), "9:5", "here it is 'basic', and it belongs under 'auth'"),
     (more("errors: closed"), "9:13", "did you mean 'close'?"),
     (more("path: /chat"), "9:5", "it belongs under 'match'"),
@@ -253,8 +256,17 @@ def test_a_dollar_that_is_usual_is_not_warned_of(monkeypatch: pytest.MonkeyPatch
     assert warnings(more("auth: {basic: {users: ['ann:{PLAIN}a$HOME']}}")) == []
 
 
-@pytest.mark.parametrize("to", ["http://ann:sesame@app", "ws://ann:sesame$x@app", "ws://ann:sesame@app;"])
-def test_no_cure_shows_a_password(to: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        action("relay: {to: 'http://ann:sesame@app'}"),
+        action("relay: {to: 'ws://ann:sesame$x@app'}"),
+        action("relay: {to: 'ws://ann:sesame@app;'}"),
+        more("auth: {basic: 'ann:sesame'}"),
+        more("auth: {basic: {users: 'ann:sesame'}}"),
+    ],
+)
+def test_no_cure_shows_a_password(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        loads(action(f"relay: {{to: '{to}'}}"), "f")
+        loads(text, "f")
     assert "sesame" not in str(caught.value)

@@ -173,7 +173,7 @@ _OTHER_HOST = re.compile(r"[!-~]*")
 _ORIGIN_WORDS = {
     **dict.fromkeys(("true", "yes", "on", "all"), f"{ANY_ORIGIN}, which lets every page in"),
     **dict.fromkeys(("false", "no", "off", "none"), f"{ANY_ORIGIN} to let every page in, or {SAME_HOST}"),
-    "self": SAME_HOST,
+    **dict.fromkeys(("self", "same_host", "samehost", "same-origin", "same_origin"), SAME_HOST),
 }
 
 

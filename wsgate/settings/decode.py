@@ -217,6 +217,8 @@ class Decoder:
                 return self.fault(path, f"{node} says nothing of how: {cure}")
             if expected != "a mapping" and isinstance(node, Scalar) and _LIKE_OFF.fullmatch(node.text):
                 return self.fault(path, f"{node}: for none, write off")
+            if isinstance(node, Scalar) and ":" in node.text and (secret := _secret_key(cls)):
+                return self.fault(path, f"expected {expected} with the keys {_list(keys)}: write it under {secret}")
             cure = _mapping_meant(cls, node)
             return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}{cure}")
         given, meant = self._given(keys, node, path)
@@ -353,6 +355,15 @@ def _mapping_meant(cls: type, node: Node) -> str:
         like = "" if required else "it like "
         return f"; write {like}{{{key.name}: {text}}}" if _needs_no_quotes(node) else ""
     return ""
+
+
+def _secret_key(cls: type) -> str | None:
+    """The key of a mapping whose value is shown to nobody."""
+    for key in keys_of(cls).values():
+        scalar = scalar_type(item_type(key.type) or key.type)
+        if scalar is not None and scalar.is_secret:
+            return key.name
+    return None
 
 
 def _with_units(text: str) -> tuple[str, ...]:

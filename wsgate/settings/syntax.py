@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-_UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:")
+_UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:|\[[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*\]")
 # What stands before a bracket that the parser did not expect: the text that the bracket is part of.
 _TEXT_BEFORE = re.compile(r"[^\s,\[\]{}'\"]+$")
 _TEXT_BEHIND = re.compile(r"[^\s,'\"]*")
