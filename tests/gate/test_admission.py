@@ -371,6 +371,7 @@ async def test_no_spelling_walks_around_a_password(start_gate: StartGate, tmp_pa
 async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.5)
     it, right = route(NOWHERE, auth=BASIC), basic("ann:s\xf6same")
     gateway = Gateway(Settings(listeners=(), routes=()))
     source = origin(

@@ -45,6 +45,7 @@ class Checks:
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "THREADS", 1)
+    monkeypatch.setattr("random.random", lambda: 0.5)
 
 
 async def run(*names: str, cancel: int = 0) -> Checks:

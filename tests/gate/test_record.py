@@ -17,14 +17,14 @@ import trio
 import trio.testing
 
 from tests.descriptors import descriptors
-from tests.e2e.peers import BINARY, Backend, Frame, close_frame
+from tests.e2e.peers import BINARY, Backend, Frame, close_frame, request
 from wsgate.gate import record
 from wsgate.gate.record import Recorder, recorder_for
 from wsgate.recording.reader import Recording
 from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
-from wsgate.settings.model import Record, Route
+from wsgate.settings.model import OnError, Record, Route
 from wsgate.wire.recording import Kind
 
 from .conftest import Log, StartGate, relay_to, route, tunnel_to
@@ -364,3 +364,83 @@ async def test_our_own_bug_is_no_end_of_a_session(tmp_path: Path, monkeypatch: p
     await run(recorder, session)
     assert log.one("record")["reason"] == "recording has stopped: internal error"
     assert len(log.all("bug")) == 1
+
+
+@pytest.mark.parametrize("on_error", OnError)
+async def test_a_disk_that_fails_ends_only_sessions_that_must_be_recorded(
+    tmp_path: Path, start_gate: StartGate, backend: Backend, log: Log, on_error: OnError
+) -> None:
+    settings = Record(directory=str(tmp_path), on_error=on_error)
+    gate = start_gate(route(tunnel_to(backend.port, record=settings), "desk"))
+    client = gate.connect()
+    with files_up_to(10_000):
+        await client.upgrade("/", {"Sec-WebSocket-Protocol": "binary"})
+        service = await backend.accept()
+        await client.send(Frame(BINARY, bytes(20_000)))
+        await service.read(20_000)
+        await until(lambda: log.all("record"))
+        if on_error is OnError.END:
+            told = await client.receive_close()
+            assert told == (1011, "the gateway cannot record this session")
+            await client.send(close_frame(1011))
+            await service.read_end()
+        else:
+            await client.send(Frame(BINARY, b"on"))
+            assert await service.read(2) == b"on"
+            await client.send(close_frame(1000))
+            await service.read_end()
+        await service.vanish()
+        await client.vanish()
+        await until(lambda: log.all("session"))
+    assert log.one("session")["reason"] == ("unrecorded" if on_error is OnError.END else "closed")
+
+
+async def test_who_must_be_recorded_and_cannot_is_refused_before_the_upgrade(
+    tmp_path: Path, start_gate: StartGate, backend: Backend, log: Log
+) -> None:
+    settings = Record(directory=str(tmp_path / "gone"), on_error=OnError.END)
+    gate = start_gate(route(tunnel_to(backend.port, record=settings), "desk"))
+    client = gate.connect()
+    await client.write(request())
+    assert (await client.read_head()).status == 503
+    assert "No such file or directory" in log.one("refused")["detail"]
+
+
+async def test_what_must_be_recorded_is_written_to_the_file_made_before(tmp_path: Path) -> None:
+    recorder = Recorder(Record(directory=str(tmp_path), on_error=OnError.END), SESSION)
+    assert await recorder.begin(5) is None
+
+    async def session() -> None:
+        recorder.tap.put(Kind.UP, memoryview(b"all"))
+
+    await run(recorder, session)
+    assert read(only(tmp_path))[1] == b"all"
+    unused = Recorder(Record(directory=str(tmp_path), on_error=OnError.END), SESSION)
+    assert await unused.begin(5) is None
+    unused.discard()
+    await until(lambda: len(list(tmp_path.iterdir())) == 1)
+
+
+async def test_max_size_ends_no_session(tmp_path: Path) -> None:
+    ended: list[str] = []
+    recorder = Recorder(Record(directory=str(tmp_path), max_size=10_000, on_error=OnError.END), SESSION)
+
+    async def session() -> None:
+        recorder.tap.put(Kind.UP, memoryview(bytes(20_000)))
+        await trio.testing.wait_all_tasks_blocked()
+
+    with trio.fail_after(20):
+        await recorder.run(session, lambda: OUTCOME, ended.append)
+    assert recorder.tap.reason == "max_size is reached"
+    assert ended == []
+
+
+async def test_a_disk_that_hangs_at_the_beginning_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(Record(directory=str(tmp_path), on_error=OnError.END), SESSION)
+    disk = SlowDisk(monkeypatch)
+    disk.free.clear()
+    try:
+        assert "did not answer" in (await recorder.begin(0.01) or "")
+    finally:
+        disk.free.set()
+    await until(lambda: not list(tmp_path.iterdir()))

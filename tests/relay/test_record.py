@@ -182,3 +182,21 @@ async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
     assert trio.current_time() == began
     tap.put(Kind.UP, memoryview(b"too late"))
     assert tap.take() == b""
+
+
+def test_what_all_hold_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "BUFFERS", 1000)
+    trio.run(_fill_together)
+
+
+async def _fill_together() -> None:
+    all_held, stops = record.Held(), Stops()
+    first, second = Tap(MIB, stops.append, all_held), Tap(MIB, stops.append, all_held)
+    first.put(Kind.UP, memoryview(bytes(600)))
+    second.put(Kind.UP, memoryview(bytes(600)))
+    assert stops == [TOO_SLOW]
+    assert second.over
+    first.written(len(first.take()))
+    assert all_held.bytes == 0
+    first.put(Kind.UP, memoryview(bytes(900)))
+    assert not first.over

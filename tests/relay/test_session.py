@@ -417,6 +417,20 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     assert (outcome.client_code, outcome.backend_code) == (1008, None)
 
 
+async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        running.session.end_unrecorded("the disk is too slow")
+        running.session.end_unrecorded("again")  # it is closing already
+        assert await running.client.frame() == close_frame(1011, b"the gateway cannot record this session")
+        await running.client.send(close_frame(1011))
+        assert await running.backend.ended() == b""
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.detail) == (Cause.UNRECORDED, None, "the disk is too slow")
+
+
 async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answer(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import random
 import sys
 import threading
 import time
@@ -30,7 +31,8 @@ WAITING_IN_ALL = 4096
 REST = 0.5  # of the CPU time that a check took, after a wrong password
 WINDOW = 60.0  # seconds in which the wrong passwords of an address are counted together
 FREE = 10  # wrong passwords in a window that are answered at once
-HOLD = 30.0  # seconds for which the answer waits after that
+HOLD = 30.0  # seconds for which the answer waits after that, or up to half as much more or less: who was refused
+# together does not come back together
 HELD = 2048  # answers that wait at once
 _ADDRESSES = 4096  # whose wrong passwords are counted
 _LOWEST = 19  # nice(2)
@@ -147,7 +149,7 @@ class Hashing:
                 self._wrong.popitem(last=False)
         wrong.number += 1
         if wrong.number == FREE:
-            consequence = f"for {WINDOW:g} s its wrong passwords are answered after {HOLD:g} s"
+            consequence = f"for {WINDOW:g} s its wrong passwords are answered after {HOLD / 2:g} to {HOLD * 1.5:g} s"
             emit(logging.WARNING, "many wrong passwords", client=address, consequence=consequence)
 
     @contextlib.contextmanager
@@ -160,7 +162,7 @@ class Hashing:
             return
         self._held += 1
         try:
-            yield HOLD
+            yield HOLD * (0.5 + random.random())
         finally:
             self._held -= 1
 

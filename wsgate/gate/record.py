@@ -1,8 +1,9 @@
 """A session's recording: from the tap on its flows into a file of its own, off the path of its bytes.
 
 A task that the session owns takes what the tap holds and has a thread write it. A disk that fails, is full or does not
-keep up, or a file that is as large as it may be, ends the recording, with a line in the log, and never the session. At
-a session's end, be it cut or not, what is left is written, within a bounded time.
+keep up, or a file that is as large as it may be, ends the recording, with a line in the log. The session goes on; but
+where the route says ``on_error: end``, a disk that does not take its recording ends it, or lets it not begin. At a
+session's end, be it cut or not, what is left is written, within a bounded time.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from wsgate.gate.account import emit
-from wsgate.gate.disk import threads
+from wsgate.gate.disk import in_thread, later, threads
 from wsgate.relay.about import About
-from wsgate.relay.record import Tap
+from wsgate.relay.record import TOO_LARGE, Held, Tap
 from wsgate.relay.session import Outcome
-from wsgate.settings.model import Record, Route, Tunnel
+from wsgate.settings.model import OnError, Record, Route, Tunnel
 from wsgate.wire.recording import STOPPED, encode_end, encode_head
 
 T = TypeVar("T")
@@ -36,6 +38,8 @@ TURN = 16  # writes of a session before its thread may be another's
 END_ROOM = 1024  # bytes of a file that are kept for its last record
 
 _THREADS = 8  # for one directory
+
+_held: trio.lowlevel.RunVar[Held] = trio.lowlevel.RunVar("bytes of recordings")
 
 
 class _File:
@@ -86,6 +90,15 @@ class _File:
             if not self._busy:
                 self._release()
 
+    def remove(self) -> None:
+        """Close it, and take it away where it is ours."""
+        with self._lock:
+            ours = self._fd >= 0
+        self.close()
+        if ours:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
     def _release(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
@@ -110,13 +123,43 @@ class Recorder:
                 "started": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             }
         )
-        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell)
+        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell, _all_held())
+        self.required = settings.on_error is OnError.END
+        self._end_session: Callable[[str], None] | None = None
+        self._file = _File(self.path)
+        self._begun = False
         self._end = b""
         self._scope = trio.CancelScope(shield=True)
         self._threads = threads("record", settings.directory, _THREADS)
 
-    async def run(self, session: Callable[[], Awaitable[None]], outcome: Callable[[], Outcome]) -> None:
-        """Record while ``session`` runs; ``outcome`` is asked at its end. What it raises comes in a group."""
+    async def begin(self, within: float) -> str | None:
+        """Make the file before the session begins; why it cannot be made within so many seconds, or ``None``."""
+        file = self._file
+        try:
+            await in_thread(self._threads, within, partial(file.begin, self._head), lambda _: file.remove())
+        except OSError as error:
+            self.discard()
+            return error.strerror or str(error)
+        except trio.TooSlowError:
+            return f"the disk did not answer within {within:g} s"
+        self._begun = True
+        return None
+
+    def discard(self) -> None:
+        """There is no session: nor is there to be a file."""
+        later(self._file.remove)
+
+    async def run(
+        self,
+        session: Callable[[], Awaitable[None]],
+        outcome: Callable[[], Outcome],
+        end: Callable[[str], None] | None = None,
+    ) -> None:
+        """Record while ``session`` runs; ``outcome`` is asked at its end. What it raises comes in a group.
+
+        end: ends a session that is ``required`` to be recorded and cannot be any more; it is told why
+        """
+        self._end_session = end
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write)
             try:
@@ -128,7 +171,7 @@ class Recorder:
 
     async def _write(self) -> None:
         """Bring everything to the disk. A session that is cut does not cancel this: what has passed is written."""
-        file = _File(self.path)
+        file = self._file
         try:
             with self._scope:
                 await self._fill(file)
@@ -138,12 +181,13 @@ class Recorder:
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._who})
             self.tap.stop("internal error")
         finally:
-            self.tap.take()  # what nobody will write
+            self.tap.written(len(self.tap.take()))  # what nobody will write
             file.close()
 
     async def _fill(self, file: _File) -> None:
         try:
-            await self._in_thread(file.begin, self._head)
+            if not self._begun:
+                await self._in_thread(file.begin, self._head)
             emit(logging.DEBUG, "recording", **self._who, file=self.path)
             over = False
             while not over:
@@ -166,6 +210,17 @@ class Recorder:
 
     def _tell(self, reason: str) -> None:
         emit(logging.WARNING, "record", **self._who, file=self.path, reason=f"recording has stopped: {reason}")
+        if self.required and reason != TOO_LARGE and self._end_session is not None:
+            # not at once: a flow may be in the middle of a step
+            trio.lowlevel.current_trio_token().run_sync_soon(self._end_session, f"recording has stopped: {reason}")
+
+
+def _all_held() -> Held:
+    try:
+        return _held.get()
+    except LookupError:
+        _held.set(made := Held())
+        return made
 
 
 def recorder_for(route: Route, about: About) -> Recorder | None:
@@ -182,8 +237,10 @@ def _bring(tap: Tap, file: _File) -> bool:
         records = tap.take()
         if not records:
             return False
-        file.append(records)
-        tap.written(len(records))
+        try:
+            file.append(records)
+        finally:
+            tap.written(len(records))
     return True
 
 

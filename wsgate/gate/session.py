@@ -54,6 +54,7 @@ UPGRADE_REQUIRED = Refusal(
     426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
 )
 CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; nobody is there to hear it
+UNRECORDED = Refusal(503, "sessions cannot be recorded now: try again", _RETRY_AFTER)
 TOO_SLOW = Refusal(408, "the request took too long")
 UNEXPECTED_PROXY_HEADER = Refusal(
     400, "malformed request", detail="a PROXY header: set proxy_protocol on the listener, or let the balancer send none"
@@ -96,7 +97,9 @@ async def serve(gateway: Gateway, entrance: Entrance, sock: PlainTransport, peer
                 if agreed.recorder is None:
                     await _relay(gateway, agreed)
                 else:
-                    await agreed.recorder.run(partial(_relay, gateway, agreed), agreed.session.outcome)
+                    await agreed.recorder.run(
+                        partial(_relay, gateway, agreed), agreed.session.outcome, agreed.session.end_unrecorded
+                    )
     except Exception:
         # Our own bug ends this connection, loudly, and no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
@@ -307,11 +310,6 @@ class _Handshake:
             chosen = tunnel_subprotocol(action, upgrade)
             assert not isinstance(chosen, Refusal)  # it was asked before the dial
             subprotocol = chosen
-        head = self._http.switch([*accept_headers(upgrade, subprotocol, extensions), *more])
-        if not await self._send(head):
-            backend.sock.close()
-            refused(self._who, path_for_log(route, request), route.name, CLIENT_GONE)
-            return None
         about = About(
             self._gateway.sessions.next_id(),
             route.name,
@@ -322,6 +320,20 @@ class _Handshake:
             trio.current_time(),
         )
         recorder = recorder_for(route, about)
+        if recorder is not None and recorder.required:
+            problem = await recorder.begin(route.timeouts.handshake)
+            if problem is not None:
+                backend.sock.close()
+                detail = f"{recorder.path} cannot be written: {problem}"
+                await self.refuse(replace(UNRECORDED, detail=detail), request, route)
+                return None
+        head = self._http.switch([*accept_headers(upgrade, subprotocol, extensions), *more])
+        if not await self._send(head):
+            backend.sock.close()
+            if recorder is not None:
+                recorder.discard()
+            refused(self._who, path_for_log(route, request), route.name, CLIENT_GONE)
+            return None
         tap = None if recorder is None else recorder.tap
         session = make_session(
             self._gateway.pump,

@@ -28,6 +28,7 @@ class Cause(enum.Enum):
     IDLE = "idle"  # no data in either direction
     LIFETIME = "lifetime"  # the session was old enough
     REVOKED = "revoked"  # its token is worth nothing any more
+    UNRECORDED = "unrecorded"  # it had to be recorded, and could not be any more
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself
     CUT = "cut"  # cancelled: the process does not wait any longer
@@ -72,6 +73,7 @@ OWED: dict[Cause, Close] = {Cause.SILENT: Close(CloseCode.INTERNAL_ERROR, b"no a
 OWN_WORD: dict[Cause, Close] = {
     Cause.IDLE: Close(CloseCode.GOING_AWAY, b"the gateway ends idle sessions"),
     Cause.LIFETIME: Close(CloseCode.GOING_AWAY, b"the gateway ends sessions of this age"),
+    Cause.UNRECORDED: Close(CloseCode.INTERNAL_ERROR, b"the gateway cannot record this session"),
 }
 DRAIN_REASON = b"the gateway is going away"
 

@@ -2,7 +2,7 @@
 
 The flows of a recorded session are of classes of their own: the others pay nothing. A ``Tap`` takes what they copy into
 a buffer, in the format of the file. It waits for nobody: where the buffer is full because the disk is slow, or the file
-is as large as it may be, the recording stops there and the session goes on.
+is as large as it may be, the recording stops there.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from wsgate.relay.session import Wire
     from wsgate.wire.kernel import Walk
 
-# Bytes that one session's recording holds at most, those that are being written included. A stream of 1 GB/s brings as
-# many in 16 ms; under load the pump lets nobody start the disk's thread for 5.
-BUFFER = 16 << 20
+# Bytes that one session's recording holds at most, and those of the process together, what is being written included
+BUFFER = 4 << 20
+BUFFERS = 64 << 20
 
 WORTH_WRITING = 256 << 10  # bytes: one job for the disk's thread, which costs more than copying as many
 
@@ -34,17 +34,51 @@ TOO_SLOW = "the disk is too slow"
 TOO_LARGE = "max_size is reached"
 
 
+class Held:
+    """Bytes that several recordings hold together. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held for an addition
+        self.bytes = 0
+
+    def add(self, size: int) -> bool:
+        """Whether there is room for them; then they are counted."""
+        with self._lock:
+            fits = self.bytes + size <= BUFFERS
+            if fits:
+                self.bytes += size
+        return fits
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self.bytes -= size
+
+
 class Tap:
     """What has passed and is not written yet: whole records, in order. ``take`` and ``written`` are for any thread.
 
     room: bytes of records that the file may still take
+    all_held: what the taps of the process hold
     stopped: called once, with the reason, where the recording ends before the session does; it must not block
     over: nothing more is taken
     """
 
-    __slots__ = ("_began", "_held", "_lock", "_news", "_room", "_stopped", "_waiting", "_worth", "over", "reason")
+    __slots__ = (
+        "_all_held",
+        "_began",
+        "_held",
+        "_lock",
+        "_news",
+        "_room",
+        "_stopped",
+        "_waiting",
+        "_worth",
+        "over",
+        "reason",
+    )
 
-    def __init__(self, room: int, stopped: Callable[[str], None]) -> None:
+    def __init__(self, room: int, stopped: Callable[[str], None], all_held: Held | None = None) -> None:
+        self._all_held = Held() if all_held is None else all_held
         self._began = trio.current_time()
         self._room = room
         self._stopped = stopped
@@ -68,7 +102,7 @@ class Tap:
         if size > self._room:
             self.stop(TOO_LARGE)
             return
-        if self._held + size > BUFFER:
+        if self._held + size > BUFFER or not self._all_held.add(size):
             self.stop(TOO_SLOW)
             return
         self._room -= size
@@ -114,6 +148,7 @@ class Tap:
         """``size`` bytes that were taken are gone."""
         with self._lock:
             self._held -= size
+        self._all_held.give_back(size)
 
 
 class RecordedUnwrapFlow(UnwrapFlow):

@@ -218,6 +218,11 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.REVOKED, Close(code, reason)))
 
+    def end_unrecorded(self, detail: str) -> None:
+        """Tell both sides that the session must be recorded and cannot be, and wait for their answers."""
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.UNRECORDED, OWN_WORD[Cause.UNRECORDED], detail))
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _next_deadline(self, now: float) -> float:

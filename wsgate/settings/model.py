@@ -262,6 +262,11 @@ class Record:
 
     directory: Directory = setting("Where the files are written; it must be there.", required=True)
     max_size: Size = setting("What one file may take; a session's recording ends there.", default=1 << 30)
+    on_error: OnError = setting(
+        "What a full, broken or hanging disk does: stop (the session goes on unrecorded), end (the session ends with "
+        "1011, and who comes is refused with 503).",
+        default=OnError.STOP,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,13 @@ class Pings(enum.Enum):
     ANSWER = "answer"
 
 
+class OnError(enum.Enum):
+    """What becomes of a session that cannot be recorded any more."""
+
+    STOP = "stop"
+    END = "end"
+
+
 class OnReload(enum.Enum):
     """What a reload does with the sessions of a route that it changes or removes."""
 
