@@ -6,6 +6,7 @@ takes is only tried, and who writes such an order may want it for a while.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -17,6 +18,11 @@ from wsgate.settings.model import Files, Match, PathKind, PathPattern, Route
 from wsgate.text.regexes import first_characters, literal_beginning
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
+# Each is asked for with every other route
+_CACHED = 4096
+_compiled = functools.lru_cache(_CACHED)(re.compile)
+_beginning = functools.lru_cache(_CACHED)(literal_beginning)
+
 _BELOW = ("", "a", "0", "a/b", "index.html")  # what may stand behind a prefix: an expression that takes all, takes any
 
 
@@ -74,11 +80,13 @@ class _Taken:
 def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: Warn) -> None:
     """Of the first route above that takes all of its requests, or all for some of its hosts or subprotocols."""
     for other, upper in above:
-        if not _takes_kind(upper, route) or not _takes_path(upper.match.path, route.match.path):
+        if not _takes_kind(upper, route):
             continue
         hosts = _taken(upper.match.host, route.match.host, _takes_host)
         subprotocols = _taken(upper.match.subprotocol, route.match.subprotocol, str.__eq__)
         if hosts is None or subprotocols is None or (hosts.some and subprotocols.some):
+            continue
+        if not _takes_path(upper.match.path, route.match.path):
             continue
         if not hosts.some and not subprotocols.some:
             message = f"never reached: routes[{other}] takes its requests first; move it above that one, or remove it"
@@ -114,8 +122,9 @@ def _takes_path(upper: PathPattern | None, lower: PathPattern | None) -> bool:
     if lower is None or upper.kind is PathKind.EXACT:
         return lower is not None and lower.kind is PathKind.EXACT and f"{upper.text}/" == lower.text
     if upper.kind is PathKind.PREFIX:
-        return (literal_beginning(lower.text) if lower.kind is PathKind.REGEX else lower.text).startswith(upper.text)
+        return (_beginning(lower.text) if lower.kind is PathKind.REGEX else lower.text).startswith(upper.text)
     if lower.kind is PathKind.REGEX:
         return False
     behind = _BELOW if lower.kind is PathKind.PREFIX else ("",)
-    return all(re.match(upper.text, lower.text + each) for each in behind)
+    expression = _compiled(upper.text)
+    return all(expression.match(lower.text + each) for each in behind)
