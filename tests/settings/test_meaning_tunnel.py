@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.pki import Authority, days
-from wsgate.gate.tokens.keys import ALGORITHMS
 from wsgate.settings.decode import Broken
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
@@ -30,6 +29,7 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
+from wsgate.text.jwt import ALGORITHMS
 
 BROKEN: Any = Broken()
 QUERY = Place(PlaceKind.QUERY, "token")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from wsgate.settings.addresses import URL_PATH, bind_address, host_pattern, network
+from wsgate.settings.addresses import bind_address, host_pattern, network
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
@@ -23,10 +23,12 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port
+from wsgate.text.entry_point import module_and_name
 from wsgate.text.field import field_name, field_value
 from wsgate.text.htpasswd import split
 from wsgate.text.port import port_number
 from wsgate.text.token import is_token
+from wsgate.text.url import is_path, is_query
 
 _PARAMETER = re.compile(r"[^&=#\s]+")
 _PLACES = "query:NAME, header:NAME, cookie:NAME, host or path"
@@ -109,19 +111,12 @@ def _below(text: str) -> UnixAddress:
     return UnixAddress(path)
 
 
-_ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)", re.ASCII)
-
-
 def entry_point(text: str) -> EntryPoint:
     """``package.module:name``."""
-    found = _ENTRY_POINT.fullmatch(text)
-    if found is None:
-        raise ScalarError(f"{quote(text)} is no name of a Python object: write package.module:name")
-    return EntryPoint(found[1], found[2])
+    return EntryPoint(*module_and_name(text))
 
 
 _URL = re.compile(r"(https?)://([^/?#]*)(/[^?#]*)?(\?[^#]*)?(#.*)?")
-_QUERY = re.compile(r"\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _HOLE = "{token}"
 
 
@@ -140,9 +135,7 @@ def token_url(text: str) -> TokenUrl:
         if "%s" in target:
             raise ScalarError(f"{quote(text)} has %s: write {_HOLE} in its place")
         raise ScalarError(f"{quote(text)} does not say where the token goes: write {_HOLE} into its path or query")
-    if not URL_PATH.fullmatch((path or "/").replace(_HOLE, "")) or not _QUERY.fullmatch(
-        (query or "?").replace(_HOLE, "")
-    ):
+    if not is_path((path or "/").replace(_HOLE, "")) or not is_query((query or "?").replace(_HOLE, "")[1:]):
         raise ScalarError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
     host, port = host_and_port(authority)
     tls = scheme == "https"

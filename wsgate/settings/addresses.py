@@ -22,12 +22,11 @@ from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port, unix_path
 from wsgate.text.host import ipv6, is_ip
 from wsgate.text.port import looks_like_port, port_number
+from wsgate.text.url import is_path
 
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# RFC 3986 §3.3: the characters of a path.
-URL_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 
 
 def bind_address(text: str) -> Address:
@@ -96,7 +95,7 @@ def backend_url(text: str) -> WebSocketUrl:
         raise ScalarError(f"{quote(text)} has a query: remove it from '?' on, the query of each request is kept")
     authority, slash, rest = text[scheme.end() :].partition("/")
     path = slash + rest
-    if path and not URL_PATH.fullmatch(path):
+    if path and not is_path(path):
         raise ScalarError(
             f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
         )

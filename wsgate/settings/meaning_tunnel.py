@@ -35,14 +35,11 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
-from wsgate.settings.problem import quote
 from wsgate.settings.tls import check_backend_tls, outdated
+from wsgate.text.error import TextError
+from wsgate.text.jwt import signature_algorithm
 
 _JWT_NEEDS = {"jwt": "PyJWT", "cryptography": "cryptography"}  # modules, and what they are installed as
-_ALGORITHMS = (  # that gate.tokens.keys knows
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA"),
-    *("HS256", "HS384", "HS512"),
-)
 
 
 def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
@@ -94,12 +91,12 @@ def _check_jwt(jwt: Jwt, path: str, fault: Fault, given: Container[str]) -> None
     check_choice(jwt, ("key", "jwks"), path, fault)
     check_file(jwt.key, f"{path}.key", fault)
     check_file(jwt.jwks, f"{path}.jwks", fault)
-    for index, algorithm in items(jwt.algorithms):
-        if isinstance(algorithm, str) and algorithm not in _ALGORITHMS:
-            message = (
-                f"{quote(algorithm)} is no signature algorithm that is known: write one of {', '.join(_ALGORITHMS)}"
-            )
-            fault(at(f"{path}.algorithms", index, given), message)
+    for index, name in items(jwt.algorithms):
+        try:
+            if isinstance(name, str):
+                signature_algorithm(name)
+        except TextError as error:
+            fault(at(f"{path}.algorithms", index, given), str(error))
 
 
 def _check_redis(redis: Redis, path: str, fault: Fault, warn: Warn) -> None:

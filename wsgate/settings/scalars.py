@@ -16,7 +16,6 @@ from typing import Any
 
 from wsgate.settings import access, model
 from wsgate.settings.addresses import (
-    URL_PATH,
     backend_url,
     bind_address,
     host_name,
@@ -41,6 +40,7 @@ from wsgate.settings.quantities import (
 from wsgate.text.paths import normal
 from wsgate.text.regexes import danger
 from wsgate.text.subprotocol import SUBPROTOCOL, is_subprotocol
+from wsgate.text.url import is_path
 
 Json = dict[str, Any]
 
@@ -198,7 +198,7 @@ def path_pattern(text: str) -> PathPattern:
         raise ScalarError(f"{quote(text)}: /* is all below, as deep as it goes: write {quote(text[:-1])}")
     if "*" in path:
         raise ScalarError(f"{quote(text)}: * stands only at the end, after a slash, like '/chat/*'; or write a ~regex")
-    if not URL_PATH.fullmatch(path):
+    if not is_path(path):
         raise ScalarError(
             f"{quote(text)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
         )
@@ -352,7 +352,9 @@ SCALARS: dict[Any, ScalarType] = {
         show=access.show_reach,
     ),
     model.EntryPoint: ScalarType(
-        "package.module:name", access.entry_point, _text(r"[A-Za-z0-9_.]+:[A-Za-z0-9_.]+", "vault.tokens:lookup")
+        "package.module:name",
+        access.entry_point,
+        _text(r"[A-Za-z0-9_.]+:[A-Za-z0-9_.]+", "vault.tokens:lookup"),
     ),
     model.TokenUrl: ScalarType(
         "http://host:port/path/{token}, or https://",

@@ -18,12 +18,14 @@ from wsgate.gate.tokens.memory import Memory
 from wsgate.gate.tokens.source import Local, NoTarget, SourceError
 from wsgate.gate.tokens.values import Targets, from_object
 from wsgate.settings.model import Jwt
+from wsgate.text.error import TextError
+from wsgate.text.jwt import ALGORITHMS, signature_algorithm
 
 try:
     import jwt
     from jwt.warnings import InsecureKeyLengthWarning
 
-    from wsgate.gate.tokens.keys import ALGORITHMS, Key, read_key, read_key_set
+    from wsgate.gate.tokens.keys import Key, read_key, read_key_set
 except ImportError as error:
     raise SourceError(f"token.jwt needs PyJWT and cryptography: pip install 'wsgate[jwt]' ({error})") from None
 
@@ -47,9 +49,11 @@ class JwtSource(Local):
         super().__init__()
         self._settings = settings
         self._tls = tls
-        unknown = sorted(set(settings.algorithms) - set(ALGORITHMS))
-        if unknown:
-            raise SourceError(f"token.jwt.algorithms: {', '.join(unknown)} is none of {', '.join(ALGORITHMS)}")
+        try:
+            for name in settings.algorithms:
+                signature_algorithm(name)
+        except TextError as error:
+            raise SourceError(f"token.jwt.algorithms: {error}") from None
         read, path = (read_key, settings.key) if settings.key is not None else (read_key_set, settings.jwks)
         assert path is not None
         self._keys = Memory(Fresh(path, lambda data: read(data, settings.algorithms), _MAX_SIZE).get)

@@ -20,11 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_HMAC = ("HS256", "HS384", "HS512")
-_EDDSA = ("EdDSA",)
-_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}  # RFC 7518 §3.4
-ALGORITHMS = (*_RSA, *_CURVES.values(), *_EDDSA, *_HMAC)
+from wsgate.text.jwt import CURVES, EDDSA, HMAC, RSA
 
 _BASE64URL = re.compile(rb"[A-Za-z0-9_-]+={0,2}")
 _WEAK_RSA, _WEAK_SECRET = 2048, 32  # bits (RFC 7518 §3.3), bytes (§3.2)
@@ -105,14 +101,14 @@ def _key(value: Any, kid: str | None = None) -> Key:
     """Raises ``ValueError`` for what verifies no signatures."""
     if isinstance(value, bytes):
         weak = f"the secret has {len(value)} bytes, and should have {_WEAK_SECRET}: whoever has a token can guess it"
-        return Key(value, frozenset(_HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
+        return Key(value, frozenset(HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
     if isinstance(value, rsa.RSAPublicKey):
         weak = f"the RSA key has {value.key_size} bits, and should have {_WEAK_RSA}"
-        return Key(value, frozenset(_RSA), kid, weak if value.key_size < _WEAK_RSA else "")
-    if isinstance(value, ec.EllipticCurvePublicKey) and value.curve.name in _CURVES:
-        return Key(value, frozenset({_CURVES[value.curve.name]}), kid)
+        return Key(value, frozenset(RSA), kid, weak if value.key_size < _WEAK_RSA else "")
+    if isinstance(value, ec.EllipticCurvePublicKey) and value.curve.name in CURVES:
+        return Key(value, frozenset({CURVES[value.curve.name]}), kid)
     if isinstance(value, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-        return Key(value, frozenset(_EDDSA), kid)
+        return Key(value, frozenset(EDDSA), kid)
     raise ValueError(f"is {_describe(value)}, which signs no tokens: use RSA, EC, Ed25519 or Ed448")
 
 

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from wsgate.text.error import TextError
+from wsgate.text.jwt import ALGORITHMS, signature_algorithm
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_algorithms_that_a_library_verifies(name: str) -> None:
+    jwt = pytest.importorskip("jwt")
+    assert signature_algorithm(name) == name
+    assert name in jwt.algorithms.get_default_algorithms()
+
+
+@pytest.mark.parametrize("name", ["", "none", "None", "rs256", "RS1", "dir", "A128KW"])
+def test_any_other_is_refused(name: str) -> None:
+    with pytest.raises(TextError) as caught:
+        signature_algorithm(name)
+    listed = ", ".join(ALGORITHMS)
+    assert str(caught.value) == f"{name!r} is no signature algorithm that is known: write one of {listed}"

@@ -1,0 +1,18 @@
+"""The parts of a URL, as they are written (RFC 3986). What paths mean the same is in ``text.paths``."""
+
+from __future__ import annotations
+
+import re
+
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")  # §3.3
+_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")  # §3.4
+
+
+def is_path(text: str) -> bool:
+    """Whether this is a path that begins with a slash, with all percent-encoded that has to be."""
+    return _PATH.fullmatch(text) is not None
+
+
+def is_query(text: str) -> bool:
+    """Whether this can stand behind the question mark."""
+    return _QUERY.fullmatch(text) is not None
