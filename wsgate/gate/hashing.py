@@ -28,10 +28,10 @@ from wsgate.gate.account import emit
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 WAITING_OF_ONE = 1024  # checks that may wait for one address
 WAITING_IN_ALL = 4096
-REST = 0.5  # of the CPU time that a check took, after a wrong password
+REST = 0.25  # of the CPU time that a check took, after a wrong password
 WINDOW = 60.0  # seconds in which the wrong passwords of an address are counted together
 FREE = 10  # wrong passwords in a window that are answered at once
-HOLD = 30.0  # seconds for which the answer waits after that, or up to half as much more or less: who was refused
+HOLD = 48.0  # seconds for which the answer waits after that, or up to half as much more or less: who was refused
 # together does not come back together
 HELD = 2048  # answers that wait at once
 _ADDRESSES = 4096  # whose wrong passwords are counted
