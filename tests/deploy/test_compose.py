@@ -15,7 +15,7 @@ import yaml
 
 from wsgate.settings.load import load
 from wsgate.settings.model import Files, Settings, TcpAddress
-from wsgate.settings.quantities import duration
+from wsgate.text.duration import duration
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"

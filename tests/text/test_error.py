@@ -6,6 +6,8 @@ def test_what_is_wrong_is_told_with_the_text_or_without() -> None:
     assert str(error) == "'5900x' is not a port: write 5900"
     assert error.problem == "is not a port"
     assert str(TextError("is empty")) == "is empty"
+    other = TextError.instead_of("a port", "x")
+    assert (str(other), other.problem) == ("expected a port, found 'x'", "is not a port")
 
 
 def test_a_quoted_text_is_one_short_line() -> None:

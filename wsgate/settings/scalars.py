@@ -26,19 +26,11 @@ from wsgate.settings.addresses import (
 from wsgate.settings.model import SCHEMES_PORT, Address, PathKind, PathPattern, TcpAddress
 from wsgate.settings.other_paths import path_meant
 from wsgate.settings.problem import ScalarError, quote
-from wsgate.settings.quantities import (
-    DURATIONS,
-    SIZES,
-    duration,
-    head_size,
-    message_size,
-    show_duration,
-    show_size,
-    size_above_zero,
-    timeout,
-)
+from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
+from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.paths import normal
 from wsgate.text.regexes import danger
+from wsgate.text.size import SIZES, show_size
 from wsgate.text.subprotocol import SUBPROTOCOL, is_subprotocol
 from wsgate.text.url import is_path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class TextError(ValueError):
     """``str()`` is for whoever wrote the text: what is wrong with it, and what to write instead.
@@ -15,6 +17,13 @@ class TextError(ValueError):
         said = f"{subject} {problem}" if subject else problem
         super().__init__(f"{said}: {cure}" if cure else said)
         self.problem = problem
+
+    @classmethod
+    def instead_of(cls, expected: str, text: str) -> Self:
+        """For a text that is nothing like what is expected."""
+        error = cls(f"is not {expected}")
+        error.args = (f"expected {expected}, found {quote(text)}",)
+        return error
 
 
 def quote(text: str) -> str:
