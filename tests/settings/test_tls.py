@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read(authority: Authority, pair: Pair, tmp_path: P
     os.mkfifo(fifo)
     for file, reason in [
         (str(missing), "does not exist"),
-        (str(tmp_path), "Is a directory"),
+        (str(tmp_path), "is not a file"),
         (str(fifo), "is not a file"),
         (endless, "is not a file"),
         (f"{pair.key}/x", "cannot be read: Not a directory"),

@@ -8,6 +8,7 @@ import stat
 import time
 
 from wsgate.settings.problem import ConfigError, Problem
+from wsgate.text.file import open_at_once
 
 # A route takes some 200 bytes. What is larger than this is another kind of file, or a device without an end.
 _MAX_BYTES = 16 << 20
@@ -41,8 +42,7 @@ def read_text(path: str) -> str:
 
 
 def _read(path: str) -> bytes:
-    # O_NONBLOCK: opening a FIFO would wait for its writer, and reading it for what that writes
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = open_at_once(path)  # reading a FIFO would wait for what its writer writes, too
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISREG(mode):

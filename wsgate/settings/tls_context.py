@@ -6,13 +6,13 @@ For settings in which ``settings.tls`` finds no fault. Where it would, these rai
 
 from __future__ import annotations
 
-import os
 import ssl
-import stat
 from collections.abc import Callable, Sequence
 
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 from wsgate.settings.x509 import X509, read_pem
+from wsgate.text import file as text_file
+from wsgate.text.error import TextError
 
 ALPN = ("http/1.1",)  # RFC 7301 §6; RFC 6455 is an upgrade of HTTP/1.1
 
@@ -132,29 +132,23 @@ def read_certificate(certificate: Certificate) -> X509:
 
 def read_password(file: str) -> bytes:
     """The file's first line."""
-    password = read_file(file).split(b"\n", 1)[0].rstrip(b"\r")
-    if not password:
-        raise ValueError(f"the file {file!r} has no password in its first line")
-    if len(password) > _MAX_PASSWORD:
+    data = read_file(file)
+    try:
+        found = text_file.password(data)
+    except TextError as error:
+        raise ValueError(f"the file {file!r} {error.problem}") from None
+    if len(found) > _MAX_PASSWORD:
         raise ValueError(f"the file {file!r} has a first line of more than {_MAX_PASSWORD} bytes: is it the password?")
-    return password
+    return found
 
 
 def read_file(file: str) -> bytes:
-    """A regular file's bytes. What it raises has words for the operator."""
+    """A regular file's bytes. Raises ``ValueError`` with words for the operator."""
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(f"{file!r} is not a file")
-            data = opened.read(_MAX_BYTES + 1)
+        return text_file.read_file(file, _MAX_BYTES)
     except FileNotFoundError:
         raise ValueError(f"the file {file!r} does not exist") from None
     except PermissionError:
         raise ValueError(f"the file {file!r} cannot be read: permit it to the user that runs wsgate") from None
     except OSError as error:
         raise ValueError(f"the file {file!r} cannot be read: {error.strerror or error}") from None
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"the file {file!r} is larger than {_MAX_BYTES >> 20}MiB: not what should stand here")
-    return data

@@ -61,7 +61,7 @@ def test_two_changes_within_a_tick_of_the_clock_are_both_seen(tmp_path: Path, mo
     with open(file, "r+") as same:
         same.write("two")
     with monkeypatch.context() as slow_clock:
-        slow_clock.setattr("wsgate.gate.tokens.fresh.os.stat", lambda path: before)
+        slow_clock.setattr("wsgate.text.file.os.stat", lambda path: before)
         assert fresh.get() == "two"
 
 
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_used_and_then_can(tmp_path: Path, later: Callable
         with pytest.raises(SourceError, match=r"/it: is bad$"):
             fresh.get()
     file.write_text("12345")
-    with pytest.raises(SourceError, match="larger than 4 bytes"):
+    with pytest.raises(SourceError, match="larger than 4B"):
         fresh.get()
     file.write_text("1234")
     assert fresh.get() == "1234"

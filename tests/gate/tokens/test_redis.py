@@ -249,7 +249,7 @@ def test_wrong_at_the_start(open_redis: Any, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"/password: No such file"):
         open_redis(address, password_file=str(tmp_path / "password"))
     (tmp_path / "password").write_text("\n")
-    with pytest.raises(SourceError, match=r"/password: is empty"):
+    with pytest.raises(SourceError, match=r"/password: the file has no password in its first line"):
         open_redis(address, password_file=str(tmp_path / "password"))
     with pytest.raises(SourceError, match="user has no password: name its file"):
         open_redis(address, user="desk")

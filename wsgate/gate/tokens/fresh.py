@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from wsgate.gate.tokens.source import SourceError
+from wsgate.text.error import TextError
+from wsgate.text.file import look_at_file, read_file
 
 T = TypeVar("T")
 
@@ -36,13 +36,13 @@ class Fresh(Generic[T]):
             stamp = self._look()
             if self._known is not None and self._data is None and stamp == self._stamp:
                 return self._known
-            data = self._read()
+            data = read_file(self._path, self._max_size)
         except OSError as error:
             self._forget()
             raise SourceError(f"{self._path}: {error.strerror}") from None
-        except SourceError:
+        except TextError as error:
             self._forget()
-            raise
+            raise SourceError(f"{self._path} {error.problem}") from None
         if self._known is None or data != self._data:
             self._forget()
             try:
@@ -57,20 +57,5 @@ class Fresh(Generic[T]):
         self._stamp = self._data = self._known = None
 
     def _look(self) -> tuple[int, ...]:
-        found = os.stat(self._path)
-        if not stat.S_ISREG(found.st_mode):
-            raise SourceError(f"{self._path} is not a file")
-        if found.st_size > self._max_size:
-            raise self._too_large()
+        found = look_at_file(self._path, self._max_size)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-    def _read(self) -> bytes:
-        # O_NONBLOCK: should it have become a FIFO since, opening it would wait for a writer
-        with open(self._path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            data = file.read(self._max_size + 1)
-        if len(data) > self._max_size:
-            raise self._too_large()
-        return data
-
-    def _too_large(self) -> SourceError:
-        return SourceError(f"{self._path} is larger than {self._max_size} bytes")

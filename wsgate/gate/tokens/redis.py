@@ -18,6 +18,7 @@ from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Redis, Target
+from wsgate.text.file import password
 from wsgate.wire.resp import Replies, Reply, RespError, command
 
 _KEPT = 8  # connections
@@ -76,7 +77,7 @@ class RedisSource:
         self._limiter = trio.CapacityLimiter(1)
         self._password: Fresh[bytes] | None = None
         if settings.password_file is not None:
-            self._password = Fresh(settings.password_file, _read_password, _MAX_PASSWORD)
+            self._password = Fresh(settings.password_file, password, _MAX_PASSWORD)
             self._password.get()
         elif settings.user is not None:
             raise SourceError("token.redis.user has no password: name its file with password_file")
@@ -161,10 +162,3 @@ class RedisSource:
                 said = f"{self._name} answered {reply.kind}"
                 raise SourceError(f"{said}: {cure}" if cure else f"{said}: see its log")
         return replies
-
-
-def _read_password(data: bytes) -> bytes:
-    password = data.rstrip(b"\r\n")
-    if not password:
-        raise ValueError("is empty: it should be the password")
-    return password
