@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.settings.environment import Mask, advise_braces, expand, without_braces
-from wsgate.settings.problem import ScalarError
+from wsgate.text.error import TextError
 
 ENVIRONMENT = {
     "HOST": "app.internal",
@@ -81,7 +81,7 @@ def test_what_came_from_the_environment_is_known_by_its_reference() -> None:
     ],
 )
 def test_what_is_no_reference_says_what_to_write(text: str, message: str) -> None:
-    with pytest.raises(ScalarError) as caught:
+    with pytest.raises(TextError) as caught:
         expand(text, ENVIRONMENT)
     assert str(caught.value) == message
 
@@ -90,7 +90,7 @@ def test_what_is_no_reference_says_what_to_write(text: str, message: str) -> Non
 def test_any_text_is_expanded_or_refused(text: str) -> None:
     try:
         expansion = expand(text, {"A": "secret"})
-    except ScalarError as error:
+    except TextError as error:
         said = str(error)
     else:
         assert "${" in text or expansion.text == text

@@ -1,4 +1,4 @@
-from wsgate.settings.problem import ConfigError, Problem, quote
+from wsgate.settings.problem import ConfigError, Problem
 
 
 def test_a_problem_reads_file_line_column_path_message() -> None:
@@ -18,9 +18,3 @@ def test_an_error_shows_a_problem_per_line() -> None:
     problems = (Problem("a", 1, 2, "b", "c"), Problem("a", 3, 4, "d", "e"))
     assert str(Problem("a", 1, 2, "b", "c", is_warning=True)) == "a:1:2: warning: b: c"
     assert str(ConfigError(problems)) == "a:1:2: b: c\na:3:4: d: e"
-
-
-def test_quoted_text_is_short_and_on_one_line() -> None:
-    assert quote("a\nb\x1b") == r"'a\nb\x1b'"
-    assert quote("x" * 80) == f"'{'x' * 80}'"
-    assert quote("x" * 81) == f"'{'x' * 77}...'"

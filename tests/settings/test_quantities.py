@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from wsgate.settings.problem import ScalarError
 from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
+from wsgate.text.error import TextError
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,5 @@ def test_sizes_within_their_bounds(read: Callable[[str], int], least: str, most:
     ],
 )
 def test_what_lies_outside_is_refused_with_a_cure(read: Callable[[str], object], text: str) -> None:
-    with pytest.raises(ScalarError, match=f"^{text} .*: write "):
+    with pytest.raises(TextError, match=f"^{text} .*: write "):
         read(text)

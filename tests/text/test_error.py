@@ -11,6 +11,6 @@ def test_what_is_wrong_is_told_with_the_text_or_without() -> None:
 
 
 def test_a_quoted_text_is_one_short_line() -> None:
-    assert quote("a\nb") == r"'a\nb'"
+    assert quote("a\nb\x1b") == r"'a\nb\x1b'"
     assert quote("a" * 80) == repr("a" * 80)
     assert quote("a" * 81) == repr("a" * 77 + "...")

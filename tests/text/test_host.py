@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsgate.gate.tokens.values import client_target, from_object, targets
 from wsgate.settings.addresses import tunnel_target
 from wsgate.text.error import TextError
-from wsgate.text.host import host, ipv6, is_ip, name_or_ipv4
+from wsgate.text.host import host, ipv6, is_host_field, is_ip, name_or_ipv4
 
 LONG_LABEL = "a" * 63
 LONG_NAME = ".".join([LONG_LABEL] * 3 + ["a" * 61])
@@ -95,3 +95,15 @@ def test_ip_addresses_are_told_from_names() -> None:
     assert not is_ip("[::1]")
     assert not is_ip("127.1")
     assert ipv6("0:0:0:0:0:0:0:1") == "::1"
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"a", b"A_b.:80", b"a:", b":80", b"[::1]:65535", b"127.1", b"a~!$&'()*+;=%41", b"[::1]"]
+)
+def test_what_a_host_field_may_hold_is_only_carried(value: bytes) -> None:
+    assert is_host_field(value)
+
+
+@pytest.mark.parametrize("value", [b"a b", b"a/b", b"me@a", b"a:x", b"a:123456", b"[g]", b"a,b", b"a\n", b"\xe9"])
+def test_other_values_are_no_host_field(value: bytes) -> None:
+    assert not is_host_field(value)

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.relay.about import Who
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
+from wsgate.text.host import is_host_field
 from wsgate.text.token import is_token
 from wsgate.wire.headers import Headers, elements, values
-from wsgate.wire.http import Request, is_host
+from wsgate.wire.http import Request
 from wsgate.wire.proxy_protocol import encode
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -261,7 +262,7 @@ def _scheme(said: bytes | None) -> bytes | None:
 
 
 def _checked_host(said: bytes | None) -> bytes | None:
-    return said if said and is_host(said) else None
+    return said if said and is_host_field(said) else None
 
 
 def _port(host: bytes) -> int | None:

@@ -1,6 +1,6 @@
 """Who may use a route, and what a client may reach by it, as the file writes them.
 
-Every function takes the text of one value and returns what the model holds, or raises ScalarError.
+Every function takes the text of one value and returns what the model holds, or raises TextError.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from wsgate.settings.model import (
     TokenUrl,
     UnixAddress,
 )
-from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port
 from wsgate.text.entry_point import module_and_name
+from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name, field_value
 from wsgate.text.htpasswd import split
 from wsgate.text.port import port_number
@@ -39,14 +39,14 @@ def place(text: str) -> Place:
     kind, colon, name = text.partition(":")
     if kind in ("host", "path"):
         if colon:
-            raise ScalarError(f"{quote(text)}: {kind} has no name: write {kind} alone")
+            raise TextError(f"{quote(text)}: {kind} has no name: write {kind} alone")
         return Place(PlaceKind(kind))
     if kind not in ("query", "header", "cookie"):
-        raise ScalarError(f"{quote(text)} is no place in a request: write {_PLACES}")
+        raise TextError(f"{quote(text)} is no place in a request: write {_PLACES}")
     # RFC 9110 §5.1: the names of header fields are tokens, and RFC 6265 §4.1.1: those of cookies
     if not (_PARAMETER.fullmatch(name) if kind == "query" else is_token(name)):
         what = "parameter" if kind == "query" else kind
-        raise ScalarError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
+        raise TextError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
     return Place(PlaceKind(kind), name.lower() if kind == "header" else name)
 
 
@@ -61,11 +61,11 @@ def reach(text: str) -> Reach:
     if text == "unix" or text.startswith("unix:"):
         return Reach(_below(text))
     if "://" in text:
-        raise ScalarError(f"{quote(text)} has a scheme: leave it out, write 10.0.0.0/8:5900 or *.example.com:22")
+        raise TextError(f"{quote(text)} has a scheme: leave it out, write 10.0.0.0/8:5900 or *.example.com:22")
     if text.startswith("["):
         brackets = _BRACKETS.fullmatch(text)
         if brackets is None or ":" not in brackets[1]:
-            raise ScalarError(f"{quote(text)} is not an IPv6 network with ports: write '[fd00::/8]:5900'")
+            raise TextError(f"{quote(text)} is not an IPv6 network with ports: write '[fd00::/8]:5900'")
         what, ports = brackets[1], brackets[2]
     elif text.count(":") > 1:
         what, ports = text, None
@@ -96,18 +96,18 @@ def show_reach(rule: Reach) -> str:
 def _ports(text: str) -> tuple[int, int]:
     found = _RANGE.fullmatch(text)
     if found is None:
-        raise ScalarError(f"{quote(text)} is neither a port nor a range of ports: write 5900 or 5900-5999")
+        raise TextError(f"{quote(text)} is neither a port nor a range of ports: write 5900 or 5900-5999")
     first = port_number(found[1])
     last = port_number(found[2] or found[1])
     if first > last:
-        raise ScalarError(f"{quote(text)} has its ports the wrong way round: write {last}-{first}")
+        raise TextError(f"{quote(text)} has its ports the wrong way round: write {last}-{first}")
     return first, last
 
 
 def _below(text: str) -> UnixAddress:
     path = text.removeprefix("unix:")
     if not re.fullmatch(r"/[^/\0][^\0]*|/", path):
-        raise ScalarError(f"{quote(text)} is not unix: and an absolute path: write unix:/run/vnc/")
+        raise TextError(f"{quote(text)} is not unix: and an absolute path: write unix:/run/vnc/")
     return UnixAddress(path)
 
 
@@ -124,19 +124,19 @@ def token_url(text: str) -> TokenUrl:
     """``http://host[:port]/path?query`` or ``https://``, with ``{token}`` behind the host."""
     found = _URL.fullmatch(text)
     if found is None:
-        raise ScalarError(f"{quote(text)} is no URL: write http://host:port/path/{_HOLE}, or https://")
+        raise TextError(f"{quote(text)} is no URL: write http://host:port/path/{_HOLE}, or https://")
     scheme, authority, path, query, fragment = found.groups()
     if "@" in authority:
-        raise ScalarError("a URL of tokens cannot hold a user or password: remove all up to '@'")
+        raise TextError("a URL of tokens cannot hold a user or password: remove all up to '@'")
     if fragment:
-        raise ScalarError(f"{quote(text)} has a fragment, which is never sent: remove it from '#' on")
+        raise TextError(f"{quote(text)} has a fragment, which is never sent: remove it from '#' on")
     target = (path or "/") + (query or "")
     if _HOLE not in target:
         if "%s" in target:
-            raise ScalarError(f"{quote(text)} has %s: write {_HOLE} in its place")
-        raise ScalarError(f"{quote(text)} does not say where the token goes: write {_HOLE} into its path or query")
+            raise TextError(f"{quote(text)} has %s: write {_HOLE} in its place")
+        raise TextError(f"{quote(text)} does not say where the token goes: write {_HOLE} into its path or query")
     if not is_path((path or "/").replace(_HOLE, "")) or not is_query((query or "?").replace(_HOLE, "")[1:]):
-        raise ScalarError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
+        raise TextError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
     host, port = host_and_port(authority)
     tls = scheme == "https"
     number = (443 if tls else 80) if port is None else port_number(port)
@@ -148,12 +148,12 @@ def service_address(text: str) -> Address:
     if text.startswith("unix:"):
         return bind_address(text)
     if "://" in text:
-        raise ScalarError(f"{quote(text)} has a scheme: leave it out, write host:port or unix:/path")
+        raise TextError(f"{quote(text)} has a scheme: leave it out, write host:port or unix:/path")
     if re.fullmatch(r"\*?:?[0-9]{1,5}", text):
-        raise ScalarError(f"{quote(text)} names no host: write 127.0.0.1:{text.lstrip('*:')}")
+        raise TextError(f"{quote(text)} names no host: write 127.0.0.1:{text.lstrip('*:')}")
     host, port = host_and_port(text)
     if port is None:
-        raise ScalarError(f"{quote(text)} has no port: write {text}:6379")
+        raise TextError(f"{quote(text)} has no port: write {text}:6379")
     return TcpAddress(host, port_number(port))
 
 
@@ -176,28 +176,28 @@ def web_origin(text: str) -> str:
     if text in ("null", SAME_HOST, ANY_ORIGIN):
         return text
     if text == "*":
-        raise ScalarError(f"'*': write {ANY_ORIGIN}, which lets every page in")
+        raise TextError(f"'*': write {ANY_ORIGIN}, which lets every page in")
     if "*" in text:
         cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for, or {ANY_ORIGIN} for all"
-        raise ScalarError(f"{quote(text)} has a wildcard, which origins do not take: {cure}")
+        raise TextError(f"{quote(text)} has a wildcard, which origins do not take: {cure}")
     if text.startswith(("~", "^", ".")):
         cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for"
-        raise ScalarError(f"{quote(text)} is a pattern, which origins do not take: {cure}")
+        raise TextError(f"{quote(text)} is a pattern, which origins do not take: {cure}")
     if word := _ORIGIN_WORDS.get(text.lower().strip("'")):
-        raise ScalarError(f"{quote(text)} is not an origin: write {word}")
+        raise TextError(f"{quote(text)} is not an origin: write {word}")
     found = _ORIGIN.fullmatch(text)
     if found is None:
         cure = "file://" if text.rstrip(":/") == "file" else f"https://{text.strip('/') or 'app.example.com'}"
-        raise ScalarError(f"{quote(text)} is not an origin: write {cure}")
+        raise TextError(f"{quote(text)} is not an origin: write {cure}")
     scheme, authority, rest = found[1].lower(), found[2], found[3]
     if rest:
-        raise ScalarError(f"{quote(text)} is more than an origin: write {scheme}://{authority}")
+        raise TextError(f"{quote(text)} is more than an origin: write {scheme}://{authority}")
     if scheme in ("ws", "wss"):
         page = "https" if scheme == "wss" else "http"
-        raise ScalarError(f"{quote(text)}: an origin is where the page comes from: write {page}://{authority}")
+        raise TextError(f"{quote(text)}: an origin is where the page comes from: write {page}://{authority}")
     if scheme not in _DEFAULT_PORTS:
         if not _OTHER_HOST.fullmatch(authority):
-            raise ScalarError(f"{quote(text)} is not an origin: write it as the browser sends it, like {scheme}://host")
+            raise TextError(f"{quote(text)} is not an origin: write it as the browser sends it, like {scheme}://host")
         return text.lower()
     host, port = host_and_port(authority)
     shown = f"[{host}]" if ":" in host else host
@@ -224,12 +224,12 @@ def header_name(text: str) -> str:
     field_name(text)
     if text.lower() in _OURS:
         cure = "use cache_control" if text.lower() == "cache-control" else "remove it"
-        raise ScalarError(f"{text} is written by the gateway itself: {cure}")
+        raise TextError(f"{text} is written by the gateway itself: {cure}")
     return text
 
 
 def header_value(text: str) -> str:
     """The value of a field that the gateway sends by itself."""
     if not text:
-        raise ScalarError("the value is empty: write one, or remove the key")
+        raise TextError("the value is empty: write one, or remove the key")
     return field_value(text)

@@ -1,6 +1,6 @@
 """Hosts, addresses and URLs as the file writes them.
 
-Every function takes the text of one value and returns what the model holds, or raises ScalarError. Names come out in
+Every function takes the text of one value and returns what the model holds, or raises TextError. Names come out in
 lower case and IP addresses in their shortest form, so that equal addresses compare equal.
 """
 
@@ -18,8 +18,8 @@ from wsgate.settings.model import (
     UnixAddress,
     WebSocketUrl,
 )
-from wsgate.settings.problem import ScalarError, quote
 from wsgate.text.address import host_and_port, unix_path
+from wsgate.text.error import TextError, quote
 from wsgate.text.host import ipv6, is_ip
 from wsgate.text.port import looks_like_port, port_number
 from wsgate.text.url import is_path
@@ -34,20 +34,20 @@ def bind_address(text: str) -> Address:
     if text.startswith("unix:"):
         return _unix(text)
     if scheme := _SCHEME.match(text):
-        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write host:port")
+        raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write host:port")
     if port_alone := re.fullmatch(r"\*?(:[0-9]{1,5})", text):
         port = port_alone[1]
-        raise ScalarError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
+        raise TextError(f"{quote(text)} names no address: write 0.0.0.0{port} or '[::]{port}' for all of them")
     if looks_like_port(text):
-        raise ScalarError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
+        raise TextError(f"{quote(text)} is a port alone: write 127.0.0.1:{text} or 0.0.0.0:{text}")
     if text.startswith("/"):
-        raise ScalarError(f"{quote(text)} is a path: for a Unix socket write unix:{text}")
+        raise TextError(f"{quote(text)} is a path: for a Unix socket write unix:{text}")
     if text == "*":
-        raise ScalarError("'*' names no address: write 0.0.0.0 or '[::]' for all of them")
+        raise TextError("'*' names no address: write 0.0.0.0 or '[::]' for all of them")
     if ports := re.fullmatch(r"[0-9]{1,5}:([0-9]{1,5})", text):
-        raise ScalarError(f"{quote(text)} are two ports, as a container has them: write 0.0.0.0:{ports[1]}")
+        raise TextError(f"{quote(text)} are two ports, as a container has them: write 0.0.0.0:{ports[1]}")
     if text.count(":") > 1 and "[" not in text:
-        raise ScalarError(f"{quote(text)} is IPv6 without brackets: write {_in_brackets(text)}")
+        raise TextError(f"{quote(text)} is IPv6 without brackets: write {_in_brackets(text)}")
     host, port_text = host_and_port(text)
     return TcpAddress(host, SCHEMES_PORT if port_text is None else port_number(port_text, lowest=0))
 
@@ -59,19 +59,19 @@ def tunnel_target(text: str) -> Target:
     scheme = _SCHEME.match(text)
     if scheme is None:
         cure = _with_scheme(text, "tcp") or "tcp://host:port, tls://host:port or unix:/path"
-        raise ScalarError(f"{quote(text)} has no scheme: write {cure}")
+        raise TextError(f"{quote(text)} has no scheme: write {cure}")
     if scheme[1] in ("ws", "wss"):
-        raise ScalarError(f"{quote(text)} is a WebSocket: put it under relay, a tunnel leads to tcp://host:port")
+        raise TextError(f"{quote(text)} is a WebSocket: put it under relay, a tunnel leads to tcp://host:port")
     if scheme[1] not in ("tcp", "tls"):
-        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write tcp://host:port, tls://host:port or unix:/path")
+        raise TextError(f"unknown scheme {quote(scheme[0])}: write tcp://host:port, tls://host:port or unix:/path")
     authority = text[scheme.end() :]
     if "@" in authority:
-        raise ScalarError("a target cannot hold a user or password: remove all up to '@'")
+        raise TextError("a target cannot hold a user or password: remove all up to '@'")
     if any(char in authority for char in "/?#"):
-        raise ScalarError(f"{quote(text)} has more than a host and a port: write {scheme[0]}host:port")
+        raise TextError(f"{quote(text)} has more than a host and a port: write {scheme[0]}host:port")
     host, port_text = host_and_port(authority)
     if port_text is None:
-        raise ScalarError(f"{quote(text)} has no port: write {text}:5900")
+        raise TextError(f"{quote(text)} has no port: write {text}:5900")
     return Target(TcpAddress(host, port_number(port_text)), tls=scheme[1] == "tls")
 
 
@@ -80,25 +80,23 @@ def backend_url(text: str) -> WebSocketUrl:
     scheme = _SCHEME.match(text)
     if scheme is None:
         cure = _with_scheme(text, "ws") or "ws://host:port or wss://host:port"
-        raise ScalarError(f"{quote(text)} has no scheme: write {cure}")
+        raise TextError(f"{quote(text)} has no scheme: write {cure}")
     if scheme[1] in ("tcp", "tls"):
-        raise ScalarError(f"{quote(text)} is not a WebSocket: put it under tunnel, a relay leads to ws://host:port")
+        raise TextError(f"{quote(text)} is not a WebSocket: put it under tunnel, a relay leads to ws://host:port")
     if scheme[1] not in ("ws", "wss"):
         known = {"http": "ws", "https": "wss"}.get(scheme[1].lower())
         cure = f"{known}://{text[scheme.end() :]}" if known and "@" not in text else "ws://host:port or wss://host:port"
-        raise ScalarError(f"unknown scheme {quote(scheme[0])}: write {cure}")
+        raise TextError(f"unknown scheme {quote(scheme[0])}: write {cure}")
     if "@" in re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0]:
-        raise ScalarError("a backend URL cannot hold a user or password: remove all up to '@'")
+        raise TextError("a backend URL cannot hold a user or password: remove all up to '@'")
     if "#" in text:
-        raise ScalarError(f"{quote(text)} has a fragment, which a WebSocket URL cannot have: remove it from '#' on")
+        raise TextError(f"{quote(text)} has a fragment, which a WebSocket URL cannot have: remove it from '#' on")
     if "?" in text:
-        raise ScalarError(f"{quote(text)} has a query: remove it from '?' on, the query of each request is kept")
+        raise TextError(f"{quote(text)} has a query: remove it from '?' on, the query of each request is kept")
     authority, slash, rest = text[scheme.end() :].partition("/")
     path = slash + rest
     if path and not is_path(path):
-        raise ScalarError(
-            f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
-        )
+        raise TextError(f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/")
     host, port_text = host_and_port(authority)
     tls = scheme[1] == "wss"
     port = (443 if tls else 80) if port_text is None else port_number(port_text)
@@ -111,61 +109,61 @@ def network(text: str) -> Network:
         return Network(None)
     address, slash, prefix = text.partition("/")
     if not is_ip(address):
-        raise ScalarError(f"{quote(text)} is not a network: write one like 10.0.0.0/8, an address, or unix")
+        raise TextError(f"{quote(text)} is not a network: write one like 10.0.0.0/8, an address, or unix")
     if "%" in address:
-        raise ScalarError(f"{quote(text)} has a zone: only addresses without one can be used")
+        raise TextError(f"{quote(text)} has a zone: only addresses without one can be used")
     try:
         if slash and not _PREFIX.fullmatch(prefix):  # ipaddress would take netmasks, too
             raise ValueError
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ScalarError(f"{quote(text)}: what is behind the slash is not a number of bits like /8") from None
+        raise TextError(f"{quote(text)}: what is behind the slash is not a number of bits like /8") from None
     if slash and str(loose.network_address) != str(ipaddress.ip_address(address)):
-        raise ScalarError(f"{quote(text)} has bits set behind its /{loose.prefixlen}: write {loose}, or {address}")
+        raise TextError(f"{quote(text)} has bits set behind its /{loose.prefixlen}: write {loose}, or {address}")
     if isinstance(loose, ipaddress.IPv6Network) and loose.network_address.ipv4_mapped is not None:
-        raise ScalarError(f"{quote(text)} is IPv4 in IPv6's clothes, which no client has here: write it as IPv4")
+        raise TextError(f"{quote(text)} is IPv4 in IPv6's clothes, which no client has here: write it as IPv4")
     return Network(loose)
 
 
 def host_name(text: str) -> str:
     """A name or an IP address, as a certificate has it."""
     if scheme := _SCHEME.match(text):
-        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
+        raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
     if text.count(":") > 1 and not text.startswith("["):
         return ipv6(text)
     host, port = host_and_port(text)
     if port is not None:
-        raise ScalarError(f"{quote(text)} has a port: write the name alone")
+        raise TextError(f"{quote(text)} has a port: write the name alone")
     return host.removesuffix(".")
 
 
 def host_pattern(text: str) -> str:
     """``example.com``, ``*.example.com``, or an IP address; IPv6 without brackets."""
     if scheme := _SCHEME.match(text):
-        raise ScalarError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
+        raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
     if text == "*":
-        raise ScalarError("'*' alone is not a host: leave the key out to take every host")
+        raise TextError("'*' alone is not a host: leave the key out to take every host")
     if re.fullmatch(r"\.[A-Za-z0-9.-]+", text):
-        raise ScalarError(
+        raise TextError(
             f"{quote(text)} begins with a dot: write '*{text}', and for the host itself {text[1:]} beside it"
         )
     if text.startswith(("~", "^")):
-        raise ScalarError(f"{quote(text)} looks like a regular expression, which a host is not: write '*.example.com'")
+        raise TextError(f"{quote(text)} looks like a regular expression, which a host is not: write '*.example.com'")
     if "/" in text:
-        raise ScalarError(f"{quote(text)} has a path: write the host here and the path under path")
+        raise TextError(f"{quote(text)} has a path: write the host here and the path under path")
     if text.count(":") > 1 and not text.startswith(("[", "*")):
         return ipv6(text)
     wildcard = "*." if text.startswith("*.") else ""
     name = text.removeprefix(wildcard)
     if "*" in name:
-        raise ScalarError(f"{quote(text)}: * stands for the first labels only, like '*.example.com'")
+        raise TextError(f"{quote(text)}: * stands for the first labels only, like '*.example.com'")
     host, port_text = host_and_port(name)
     if port_text is not None:
-        raise ScalarError(f"{quote(text)} has a port: write the host alone, it is matched on every port")
+        raise TextError(f"{quote(text)} has a port: write the host alone, it is matched on every port")
     if wildcard and is_ip(host):
-        raise ScalarError(f"{quote(text)}: * cannot stand before an IP address")
+        raise TextError(f"{quote(text)}: * cannot stand before an IP address")
     if host.endswith("."):
-        raise ScalarError(f"{quote(text)} ends with a dot: remove it")
+        raise TextError(f"{quote(text)} ends with a dot: remove it")
     return wildcard + host
 
 

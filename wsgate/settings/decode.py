@@ -18,10 +18,10 @@ from wsgate.settings.environment import Environment, Mask, advise_braces, expand
 from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
-from wsgate.settings.problem import Problem, quote
+from wsgate.settings.problem import Problem
 from wsgate.settings.scalars import ScalarType
 from wsgate.settings.unknown import meant_by
-from wsgate.text.error import TextError
+from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_value
 
 # What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it

@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 from wsgate.settings.model import EntryPoint, Lookup
-from wsgate.settings.problem import quote
+from wsgate.text.error import quote
 
 # The path of a key below the python mapping; and what is wrong there, with the cure.
 Fault = tuple[str, str]

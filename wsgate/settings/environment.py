@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from wsgate.settings.problem import ScalarError, quote
+from wsgate.text.error import TextError, quote
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 # A default may have pairs of braces in it, like those of {token} or of a regular expression.
@@ -37,7 +37,7 @@ class Expansion:
 def expand(text: str, environment: Environment) -> Expansion:
     """The text with the values of the environment in it.
 
-    :raises ScalarError: for a name that is not set and has no default, and for what is no reference. No message has a
+    :raises TextError: for a name that is not set and has no default, and for what is no reference. No message has a
         value of the environment in it.
     """
     values: dict[str, str] = {}
@@ -58,10 +58,10 @@ def expand(text: str, environment: Environment) -> Expansion:
 
 def _value(piece: re.Match[str], environment: Environment) -> Expansion:
     if piece["open"]:
-        raise ScalarError("${ has no } behind it: write ${NAME} or ${NAME:-default}, or $${ for a literal ${")
+        raise TextError("${ has no } behind it: write ${NAME} or ${NAME:-default}, or $${ for a literal ${")
     body = _BODY.fullmatch(piece["body"])
     if body is None:
-        raise ScalarError(
+        raise TextError(
             f"{quote(piece[0])} is no reference to the environment: write ${{NAME}} or ${{NAME:-default}}, "
             "or $${ for a literal ${"
         )
@@ -70,9 +70,9 @@ def _value(piece: re.Match[str], environment: Environment) -> Expansion:
     if value == "" and body["default"] is not None:
         return expand(body["default"], environment)
     if name not in environment:
-        raise ScalarError(f"{name} is not set in the environment: set it, or write a default, ${{{name}:-default}}")
+        raise TextError(f"{name} is not set in the environment: set it, or write a default, ${{{name}:-default}}")
     if _SURROGATE.search(value):
-        raise ScalarError(f"the value of {name} in the environment is not UTF-8")
+        raise TextError(f"the value of {name} in the environment is not UTF-8")
     return Expansion(value, {piece[0]: value})
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 from yaml.resolver import Resolver
 
-from wsgate.settings.problem import ConfigError, Problem, quote
+from wsgate.settings.problem import ConfigError, Problem
 from wsgate.settings.syntax import explain
+from wsgate.text.error import quote
 
 # The deepest value of the model, one of a listener's certificates, is 7 levels down.
 MAX_DEPTH = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wsgate.settings.problem import quote
+from wsgate.text.error import quote
 
 # nginx's "= /x" and "^~ /x", Traefik's rules, a whole URL, an expression for all below, and a prefix without its slash.
 _OTHER_PATHS = (

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wsgate.text.error import TextError
-from wsgate.text.error import quote as quote
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -44,7 +41,3 @@ class ConfigError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
-
-
-class ScalarError(TextError):
-    """A value's text does not mean what is expected there; the message says why, without the place."""

@@ -1,12 +1,12 @@
 """Durations and sizes, with the bounds that each kind has.
 
-Every function takes the text of one value and returns seconds or bytes, or raises ScalarError or TextError.
+Every function takes the text of one value and returns seconds or bytes, or raises TextError.
 """
 
 from __future__ import annotations
 
-from wsgate.settings.problem import ScalarError
 from wsgate.text.duration import duration
+from wsgate.text.error import TextError
 from wsgate.text.size import size
 
 # RFC 6455 §5.5 lets control frames have 125 bytes, §5.2 lets a payload have 63 bits of length.
@@ -18,7 +18,7 @@ def timeout(text: str) -> float:
     """Seconds, more than 0."""
     seconds = 0.0 if text == "0" else duration(text)
     if seconds == 0:
-        raise ScalarError(f"{text} would end everything at once: write a time above 0, like 1ms or 5s")
+        raise TextError(f"{text} would end everything at once: write a time above 0, like 1ms or 5s")
     return seconds
 
 
@@ -26,7 +26,7 @@ def size_above_zero(text: str) -> int:
     """Bytes, more than 0."""
     value = size(text)
     if not 0 < value <= _MAX_MESSAGE:
-        raise ScalarError(f"{text} is {'nothing' if value == 0 else 'more than any file has'}: write a size like 1GiB")
+        raise TextError(f"{text} is {'nothing' if value == 0 else 'more than any file has'}: write a size like 1GiB")
     return value
 
 
@@ -34,7 +34,7 @@ def head_size(text: str) -> int:
     """Bytes: what every client needs, and what each connection may take of our memory."""
     value = size(text)
     if not _MIN_HEAD <= value <= _MAX_HEAD:
-        raise ScalarError(f"{text} is no size for a head: write one from 1KiB to 1MiB")
+        raise TextError(f"{text} is no size for a head: write one from 1KiB to 1MiB")
     return value
 
 
@@ -42,11 +42,7 @@ def message_size(text: str) -> int:
     """Bytes, at least what a control frame may have."""
     value = size(text)
     if value < _MIN_MESSAGE:
-        raise ScalarError(
-            f"{text} is less than a control frame may have (RFC 6455 §5.5): write {_MIN_MESSAGE}B or more"
-        )
+        raise TextError(f"{text} is less than a control frame may have (RFC 6455 §5.5): write {_MIN_MESSAGE}B or more")
     if value > _MAX_MESSAGE:
-        raise ScalarError(
-            f"{text} is more than a frame can have (RFC 6455 §5.2): write less than 8589934592GiB, or off"
-        )
+        raise TextError(f"{text} is more than a frame can have (RFC 6455 §5.2): write less than 8589934592GiB, or off")
     return value

@@ -1,6 +1,6 @@
 """The text of one value -> what the model holds: one row of ``SCALARS`` per type, with its JSON Schema beside it.
 
-A parser raises ScalarError with what is wrong and what to write instead. It sees the text as it stands in the file, and
+A parser raises TextError with what is wrong and what to write instead. It sees the text as it stands in the file, and
 not what YAML 1.1 makes of it: ``off`` is no boolean here and ``12:30`` is not 750.
 """
 
@@ -25,9 +25,9 @@ from wsgate.settings.addresses import (
 )
 from wsgate.settings.model import SCHEMES_PORT, Address, PathKind, PathPattern, TcpAddress
 from wsgate.settings.other_paths import path_meant
-from wsgate.settings.problem import ScalarError, quote
 from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
 from wsgate.text.duration import DURATIONS, duration, show_duration
+from wsgate.text.error import TextError, quote
 from wsgate.text.paths import normal
 from wsgate.text.regexes import danger
 from wsgate.text.size import SIZES, show_size
@@ -61,14 +61,14 @@ def boolean(text: str) -> bool:
     if text not in ("true", "false"):
         word = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
         cure = word.get(text.lower())
-        raise ScalarError(f"expected true or false, found {quote(text)}" + (f": write {cure}" if cure else ""))
+        raise TextError(f"expected true or false, found {quote(text)}" + (f": write {cure}" if cure else ""))
     return text == "true"
 
 
 def drain_code(text: str) -> int:
     code = int(text) if re.fullmatch(r"[0-9]{4}", text) else 0
     if code not in (1001, 1012) and not 3000 <= code <= 4999:
-        raise ScalarError(f"expected 1001 (going away), 1012 (service restart) or 3000 to 4999, found {quote(text)}")
+        raise TextError(f"expected 1001 (going away), 1012 (service restart) or 3000 to 4999, found {quote(text)}")
     return code
 
 
@@ -77,34 +77,34 @@ _NAME_CHARS = "[A-Za-z0-9._-]+"
 
 def route_name(text: str) -> str:
     if not re.fullmatch(_NAME_CHARS, text):
-        raise ScalarError(f"{quote(text)} is not a route name: use letters, digits, '.', '_' and '-'")
+        raise TextError(f"{quote(text)} is not a route name: use letters, digits, '.', '_' and '-'")
     return text
 
 
 def subprotocol(text: str) -> str:
     if not is_subprotocol(text.encode(errors="surrogatepass")):
         if "," in text:
-            raise ScalarError(f"{quote(text)} has a comma in it: write a list in brackets, like [a, b]")
-        raise ScalarError(f"{quote(text)} is not a subprotocol: no quotes, line breaks or blanks around it")
+            raise TextError(f"{quote(text)} has a comma in it: write a list in brackets, like [a, b]")
+        raise TextError(f"{quote(text)} is not a subprotocol: no quotes, line breaks or blanks around it")
     return text
 
 
 def directory(text: str) -> str:
     if not text or "\0" in text:
-        raise ScalarError(f"expected a directory, found {quote(text)}")
+        raise TextError(f"expected a directory, found {quote(text)}")
     return text
 
 
 def file_path(text: str) -> str:
     if not text or "\0" in text:
-        raise ScalarError(f"expected a file, found {quote(text)}")
+        raise TextError(f"expected a file, found {quote(text)}")
     return text
 
 
 def file_mode(text: str) -> int:
     """Permission bits, written as chmod(1) takes them."""
     if not re.fullmatch("0?[0-7]{3}", text):
-        raise ScalarError(f"{quote(text)} is not a mode: write three octal digits with a 0 in front, like 0660")
+        raise TextError(f"{quote(text)} is not a mode: write three octal digits with a 0 in front, like 0660")
     return int(text, 8)
 
 
@@ -114,7 +114,7 @@ def show_mode(mode: int) -> str:
 
 def ciphers(text: str) -> str:
     if not re.fullmatch("[!-~]+", text):
-        raise ScalarError(f"{quote(text)} is not a list of ciphers: write their names with ':' between them")
+        raise TextError(f"{quote(text)} is not a list of ciphers: write their names with ':' between them")
     return text
 
 
@@ -124,25 +124,25 @@ _MAX_COUNT = (1 << 31) - 1  # what the kernel takes for a number of anything
 def count(text: str) -> int:
     # No 0 in front: YAML 1.1 takes what follows it for octal.
     if not re.fullmatch("[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
-        raise ScalarError(f"expected a number from 1 to {_MAX_COUNT}, found {quote(text)}")
+        raise TextError(f"expected a number from 1 to {_MAX_COUNT}, found {quote(text)}")
     return int(text)
 
 
 def database(text: str) -> int:
     if not re.fullmatch("0|[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
-        raise ScalarError(f"expected a number from 0 to {_MAX_COUNT}, found {quote(text)}")
+        raise TextError(f"expected a number from 0 to {_MAX_COUNT}, found {quote(text)}")
     return int(text)
 
 
 def file_name(text: str) -> str:
     if not text or "/" in text or "\0" in text or text in (".", ".."):
-        raise ScalarError(f"{quote(text)} is not the name of a file: write one without a slash, like index.html")
+        raise TextError(f"{quote(text)} is not the name of a file: write one without a slash, like index.html")
     return text
 
 
 def free_text(text: str) -> str:
     if not text or any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise ScalarError("expected a text in one line" if text else "the text is empty: write one, or remove the key")
+        raise TextError("expected a text in one line" if text else "the text is empty: write one, or remove the key")
     return text
 
 
@@ -153,7 +153,7 @@ def workers(text: str) -> int:
     if text == "auto":
         return 0
     if not re.fullmatch("[1-9][0-9]{0,3}", text) or int(text) > _MAX_WORKERS:
-        raise ScalarError(f"expected auto or a number from 1 to {_MAX_WORKERS}, found {quote(text)}")
+        raise TextError(f"expected auto or a number from 1 to {_MAX_WORKERS}, found {quote(text)}")
     return int(text)
 
 
@@ -172,38 +172,36 @@ def path_pattern(text: str) -> PathPattern:
     if text.startswith("~"):
         return _regex(text[1:])
     if text in ("*", "**"):
-        raise ScalarError(f"{quote(text)} is no path: leave path out, or write /* for every path")
+        raise TextError(f"{quote(text)} is no path: leave path out, or write /* for every path")
     if meant := path_meant(text):
-        raise ScalarError(f"{quote(text)} is not how a path is written: write {meant}")
+        raise TextError(f"{quote(text)} is not how a path is written: write {meant}")
     if _REGEX_SIGNS.search(text):
-        raise ScalarError(f"{quote(text)} looks like a regular expression: write {quote('~' + text)}")
+        raise TextError(f"{quote(text)} looks like a regular expression: write {quote('~' + text)}")
     if not text.startswith("/"):
         path = "/" + text.rstrip("/*")
         cure = f"{quote(path)} for this path alone, or {quote(path.rstrip('/') + '/*')} for all below it"
-        raise ScalarError(f"{quote(text)} does not begin with / or ~: write {cure}")
+        raise TextError(f"{quote(text)} does not begin with / or ~: write {cure}")
     if "?" in text or "#" in text:
         cure = quote(re.split("[?#]", text)[0])
-        raise ScalarError(f"{quote(text)} has a query or a fragment: only the path is matched: write {cure}")
+        raise TextError(f"{quote(text)} has a query or a fragment: only the path is matched: write {cure}")
     is_prefix = text.endswith("/*")
     path = text[:-1] if is_prefix else text
     if text.endswith("/**"):
-        raise ScalarError(f"{quote(text)}: /* is all below, as deep as it goes: write {quote(text[:-1])}")
+        raise TextError(f"{quote(text)}: /* is all below, as deep as it goes: write {quote(text[:-1])}")
     if "*" in path:
-        raise ScalarError(f"{quote(text)}: * stands only at the end, after a slash, like '/chat/*'; or write a ~regex")
+        raise TextError(f"{quote(text)}: * stands only at the end, after a slash, like '/chat/*'; or write a ~regex")
     if not is_path(path):
-        raise ScalarError(
-            f"{quote(text)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/"
-        )
+        raise TextError(f"{quote(text)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/")
     return PathPattern(PathKind.PREFIX if is_prefix else PathKind.EXACT, normal(path.encode()))
 
 
 def _regex(text: str) -> PathPattern:
     if not text:
-        raise ScalarError("there is no regular expression after ~")
+        raise TextError("there is no regular expression after ~")
     if text.startswith((" ", "* ", "*^", "*/")):  # as nginx has it
         flag = "(?i)" if text.startswith("*") else ""
         cure = quote("~" + flag + text.removeprefix("*").lstrip())
-        raise ScalarError(f"{quote('~' + text)} is not how a regular expression is written: write {cure}")
+        raise TextError(f"{quote('~' + text)} is not how a regular expression is written: write {cure}")
     try:
         with warnings.catch_warnings():
             # What Python warns of ("possible nested set") would mean something else one day.
@@ -212,11 +210,11 @@ def _regex(text: str) -> PathPattern:
             why = danger(text)
     except re.error as error:
         at = f" at character {error.pos + 1}" if error.pos is not None else ""
-        raise ScalarError(f"{quote(text)} is not a regular expression: {error.msg}{at}") from None
+        raise TextError(f"{quote(text)} is not a regular expression: {error.msg}{at}") from None
     except (RecursionError, OverflowError, Warning) as error:
-        raise ScalarError(f"{quote(text)} is not a regular expression to use: {error}") from None
+        raise TextError(f"{quote(text)} is not a regular expression to use: {error}") from None
     if why is not None:
-        raise ScalarError(f"{quote('~' + text)}: {why}")
+        raise TextError(f"{quote('~' + text)}: {why}")
     return PathPattern(PathKind.REGEX, text)
 
 
@@ -230,7 +228,7 @@ def enumeration(words: type[enum.Enum]) -> ScalarType:
             return words(text)
         near = difflib.get_close_matches(text.lower(), values, 1)
         cure = f"; did you mean {quote(near[0])}?" if near else ""
-        raise ScalarError(f"expected {expected}, found {quote(text)}{cure}")
+        raise TextError(f"expected {expected}, found {quote(text)}{cure}")
 
     return ScalarType(expected, parse, {"enum": values}, show=lambda member: member.value)
 

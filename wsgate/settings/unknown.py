@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from wsgate.settings.keys import item_type, keys_of, scalar_type
 from wsgate.settings.model import HeaderField, Settings
-from wsgate.settings.problem import quote
+from wsgate.text.error import quote
 
 # A place in the model: keys from the top down, with [] for the items of a list.
 _Place = tuple[str, ...]

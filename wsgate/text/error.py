@@ -8,8 +8,8 @@ from typing import Self
 class TextError(ValueError):
     """``str()`` is for whoever wrote the text: what is wrong with it, and what to write instead.
 
-    problem: the same, beginning with its verb, without the subject, and with nothing of the text in it: for where the
-        text may be a secret, or lie next to one
+    problem: of one that is raised in ``text``, the same, beginning with its verb, without the subject, and with nothing
+        of the text in it: for where the text may be a secret, or lie next to one
     """
 
     def __init__(self, problem: str, subject: str = "", cure: str = "") -> None:

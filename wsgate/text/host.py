@@ -20,6 +20,9 @@ _MAX_NAME = 253
 # takes 127.1, 0x7f.1 and 2130706433 for 127.0.0.1, which rules for names would not see.
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.DOTALL)
 
+# RFC 3986 §3.2.2: an IP literal in brackets or a registered name, then a port. HTTP has no userinfo (RFC 9110 §4.2.4).
+_FIELD = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0,5})?")
+
 
 def name_or_ipv4(text: str) -> str:
     """Raises ``TextError`` for anything else, and for an IPv4 address that is not four decimal numbers."""
@@ -65,3 +68,11 @@ def is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_host_field(value: bytes) -> bool:
+    """Whether a Host field can hold a value: a host, or nothing, with or without a port.
+
+    Such a host is compared and passed on, never looked up: it may be any name that a URL can have (RFC 9110 §7.2).
+    """
+    return _FIELD.fullmatch(value) is not None

@@ -8,18 +8,15 @@ so its presence is a refusal too.
 from __future__ import annotations
 
 import http
-import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import h11
 
+from wsgate.text.host import is_host_field
 from wsgate.text.paths import normal
 from wsgate.wire.head import MAX_HEAD, MAX_TARGET, HeadBuffer, TooLarge, in_words, with_ascii_target
 from wsgate.wire.headers import Headers, values
-
-# RFC 3986 §3.2.2: an IP literal in brackets or a registered name, then a port. HTTP has no userinfo (RFC 9110 §4.2.4).
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0,5})?")
 
 _BODILESS = frozenset({204, 304})  # they have no length of their own to tell (RFC 9110 §8.6)
 
@@ -151,11 +148,6 @@ class HttpServer:
         return self._h11.send(event) or b""
 
 
-def is_host(value: bytes) -> bool:
-    """Whether a value is a host, or empty, with or without a port: what a Host field holds."""
-    return _HOST.fullmatch(value) is not None
-
-
 def _phrase(status: int) -> bytes:
     try:
         return http.HTTPStatus(status).phrase.encode()
@@ -188,7 +180,7 @@ def _check(event: h11.Request, target: bytes, max_target: int) -> Request | Refu
         target = target[target.index(b"//") + 2 + len(host) :]
         if not target.startswith(b"/"):
             target = b"/" + target
-    if not is_host(host):
+    if not is_host_field(host):
         return Refusal(400, "Host is not a host")  # RFC 9112 §3.2
     if b"#" in target:
         return Refusal(400, "request target with a fragment")  # RFC 6455 §3
