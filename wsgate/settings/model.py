@@ -195,7 +195,7 @@ class Redis:
     address: ServiceAddress = setting("The server: host:port or unix:/path.", required=True)
     database: Database = setting("The number of the database.", default=0)
     user: Text | None = setting("The user, where the server has users.", default=None)
-    password_file: FilePath | None = setting("A file with the password.", default=None)
+    password_file: FilePath | None = setting("A file whose first line is the password.", default=None)
     prefix: Text | None = setting("Put in front of the token to make the key: vnc: for example.", default=None)
     tls: BackendTls | None = setting("Speak TLS to the server.", default=None)
 
