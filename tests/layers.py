@@ -1,4 +1,5 @@
-"""The arrows between packages, read from the import statements: every rule that this knows is in the tables below."""
+"""The arrows between modules, read from the import statements. The rules between packages are in the tables below;
+within one, too, no module imports itself by way of others."""
 
 from __future__ import annotations
 
@@ -31,6 +32,29 @@ def violations(package: Path) -> list[str]:
         for module, file in modules.items()
         for line, problem in _check(module, file, modules)
     ]
+
+
+def circles(package: Path) -> list[list[str]]:
+    """The groups of modules that import each other, straight or by way of others, in functions too. Each is sorted."""
+    modules = {_module_name(package, file): file for file in sorted(package.rglob("*.py"))}
+    reached = {module: _direct(module, file, modules) for module, file in modules.items()}
+    for middle in modules:  # Warshall's algorithm: what is reached by way of this one, too
+        for found in reached.values():
+            if middle in found:
+                found |= reached[middle]
+    groups = {
+        tuple(sorted(other for other in reached[module] if module in reached[other]))
+        for module in modules
+        if module in reached[module]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def _direct(module: str, file: Path, modules: dict[str, Path]) -> set[str]:
+    """The package's modules that one imports itself."""
+    here = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    imported = {name for _, name in _imports(ast.parse(file.read_text(), filename=str(file)), here, modules)}
+    return {name for name in imported if name in modules}
 
 
 def _module_name(package: Path, file: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.layers import violations
+from tests.layers import circles, violations
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "wsgate"
@@ -57,6 +57,34 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, text: str, expe
     planted.write_text(text)
     (found,) = violations(package)
     assert expected in found
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circles(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("settings/model.py", "from .load import load", ["wsgate.settings.load", "wsgate.settings.model"]),
+        ("settings/model.py", "def f():\n    from . import load", ["wsgate.settings.load", "wsgate.settings.model"]),
+        (
+            "text/host.py",
+            "from wsgate.settings import load",
+            ["wsgate.settings.load", "wsgate.text.host"],
+        ),
+        (
+            "settings/model.py",
+            "if TYPE_CHECKING:\n    from wsgate.relay.pump import Pump",
+            ["wsgate.relay.pump", "wsgate.settings.model", "wsgate.wire.frames"],
+        ),
+    ],
+)
+def test_a_planted_circle_is_found(tmp_path: Path, file: str, text: str, expected: list[str]) -> None:
+    package = _legal_tree(tmp_path)
+    assert circles(package) == []
+    (package / file).write_text(text)
+    assert circles(package) == [expected]
 
 
 def _legal_tree(directory: Path) -> Path:

@@ -10,7 +10,7 @@ from tests.gate.test_asked import request
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.targets import Way, find_way, path_for_log
 from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.source import open_source
+from wsgate.gate.tokens.opening import open_source
 from wsgate.settings.model import (
     ClientTarget,
     Files,

@@ -13,7 +13,8 @@ import trio
 
 from wsgate.gate.account import emit
 from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.source import Source, SourceError, TlsContext, open_source, source_tls
+from wsgate.gate.tokens.opening import open_source, source_tls
+from wsgate.gate.tokens.source import Source, SourceError, TlsContext
 from wsgate.gate.tokens.values import Targets
 from wsgate.ops.certificates import CertificateError, is_fresh, load_one
 from wsgate.settings.model import Settings, Token, Tunnel

@@ -226,7 +226,8 @@ def test_without_the_library(key: str) -> None:
     program = f"""
 import sys
 sys.modules["jwt"] = None
-from wsgate.gate.tokens.source import SourceError, open_source
+from wsgate.gate.tokens.opening import open_source
+from wsgate.gate.tokens.source import SourceError
 from wsgate.settings.model import Jwt, Place, PlaceKind, Token
 try:
     open_source(Token(from_=(Place(PlaceKind.HOST),), jwt=Jwt(key={key!r})))

@@ -1,83 +1,37 @@
-"""Which source a configuration asks for."""
+"""What every source of this machine's own files has from its base."""
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
-from typing import Any
-
 import pytest
+import trio
 
-from tests.gate.tokens.signing import SECRET, write
-from wsgate.gate.tokens.directory import DirectorySource
-from wsgate.gate.tokens.file import FileSource
-from wsgate.gate.tokens.jwt import JwtSource
-from wsgate.gate.tokens.python import PythonSource
-from wsgate.gate.tokens.redis import RedisSource
-from wsgate.gate.tokens.source import SourceError, open_source, source_tls
-from wsgate.gate.tokens.url import UrlSource
-from wsgate.settings.model import (
-    SOURCES,
-    BackendTls,
-    EntryPoint,
-    Jwt,
-    Lookup,
-    Place,
-    PlaceKind,
-    Redis,
-    Scheme,
-    Target,
-    TcpAddress,
-    Token,
-    TokenUrl,
-    UnixAddress,
-)
+from wsgate.gate.tokens.source import Local, NoTarget, SourceError, tls_client
+from wsgate.gate.tokens.values import Targets
+from wsgate.settings.model import Target, TcpAddress
 
-PLACE = (Place(PlaceKind.QUERY, "token"),)
+TARGETS = (Target(TcpAddress("h", 1)),)
 
 
-def sources(tmp_path: Path) -> dict[str, tuple[Any, type]]:
-    (tmp_path / "tokens").write_text("desk: h:1\n")
-    address = TcpAddress("127.0.0.1", 1)
-    return {
-        "file": (str(tmp_path / "tokens"), FileSource),
-        "directory": (str(tmp_path), DirectorySource),
-        "jwt": (Jwt(key=write(tmp_path / "key", SECRET)), JwtSource),
-        "redis": (Redis(address=address, tls=BackendTls()), RedisSource),
-        "url": (TokenUrl(True, address, "/{token}"), UrlSource),
-        "python": (Lookup(call=EntryPoint("tests.gate.tokens.plugins", "look_up")), PythonSource),
-    }
+class Known(Local):
+    def find(self, token: str) -> Targets | None:
+        if token == "broken":
+            raise SourceError("the file is gone")
+        if token == "refused":
+            raise NoTarget("it is over")
+        return TARGETS if token == "desk" else None
 
 
-def test_every_source_has_its_class(tmp_path: Path) -> None:
-    known = sources(tmp_path)
-    assert tuple(known) == SOURCES
-    context = ssl.create_default_context()
-    for name, (value, kind) in known.items():
-        opened = open_source(Token(from_=PLACE, **{name: value}), lambda: context)
-        assert type(opened) is kind
-        opened.close()
+async def test_which_of_many_lead_nowhere() -> None:
+    source = Known()
+    assert await source.look_up("desk") == TARGETS
+    assert await source.missing(["desk", "refused", "unknown"]) == {"refused", "unknown"}
+    source.close()
 
 
-def test_which_of_them_are_asked_over_tls(tmp_path: Path) -> None:
-    over = {name: source_tls(Token(from_=PLACE, **{name: value})) for name, (value, _) in sources(tmp_path).items()}
-    assert {name for name, tls in over.items() if tls is not None} == {"redis", "url"}
-    for plain in (
-        {"redis": Redis(address=TcpAddress("h", 1))},
-        {"redis": Redis(address=UnixAddress("/x"), tls=BackendTls())},
-        {"url": TokenUrl(False, TcpAddress("h", 1), "/{token}")},
-    ):
-        settings: Any = plain
-        assert source_tls(Token(from_=PLACE, **settings)) is None
+async def test_a_source_that_cannot_tell_takes_no_token_for_missing() -> None:
+    with pytest.raises(SourceError, match="the file is gone"):
+        await Known().missing(["desk", "broken"])
 
 
-async def test_the_scheme_of_the_targets(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("desk: h:1\n")
-    for scheme, tls in ((Scheme.TCP, False), (Scheme.TLS, True)):
-        source = open_source(Token(from_=PLACE, file=str(tmp_path / "tokens"), scheme=scheme))
-        assert await source.look_up("desk") == (Target(TcpAddress("h", 1), tls),)
-
-
-def test_what_cannot_work_is_said_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="No such file"):
-        open_source(Token(from_=PLACE, file=str(tmp_path / "nothing")))
+async def test_without_a_context_there_is_no_tls() -> None:
+    assert await tls_client(None, "h", trio.CapacityLimiter(1)) is None

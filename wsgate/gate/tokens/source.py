@@ -1,4 +1,4 @@
-"""What a source of tokens is, and which of them a configuration asks for."""
+"""What a source of tokens is, and what the kinds of them share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import trio
 
 from wsgate.gate.dial import TlsClient
 from wsgate.gate.tokens.values import Targets
-from wsgate.settings.model import BackendTls, Scheme, TcpAddress, Token
 
 T = TypeVar("T")
 TlsContext = Callable[[], ssl.SSLContext]
@@ -75,13 +74,6 @@ class Local:
         pass
 
 
-def source_tls(token: Token) -> BackendTls | None:
-    """How a source is asked over TLS; ``None`` where it is not."""
-    if token.redis is not None:
-        return token.redis.tls if isinstance(token.redis.address, TcpAddress) else None
-    return token.url_tls if token.url is not None and token.url.tls else None
-
-
 async def tls_client(
     context: TlsContext | None, server_name: str | None, limiter: trio.CapacityLimiter
 ) -> TlsClient | None:
@@ -90,38 +82,3 @@ async def tls_client(
     if context is None:
         return None
     return TlsClient(await trio.to_thread.run_sync(context, abandon_on_cancel=True, limiter=limiter), server_name)
-
-
-def open_source(token: Token, tls: TlsContext | None = None) -> Source:
-    """The source that a configuration names. Slow: it reads files and imports modules, so not for the event loop.
-
-    tls: needed where there is ``source_tls``; it is called for each connection, so that certificates may change
-    Raises ``SourceError`` where it can never work as it is written, with the cure. A service that does not answer now
-    is not asked here: it may be there later.
-    """
-    # Only what is asked for is imported: libraries that some of them need are optional.
-    by_tls = token.scheme is Scheme.TLS
-    if token.file is not None:
-        from wsgate.gate.tokens.file import FileSource
-
-        return FileSource(token.file, by_tls)
-    if token.directory is not None:
-        from wsgate.gate.tokens.directory import DirectorySource
-
-        return DirectorySource(token.directory, by_tls)
-    if token.jwt is not None:
-        from wsgate.gate.tokens.jwt import JwtSource
-
-        return JwtSource(token.jwt, by_tls)
-    if token.redis is not None:
-        from wsgate.gate.tokens.redis import RedisSource
-
-        return RedisSource(token.redis, by_tls, tls if source_tls(token) else None, token.timeout)
-    if token.url is not None:
-        from wsgate.gate.tokens.url import UrlSource
-
-        return UrlSource(token.url, token.url_tls, by_tls, tls, token.timeout)
-    assert token.python is not None
-    from wsgate.gate.tokens.python import PythonSource
-
-    return PythonSource(token.python, by_tls)
