@@ -29,6 +29,11 @@ def calls_of_emit() -> Iterator[tuple[set[str], set[str], bool]]:
                 names = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
                 events = {inner.value for inner in ast.walk(node.args[1]) if isinstance(inner, ast.Constant)}
                 yield {str(event) for event in events}, names, len(names) < len(node.keywords)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Trouble":
+                names = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+                failed, well = (str(word.value) for word in node.args if isinstance(word, ast.Constant))
+                yield {failed}, {*names, "error"}, True
+                yield {well}, names, False
 
 
 CALLS = list(calls_of_emit())
@@ -92,6 +97,9 @@ def test_events_that_pages_name_are_logged() -> None:
         ("tls.md", "handshake failed"),
         ("tokens.md", "token source broken"),
         ("tokens.md", "token source well again"),
+        ("operations.md", "backend failed"),
+        ("operations.md", "backend well again"),
+        ("operations.md", "names do not resolve"),
     ]:
         assert is_logged(event, set())
         assert f"`{event}`" in (ROOT / "docs" / page).read_text() or f'"{event}"' in (ROOT / "docs" / page).read_text()

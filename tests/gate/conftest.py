@@ -179,6 +179,9 @@ class Log:
         """Asked for anew each time: pytest starts a new list when the test itself begins."""
         return self.captured.records
 
+    def events(self) -> list[str]:
+        return [record.event for record in self.records if hasattr(record, "event")]
+
     def all(self, event: str) -> list[dict[str, Any]]:
         return [record.fields for record in self.records if getattr(record, "event", None) == event]  # type: ignore[attr-defined]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -14,7 +16,8 @@ from tests.e2e.peers import Frame, request
 from wsgate.gate import backend as backend_module
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
 from wsgate.gate.dial import TlsClient
-from wsgate.settings.model import Reach, Relay, Target, TcpAddress, Tunnel, WebSocketUrl
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.settings.model import BackendTls, Reach, Relay, Target, TcpAddress, Timeouts, Tunnel, WebSocketUrl
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -83,8 +86,8 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
     ours.setblocking(False)
     theirs.close()
 
-    async def dial(targets: object, within: float, tls: object) -> tuple[socket.socket, int]:
-        return ours, 0
+    async def dial(url: object, within: float, tls: object) -> PlainTransport:
+        return take_over(ours)
 
     monkeypatch.setattr(backend_module, "dial", dial)
     refusal = await ask(relay_to(9000))
@@ -210,3 +213,122 @@ async def test_a_tunnel_leads_where_its_rules_allow(backend: Listening) -> None:
     assert refusal == Refusal(
         403, "this target may not be reached", detail=f"127.0.0.1:{backend.port} is not allowed on this route"
     )
+
+
+async def opened_by(relay: Relay, answer: Callable[[], Awaitable[None]]) -> tuple[Any, list[tuple[str, str | None]]]:
+    """What opening came to while ``answer`` played the backends, and what was noted of each."""
+    noted: list[tuple[str, str | None]] = []
+    found: list[Backend | Declined | Refusal] = []
+    async with trio.open_nursery() as nursery:
+
+        async def open_it() -> None:
+            def note(url: Target | WebSocketUrl, error: str | None) -> None:
+                noted.append((str(url), error))
+
+            found.append(await open_relay(route(relay), relay, *asked(), FORWARDED, note=note))
+
+        nursery.start_soon(open_it)
+        await answer()
+    return found[0], noted
+
+
+def relay_to_all(*ports: int) -> Relay:
+    return Relay(to=tuple(WebSocketUrl(TcpAddress("127.0.0.1", port), None) for port in ports))
+
+
+async def test_the_next_backend_gives_the_session(backend: Listening) -> None:
+    """Behind one that refuses; one that breaks off, has no room, or speaks no HTTP, each on the same port here."""
+    no_room = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+    async def answer() -> None:
+        for said in (b"", no_room, b"SSH-2.0-x\r\n\r\n"):
+            server = await backend.accept_request()
+            await server.write(said)
+            await server.stream.send_eof()
+        await (await backend.accept_request()).accept_upgrade()
+
+    with refusing() as closed:
+        opened, noted = await opened_by(relay_to_all(closed, *[backend.port] * 4), answer)
+    assert isinstance(opened, Backend)
+    opened.sock.close()
+    url = f"ws://127.0.0.1:{backend.port}"
+    assert [name for name, _ in noted] == [f"ws://127.0.0.1:{closed}"] + [url] * 4
+    assert [error is None for _, error in noted] == [False, False, False, False, True]
+    assert noted[2][1] == f"{url} answered 503"
+
+
+async def test_every_backend_has_its_own_time(backend: Listening, autojump_clock: trio.testing.MockClock) -> None:
+    async def answer() -> None:
+        for _ in range(2):
+            await backend.accept_request()
+
+    opened, noted = await opened_by(relay_to_all(backend.port, backend.port), answer)
+    assert isinstance(opened, Refusal)
+    assert opened.status == 504
+    assert trio.current_time() == pytest.approx(2 * Timeouts().handshake)
+    assert len(noted) == 2
+
+
+@pytest.mark.parametrize("status", [b"401 Unauthorized", b"404 Not Found", b"429 Too Many Requests", b"302 Found"])
+async def test_what_a_backend_says_to_the_client_is_its_answer(backend: Listening, status: bytes) -> None:
+    async def answer() -> None:
+        server = await backend.accept_request()
+        await server.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+
+    opened, noted = await opened_by(relay_to_all(backend.port, backend.port), answer)
+    assert isinstance(opened, Declined)
+    assert noted == [(f"ws://127.0.0.1:{backend.port}", None)]
+
+
+async def test_the_last_backends_words_are_the_answer(backend: Listening) -> None:
+    async def answer() -> None:
+        server = await backend.accept_request()
+        await server.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+
+    with refusing() as closed:
+        opened, _ = await opened_by(relay_to_all(closed, backend.port), answer)
+    assert isinstance(opened, Declined)
+    assert (opened.status, opened.body) == (503, b"busy")
+
+
+@pytest.mark.parametrize(
+    ("url", "relay", "expected"),
+    [
+        # The client's is kept, but for TLS and a name: SNI and Host then say the same
+        (WebSocketUrl(TcpAddress("app.internal", 9000), None), {}, "gate.example"),
+        (WebSocketUrl(TcpAddress("127.0.0.1", 443), None, tls=True), {}, "gate.example"),
+        (WebSocketUrl(TcpAddress("app.internal", 443), None, tls=True), {}, "app.internal"),
+        (WebSocketUrl(TcpAddress("app.internal.", 8443), None, tls=True), {}, "app.internal:8443"),
+        (WebSocketUrl(TcpAddress("10.0.0.1", 443), None, tls=True), {"tls": BackendTls(server_name="app")}, "app"),
+        # What the route says
+        (WebSocketUrl(TcpAddress("app.internal", 443), None, tls=True), {"host": "keep"}, "gate.example"),
+        (WebSocketUrl(TcpAddress("app.internal", 80), None), {"host": "backend"}, "app.internal"),
+        (WebSocketUrl(TcpAddress("::1", 9000), None), {"host": "backend"}, "[::1]:9000"),
+        (WebSocketUrl(TcpAddress("127.0.0.1", 9000), None), {"host": "other.example:1"}, "other.example:1"),
+        (WebSocketUrl(TcpAddress("127.0.0.1", 9000), None), {"tls": BackendTls(server_name="app")}, "gate.example"),
+    ],
+)
+def test_the_host_that_a_backend_is_asked_for(url: WebSocketUrl, relay: dict[str, Any], expected: str) -> None:
+    http = HttpServer()
+    http.receive(request("/chat", {"Host": "gate.example"}))
+    read = http.next_request()
+    assert isinstance(read, Request)
+    assert backend_module._host(url, Relay(to=(url,), **relay), read) == expected.encode()
+
+
+async def test_what_is_noted_of_a_tunnels_targets(backend: Listening) -> None:
+    """Not what the route's own rules forbid."""
+    noted: list[tuple[str, bool]] = []
+
+    def note(target: Target | WebSocketUrl, error: str | None) -> None:
+        noted.append((str(target), error is None))
+
+    with refusing() as closed:
+        tunnel = tunnel_to(1, allow=(Reach("localhost"), Reach(None, closed, closed)), deny=(Reach(None, 1, 1),))
+        targets = [
+            Target(TcpAddress(*at)) for at in (("127.0.0.1", 1), ("127.0.0.1", closed), ("localhost", backend.port))
+        ]
+        opened = await open_tunnel(route(tunnel), tunnel, targets, note=note)
+    assert isinstance(opened, Backend)
+    opened.sock.close()
+    assert noted == [(f"tcp://127.0.0.1:{closed}", False), (f"tcp://localhost:{backend.port}", True)]

@@ -91,14 +91,8 @@ def resolve(**names: list[TcpAddress]) -> None:
     trio.socket.set_custom_hostname_resolver(Names(names))  # for this run of trio alone
 
 
-def plain(*addresses: Address) -> list[Target]:
-    return [Target(address) for address in addresses]
-
-
 async def connect(address: Address) -> Transport:
-    sock, place = await dial(plain(address), TIMEOUT)
-    assert place == 0
-    return sock
+    return await dial(Target(address), TIMEOUT)
 
 
 def check(sock: Transport, listener: socket.socket) -> None:
@@ -149,7 +143,7 @@ async def test_a_name_with_an_address_that_refuses(listener: socket.socket) -> N
 
 async def failure(address: Address, within: float = TIMEOUT) -> DialError:
     with no_descriptor_leaks(), pytest.raises(DialError) as caught:
-        await dial(plain(address), within)
+        await dial(Target(address), within)
     return caught.value
 
 
@@ -218,46 +212,9 @@ async def test_no_answer_from_a_name(silent: TcpAddress, autojump_clock: trio.te
 async def test_cancelled_while_it_waits(silent: TcpAddress) -> None:
     with no_descriptor_leaks():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(dial, plain(silent), TIMEOUT)
+            nursery.start_soon(dial, Target(silent), TIMEOUT)
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-
-
-async def test_the_first_backend_that_takes_it(listener: socket.socket, refusing: TcpAddress) -> None:
-    sock, place = await dial(plain(refusing, refusing, address_of(listener), refusing), TIMEOUT)
-    assert place == 2
-    check(sock, listener)
-    sock, place = await dial(plain(address_of(listener), refusing), TIMEOUT)
-    assert place == 0
-    check(sock, listener)
-
-
-async def test_every_backend_has_its_own_time(
-    listener: socket.socket, silent: TcpAddress, autojump_clock: trio.testing.MockClock
-) -> None:
-    began = trio.current_time()
-    sock, place = await dial(plain(silent, silent, address_of(listener)), TIMEOUT)
-    assert (place, trio.current_time() - began) == (2, 2 * TIMEOUT)
-    check(sock, listener)
-
-
-async def test_no_backend_takes_it(
-    silent: TcpAddress, refusing: TcpAddress, autojump_clock: trio.testing.MockClock
-) -> None:
-    """The last one's words are the answer."""
-    with pytest.raises(DialError) as caught:
-        await dial(plain(refusing, silent), TIMEOUT)
-    assert caught.value.status == 504
-    with pytest.raises(DialError) as caught:
-        await dial(plain(silent, refusing), TIMEOUT)
-    assert caught.value.status == 502
-    assert str(refusing) in str(caught.value)
-
-
-async def test_no_backend_at_all() -> None:
-    """The settings always name one: this is our own misuse."""
-    with pytest.raises(ValueError, match="no address"):
-        await dial([], TIMEOUT)
 
 
 # -- what may be reached -----------------------------------------------------------------------------------------------
@@ -279,13 +236,13 @@ def nobody_has_come(listener: socket.socket) -> bool:
 
 async def refusal(address: Address, rules: Rules) -> str:
     with no_descriptor_leaks(), pytest.raises(DialError) as caught:
-        await dial(plain(address), TIMEOUT, rules=rules)
+        await dial(Target(address), TIMEOUT, rules=rules)
     assert caught.value.status == 403
     return str(caught.value)
 
 
 async def test_an_address_that_is_allowed(listener: socket.socket) -> None:
-    sock, _ = await dial(plain(address_of(listener)), TIMEOUT, rules=only("127.0.0.1"))
+    sock = await dial(Target(address_of(listener)), TIMEOUT, rules=only("127.0.0.1"))
     check(sock, listener)
 
 
@@ -316,7 +273,7 @@ async def test_only_the_addresses_that_are_allowed_are_dialled() -> None:
         port = address_of(forbidden).port
         with socket.create_server(("127.0.0.1", port)) as listener:
             resolve(service=[TcpAddress("127.0.0.2", port), TcpAddress("127.0.0.1", port)])
-            sock, _ = await dial(plain(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.1"))
+            sock = await dial(Target(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.1"))
             check(sock, listener)
             assert nobody_has_come(forbidden)
 
@@ -340,7 +297,7 @@ async def test_a_name_that_means_something_else_a_moment_later() -> None:
         with socket.create_server(("127.0.0.1", port)) as forbidden:
             names = Rebinding(TcpAddress("127.0.0.2", port), TcpAddress("127.0.0.1", port))
             trio.socket.set_custom_hostname_resolver(names)
-            sock, _ = await dial(plain(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.2"))
+            sock = await dial(Target(TcpAddress("service", port)), TIMEOUT, rules=only("127.0.0.2"))
             check(sock, allowed)
             assert nobody_has_come(forbidden)
             assert len(names.answers) == 1
@@ -363,7 +320,7 @@ async def test_numbers_are_judged_by_what_they_mean(listener: socket.socket, hos
     anything = Rules([Reach(None)], [Reach(ipaddress.ip_network("127.0.0.0/8"))], needs_allow=True)
     await refusal(address, anything)
     assert nobody_has_come(listener)
-    sock, _ = await dial(plain(address), TIMEOUT, rules=only("127.0.0.0/8"))
+    sock = await dial(Target(address), TIMEOUT, rules=only("127.0.0.0/8"))
     listener.setblocking(True)
     check(sock, listener)
 
@@ -374,7 +331,7 @@ async def test_ipv4_in_ipv6s_clothes(listener: socket.socket) -> None:
     await refusal(address, only("::/0", "0.0.0.0/0", deny=["127.0.0.0/8"]))
     await refusal(address, only("::/0"))
     assert nobody_has_come(listener)
-    sock, _ = await dial(plain(address), TIMEOUT, rules=only("127.0.0.1"))
+    sock = await dial(Target(address), TIMEOUT, rules=only("127.0.0.1"))
     listener.setblocking(True)
     check(sock, listener)
 
@@ -398,15 +355,8 @@ async def test_unix_sockets_have_rules_of_their_own(tmp_path: Path) -> None:
         assert await refusal(UnixAddress(path), rules) == f"unix:{path} is not allowed on this route"
         assert nobody_has_come(listener)
         rules = Rules([Reach(UnixAddress(f"{tmp_path}/"))], [], needs_allow=True)
-        sock, _ = await dial(plain(UnixAddress(path)), TIMEOUT, rules=rules)
+        sock = await dial(Target(UnixAddress(path)), TIMEOUT, rules=rules)
         check(sock, listener)
-
-
-async def test_the_next_targets_turn_comes_behind_one_that_is_not_allowed(listener: socket.socket) -> None:
-    address = address_of(listener)
-    sock, place = await dial(plain(TcpAddress("127.0.0.2", address.port), address), TIMEOUT, rules=only("127.0.0.1"))
-    assert place == 1
-    check(sock, listener)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +378,7 @@ async def test_the_greeting_comes_first(listener: socket.socket, tmp_path: Path)
         unix.bind(path)
         unix.listen()
         for service, address in ((listener, address_of(listener)), (unix, UnixAddress(path))):
-            sock, _ = await dial(plain(address), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
+            sock = await dial(Target(address), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
             sock.send(b"hello")
             sock.close()
             with service.accept()[0] as other, other.makefile("rb") as file:
@@ -445,7 +395,7 @@ async def test_a_connection_that_is_lost_before_the_greeting(monkeypatch: pytest
 
     monkeypatch.setattr(dial_module, "connect_to_any", connect_to_any)
     with pytest.raises(DialError) as caught:
-        await dial(plain(TcpAddress("127.0.0.1", 80)), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
+        await dial(Target(TcpAddress("127.0.0.1", 80)), TIMEOUT, greeting=b"PROXY UNKNOWN\r\n")
     assert str(caught.value) == "cannot connect to 127.0.0.1:80: Connection reset by peer"
     assert ours.fileno() == -1
 
@@ -466,7 +416,7 @@ async def test_the_socket_that_was_checked_is_dialled(tmp_path: Path, monkeypatc
             return await connect_to(family, where)
 
         monkeypatch.setattr(dial_module, "connect_to", swapped)
-        connection, _ = await dial([Target(UnixAddress(str(path), beneath=str(tmp_path / "in")))], 5)
+        connection = await dial(Target(UnixAddress(str(path), beneath=str(tmp_path / "in"))), 5)
         connection.close()
         inside.accept()[0].close()
         with pytest.raises(BlockingIOError):
@@ -485,8 +435,8 @@ async def test_a_socket_that_has_to_lie_beneath_a_directory(tmp_path: Path, rule
         for name in ("desk", "up/secret"):
             address = UnixAddress(str(tmp_path / "in" / name), beneath=str(tmp_path / "in"))
             with pytest.raises(DialError, match="is not allowed on this route"):
-                await dial([Target(address)], 5, rules=rules)
+                await dial(Target(address), 5, rules=rules)
         gone = UnixAddress(str(tmp_path / "in" / "gone"), beneath=str(tmp_path / "in"))
         with pytest.raises(DialError, match="No such file"):
-            await dial([Target(gone)], 5, rules=rules)
+            await dial(Target(gone), 5, rules=rules)
         assert descriptors() == before

@@ -92,8 +92,7 @@ def client(authority: Authority, server_name: str | None = None, **tls: Any) -> 
 
 
 async def connect(target: Target, tls: TlsClient) -> TlsTransport:
-    sock, place = await dial([target], TIMEOUT, tls)
-    assert place == 0
+    sock = await dial(target, TIMEOUT, tls)
     assert isinstance(sock, TlsTransport)
     return sock
 
@@ -137,7 +136,7 @@ async def test_an_address_with_a_zone(start_service: StartService, authority: Au
 async def test_the_greeting_comes_before_tls(start_service: StartService, authority: Authority) -> None:
     service = await start_service()
     service.greeting = b"PROXY UNKNOWN\r\n"
-    sock, _ = await dial([service.at("127.0.0.1")], TIMEOUT, client(authority), greeting=service.greeting)
+    sock = await dial(service.at("127.0.0.1"), TIMEOUT, client(authority), greeting=service.greeting)
     assert isinstance(sock, TlsTransport)
     await check(sock)
 
@@ -158,7 +157,7 @@ async def test_a_certificate_of_our_own(start_service: StartService, authority: 
 
 async def failure(target: Target, tls: TlsClient, within: float = TIMEOUT) -> DialError:
     with pytest.raises(DialError) as caught:
-        await dial([target], within, tls)
+        await dial(target, within, tls)
     return caught.value
 
 
@@ -213,7 +212,7 @@ async def test_a_service_without_tls(listener: socket.socket, authority: Authori
 
         nursery.start_soon(serve)
         with pytest.raises(DialError) as caught:
-            await dial([Target(TcpAddress("127.0.0.1", port), tls=True)], TIMEOUT, client(authority))
+            await dial(Target(TcpAddress("127.0.0.1", port), tls=True), TIMEOUT, client(authority))
         nursery.cancel_scope.cancel()
     assert caught.value.status == 502
     assert str(caught.value) == f"no TLS with 127.0.0.1:{port}: {reason}"
@@ -228,7 +227,7 @@ async def test_a_service_that_ends_the_connection(listener: socket.socket, autho
 
         nursery.start_soon(serve)
         with pytest.raises(DialError, match=r"no TLS with 127.0.0.1:") as caught:
-            await dial([Target(TcpAddress("127.0.0.1", port), tls=True)], TIMEOUT, client(authority))
+            await dial(Target(TcpAddress("127.0.0.1", port), tls=True), TIMEOUT, client(authority))
     assert caught.value.status == 502
 
 
@@ -251,28 +250,9 @@ async def test_cancelled_while_it_shakes_hands(listener: socket.socket, authorit
     tls = client(authority)
     with no_descriptor_leaks():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(dial, [target], TIMEOUT, tls)
+            nursery.start_soon(dial, target, TIMEOUT, tls)
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-
-
-async def test_the_next_one_has_its_turn(
-    start_service: StartService, authority: Authority, listener: socket.socket, refusing: TcpAddress
-) -> None:
-    """After one that refuses, one with a certificate that is not accepted, one that speaks no TLS."""
-    good, bad = await start_service("good.test"), await start_service("bad.test")
-    silent = Target(TcpAddress("127.0.0.1", listener.getsockname()[1]), tls=True)
-    async with trio.open_nursery() as nursery:
-
-        async def serve() -> None:
-            (await answer(listener, b"hello, who are you?\r\n")).close()
-
-        nursery.start_soon(serve)
-        targets = [Target(refusing, tls=True), bad.at("127.0.0.1"), silent, good.at("127.0.0.1")]
-        sock, place = await dial(targets, TIMEOUT, client(authority, "good.test"))
-    assert place == 3
-    assert isinstance(sock, TlsTransport)
-    await check(sock)
 
 
 async def test_turns_are_given(start_service: StartService, authority: Authority) -> None:

@@ -12,7 +12,7 @@ from wsgate.settings.unknown import meant_by
     [
         # under the wrong parent: below, above, beside
         (Route, "routes[0]", "path", "it belongs under 'match'"),
-        (Route, "routes[0]", "host", "it belongs under 'match'"),
+        (Route, "routes[0]", "host", "it belongs under 'match' or 'relay'"),
         (Route, "routes[0]", "subprotocol", "it belongs under 'match'"),
         (Route, "routes[0]", "to", "it belongs under 'relay' or 'tunnel'"),
         (Route, "routes[0]", "token", "it belongs under 'tunnel'"),

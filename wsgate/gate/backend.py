@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import trio
@@ -22,6 +22,7 @@ from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Relay, Route, Target, Tunnel, WebSocketUrl
+from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, Why
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
 from wsgate.wire.head import MAX_HEAD
@@ -41,18 +42,42 @@ class Backend:
     answer: Accepted | None
 
 
+# Told of each backend that was tried: why it could not be used, ``None`` where it could
+Note = Callable[[Target | WebSocketUrl, str | None], object]
+
+# Answers of a backend that cannot serve now: the next one may. Others are what the client asked to hear.
+_TRY_NEXT = frozenset({502, 503, 504})
+
+
+def _nobody(backend: Target | WebSocketUrl, error: str | None) -> None:
+    """Is told, and does nothing."""
+
+
 async def open_tunnel(
-    route: Route, tunnel: Tunnel, targets: Sequence[Target], tls: TlsClient | None = None, *, greeting: bytes = b""
+    route: Route,
+    tunnel: Tunnel,
+    targets: Sequence[Target],
+    tls: TlsClient | None = None,
+    *,
+    greeting: bytes = b"",
+    note: Note = _nobody,
 ) -> Backend | Refusal:
     """Connect to the first of ``targets``, TCP services, that the tunnel's rules allow and that takes it.
 
     ``tls`` is needed where one of them has TLS. ``greeting`` is sent first, before TLS.
     """
-    try:
-        sock, place = await dial(targets, route.timeouts.connect, tls, rules=rules_of(tunnel), greeting=greeting)
-    except DialError as error:
-        return _unreachable(error, f"tcp://{targets[-1].address}")
-    return Backend(sock, str(targets[place]), None)
+    refusal: Refusal | None = None
+    for target in targets:
+        try:
+            sock = await dial(target, route.timeouts.connect, tls, rules=rules_of(tunnel), greeting=greeting)
+        except DialError as error:
+            refusal = _unreachable(error, f"tcp://{target.address}")
+            _note_failure(note, target, refusal)
+            continue
+        note(target, None)
+        return Backend(sock, str(target), None)
+    assert refusal is not None
+    return refusal
 
 
 async def open_relay(
@@ -64,20 +89,53 @@ async def open_relay(
     tls: TlsClient | None = None,
     *,
     max_head: int = MAX_HEAD,
+    note: Note = _nobody,
 ) -> Backend | Declined | Refusal:
-    """Connect to a WebSocket backend and ask it for the session that the client asked for. ``tls`` is needed where one
-    of them has TLS. ``max_head``: bytes of its answer's head."""
+    """The first of a relay's backends that gives the session that the client asked for.
+
+    The next one is tried where one cannot be reached, does not answer the upgrade rightly or in time, or says 502, 503
+    or 504: nothing but a request has been sent, and the client has heard nothing. What else a backend says is its
+    answer. ``tls`` is needed where one of them has TLS. ``max_head``: bytes of an answer's head.
+    """
+    opened: Backend | Declined | Refusal | None = None
+    for url in relay.to:
+        opened = await _ask(url, route, relay, request, upgrade, forwarded, tls, max_head)
+        if isinstance(opened, Refusal) or (isinstance(opened, Declined) and opened.status in _TRY_NEXT):
+            _note_failure(note, url, opened)
+            continue
+        note(url, None)
+        break
+    assert opened is not None
+    return opened
+
+
+def _note_failure(note: Note, backend: Target | WebSocketUrl, failure: Refusal | Declined) -> None:
+    ours = isinstance(failure, Refusal) and failure.status in (403, 503)  # the route's rules, and our own lack of room
+    if not ours:
+        note(backend, failure.detail)
+
+
+async def _ask(
+    url: WebSocketUrl,
+    route: Route,
+    relay: Relay,
+    request: Request,
+    upgrade: Upgrade,
+    forwarded: Headers,
+    tls: TlsClient | None,
+    max_head: int,
+) -> Backend | Declined | Refusal:
     try:
-        sock, place = await dial(relay.to, route.timeouts.connect, tls)
+        sock = await dial(url, route.timeouts.connect, tls)
     except DialError as error:
-        return _unreachable(error, f"ws://{relay.to[-1].address}")
-    url = relay.to[place]
+        return _unreachable(error, f"ws://{url.address}")
     answer: Accepted | Declined | Broken | None = None
     try:
         handshake = BackendHandshake(
             request,
             upgrade,
             target=rewrite(request.target, route.match.path, url.path),
+            host=_host(url, relay, request),
             key=base64.b64encode(os.urandom(16)),
             forwarded=forwarded,
             max_head=max_head,
@@ -98,6 +156,23 @@ async def open_relay(
         cut = f", {answer.detail}" if answer.detail else ""
         return replace(answer, detail=f"{url} answered {answer.status}{cut}{_cure(url, answer)}")
     return Backend(sock, str(url), answer)
+
+
+def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
+    """The Host that a backend is asked for.
+
+    A backend behind TLS with a name is asked for that name by SNI, and may serve no other (RFC 9110 §15.5.20): it gets
+    its own name here too, unless the route says otherwise. X-Forwarded-Host has the client's.
+    """
+    own = relay.tls.server_name if url.tls and relay.tls.server_name else url.address.host
+    wanted = relay.host or ("backend" if url.tls and not is_ip(own) else "keep")
+    if wanted == "keep":
+        return request.host
+    if wanted != "backend":
+        return wanted.encode()
+    name = f"[{own}]" if ":" in own else own.removesuffix(".")
+    default = url.address.port == (443 if url.tls else 80)
+    return (name if default else f"{name}:{url.address.port}").encode()
 
 
 async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:

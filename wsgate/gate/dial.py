@@ -62,34 +62,19 @@ class TlsClient:
 
 
 async def dial(
-    targets: Sequence[Target | WebSocketUrl],
+    target: Target | WebSocketUrl,
     within: float,
     tls: TlsClient | None = None,
     *,
     rules: Rules | None = None,
     greeting: bytes = b"",
-) -> tuple[Transport, int]:
-    """A socket connected to the first of ``targets`` that takes the connection, and that one's place among them.
+) -> Transport:
+    """A connection to ``target``, within so many seconds, TLS handshake included. Raises ``DialError``.
 
-    Each has ``within`` seconds, its TLS handshake included. Raises the last one's ``DialError``.
-
-    tls: needed where one of the targets has TLS
+    tls: needed where the target has TLS
     rules: what may be reached; without them, everything
     greeting: what is sent first on the connection, before TLS: a PROXY header
     """
-    last = len(targets) - 1
-    for place, target in enumerate(targets):
-        try:
-            return await _dial(target, within, tls, rules, greeting), place
-        except DialError:
-            if place == last:
-                raise
-    raise ValueError("no address to dial")
-
-
-async def _dial(
-    target: Target | WebSocketUrl, within: float, tls: TlsClient | None, rules: Rules | None, greeting: bytes
-) -> Transport:
     address = target.address
     silence = f"{address} did not answer within {within:g} s"
     try:

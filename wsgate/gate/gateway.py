@@ -16,6 +16,7 @@ from wsgate.gate.dial import TlsClient
 from wsgate.gate.passwords import Users
 from wsgate.gate.route import Router
 from wsgate.gate.tokens.lookups import Lookups
+from wsgate.gate.trouble import BackendTroubles
 from wsgate.gate.turns import Turns
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
@@ -53,6 +54,7 @@ class Gateway:
     workers: how many processes share the limits
     row: this process's counts, among those of the others
     turns: what a handshake takes before it works
+    troubles: of the backends that the file names
     """
 
     settings: Settings
@@ -67,6 +69,7 @@ class Gateway:
     lookups: dict[str, Lookups] = field(default_factory=dict)
     workers: int = 1
     row: Row = field(default_factory=lambda: Board().rows[0])
+    troubles: BackendTroubles = field(default_factory=BackendTroubles)
     router: Router = field(init=False)
     turns: Turns = field(init=False)
     _users: dict[Basic, Users] = field(default_factory=dict)
@@ -127,6 +130,7 @@ class Gateway:
         self.backend_tls = backend_tls
         self.lookups = lookups
         self._users.clear()
+        self.troubles.forget()
         self.turns.limit = self._share_of_turns()
 
     def must_leave(self, route: Route) -> bool:

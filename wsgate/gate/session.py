@@ -26,6 +26,7 @@ from wsgate.gate.joining import make_session
 from wsgate.gate.proxy_protocol import real_address
 from wsgate.gate.record import Recorder, recorder_for
 from wsgate.gate.redirect import redirection
+from wsgate.gate.resolver import lane
 from wsgate.gate.secure import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.sending import send_answer
 from wsgate.gate.subprotocols import in_words, tunnel_subprotocol
@@ -36,7 +37,7 @@ from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.about import About
 from wsgate.relay.session import Session
-from wsgate.settings.model import Address, Files, Relay, Route, Tunnel
+from wsgate.settings.model import Address, Files, Relay, Route, Target, Tunnel, WebSocketUrl
 from wsgate.wire.handshake import Declined, Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, elements
 from wsgate.wire.http import HttpServer, Refusal, Request
@@ -246,16 +247,22 @@ class _Handshake:
         action = route.action
         token = None
         opened: Backend | Declined | Refusal
+
+        def note(backend: Target | WebSocketUrl, error: str | None) -> None:
+            self._gateway.troubles.note(route.name, str(backend), error)
+
         if isinstance(action, Relay):
-            opened = await open_relay(
-                route,
-                action,
-                request,
-                upgrade,
-                backend_fields(source),
-                self._gateway.tls_client(route.name, action),
-                max_head=self._gateway.settings.limits.head,
-            )
+            with lane(route.name):
+                opened = await open_relay(
+                    route,
+                    action,
+                    request,
+                    upgrade,
+                    backend_fields(source),
+                    self._gateway.tls_client(route.name, action),
+                    max_head=self._gateway.settings.limits.head,
+                    note=note,
+                )
         else:
             assert isinstance(action, Tunnel)
             chosen = tunnel_subprotocol(action, upgrade)
@@ -269,7 +276,10 @@ class _Handshake:
                 return None
             token = way.token
             greeting = proxy_header(action.proxy_protocol, self._client, source, local_address(self._sock))
-            opened = way.hide_from_log(await open_tunnel(route, action, way.targets, tls, greeting=greeting))
+            noting = {"note": note} if action.to else {}  # targets of tokens and clients are not the file's
+            with lane(route.name):
+                opened = await open_tunnel(route, action, way.targets, tls, greeting=greeting, **noting)
+            opened = way.hide_from_log(opened)
         if isinstance(opened, Refusal):
             await self.refuse(opened, request, route)
             return None

@@ -137,6 +137,19 @@ def host_name(text: str) -> str:
     return host.removesuffix(".")
 
 
+def host_field(text: str) -> str:
+    """``keep``, ``backend``, or what a Host field holds: a host with or without a port."""
+    if text in ("keep", "backend"):
+        return text
+    if scheme := _SCHEME.match(text):
+        raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
+    if text.count(":") > 1 and not text.startswith("["):
+        return f"[{ipv6(text)}]"
+    host, port = host_and_port(text)
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port_number(port, lowest=1)}"
+
+
 def host_pattern(text: str) -> str:
     """``example.com``, ``*.example.com``, or an IP address; IPv6 without brackets."""
     if scheme := _SCHEME.match(text):

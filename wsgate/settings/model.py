@@ -171,6 +171,11 @@ class Relay:
         "The WebSocket backends, tried in order: ws://host[:port][/path] or wss://.", required=True
     )
     tls: BackendTls = setting("TLS to wss:// backends.", default=BackendTls())
+    host: HostField | None = setting(
+        "The Host that backends are asked for: keep the client's, backend its own name, or a name; left out, backend "
+        "for wss:// with a name, else keep.",
+        default=None,
+    )
     pings: Pings = setting("forward passes Pings on, answer answers them here.", default=Pings.FORWARD)
     validate_text: bool = setting("Check that text messages are UTF-8 (RFC 6455 §8.1).", default=True)
 

@@ -18,6 +18,7 @@ from wsgate.settings import access, model
 from wsgate.settings.addresses import (
     backend_url,
     bind_address,
+    host_field,
     host_name,
     host_pattern,
     network,
@@ -286,6 +287,11 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.HostName: ScalarType(
         "a host name or an IP address", host_name, _text(r"[A-Za-z0-9._:\[\]-]+", "app.internal")
+    ),
+    model.HostField: ScalarType(
+        "keep, backend or a host like app.example.com",
+        host_field,
+        _text(f"{_HOST}(?::{_PORT})?|[0-9A-Fa-f:.]+", "keep", "backend", "app.internal"),
     ),
     model.Ciphers: ScalarType("cipher names", ciphers, _text("[!-~]+", "ECDHE+AESGCM:ECDHE+CHACHA20")),
     model.Count: ScalarType(

@@ -229,6 +229,7 @@ ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
 Text = Annotated[str, "any text that is not empty"]
 Database = Annotated[int, "0 or more"]
+HostField = Annotated[str, "keep, backend, or a host with or without a port"]
 
 
 @dataclass(frozen=True, slots=True)

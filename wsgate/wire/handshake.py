@@ -137,6 +137,7 @@ class BackendHandshake:
     """Asks a backend for the session that a client asked the gateway for.
 
     target: the request target in origin-form
+    host: the value of its Host; the client's own where it is left out
     key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); randomness is the caller's
     forwarded: fields that tell the backend about the client, in place of any that the client wrote
     max_head: bytes of each head of its answer
@@ -150,12 +151,13 @@ class BackendHandshake:
         target: bytes,
         key: bytes,
         forwarded: Headers,
+        host: bytes | None = None,
         max_head: int = MAX_HEAD,
     ) -> None:
         self._offered = upgrade
         self._key = key
         headers = [
-            (b"Host", request.host),
+            (b"Host", request.host if host is None else host),
             (b"Upgrade", b"websocket"),
             (b"Connection", b"Upgrade"),
             (b"Sec-WebSocket-Key", key),

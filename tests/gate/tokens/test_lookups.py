@@ -11,9 +11,10 @@ import trio
 import trio.testing
 
 from tests.gate.conftest import Log
-from wsgate.gate.tokens.lookups import _CHUNK, _REPEAT, MAX_TOKEN, UNDER_WAY, Lookups
+from wsgate.gate.tokens.lookups import _CHUNK, MAX_TOKEN, UNDER_WAY, Lookups
 from wsgate.gate.tokens.source import Local, NoTarget, SourceError
 from wsgate.gate.tokens.values import Targets
+from wsgate.gate.trouble import REPEAT
 from wsgate.settings.model import Place, PlaceKind, Target, TcpAddress, Token, UnixAddress
 from wsgate.wire.http import Refusal
 
@@ -166,7 +167,7 @@ async def test_it_is_logged_when_it_breaks_and_when_it_is_well(
         await found.targets(token)
     assert len(log.all("token source broken")) == 1
     assert len(log.all("token source well again")) == 1
-    await trio.sleep(_REPEAT)
+    await trio.sleep(REPEAT)
     await found.targets("broken")
     assert len(log.all("token source broken")) == 2
 

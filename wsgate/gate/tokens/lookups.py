@@ -7,15 +7,15 @@ is well again, not for every client.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import trio
 
-from wsgate.gate.account import emit
 from wsgate.gate.asked import HIDDEN
+from wsgate.gate.resolver import lane
 from wsgate.gate.tokens.source import Local, NoTarget, Source, SourceError
 from wsgate.gate.tokens.values import Targets
+from wsgate.gate.trouble import Trouble
 from wsgate.settings.model import Target, Token, UnixAddress
 from wsgate.wire.http import Refusal
 
@@ -23,7 +23,6 @@ MAX_TOKEN = 8 << 10  # characters: as long as a request's target may be
 UNDER_WAY = 64  # lookups of one source at once
 _AT_ONCE = 4  # of those that only see whether a token still leads somewhere
 _CHUNK = 256  # tokens that a thread looks up in one go
-_REPEAT = 60.0  # seconds before the same fault is logged again, should it come and go
 
 # A stranger learns nothing of which tokens there are: the detail is for the log alone
 _FORBIDDEN = "no valid token"
@@ -39,8 +38,7 @@ class Lookups:
         self.settings = token
         self._source = source
         self._under_way = trio.CapacityLimiter(UNDER_WAY)
-        self._fault: str | None = None  # what was logged last, until the source is well again
-        self._logged = -_REPEAT
+        self._trouble = Trouble("token source broken", "token source well again", route=route)
 
     async def targets(self, value: str | None) -> Targets | Refusal:
         """Where a token leads; ``None`` where the client has shown none. The log never learns the token."""
@@ -49,7 +47,8 @@ class Lookups:
         try:
             with trio.fail_after(self.settings.timeout):
                 async with self._under_way:
-                    found = await self._source.look_up(value)
+                    with lane(f"{self._route} (its tokens)"):
+                        found = await self._source.look_up(value)
         except NoTarget as reason:
             self._well()
             return Refusal(403, _FORBIDDEN, detail=str(reason))
@@ -118,14 +117,7 @@ class Lookups:
         return reason
 
     def _broken(self, reason: str, trace: str) -> None:
-        now = trio.current_time()
-        if self._fault is None and now >= self._logged + _REPEAT:
-            self._logged = now
-            self._fault = reason
-            more = {"trace": trace} if trace else {}
-            emit(logging.WARNING, "token source broken", route=self._route, error=reason, **more)
+        self._trouble.begin(reason, **({"trace": trace} if trace else {}))
 
     def _well(self) -> None:
-        if self._fault is not None:
-            self._fault = None
-            emit(logging.WARNING, "token source well again", route=self._route)
+        self._trouble.end()

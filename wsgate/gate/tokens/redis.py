@@ -140,7 +140,7 @@ class RedisSource:
         try:
             name = self._settings.tls.server_name if self._settings.tls else None
             client = await tls_client(self._context, name, self._limiter)
-            sock, _ = await dial((self._server,), self._within, client)
+            sock = await dial(self._server, self._within, client)
         except DialError as error:
             raise SourceError(f"{self._name}: {error}") from None
         connection = _Connection(sock)

@@ -60,7 +60,7 @@ class UrlSource:
     async def _fetch(self, target: str) -> Fetched:
         try:
             client = await tls_client(self._context, self._server_name, self._limiter)
-            sock, _ = await dial((self._server,), self._within, client)
+            sock = await dial(self._server, self._within, client)
         except DialError as error:
             raise SourceError(f"{self._url}: {error}") from None
         with contextlib.closing(sock):
