@@ -285,6 +285,8 @@ FORWARDED: list[tuple[list[str], list[str], str, str]] = [
     (["for=6.6.6.6, nonsense"], [], "http", "chat.test"),
     (["for=6.6.6.6, for=[2001:db8::9]"], [], "http", "chat.test"),
     (["for=6.6.6.6, for=10.0.0.2;host"], [], "http", "chat.test"),
+    (["for=6.6.6.6, for=10.0.0.2;host="], [], "http", "chat.test"),
+    (["for=6.6.6.6, for=10.0.0.2;x=1;host"], [], "http", "chat.test"),
     (["for=6.6.6.6, for=\xe9"], [], "http", "chat.test"),
 ]
 

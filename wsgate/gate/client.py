@@ -37,8 +37,9 @@ _ANY_PORT = re.compile(rb":[0-9]*\Z")
 # An IP address with or without a port, IPv6 then in brackets (RFC 7239 §6); what a proxy hides its port behind is none
 _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
 # RFC 7239 §4, with the white space around ";" that is seen though the grammar has none
-_PAIR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[^\"\\]|\\.)*+\")"
-_ELEMENT = re.compile(rb"[ \t]*+" + _PAIR + rb"(?:[ \t]*+;(?:[ \t]*+" + _PAIR + rb")?+)*+[ \t]*+")
+# No possessive group: in Python 3.11.2 (Debian 12) one that fails half-way keeps what it took, and "for=h;x=" is one.
+_PAIR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++|\"[^\"\\]*+(?:\\.[^\"\\]*+)*\")"
+_ELEMENT = re.compile(rb"[ \t]*+" + _PAIR + rb"(?:[ \t]*+;(?:[ \t]*+" + _PAIR + rb")?)*[ \t]*+")
 _NAME_AND_VALUE = re.compile(rb"([^=; \t]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\"; \t]+))")
 _QUOTED_PAIR = re.compile(rb"\\(.)")
 
