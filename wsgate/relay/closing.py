@@ -1,4 +1,4 @@
-"""How a session's end is told: the close table (RFC 6455 §7, DESIGN §4) as data."""
+"""How a session's end is told: the close table (RFC 6455 §7) as data."""
 
 from __future__ import annotations
 

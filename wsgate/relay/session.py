@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-Close is to WebSocket what FIN is to TCP: the last thing that flows in one direction (DESIGN §4). So there is no state
+Close is to WebSocket what FIN is to TCP: the last thing that flows in one direction. So there is no state
 of "the session is closing" with branches for who began. Each leg has an input that is over at some time (it said
 Close, it ended, it broke a rule) and an output that is sealed at some time (we said Close, or sent FIN). When an input
 is over, the *other* leg is told, by the table in ``closing``; a faulty one is told itself as well. A leg whose input is

@@ -1,4 +1,4 @@
-"""What time does to an open session: heartbeat, idle, write and lifetime (DESIGN §4).
+"""What time does to an open session: heartbeat, idle, write and lifetime.
 
 Theory of operation
 -------------------

@@ -236,8 +236,8 @@ HostField = Annotated[str, "keep, backend, or a host with or without a port"]
 class WebSocketUrl:
     """A relay's backend, ``ws://host[:port][/path]`` or ``wss://``.
 
-    ``path`` is ``None`` where the URL has none: the request's own path is kept then (DESIGN: a backend URL without a
-    path keeps the request's; with one, it replaces the matched prefix).
+    ``path`` is ``None`` where the URL has none: the request's own path is kept then. With one, it replaces the
+    matched prefix (as nginx's proxy_pass does).
     """
 
     address: TcpAddress

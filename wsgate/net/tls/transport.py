@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-The ``ssl.SSLSocket`` itself is driven: no memory BIOs, no copy (DESIGN §3.3). What differs from a plain socket is here:
+The ``ssl.SSLSocket`` itself is driven: no memory BIOs, no copy. What differs from a plain socket is here:
 
 - A record holds at most 16 KiB, and one call of OpenSSL handles one. A read goes on while full records come, so that a
   stream fills the buffer before it is walked and sent; a write goes on until the kernel takes no more.
