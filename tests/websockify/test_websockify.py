@@ -67,6 +67,13 @@ def test_wrong_usage(here: Path, arguments: str, message: str, capsys: pytest.Ca
     assert line.replace("'", "").startswith(f"wsgate tunnel: {message.format(here=here)}".replace("'", ""))
 
 
+def test_a_log_that_is_a_pipe_that_nobody_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would hold up the start for as long as nobody comes."""
+    os.mkfifo(here / "pipe")
+    assert run("--log-file pipe 6080 x:1") == 2
+    assert "cannot write 'pipe': it is a pipe that nobody reads" in capsys.readouterr().err
+
+
 def test_every_fault_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--web no --heartbeat 99999999 6080 x:0") == 2
     flags = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -56,12 +57,20 @@ def run(arguments: Sequence[str]) -> int:
         log = None
         if flags.log_file is not None:
             try:
-                log = stack.enter_context(open(flags.log_file, "a", encoding="utf-8", buffering=1))
+                log = stack.enter_context(open(flags.log_file, "a", encoding="utf-8", buffering=1, opener=_open))
             except OSError as error:
-                return _refuse(f"--log-file: cannot write {flags.log_file!r}: {error.strerror}")
+                reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+                return _refuse(f"--log-file: cannot write {flags.log_file!r}: {reason}")
         from wsgate import app  # trio takes a fifth of a second to import: --show-config answers without it
 
         return app.serve(settings, ready=partial(_announce, flags, settings), log=log)
+
+
+def _open(path: str, flags: int) -> int:
+    """As ``os.open``, but fails with ENXIO where a pipe that nobody reads would hold it up (fifo(7))."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _refuse(message: str) -> int:
