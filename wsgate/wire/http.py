@@ -1,8 +1,8 @@
 """The server's half of HTTP/1.1 on one connection, over h11: request heads in, responses out.
 
 What is malformed comes back as a ``Refusal``, the answer that ends the connection. Requests have no bodies here:
-nothing that the gateway serves takes one, and a body that nobody reads is where request smuggling starts (RFC 9112 §11.2),
-so its presence is a refusal too.
+nothing that the gateway serves takes one, and a body that nobody reads is where request smuggling starts
+(RFC 9112 §11.2), so its presence is a refusal too.
 """
 
 from __future__ import annotations
