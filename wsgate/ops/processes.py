@@ -130,10 +130,21 @@ def run_in_child(work: Callable[[], T]) -> T:
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+
+    def end(number: int, _: object) -> None:
+        os.kill(pid, signal.SIGKILL)  # what it imports may never end
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    # A signal between the fork and the readiness to end the child would leave the child behind: it waits until then.
+    before = signal.signal(signal.SIGTERM, end)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     pid = os.fork()
     if not pid:
         status = os.EX_SOFTWARE
         try:
+            signal.signal(signal.SIGTERM, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(reader)
             with open(writer, "wb") as pipe:
                 pickle.dump(work(), pipe)
@@ -143,14 +154,8 @@ def run_in_child(work: Callable[[], T]) -> T:
         finally:
             os._exit(status)
     os.close(writer)
-
-    def end(number: int, _: object) -> None:
-        os.kill(pid, signal.SIGKILL)  # what it imports may never end
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-
-    before = signal.signal(signal.SIGTERM, end)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         with open(reader, "rb") as result_file:
             data = result_file.read()
     except BaseException:  # Ctrl-C
