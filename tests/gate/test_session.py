@@ -11,14 +11,25 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Peer, plain_request, request
+from tests.e2e.peers import Backend, Peer, open_session, plain_request, request
 from wsgate.gate import session
 from wsgate.gate.files import limiter
 from wsgate.net.plain import take_over
-from wsgate.settings.model import Defaults, Match, PathKind, PathPattern, Timeouts
+from wsgate.settings.model import (
+    ClientTarget,
+    Defaults,
+    Match,
+    PathKind,
+    PathPattern,
+    Place,
+    PlaceKind,
+    Reach,
+    Timeouts,
+    Tunnel,
+)
 from wsgate.text.regexes import MAX_LENGTH
 
-from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, relay_to, route
+from .conftest import CLIENT, NOWHERE, Log, StartGate, address_of, at, below, files_at, refusing, relay_to, route
 
 TIMEOUTS = Timeouts()  # 10 s for a handshake, 5 s for a connection and for a close
 DEFAULTS = Defaults()
@@ -60,6 +71,34 @@ async def test_a_path_too_long_for_an_expression_goes_to_no_later_route(start_ga
     assert await answer_to(gate.connect(), request("/private/" + "x" * MAX_LENGTH)) == 414
     assert log.one("refused")["route"] is None
     assert await answer_to(gate.connect(), request("/other/" + "x" * MAX_LENGTH)) == 502  # that is not the first one's
+
+
+async def test_a_backend_that_fails_and_comes_back_is_said_once_each(start_gate: StartGate, log: Log) -> None:
+    """Not for every client; and with its name."""
+    bound = trio.socket.socket()
+    await bound.bind(("127.0.0.1", 0))
+    port = bound.getsockname()[1]
+    gate = start_gate(route(relay_to(port), "chat"))
+    for _ in range(3):
+        assert await answer_to(gate.connect(), request()) == 502
+    said = f"cannot connect to 127.0.0.1:{port}: Connection refused"
+    which = {"route": "chat", "backend": f"ws://127.0.0.1:{port}"}
+    assert log.one("backend failed") == {**which, "error": said}
+    bound.listen()
+    backend = Backend(trio.SocketListener(bound))
+    for _ in range(2):
+        await open_session(gate.connect(), backend)
+    assert log.one("backend well again") == which
+    await backend.aclose()
+
+
+async def test_nothing_is_said_of_targets_that_clients_name(start_gate: StartGate, log: Log) -> None:
+    """A stranger could fill the log with them; each is in its client's line."""
+    with refusing() as closed:
+        named = ClientTarget(from_=(Place(PlaceKind.QUERY, "to"),))
+        gate = start_gate(route(Tunnel(target=named, allow=(Reach("127.0.0.1"),))))
+        assert await answer_to(gate.connect(), request(f"/?to=127.0.0.1:{closed}")) == 502
+    assert log.events() == ["refused"]
 
 
 async def test_a_plain_request_where_websocket_is_spoken(start_gate: StartGate, log: Log) -> None:

@@ -264,8 +264,10 @@ async def test_a_broken_pair(authority: Authority, log: Log) -> None:
     assert [event for event, _ in log()] == ["certificate loaded"]
 
 
-async def test_a_fault_that_is_over_is_said_to_be(authority: Authority, log: Log) -> None:
-    """Also where the files are those from before."""
+async def test_a_fault_that_is_over_is_said_to_be(
+    authority: Authority, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the files are those from before, and to those who are told of faults alone."""
     pair = authority.issue("one.test")
     running = Running(listener(pair))
     os.rename(pair.key, pair.key + ".away")
@@ -273,6 +275,7 @@ async def test_a_fault_that_is_over_is_said_to_be(authority: Authority, log: Log
         await running.certificates.look()
     os.rename(pair.key + ".away", pair.key)
     await running.certificates.look()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert [event for event, _ in log()] == ["certificate not loaded", "certificate loaded"]
 
 

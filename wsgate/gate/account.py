@@ -25,11 +25,15 @@ def emit(level: int, event: str, **fields: object) -> None:
 
 def opened(about: About) -> None:
     """A session has begun."""
+    if not _log.isEnabledFor(logging.INFO):  # and nobody wants the fields
+        return
     emit(logging.INFO, "opened", **about.fields())
 
 
 def ended(about: About, outcome: Outcome) -> None:
     """A session is over. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     emit(
         logging.INFO,
         "session",

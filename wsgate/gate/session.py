@@ -205,7 +205,8 @@ class _Handshake:
             if isinstance(admitted, Refusal):
                 await self.refuse(admitted, request, route)
                 return None
-            self._who = replace(self._who, user=admitted.user)
+            if admitted.user is not None:
+                self._who = replace(self._who, user=admitted.user)
             return await self._open(route, request, upgrade, source)
 
     async def _next_request(self) -> Request | Refusal | None:

@@ -189,7 +189,9 @@ class Certificates:
             return
         self._loaded[key] = found
         self._install(key, found)
-        if loaded.logged or found.own != loaded.own:
+        if loaded.logged:  # whoever was told of the fault is told of its end
+            self._log_loaded(key, found, logging.WARNING)
+        elif found.own != loaded.own:
             self._log_loaded(key, found)
 
     def _note(self, key: Key, loaded: Loaded, faults: tuple[str, ...]) -> None:
@@ -214,9 +216,9 @@ class Certificates:
             if _route_key(route) == key:
                 self._gateway.backend_tls[route.name] = loaded.context
 
-    def _log_loaded(self, key: Key, loaded: Loaded) -> None:
+    def _log_loaded(self, key: Key, loaded: Loaded, level: int = logging.INFO) -> None:
         expires = [_iso(own.not_after) for own in loaded.own.values()]
-        emit(logging.INFO, "certificate loaded", **self._users(key), files=list(loaded.own), expires=expires)
+        emit(level, "certificate loaded", **self._users(key), files=list(loaded.own), expires=expires)
 
     def _users(self, key: Key) -> dict[str, list[str]]:
         """Whom it concerns, as fields of a log line."""

@@ -34,6 +34,7 @@ FLOOD = 500  # control frames in one read that nobody sends in good faith
 FLOODS_READ = 4096  # bytes of the reads after it: at most 2,048 empty frames
 
 _BINARY = FIN | Opcode.BINARY
+_OPEN = Output.OPEN  # for each message: before Python 3.12 an enum's attribute takes a call of Python's
 
 
 class Owner(Protocol):
@@ -229,7 +230,7 @@ class RelayFlow(_WalkingFlow):
         """``pull`` and ``move`` in one call, for a read that has nothing in its way. In the place of ``pull``."""
         source = self.source
         sink = self.sink
-        if self._carry or sink.waiting or sink.pending is not None or sink.output is not Output.OPEN:
+        if self._carry or sink.waiting or sink.pending is not None or sink.output is not _OPEN:
             self.pull()
             return
         pump = self.pump

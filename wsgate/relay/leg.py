@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.pump import Pump
 
+_OPEN = Output.OPEN  # for each message: before Python 3.12 an enum's attribute takes a call of Python's
 _BEAT = 8  # bytes of random data in a Ping of our own, which nobody else's will have
 
 
@@ -196,7 +197,7 @@ class Leg:
 
     def write(self, data: memoryview | bytes) -> None:
         """Send ``data``, or keep what the socket does not take. Nothing goes out behind a Close, or to a dead peer."""
-        if self.output is not Output.OPEN and self.output is not Output.CLOSING:
+        if self.output is not _OPEN and self.output is not Output.CLOSING:
             return
         if self.pending is not None:
             self.pending += data

@@ -12,6 +12,8 @@ from typing import TypeVar
 class Input(enum.Enum):
     """What is read from the peer."""
 
+    __hash__ = object.__hash__  # enum's own is Python's: ten of them for each session
+
     OPEN = "open"  # it is moved to the other leg
     OVER = "over"  # the peer has said its last word, or broken a rule: what still comes is thrown away
     EOF = "eof"  # nothing more can be read
@@ -19,6 +21,8 @@ class Input(enum.Enum):
 
 class Output(enum.Enum):
     """What is written to the peer."""
+
+    __hash__ = object.__hash__
 
     OPEN = "open"  # whatever the other leg gives
     CLOSING = "closing"  # our Close waits for the end of the frame that is under way

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from tests.gate.conftest import Log
+from wsgate.gate import resolver
 from wsgate.gate.tokens.lookups import _CHUNK, MAX_TOKEN, UNDER_WAY, Lookups
 from wsgate.gate.tokens.source import Local, NoTarget, SourceError
 from wsgate.gate.tokens.values import Targets
@@ -55,6 +56,20 @@ def lookups(source: Any = None, **more: Any) -> Lookups:
 
 async def test_where_a_token_leads() -> None:
     assert await lookups().targets("desk") == DESK
+
+
+async def test_names_are_looked_up_for_the_routes_tokens() -> None:
+    """In places of their own: those of the backends may all be waiting for a dead name."""
+    for_whom: list[str] = []
+
+    async def look_up(token: str) -> Targets | None:
+        for_whom.append(resolver.lane_name())
+        return DESK
+
+    with resolver.lane("vnc"):
+        await lookups(Fake(look_up)).targets("desk")
+        assert for_whom == ["vnc (its tokens)"]
+        assert resolver.lane_name() == "vnc"
 
 
 @pytest.mark.parametrize(
