@@ -14,8 +14,8 @@ setup(
         ),
         # optional: without it wsgate/relay/flow.py reads and writes in Python
         Extension(
-            "wsgate.relay._shuttle",
-            ["wsgate/relay/_shuttle.c"],
+            "wsgate.relay._fast_relay",
+            ["wsgate/relay/_fast_relay.c"],
             depends=["wsgate/wire/_kernel.h"],
             extra_compile_args=["-O2"],
             optional=True,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 
 import hypothesis
 import pytest
 import trio
 import trio.testing
 
+from tests.log import Log
 from tests.programs import PACKAGES, find
 from wsgate.relay.poller import EpollPoller
 from wsgate.relay.pump import Pump
@@ -76,3 +78,20 @@ async def pump() -> AsyncIterator[Pump]:
         nursery.start_soon(pump.run)
         yield pump
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Log:
+    caplog.set_level(logging.DEBUG, "wsgate")
+    return Log(caplog)
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes to a thread is done at once: a virtual clock does not wait for threads, and would jump meanwhile."""
+
+    async def at_once(work: Callable[..., object], *arguments: object, **how: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)

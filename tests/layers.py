@@ -10,7 +10,7 @@ from pathlib import Path
 # From top to bottom: a module imports what stands below it, or beside it in the same package.
 LAYERS = (
     *("__main__", "cli", "demo", "websockify", "recording", "app"),
-    *("ops", "gate", "relay", "net", "wire", "settings", "text"),
+    *("ops", "gate", "site", "relay", "net", "disk", "events", "wire", "settings", "text"),
 )
 
 # Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.

@@ -177,7 +177,7 @@ def test_handshakes_are_shared_out(monkeypatch: pytest.MonkeyPatch, capfd: pytes
     really = lifecycle.run
 
     async def run(gateway: Gateway, *arguments: Any, **more: Any) -> int:
-        os.write(2, b'{"event": "%d of %d"}\n' % (gateway.turns.limit, gateway.workers))
+        os.write(2, b'{"event": "%d of %d"}\n' % (gateway.handshake_limiter.limit, gateway.workers))
         return await really(gateway, *arguments, **more)
 
     monkeypatch.setattr(app, "run", run)

@@ -15,9 +15,9 @@ from typing import TextIO
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.board import Row
+from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops.certificates import CertificateError, Certificates
 from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.drain import longest_drain
@@ -25,13 +25,13 @@ from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
 from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
-from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.reload import Load, log_warning
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
+from wsgate.ops.worker_channel import Report, ToParent
 from wsgate.ops.workers import Plan, Workers, count_workers
-from wsgate.relay import shuttle
+from wsgate.relay import fast_relay
 from wsgate.settings.model import Address, Settings
 from wsgate.settings.problem import Problem
 from wsgate.wire import kernel
@@ -69,7 +69,7 @@ def serve(
         stack.enter_context(written_by(handler, writer))
         for warning in warnings:
             log_warning(warning)
-        emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {shuttle.STATUS}")
+        emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {fast_relay.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:
@@ -120,14 +120,14 @@ def _spare_the_collector() -> None:
 
 
 def _be_worker(
-    count: int, watchdog: float | None, log: LineHandler, fd: int, plan: Plan, parent: ToParent, row: Row
+    count: int, watchdog: float | None, log: LineHandler, fd: int, plan: Plan, parent: ToParent, row: WorkerCounters
 ) -> int:
     """One of ``count`` workers, which shows within ``watchdog`` seconds that it is alive. Returns its exit status."""
     with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork: a thread does not cross one
         return _serve_as_worker(count, watchdog, plan, parent, row)
 
 
-def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: Row) -> int:
+def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
     settings = plan.settings
     try:
         # The contexts stay those of all workers, with their ticket keys, where their files are still the same

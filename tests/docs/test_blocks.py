@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks
 from tests.layers import LAYERS
-from wsgate.gate.tokens.file import parse
+from wsgate.site.tokens.file import parse
 
 # Which test takes all blocks in a language
 LANGUAGES = {

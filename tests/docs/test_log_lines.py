@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import README, ROOT, Block, blocks
-from wsgate.gate.account import ended
+from wsgate.gate.access_log import ended
 from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause
 from wsgate.relay.session import Outcome

@@ -13,7 +13,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.gate.tokens.signing import SECRET
+from tests.site.tokens.signing import SECRET
 
 from .gateway import Gateway, StartGateway
 from .library import connect

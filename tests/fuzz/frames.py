@@ -1,4 +1,4 @@
-"""Frames: the compiled walk, masking and shuttle against their twins in Python, whatever comes."""
+"""Frames: the compiled walk, masking and passing on against their twins in Python, whatever comes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from wsgate.relay import _shuttle
+from wsgate.relay import _fast_relay
 from wsgate.wire import _kernel, masking, walk
 from wsgate.wire.walk import DONE, NO_LIMIT
 
@@ -16,7 +16,7 @@ from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Fram
 from ..wire.test_kernel import steps
 from .inputs import chance, cut, mutated
 
-_START = 16  # where the shuttle reads to
+_START = 16  # where the compiled relay reads to
 _ROOM = 20_000  # bytes
 _RECORD = 16384  # bytes, the most that is written to TLS at once
 
@@ -40,7 +40,7 @@ def masks(random: Random) -> None:
     assert _kernel.apply_mask(masked, key) == data
 
 
-def shuttles(random: Random) -> None:
+def fast_relays(random: Random) -> None:
     """Reads carried on in C, and the same reads by the walk in Python: what is sent, what is left to the flow.
 
     Each end is a descriptor, or as with TLS what reads and writes; then the sink may take a part.
@@ -67,7 +67,7 @@ def shuttles(random: Random) -> None:
 
                 read_end = read if chance(random, 2) else source.fileno()
                 write_end = write if chance(random, 2) else sink.fileno()
-                carried = _shuttle.carry(compiled, read_end, write_end, buffer, _START)
+                carried = _fast_relay.carry(compiled, read_end, write_end, buffer, _START)
                 copy = bytearray(bytes(_START) + came)
                 stop = python.walk(copy, _START, len(copy))
                 sent = 0 if python.halt != DONE else most if write_end is write else len(came)

@@ -6,8 +6,8 @@ import ipaddress
 import re
 from random import Random
 
-from wsgate.gate.asked import find, path_for_log
 from wsgate.gate.client import Client, Origin, backend_fields, origin
+from wsgate.gate.request_values import find, path_for_log
 from wsgate.settings.model import Files, Network, Place, PlaceKind, Route, TcpAddress
 from wsgate.wire.handshake import BackendHandshake, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Request

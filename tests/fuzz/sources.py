@@ -14,12 +14,12 @@ from random import Random
 
 import jwt
 
-from wsgate.gate.tokens import file
-from wsgate.gate.tokens.jwt import JwtSource
-from wsgate.gate.tokens.keys import Key
-from wsgate.gate.tokens.source import NoTarget
-from wsgate.gate.tokens.values import MAX_TARGETS, Targets, client_target, target, targets
 from wsgate.settings.model import Jwt, TcpAddress, UnixAddress
+from wsgate.site.tokens import file
+from wsgate.site.tokens.jwt import JwtSource
+from wsgate.site.tokens.keys import Key
+from wsgate.site.tokens.source import NoTarget
+from wsgate.site.tokens.values import MAX_TARGETS, Targets, client_target, target, targets
 from wsgate.wire.fetch import Fetch, Fetched, Unusable
 from wsgate.wire.resp import Replies, RespError
 

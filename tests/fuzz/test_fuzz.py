@@ -10,9 +10,9 @@ import jwt
 import pytest
 
 from wsgate.gate import client
-from wsgate.gate.tokens import file
-from wsgate.gate.tokens.jwt import JwtSource
 from wsgate.settings import access
+from wsgate.site.tokens import file
+from wsgate.site.tokens.jwt import JwtSource
 from wsgate.text import host as text_host
 from wsgate.text import paths as text_paths
 from wsgate.wire import head, masking, proxy_protocol, resp, walk
@@ -23,7 +23,7 @@ from .__main__ import main
 from .targets import NATIVE, NOT_COMPILED, TARGETS, play
 
 ROUNDS = 400
-COMPILED = ("walks", "masks", "shuttles")
+COMPILED = ("walks", "masks", "fast_relays")
 PYTHON = tuple(TARGETS.keys() - NATIVE.keys())
 ALL = (*COMPILED, *sorted(PYTHON))
 
@@ -58,7 +58,7 @@ def _unverified(source: JwtSource, token: str, header: object, keys: object) -> 
 PLANTED: dict[str, Plant] = {
     "walks": lambda patch: patch.setattr(walk, "MAX_CONTROL", 126),
     "masks": lambda patch: patch.setattr(masking, "apply_mask", lambda data, key: bytes(data)),
-    "shuttles": lambda patch: patch.setattr(walk, "NO_LIMIT", 1 << 64),
+    "fast_relays": lambda patch: patch.setattr(walk, "NO_LIMIT", 1 << 64),
     "requests": lambda patch: patch.setattr(HeadBuffer, "rest", _skip_behind),
     "answers": lambda patch: patch.setattr(head, "_END", re.compile(rb"\n\n|\r\n\r\n(?=.)|\n\r\n\Z")),
     "proxies": lambda patch: patch.setattr(proxy_protocol, "_V2_HEAD", 12),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import resource
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,8 +15,8 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, Peer
+from wsgate.gate.connection import serve
 from wsgate.gate.gateway import Entrance, Gateway
-from wsgate.gate.session import serve
 from wsgate.net.plain import take_over
 from wsgate.settings.model import (
     Action,
@@ -42,17 +39,6 @@ from wsgate.settings.model import (
 CLIENT = "192.0.2.7:50000"
 MASK = b"\x37\xfa\x21\x3d"
 DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest test takes less than one
-
-
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes to a thread is done at once: a virtual clock does not wait for threads, and would jump meanwhile."""
-
-    async def at_once(work: Callable[..., object], *arguments: object, **how: object) -> object:
-        await trio.lowlevel.checkpoint()
-        return work(*arguments)
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
 
 def route(action: Action, name: str = "it", **more: Any) -> Route:
@@ -166,53 +152,3 @@ async def backend() -> AsyncIterator[Backend]:
     backend = Backend(listener)
     yield backend
     await backend.aclose()
-
-
-@dataclass
-class Log:
-    """The events that were logged, each with its fields."""
-
-    captured: pytest.LogCaptureFixture
-
-    @property
-    def records(self) -> list[logging.LogRecord]:
-        """Asked for anew each time: pytest starts a new list when the test itself begins."""
-        return self.captured.records
-
-    def events(self) -> list[str]:
-        return [record.event for record in self.records if hasattr(record, "event")]
-
-    def all(self, event: str) -> list[dict[str, Any]]:
-        return [record.fields for record in self.records if getattr(record, "event", None) == event]  # type: ignore[attr-defined]
-
-    def one(self, event: str) -> dict[str, Any]:
-        (fields,) = self.all(event)
-        return fields
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Log:
-    caplog.set_level(logging.DEBUG, "wsgate")
-    return Log(caplog)
-
-
-@contextlib.contextmanager
-def refusing() -> Iterator[int]:
-    """A port that refuses connections as long as this lasts: it is bound, so that nobody else is given it, and nobody
-    listens. One that was closed may go to whoever connects or binds next, which happens on a busy machine."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
-@contextlib.contextmanager
-def no_descriptors() -> Iterator[None]:
-    """As long as this lasts the process can open nothing: EMFILE."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)

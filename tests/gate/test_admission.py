@@ -11,11 +11,11 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, plain_request, request
-from wsgate.gate import hashing
+from tests.gate.conftest import NOWHERE, StartGate, at, below, files_at, relay_to, route, tunnel_to
+from tests.log import Log
 from wsgate.gate.admission import Admitted, admit
 from wsgate.gate.client import Client, origin
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.passwords import Users
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.access import web_origin
 from wsgate.settings.addresses import network
@@ -32,9 +32,9 @@ from wsgate.settings.model import (
     TcpAddress,
     Timeouts,
 )
+from wsgate.site import hashing
+from wsgate.site.passwords import Users
 from wsgate.wire.http import Refusal, Request
-
-from .conftest import NOWHERE, Log, StartGate, at, below, files_at, relay_to, route, tunnel_to
 
 PAGE = "https://app.example.com"
 BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))

@@ -13,15 +13,15 @@ import trio.testing
 
 from tests.e2e.peers import Backend as Listening
 from tests.e2e.peers import Frame, request
+from tests.gate.conftest import relay_to, route, tunnel_to
+from tests.limits import no_descriptors, refusing
 from wsgate.gate import backend as backend_module
 from wsgate.gate.backend import Backend, open_relay, open_tunnel
-from wsgate.gate.dial import TlsClient
+from wsgate.net.dial import TlsClient
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.settings.model import BackendTls, Reach, Relay, Target, TcpAddress, Timeouts, Tunnel, WebSocketUrl
+from wsgate.settings.model import BackendTls, Relay, Target, TargetRule, TcpAddress, Timeouts, Tunnel, WebSocketUrl
 from wsgate.wire.handshake import Accepted, Declined, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
-
-from .conftest import no_descriptors, refusing, relay_to, route, tunnel_to
 
 FORWARDED = [(b"X-Forwarded-For", b"192.0.2.7")]
 
@@ -200,7 +200,7 @@ async def test_the_next_backends_turn_comes_also_behind_one_that_refuses() -> No
 
 async def test_a_tunnel_leads_where_its_rules_allow(backend: Listening) -> None:
     """The client is told no more than that."""
-    tunnel = tunnel_to(1, allow=(Reach("localhost"),), deny=(Reach(None, 1, 1),))
+    tunnel = tunnel_to(1, allow=(TargetRule("localhost"),), deny=(TargetRule(None, 1, 1),))
     targets = (*tunnel.to, Target(TcpAddress("localhost", backend.port)))
     opened = await open_tunnel(route(tunnel), tunnel, targets, greeting=b"hello")
     assert isinstance(opened, Backend)
@@ -324,7 +324,9 @@ async def test_what_is_noted_of_a_tunnels_targets(backend: Listening) -> None:
         noted.append((str(target), error is None))
 
     with refusing() as closed:
-        tunnel = tunnel_to(1, allow=(Reach("localhost"), Reach(None, closed, closed)), deny=(Reach(None, 1, 1),))
+        tunnel = tunnel_to(
+            1, allow=(TargetRule("localhost"), TargetRule(None, closed, closed)), deny=(TargetRule(None, 1, 1),)
+        )
         targets = [
             Target(TcpAddress(*at)) for at in (("127.0.0.1", 1), ("127.0.0.1", closed), ("localhost", backend.port))
         ]

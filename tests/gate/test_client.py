@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.gate.conftest import address_of
 from wsgate.gate.client import Client, Origin, backend_fields, is_among, origin, proxy_header
 from wsgate.net.tls.handshake import ClientCertificate, format_name
 from wsgate.relay.about import Who
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.http import HttpServer, Request
-
-from .conftest import address_of
 
 STRANGER = TcpAddress("203.0.113.9", 4711)
 PROXY = TcpAddress("10.0.0.1", 4711)  # trusted

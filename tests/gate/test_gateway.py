@@ -7,11 +7,10 @@ import ssl
 import trio
 import trio.testing
 
-from wsgate.gate.dial import TlsClient
+from tests.gate.conftest import NOWHERE, at, relay_to, route
 from wsgate.gate.gateway import Gateway
+from wsgate.net.dial import TlsClient
 from wsgate.settings.model import BackendTls, Route, Settings
-
-from .conftest import NOWHERE, at, relay_to, route
 
 
 def test_it_routes_as_its_settings_say() -> None:
@@ -25,7 +24,7 @@ def test_tls_to_the_backends_of_a_route() -> None:
     action = relay_to(9000, tls=BackendTls(server_name="internal.test"))
     assert gateway.tls_client("chat", action) is None
     context = gateway.backend_tls["chat"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    assert gateway.tls_client("chat", action) == TlsClient(context, "internal.test", gateway.pump.give_turn)
+    assert gateway.tls_client("chat", action) == TlsClient(context, "internal.test", gateway.pump.serve_if_due)
     assert gateway.tls_client("other", action) is None
 
 

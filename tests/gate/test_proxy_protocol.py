@@ -14,8 +14,10 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import TEXT, Backend, Frame, Peer, plain_request, request
+from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, relay_to, route
+from tests.log import Log
 from tests.pki import Authority, client_context
-from wsgate.gate import session
+from wsgate.gate import connection
 from wsgate.net.plain import take_over
 from wsgate.settings.model import (
     Defaults,
@@ -26,8 +28,6 @@ from wsgate.settings.model import (
     Timeouts,
     Tls,
 )
-
-from .conftest import CLIENT, NOWHERE, Gate, Log, StartGate, address_of, relay_to, route
 
 BIND = "127.0.0.1:80"
 BALANCER = Network(ipaddress.ip_network("192.0.2.0/24"))  # has CLIENT in it
@@ -253,7 +253,7 @@ async def test_a_header_where_none_is_expected(start_gate: StartGate, log: Log, 
     await peer.read_end()
     line = log.one("refused")
     assert line["client"] == CLIENT
-    assert line["detail"] == session.UNEXPECTED_PROXY_HEADER.detail
+    assert line["detail"] == connection.UNEXPECTED_PROXY_HEADER.detail
 
 
 async def test_a_balancer_that_resets_its_connection(start_gate: StartGate, log: Log) -> None:
@@ -263,7 +263,7 @@ async def test_a_balancer_that_resets_its_connection(start_gate: StartGate, log:
         accepted, _ = listener.accept()
     accepted.setblocking(False)
     client.send(V1[:-1])
-    gate.connections.start_soon(session.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT))
+    gate.connections.start_soon(connection.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT))
     await trio.testing.wait_all_tasks_blocked()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

@@ -9,12 +9,12 @@ import pytest
 
 from tests.e2e.peers import plain_request
 from tests.e2e.peers import request as upgrade_request
+from tests.gate.conftest import StartGate, files_at, route
+from tests.log import Log
 from wsgate.gate.client import Client, origin
 from wsgate.gate.redirect import redirection
 from wsgate.settings.model import Address, Listener, Network, Redirect, TcpAddress, Tls, UnixAddress
 from wsgate.wire.http import HttpServer, Refusal, Request
-
-from .conftest import Log, StartGate, files_at, route
 
 STRANGER = TcpAddress("203.0.113.9", 4711)
 PROXY = TcpAddress("10.0.0.1", 4711)

@@ -15,15 +15,15 @@ import trio.testing
 from tests.relay import joined
 from tests.relay.joined import close_frame, data
 from wsgate.gate.revoke import INTERVAL, watch
-from wsgate.gate.tokens.file import FileSource
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.source import NoTarget, SourceError
-from wsgate.gate.tokens.values import Targets
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.relay.session import Session
 from wsgate.settings.model import Place, PlaceKind, Target, TcpAddress, Token
+from wsgate.site.tokens.file import FileSource
+from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.tokens.source import NoTarget, SourceError
+from wsgate.site.tokens.values import Targets
 
 Clock = trio.testing.MockClock
 DESK = (Target(TcpAddress("10.0.0.1", 5900)),)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.peers import Backend, request
+from tests.gate.conftest import StartGate, route, tunnel_to
+from tests.log import Log
 from wsgate.gate.subprotocols import in_words, tunnel_subprotocol
 from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal
-
-from .conftest import Log, StartGate, route, tunnel_to
 
 
 def choose(*offered: bytes, **tunnel: object) -> bytes | Refusal | None:

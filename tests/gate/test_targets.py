@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gate.test_asked import request
+from tests.gate.test_request_values import request
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.targets import Way, find_way, path_for_log
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.opening import open_source
 from wsgate.settings.model import (
     ClientTarget,
     Files,
@@ -28,6 +26,8 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
+from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.tokens.opening import open_source
 from wsgate.wire.http import Refusal
 
 ADDRESS = Place(PlaceKind.QUERY, "address")

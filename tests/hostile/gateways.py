@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from wsgate.gate import session
+from wsgate.gate import connection
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.net.plain import take_over
 from wsgate.settings.model import (
@@ -36,4 +36,4 @@ def relay_to(port: int) -> Gateway:
 
 async def serve(gateway: Gateway, sock: socket.socket) -> None:
     """One connection, as if it had just been accepted."""
-    await session.serve(gateway, Entrance(LISTENER), take_over(sock), TcpAddress("127.0.0.1", 1))
+    await connection.serve(gateway, Entrance(LISTENER), take_over(sock), TcpAddress("127.0.0.1", 1))

@@ -19,14 +19,14 @@ import trio
 import trio.testing
 
 from tests.descriptors import descriptors as open_descriptors
-from wsgate.gate.turns import Turns
+from tests.limits import no_descriptors
+from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops.accept import accept_forever
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Address
 
 from ..e2e.gateway import relay
 from ..e2e.peers import BINARY, Frame, request
-from ..gate.conftest import no_descriptors
 from ..relay.joined import Frame as PeerFrame
 from ..relay.joined import session, socket_pair
 from .ends import MASK, Peer, beside, echo, round_trip, upgraded
@@ -164,7 +164,7 @@ async def test_out_of_descriptors_it_tries_ten_times_a_second(
             listener.setblocking(False)
             with no_descriptors():
                 client.connect(listener.getsockname())
-                nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+                nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
                 await trio.sleep(5)
                 assert 45 <= listener.tries <= 51
                 await running.client.send(PeerFrame(BINARY, b"still here"))

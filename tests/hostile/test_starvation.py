@@ -128,7 +128,7 @@ async def test_a_crowd_that_connects_at_once(work: Work, nursery: trio.Nursery, 
             client.sendall(request())
         async with beside_a_session(gateway, work) as bystander:
             serve = work.count_accepts(functools.partial(gateways.serve, gateway))
-            nursery.start_soon(accept_forever, listener, serve, nursery, gateway.turns)
+            nursery.start_soon(accept_forever, listener, serve, nursery, gateway.handshake_limiter)
             await all_opened(gateway)
         nursery.cancel_scope.cancel()
     assert bystander.served > 100

@@ -108,7 +108,7 @@ class Work(trio.abc.Instrument):
 
 
 def after_reads(flow: Any, call: Callable[[], None]) -> None:
-    """Call something behind each read of a flow that found something, be it Python's or the compiled shuttle's."""
+    """Call something behind each read of a flow that found something, be it Python's or the compiled relay's."""
 
     def followed(read: Callable[..., Any]) -> Callable[..., Any]:
         def reading(*arguments: Any) -> Any:

@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.turns import Turns
+from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops import accept
 from wsgate.ops.accept import accept_forever, accept_waiting
 from wsgate.ops.descriptors import Room
@@ -47,7 +47,7 @@ async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, n
         names.append(str(client))
         served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
     client = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
     with client:
         where = bind.path if isinstance(bind, UnixAddress) else ("127.0.0.1", listener.getsockname()[1])
@@ -76,7 +76,7 @@ async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
         if len(served) == len(clients):
             all_served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
     with trio.fail_after(5):
         await all_served.wait()
     assert sorted(served) == sorted("{}:{}".format(*client.getsockname()) for client in clients)
@@ -89,7 +89,7 @@ async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
 async def test_while_handshakes_stand_in_line_nobody_is_accepted(nursery: trio.Nursery) -> None:
     """They wait in the kernel's queue."""
     (listener,) = listen(ANYWHERE)
-    turns = Turns(4)
+    turns = HandshakeLimiter(4)
     served: list[str] = []
     most = 0
 
@@ -139,7 +139,7 @@ async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
         sock.close()
         served.set()
 
-    nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+    nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
     with socket.create_connection(listener.getsockname()):
         await served.wait()
         await trio.testing.wait_all_tasks_blocked()
@@ -173,7 +173,7 @@ async def test_an_error_of_one_connection_is_nothing_to_the_next(
         served.set()
 
     with failing(getattr(errno, name)) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
         with trio.fail_after(5):
             await served.wait()
         nursery.cancel_scope.cancel()
@@ -188,7 +188,7 @@ async def test_errors_without_end_do_not_spin(autojump_clock: trio.testing.MockC
         served.set()
 
     with failing(*[errno.EOPNOTSUPP] * 40) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(4))
+        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(4))
         await served.wait()
         nursery.cancel_scope.cancel()
     assert trio.current_time() == pytest.approx(1.0)
@@ -208,7 +208,7 @@ async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
         served.set()
 
     with failing(*[errno.EXDEV] * 25) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, Turns(64))
+        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
         await served.wait()
         nursery.cancel_scope.cancel()
         address = "{}:{}".format(*listener.getsockname())
@@ -250,7 +250,7 @@ class Case:
         self.inside: list[trio.CancelScope] = []
         self.room = Room(self.gateway, lambda: LIMIT, lambda: self.others + self.room.connections)
         self.clients: list[socket.socket] = []
-        nursery.start_soon(accept_forever, self.listener, self.serve, nursery, Turns(64), self.room)
+        nursery.start_soon(accept_forever, self.listener, self.serve, nursery, HandshakeLimiter(64), self.room)
 
     def connect(self, count: int) -> None:
         self.clients += [socket.create_connection(self.listener.getsockname()) for _ in range(count)]

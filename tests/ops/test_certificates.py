@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from tests.pki import Authority, Pair, client_context, days, pair_of, shake_hands
-from wsgate.gate.disk import in_thread
+from wsgate.disk.threads import in_thread
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.ops import certificates as module
 from wsgate.ops.certificates import INTERVAL, CertificateError, Certificates

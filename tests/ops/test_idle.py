@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.board import Board
+from wsgate.gate.shared_counters import SharedCounters
 from wsgate.ops.idle import LOOK, Idle
 from wsgate.ops.lifecycle import Stage
 
@@ -112,7 +112,7 @@ async def test_a_signal_comes_first(autojump_clock: trio.testing.MockClock, star
 
 
 def test_the_sessions_of_all_workers_count() -> None:
-    board = Board(2)
+    board = SharedCounters(2)
     idle = Idle(board.counts)
     assert idle.wait(LIMIT, 0.0) == LOOK
     assert board.rows[1].enter(None)
@@ -124,4 +124,4 @@ def test_the_sessions_of_all_workers_count() -> None:
 
 
 def test_without_a_limit_there_is_nothing_to_look_at() -> None:
-    assert Idle(Board().counts).wait(None, 0.0) == math.inf
+    assert Idle(SharedCounters().counts).wait(None, 0.0) == math.inf

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.resolver import Resolver
+from wsgate.net.resolver import Resolver
 from wsgate.ops import drain
 from wsgate.ops.lifecycle import Stage
 from wsgate.settings.model import Drain, Timeouts

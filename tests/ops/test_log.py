@@ -19,7 +19,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.gate.account import emit
+from wsgate.events.emit import emit
 from wsgate.ops.log import JsonFormatter, LineHandler, TextFormatter, everything_logged, mark_worker, set_up, written_by
 from wsgate.settings.model import Log, LogFormat, LogLevel
 

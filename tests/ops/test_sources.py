@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests import pki
-from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops import sources
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.settings.model import (
@@ -25,6 +24,7 @@ from wsgate.settings.model import (
     TokenUrl,
     Tunnel,
 )
+from wsgate.site.tokens.lookups import Lookups
 from wsgate.wire.http import Refusal
 
 PLACES = (Place(PlaceKind.QUERY, "token"),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsgate.gate.board import Board
+from wsgate.gate.shared_counters import SharedCounters
 from wsgate.ops.worker import Backoff, Worker
 
 
@@ -13,7 +13,7 @@ def test_the_pauses_between_replacements() -> None:
 
 
 def test_who_has_not_begun_to_serve() -> None:
-    worker = Worker(1, Board(1).rows[0])
+    worker = Worker(1, SharedCounters(1).rows[0])
     assert not worker.is_starting  # nobody is there
     worker.pid = 4711
     assert worker.is_starting

@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 import trio
 
-from wsgate.gate.board import Row
+from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops import checking, processes
 from wsgate.ops import drain as drain_module
 from wsgate.ops import workers as workers_module
 from wsgate.ops.certificates import Contexts
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.listeners import ListenError
-from wsgate.ops.orders import Report, ToParent
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Backoff
+from wsgate.ops.worker_channel import Report, ToParent
 from wsgate.ops.workers import Plan, Start, Workers, count_workers
 from wsgate.settings.model import (
     Address,
@@ -79,7 +79,7 @@ def when(event: str, action: Callable[[], object]) -> Iterator[None]:
         logging.getLogger("wsgate").removeHandler(handler)
 
 
-def obey(plan: Plan, parent: ToParent, row: Row) -> int:
+def obey(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
     """Serves nobody until it is told to stop."""
     return serve(parent)
 
@@ -155,7 +155,7 @@ def test_from_the_first_line_to_the_last(case: Case, number: int) -> None:
         bound.extend(addresses)
         os.kill(os.getpid(), number)
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         (listener,) = parent.open_more(plan.settings.listeners)
         row.enter(None)
         row.leave()
@@ -174,7 +174,7 @@ def test_from_the_first_line_to_the_last(case: Case, number: int) -> None:
 
 
 def test_it_is_ready_when_the_last_worker_is(case: Case, tmp_path: Path) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         (tmp_path / str(os.getpid())).touch()
         return serve(parent)
 
@@ -186,7 +186,7 @@ def test_it_is_ready_when_the_last_worker_is(case: Case, tmp_path: Path) -> None
 
 
 def test_sessions_that_were_cut(case: Case) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         row.enter(None)
         status = serve(parent, status=1)
         row.leave(cut=True)
@@ -197,7 +197,7 @@ def test_sessions_that_were_cut(case: Case) -> None:
 
 
 def test_the_second_signal_reaches_them_too(case: Case) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         return serve(parent, stops=2)
 
     with when("draining", lambda: os.kill(os.getpid(), signal.SIGINT)):
@@ -208,7 +208,7 @@ def test_the_second_signal_reaches_them_too(case: Case) -> None:
 def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(drain_module, "MARGIN", 2.0)  # the other one ends in time
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         serve(parent)
         with contextlib.suppress(FileExistsError):
             os.mkdir(tmp_path / "first")  # one of the two
@@ -222,7 +222,7 @@ def test_a_worker_that_does_not_end_is_killed(case: Case, monkeypatch: pytest.Mo
 
 
 def test_a_worker_that_crashes_while_it_drains(case: Case) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         serve(parent)
         os.kill(os.getpid(), signal.SIGKILL)
         return 0
@@ -235,7 +235,7 @@ def test_a_worker_that_crashes_while_it_drains(case: Case) -> None:
 
 
 def test_a_port_that_is_taken_starts_nobody(case: Case) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         tell_parent(signal.SIGKILL)
         return 0
 
@@ -258,7 +258,7 @@ def test_a_port_that_is_taken_starts_nobody(case: Case) -> None:
 def test_one_that_cannot_begin_is_none(
     case: Case, capsys: pytest.CaptureFixture[str], how: str, status: int, line: str
 ) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         if not row.enter(1):  # all but one are fine
             return serve(parent, stops=2)
         if how == "says":
@@ -291,7 +291,7 @@ def test_no_process_to_be_had(case: Case, monkeypatch: pytest.MonkeyPatch, capsy
 def test_a_worker_that_dies_is_replaced(case: Case) -> None:
     """The first of both rows dies with two sessions; what comes in its place ends the test."""
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         if not row.enter(1):
             return serve(parent)
         row.enter(None)
@@ -314,7 +314,7 @@ def test_a_worker_that_dies_is_replaced(case: Case) -> None:
 
 
 def test_a_worker_that_says_goodbye_is_replaced_too(case: Case) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         if row.beat:
             tell_parent(signal.SIGTERM)
             return serve(parent)
@@ -341,7 +341,7 @@ def test_a_replacement_that_cannot_begin_is_tried_again(case: Case, monkeypatch:
 
     monkeypatch.setattr(workers_module, "fork", fork)
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         row.beat += 1
         if row.beat == 1:
             parent.report(Report.READY)
@@ -361,7 +361,7 @@ def test_a_worker_that_hangs_is_replaced(case: Case, tmp_path: Path) -> None:
         manager.bind(str(tmp_path / "notify"))
         notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
 
-        def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
             if row.beat:
                 tell_parent(signal.SIGTERM)
                 return serve(parent)
@@ -390,7 +390,7 @@ def test_a_worker_that_hangs_is_replaced(case: Case, tmp_path: Path) -> None:
 def test_a_reload_reaches_all_and_those_to_come(case: Case, tmp_path: Path) -> None:
     new = Settings(listeners=(ANYWHERE,), routes=(ROUTE,), drain=Drain(delay=0, spread=0, grace=0, code=1012))
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         def on_reload(settings: Settings) -> None:
             (tmp_path / f"{os.getpid()}-{settings.drain.code}").touch()
             if not row.enter(1):
@@ -418,7 +418,7 @@ def test_a_reload_opens_what_is_new(case: Case, tmp_path: Path) -> None:
     path = Listener(bind=UnixAddress(str(tmp_path / "s")))
     new = Settings(listeners=(path,), routes=(ROUTE,))
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         def on_reload(settings: Settings) -> None:
             (sock,) = parent.open_more(settings.listeners)
             with socket.socket(socket.AF_UNIX) as client:
@@ -447,7 +447,7 @@ def taken_port() -> Settings:
 
 @pytest.mark.parametrize("load", [refused_file, taken_port])
 def test_a_reload_that_is_refused_reaches_nobody(case: Case, tmp_path: Path, load: Callable[[], Settings]) -> None:
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         return serve(parent, on_reload=lambda settings: os._exit(9))
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -473,7 +473,7 @@ def test_a_bug_of_ours_in_a_reload_ends_nobody(case: Case) -> None:
     assert case.one("reload refused")["reason"].startswith("the process that checked the file ended with status 70")
 
 
-def refuse_reload(plan: Plan, parent: ToParent, row: Row) -> int:
+def refuse_reload(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
     return serve(parent, on_reload=lambda settings: os._exit(9))
 
 
@@ -489,7 +489,7 @@ def test_a_file_that_hangs_stops_nothing(case: Case, monkeypatch: pytest.MonkeyP
         manager.bind(str(tmp_path / "notify"))
         notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"})
 
-        def start(plan: Plan, parent: ToParent, row: Row) -> int:
+        def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
             if row.beat:  # it is a replacement: the parent has noticed the death
                 parent.report(Report.READY)
                 tell_parent(signal.SIGTERM)
@@ -547,7 +547,7 @@ def test_who_asks_again_is_not_behind_what_hangs(case: Case, monkeypatch: pytest
         mended.touch()
         reload()
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         return serve(parent, on_reload=lambda settings: tell_parent(signal.SIGTERM))
 
     with when("reload waits", mend):
@@ -571,7 +571,7 @@ def test_a_name_is_looked_up_by_the_child(case: Case, monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     new = replace(SETTINGS, listeners=(ANYWHERE, Listener(bind=TcpAddress("new.test", 0))))
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         def on_reload(settings: Settings) -> None:
             for sock in parent.open_more(settings.listeners[1:]):
                 sock.close()
@@ -606,7 +606,7 @@ def test_a_worker_that_never_begins_does_not_keep_the_end(case: Case, monkeypatc
     monkeypatch.setattr(workers_module, "SLOW_START", 0.05)
     monkeypatch.setattr(workers_module, "CUT_TIME", 0.05)
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         time.sleep(600)
         return 0
 
@@ -618,7 +618,7 @@ def test_a_worker_that_never_begins_does_not_keep_the_end(case: Case, monkeypatc
 def test_what_a_reload_cannot_change(case: Case) -> None:
     new = Settings(listeners=(ANYWHERE,), routes=(ROUTE,), workers=7, log=Log(level=LogLevel.ERROR))
 
-    def start(plan: Plan, parent: ToParent, row: Row) -> int:
+    def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         def on_reload(settings: Settings) -> None:
             assert settings.workers == 1
             tell_parent(signal.SIGTERM)
@@ -657,7 +657,7 @@ def test_a_process_that_nobody_uses_ends_with_all_its_workers(case: Case) -> Non
 def test_a_session_of_a_worker_keeps_it_up(case: Case) -> None:
     """Until it is over: counted by its worker, seen by the parent."""
 
-    def work(plan: Plan, parent: ToParent, row: Row) -> int:
+    def work(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         row.enter(None)
 
         async def main() -> int:

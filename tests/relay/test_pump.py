@@ -20,7 +20,7 @@ from wsgate.relay.pump import READ_SIZE, Pump
 def count(running: Session, calls: Counter[str]) -> None:
     """Count the reads and writes of both legs, and changes of what the poller wants.
 
-    A call of the compiled shuttle is one read, and one write where it returns a number (test_shuttle.py).
+    A call of the compiled relay is one read, and one write where it returns a number (test_fast_relay.py).
     """
 
     def counted(name: str, call: Any) -> Any:
@@ -192,10 +192,10 @@ async def test_a_turn_is_given_only_to_sessions_that_have_waited(monkeypatch: py
     monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: seconds)
     poller = CountingPoller()
     pump = Pump(poller)
-    pump.give_turn()
-    pump.give_turn()
+    pump.serve_if_due()
+    pump.serve_if_due()
     assert poller.polls == 1
     seconds += 0.01
-    pump.give_turn()
+    pump.serve_if_due()
     assert poller.polls == 2
     poller.close()

@@ -236,8 +236,8 @@ def test_every_field_of_access_can_be_set() -> None:
                 errors=model.Errors.CLOSE,
                 action=Tunnel(
                     to=(Target(TcpAddress("x", 1)),),
-                    allow=(model.Reach(ipaddress.ip_network("10.0.0.0/8"), 22, 22),),
-                    deny=(model.Reach(UnixAddress("/run/")), model.Reach(None)),
+                    allow=(model.TargetRule(ipaddress.ip_network("10.0.0.0/8"), 22, 22),),
+                    deny=(model.TargetRule(UnixAddress("/run/")), model.TargetRule(None)),
                     proxy_protocol=model.ProxyVersion.V1,
                     strict=True,
                     record=model.Record(directory="/etc/wsgate/recordings", max_size=1 << 20),

@@ -19,10 +19,10 @@ from wsgate.settings.model import (
     Lookup,
     Place,
     PlaceKind,
-    Reach,
     Record,
     Redis,
     Target,
+    TargetRule,
     TcpAddress,
     Token,
     TokenUrl,
@@ -60,7 +60,7 @@ def test_what_is_right_has_no_faults(tmp_path: Path) -> None:
     file.write_text("a: b:1\n")
     url = TokenUrl(True, TcpAddress("a", 443), "/{token}")
     assert faults(Tunnel(to=TO, record=Record(directory=str(tmp_path)))) == []
-    assert faults(Tunnel(target=ClientTarget(from_=(QUERY,)), allow=(Reach("a"),), deny=(Reach(None),))) == []
+    assert faults(Tunnel(target=ClientTarget(from_=(QUERY,)), allow=(TargetRule("a"),), deny=(TargetRule(None),))) == []
     assert token_faults(file=str(file)) == []
     assert token_faults(file=str(tmp_path)) == []
     assert token_faults(directory=str(tmp_path)) == []

@@ -16,8 +16,8 @@ from wsgate.settings.model import (
     PathPattern,
     Place,
     PlaceKind,
-    Reach,
     Target,
+    TargetRule,
     TcpAddress,
     TokenUrl,
     UnixAddress,
@@ -101,7 +101,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
     # more of these are in test_access.py
     (model.Place, "query:token", Place(PlaceKind.QUERY, "token"), "query:token"),
-    (model.Reach, "*.example.com:22", Reach("*.example.com", 22, 22), "*.example.com:22"),
+    (model.TargetRule, "*.example.com:22", TargetRule("*.example.com", 22, 22), "*.example.com:22"),
     (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
     (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),
     (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
@@ -203,7 +203,7 @@ BAD: list[tuple[Any, str, str, bool]] = [
     ),
     # what the schema has of the others
     (model.Place, "token", "'token' is no place in a request: " + PLACES, True),
-    (model.Reach, "10.0.0.0/8 ", "'10.0.0.0/8 ': what is behind the slash is not a number of bits like /8", True),
+    (model.TargetRule, "10.0.0.0/8 ", "'10.0.0.0/8 ': what is behind the slash is not a number of bits like /8", True),
     (model.EntryPoint, "os.system", "'os.system' is no name of a Python object: write package.module:name", True),
     (
         model.TokenUrl,

@@ -74,13 +74,13 @@ def test_backends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["net/tls/handshake.py", "gate/secure.py", "net/tls/transport.py", "ops/certificates.py"]
+    "module", ["net/tls/handshake.py", "gate/tls_handshake.py", "net/tls/transport.py", "ops/certificates.py"]
 )
 def test_what_it_quotes_is_what_is_said(module: str) -> None:
     source = (Path(__file__).parents[2] / "wsgate" / module).read_text()
     quoted = {
         "net/tls/handshake.py": ["it does not trust our certificate", "the peer showed no certificate"],
-        "gate/secure.py": [
+        "gate/tls_handshake.py": [
             "this port speaks TLS: use https:// or wss://",
             "TLS spoken to a plain listener",
             "no TLS handshake within",

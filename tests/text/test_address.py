@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.gate.tokens.values import target
 from wsgate.settings.addresses import tunnel_target
+from wsgate.site.tokens.values import target
 from wsgate.text.address import host_and_port, unix_path
 from wsgate.text.error import TextError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from wsgate.gate.tokens.fresh import Fresh
-from wsgate.gate.tokens.source import SourceError
 from wsgate.settings import tls_context
+from wsgate.site.tokens.fresh import Fresh
+from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
 from wsgate.text.file import look_at_file, open_at_once, password, read_file
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wsgate.gate.tokens.values import client_target, from_object, targets
 from wsgate.settings.addresses import tunnel_target
+from wsgate.site.tokens.values import client_target, from_object, targets
 from wsgate.text.error import TextError
 from wsgate.text.host import host, ipv6, is_host_field, is_ip, name_or_ipv4
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.gate.passwords import Users
 from wsgate.settings.meaning_auth import check_access
 from wsgate.settings.model import Auth, Basic, Route, Tunnel
+from wsgate.site.passwords import Users
 from wsgate.text.error import TextError
 from wsgate.text.htpasswd import Entry, entries, entry
 

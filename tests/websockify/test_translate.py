@@ -105,8 +105,8 @@ CASES: list[tuple[str, str]] = [
         ),
     ),
     (
-        "--token-plugin tests.gate.tokens.plugins.Plugin --token-source x 6080",
-        whole(rest=token("python:", "  call: tests.gate.tokens.plugins:Plugin", "  source: x")),
+        "--token-plugin tests.site.tokens.plugins.Plugin --token-source x 6080",
+        whole(rest=token("python:", "  call: tests.site.tokens.plugins:Plugin", "  source: x")),
     ),
     # files
     ("--web web 6080 localhost:5900", whole(route=MATCH, rest=TARGET + WEB)),

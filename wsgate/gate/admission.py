@@ -12,11 +12,11 @@ import trio
 
 from wsgate.gate.client import Origin
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.hashing import Busy, hashing, network
-from wsgate.gate.route import host_name
-from wsgate.gate.tokens.source import SourceError
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificateAuth, Files, Route
+from wsgate.site.hashing import Busy, hashing, network
+from wsgate.site.router import host_name
+from wsgate.site.tokens.source import SourceError
 from wsgate.wire.headers import values
 from wsgate.wire.http import Refusal, Request
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from wsgate.gate.dial import DialError, TlsClient, dial
-from wsgate.gate.reach import rules_of
 from wsgate.gate.refusals import OUT_OF_RESOURCES
-from wsgate.gate.route import rewrite
+from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
+from wsgate.net.target_rules import rules_of
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Relay, Route, Target, Tunnel, WebSocketUrl
+from wsgate.site.router import rewrite
 from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, Why
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade

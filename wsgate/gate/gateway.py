@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 import trio
 
-from wsgate.gate.board import Board, Row
-from wsgate.gate.dial import TlsClient
-from wsgate.gate.passwords import Users
-from wsgate.gate.route import Router
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.trouble import BackendTroubles
-from wsgate.gate.turns import Turns
+from wsgate.events.trouble import BackendTroubles
+from wsgate.gate.handshake_limiter import HandshakeLimiter
+from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
+from wsgate.net.dial import TlsClient
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.settings.model import Basic, Listener, OnReload, Relay, Route, Settings, Tunnel
+from wsgate.site.passwords import Users
+from wsgate.site.router import Router
+from wsgate.site.tokens.lookups import Lookups
 
 LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
 
@@ -53,7 +53,7 @@ class Gateway:
     cut: sessions that were ended by cancellation, without their Close
     workers: how many processes share the limits
     row: this process's counts, among those of the others
-    turns: what a handshake takes before it works
+    handshake_limiter: what a handshake takes before it works
     troubles: of the backends that the file names
     """
 
@@ -68,21 +68,21 @@ class Gateway:
     backend_tls: dict[str, ssl.SSLContext] = field(default_factory=dict)
     lookups: dict[str, Lookups] = field(default_factory=dict)
     workers: int = 1
-    row: Row = field(default_factory=lambda: Board().rows[0])
+    row: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     troubles: BackendTroubles = field(default_factory=BackendTroubles)
     router: Router = field(init=False)
-    turns: Turns = field(init=False)
+    handshake_limiter: HandshakeLimiter = field(init=False)
     _users: dict[Basic, Users] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.router = Router(self.settings.routes)
         self.sessions = Registry(self.row.number if self.workers > 1 else 0)
-        self.turns = Turns(self._share_of_turns())
+        self.handshake_limiter = HandshakeLimiter(self._share_of_turns())
 
     def tls_client(self, route: str, action: Relay | Tunnel) -> TlsClient | None:
         """How to speak TLS to a route's backends; ``None`` where none of them does."""
         context = self.backend_tls.get(route)
-        return None if context is None else TlsClient(context, action.tls.server_name, self.pump.give_turn)
+        return None if context is None else TlsClient(context, action.tls.server_name, self.pump.serve_if_due)
 
     def users_of(self, basic: Basic) -> Users:
         """Who has a password there."""
@@ -131,7 +131,7 @@ class Gateway:
         self.lookups = lookups
         self._users.clear()
         self.troubles.forget()
-        self.turns.limit = self._share_of_turns()
+        self.handshake_limiter.limit = self._share_of_turns()
 
     def must_leave(self, route: Route) -> bool:
         """Whether a session by ``route``, whose handshake is just over, would have been told to end meanwhile."""

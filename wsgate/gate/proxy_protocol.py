@@ -7,7 +7,7 @@ import socket
 
 import trio
 
-from wsgate.gate.account import emit
+from wsgate.events.emit import emit
 from wsgate.gate.client import is_among
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.net.transport import BLOCKED
@@ -58,7 +58,7 @@ async def _receive(
                 await trio.lowlevel.wait_readable(sock)
                 continue
             gateway.idle.discard(scope)
-            await gateway.turns.take()
+            await gateway.handshake_limiter.take()
             header = parse(bytes(received) + data)
             if isinstance(header, Malformed) or not data:
                 return header

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import trio
 
-from wsgate.gate.tokens.lookups import Lookups
 from wsgate.relay.registry import Registry
 from wsgate.relay.session import Session
+from wsgate.site.tokens.lookups import Lookups
 
 INTERVAL = 2.0  # seconds between two looks
 _SHARE = 10  # a look takes one part in so many of the time

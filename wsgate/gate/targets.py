@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wsgate.gate import asked
+from wsgate.gate import request_values
 from wsgate.gate.backend import Backend
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.values import client_target
 from wsgate.settings.model import Place, Route, Scheme, Target, Tunnel
+from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.tokens.values import client_target
 from wsgate.wire.http import Refusal, Request
 
 ROUTE_CHANGED = Refusal(503, "this route has just changed: connect again", ((b"Retry-After", b"5"),))
@@ -42,14 +42,14 @@ async def find_way(gateway: Gateway, route: Route, tunnel: Tunnel, request: Requ
         lookups = gateway.lookups.get(route.name)
         if lookups is None:  # a reload has taken the route, or its token, since this request found it
             return ROUTE_CHANGED
-        token = asked.find(tunnel.token.from_, request, route)
+        token = request_values.find(tunnel.token.from_, request, route)
         found = await lookups.targets(token)
         if isinstance(found, Refusal):
             return found
         assert token is not None
         return Way(found, (lookups, token))
     if tunnel.target is not None:
-        named = asked.find(tunnel.target.from_, request, route)
+        named = request_values.find(tunnel.target.from_, request, route)
         if named is None:
             places = ", ".join(map(str, tunnel.target.from_))
             return Refusal(400, "the request names no target", detail=f"it should be in {places}")
@@ -64,4 +64,4 @@ def path_for_log(route: Route, request: Request) -> str:
     """A request's path without the token that may stand in it."""
     action = route.action
     places: Sequence[Place] = action.token.from_ if isinstance(action, Tunnel) and action.token is not None else ()
-    return asked.path_for_log(places, request, route)
+    return request_values.path_for_log(places, request, route)

@@ -17,8 +17,8 @@ from functools import partial
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.turns import Turns
+from wsgate.events.emit import emit
+from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.net.io import NO_ROOM
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.ops.descriptors import Room
@@ -42,7 +42,7 @@ Serve = Callable[[PlainTransport, Address], Awaitable[None]]
 
 
 async def accept_forever(
-    listener: socket.socket, serve: Serve, nursery: trio.Nursery, turns: Turns, room: Room | None = None
+    listener: socket.socket, serve: Serve, nursery: trio.Nursery, turns: HandshakeLimiter, room: Room | None = None
 ) -> None:
     """Start ``serve`` in ``nursery`` for every connection, as many in one go as there are ``turns``. Never ends by
     itself.

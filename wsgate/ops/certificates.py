@@ -22,8 +22,8 @@ from types import MappingProxyType
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.disk import in_thread, threads
+from wsgate.disk.threads import in_thread, threads
+from wsgate.events.emit import emit
 from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Settings, Tls, Tunnel
 from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated

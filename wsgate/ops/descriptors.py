@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from wsgate.gate.account import emit
+from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 
 NEEDS = 3  # of a connection: its own, its backend's, and one for a recording, a file, or a second attempt to connect

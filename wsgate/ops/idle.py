@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.board import Counts
+from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.shared_counters import Counts
 
 LOOK = 1.0  # seconds, at most, between two looks: so late an end of a session may be noticed
 

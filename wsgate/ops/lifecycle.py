@@ -18,15 +18,15 @@ from functools import partial
 
 import trio
 
+from wsgate.events.emit import emit
 from wsgate.gate import revoke
-from wsgate.gate.account import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.resolver import Resolver
+from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import Certificates, Contexts
-from wsgate.ops.doors import Doors, OpenListeners
 from wsgate.ops.drain import tell
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
+from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
 from wsgate.ops.reload import Load, Reloader
 from wsgate.settings.model import Address
 
@@ -45,7 +45,7 @@ async def run(
     contexts: Contexts,
     *,
     load: Load | None = None,
-    open_more: OpenListeners = open_listeners,
+    open_more: ListenerOpener = open_listeners,
     ready: Callable[[list[Address]], None] = lambda bound: None,
     reached: Callable[[Stage], None] = lambda stage: None,
     signals: AsyncIterator[int] | None = None,
@@ -69,7 +69,7 @@ async def run(
             outer.start_soon(gateway.pump.run)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as serving:
-                    doors = Doors(gateway, connections, serving)
+                    doors = OpenListeners(gateway, connections, serving)
                     certificates = Certificates(gateway, doors.entrances)
                     certificates.adopt(contexts)
                     idle = IdleWatch(gateway)

@@ -17,22 +17,22 @@ from typing import TypeVar
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.disk import in_thread, threads
+from wsgate.disk.threads import in_thread, threads
+from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.route import Router
-from wsgate.gate.tokens.lookups import Lookups
 from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
-from wsgate.ops.doors import DISK_TIME, Door, Doors, Opening, OpenListeners, close_in_thread
 from wsgate.ops.drain import tell
 from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
+from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
 from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.session import Session
 from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError, Problem
+from wsgate.site.router import Router
+from wsgate.site.tokens.lookups import Lookups
 
 _log = logging.getLogger("wsgate")
 
@@ -139,11 +139,11 @@ class Reloader:
     def __init__(
         self,
         gateway: Gateway,
-        doors: Doors,
+        doors: OpenListeners,
         certificates: Certificates,
         *,
         load: Load | None,
-        open_more: OpenListeners,
+        open_more: ListenerOpener,
         background: trio.Nursery,
         busy: Callable[[bool], None],
     ) -> None:
@@ -227,7 +227,9 @@ class Reloader:
             return
         self._commit(plan, stay, sockets, not_adjusted)
 
-    async def _adjust(self, listeners: Sequence[Listener], stay: Sequence[Door | None]) -> dict[Door, str]:
+    async def _adjust(
+        self, listeners: Sequence[Listener], stay: Sequence[OpenListener | None]
+    ) -> dict[OpenListener, str]:
         """Give the sockets that stay what else is said of them now. Returns why that could not be done.
 
         In a thread: a Unix socket's file may lie on a disk that hangs.
@@ -277,10 +279,10 @@ class Reloader:
         log_slow()
         self._slow = scope
 
-    def _find_doors(self, listeners: Sequence[Listener]) -> list[Door | None]:
+    def _find_doors(self, listeners: Sequence[Listener]) -> list[OpenListener | None]:
         """The open door of each listener; one without has yet to be opened."""
         free = list(self._doors)
-        found: list[Door | None] = []
+        found: list[OpenListener | None] = []
         for listener in listeners:
             door = next((door for door in free if door.entrance.listener.bind == listener.bind), None)
             if door is not None:
@@ -288,7 +290,7 @@ class Reloader:
             found.append(door)
         return found
 
-    def _overlap(self, stay: Sequence[Door | None], new: Sequence[Listener]) -> str | None:
+    def _overlap(self, stay: Sequence[OpenListener | None], new: Sequence[Listener]) -> str | None:
         """Why an address may be taken by ourselves: two binds can overlap, like 0.0.0.0:80 and 127.0.0.1:80."""
         ports = {listener.bind.port for listener in new if isinstance(listener.bind, TcpAddress)}
         for door in self._doors:
@@ -302,9 +304,9 @@ class Reloader:
     def _commit(
         self,
         plan: Plan,
-        stay: Sequence[Door | None],
+        stay: Sequence[OpenListener | None],
         sockets: Sequence[socket.socket],
-        not_adjusted: Mapping[Door, str],
+        not_adjusted: Mapping[OpenListener, str],
     ) -> None:
         before, now = self._gateway.settings, plan.settings
         if now.log != before.log:
@@ -336,9 +338,9 @@ class Reloader:
     def _change_listeners(
         self,
         plan: Plan,
-        stay: Sequence[Door | None],
+        stay: Sequence[OpenListener | None],
         sockets: Sequence[socket.socket],
-        not_adjusted: Mapping[Door, str],
+        not_adjusted: Mapping[OpenListener, str],
     ) -> int:
         changes = 0
         for door in [door for door in self._doors if door not in stay]:

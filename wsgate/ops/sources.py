@@ -11,14 +11,14 @@ from types import MappingProxyType
 
 import trio
 
-from wsgate.gate.account import emit
-from wsgate.gate.tokens.lookups import Lookups
-from wsgate.gate.tokens.opening import open_source, source_tls
-from wsgate.gate.tokens.source import Source, SourceError, TlsContext
-from wsgate.gate.tokens.values import Targets
+from wsgate.events.emit import emit
 from wsgate.ops.certificates import CertificateError, is_fresh, load_one
 from wsgate.settings.model import Settings, Token, Tunnel
 from wsgate.settings.tls_context import files
+from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.tokens.opening import open_source, source_tls
+from wsgate.site.tokens.source import Source, SourceError, TlsContext
+from wsgate.site.tokens.values import Targets
 
 _RETRY = 5.0  # seconds between two attempts to open a source
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Collection
 
-from wsgate.gate.account import emit
+from wsgate.events.emit import emit
 
 PATIENCE = 5.0  # seconds that such threads have to end by themselves
 

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from wsgate.gate.account import emit
+from wsgate.events.emit import emit
 
 
 class Notifier:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wsgate.gate.board import Row
-from wsgate.ops.orders import ToWorker
+from wsgate.gate.shared_counters import WorkerCounters
+from wsgate.ops.worker_channel import ToWorker
 
 STEADY = 30.0  # seconds: a worker that lived so long did not die of what it began with
 LONGEST_PAUSE = 30.0  # seconds between two attempts to replace one
@@ -27,7 +27,7 @@ class Backoff:
 class Worker:
     """One place among the workers, whoever fills it at the time."""
 
-    def __init__(self, number: int, row: Row) -> None:
+    def __init__(self, number: int, row: WorkerCounters) -> None:
         self.number = number
         self.row = row
         self.backoff = Backoff()

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 A worker is a whole gateway in one process; the parent reserves the addresses (``ops.reserved``), hears the signals,
-reads the configuration and looks after the workers. Nothing else is shared but counts (``gate.board``).
+reads the configuration and looks after the workers. Nothing else is shared but counts (``gate.shared_counters``).
 
 Workers are forked, not started anew: a replacement serves within milliseconds, all have the same settings and the same
 TLS ticket keys, so a client resumes its TLS session at whichever worker it meets, and a file that is broken meanwhile
@@ -33,8 +33,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from wsgate.gate.account import emit
-from wsgate.gate.board import Board, Row
+from wsgate.events.emit import emit
+from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.certificates import Contexts
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
@@ -42,12 +42,12 @@ from wsgate.ops.idle import Idle, log_idle
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
 from wsgate.ops.log_writer import ProcessWriter
-from wsgate.ops.orders import Report, ToParent, ToWorker
 from wsgate.ops.processes import call_in_child, caught_signals, fork
 from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
 from wsgate.ops.reserved import Reserved
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
+from wsgate.ops.worker_channel import Report, ToParent, ToWorker
 from wsgate.settings.model import Address, Settings
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Plan:
 
 
 # What a worker does, from its first line to its exit status
-Start = Callable[[Plan, ToParent, Row], int]
+Start = Callable[[Plan, ToParent, WorkerCounters], int]
 
 
 class _Stage(enum.Enum):
@@ -107,7 +107,7 @@ class Workers:
         self._announced = False
         self._notifier = notifier
         self._tell_ready = ready
-        self._board = Board(count)
+        self._board = SharedCounters(count)
         self._workers = [Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
         self._reserved = Reserved([], self._call_in_child)
         self._selector = selectors.PollSelector()

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from wsgate.net.transport import BLOCKED
-from wsgate.relay import shuttle
+from wsgate.relay import fast_relay
 from wsgate.relay.closing import Cause, End, end_by
 from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
@@ -211,22 +211,22 @@ class RelayFlow(_WalkingFlow):
     ) -> None:
         self._answers_pings = answers_pings
         self._takes_many = False  # records in one read, while they are full
-        if shuttle.carry is not None:
-            self._carry_over = shuttle.carry
+        if fast_relay.carry is not None:
+            self._carry_over = fast_relay.carry
             self._from = source.transport.read_end
             self._to = sink.transport.write_end
         super().__init__(owner, pump, source, sink, walk)
 
     def reader(self) -> Callable[[], None]:
         """``pull`` where there is no compiled call, or where a read is not to take just one record or a whole room."""
-        if shuttle.carry is None or self._takes_many or self.room is not self.pump.room:
+        if fast_relay.carry is None or self._takes_many or self.room is not self.pump.room:
             return self.pull
-        return self._shuttle
+        return self._fast_relay
 
     def at_boundary(self) -> bool:
         return not self.walk.left
 
-    def _shuttle(self) -> None:
+    def _fast_relay(self) -> None:
         """``pull`` and ``move`` in one call, for a read that has nothing in its way. In the place of ``pull``."""
         source = self.source
         sink = self.sink

@@ -98,7 +98,7 @@ class Pump:
             self._stopped = True
             self._poller.close()
 
-    def give_turn(self) -> None:
+    def serve_if_due(self) -> None:
         """For the control plane, between two steps of its own: serve the sessions if they have waited for long.
 
         trio runs every task that can run before it looks at descriptors again. When thousands connect at once, that

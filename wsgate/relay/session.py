@@ -134,7 +134,7 @@ class Session:
                 with trio.CancelScope(deadline=self._next_deadline(trio.current_time())) as self._scope:
                     await self._ended.wait()
                 if self._scope.cancelled_caught:
-                    pump.give_turn()  # thousands may be due at once
+                    pump.serve_if_due()  # thousands may be due at once
                     self._handle_deadline(trio.current_time())
         finally:
             for leg in self._legs:

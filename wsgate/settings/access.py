@@ -16,7 +16,7 @@ from wsgate.settings.model import (
     EntryPoint,
     Place,
     PlaceKind,
-    Reach,
+    TargetRule,
     TcpAddress,
     TokenUrl,
     UnixAddress,
@@ -55,11 +55,11 @@ _BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _IP_LIKE = re.compile(r"[0-9.]+(/.*)?")
 
 
-def reach(text: str) -> Reach:
+def reach(text: str) -> TargetRule:
     """A network, an address, a host pattern, ``*`` or ``unix:/directory/``; all but the last with ``:port`` or
     ``:first-last`` behind it."""
     if text == "unix" or text.startswith("unix:"):
-        return Reach(_below(text))
+        return TargetRule(_below(text))
     if "://" in text:
         raise TextError(f"{quote(text)} has a scheme: leave it out, write 10.0.0.0/8:5900 or *.example.com:22")
     if text.startswith("["):
@@ -74,13 +74,13 @@ def reach(text: str) -> Reach:
         ports = rest if colon else None
     first, last = (1, 65535) if ports is None else _ports(ports)
     if what == "*":
-        return Reach(None, first, last)
+        return TargetRule(None, first, last)
     if ":" in what or "/" in what or _IP_LIKE.fullmatch(what):
-        return Reach(network(what).ip, first, last)
-    return Reach(host_pattern(what), first, last)
+        return TargetRule(network(what).ip, first, last)
+    return TargetRule(host_pattern(what), first, last)
 
 
-def show_reach(rule: Reach) -> str:
+def show_reach(rule: TargetRule) -> str:
     what = rule.what
     if isinstance(what, UnixAddress):
         return str(what)

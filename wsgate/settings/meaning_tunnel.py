@@ -27,9 +27,9 @@ from wsgate.settings.model import (
     Lookup,
     Place,
     PlaceKind,
-    Reach,
     Record,
     Redis,
+    TargetRule,
     Token,
     TokenUrl,
     Tunnel,
@@ -62,7 +62,7 @@ def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault, giv
             message = "the host that is asked for is the gateway, never a target: use query:NAME, header:NAME, "
             fault(at(f"{path}.target.from", index, given), f"{message}cookie:NAME or path")
     for index, rule in items(allow):
-        if isinstance(rule, Reach) and isinstance(rule.what, UnixAddress):
+        if isinstance(rule, TargetRule) and isinstance(rule.what, UnixAddress):
             fault(at(f"{path}.allow", index, given), "clients can name no Unix socket as their target: remove it")
 
 

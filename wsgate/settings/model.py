@@ -283,11 +283,11 @@ class Tunnel:
     )
     token: Token | None = setting("Each client's token says which service it is led to.", default=None)
     target: ClientTarget | None = setting("Each client names its service itself; needs allow.", default=None)
-    allow: tuple[Reach, ...] = setting(
+    allow: tuple[TargetRule, ...] = setting(
         "What may be reached, after DNS: network, host pattern, * or unix:/directory/, each with :port or :first-last.",
         default=(),
     )
-    deny: tuple[Reach, ...] = setting("What may not be reached, whatever allow has.", default=())
+    deny: tuple[TargetRule, ...] = setting("What may not be reached, whatever allow has.", default=())
     tls: BackendTls = setting("TLS to tls:// services.", default=BackendTls())
     proxy_protocol: ProxyVersion | None = setting(
         "Tell the service who the client is, by the PROXY protocol v1 or v2.", default=None

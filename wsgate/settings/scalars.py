@@ -335,7 +335,7 @@ SCALARS: dict[Any, ScalarType] = {
         access.place,
         _text(r"(?:query|header|cookie):[^\s&=]+|host|path", "query:token", "header:X-Token", "path"),
     ),
-    model.Reach: ScalarType(
+    model.TargetRule: ScalarType(
         "a network, a host, * or unix:/directory/, with :port or :first-last",
         access.reach,
         _text(

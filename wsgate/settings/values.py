@@ -164,7 +164,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class TargetRule:
     """Targets that a rule is about: a network, a host pattern, any host (``None``), or the Unix sockets below a
     directory; at any port, or at those from ``first`` to ``last``.
 

@@ -334,7 +334,7 @@ async def test_a_message_costs_one_read_and_one_write_of_openssl(
 
 
 def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -> None:
-    """Have a leg's TLS read and write otherwise, also where the compiled shuttle has both in its hands."""
+    """Have a leg's TLS read and write otherwise, also where the compiled relay has both in its hands."""
     tls = leg.transport
     assert isinstance(tls, TlsTransport)
     for flow in running.session._flows:

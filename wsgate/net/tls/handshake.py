@@ -115,13 +115,13 @@ def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | No
         raise TlsError(f"{server_hostname!r} cannot be the name of a server: {error}") from None
 
 
-async def shake_hands(tls: ssl.SSLSocket, give_turn: Callable[[], object] = lambda: None) -> None:
-    """Shake hands. ``give_turn`` is called before every step: one takes up to some milliseconds of CPU.
+async def shake_hands(tls: ssl.SSLSocket, serve_if_due: Callable[[], object] = lambda: None) -> None:
+    """Shake hands. ``serve_if_due`` is called before every step: one takes up to some milliseconds of CPU.
 
     Raises ``TlsError``: an alert may be on its way to the peer then, so the connection should be ended politely.
     """
     while True:
-        give_turn()
+        serve_if_due()
         try:
             tls.do_handshake()
             return

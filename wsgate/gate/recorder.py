@@ -1,0 +1,254 @@
+"""A session's recording: from the tap on its flows into a file of its own, off the path of its bytes.
+
+A task that the session owns takes what the tap holds and has a thread write it. A disk that fails, is full or does not
+keep up, or a file that is as large as it may be, ends the recording, with a line in the log. The session goes on; but
+where the route says ``on_error: end``, a disk that does not take its recording ends it, or lets it not begin. At a
+session's end, be it cut or not, what is left is written, within a bounded time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import trio
+
+from wsgate.disk.threads import in_thread, later, threads
+from wsgate.events.emit import emit
+from wsgate.relay.about import About
+from wsgate.relay.record import TOO_LARGE, Held, Tap
+from wsgate.relay.session import Outcome
+from wsgate.settings.model import OnError, Record, Route, Tunnel
+from wsgate.wire.recording import STOPPED, encode_end, encode_head
+
+T = TypeVar("T")
+
+_log = logging.getLogger("wsgate")
+
+GATHERING = 0.5  # seconds for which what has passed may wait for more; a process that is killed loses as much
+LAST_WRITES = 2.0  # seconds that the end of a session waits for its disk; less than a drain leaves for the whole
+SUFFIX = ".wsgate"
+TURN = 16  # writes of a session before its thread may be another's
+END_ROOM = 1024  # bytes of a file that are kept for its last record
+
+_THREADS = 8  # for one directory
+
+_held: trio.lowlevel.RunVar[Held] = trio.lowlevel.RunVar("bytes of recordings")
+
+
+class _File:
+    """A file that threads write. It may be closed at any time: nobody waits for a write that is under way."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._good = 0  # bytes up to the end of the last whole record
+        self._lock = threading.Lock()  # never held during a call that may wait for the disk
+        self._busy = False
+        self._closed = False
+
+    def begin(self, head: bytes) -> None:
+        """Make it: only for us to read, never another's file nor the target of another's link. Raises ``OSError``."""
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with self._lock:
+            self._fd = fd
+            if self._closed:
+                self._release()
+        self.append(head)
+
+    def append(self, data: bytes | bytearray) -> None:
+        """Write whole records, all or none. Raises ``OSError``."""
+        with self._lock:
+            if self._fd < 0:
+                return
+            self._busy = True
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._good += len(data)
+        except OSError:
+            with contextlib.suppress(OSError):  # behind a piece of a record nothing could be read
+                os.ftruncate(self._fd, self._good)
+                os.lseek(self._fd, self._good, os.SEEK_SET)
+            raise
+        finally:
+            with self._lock:
+                self._busy = False
+                if self._closed:
+                    self._release()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if not self._busy:
+                self._release()
+
+    def remove(self) -> None:
+        """Close it, and take it away where it is ours."""
+        with self._lock:
+            ours = self._fd >= 0
+        self.close()
+        if ours:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Recorder:
+    """Records one session, whose flows have its ``tap``, in the file at ``path``."""
+
+    def __init__(self, settings: Record, about: About) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        # Sessions may begin in the same second, in several processes; and nobody is to know a name beforehand
+        name = f"{now:%Y%m%dT%H%M%SZ}-{about.route}-{os.urandom(6).hex()}{SUFFIX}"
+        self.path = os.path.join(settings.directory, name)
+        self._who = {"id": about.id, "route": about.route, **about.who.fields()}
+        self._head = encode_head(
+            {
+                **self._who,
+                "backend": about.backend,
+                "path": about.path,
+                "subprotocol": about.subprotocol,
+                "started": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        )
+        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell, _all_held())
+        self.required = settings.on_error is OnError.END
+        self._end_session: Callable[[str], None] | None = None
+        self._file = _File(self.path)
+        self._begun = False
+        self._end = b""
+        self._scope = trio.CancelScope(shield=True)
+        self._threads = threads("record", settings.directory, _THREADS)
+
+    async def begin(self, within: float) -> str | None:
+        """Make the file before the session begins; why it cannot be made within so many seconds, or ``None``."""
+        file = self._file
+        try:
+            await in_thread(self._threads, within, partial(file.begin, self._head), lambda _: file.remove())
+        except OSError as error:
+            self.discard()
+            return error.strerror or str(error)
+        except trio.TooSlowError:
+            return f"the disk did not answer within {within:g} s"
+        self._begun = True
+        return None
+
+    def discard(self) -> None:
+        """There is no session: nor is there to be a file."""
+        later(self._file.remove)
+
+    async def run(
+        self,
+        session: Callable[[], Awaitable[None]],
+        outcome: Callable[[], Outcome],
+        end: Callable[[str], None] | None = None,
+    ) -> None:
+        """Record while ``session`` runs; ``outcome`` is asked at its end. What it raises comes in a group.
+
+        end: ends a session that is ``required`` to be recorded and cannot be any more; it is told why
+        """
+        self._end_session = end
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write)
+            try:
+                await session()
+            finally:
+                self._end = encode_end(self.tap.time(), _told(outcome()))
+                self.tap.finish()
+                self._scope.deadline = trio.current_time() + LAST_WRITES
+
+    async def _write(self) -> None:
+        """Bring everything to the disk. A session that is cut does not cancel this: what has passed is written."""
+        file = self._file
+        try:
+            with self._scope:
+                await self._fill(file)
+            if self._scope.cancelled_caught:
+                self.tap.stop(f"the disk did not take the rest within {LAST_WRITES:g} s")
+        except Exception:  # our own bug, and nothing that the session should suffer from
+            _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._who})
+            self.tap.stop("internal error")
+        finally:
+            self.tap.written(len(self.tap.take()))  # what nobody will write
+            file.close()
+
+    async def _fill(self, file: _File) -> None:
+        try:
+            if not self._begun:
+                await self._in_thread(file.begin, self._head)
+            emit(logging.DEBUG, "recording", **self._who, file=self.path)
+            over = False
+            while not over:
+                await self.tap.wait(GATHERING)
+                over = self.tap.over
+                while await self._in_thread(_bring, self.tap, file):
+                    pass
+            if self.tap.reason is None:
+                await self._in_thread(file.append, self._end)
+        except OSError as error:
+            self.tap.stop(error.strerror or str(error))
+        if self.tap.reason is not None:
+            with contextlib.suppress(OSError):
+                await self._in_thread(
+                    file.append, encode_end(self.tap.time(), {"cause": STOPPED, "detail": self.tap.reason})
+                )
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._threads)
+
+    def _tell(self, reason: str) -> None:
+        emit(logging.WARNING, "record", **self._who, file=self.path, reason=f"recording has stopped: {reason}")
+        if self.required and reason != TOO_LARGE and self._end_session is not None:
+            # not at once: a flow may be in the middle of a step
+            trio.lowlevel.current_trio_token().run_sync_soon(self._end_session, f"recording has stopped: {reason}")
+
+
+def _all_held() -> Held:
+    try:
+        return _held.get()
+    except LookupError:
+        _held.set(made := Held())
+        return made
+
+
+def recorder_for(route: Route, about: About) -> Recorder | None:
+    """Who records a session; ``None`` where the route does not ask for it."""
+    action = route.action
+    if not isinstance(action, Tunnel) or action.record is None:
+        return None
+    return Recorder(action.record, about)
+
+
+def _bring(tap: Tap, file: _File) -> bool:
+    """Write what the tap holds, and what comes meanwhile, for a while; whether more waits. Raises ``OSError``."""
+    for _ in range(TURN):
+        records = tap.take()
+        if not records:
+            return False
+        try:
+            file.append(records)
+        finally:
+            tap.written(len(records))
+    return True
+
+
+def _told(outcome: Outcome) -> dict[str, object]:
+    return {
+        "cause": outcome.cause.value,
+        "ended_by": "gateway" if outcome.side is None else outcome.side.value,
+        "client_code": outcome.client_code,
+        "backend_code": outcome.backend_code,
+        "detail": outcome.detail or None,
+    }

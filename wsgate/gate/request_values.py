@@ -1,0 +1,95 @@
+"""What a client says in its request of where it wants to go: its token, or its target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import unquote, unquote_to_bytes
+
+from wsgate.events.emit import HIDDEN
+from wsgate.settings.model import PathKind, Place, PlaceKind, Route
+from wsgate.site.router import host_name
+from wsgate.wire.headers import values
+from wsgate.wire.http import Request
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BEARER = re.compile(r"bearer +", re.IGNORECASE)  # RFC 6750 §2.1
+
+
+def find(places: Sequence[Place], request: Request, route: Route) -> str | None:
+    """What stands in the first of ``places`` that is there and not empty, percent-decoded; a header field's value is as
+    it was sent. What is not UTF-8, or has control characters in it, is not there."""
+    for place in places:
+        for value in _READERS[place.kind](place.name, request, route):
+            text = _text(value)
+            if text:
+                return text
+    return None
+
+
+def path_for_log(places: Sequence[Place], request: Request, route: Route) -> str:
+    """The request's path, in its normal form, without the token that may stand in it."""
+    path = request.path
+    if any(place.kind is PlaceKind.PATH for place in places):
+        rest = _rest(route, path)
+        return path[: len(path) - len(rest)] + HIDDEN if rest else path
+    return path
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
+
+
+def _query(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    for pair in request.target.partition(b"?")[2].split(b"&"):
+        written, _, value = pair.replace(b"+", b" ").partition(b"=")
+        if unquote(written.decode("latin-1")) == name:
+            yield unquote_to_bytes(value)
+
+
+def _host(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    yield host_name(request.host).encode()
+
+
+def _path(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    yield unquote_to_bytes(_rest(route, request.path))
+
+
+def _cookie(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    """RFC 6265 §4.2.1. Browsers send the cookie of the longest path first."""
+    for field in values(request.headers, b"cookie"):
+        for pair in field.split(b";"):
+            written, _, value = pair.strip(b" \t").partition(b"=")
+            if written.decode("latin-1") == name:
+                quoted = len(value) > 1 and value[:1] == value[-1:] == b'"'
+                yield unquote_to_bytes(value[1:-1] if quoted else value)
+
+
+def _header(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    name = name.lower()
+    for value in values(request.headers, name.encode("latin-1")):
+        if name == "authorization":
+            yield _BEARER.sub("", value.decode("latin-1"), count=1).encode("latin-1")
+        else:
+            yield value
+
+
+def _rest(route: Route, path: str) -> str:
+    """What follows a prefix route's prefix; of another route's path everything behind the first slash."""
+    pattern = route.match.path
+    if pattern is not None and pattern.kind is PathKind.PREFIX:
+        return path.removeprefix(pattern.text)
+    return path.removeprefix("/")
+
+
+_READERS: dict[PlaceKind, Callable[[str, Request, Route], Iterator[bytes]]] = {
+    PlaceKind.QUERY: _query,
+    PlaceKind.HOST: _host,
+    PlaceKind.PATH: _path,
+    PlaceKind.COOKIE: _cookie,
+    PlaceKind.HEADER: _header,
+}

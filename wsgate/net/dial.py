@@ -1,0 +1,190 @@
+"""Connecting to a backend, under a deadline: resolve, check, connect, tell who the client is, TLS.
+
+A name is resolved once. What it gives is checked against the route's rules, and the very addresses that were checked
+are dialled: a name that means something else a moment later gains nothing. The result is a raw non-blocking socket,
+plain or TLS.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import math
+import os
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from wsgate.disk.threads import in_thread, threads
+from wsgate.net.happy_eyeballs import SocketAddress, connect_to, connect_to_any
+from wsgate.net.io import NO_ROOM, send_all, set_nodelay
+from wsgate.net.plain import PlainTransport
+from wsgate.net.target_rules import IpAddress, Rules, is_beneath, is_special
+from wsgate.net.tls.handshake import TlsError, shake_hands, wrap
+from wsgate.net.tls.transport import TlsTransport
+from wsgate.net.transport import Transport
+from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress, WebSocketUrl
+
+# What a resolver takes as it stands. Of others it might look up a part only: what stands in front of a zero byte, or
+# "127.0.0.1" of "127.0.0.1 .example.com" (inet_aton(3)).
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+_THREADS = 8  # that look for the sockets of one token directory, or for all that rules allow
+
+
+class DialError(Exception):
+    """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room, 403
+    where the route's rules refuse. ``is_plain``: TLS was wanted, and the target does not speak it."""
+
+    def __init__(self, reason: str, status: int = 502, *, is_plain: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.is_plain = is_plain
+
+
+@dataclass(frozen=True, slots=True)
+class TlsClient:
+    """How to speak TLS to the backends of a route.
+
+    server_name: the name that their certificates must have, and that SNI asks for; ``None`` is each one's own host
+    serve_if_due: called before each step of a handshake, which takes up to some milliseconds of CPU
+    """
+
+    context: ssl.SSLContext
+    server_name: str | None = None
+    serve_if_due: Callable[[], object] = lambda: None
+
+
+async def dial(
+    target: Target | WebSocketUrl,
+    within: float,
+    tls: TlsClient | None = None,
+    *,
+    rules: Rules | None = None,
+    greeting: bytes = b"",
+) -> Transport:
+    """A connection to ``target``, within so many seconds, TLS handshake included. Raises ``DialError``.
+
+    tls: needed where the target has TLS
+    rules: what may be reached; without them, everything
+    greeting: what is sent first on the connection, before TLS: a PROXY header
+    """
+    address = target.address
+    silence = f"{address} did not answer within {within:g} s"
+    try:
+        with trio.fail_after(within):
+            sock = await _connect(address, rules)
+            try:
+                set_nodelay(sock)
+                if not await send_all(sock, greeting):
+                    raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+                if not target.tls:
+                    return sock
+                silence = f"{address} did not finish the TLS handshake within {within:g} s"
+                return await _secure(sock, address, tls)
+            except BaseException:
+                sock.close()  # does nothing to one that was wrapped
+                raise
+    except trio.TooSlowError:
+        raise DialError(silence, 504) from None
+    except TlsError as error:
+        raise DialError(f"no TLS with {address}: {error}", is_plain=error.is_plain) from None
+    except OSError as error:
+        status = 503 if error.errno in NO_ROOM else 502
+        raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None
+
+
+async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsTransport:
+    assert tls is not None
+    assert not isinstance(address, UnixAddress)
+    # RFC 6066 §3: without the dot at the end that a fully qualified name may have; a zone is nobody's name either
+    name = tls.server_name or address.host.partition("%")[0]
+    wrapped = wrap(sock, tls.context, name.removesuffix("."))
+    try:
+        await shake_hands(wrapped, tls.serve_if_due)
+    except BaseException:
+        wrapped.close()
+        raise
+    return TlsTransport(wrapped)
+
+
+async def _connect(address: Address, rules: Rules | None) -> PlainTransport:
+    if isinstance(address, UnixAddress):
+        return await _connect_unix(address, rules)
+    return await connect_to_any(await _resolve(address, rules))
+
+
+async def _connect_unix(address: UnixAddress, rules: Rules | None) -> PlainTransport:
+    """Where somebody may not reach every socket, the one that is open is checked and dialled: its path may lead
+    elsewhere a moment later."""
+    if rules is None and address.beneath is None:
+        return await connect_to(socket.AF_UNIX, address.path)
+    limiter = threads("sockets", address.beneath or "", _THREADS)
+    fd = await in_thread(limiter, math.inf, partial(_open_socket, address, rules), _close)
+    try:
+        return await connect_to(socket.AF_UNIX, f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def _open_socket(address: UnixAddress, rules: Rules | None) -> int:
+    """Its descriptor, which is good for nothing but to say which one it is. Raises ``OSError`` and ``DialError``."""
+    fd = os.open(address.path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        where = os.readlink(f"/proc/self/fd/{fd}")  # the kernel's word: where that really lies
+        is_inside = address.beneath is None or is_beneath(where, address.beneath)
+        if not is_inside or not (rules is None or rules.check_unix(where)):
+            raise _refused(address)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
+
+
+async def _resolve(address: TcpAddress, rules: Rules | None) -> list[SocketAddress]:
+    """The addresses that a target has and that may be reached, the preferred ones first.
+
+    Raises ``DialError`` where there is none that may be reached, ``OSError`` where there is none at all.
+    """
+    # A zone (RFC 4007 §11) is an interface of this machine. Who has rules takes targets from others, who know of none.
+    literal = _literal(address)
+    if rules is not None and ("%" in address.host or not rules.check(address.host, address.port, literal)):
+        raise _refused(address, [literal] if literal else [])
+    if literal is None and not _NAME.fullmatch(address.host):
+        raise DialError(f"cannot connect to {address}: this is not a host name")
+    # In bytes: of a text, the resolver might make another name (IDNA) than the one that was checked
+    found = await trio.socket.getaddrinfo(address.host.encode(), address.port, type=socket.SOCK_STREAM)
+    addresses: list[SocketAddress] = [(family, where) for family, _, _, _, where in found]
+    if rules is None:
+        return addresses
+    ips = [ipaddress.ip_address(where[0]) for _, where in addresses]
+    allowed = [each for each, ip in zip(addresses, ips, strict=True) if rules.check(address.host, address.port, ip)]
+    if not allowed:
+        raise _refused(address, ips)
+    return allowed
+
+
+def _literal(address: TcpAddress) -> IpAddress | None:
+    try:
+        return ipaddress.ip_address(address.host)
+    except ValueError:
+        return None
+
+
+def _refused(address: Address, ips: Sequence[IpAddress] = ()) -> DialError:
+    """For the log: the client is not told what a name means here."""
+    names = ", ".join(map(str, dict.fromkeys(ips)))
+    which = f" (that is {names})" if isinstance(address, TcpAddress) and names not in ("", address.host) else ""
+    cure = "; link-local, metadata, unspecified and multicast addresses need an allow rule of their own"
+    return DialError(f"{address}{which} is not allowed on this route{cure if any(map(is_special, ips)) else ''}", 403)

@@ -1,0 +1,150 @@
+"""The listeners that are open, and what connections through them find.
+
+A listener keeps its socket, and the connections that wait in it, as long as its address is wanted; everything else
+about it may change, for the connections that are accepted from then on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from wsgate.disk.threads import in_thread, threads
+from wsgate.events.emit import emit
+from wsgate.gate.connection import serve
+from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.net.plain import PlainTransport
+from wsgate.ops.accept import Serve, accept_forever, accept_waiting
+from wsgate.ops.descriptors import Room
+from wsgate.ops.listeners import bound_address, close_listeners, has_file
+from wsgate.settings.model import Address, Listener
+
+DISK_TIME = 2.0  # seconds that the end of a listener waits for the disk of its file
+
+ListenerOpener = Callable[[Sequence[Listener]], list[socket.socket]]
+
+
+@dataclass(slots=True, eq=False)
+class OpenListener:
+    """An open listener. ``entrance`` is for the next connection: who has come in keeps the one it came through."""
+
+    sock: socket.socket
+    entrance: Entrance
+    removed: bool = False
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens."""
+        return bound_address(self.sock)
+
+
+class OpenListeners:
+    """Every open listener of the process.
+
+    entrances: of every door; one list for good, for whoever renews their certificates
+    connections: the nursery of the connections
+    accepting: the nursery of the tasks that accept them
+    """
+
+    def __init__(self, gateway: Gateway, connections: trio.Nursery, accepting: trio.Nursery) -> None:
+        self._gateway = gateway
+        self._connections = connections
+        self._accepting = accepting
+        self._room = Room(gateway)
+        self._doors: list[OpenListener] = []
+        self.entrances: list[Entrance] = []
+
+    def __iter__(self) -> Iterator[OpenListener]:
+        return iter(self._doors)
+
+    def open(self, sock: socket.socket, entrance: Entrance) -> OpenListener:
+        """Accept connections from now on."""
+        door = OpenListener(sock, entrance)
+        self._doors.append(door)
+        self.entrances.append(entrance)
+        self._accepting.start_soon(self._accept, door)
+        return door
+
+    def change(self, door: OpenListener, entrance: Entrance) -> None:
+        """Other settings for the same address."""
+        self.entrances[self.entrances.index(door.entrance)] = entrance
+        door.entrance.closed = True
+        door.entrance = entrance
+
+    def close(self, door: OpenListener) -> None:
+        """Accept who has connected already, and nobody else; "listener removed" is said when that is done."""
+        self._doors.remove(door)
+        self.entrances.remove(door.entrance)
+        door.entrance.closed = True
+        door.removed = True
+        door.scope.cancel()
+
+    async def _accept(self, door: OpenListener) -> None:
+        serve_there = self._server(door)
+        try:
+            with door.scope:
+                await accept_forever(
+                    door.sock, serve_there, self._connections, self._gateway.handshake_limiter, self._room
+                )
+        finally:
+            address = door.address
+            accept_waiting(door.sock, serve_there, self._connections, self._room)
+            await close_in_thread(door.sock)
+            if door.removed:  # said only now that it is true: until here it was still open
+                emit(logging.INFO, "listener removed", address=str(address))
+
+    def _server(self, door: OpenListener) -> Serve:
+        async def serve_there(sock: PlainTransport, peer: Address) -> None:
+            await serve(self._gateway, door.entrance, sock, peer)
+
+        return serve_there
+
+
+async def close_in_thread(sock: socket.socket) -> None:
+    """Stop listening. A Unix socket's file is removed by a thread: its disk may hang, and then it stays."""
+    if not has_file(sock):
+        close_listeners([sock])
+        return
+    limiter = threads("listeners", os.path.dirname(sock.getsockname()), 1)
+    with trio.CancelScope(shield=True), contextlib.suppress(trio.TooSlowError):
+        await in_thread(limiter, DISK_TIME, partial(close_listeners, [sock]), lambda _: sock.close())
+
+
+class Opening:
+    """Opens listeners in a thread that may be given up: what it has opened then is closed."""
+
+    def __init__(self, open_more: ListenerOpener) -> None:
+        self._open_more = open_more
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._sockets: list[socket.socket] = []
+
+    def open(self, listeners: Sequence[Listener]) -> None:
+        sockets = self._open_more(listeners)
+        with self._lock:  # never held while the disk of a Unix socket's file may hang
+            given_up = self._given_up
+            if not given_up:
+                self._sockets = sockets
+        if given_up:
+            close_listeners(sockets)
+
+    def take(self) -> list[socket.socket]:
+        sockets, self._sockets = self._sockets, []
+        return sockets
+
+    async def give_up(self) -> None:
+        """Close what was not taken."""
+        with self._lock:
+            self._given_up = True
+            sockets = self.take()
+        for sock in sockets:
+            await close_in_thread(sock)

@@ -1,0 +1,192 @@
+"""Passwords that wait for their check: a bound for each client address and in all, and low priority.
+
+A bcrypt hash is meant to cost time, some 50 ms of CPU, and whoever guesses makes us pay it. So a few threads, to which
+Linux gives what CPU the sessions leave, check one password each, and rest for a while where it was wrong. Addresses
+take turns. Of one address the newest goes first: where more come than can be checked, a queue would have everybody
+wait until nobody has time left, the one with the right password included. Who is too many is the one that has waited
+longest. An address that was wrong often is answered late, so that each of its connections guesses once in a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import random
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import trio
+
+from wsgate.events.emit import emit
+
+THREADS = max(1, (os.cpu_count() or 1) // 2)
+WAITING_OF_ONE = 1024  # checks that may wait for one address
+WAITING_IN_ALL = 4096
+REST = 0.25  # of the CPU time that a check took, after a wrong password
+WINDOW = 60.0  # seconds in which the wrong passwords of an address are counted together
+FREE = 10  # wrong passwords in a window that are answered at once
+HOLD = 48.0  # seconds for which the answer waits after that, or up to half as much more or less: who was refused
+# together does not come back together
+HELD = 2048  # answers that wait at once
+_ADDRESSES = 4096  # whose wrong passwords are counted
+_LOWEST = 19  # nice(2)
+
+
+class Busy(Exception):
+    """Too many passwords wait: this one was not checked."""
+
+
+@dataclass(slots=True, eq=False)
+class _Check:
+    work: Callable[[], bool]
+    answer: bool | BaseException | None = None
+    done: trio.Event = field(default_factory=trio.Event)
+
+    def end(self, answer: bool | BaseException) -> None:
+        self.answer = answer
+        self.done.set()
+
+
+@dataclass(slots=True)
+class _Wrong:
+    """Wrong passwords of one address in the window that began at ``since``."""
+
+    since: float
+    number: int = 0
+
+
+class Hashing:
+    """What the process checks."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, dict[_Check, None]] = OrderedDict()  # by address, whose turn is next in front
+        self._number = 0
+        self._running = 0
+        self._wrong: OrderedDict[str, _Wrong] = OrderedDict()
+        self._held = 0
+
+    async def check(self, address: str, work: Callable[[], bool]) -> bool:
+        """What ``work`` returns or raises, from a thread. The caller bounds the time. Raises ``Busy``."""
+        check = _Check(work)
+        mine = self._waiting.setdefault(address, {})
+        mine[check] = None
+        self._number += 1
+        if len(mine) > WAITING_OF_ONE:
+            self._drop(address)
+        elif self._number > WAITING_IN_ALL:
+            self._drop(max(self._waiting, key=lambda name: len(self._waiting[name])))
+        self._begin()
+        try:
+            await check.done.wait()
+        finally:
+            if check in self._waiting.get(address, ()):
+                self._take(address, check)
+        assert check.answer is not None
+        if isinstance(check.answer, BaseException):
+            raise check.answer
+        return check.answer
+
+    def _drop(self, address: str) -> None:
+        oldest = next(iter(self._waiting[address]))
+        self._take(address, oldest)
+        oldest.end(Busy())
+
+    def _take(self, address: str, check: _Check) -> None:
+        mine = self._waiting[address]
+        del mine[check]
+        self._number -= 1
+        if not mine:
+            del self._waiting[address]
+
+    def _begin(self) -> None:
+        while self._running < THREADS and self._waiting:
+            address, mine = next(iter(self._waiting.items()))
+            self._waiting.move_to_end(address)
+            newest = next(reversed(mine))
+            self._take(address, newest)
+            self._running += 1
+            # Of its own: what trio's threads do next should not have the lowest priority. Nobody waits for it at exit
+            token = trio.lowlevel.current_trio_token()
+            threading.Thread(target=self._run, args=(newest, token), name="password", daemon=True).start()
+
+    def _run(self, check: _Check, token: trio.lowlevel.TrioToken) -> None:
+        """On the thread."""
+        if sys.platform == "linux":  # elsewhere it would be the whole process
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
+        began = time.thread_time()
+        answer: bool | BaseException
+        try:
+            answer = check.work()
+        except Exception as error:  # the caller's
+            answer = error
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(check.end, answer)
+            if answer is False:
+                time.sleep((time.thread_time() - began) * REST)
+            token.run_sync_soon(self._end)
+
+    def _end(self) -> None:
+        self._running -= 1
+        self._begin()
+
+    def was_wrong(self, address: str) -> None:
+        """Count a wrong password, and say so once in a window where there are many."""
+        now = trio.current_time()
+        wrong = self._wrong.get(address)
+        if wrong is None or now - wrong.since > WINDOW:
+            self._wrong.pop(address, None)
+            # whoever goes on is known for it, and the first one of a new window waits too
+            before = 0 if wrong is None or now - wrong.since > 2 * WINDOW else min(wrong.number, FREE - 1)
+            wrong = self._wrong[address] = _Wrong(now, before)
+            if len(self._wrong) > _ADDRESSES:
+                self._wrong.popitem(last=False)
+        wrong.number += 1
+        if wrong.number == FREE:
+            consequence = f"for {WINDOW:g} s its wrong passwords are answered after {HOLD / 2:g} to {HOLD * 1.5:g} s"
+            emit(logging.WARNING, "many wrong passwords", client=address, consequence=consequence)
+
+    @contextlib.contextmanager
+    def hold(self, address: str) -> Iterator[float]:
+        """Within it an answer waits for so many seconds: what was sent was wrong, or not checked."""
+        wrong = self._wrong.get(address)
+        late = wrong is not None and wrong.number >= FREE and trio.current_time() - wrong.since <= WINDOW
+        if not late or self._held >= HELD:
+            yield 0.0
+            return
+        self._held += 1
+        try:
+            yield HOLD * (0.5 + random.random())
+        finally:
+            self._held -= 1
+
+
+_hashing: trio.lowlevel.RunVar[Hashing] = trio.lowlevel.RunVar("hashing")
+
+
+def hashing() -> Hashing:
+    """That of this event loop: whatever the configuration, the CPU is the same."""
+    try:
+        return _hashing.get()
+    except LookupError:
+        _hashing.set(made := Hashing())
+        return made
+
+
+def network(address: str) -> str:
+    """Whose turn it is: an IPv4 address, or the IPv6 network of 64 bits that one client has to choose from."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip.packed, 64), strict=False))

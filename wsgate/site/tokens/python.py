@@ -1,0 +1,112 @@
+"""``python``: a function or a class of the operator's own, a websockify plugin for example.
+
+What is not async runs in a thread, several at once; whatever it raises is a source that is broken, and nobody's
+session.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import traceback
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import trio
+
+from wsgate.events.emit import HIDDEN
+from wsgate.settings.model import EntryPoint, Lookup
+from wsgate.site.tokens.source import SourceError
+from wsgate.site.tokens.values import Targets, from_object, targets
+
+_THREADS = 16
+_MAX_TRACE = 8 << 10  # characters
+
+
+class PythonSource:
+    """Raises ``SourceError`` where there is no such function, or its class cannot be made."""
+
+    def __init__(self, settings: Lookup, tls: bool) -> None:
+        self._name = str(settings.call)
+        self._tls = tls
+        self._call = _callable(settings.call, settings.source)
+        self._is_async = _is_async(self._call)
+        self._limiter = trio.CapacityLimiter(_THREADS)
+
+    async def look_up(self, token: str) -> Targets | None:
+        try:
+            found = await self._ask(token)
+        except (Exception, SystemExit) as error:
+            raise SourceError(f"{self._name} raised {type(error).__name__}", _trace(error, token)) from None
+        if found is None:
+            return None
+        try:
+            return targets(found, self._tls) if isinstance(found, str) else from_object(found, self._tls)
+        except ValueError as error:
+            raise SourceError(f"{self._name}: what it returned {error}") from None
+
+    def close(self) -> None:
+        pass
+
+    async def _ask(self, token: str) -> Any:
+        if self._is_async:
+            return await self._call(token)
+        # abandoned where it does not return in time: its thread is one less for those that come
+        return await trio.to_thread.run_sync(self._call, token, abandon_on_cancel=True, limiter=self._limiter)
+
+
+def _callable(entry: EntryPoint, source: str | None) -> Callable[[str], Any]:
+    try:
+        found: Any = importlib.import_module(entry.module)
+    except (Exception, SystemExit) as error:
+        cure = "install it, or put its directory on PYTHONPATH" if isinstance(error, ImportError) else "mend it"
+        raise SourceError(f"{entry}: importing {entry.module} raised {_one_line(error)}: {cure}") from None
+    for name in entry.name.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            raise SourceError(f"{entry}: {entry.module} has no {entry.name}")
+    if inspect.isclass(found):
+        found = _made(entry, found, source)
+    if not inspect.isroutine(found) and hasattr(found, "lookup"):
+        found = found.lookup
+    if not callable(found):
+        raise SourceError(f"{entry} is neither a function nor a class with a method lookup(token)")
+    call: Callable[[str], Any] = found
+    return call
+
+
+def _made(entry: EntryPoint, kind: Callable[..., Any], source: str | None) -> object:
+    """As websockify makes its plugins: with the source, which may be none."""
+    if not hasattr(kind, "lookup"):
+        raise SourceError(f"{entry} has no method lookup(token)")
+    try:
+        return kind() if source is None and _takes_nothing(kind) else kind(source)
+    except (Exception, SystemExit) as error:
+        raise SourceError(f"{entry}: making it with the source {source!r} raised {_one_line(error)}") from None
+
+
+def _takes_nothing(kind: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(kind).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_async(call: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _trace(error: BaseException, token: str) -> str:
+    """The traceback, without the token in any of the ways in which a message may have it."""
+    text = "".join(traceback.format_exception(error))
+    written = {token, repr(token)[1:-1], json.dumps(token)[1:-1], quote(token), quote(token, safe="")}
+    for form in sorted(written, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text[-_MAX_TRACE:]
