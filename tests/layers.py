@@ -14,7 +14,7 @@ LAYERS = (
 )
 
 # Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.
-READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")
+READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops", "site")
 
 # wire/ turns bytes into meaning and back, text/ texts; tasks, descriptors and clocks are their callers'.
 PURE = ("wire", "text")

@@ -18,7 +18,6 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.shared_counters import WorkerCounters
-from wsgate.ops.certificates import CertificateError, Certificates
 from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
@@ -26,7 +25,6 @@ from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
 from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
 from wsgate.ops.reload import Load, log_warning
-from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker_channel import Report, ToParent
@@ -34,6 +32,8 @@ from wsgate.ops.workers import Plan, Workers, count_workers
 from wsgate.relay import fast_relay
 from wsgate.settings.model import Address, Settings
 from wsgate.settings.problem import Problem
+from wsgate.site.build import SourcesError, build
+from wsgate.site.certificates import CertificateError
 from wsgate.wire import kernel
 
 __all__ = ["log_warning", "serve"]
@@ -73,13 +73,15 @@ def serve(
         raise_limit()
         notifier = Notifier()
         try:
-            contexts = Certificates.load(settings)
+            # a worker opens the sources of tokens itself, after the fork: a connection that two processes share mixes
+            # answers up
+            site = build(settings, sources=count == 1)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
                 start = partial(_be_worker, count, notifier.watchdog, handler, fd)
                 workers = Workers(
                     count,
-                    Plan(settings, contexts),
+                    Plan(site),
                     start,
                     load=load or (lambda: settings),
                     notifier=notifier,
@@ -87,7 +89,6 @@ def serve(
                     log=writer,
                 )
                 return workers.run()
-            lookups = open_lookups(settings)
             _spare_the_collector()
             sockets = open_listeners(settings.listeners)
         except (CertificateError, SourcesError) as error:
@@ -98,11 +99,11 @@ def serve(
             print(f"wsgate: {error}", file=sys.stderr)
             return error.status
 
-        gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups)
+        gateway = Gateway(site)
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
-        status = _run(beside, partial(run, gateway, sockets, contexts, load=load, ready=ready, reached=reached))
+        status = _run(beside, partial(run, gateway, sockets, load=load, ready=ready, reached=reached))
         bound_exit(status, threads)
         return status
 
@@ -131,9 +132,7 @@ def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToP
     settings = plan.settings
     try:
         # The contexts stay those of all workers, with their ticket keys, where their files are still the same
-        contexts = Certificates.load(settings, plan.contexts.loaded, keep=True)
-        # here, after the fork: a connection that two processes share mixes answers up
-        lookups = open_lookups(settings, patient=not plan.starting)
+        site = build(settings, plan.site, keep=True, patient=not plan.starting)
         sockets = parent.open_more(settings.listeners)
     except (CertificateError, SourcesError, ListenError) as error:
         parent.fail(str(error))
@@ -146,13 +145,12 @@ def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToP
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(settings, backend_tls=contexts.backends, lookups=lookups, workers=count, row=row)
+    gateway = Gateway(site, workers=count, counters=row)
     beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     serve_all = partial(
         run,
         gateway,
         sockets,
-        contexts,
         load=parent.load,
         open_more=parent.open_more,
         reached=reached,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 from random import Random
 
-from wsgate.gate.client import Client, Origin, backend_fields, origin
-from wsgate.gate.request_values import find, path_for_log
-from wsgate.settings.model import Files, Network, Place, PlaceKind, Route, TcpAddress
+from wsgate.gate.client import Client, RemoteEnd, backend_fields, client_of
+from wsgate.gate.request_values import find_value, path_for_log
+from wsgate.settings.model import Files, Network, Place, PlaceKind, Route, TcpAddress, Token, Tunnel
 from wsgate.wire.handshake import BackendHandshake, Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Request
 
@@ -48,7 +49,7 @@ def origins(random: Random) -> None:
     if request is None:
         return
     peer = TcpAddress(random.choice(_PEERS), 1234)
-    said = origin(Client(peer, peer, tls=chance(random, 2)), request, random.choice(((), _TRUSTED, _ALL)))
+    said = client_of(RemoteEnd(peer, peer, tls=chance(random, 2)), request, random.choice(((), _TRUSTED, _ALL)))
     _check(said)
     fields = backend_fields(said)
     upgrade = check_upgrade(request)
@@ -60,13 +61,13 @@ def origins(random: Random) -> None:
     ]
     us = TcpAddress("10.9.9.9", 80)
     for headers in both:
-        next_said = origin(Client(us, us), Request(*_parts(passed), headers, headers), _ALL)
+        next_said = client_of(RemoteEnd(us, us), Request(*_parts(passed), headers, headers), _ALL)
         chain = tuple(host.partition("%")[0] for host in said.chain)
         assert tuple(host.partition("%")[0] for host in next_said.chain) == (*chain, "10.9.9.9"), (fields, headers)
     for kind in PlaceKind:
         place = Place(kind, random.choice(_NAMES.get(kind, ("token",))))
-        assert not _CONTROL.search(find((place,), request, _ROUTE) or ""), place
-        path_for_log((place,), request, _ROUTE).encode()
+        assert not _CONTROL.search(find_value((place,), request, _ROUTE) or ""), place
+        path_for_log(request, replace(_ROUTE, action=Tunnel(token=Token(from_=(place,))))).encode()
 
 
 def _read(data: bytes) -> Request | None:
@@ -80,7 +81,7 @@ def _parts(request: Request) -> tuple[bytes, bytes, bytes, bytes]:
     return request.method, request.target, request.host, request.version
 
 
-def _check(said: Origin) -> None:
+def _check(said: Client) -> None:
     for host in said.chain:
         ipaddress.ip_address(host)
     assert said.scheme in (b"http", b"https")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,21 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Peer
+from tests.e2e.peers import Backend, Peer, request
+from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.connection import serve
-from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.exchange import Exchange
+from wsgate.gate.gateway import Gateway
 from wsgate.net.plain import take_over
+from wsgate.net.tls.handshake import ClientCertificate
+from wsgate.net.transport import Transport
 from wsgate.settings.model import (
     Action,
     Address,
     Files,
     Listener,
     Match,
+    Network,
     PathKind,
     PathPattern,
     Relay,
@@ -31,10 +37,16 @@ from wsgate.settings.model import (
     Settings,
     Target,
     TcpAddress,
+    Tls,
     Tunnel,
     UnixAddress,
     WebSocketUrl,
 )
+from wsgate.site.build import build
+from wsgate.site.certificates import LiveTls
+from wsgate.site.listener import LiveListener
+from wsgate.wire.handshake import Upgrade, check_upgrade
+from wsgate.wire.http import HttpServer, Request
 
 CLIENT = "192.0.2.7:50000"
 MASK = b"\x37\xfa\x21\x3d"
@@ -68,19 +80,70 @@ def files_at(root: Path) -> Files:
     return Files(root=str(root))
 
 
+def gateway_of(*routes: Route, **settings: Any) -> Gateway:
+    """A gateway whose site is made of these."""
+    return Gateway(build(Settings(**{"listeners": (), **settings}, routes=routes)))
+
+
+_CLOSED = take_over(socket.socket())  # the connection of a client whose handler never touches it
+_CLOSED.close()
+
+
+def live_tls(context: ssl.SSLContext) -> LiveTls:
+    """What a listener has whose handshakes use ``context``."""
+    return LiveTls((Tls(), ()), context, {}, ())
+
+
+def exchange_for(
+    route: Route,
+    asked: bytes | Request | None = None,
+    *,
+    certificate: ClientCertificate | None = None,
+    trusted: Sequence[Network] = (),
+    here: Transport | None = None,
+    **settings: Any,
+) -> Exchange:
+    """A request that a route takes, and all that its handler sees of it.
+
+    asked: the request, as it is or as bytes; an upgrade, where it is left out
+    certificate: that the client has shown
+    """
+    gateway = gateway_of(route, trusted_proxies=tuple(trusted), **settings)
+    if not isinstance(asked, Request):
+        http = HttpServer()
+        http.receive(request() if asked is None else asked)
+        read = http.next_request()
+        assert isinstance(read, Request)
+        asked = read
+    upgrade = check_upgrade(asked)
+    address = address_of(CLIENT)
+    end = RemoteEnd(address, address, certificate is not None, certificate)
+    (live,) = gateway.site.routes
+    return Exchange(
+        gateway,
+        gateway.site,
+        live,
+        asked,
+        upgrade if isinstance(upgrade, Upgrade) else None,
+        client_of(end, asked, trusted),
+        end,
+        here or _CLOSED,
+    )
+
+
 @dataclass
 class Gate:
     """A running gateway."""
 
     gateway: Gateway
     connections: trio.Nursery
-    entrance: Entrance = field(default_factory=lambda: Entrance(Listener(bind=TcpAddress("127.0.0.1", 80))))
+    listener: LiveListener = field(default_factory=lambda: LiveListener(Listener(bind=TcpAddress("127.0.0.1", 80))))
     peers: list[Peer] = field(default_factory=list)
 
     def connect(self, client: str = CLIENT) -> Peer:
         """A client that has just been accepted."""
         ours, theirs = socket.socketpair()
-        self.connections.start_soon(serve, self.gateway, self.entrance, take_over(theirs), address_of(client))
+        self.connections.start_soon(serve, self.gateway, self.listener, take_over(theirs), address_of(client))
         self.peers.append(Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), mask=MASK))
         return self.peers[-1]
 
@@ -130,7 +193,7 @@ async def start_gate() -> AsyncIterator[StartGate]:
         gates: list[Gate] = []
 
         def start_gate(*routes: Route, **settings: Any) -> Gate:
-            gateway = Gateway(Settings(**{"listeners": (), **settings}, routes=routes))
+            gateway = gateway_of(*routes, **settings)
             nursery.start_soon(gateway.pump.run)
             gates.append(Gate(gateway, connections))
             return gates[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,9 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, plain_request, request
-from tests.gate.conftest import NOWHERE, StartGate, at, below, files_at, relay_to, route, tunnel_to
+from tests.gate.conftest import NOWHERE, StartGate, at, below, exchange_for, files_at, relay_to, route, tunnel_to
 from tests.log import Log
-from wsgate.gate.admission import Admitted, admit
-from wsgate.gate.client import Client, origin
-from wsgate.gate.gateway import Gateway
+from wsgate.gate.admission import admit
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.access import web_origin
 from wsgate.settings.addresses import network
@@ -27,15 +26,16 @@ from wsgate.settings.model import (
     ClientCertificateAuth,
     Errors,
     Files,
+    Network,
     Route,
-    Settings,
-    TcpAddress,
     Timeouts,
 )
 from wsgate.site import hashing
 from wsgate.site.passwords import Users
+from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal, Request
 
+UPGRADE = Upgrade(b"key", (), [])
 PAGE = "https://app.example.com"
 BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))
 CERTIFICATE = ClientCertificate("CN=worker 7,O=Example", "CN=CA", "1F", "00" * 32, "worker 7")
@@ -49,11 +49,9 @@ async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertif
     """What a client is told that sends these header fields; ``None`` where it may go on."""
     fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
-    address = TcpAddress("192.0.2.7", 5)
-    client = Client(address, address, certificate is not None, certificate)
-    gateway = Gateway(Settings(listeners=(), routes=()))
-    found = await admit(gateway, route, asked, origin(client, asked, ()))
-    return found if isinstance(found, Refusal) else None
+    exchange = exchange_for(route, asked, certificate=certificate)
+    exchange.upgrade = None if isinstance(route.action, Files) else UPGRADE
+    return await admit(exchange)
 
 
 async def test_a_route_that_asks_for_nothing() -> None:
@@ -139,16 +137,17 @@ SAME: list[tuple[str, dict[str, str], str, bool]] = [
 async def test_pages_of_the_host_that_was_asked_for(host: str, said: dict[str, str], page: str, is_same: bool) -> None:
     fields = [(name.lower().encode(), value.encode()) for name, value in {"Origin": page, **said}.items()]
     asked = Request(b"GET", b"/", host.encode(), b"1.1", fields, fields)
-    address = TcpAddress("192.0.2.7", 5)
-    gateway = Gateway(Settings(listeners=(), routes=()))
-    source = origin(Client(address, address), asked, (network("192.0.2.0/24"),))
+
+    async def is_admitted(*origins: str, trusted: Sequence[Network]) -> bool:
+        exchange = exchange_for(route(NOWHERE, origins=origins), asked, trusted=trusted)
+        exchange.upgrade = UPGRADE
+        return await admit(exchange) is None
+
+    proxy = [network("192.0.2.0/24")]
     for origins in ((SAME_HOST,), (PAGE, SAME_HOST)):
-        refusal = await admit(gateway, route(NOWHERE, origins=origins), asked, source)
-        assert isinstance(refusal, Admitted) is is_same
-    stranger = origin(Client(address, address), asked, ())
+        assert await is_admitted(*origins, trusted=proxy) is is_same
     if said:  # what a stranger says of the host is nothing
-        refusal = await admit(gateway, route(NOWHERE, origins=(SAME_HOST,)), asked, stranger)
-        assert isinstance(refusal, Admitted) is (page == "http://10.0.0.5:8080")
+        assert await is_admitted(SAME_HOST, trusted=()) is (page == "http://10.0.0.5:8080")
 
 
 async def test_who_is_no_browser_is_of_no_host() -> None:
@@ -372,18 +371,14 @@ async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)
-    it, right = route(NOWHERE, auth=BASIC), basic("ann:s\xf6same")
-    gateway = Gateway(Settings(listeners=(), routes=()))
-    source = origin(
-        Client(TcpAddress("192.0.2.7", 5), TcpAddress("192.0.2.7", 5)),
-        Request(b"GET", b"/", b"gate", b"1.1", [], []),
-        (),
-    )
+    right = basic("ann:s\xf6same")
+    exchange = exchange_for(route(NOWHERE, auth=BASIC))
 
     async def ask_with(shown: str) -> tuple[int | None, float]:
         began = trio.current_time()
         fields = [(b"authorization", shown.encode("latin-1"))]
-        found = await admit(gateway, it, Request(b"GET", b"/", b"gate", b"1.1", fields, fields), source)
+        exchange.request = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
+        found = await admit(exchange)
         return found.status if isinstance(found, Refusal) else None, trio.current_time() - began
 
     assert await ask_with(right) == (None, 0)
@@ -395,7 +390,7 @@ async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
     async def busy(*_: object) -> bool:
         raise hashing.Busy
 
-    gateway.draining = True  # a process that stops lets nobody wait
+    exchange.gateway.draining = True  # a process that stops lets nobody wait
     assert await ask_with(basic("ann:wrong")) == (401, 0)
     monkeypatch.setattr(Users, "knows", busy)
     assert await ask_with(right) == (429, 0)

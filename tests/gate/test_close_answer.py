@@ -17,7 +17,7 @@ from tests.log import Log
 from wsgate.gate.close_answer import by_close, close_for
 from wsgate.settings.model import Auth, Basic, ClientTarget, Errors, Limits, Place, PlaceKind, Route, TargetRule, Tunnel
 from wsgate.wire.close import Close
-from wsgate.wire.handshake import Declined, Upgrade
+from wsgate.wire.handshake import Upgrade
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal, Request
 
@@ -62,14 +62,14 @@ CHALLENGE = ((b"WWW-Authenticate", b"Basic"),)
     ("sent", "answer", "told"),
     [
         ([], Refusal(401, "who", CHALLENGE), False),
-        ([], Declined(401, CHALLENGE, b""), False),
+        ([], Refusal(401, "backend", CHALLENGE, body=b""), False),
         ([(b"authorization", b"Basic eDp5")], Refusal(401, "who", CHALLENGE), True),
-        ([(b"authorization", b"Basic eDp5")], Declined(401, CHALLENGE, b""), True),
+        ([(b"authorization", b"Basic eDp5")], Refusal(401, "backend", CHALLENGE, body=b""), True),
         ([], Refusal(401, "no token"), True),
         ([], Refusal(403, "no", CHALLENGE), True),
     ],
 )
-def test_a_challenge_is_a_status_until_it_was_answered(sent: Headers, answer: Refusal | Declined, told: bool) -> None:
+def test_a_challenge_is_a_status_until_it_was_answered(sent: Headers, answer: Refusal, told: bool) -> None:
     """A browser sends the credentials of its URL only when it has heard the 401."""
     asked = replace(REQUEST, headers=sent)
     assert by_close(Route(name="it", action=NOWHERE, errors=Errors.CLOSE), UPGRADE, asked, answer) is told

@@ -179,7 +179,7 @@ async def test_a_client_that_does_not_wait_for_its_refusal(start_gate: StartGate
     theirs.setblocking(False)
     ours.send(asked)
     ours.close()
-    await connection.serve(gate.gateway, gate.entrance, take_over(theirs), address_of(CLIENT))
+    await connection.serve(gate.gateway, gate.listener, take_over(theirs), address_of(CLIENT))
     assert log.one("refused")["status"] in (400, 426, 502)
 
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tests.e2e.peers import Backend, Peer, close_frame, plain_request, request
-from tests.gate.conftest import CLIENT, MASK, Gate, StartGate, at, files_at, relay_to, route, tunnel_to
+from tests.gate.conftest import CLIENT, MASK, Gate, StartGate, at, files_at, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.pki import Authority, client_context
 from wsgate.settings.model import Network, Tls
@@ -104,7 +104,7 @@ async def test_a_client_certificate(start_gate: StartGate, backend: Backend, log
     pair, own = authority.issue("gateway.test"), authority.issue("worker", to="client", common_name="worker 7")
     tls = Tls(certificate=pair.certificate, key=pair.key, client_ca=authority.file)
     gate = start_gate(route(relay_to(backend.port), match=at("/")), route(tunnel_to(1), "tunnel"))
-    gate.entrance.context = listener_context(tls)
+    gate.listener.tls = live_tls(listener_context(tls))
     client = await over_tls(gate.connect(), client_context(authority, own))
     await client.write(request(headers={"X-Client-Cert-Subject": "CN=admin", "x-client-cert-verify": "SUCCESS"}))
     server = await backend.accept_request()

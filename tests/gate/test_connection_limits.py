@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, Peer, close_frame, open_session, plain_request, request
-from tests.gate.conftest import NOWHERE, Gate, StartGate, at, relay_to, route, tunnel_to
+from tests.gate.conftest import NOWHERE, Gate, StartGate, at, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.pki import Authority, client_context
 from wsgate.gate.handshake_limiter import HandshakeLimiter
@@ -38,7 +38,7 @@ async def test_a_full_gateway_says_so_and_asks_no_backend(start_gate: StartGate,
     head = await second.read_head()
     assert (head.status, head.one("Retry-After")) == (503, "5")
     assert log.one("refused")["reason"] == "the gateway is full: try again later"
-    assert gate.gateway.row.sessions == 1
+    assert gate.gateway.counters.sessions == 1
 
     for peer in (first, server):
         await peer.send(close_frame(1000))
@@ -48,13 +48,13 @@ async def test_a_full_gateway_says_so_and_asks_no_backend(start_gate: StartGate,
     await closed(gate)
     third = gate.connect()
     await open_session(third, backend)  # the next that the backend saw: it was not asked for the second
-    assert gate.gateway.row.sessions == 1
+    assert gate.gateway.counters.sessions == 1
 
 
 async def test_a_last_place_that_another_worker_took_meanwhile(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(relay_to(backend.port)), limits=ONE)
     board = SharedCounters(2)
-    gate.gateway.row = board.rows[0]
+    gate.gateway.counters = board.rows[0]
     client = gate.connect()
     await client.write(request())
     server = await backend.accept_request()
@@ -87,7 +87,7 @@ async def test_places_of_sessions_that_did_not_come_about(
 async def test_counts(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(relay_to(backend.port)))
     board = SharedCounters()
-    gate.gateway.row = board.rows[0]
+    gate.gateway.counters = board.rows[0]
     first, second = gate.connect(), gate.connect()
     server = await open_session(first, backend)
     await open_session(second, backend)
@@ -180,7 +180,7 @@ async def test_tls_takes_a_turn_before_the_first(start_gate: StartGate, tmp_path
     authority = Authority(tmp_path)
     gate = start_gate(route(NOWHERE))
     pair = authority.issue("gateway.test")
-    gate.entrance.context = listener_context(Tls(certificate=pair.certificate, key=pair.key))
+    gate.listener.tls = live_tls(listener_context(Tls(certificate=pair.certificate, key=pair.key)))
     gate.gateway.handshake_limiter = turns = Counted()
     client = gate.connect()
     await trio.testing.wait_all_tasks_blocked()

@@ -18,7 +18,7 @@ from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, clos
 from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, at, below, relay_to, route, tunnel_to
 from tests.limits import refusing
 from tests.log import Log
-from wsgate.gate import connection
+from wsgate.gate import connection, switch
 from wsgate.net.plain import take_over
 from wsgate.relay.session import Session
 from wsgate.settings.model import (
@@ -34,7 +34,8 @@ from wsgate.settings.model import (
     Timeouts,
     UnixAddress,
 )
-from wsgate.site.router import Router
+from wsgate.site.build import build
+from wsgate.site.site import Site
 from wsgate.wire.handshake import accept_headers
 
 HALF_A_HEADER = b"\x81"
@@ -71,8 +72,7 @@ async def open_relay(
 
 
 def reload(gate: Gate, *routes: Route) -> None:
-    settings = replace(gate.gateway.settings, routes=routes)
-    gate.gateway.adopt(settings, Router(routes), {}, {})
+    gate.gateway.adopt(build(replace(gate.gateway.settings, routes=routes), gate.gateway.site))
 
 
 async def open_tunnel(gate: Gate, backend: Backend, headers: Mapping[str, str | None] = {}) -> tuple[Peer, Peer]:
@@ -450,7 +450,7 @@ async def test_a_client_that_asks_and_leaves_is_not_dialled_for(start_gate: Star
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         gate.connections.start_soon(
-            connection.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT)
+            connection.serve, gate.gateway, gate.listener, take_over(accepted), address_of(CLIENT)
         )
         await closed(gate)
         with pytest.raises(BlockingIOError):
@@ -522,21 +522,25 @@ async def test_a_drain_while_the_backend_is_asked(start_gate: StartGate, backend
 
 
 async def test_its_route_changes_while_the_backend_is_asked(start_gate: StartGate, backend: Backend) -> None:
-    """The session would be told to end at once: it need not begin."""
+    """The exchange has the route that it began with: its session begins, and is told what the others were told."""
     gate = start_gate(route(relay_to(backend.port), on_reload=OnReload.DRAIN))
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
+    before = gate.gateway.site
     reload(gate, route(relay_to(1)))
+    before.routes[0].drained = True  # as a reload says it
     await server.accept_upgrade()
-    head = await peer.read_head()
-    assert (head.status, head.one("Retry-After")) == (503, "5")
-    await server.read_end()
+    assert (await peer.read_head()).status == 101
+    assert (await peer.receive_close())[0] == 1001
+    assert (await server.receive_close())[0] == 1001
+    for end in (peer, server):
+        await end.vanish()
 
 
 @pytest.mark.parametrize("on_reload", list(OnReload))
 async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: Backend, on_reload: OnReload) -> None:
-    """Unless its sessions are drained; and another route's change does nothing to it."""
+    """Whatever becomes of it; and another route's change does nothing to it."""
     found = route(relay_to(backend.port), on_reload=on_reload)
     gate = start_gate(found, route(NOWHERE, "other", match=at("/other")))
     peer = gate.connect()
@@ -546,7 +550,7 @@ async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: 
     await server.accept_upgrade()
     assert (await peer.read_head()).status == 101
     (session,) = gate.gateway.sessions
-    assert session.route is found
+    assert session.route.settings is found
     for end in (peer, server):
         await end.vanish()
     await closed(gate)
@@ -563,7 +567,7 @@ async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_i
         gate.gateway.stop_taking()
         return accept_headers(*accepted)
 
-    monkeypatch.setattr(connection, "accept_headers", drain_meanwhile)
+    monkeypatch.setattr(switch, "accept_headers", drain_meanwhile)
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
@@ -631,11 +635,11 @@ async def test_a_bug_ends_one_connection(
     gate = start_gate(route(relay_to(backend.port), match=Match()))
     peer, server = await open_relay(gate, backend)
 
-    def find(self: Router, host: bytes, *rest: object, **more: object) -> None:
+    def find(self: Site, host: bytes, *rest: object, **more: object) -> None:
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Router, "find", find)
+        patch.setattr(Site, "find", find)
         unlucky = gate.connect()
         await unlucky.write(request())
         await unlucky.read_end()

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import TEXT, Backend, Frame, Peer, plain_request, request
-from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, relay_to, route
+from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.log import Log
 from tests.pki import Authority, client_context
 from wsgate.gate import connection
@@ -42,7 +42,7 @@ HANDSHAKE = Timeouts().handshake
 
 def behind_balancer(gate: Gate, *, unix: bool = False, tls: Tls | None = None) -> Gate:
     networks = (Network(None),) if unix else (BALANCER,)
-    gate.entrance.listener = Listener(
+    gate.listener.settings = Listener(
         bind=TcpAddress("127.0.0.1", 80), tls=tls, proxy_protocol=ProxyProtocol(from_=networks)
     )
     return gate
@@ -116,7 +116,7 @@ async def test_tls_behind_the_header(start_gate: StartGate, log: Log, tmp_path: 
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*authority.issue("gateway.test").settings().values())
     gate = behind_balancer(start_gate(route(NOWHERE)), tls=Tls())
-    gate.entrance.context = server
+    gate.listener.tls = live_tls(server)
     peer = gate.connect()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = client_context(authority).wrap_bio(incoming, outgoing, server_hostname="gateway.test")
@@ -263,7 +263,7 @@ async def test_a_balancer_that_resets_its_connection(start_gate: StartGate, log:
         accepted, _ = listener.accept()
     accepted.setblocking(False)
     client.send(V1[:-1])
-    gate.connections.start_soon(connection.serve, gate.gateway, gate.entrance, take_over(accepted), address_of(CLIENT))
+    gate.connections.start_soon(connection.serve, gate.gateway, gate.listener, take_over(accepted), address_of(CLIENT))
     await trio.testing.wait_all_tasks_blocked()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

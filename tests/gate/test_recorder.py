@@ -21,12 +21,12 @@ from tests.e2e.peers import BINARY, Backend, Frame, close_frame, request
 from tests.gate.conftest import StartGate, relay_to, route, tunnel_to
 from tests.log import Log
 from wsgate.gate import recorder as recorder_module
-from wsgate.gate.recorder import Recorder, recorder_for
+from wsgate.gate.recorder import Recorder
 from wsgate.recording.reader import Recording
 from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
-from wsgate.settings.model import OnError, Record, Route
+from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import Kind
 
 OUTCOME = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 0, 0, 0, 0, None, None)
@@ -117,17 +117,6 @@ async def test_a_session_by_the_gate_is_recorded(
     assert file.name.startswith(started[:19].replace("-", "").replace(":", "") + "Z-desk-")
     assert log.one("recording")["file"] == str(file)
     assert log.all("record") == []
-
-
-def test_only_tunnels_that_ask_for_it_are_recorded(tmp_path: Path) -> None:
-    recorded: Route = route(tunnel_to(1, record=Record(directory=str(tmp_path))))
-    assert recorder_for(route(tunnel_to(1)), SESSION) is None
-    assert recorder_for(route(relay_to(1)), SESSION) is None
-    assert isinstance(trio.run(_make, recorded), Recorder)
-
-
-async def _make(recorded: Route) -> Recorder | None:
-    return recorder_for(recorded, SESSION)
 
 
 async def test_what_passes_is_on_the_disk_while_the_session_goes_on(tmp_path: Path) -> None:

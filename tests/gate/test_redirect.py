@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.e2e.peers import plain_request
 from tests.e2e.peers import request as upgrade_request
 from tests.gate.conftest import StartGate, files_at, route
 from tests.log import Log
-from wsgate.gate.client import Client, origin
+from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.redirect import redirection
 from wsgate.settings.model import Address, Listener, Network, Redirect, TcpAddress, Tls, UnixAddress
 from wsgate.wire.http import HttpServer, Refusal, Request
@@ -40,7 +41,7 @@ def ask(
     server.receive(data)
     request = server.next_request()
     assert isinstance(request, Request)
-    source = origin(Client(peer, address or peer, tls), request, TRUSTED)
+    source = client_of(RemoteEnd(peer, address or peer, tls), request, TRUSTED)
     return redirection(among[0], among, source, request, upgrade=b"Upgrade:" in data)
 
 
@@ -114,8 +115,10 @@ def test_without_a_host_there_is_nowhere_to_go(data: bytes) -> None:
 async def test_the_answer(start_gate: StartGate, log: Log, tmp_path: Path) -> None:
     """Whatever the routes say; and the connection ends."""
     among = listeners(80, 443)
-    gate = start_gate(route(files_at(tmp_path)), listeners=tuple(among))
-    gate.entrance.listener = among[0]
+    gate = start_gate(route(files_at(tmp_path)))
+    site = gate.gateway.site
+    gate.gateway.site = replace(site, settings=replace(site.settings, listeners=tuple(among)))
+    gate.listener.settings = among[0]
     for data, there, words in [
         (plain_request("/a?token=secret"), "https://gateway.test/a?token=secret", b"use https://"),
         (b"PUT /a HTTP/1.1\r\nHost: gateway.test\r\n\r\n", "https://gateway.test/a", b"use https://"),

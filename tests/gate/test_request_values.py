@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.gate.request_values import find, path_for_log
-from wsgate.settings.model import Match, PathKind, PathPattern, Place, PlaceKind, Route, Tunnel
+from wsgate.gate.request_values import find_value, path_for_log
+from wsgate.settings.model import (
+    ClientTarget,
+    Files,
+    Match,
+    PathKind,
+    PathPattern,
+    Place,
+    PlaceKind,
+    Route,
+    Token,
+    Tunnel,
+)
 from wsgate.wire.http import HttpServer, Request
 
 QUERY = Place(PlaceKind.QUERY, "token")
@@ -61,7 +72,7 @@ def route(kind: PathKind = PathKind.PREFIX, text: str = "/desk/") -> Route:
     ],
 )
 def test_each_place(place: Place, asked: Request, expected: str | None) -> None:
-    assert find([place], asked, route()) == expected
+    assert find_value([place], asked, route()) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,21 +80,32 @@ def test_each_place(place: Place, asked: Request, expected: str | None) -> None:
     [(PathKind.EXACT, "/desk/abc", "desk/abc"), (PathKind.REGEX, "/desk/.*", "desk/abc")],
 )
 def test_a_path_without_a_prefix_is_whole(kind: PathKind, text: str, expected: str) -> None:
-    assert find([PATH], request("/desk/abc"), route(kind, text)) == expected
-    assert find([PATH], request("/desk/abc"), Route(name="any", action=Tunnel())) == expected
+    assert find_value([PATH], request("/desk/abc"), route(kind, text)) == expected
+    assert find_value([PATH], request("/desk/abc"), Route(name="any", action=Tunnel())) == expected
 
 
 def test_the_first_place_that_is_there_counts() -> None:
     both = request("/?token=query", "Cookie: desk=cookie")
-    assert find([QUERY, COOKIE], both, route()) == "query"
-    assert find([COOKIE, QUERY], both, route()) == "cookie"
-    assert find([HEADER, COOKIE, QUERY], both, route()) == "cookie"
-    assert find([HEADER], both, route()) is None
-    assert find([QUERY, COOKIE], request("/?token=", "Cookie: desk=cookie"), route()) == "cookie"
+    assert find_value([QUERY, COOKIE], both, route()) == "query"
+    assert find_value([COOKIE, QUERY], both, route()) == "cookie"
+    assert find_value([HEADER, COOKIE, QUERY], both, route()) == "cookie"
+    assert find_value([HEADER], both, route()) is None
+    assert find_value([QUERY, COOKIE], request("/?token=", "Cookie: desk=cookie"), route()) == "cookie"
+
+
+def by_token(*places: Place, match: Match | None = None) -> Route:
+    return Route(name="it", match=match or Match(), action=Tunnel(token=Token(from_=places, directory="/x")))
 
 
 def test_the_log_has_a_path_without_its_token() -> None:
-    assert path_for_log([QUERY, PATH], request("/desk/secret/more?x=1"), route()) == "/desk/…"
-    assert path_for_log([PATH], request("/desk/"), route()) == "/desk/"
-    assert path_for_log([PATH], request("/secret"), Route(name="any", action=Tunnel())) == "/…"
-    assert path_for_log([QUERY], request("/desk/abc?token=secret"), route()) == "/desk/abc"
+    match = route().match
+    assert path_for_log(request("/desk/secret/more?x=1"), by_token(QUERY, PATH, match=match)) == "/desk/…"
+    assert path_for_log(request("/desk/"), by_token(PATH, match=match)) == "/desk/"
+    assert path_for_log(request("/secret"), by_token(PATH)) == "/…"
+    assert path_for_log(request("/desk/abc?token=secret"), by_token(QUERY, match=match)) == "/desk/abc"
+
+
+@pytest.mark.parametrize("action", [Tunnel(target=ClientTarget(from_=(PATH,))), Files(root="/")])
+def test_what_is_no_token_is_shown(action: Tunnel | Files) -> None:
+    shown = Route(name="it", match=route().match, action=action)
+    assert path_for_log(request("/desk/a"), shown) == "/desk/a"

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from tests.e2e.peers import Backend, Frame, Peer, plain_request, request
-from tests.gate.conftest import CLIENT, MASK, NOWHERE, Gate, StartGate, files_at, relay_to, route
+from tests.gate.conftest import CLIENT, MASK, NOWHERE, Gate, StartGate, files_at, live_tls, relay_to, route
 from tests.log import Log
 from tests.pki import Authority, client_context
 from wsgate.gate import tls_handshake as secure_module
@@ -36,7 +36,7 @@ def context(authority: Authority) -> ssl.SSLContext:
 
 
 def secured(gate: Gate, context: ssl.SSLContext) -> Gate:
-    gate.entrance.context = context
+    gate.listener.tls = live_tls(context)
     return gate
 
 
@@ -103,7 +103,7 @@ def hello(authority: Authority) -> bytes:
 
 def both(gate: Gate, context: ssl.SSLContext) -> Gate:
     """With TLS, and without, on the one port."""
-    gate.entrance.listener = Listener(bind=TcpAddress("127.0.0.1", 80), tls=Tls(plaintext=True))
+    gate.listener.settings = Listener(bind=TcpAddress("127.0.0.1", 80), tls=Tls(plaintext=True))
     return secured(gate, context)
 
 

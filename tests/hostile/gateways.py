@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from wsgate.gate import connection
-from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.gateway import Gateway
 from wsgate.net.plain import take_over
 from wsgate.settings.model import (
     Defaults,
@@ -18,6 +18,8 @@ from wsgate.settings.model import (
     Timeouts,
     WebSocketUrl,
 )
+from wsgate.site.build import build
+from wsgate.site.listener import LiveListener
 
 HANDSHAKE = 10.0  # seconds
 TIMEOUTS = Timeouts(handshake=HANDSHAKE)
@@ -25,7 +27,8 @@ LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
 
 
 def gateway(*routes: Route, limits: Limits = Limits()) -> Gateway:  # noqa: B008 - frozen
-    return Gateway(Settings(listeners=(LISTENER,), routes=routes, defaults=Defaults(timeouts=TIMEOUTS), limits=limits))
+    defaults = Defaults(timeouts=TIMEOUTS)
+    return Gateway(build(Settings(listeners=(LISTENER,), routes=routes, defaults=defaults, limits=limits)))
 
 
 def relay_to(port: int) -> Gateway:
@@ -36,4 +39,4 @@ def relay_to(port: int) -> Gateway:
 
 async def serve(gateway: Gateway, sock: socket.socket) -> None:
     """One connection, as if it had just been accepted."""
-    await connection.serve(gateway, Entrance(LISTENER), take_over(sock), TcpAddress("127.0.0.1", 1))
+    await connection.serve(gateway, LiveListener(LISTENER), take_over(sock), TcpAddress("127.0.0.1", 1))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trio
 
-from wsgate.gate import backend
+from wsgate.gate.handlers import relay
 from wsgate.net import io
 from wsgate.relay import pump
 from wsgate.settings.model import Address
@@ -66,7 +66,7 @@ class Work(trio.abc.Instrument):
 
     def count_handshakes(self, *, reads: bool = True) -> None:
         """A piece for each request and each 101, and for each read before a session."""
-        for module in (io, backend) if reads else ():
+        for module in (io, relay) if reads else ():
             self._monkeypatch.setattr(module, "receive_or_raise", self._counted(module.receive_or_raise))
         next_request, switch = HttpServer.next_request, HttpServer.switch
 

@@ -13,7 +13,6 @@ from typing import Any
 import trio
 
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.certificates import Certificates
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import open_listeners
 from wsgate.relay.closing import DRAIN_REASON
@@ -29,6 +28,7 @@ from wsgate.settings.model import (
     TcpAddress,
     Tunnel,
 )
+from wsgate.site.build import build
 from wsgate.wire.close import Close
 from wsgate.wire.frames import Opcode, encode_frame
 
@@ -97,7 +97,7 @@ class Running:
         defaults = {"listeners": (Listener(bind=ANYWHERE),), "routes": (self.route("t", **route),)}
         self.written: Settings | Exception = Settings(**{**defaults, **settings})
         assert isinstance(self.written, Settings)
-        self.gateway = Gateway(self.written)
+        self.gateway = Gateway(build(self.written))
         self.sockets = open_listeners(self.written.listeners)
         self.has_file = has_file
         self.opened: list[socket.socket] = []
@@ -120,12 +120,10 @@ class Running:
         return Route(name=name, **settings)
 
     async def main(self) -> None:
-        contexts = Certificates.load(self.gateway.settings)
         load = self._load if self.has_file else None
         self.status = await run(
             self.gateway,
             self.sockets,
-            contexts,
             load=load,
             open_more=self._open_more,
             ready=self._ready,

@@ -14,13 +14,13 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.gate.gateway import Gateway
+from tests.gate.conftest import gateway_of
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops import accept
 from wsgate.ops.accept import accept_forever, accept_waiting
 from wsgate.ops.descriptors import Room
 from wsgate.ops.listeners import close_listeners, open_listeners
-from wsgate.settings.model import Address, Listener, Settings, TcpAddress, UnixAddress
+from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 ANYWHERE = TcpAddress("127.0.0.1", 0)
 
@@ -244,7 +244,7 @@ class Case:
     """A listener of a process that has ``LIMIT`` descriptors, and clients in its queue that say nothing."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.gateway = Gateway(Settings(listeners=(), routes=()))
+        self.gateway = gateway_of()
         (self.listener,) = listen(ANYWHERE)
         self.others = 10  # descriptors that are no client's
         self.inside: list[trio.CancelScope] = []

@@ -16,9 +16,8 @@ import trio.testing
 
 from tests.pki import Authority, Pair, client_context, days, pair_of, shake_hands
 from wsgate.disk.threads import in_thread
-from wsgate.gate.gateway import Entrance, Gateway
 from wsgate.ops import certificates as module
-from wsgate.ops.certificates import INTERVAL, CertificateError, Certificates
+from wsgate.ops.certificates import INTERVAL, CertificateWatch
 from wsgate.settings.model import (
     BackendTls,
     Certificate,
@@ -34,6 +33,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.x509 import read_pem
+from wsgate.site.build import build
 
 BIND = TcpAddress("127.0.0.1", 443)
 FILES = Route(name="files", action=Files(root="/"))
@@ -59,28 +59,32 @@ def tunnel(name: str = "tunnel", *, secure: bool = True, **tls: Any) -> Route:
 
 
 class Running:
-    """A gateway with these listeners and routes, as far as certificates are concerned."""
+    """A site with these listeners and routes, as far as certificates are concerned."""
 
     def __init__(self, *of: Listener | Route, now: Callable[[], float] | None = None) -> None:
-        self.settings = settings(*of)
-        self.gateway = Gateway(self.settings)
-        self.entrances: list[Entrance] = []
-        self.certificates = (
-            Certificates(self.gateway, self.entrances, now) if now else Certificates(self.gateway, self.entrances)
-        )
-        self.adopt(self.settings)
+        self.certificates = CertificateWatch(now) if now else CertificateWatch()
+        self.site = build(settings(*of))
+        self.certificates.adopt(self.site)
 
     def adopt(self, settings: Settings) -> None:
         """As a reload does."""
-        contexts = Certificates.load(settings)
-        self.gateway.settings = settings
-        self.entrances[:] = [contexts.entrance(listener) for listener in settings.listeners]
-        self.certificates.adopt(contexts)
+        self.site = build(settings, self.site)
+        self.certificates.adopt(self.site)
+
+    def context(self, place: int = 0) -> ssl.SSLContext:
+        """What the next client of a listener meets."""
+        context = self.site.listeners[place].context
+        assert context is not None
+        return context
+
+    @property
+    def backends(self) -> dict[str, ssl.SSLContext]:
+        """What the backends of routes meet."""
+        return {route.name: route.tls.context for route in self.site.routes if route.tls is not None}
 
     def shown(self, place: int = 0) -> str:
         """The name in the certificate that the next client is shown."""
-        context = self.entrances[place].context
-        assert context is not None
+        context = self.context(place)
         client = client_context(check_hostname=False, verify_mode=ssl.CERT_NONE)
         ours, theirs = pair_of(client, context, None)
         shake_hands(ours, theirs)
@@ -125,36 +129,14 @@ async def test_every_listener_and_route_gets_what_it_needs(authority: Authority)
         tunnel("tunnel", verify=False),
         FILES,
     )
-    contexts = [entrance.context for entrance in running.entrances]
+    contexts = [listener.context for listener in running.site.listeners]
     assert [running.shown(place) for place in (0, 1)] == ["one.test", "two.test"]
     assert contexts[0] is contexts[2]  # the same settings: a session of one can be resumed on the other
     assert contexts[3] is None
-    backends = running.gateway.backend_tls
+    backends = running.backends
     assert list(backends) == ["secure", "tunnel"]
     assert backends["secure"].verify_mode is ssl.CERT_REQUIRED
     assert backends["tunnel"].verify_mode is ssl.CERT_NONE
-
-
-def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
-    pair, missing = authority.issue("one.test"), str(tmp_path / "missing")
-    with pytest.raises(CertificateError) as caught:
-        Certificates.load(
-            settings(listener(Pair(missing, pair.key)), listener(Pair(pair.certificate, missing)), relay(ca=missing))
-        )
-    assert caught.value.messages == (f"the file '{missing}' does not exist",) * 3
-    assert str(caught.value).count("\n") == 2
-
-
-def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = authority.issue("one.test")
-
-    def check(tls: Tls) -> list[tuple[str, str]]:
-        os.unlink(pair.key)
-        return []
-
-    monkeypatch.setattr(module, "check_listener_tls", check)
-    with pytest.raises(CertificateError, match="No such file"):
-        Certificates.load(settings(listener(pair)))
 
 
 # -- change ------------------------------------------------------------------------------------------------------------
@@ -162,10 +144,10 @@ def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypa
 
 async def test_nothing_has_changed(authority: Authority, log: Log) -> None:
     running = Running(listener(authority.issue("one.test")), relay(ca=authority.file), tunnel())
-    contexts = [running.entrances[0].context, *running.gateway.backend_tls.values()]
+    contexts = [running.context(), *running.backends.values()]
     for _ in range(2):
         await running.certificates.look()
-    assert [running.entrances[0].context, *running.gateway.backend_tls.values()] == contexts
+    assert [running.context(), *running.backends.values()] == contexts
     assert log() == []
 
 
@@ -174,15 +156,15 @@ async def test_a_renewal(authority: Authority, log: Log) -> None:
     running = Running(
         listener(authority.issue("old.test")), listener(authority.issue("other.test", to="other"), port=2)
     )
-    old = running.entrances[0].context
+    old = running.context()
     assert old is not None
     ours, theirs = pair_of(client_context(authority), old, "old.test")
-    others = running.entrances[1].context
+    others = running.context(1)
     pair = authority.issue("new.test", not_after=days(90))
     await running.certificates.look()
     assert running.shown() == "new.test"
     shake_hands(ours, theirs)
-    assert running.entrances[1].context is others
+    assert running.context(1) is others
     ((event, fields),) = log()
     assert (event, fields["listeners"], fields["files"]) == (
         "certificate loaded",
@@ -295,11 +277,11 @@ async def test_what_routes_use_changes_too(authority: Authority, tmp_path: Path,
     own = authority.issue("gateway", to="client")
     tls: Any = {"ca": authority.file, "certificate": own.certificate, "key": own.key}
     running = Running(relay("one", **tls), relay("two", **tls), tunnel("other", ca=authority.file))
-    before = dict(running.gateway.backend_tls)
+    before = running.backends
     assert before["one"] is before["two"]
     authority.issue("gateway", to="client", not_after=days(100))
     await running.certificates.look()
-    now = running.gateway.backend_tls
+    now = running.backends
     assert now["one"] is now["two"] is not before["one"]
     assert now["other"] is before["other"]
     ((event, fields),) = log()
@@ -307,7 +289,7 @@ async def test_what_routes_use_changes_too(authority: Authority, tmp_path: Path,
     other = Authority(tmp_path, "other-ca")
     os.replace(other.file, authority.file)
     await running.certificates.look()
-    assert running.gateway.backend_tls["other"].get_ca_certs() == other_context(other).get_ca_certs(False)
+    assert running.backends["other"].get_ca_certs() == other_context(other).get_ca_certs(False)
 
 
 def other_context(other: Authority) -> ssl.SSLContext:
@@ -325,7 +307,7 @@ async def test_a_reload(authority: Authority, log: Log) -> None:
     authority.issue("one.test", to="one", not_after=days(50))
     running.adopt(settings(listener(one), listener(two, port=2)))
     assert [event for event, _ in log()] == ["certificate loaded"]
-    assert running.gateway.backend_tls == {}
+    assert running.backends == {}
     authority.issue("three.test", to="two")
     await running.certificates.look()
     assert (running.shown(0), running.shown(1)) == ("one.test", "three.test")
@@ -335,34 +317,6 @@ async def test_a_reload(authority: Authority, log: Log) -> None:
     for _ in range(2):
         await running.certificates.look()
     assert log() == []
-
-
-async def test_a_reload_that_changes_nothing(authority: Authority) -> None:
-    """The contexts stay, so that tickets that were given out before still hold. The system's CAs are read anew."""
-    pair = authority.issue("one.test")
-    running = Running(listener(pair), relay("ours", ca=authority.file), relay("system"))
-    before = running.certificates.loaded
-    contexts = Certificates.load(running.settings, before)
-    assert contexts.entrance(running.settings.listeners[0]).context is running.entrances[0].context
-    assert contexts.backends["ours"] is running.gateway.backend_tls["ours"]
-    assert contexts.backends["system"] is not running.gateway.backend_tls["system"]
-    authority.issue("two.test")
-    contexts = Certificates.load(running.settings, before)
-    assert contexts.entrance(running.settings.listeners[0]).context is not running.entrances[0].context
-
-
-def test_a_worker_begins_with_its_parents_where_a_file_is_broken_since(authority: Authority) -> None:
-    """And where none is, with the same context: tickets of one worker are good for all."""
-    pair, other = authority.issue("a.test"), authority.issue("b.test")
-    of = settings(listener(pair), listener(other, port=444))
-    before = Certificates.load(of)
-    Path(pair.certificate).write_text("half a")
-    with pytest.raises(CertificateError):
-        Certificates.load(of, before.loaded)
-    after = Certificates.load(of, before.loaded, keep=True)
-    assert after.loaded == before.loaded
-    with pytest.raises(CertificateError):
-        Certificates.load(of, keep=True)  # there is nothing to be kept
 
 
 async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +329,7 @@ async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypat
         result = await look(*arguments)
         assert result is not None
         authority.issue("three.test")
-        running.adopt(running.settings)
+        running.adopt(running.site.settings)
         return result
 
     monkeypatch.setattr(module, "in_thread", look_and_reload)
@@ -418,7 +372,7 @@ async def test_routes_that_are_not_verified_are_named(log: Log) -> None:
     running = Running(relay("safe"), relay("bold", verify=False), relay("plain", secure=False, verify=False))
     ((event, fields),) = log()
     assert (event, fields["route"]) == ("backends not verified", "bold")
-    running.adopt(running.settings)
+    running.adopt(running.site.settings)
     assert log() == []
     running.adopt(settings(relay("safe", verify=False), relay("bold", verify=False)))
     assert [fields["route"] for _, fields in log()] == ["safe"]
@@ -510,18 +464,6 @@ async def test_a_ca_that_has_expired(authority: Authority, log: Log) -> None:
     own, ca = authority.issue("one.test"), authority.issue("ca", to="ca", not_before=days(-30), not_after=days(-3))
     await Running(listener(own, client_ca=ca.certificate), relay(ca=ca.certificate)).certificates.look()
     assert [(event, fields["file"]) for event, fields in log()] == [("certificate expired", ca.certificate)]
-
-
-def test_a_reload_takes_no_certificate_that_is_worse(authority: Authority) -> None:
-    pair = authority.issue("one.test")
-    of = settings(listener(pair))
-    before = Certificates.load(of)
-    authority.issue("one.test", not_before=days(-30), not_after=days(-3))
-    assert Certificates.load(of, before.loaded).loaded == before.loaded
-    (old,) = Certificates.load(of).loaded.values()
-    authority.issue("one.test", not_before=days(-30), not_after=days(-2))
-    after = Certificates.load(of, {key: old for key in before.loaded})
-    assert list(after.loaded.values()) != [old]  # between two that have expired the newer one
 
 
 async def test_what_a_warning_says(authority: Authority, log: Log) -> None:

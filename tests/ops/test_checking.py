@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from wsgate.ops.certificates import CertificateError
 from wsgate.ops.checking import DEADLINE, SLOW, Checked, CheckError, Checking, Outcome
 from wsgate.ops.listeners import ListenError
-from wsgate.ops.sources import SourcesError
 from wsgate.settings.model import Files, Route, Settings
 from wsgate.settings.problem import ConfigError, Problem
+from wsgate.site.build import SourcesError
+from wsgate.site.certificates import CertificateError
 
 SETTINGS = Checked(Settings(listeners=(), routes=()), {})
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from wsgate.gate.gateway import Gateway
+from tests.gate.conftest import gateway_of
 from wsgate.ops.descriptors import Room, open_descriptors, raise_limit
-from wsgate.settings.model import Settings
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_an_unlimited_process_counts_nothing() -> None:
     def count() -> int:
         raise AssertionError
 
-    room = Room(Gateway(Settings(listeners=(), routes=())), lambda: resource.RLIM_INFINITY, count)
+    room = Room(gateway_of(), lambda: resource.RLIM_INFINITY, count)
     for _ in range(1000):
         room.enter()
     assert room.has_place()
@@ -66,7 +65,7 @@ def test_without_proc_it_counts_its_connections() -> None:
     def count() -> int:
         raise FileNotFoundError
 
-    room = Room(Gateway(Settings(listeners=(), routes=())), lambda: 1024, count)
+    room = Room(gateway_of(), lambda: 1024, count)
     taken = 0
     while room.has_place():
         room.enter()

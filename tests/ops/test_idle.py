@@ -36,7 +36,7 @@ async def end_session(running: Running, stream: trio.SocketStream) -> None:
     await stream.send_all(close_from_client(1000))
     running.service.accept()[0].close()
     await stream.aclose()
-    while running.gateway.row.counts().sessions:  # noqa: ASYNC110 - memory tells nobody
+    while running.gateway.counters.counts().sessions:  # noqa: ASYNC110 - memory tells nobody
         await trio.sleep(0.01)
 
 

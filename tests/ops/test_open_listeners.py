@@ -11,37 +11,39 @@ import pytest
 import trio
 
 from tests.e2e.peers import Head, Peer, plain_request
-from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.gateway import Gateway
 from wsgate.ops.listeners import open_listeners
 from wsgate.ops.open_listeners import OpenListener, OpenListeners
 from wsgate.settings.model import Files, Listener, Route, Settings, TcpAddress, UnixAddress
+from wsgate.site.build import build
+from wsgate.site.listener import LiveListener
 
 LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
 SETTINGS = Settings(listeners=(), routes=(Route(name="files", action=Files(root="/nonexistent")),))
 
 
 @pytest.fixture
-async def doors(nursery: trio.Nursery) -> OpenListeners:
-    return OpenListeners(Gateway(SETTINGS), nursery, nursery)
+async def listeners(nursery: trio.Nursery) -> OpenListeners:
+    return OpenListeners(Gateway(build(SETTINGS)), nursery, nursery)
 
 
 Open = Callable[..., OpenListener]
 
 
 @pytest.fixture
-async def open_door(doors: OpenListeners) -> AsyncIterator[Open]:
-    def open_door(listener: Listener = LISTENER) -> OpenListener:
+async def open_one(listeners: OpenListeners) -> AsyncIterator[Open]:
+    def open_one(listener: Listener = LISTENER) -> OpenListener:
         (sock,) = open_listeners([listener])
-        return doors.open(sock, Entrance(listener))
+        return listeners.open(sock, LiveListener(listener))
 
-    yield open_door
-    for door in list(doors):
-        doors.close(door)
+    yield open_one
+    for opened in list(listeners):
+        listeners.close(opened)
 
 
-def connect(door: OpenListener) -> socket.socket:
+def connect(opened: OpenListener) -> socket.socket:
     """Without giving anybody a turn: the connection waits in the kernel's queue."""
-    address = door.address
+    address = opened.address
     assert isinstance(address, TcpAddress)
     return socket.create_connection((address.host, address.port))
 
@@ -60,28 +62,26 @@ async def ask(client: Peer) -> Head:
     return head
 
 
-async def test_an_open_door(doors: OpenListeners, open_door: Open) -> None:
-    first, second = open_door(), open_door()
-    assert list(doors) == [first, second]
-    assert doors.entrances == [first.entrance, second.entrance]
-    for door in doors:
-        client = peer(connect(door))
+async def test_an_open_door(listeners: OpenListeners, open_one: Open) -> None:
+    first, second = open_one(), open_one()
+    assert list(listeners) == [first, second]
+    for opened in listeners:
+        client = peer(connect(opened))
         assert (await ask(client)).one("Connection") is None
         await ask(client)  # the connection is kept
         await client.vanish()
 
 
-async def test_who_came_in_before_a_change_asks_once_more(doors: OpenListeners, open_door: Open) -> None:
-    door = open_door()
-    early = peer(connect(door))
+async def test_who_came_in_before_a_change_asks_once_more(listeners: OpenListeners, open_one: Open) -> None:
+    opened = open_one()
+    early = peer(connect(opened))
     await ask(early)
-    before, entrances = door.entrance, doors.entrances
-    changed = Entrance(replace(LISTENER, backlog=1))
-    doors.change(door, changed)
+    before = opened.live
+    changed = LiveListener(replace(LISTENER, backlog=1))
+    listeners.change(opened, changed)
     assert (before.closed, changed.closed) == (True, False)
-    assert doors.entrances is entrances
-    assert entrances == [changed]
-    late = peer(connect(door))
+    assert opened.live is changed
+    late = peer(connect(opened))
     for _ in range(2):
         assert (await ask(late)).one("Connection") is None
     assert (await ask(early)).one("Connection") == "close"
@@ -90,16 +90,15 @@ async def test_who_came_in_before_a_change_asks_once_more(doors: OpenListeners, 
         await client.vanish()
 
 
-async def test_a_closed_door_is_shut_behind_those_who_had_come(doors: OpenListeners, open_door: Open) -> None:
-    door, other = open_door(), open_door()
-    address = door.address
+async def test_a_closed_door_is_shut_behind_those_who_had_come(listeners: OpenListeners, open_one: Open) -> None:
+    opened, other = open_one(), open_one()
+    address = opened.address
     assert isinstance(address, TcpAddress)
-    kept = peer(connect(door))
+    kept = peer(connect(opened))
     await ask(kept)
-    waiting = peer(connect(door))
-    doors.close(door)
-    assert list(doors) == [other]
-    assert doors.entrances == [other.entrance]
+    waiting = peer(connect(opened))
+    listeners.close(opened)
+    assert list(listeners) == [other]
     for client in (kept, waiting):
         assert (await ask(client)).one("Connection") == "close"
         await client.read_end()
@@ -108,16 +107,16 @@ async def test_a_closed_door_is_shut_behind_those_who_had_come(doors: OpenListen
         socket.create_connection((address.host, address.port))
 
 
-async def test_a_unix_sockets_file_goes_with_its_door(doors: OpenListeners, open_door: Open, tmp_path: Path) -> None:
+async def test_a_unix_sockets_file_goes_with_its_door(listeners: OpenListeners, open_one: Open, tmp_path: Path) -> None:
     path = f"{tmp_path}/s"
-    door = open_door(Listener(bind=UnixAddress(path)))
+    opened = open_one(Listener(bind=UnixAddress(path)))
     client = socket.socket(socket.AF_UNIX)
     client.connect(path)
-    doors.close(door)
+    listeners.close(opened)
     asking = peer(client)
     await ask(asking)
     with trio.fail_after(30):
-        while door.sock.fileno() >= 0:  # noqa: ASYNC110 - the thread that removes the file tells nobody
+        while opened.sock.fileno() >= 0:  # noqa: ASYNC110 - the thread that removes the file tells nobody
             await trio.sleep(0.001)
     with pytest.raises(FileNotFoundError), socket.socket(socket.AF_UNIX) as late:
         late.connect(path)

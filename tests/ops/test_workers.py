@@ -21,7 +21,6 @@ from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops import checking, processes
 from wsgate.ops import drain as drain_module
 from wsgate.ops import workers as workers_module
-from wsgate.ops.certificates import Contexts
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.systemd import Notifier
@@ -42,6 +41,7 @@ from wsgate.settings.model import (
     UnixAddress,
 )
 from wsgate.settings.problem import ConfigError, Problem
+from wsgate.site.site import Site
 
 ROUTE = Route(name="t", action=Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),)))
 ANYWHERE = Listener(bind=TcpAddress("127.0.0.1", 0))
@@ -127,7 +127,7 @@ class Case:
         notifier: Notifier | None = None,
         ready: Callable[[list[Address]], None] = lambda bound: None,
     ) -> int:
-        plan = Plan(settings, Contexts({}, {}))
+        plan = Plan(Site(settings))
         return Workers(count, plan, start, load=load, notifier=notifier or Notifier({}), ready=ready).run()
 
     def events(self) -> list[str]:

@@ -36,6 +36,15 @@ KEY = b"\x11\x22\x33\x44"
 CLOSE_TIMEOUT = 5.0
 PATIENCE = 500.0  # virtual seconds, far over every timeout under test
 NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
+
+
+@dataclass
+class LiveRoute:
+    """What a session came by."""
+
+    settings: Route
+
+
 ABOUT = About("1", "it", Who("192.0.2.7:50000"), "tcp://127.0.0.1:1", "/", None, 0.0)
 ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
@@ -292,7 +301,7 @@ async def session(
         up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)
         wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
-    made = relay_session.Session(ABOUT, route, pump, client_leg, backend_leg, wire)
+    made = relay_session.Session(ABOUT, LiveRoute(route), pump, client_leg, backend_leg, wire)
     running = Session(made, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)

@@ -36,27 +36,3 @@ class Trouble:
         if self._saying:
             self._saying = False
             emit(logging.WARNING, self._well, **self._fields)
-
-
-class BackendTroubles:
-    """Of the backends that the file names, by route and backend. What a token or a client names is not among them:
-    strangers could fill a log with it."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Trouble] = {}
-
-    def note(self, route: str, backend: str, error: str | None) -> None:
-        """``error``: why it could not be used; ``None`` where it could."""
-        trouble = self._known.get((route, backend))
-        if error is None:
-            if trouble is not None:
-                trouble.end()
-            return
-        if trouble is None:
-            trouble = Trouble("backend failed", "backend well again", route=route, backend=backend)
-            self._known[route, backend] = trouble
-        trouble.begin(error)
-
-    def forget(self) -> None:
-        """After a reload, which may have other backends."""
-        self._known.clear()

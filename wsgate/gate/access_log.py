@@ -13,6 +13,8 @@ from wsgate.wire.http import Refusal
 
 _log = logging.getLogger("wsgate")
 
+CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; nobody is there to hear it
+
 
 def opened(about: About) -> None:
     """A session has begun."""

@@ -6,52 +6,43 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 import trio
 
-from wsgate.gate.client import Origin
+from wsgate.gate.client import Client
+from wsgate.gate.exchange import Exchange
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.net.tls.handshake import ClientCertificate
-from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificateAuth, Files, Route
+from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificateAuth, Route
 from wsgate.site.hashing import Busy, hashing, network
-from wsgate.site.router import host_name
+from wsgate.site.matching import host_name
 from wsgate.site.tokens.source import SourceError
 from wsgate.wire.headers import values
 from wsgate.wire.http import Refusal, Request
 
-_RETRY_AFTER = ((b"Retry-After", b"5"),)
 _PAGE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?")
 _OWN_PORTS = {"http": 80, "https": 443}
 _DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The client may go on. ``user`` is the one whose password it knew, where one was asked for."""
-
-    user: str | None = None
-
-
-async def admit(gateway: Gateway, route: Route, request: Request, origin: Origin) -> Refusal | Admitted:
-    """Whether a client may use a route. A password's check has the handshake timeout."""
-    admitted = Admitted()
-    if not isinstance(route.action, Files):
-        refusal = _check_page(_pages(route), request, origin)
+async def admit(exchange: Exchange) -> Refusal | None:
+    """Whether a client may use its route; notes whose password it knew. A password's check has the handshake
+    timeout."""
+    route, client = exchange.route.settings, exchange.client
+    if exchange.upgrade is not None:
+        refusal = _check_page(_pages(route), exchange.request, client)
         if refusal is not None:
             return refusal
     if route.auth is None:
-        return admitted
+        return None
     if route.auth.basic is not None:
-        known = await _check_password(gateway, route, route.auth.basic, request, origin)
-        if isinstance(known, Refusal):
-            return known
-        admitted = known
-    if route.auth.client_certificate is not None:
-        refusal = _check_certificate(route.auth.client_certificate, origin.certificate)
+        refusal = await _check_password(exchange, route.auth.basic)
         if refusal is not None:
             return refusal
-    return admitted
+    if route.auth.client_certificate is not None:
+        return _check_certificate(route.auth.client_certificate, client.certificate)
+    return None
 
 
 def _pages(route: Route) -> tuple[str, ...]:
@@ -60,7 +51,7 @@ def _pages(route: Route) -> tuple[str, ...]:
     return route.origins or ((ANY_ORIGIN,) if route.auth is None else (SAME_HOST,))
 
 
-def _check_page(allowed: tuple[str, ...], request: Request, origin: Origin) -> Refusal | None:
+def _check_page(allowed: tuple[str, ...], request: Request, client: Client) -> Refusal | None:
     """RFC 6455 §10.2. Browsers always send an Origin, of which the page has no choice; others may send what they like:
     this keeps out foreign pages, not other programs."""
     if ANY_ORIGIN in allowed:
@@ -73,23 +64,23 @@ def _check_page(allowed: tuple[str, ...], request: Request, origin: Origin) -> R
         page = _normal(sent[0])
         if page in allowed and page != SAME_HOST:
             return None
-        if same_host and _is_of_host(page, origin):
+        if same_host and _is_of_host(page, client):
             return None
     detail = f"Origin: {', '.join(sent)[:200] if sent else 'none'}"
     if same_host:
-        asked = origin.host.decode("latin-1")
+        asked = client.host.decode("latin-1")
         detail = f"{detail}; the host that was asked for is {asked}: name other pages in origins"
     return Refusal(403, "this origin is not allowed", detail=detail)
 
 
-def _is_of_host(page: str, origin: Origin) -> bool:
+def _is_of_host(page: str, client: Client) -> bool:
     """Whether a page is of the host and port that were asked for, as the client knows them. http or https does not
     matter: a proxy in front may speak TLS, and say nothing of it. So both schemes' own ports are the same one."""
     found = _PAGE.fullmatch(page)
-    if found is None or host_name(found[2].encode("latin-1")) != host_name(origin.host):
+    if found is None or host_name(found[2].encode("latin-1")) != host_name(client.host):
         return False
     port = int(found[3]) if found[3] else _OWN_PORTS[found[1]]
-    return port == origin.port or {port, origin.port} <= set(_OWN_PORTS.values())
+    return port == client.port or {port, client.port} <= set(_OWN_PORTS.values())
 
 
 def _normal(origin: str) -> str:
@@ -99,40 +90,41 @@ def _normal(origin: str) -> str:
     return (found[1] or found[2]) if found else text
 
 
-async def _check_password(
-    gateway: Gateway, route: Route, basic: Basic, request: Request, origin: Origin
-) -> Refusal | Admitted:
+async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:
     """RFC 7617."""
     realm = re.sub(r'(["\\])', r"\\\1", basic.realm).encode("utf-8")
     challenge = ((b"WWW-Authenticate", b'Basic realm="' + realm + b'", charset="UTF-8"'),)
     needed = Refusal(401, "user and password are needed", challenge)
-    sent = values(request.headers, b"authorization")
+    sent = values(exchange.request.headers, b"authorization")
     if not sent:
         return needed
     credentials = _credentials(sent)
     if credentials is None:
         return Refusal(401, needed.reason, challenge, detail="Authorization is not of the kind Basic, or malformed")
-    users = gateway.users_of(basic)
-    address = network(origin.chain[0]) if origin.chain else "unix"
+    users, within = exchange.route.users, exchange.route.settings.timeouts.handshake
+    assert users is not None
+    chain = exchange.client.chain
+    address = network(chain[0]) if chain else "unix"
     known, busy = None, False
     try:
-        with trio.move_on_after(route.timeouts.handshake):
+        with trio.move_on_after(within):
             known = await users.knows(*credentials, address)
     except SourceError as error:
-        return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=str(error))
+        return Refusal(503, "passwords cannot be checked now: try again", RETRY_AFTER, detail=str(error))
     except Busy:
         busy = True
     if known:
-        return Admitted(credentials[0])
+        exchange.user = credentials[0]
+        return None
     if known is not None:
         hashing().was_wrong(address)
-    busy = await _hold(gateway, address) or busy
+    busy = await _hold(exchange.gateway, address) or busy
     if known is None and busy:
         detail = "not checked: too many passwords come from this address"
-        return Refusal(429, "too many passwords are tried from here: try again", _RETRY_AFTER, detail=detail)
+        return Refusal(429, "too many passwords are tried from here: try again", RETRY_AFTER, detail=detail)
     if known is None:
-        detail = f"not within {route.timeouts.handshake:g} s: too many passwords to check, or their file hangs"
-        return Refusal(503, "passwords cannot be checked now: try again", _RETRY_AFTER, detail=detail)
+        detail = f"not within {within:g} s: too many passwords to check, or their file hangs"
+        return Refusal(503, "passwords cannot be checked now: try again", RETRY_AFTER, detail=detail)
     return Refusal(401, needed.reason, challenge, detail="wrong user or password")
 
 

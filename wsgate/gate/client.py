@@ -45,7 +45,7 @@ _QUOTED_PAIR = re.compile(rb"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class RemoteEnd:
     """The other end of a connection, before it has asked for anything.
 
     peer: who has connected
@@ -58,17 +58,17 @@ class Client:
     tls: bool = False
     certificate: ClientCertificate | None = None
 
-    def who(self) -> Who:
-        """For the log."""
-        return self._who(str(self.address))
-
-    def _who(self, name: str) -> Who:
+    def who(self, name: str | None = None, host: str | None = None) -> Who:
+        """For the log. ``name``: the client's address, where a proxy has named another; ``host`` that it asked for."""
         peer = str(self.peer)
-        return Who(name, None if peer == name else peer, self.certificate.subject if self.certificate else None)
+        name = name or str(self.address)
+        return Who(
+            name, None if peer == name else peer, self.certificate.subject if self.certificate else None, None, host
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Client:
     """Where a request comes from, as far as it is sure.
 
     chain: the IP addresses of the client and of the proxies that passed its request on, the last one's at the end; a
@@ -109,40 +109,41 @@ def is_among(address: Address, networks: Iterable[Network]) -> bool:
     return _is_in(ipaddress.ip_address(_host(address)), networks)
 
 
-def origin(client: Client, request: Request, trusted: Sequence[Network]) -> Origin:
-    """Where a request comes from."""
+def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> Client:
+    """Where a request comes from. ``trusted``: the proxies that are believed."""
     said = _Said()
-    believed = bool(trusted) and is_among(client.address, trusted)
+    believed = bool(trusted) and is_among(end.address, trusted)
     if believed:
         headers = request.headers
         x_forwarded = not _X_FORWARDED.isdisjoint(name for name, _ in headers)
         said = _read_x_forwarded(headers, trusted) if x_forwarded else _read_forwarded(headers, trusted)
     hops = [str(hop) for hop in reversed(said.hops)]
-    peer = [_host(client.address)] if isinstance(client.address, TcpAddress) else []
-    scheme = said.scheme or (b"https" if client.tls else b"http")
+    peer = [_host(end.address)] if isinstance(end.address, TcpAddress) else []
+    scheme = said.scheme or (b"https" if end.tls else b"http")
     # A proxy that names the host names its port too, where it is not the scheme's own; the one in Host may be ours
     named = _port(said.host) or said.port if said.host else said.port or _port(request.host)
     port = named or _DEFAULT_PORTS[scheme]
-    return Origin(
-        client._who(hops[0]) if hops else client.who(),
+    host = said.host or request.host
+    return Client(
+        end.who(hops[0] if hops else None, host.decode("latin-1") or None),
         (*hops, *peer),
         scheme,
-        said.host or request.host,
+        host,
         port,
-        proxied=believed or client.address != client.peer,
-        certificate=client.certificate,
+        proxied=believed or end.address != end.peer,
+        certificate=end.certificate,
     )
 
 
-def backend_fields(origin: Origin) -> Headers:
+def backend_fields(client: Client) -> Headers:
     """What a backend is told about the client: written anew, never copied from a stranger."""
-    fields = [(b"X-Forwarded-Proto", origin.scheme), (b"X-Forwarded-Port", b"%d" % origin.port)]
-    if origin.host:
-        fields.append((b"X-Forwarded-Host", origin.host))
-    if origin.chain:
-        fields.append((b"X-Forwarded-For", ", ".join(origin.chain).encode()))
-    fields.append((b"Forwarded", _forwarded(origin)))
-    if (certificate := origin.certificate) is not None:
+    fields = [(b"X-Forwarded-Proto", client.scheme), (b"X-Forwarded-Port", b"%d" % client.port)]
+    if client.host:
+        fields.append((b"X-Forwarded-Host", client.host))
+    if client.chain:
+        fields.append((b"X-Forwarded-For", ", ".join(client.chain).encode()))
+    fields.append((b"Forwarded", _forwarded(client)))
+    if (certificate := client.certificate) is not None:
         fields += [
             (b"X-Client-Cert-Verify", b"SUCCESS"),  # nginx's word, $ssl_client_verify
             (b"X-Client-Cert-Subject", certificate.subject.encode("ascii")),
@@ -153,26 +154,24 @@ def backend_fields(origin: Origin) -> Headers:
     return fields
 
 
-def proxy_header(version: ProxyVersion | None, client: Client, origin: Origin, here: Address) -> bytes:
+def proxy_header(version: ProxyVersion, end: RemoteEnd, client: Client, here: Address) -> bytes:
     """What a TCP service is told about the client, in front of everything else. ``here`` is where it has connected to.
 
     A client that came through proxies has port 0: they name none.
     """
-    if version is None:
-        return b""
-    source = client.address
-    if origin.chain and (isinstance(source, UnixAddress) or len(origin.chain) > 1):
-        source = TcpAddress(origin.chain[0], 0)
+    source = end.address
+    if client.chain and (isinstance(source, UnixAddress) or len(client.chain) > 1):
+        source = TcpAddress(client.chain[0], 0)
     return encode(version, source, here)
 
 
-def _forwarded(origin: Origin) -> bytes:
+def _forwarded(client: Client) -> bytes:
     """RFC 7239 §4. An IPv6 address is quoted, in brackets (§6); a client without an address is "unknown" (§6.2)."""
-    nodes = [b'for="[%s]"' % host.encode() if ":" in host else b"for=" + host.encode() for host in origin.chain]
+    nodes = [b'for="[%s]"' % host.encode() if ":" in host else b"for=" + host.encode() for host in client.chain]
     first, *others = nodes or [b"for=unknown"]
-    host = origin.host
+    host = client.host
     asked = b";host=" + (host if is_token(host) else b'"%s"' % host) if host else b""
-    return b", ".join([first + asked + b";proto=" + origin.scheme, *others])
+    return b", ".join([first + asked + b";proto=" + client.scheme, *others])
 
 
 def _read_x_forwarded(headers: Headers, trusted: Sequence[Network]) -> _Said:

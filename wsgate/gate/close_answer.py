@@ -12,19 +12,17 @@ from wsgate.net.transport import Transport
 from wsgate.settings.model import Errors, Route
 from wsgate.wire.close import MAX_REASON, Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
-from wsgate.wire.handshake import Declined, Upgrade, accept_headers
+from wsgate.wire.handshake import Upgrade, accept_headers
 from wsgate.wire.headers import values
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import CONTROL, FAULT
 
-Answered = Refusal | Declined
-
 # What users of noVNC know, and search for; a status has no such fixed words
 _NOT_REACHED = Close(CloseCode.INTERNAL_ERROR, b"Failed to connect to downstream server")
 
 
-def by_close(route: Route | None, upgrade: Upgrade | None, request: Request | None, answer: Answered) -> bool:
+def by_close(route: Route | None, upgrade: Upgrade | None, request: Request | None, answer: Refusal) -> bool:
     """Whether a refusal on this route is told by a Close frame: only to who has asked rightly for a WebSocket.
 
     A challenge to who has shown no credentials is no refusal yet: a browser sends those of the URL, and may ask its

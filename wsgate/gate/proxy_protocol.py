@@ -9,25 +9,26 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.client import is_among
-from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.gateway import Gateway
 from wsgate.net.transport import BLOCKED
 from wsgate.settings.model import Address
+from wsgate.site.listener import LiveListener
 from wsgate.wire.proxy_protocol import MAX_V2, Malformed, ProxyHeader, parse
 
 _CURE = "let it send one (HAProxy: send-proxy-v2), or take proxy_protocol from the listener"
 
 
-async def real_address(gateway: Gateway, entrance: Entrance, sock: socket.socket, peer: Address) -> Address | None:
+async def real_address(gateway: Gateway, listener: LiveListener, sock: socket.socket, peer: Address) -> Address | None:
     """Who the client is: whom the peer's PROXY header names, if one is expected and names anybody, else the peer.
 
     ``None``: no header within the handshake timeout, or from somebody who is not asked. The connection is to be closed,
     and the log has said why, unless the peer never said anything. What stands behind the header, TLS or HTTP, is left
     in the socket.
     """
-    if entrance.listener.proxy_protocol is None:
+    if listener.settings.proxy_protocol is None:
         return peer
-    if not is_among(peer, entrance.listener.proxy_protocol.from_):
-        _log_failure(entrance, peer, "the peer is not in proxy_protocol.from: add it if it is your balancer")
+    if not is_among(peer, listener.settings.proxy_protocol.from_):
+        _log_failure(listener, peer, "the peer is not in proxy_protocol.from: add it if it is your balancer")
         return None
     within = gateway.settings.defaults.timeouts.handshake
     received = bytearray()
@@ -37,10 +38,10 @@ async def real_address(gateway: Gateway, entrance: Entrance, sock: socket.socket
     if isinstance(header, ProxyHeader):
         return header.source or peer
     if isinstance(header, Malformed):
-        _log_failure(entrance, peer, f"{header.reason}: {_CURE}")
+        _log_failure(listener, peer, f"{header.reason}: {_CURE}")
     elif received:
         late = f" within {within:g} s" if scope.cancelled_caught and trio.current_time() >= scope.deadline else ""
-        _log_failure(entrance, peer, f"the PROXY header did not end{late}: {_CURE}")
+        _log_failure(listener, peer, f"the PROXY header did not end{late}: {_CURE}")
     return None
 
 
@@ -71,11 +72,11 @@ async def _receive(
         gateway.idle.discard(scope)
 
 
-def _log_failure(entrance: Entrance, peer: Address, reason: str) -> None:
+def _log_failure(listener: LiveListener, peer: Address, reason: str) -> None:
     emit(
         logging.INFO,
         "proxy protocol failed",
         client=str(peer),
-        listener=str(entrance.listener.bind),
+        listener=str(listener.settings.bind),
         reason=reason,
     )

@@ -24,7 +24,7 @@ from wsgate.events.emit import emit
 from wsgate.relay.about import About
 from wsgate.relay.record import TOO_LARGE, Held, Tap
 from wsgate.relay.session import Outcome
-from wsgate.settings.model import OnError, Record, Route, Tunnel
+from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import STOPPED, encode_end, encode_head
 
 T = TypeVar("T")
@@ -221,14 +221,6 @@ def _all_held() -> Held:
     except LookupError:
         _held.set(made := Held())
         return made
-
-
-def recorder_for(route: Route, about: About) -> Recorder | None:
-    """Who records a session; ``None`` where the route does not ask for it."""
-    action = route.action
-    if not isinstance(action, Tunnel) or action.record is None:
-        return None
-    return Recorder(action.record, about)
 
 
 def _bring(tap: Tap, file: _File) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wsgate.gate.client import Origin
+from wsgate.gate.client import Client
 from wsgate.settings.model import Listener, Redirect, TcpAddress
 from wsgate.wire.http import Refusal, Request
 
@@ -12,7 +12,7 @@ _HTTP, _HTTPS = 80, 443
 
 
 def redirection(
-    listener: Listener, listeners: Iterable[Listener], origin: Origin, request: Request, *, upgrade: bool
+    listener: Listener, listeners: Iterable[Listener], client: Client, request: Request, *, upgrade: bool
 ) -> Refusal | None:
     """Where to go instead, in a 308, which keeps the method (RFC 9110 §15.4.9); ``None`` where the client may stay.
 
@@ -20,25 +20,25 @@ def redirection(
     is redirected too, to wss: whoever asks for https wants no session in the clear. Browsers do not follow that (RFC
     6455 §4.1 leaves it to the client), so the words say what to do.
     """
-    if listener.redirect is not Redirect.HTTPS or origin.scheme == b"https":
+    if listener.redirect is not Redirect.HTTPS or client.scheme == b"https":
         return None
-    if not origin.name:
+    if not client.name:
         return Refusal(400, "a request without a host cannot be sent to https")
-    port = _port(listener, listeners, origin)
-    authority = origin.name if port == _HTTPS else b"%s:%d" % (origin.name, port)
+    port = _port(listener, listeners, client)
+    authority = client.name if port == _HTTPS else b"%s:%d" % (client.name, port)
     scheme = b"wss" if upgrade else b"https"
     reason = "ws:// is not served here: use wss://" if upgrade else "http:// is not served here: use https://"
     return Refusal(308, reason, ((b"Location", scheme + b"://" + authority + request.target),))
 
 
-def _port(listener: Listener, listeners: Iterable[Listener], origin: Origin) -> int:
+def _port(listener: Listener, listeners: Iterable[Listener], client: Client) -> int:
     """The port that the client knows the TLS listener by.
 
     That is the listener's own, if the client knows this listener by its own port too. If not, something on the way
     translates ports, a balancer or a container's port mapping, and https is most likely where it always is.
     """
     bind = listener.bind
-    if origin.proxied or not isinstance(bind, TcpAddress) or origin.port != bind.port:
+    if client.proxied or not isinstance(bind, TcpAddress) or client.port != bind.port:
         return _HTTPS
     secure = (other.bind for other in listeners if other.tls is not None)
     return next((bind.port for bind in secure if isinstance(bind, TcpAddress)), _HTTPS)

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from wsgate.net.dial import DialError
 from wsgate.wire.http import Refusal
 
 RETRY_AFTER = ((b"Retry-After", b"5"),)  # seconds: when others have ended, or a reload is over
 
 OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER)
+
+
+def unreachable(error: DialError, plain: str) -> Refusal:
+    """Nobody could be connected to. ``plain``: how to write the last target without TLS."""
+    if error.status == 403:
+        return Refusal(403, "this target may not be reached", detail=str(error))
+    if error.status == 503:
+        return replace(OUT_OF_RESOURCES, detail=str(error))
+    if error.status == 504:
+        return Refusal(504, "the backend did not answer in time", detail=str(error))
+    cure = f": write {plain} if that is meant" if error.is_plain else ""
+    return Refusal(502, "the backend cannot be reached", detail=f"{error}{cure}")
+
+
+def is_our_own(refusal: Refusal) -> bool:
+    """Whether it says nothing of the backend: the route's rules, or our own lack of room."""
+    return refusal.body is None and refusal.status in (403, 503)

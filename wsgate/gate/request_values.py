@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote, unquote_to_bytes
 
 from wsgate.events.emit import HIDDEN
-from wsgate.settings.model import PathKind, Place, PlaceKind, Route
-from wsgate.site.router import host_name
+from wsgate.settings.model import PathKind, Place, PlaceKind, Route, Tunnel
+from wsgate.site.matching import host_name
 from wsgate.wire.headers import values
 from wsgate.wire.http import Request
 
@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BEARER = re.compile(r"bearer +", re.IGNORECASE)  # RFC 6750 §2.1
 
 
-def find(places: Sequence[Place], request: Request, route: Route) -> str | None:
+def find_value(places: Sequence[Place], request: Request, route: Route) -> str | None:
     """What stands in the first of ``places`` that is there and not empty, percent-decoded; a header field's value is as
     it was sent. What is not UTF-8, or has control characters in it, is not there."""
     for place in places:
@@ -27,10 +27,11 @@ def find(places: Sequence[Place], request: Request, route: Route) -> str | None:
     return None
 
 
-def path_for_log(places: Sequence[Place], request: Request, route: Route) -> str:
+def path_for_log(request: Request, route: Route) -> str:
     """The request's path, in its normal form, without the token that may stand in it."""
     path = request.path
-    if any(place.kind is PlaceKind.PATH for place in places):
+    token = route.action.token if isinstance(route.action, Tunnel) else None
+    if token is not None and any(place.kind is PlaceKind.PATH for place in token.from_):
         rest = _rest(route, path)
         return path[: len(path) - len(rest)] + HIDDEN if rest else path
     return path

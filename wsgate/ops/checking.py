@@ -18,12 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from wsgate.ops.certificates import CertificateError
 from wsgate.ops.listeners import ListenError, LookedUp
 from wsgate.ops.processes import fork
-from wsgate.ops.sources import SourcesError
 from wsgate.settings.model import Settings
 from wsgate.settings.problem import ConfigError
+from wsgate.site.build import SourcesError
+from wsgate.site.certificates import CertificateError
 
 DEADLINE = 60.0  # seconds for a check, with the import of plugins
 SLOW = 10.0  # seconds after which the log says that a reload waits

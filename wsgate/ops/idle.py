@@ -61,7 +61,7 @@ class IdleWatch:
 
     async def run(self) -> None:
         """Return when TERM is on its way; or never."""
-        idle = Idle(self._gateway.row.counts)
+        idle = Idle(self._gateway.counters.counts)
         while True:
             limit = self._gateway.settings.exit_when_idle
             wait = idle.wait(limit, trio.current_time())

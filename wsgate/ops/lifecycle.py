@@ -22,7 +22,7 @@ from wsgate.events.emit import emit
 from wsgate.gate import revoke
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
-from wsgate.ops.certificates import Certificates, Contexts
+from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.drain import tell
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
@@ -42,7 +42,6 @@ class Stage(enum.Enum):
 async def run(
     gateway: Gateway,
     sockets: Sequence[socket.socket],
-    contexts: Contexts,
     *,
     load: Load | None = None,
     open_more: ListenerOpener = open_listeners,
@@ -52,8 +51,7 @@ async def run(
 ) -> int:
     """Serve until a signal, then drain. Returns the exit status: 0, or 1 if sessions had to be cut.
 
-    sockets: for ``gateway.settings.listeners``, in their order; this closes them
-    contexts: the TLS contexts of the gateway's settings
+    sockets: for the listeners of the gateway's site, in their order; this closes them
     load: reads the settings anew at a HUP, in a thread; raises ``ConfigError``. Without it nothing can be reloaded
     open_more: opens the listeners that a reload adds, in a thread; raises ``ListenError``
     ready: called once, when connections are being accepted, with the addresses that were bound
@@ -69,9 +67,9 @@ async def run(
             outer.start_soon(gateway.pump.run)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as serving:
-                    doors = OpenListeners(gateway, connections, serving)
-                    certificates = Certificates(gateway, doors.entrances)
-                    certificates.adopt(contexts)
+                    listeners = OpenListeners(gateway, connections, serving)
+                    certificates = CertificateWatch()
+                    certificates.adopt(gateway.site)
                     idle = IdleWatch(gateway)
 
                     def busy(now: bool) -> None:
@@ -81,7 +79,7 @@ async def run(
 
                     reloader = Reloader(
                         gateway,
-                        doors,
+                        listeners,
                         certificates,
                         load=load,
                         open_more=open_more,
@@ -90,9 +88,9 @@ async def run(
                     )
                     for task in (certificates.watch, reloader.run, partial(revoke.watch, gateway.sessions)):
                         serving.start_soon(task)
-                    for listener, sock in zip(gateway.settings.listeners, sockets, strict=True):
-                        doors.open(sock, contexts.entrance(listener))
-                    bound = [door.address for door in doors]
+                    for live, sock in zip(gateway.site.listeners, sockets, strict=True):
+                        listeners.open(sock, live)
+                    bound = [opened.address for opened in listeners]
                     for address in bound:
                         emit(logging.INFO, "listening", address=str(address))
                     gateway.ready = True

@@ -20,12 +20,13 @@ import trio
 from wsgate.disk.threads import in_thread, threads
 from wsgate.events.emit import emit
 from wsgate.gate.connection import serve
-from wsgate.gate.gateway import Entrance, Gateway
+from wsgate.gate.gateway import Gateway
 from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
 from wsgate.ops.descriptors import Room
 from wsgate.ops.listeners import bound_address, close_listeners, has_file
 from wsgate.settings.model import Address, Listener
+from wsgate.site.listener import LiveListener
 
 DISK_TIME = 2.0  # seconds that the end of a listener waits for the disk of its file
 
@@ -34,10 +35,10 @@ ListenerOpener = Callable[[Sequence[Listener]], list[socket.socket]]
 
 @dataclass(slots=True, eq=False)
 class OpenListener:
-    """An open listener. ``entrance`` is for the next connection: who has come in keeps the one it came through."""
+    """``live`` is for the next connection: who has come in keeps what it came in by."""
 
     sock: socket.socket
-    entrance: Entrance
+    live: LiveListener
     removed: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -50,7 +51,6 @@ class OpenListener:
 class OpenListeners:
     """Every open listener of the process.
 
-    entrances: of every door; one list for good, for whoever renews their certificates
     connections: the nursery of the connections
     accepting: the nursery of the tasks that accept them
     """
@@ -60,51 +60,47 @@ class OpenListeners:
         self._connections = connections
         self._accepting = accepting
         self._room = Room(gateway)
-        self._doors: list[OpenListener] = []
-        self.entrances: list[Entrance] = []
+        self._open: list[OpenListener] = []
 
     def __iter__(self) -> Iterator[OpenListener]:
-        return iter(self._doors)
+        return iter(self._open)
 
-    def open(self, sock: socket.socket, entrance: Entrance) -> OpenListener:
+    def open(self, sock: socket.socket, live: LiveListener) -> OpenListener:
         """Accept connections from now on."""
-        door = OpenListener(sock, entrance)
-        self._doors.append(door)
-        self.entrances.append(entrance)
-        self._accepting.start_soon(self._accept, door)
-        return door
+        opened = OpenListener(sock, live)
+        self._open.append(opened)
+        self._accepting.start_soon(self._accept, opened)
+        return opened
 
-    def change(self, door: OpenListener, entrance: Entrance) -> None:
+    def change(self, opened: OpenListener, live: LiveListener) -> None:
         """Other settings for the same address."""
-        self.entrances[self.entrances.index(door.entrance)] = entrance
-        door.entrance.closed = True
-        door.entrance = entrance
+        opened.live.closed = True
+        opened.live = live
 
-    def close(self, door: OpenListener) -> None:
+    def close(self, opened: OpenListener) -> None:
         """Accept who has connected already, and nobody else; "listener removed" is said when that is done."""
-        self._doors.remove(door)
-        self.entrances.remove(door.entrance)
-        door.entrance.closed = True
-        door.removed = True
-        door.scope.cancel()
+        self._open.remove(opened)
+        opened.live.closed = True
+        opened.removed = True
+        opened.scope.cancel()
 
-    async def _accept(self, door: OpenListener) -> None:
-        serve_there = self._server(door)
+    async def _accept(self, opened: OpenListener) -> None:
+        serve_there = self._server(opened)
         try:
-            with door.scope:
+            with opened.scope:
                 await accept_forever(
-                    door.sock, serve_there, self._connections, self._gateway.handshake_limiter, self._room
+                    opened.sock, serve_there, self._connections, self._gateway.handshake_limiter, self._room
                 )
         finally:
-            address = door.address
-            accept_waiting(door.sock, serve_there, self._connections, self._room)
-            await close_in_thread(door.sock)
-            if door.removed:  # said only now that it is true: until here it was still open
+            address = opened.address
+            accept_waiting(opened.sock, serve_there, self._connections, self._room)
+            await close_in_thread(opened.sock)
+            if opened.removed:  # said only now that it is true: until here it was still open
                 emit(logging.INFO, "listener removed", address=str(address))
 
-    def _server(self, door: OpenListener) -> Serve:
+    def _server(self, opened: OpenListener) -> Serve:
         async def serve_there(sock: PlainTransport, peer: Address) -> None:
-            await serve(self._gateway, door.entrance, sock, peer)
+            await serve(self._gateway, opened.live, sock, peer)
 
         return serve_there
 

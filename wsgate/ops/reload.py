@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,19 +20,21 @@ import trio
 from wsgate.disk.threads import in_thread, threads
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.certificates import CertificateError, Certificates, Contexts, Key, Loaded
+from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
 from wsgate.ops.drain import tell
 from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
-from wsgate.ops.sources import SourcesError, open_lookups
 from wsgate.relay.session import Session
-from wsgate.settings.model import Listener, OnReload, Route, Settings, TcpAddress
+from wsgate.settings.model import Listener, OnReload, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError, Problem
-from wsgate.site.router import Router
-from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.build import SourcesError, build, discard
+from wsgate.site.certificates import CertificateError
+from wsgate.site.listener import LiveListener
+from wsgate.site.route import LiveRoute
+from wsgate.site.site import Site
 
 _log = logging.getLogger("wsgate")
 
@@ -47,27 +49,12 @@ _ASKED_AGAIN = "it waited for a disk or a plugin's import, and was asked for aga
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Settings, and what is made of them."""
-
-    settings: Settings
-    router: Router
-    contexts: Contexts
-    lookups: dict[str, Lookups]
-
-
-def prepare(load: Load, current: Settings, certificates: Mapping[Key, Loaded], lookups: Mapping[str, Lookups]) -> Plan:
-    """Read the settings anew, and every file that they name. Routes that did not change stay the same objects, and so
-    do ``certificates`` and ``lookups``.
+def prepare(load: Load, current: Site) -> Site:
+    """Read the settings anew, and make everything live that they name. What did not change stays the same objects.
 
     Not for the event loop. Raises ``ConfigError``, ``CertificateError`` and ``SourcesError``.
     """
-    settings = load()
-    known = {route: route for route in current.routes}
-    settings = replace(settings, routes=tuple(known.get(route, route) for route in settings.routes))
-    contexts = Certificates.load(settings, certificates)
-    return Plan(settings, Router(settings.routes), contexts, open_lookups(settings, lookups))
+    return build(load(), current)
 
 
 def log_warning(warning: Problem) -> None:
@@ -75,15 +62,13 @@ def log_warning(warning: Problem) -> None:
     emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
-def check(load: Load, current: Settings, certificates: Mapping[Key, Loaded]) -> Checked:
+def check(load: Load, current: Site) -> Checked:
     """Read the settings anew and try all that they name, in a process that ends with that. Raises as ``prepare``, and
     ``ListenError`` where the name of a new listener leads nowhere."""
     settings = load()
     logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will warn of the same
-    Certificates.load(settings, certificates)
-    for lookups in open_lookups(settings).values():
-        lookups.close()
-    binds = {listener.bind for listener in current.listeners}
+    discard(build(settings, current), current)
+    binds = {listener.settings.bind for listener in current.listeners}
     return Checked(settings, look_up([listener for listener in settings.listeners if listener.bind not in binds]))
 
 
@@ -129,7 +114,7 @@ def keep_workers(before: Settings, now: Settings) -> Settings:
 class Reloader:
     """Reloads, one at a time. Whoever asks during one gets another after it.
 
-    certificates: watches over the contexts of the gateway and its doors
+    certificates: watches over those of the gateway's site
     load: ``None`` where there is no file
     open_more: opens the listeners that are new
     background: the nursery of the tasks that end when the gateway begins to stop
@@ -139,8 +124,8 @@ class Reloader:
     def __init__(
         self,
         gateway: Gateway,
-        doors: OpenListeners,
-        certificates: Certificates,
+        listeners: OpenListeners,
+        certificates: CertificateWatch,
         *,
         load: Load | None,
         open_more: ListenerOpener,
@@ -148,7 +133,7 @@ class Reloader:
         busy: Callable[[bool], None],
     ) -> None:
         self._gateway = gateway
-        self._doors = doors
+        self._listeners = listeners
         self._certificates = certificates
         self._load = load
         self._open_more = open_more
@@ -195,37 +180,39 @@ class Reloader:
         if self._load is None:
             emit(logging.WARNING, "reload refused", reason="there is no configuration file to read again")
             return
+        current = self._gateway.site
         try:
-            plan = await self._in_time(
-                prepare,
-                self._load,
-                self._gateway.settings,
-                self._certificates.loaded,
-                dict(self._gateway.lookups),
-            )
-            stay = self._find_doors(plan.settings.listeners)
-            new = [listener for listener, door in zip(plan.settings.listeners, stay, strict=True) if door is None]
-            opening = Opening(self._open_more)
+            site = await self._in_time(prepare, self._load, current)
+        except (ConfigError, CertificateError, SourcesError, CheckError) as error:
+            log_refusal(error)
+            return
+        stay = self._find_open(site.settings.listeners)
+        new = [listener for listener, opened in zip(site.settings.listeners, stay, strict=True) if opened is None]
+        opening = Opening(self._open_more)
+        adopted = False
+        try:
             try:
                 await self._in_time(opening.open, new)
                 sockets = opening.take()
             finally:
                 await opening.give_up()
-        except (ConfigError, CertificateError, SourcesError, CheckError) as error:
+            try:
+                not_adjusted = await self._adjust(site.settings.listeners, stay)
+            finally:
+                if self._scope.cancel_called:
+                    for sock in sockets:
+                        await close_in_thread(sock)
+            if self._scope.cancel_called:
+                return
+            self._commit(site, stay, sockets, not_adjusted)
+            adopted = True
+        except CheckError as error:
             log_refusal(error)
-            return
         except ListenError as error:
             log_refusal(error, hint=self._overlap(stay, new))
-            return
-        try:
-            not_adjusted = await self._adjust(plan.settings.listeners, stay)
         finally:
-            if self._scope.cancel_called:
-                for sock in sockets:
-                    await close_in_thread(sock)
-        if self._scope.cancel_called:
-            return
-        self._commit(plan, stay, sockets, not_adjusted)
+            if not adopted:
+                discard(site, current)
 
     async def _adjust(
         self, listeners: Sequence[Listener], stay: Sequence[OpenListener | None]
@@ -235,15 +222,15 @@ class Reloader:
         In a thread: a Unix socket's file may lie on a disk that hangs.
         """
         failed = {}
-        for listener, door in zip(listeners, stay, strict=True):
-            if door is not None and door.entrance.listener != listener:
+        for listener, opened in zip(listeners, stay, strict=True):
+            if opened is not None and opened.live.settings != listener:
                 try:
                     limiter = threads("listeners", str(listener.bind), 1)
-                    await in_thread(limiter, DISK_TIME, partial(adjust, door.sock, listener))
+                    await in_thread(limiter, DISK_TIME, partial(adjust, opened.sock, listener))
                 except OSError as error:
-                    failed[door] = error.strerror or str(error)
+                    failed[opened] = error.strerror or str(error)
                 except trio.TooSlowError:
-                    failed[door] = f"the disk of its file did not answer within {DISK_TIME:g} s"
+                    failed[opened] = f"the disk of its file did not answer within {DISK_TIME:g} s"
         return failed
 
     async def _in_time(self, work: Callable[..., T], *arguments: object) -> T:
@@ -279,23 +266,23 @@ class Reloader:
         log_slow()
         self._slow = scope
 
-    def _find_doors(self, listeners: Sequence[Listener]) -> list[OpenListener | None]:
-        """The open door of each listener; one without has yet to be opened."""
-        free = list(self._doors)
+    def _find_open(self, listeners: Sequence[Listener]) -> list[OpenListener | None]:
+        """The open opened of each listener; one without has yet to be opened."""
+        free = list(self._listeners)
         found: list[OpenListener | None] = []
         for listener in listeners:
-            door = next((door for door in free if door.entrance.listener.bind == listener.bind), None)
-            if door is not None:
-                free.remove(door)
-            found.append(door)
+            opened = next((opened for opened in free if opened.live.settings.bind == listener.bind), None)
+            if opened is not None:
+                free.remove(opened)
+            found.append(opened)
         return found
 
     def _overlap(self, stay: Sequence[OpenListener | None], new: Sequence[Listener]) -> str | None:
         """Why an address may be taken by ourselves: two binds can overlap, like 0.0.0.0:80 and 127.0.0.1:80."""
         ports = {listener.bind.port for listener in new if isinstance(listener.bind, TcpAddress)}
-        for door in self._doors:
-            address = door.address
-            if door not in stay and isinstance(address, TcpAddress) and address.port in ports:
+        for opened in self._listeners:
+            address = opened.address
+            if opened not in stay and isinstance(address, TcpAddress) and address.port in ports:
                 return f"this gateway itself still listens on {address}, which overlaps: restart it for this change"
         return None
 
@@ -303,22 +290,23 @@ class Reloader:
 
     def _commit(
         self,
-        plan: Plan,
+        site: Site,
         stay: Sequence[OpenListener | None],
         sockets: Sequence[socket.socket],
         not_adjusted: Mapping[OpenListener, str],
     ) -> None:
-        before, now = self._gateway.settings, plan.settings
-        if now.log != before.log:
-            set_up(now.log)
-        now = keep_workers(before, now)
-        for lookups in set(self._gateway.lookups.values()) - set(plan.lookups.values()):
-            lookups.close()
-        self._gateway.adopt(now, plan.router, plan.contexts.backends, plan.lookups)
-        changes = self._change_settings(before, now)
-        changes += self._change_listeners(plan, stay, sockets, not_adjusted)
+        before, now = self._gateway.site, site
+        if now.settings.log != before.settings.log:
+            set_up(now.settings.log)
+        settings = keep_workers(before.settings, now.settings)
+        if settings is not now.settings:
+            now = replace(now, settings=settings)
+        discard(before, now)
+        self._gateway.adopt(now)
+        changes = self._change_settings(before.settings, now.settings)
+        changes += self._change_listeners(now.listeners, stay, sockets, not_adjusted)
         changes += self._change_routes(before.routes, now.routes)
-        self._certificates.adopt(plan.contexts)
+        self._certificates.adopt(now)
         emit(logging.INFO, "reloaded", changes=changes)
 
     def _change_settings(self, before: Settings, now: Settings) -> int:
@@ -337,43 +325,36 @@ class Reloader:
 
     def _change_listeners(
         self,
-        plan: Plan,
+        listeners: Sequence[LiveListener],
         stay: Sequence[OpenListener | None],
         sockets: Sequence[socket.socket],
         not_adjusted: Mapping[OpenListener, str],
     ) -> int:
         changes = 0
-        for door in [door for door in self._doors if door not in stay]:
-            self._doors.close(door)
+        for opened in [opened for opened in self._listeners if opened not in stay]:
+            self._listeners.close(opened)
             changes += 1
-        opened = iter(sockets)
-        for listener, kept in zip(plan.settings.listeners, stay, strict=True):
-            entrance = plan.contexts.entrance(listener)
+        new = iter(sockets)
+        for live, kept in zip(listeners, stay, strict=True):
             if kept is None:
-                door = self._doors.open(next(opened), entrance)
-                emit(logging.INFO, "listener added", address=str(door.address))
+                opened = self._listeners.open(next(new), live)
+                emit(logging.INFO, "listener added", address=str(opened.address))
                 changes += 1
-            elif kept.entrance.listener == listener:
-                kept.entrance.context = entrance.context
-            else:
-                emit(
-                    logging.INFO,
-                    "listener changed",
-                    address=str(kept.address),
-                    changed=keys(kept.entrance.listener, listener),
-                )
+            elif kept.live is not live:
+                changed = keys(kept.live.settings, live.settings)
+                emit(logging.INFO, "listener changed", address=str(kept.address), changed=changed)
                 if kept in not_adjusted:
                     error = f"its socket keeps its mode and backlog: {not_adjusted[kept]}"
                     emit(logging.WARNING, "listener not adjusted", address=str(kept.address), error=error)
-                self._doors.change(kept, entrance)
+                self._listeners.change(kept, live)
                 changes += 1
         return changes
 
-    def _change_routes(self, before: Sequence[Route], now: Sequence[Route]) -> int:
+    def _change_routes(self, before: Sequence[LiveRoute], now: Sequence[LiveRoute]) -> int:
         drained: list[Session] = []
-        by_route: dict[int, list[Session]] = {}  # a route's hash would look at all of its settings
+        by_route: dict[object, list[Session]] = {}
         for session in self._gateway.sessions:
-            by_route.setdefault(id(session.route), []).append(session)
+            by_route.setdefault(session.route, []).append(session)
         by_name = {route.name: route for route in now}
         changes = 0
         for old in before:
@@ -381,20 +362,21 @@ class Reloader:
             if new is old:
                 continue
             changes += 1
-            sessions = by_route.get(id(old), [])
-            drains = old.on_reload is OnReload.DRAIN
-            if new is not None and replace(old, on_reload=new.on_reload) == new:
+            sessions = by_route.get(old, [])
+            drains = old.settings.on_reload is OnReload.DRAIN
+            if new is not None and replace(old.settings, on_reload=new.settings.on_reload) == new.settings:
                 # nothing that a session is made of; from now on they do what the route says now
                 for session in sessions:
                     session.route = new
                 drains = False
             if drains:
+                old.drained = True
                 drained += sessions
             emit(
                 logging.INFO,
                 "route removed" if new is None else "route changed",
                 route=old.name,
-                changed=None if new is None else keys(old, new),
+                changed=None if new is None else keys(old.settings, new.settings),
                 **{"drained" if drains else "kept": len(sessions)},
             )
         names = {route.name for route in before}

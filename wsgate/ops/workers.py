@@ -35,7 +35,6 @@ from typing import TypeVar
 
 from wsgate.events.emit import emit
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
-from wsgate.ops.certificates import Contexts
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import Idle, log_idle
@@ -49,6 +48,7 @@ from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
 from wsgate.ops.worker_channel import Report, ToParent, ToWorker
 from wsgate.settings.model import Address, Settings
+from wsgate.site.site import Site
 
 T = TypeVar("T")
 
@@ -62,14 +62,17 @@ CUT_TIME = 5.0  # seconds that workers have to end when they have been told to c
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What workers begin with.
+    """What workers begin with. ``site`` has the settings as they are now, and no sources of tokens.
 
     starting: they are the first: what cannot work keeps all from starting. Later it keeps nothing else down
     """
 
-    settings: Settings
-    contexts: Contexts
+    site: Site
     starting: bool = True
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
 
 
 # What a worker does, from its first line to its exit status
@@ -184,7 +187,7 @@ class Workers:
         self._announced = False
         plan = self._plan
         try:
-            self._checking.begin(lambda: check(self._load, plan.settings, plan.contexts.loaded), time.monotonic())
+            self._checking.begin(lambda: check(self._load, plan.site), time.monotonic())
         except CheckError as error:
             self._refuse(error)
 
@@ -211,7 +214,7 @@ class Workers:
         if now.log != before.log:
             set_up(now.log)
         now = keep_workers(before, now)
-        self._plan = replace(self._plan, settings=now)
+        self._plan = replace(self._plan, site=replace(self._plan.site, settings=now))
         for worker in self._workers:
             if worker.channel is not None:
                 worker.ready = False

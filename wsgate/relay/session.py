@@ -22,7 +22,7 @@ import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
@@ -70,11 +70,18 @@ class _Stage(enum.Enum):
 Wire = Callable[["Session"], tuple[Flow, Flow]]
 
 
+class LiveRoute(Protocol):
+    """What a session came by."""
+
+    @property
+    def settings(self) -> Route: ...
+
+
 class Session:
     """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client.
 
     about: whose it is
-    route: what it came by, which a reload may have changed since
+    route: what it came by; a reload may have put another in its place since
     token: what the client came by, for whoever may take it back; ``None`` where none was needed
     """
 
@@ -97,7 +104,7 @@ class Session:
     )
 
     def __init__(
-        self, about: About, route: Route, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, token: Any = None
+        self, about: About, route: LiveRoute, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, token: Any = None
     ) -> None:
         self.about = about
         self.route = route
@@ -106,8 +113,9 @@ class Session:
         self._legs = (client, backend)
         client.owner = backend.owner = self
         self._flows = wire(self)
-        self._timeouts = route.timeouts
-        self._timers = Timers(self._legs, self._flows, route.timeouts, route.heartbeat, trio.current_time())
+        settings = route.settings
+        self._timeouts = settings.timeouts
+        self._timers = Timers(self._legs, self._flows, settings.timeouts, settings.heartbeat, trio.current_time())
         self._stage = _Stage.OPEN
         self._deadline = math.inf
         self._first: tuple[End, Side | None] | None = None

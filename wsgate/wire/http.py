@@ -48,12 +48,16 @@ class Refusal:
 
     reason: one line: the body, which a stranger reads, and the log
     detail: for the log alone: addresses, and what a backend said
+    body: in the reason's place: a backend's own
+    closes: whether the connection ends behind it
     """
 
     status: int
     reason: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
     detail: str = ""
+    body: bytes | None = None
+    closes: bool = True
 
 
 class HttpServer:

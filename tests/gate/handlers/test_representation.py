@@ -21,8 +21,9 @@ from tests.gate.conftest import at, below
 from tests.limits import no_descriptors
 from wsgate.gate.handlers import representation as gate_files
 from wsgate.gate.handlers.representation import THREADS, Answer, open_file
-from wsgate.settings.model import Files, Match, PathPattern, Route, Timeouts
-from wsgate.site.router import Router
+from wsgate.settings.model import Files, Match, PathPattern, Route, Settings, Timeouts
+from wsgate.site.build import build
+from wsgate.site.route import LiveRoute
 from wsgate.text.paths import has_bad_escape
 from wsgate.wire.http import Refusal, Request
 
@@ -531,10 +532,11 @@ def test_the_route_that_a_path_finds_is_the_one_of_its_file(pieces: list[bytes])
     target = b"/" + b"".join(pieces)
     files = Files(root="/")
     private = Route(name="private", match=below("/private/"), action=files)
-    router = Router([private, Route(name="rest", action=files)])
+    site = build(Settings(listeners=(), routes=(private, Route(name="rest", action=files))))
     request = Request(b"GET", target, b"", b"1.1", [], [])
-    route = router.find(b"", request.path, (), websocket=False)
-    assert isinstance(route, Route)
+    live = site.find(b"", request.path, (), websocket=False)
+    assert isinstance(live, LiveRoute)
+    route = live.settings
     relative = gate_files._relative(route, request.path)
     if has_bad_escape(relative) or any(each in relative for each in ("%00", "%5C", "%2F")):
         return  # 400 or 404

@@ -1,4 +1,4 @@
-"""The ``files`` route: GET and HEAD of what lies below one directory.
+"""What a ``files`` route has for a path: GET and HEAD of what lies below one directory.
 
 Which file it is that a path names, and what of it the client gets: the whole, a part, or the word that it has it.
 Nothing hidden is served, and nothing outside of the root, however a path or a symbolic link leads there.

@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.peers import Backend, request
 from tests.gate.conftest import StartGate, route, tunnel_to
 from tests.log import Log
-from wsgate.gate.subprotocols import in_words, tunnel_subprotocol
+from wsgate.gate.handlers.subprotocols import in_words, tunnel_subprotocol
 from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal

@@ -4,7 +4,7 @@ import pytest
 
 from wsgate.settings.model import Match, PathPattern, Route, Target, Tunnel, UnixAddress
 from wsgate.settings.scalars import path_pattern
-from wsgate.site.router import Router, host_name, rewrite
+from wsgate.site.matching import Matcher, host_name, rewrite
 from wsgate.text.paths import normal
 
 
@@ -24,7 +24,8 @@ def matches(
     subprotocols: tuple[bytes, ...] = (),
     websocket: bool = True,
 ) -> bool:
-    return Router([route("it", **match)]).find(host, normal(path), subprotocols, websocket=websocket) is not None
+    matcher, sent = Matcher(Match(**match)), normal(path)  # type: ignore[arg-type]
+    return matcher.takes(host_name(host), subprotocols, websocket) and matcher.takes_path(sent)
 
 
 @pytest.mark.parametrize(
@@ -166,34 +167,6 @@ def test_all_of_a_match_must_hold() -> None:
     assert not matches(match, b"b.test", b"/x", (b"p",))
     assert not matches(match, b"a.test", b"/y", (b"p",))
     assert not matches(match, b"a.test", b"/x", (b"q",))
-
-
-def test_the_first_match_wins() -> None:
-    router = Router(
-        [
-            route("exact", path=path("/chat/a")),
-            route("host", host=("a.test",)),
-            route("prefix", path=path("/chat/*")),
-            route("again", path=path("/chat/*")),
-        ]
-    )
-    found = {
-        (host, sent): getattr(router.find(host, sent, (), websocket=True), "name", None)
-        for host in (b"a.test", b"b.test")
-        for sent in ("/chat/a", "/chat/b", "/")
-    }
-    assert found == {
-        (b"a.test", "/chat/a"): "exact",
-        (b"a.test", "/chat/b"): "host",
-        (b"a.test", "/"): "host",
-        (b"b.test", "/chat/a"): "exact",
-        (b"b.test", "/chat/b"): "prefix",
-        (b"b.test", "/"): None,
-    }
-
-
-def test_without_routes() -> None:
-    assert Router([]).find(b"", "/", (), websocket=True) is None
 
 
 REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [

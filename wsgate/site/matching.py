@@ -1,12 +1,12 @@
-"""Which route takes a request, and what the backend is asked for instead of the request's target."""
+"""Which requests a route takes, and what the backend is asked for instead of the request's target."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from wsgate.settings.model import Match, PathKind, PathPattern, Route
+from wsgate.settings.model import Match, PathKind, PathPattern
 from wsgate.text.paths import normal, rest
 from wsgate.text.regexes import MAX_LENGTH, literal_beginning
 from wsgate.wire.http import Refusal
@@ -16,31 +16,18 @@ TOO_LONG = Refusal(
 )
 
 
-class Router:
-    """The first route that matches wins, top to bottom."""
+class Matcher:
+    """What one route takes."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = [
-            (route, _compile(route.match), _compile_path(route.match.path), _too_long(route.match.path))
-            for route in routes
-        ]
+    __slots__ = ("is_too_long", "takes", "takes_path")
 
-    def find(self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool) -> Route | Refusal | None:
-        """The route of a request. ``host`` is a Host field's value; ``path`` is in its normal form.
-
-        One that is too long for a regular expression is refused: it must not go on to a later route, which may ask less
-        of its clients.
-
-        websocket: whether the request asks for a WebSocket, rightly or not
-        """
-        name = host_name(host)
-        for route, matches, takes_path, too_long in self._routes:
-            if matches(name, subprotocols, websocket):
-                if too_long(path):
-                    return TOO_LONG
-                if takes_path(path):
-                    return route
-        return None
+    def __init__(self, match: Match) -> None:
+        # (host name, offered subprotocols, whether it asks for a WebSocket) -> whether it takes that, but for the path
+        self.takes: Callable[[str, Sequence[bytes], bool], bool] = _compile(match)
+        # (path in its normal form) -> whether it takes that
+        self.takes_path: Callable[[str], bool] = _compile_path(match.path)
+        # (path in its normal form) -> whether that might be the route's, and is too long to tell
+        self.is_too_long: Callable[[str], bool] = _too_long(match.path)
 
 
 def host_name(host: bytes) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +13,13 @@ import trio
 import trio.testing
 
 from tests.gate.conftest import NOWHERE, route
-from tests.log import Log
 from tests.relay.joined import socket_pair
-from wsgate.gate.gateway import Gateway
-from wsgate.gate.handlers.representation import Answer
-from wsgate.gate.handlers.sending import CHUNK, send_answer
+from wsgate.gate.exchange import Response
+from wsgate.gate.handlers.file_body import CHUNK, FileBody
+from wsgate.gate.sending import PATIENCE, send_response
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
-from wsgate.settings.model import Files, Settings, Timeouts
+from wsgate.settings.model import Files, Route, Timeouts
 from wsgate.wire.http import HttpServer
 
 SIZE = 3 << 20
@@ -44,15 +40,26 @@ def asked(method: bytes = b"GET") -> HttpServer:
     return http
 
 
-async def send(sock: PlainTransport, answer: Answer, *, http: HttpServer | None = None, **how: Any) -> bool:
-    gateway = Gateway(Settings(listeners=(), routes=()))
-    it = route(NOWHERE, timeouts=Timeouts(write=how.pop("write", 10.0), handshake=how.pop("handshake", 10.0)))
+Made = Callable[[Route], Response]
+
+
+async def send(sock: PlainTransport, made: Made, *, http: HttpServer | None = None, **how: Any) -> bool:
+    write = how.pop("write", 10.0)
+    it = route(NOWHERE, timeouts=Timeouts(handshake=how.pop("handshake", 10.0)))
     head_only = how.pop("head_only", False)
-    return await send_answer(gateway, it, Files(root="/root"), sock, http or asked(), answer, head_only=head_only)
+    return await send_response(Pump(), sock, http or asked(), made(it), write or PATIENCE, head_only=head_only)
 
 
-def of(file: io.BufferedIOBase, size: int) -> Answer:
-    return Answer(200, [(b"Content-Length", b"%d" % size)], file, size)  # type: ignore[arg-type]
+def of(file: io.BufferedIOBase, size: int) -> Made:
+    def make(it: Route) -> Response:
+        body = FileBody(file, size, Files(root="/root"), it)  # type: ignore[arg-type]
+        return Response(200, [(b"Content-Length", b"%d" % size)], body=body, size=size)
+
+    return make
+
+
+def page(it: Route) -> Response:
+    return Response(200, [(b"Content-Length", b"4")], b"page")
 
 
 async def closed(file: io.IOBase) -> None:
@@ -118,7 +125,7 @@ async def test_a_part_begins_where_the_file_stands(pair: tuple[PlainTransport, s
 
 async def test_a_body_without_a_file(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
-    assert await send(ours, Answer(200, [(b"Content-Length", b"4")], body=b"page"))
+    assert await send(ours, page)
     assert theirs.recv(1000).endswith(b"\r\n\r\npage")
 
 
@@ -128,8 +135,7 @@ async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
     assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
     await closed(file)
-    answer = Answer(200, [(b"Content-Length", b"4")], body=b"page")
-    assert await send(ours, answer, http=asked(b"HEAD"), head_only=True)
+    assert await send(ours, page, http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
 
 
@@ -218,57 +224,3 @@ async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: t
         with trio.fail_after(100):
             assert not await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE))
         assert 10 <= trio.current_time() - began <= 20
-
-
-class HungFile(io.BytesIO):
-    """A read waits until it is let go."""
-
-    def __init__(self) -> None:
-        super().__init__(bytes(SIZE))
-        self.free = threading.Event()
-        self.reading = False
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.reading = True
-        self.free.wait(10)
-        self.reading = False
-        return super().read(size)
-
-    def close(self) -> None:
-        assert not self.reading, "its descriptor could be another's by now"
-        super().close()
-
-
-async def test_a_disk_that_hangs_within_a_file(pair: tuple[PlainTransport, socket.socket], log: Log) -> None:
-    """The client waits no longer than for anything else; the file is closed when the disk has answered."""
-    file = HungFile()
-    assert not await send(pair[0], of(file, SIZE), handshake=0.01)
-    assert not file.closed
-    file.free.set()
-    await closed(file)
-    line = log.one("file not sent")
-    assert line["reason"] == "the disk of /root did not answer within 0.01 s"
-
-
-async def test_a_client_that_goes_while_the_disk_hangs(pair: tuple[PlainTransport, socket.socket]) -> None:
-    file = HungFile()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(send, pair[0], of(file, SIZE))
-        while not file.reading:  # noqa: ASYNC110 - threads tell nobody
-            await trio.sleep(0.001)
-        nursery.cancel_scope.cancel()
-    assert not file.closed
-    file.free.set()
-    await closed(file)
-
-
-class BrokenFile(io.BytesIO):
-    def read(self, size: int | None = -1) -> bytes:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
-async def test_a_disk_that_fails_within_a_file(pair: tuple[PlainTransport, socket.socket], log: Log) -> None:
-    file = BrokenFile()
-    assert not await send(pair[0], of(file, SIZE))
-    assert file.closed
-    assert log.one("file not sent")["reason"] == "Input/output error"

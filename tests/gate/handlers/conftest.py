@@ -1,0 +1,54 @@
+"""Sessions that a handler has made, over a TCP connection, and that are never run."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.gate.conftest import exchange_for, route
+from tests.relay.joined import ABOUT
+from wsgate.gate.handlers import relay, tunnel
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.relay.flow import RelayFlow, UnwrapFlow
+from wsgate.relay.record import Tap
+from wsgate.settings.model import Action, Relay
+from wsgate.wire.walk import DONE, FAULT
+
+TEXT = b"\x81\x81\0\0\0\0"
+COMPRESSED = b"\xc2\x81\0\0\0\0x"
+
+Ends = tuple[PlainTransport, PlainTransport]
+
+
+class Made:
+    """What a handler makes of a client and a backend behind their handshakes."""
+
+    def __init__(
+        self, ends: Ends, action: Action, *, compression: bool = False, tap: Tap | None = None, **how: Any
+    ) -> None:
+        client, backend = ends
+        relays = isinstance(action, Relay)
+        join = relay._join(backend, compression=compression) if relays else tunnel._join(backend, None)
+        session = join(exchange_for(route(action, **how), here=client), ABOUT, tap)
+        self.client, self.backend = session._legs
+        self.up, self.down = session._flows
+
+    def code(self, frame: bytes) -> int | None:
+        """What the client is told of a frame: the code of its fault, if it is one."""
+        assert isinstance(self.up, RelayFlow | UnwrapFlow)
+        walk = self.up.walk
+        walk.walk(bytearray(frame), 0, len(frame))
+        assert walk.halt in (DONE, FAULT)
+        return walk.fault.code if walk.fault else None
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    with take_over(near) as client, take_over(far) as backend:
+        yield client, backend

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import pytest
+
+from tests.gate.conftest import NOWHERE, files_at, gateway_of, relay_to, route
+from wsgate.gate.handlers import files, relay, tunnel
+from wsgate.gate.handlers.table import HANDLERS, handler_of
+from wsgate.settings.model import Action
+
+
+def test_every_kind_of_route_has_its_handler() -> None:
+    assert set(HANDLERS) == set(typing.get_args(Action))
+
+
+@pytest.mark.parametrize(
+    ("action", "handler"),
+    [(relay_to(1), relay.HANDLER), (NOWHERE, tunnel.HANDLER), (files_at(Path("/")), files.HANDLER)],
+)
+def test_a_route_is_handled_by_its_kind(action: Action, handler: object) -> None:
+    (live,) = gateway_of(route(action)).site.routes
+    assert handler_of(live) is handler

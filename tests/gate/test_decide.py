@@ -1,0 +1,83 @@
+"""Which route takes a request, or why none does: every row of the table, without a connection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.peers import plain_request, request
+from tests.gate.conftest import NOWHERE, at, exchange_for, files_at, relay_to, route
+from wsgate.gate.decide import (
+    DRAINING,
+    FULL,
+    NO_ROUTE,
+    NO_WEBSOCKET,
+    UPGRADE_REQUIRED,
+    Refused,
+    State,
+    decide,
+)
+from wsgate.settings.model import Listener, Match, Redirect, Settings, TcpAddress
+from wsgate.settings.scalars import path_pattern
+from wsgate.site.build import build
+from wsgate.site.matching import TOO_LONG
+from wsgate.wire.handshake import check_upgrade
+from wsgate.wire.http import Refusal
+
+PLAIN = Listener(bind=TcpAddress("127.0.0.1", 80))
+ROUTES = (
+    route(relay_to(1), "chat", match=at("/chat")),
+    route(files_at(Path("/")), "files", match=at("/files")),
+    route(NOWHERE, "regex", match=Match(path=path_pattern("~/regex/.*"))),
+)
+SITE = build(Settings(listeners=(PLAIN,), routes=ROUTES))
+
+
+def ask(asked: bytes, state: State = State(), listener: Listener = PLAIN) -> tuple[str | None, Refusal | None]:  # noqa: B008 - frozen
+    """The route's name, where one takes it, and why it is refused."""
+    exchange = exchange_for(ROUTES[0], asked)
+    upgrade = check_upgrade(exchange.request)
+    found = decide(SITE, listener, exchange.client, exchange.request, upgrade, state)
+    if isinstance(found, Refused):
+        return None if found.route is None else found.route.name, found.refusal
+    return found.name, None
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "name", "refusal"),
+    [
+        (request("/chat"), State(), "chat", None),
+        (request("/chat"), State(draining=True, full=True), "chat", DRAINING),
+        (request("/chat"), State(full=True), "chat", FULL),
+        (plain_request("/chat"), State(), "chat", UPGRADE_REQUIRED),
+        (plain_request("/files"), State(), "files", None),
+        (plain_request("/files"), State(draining=True, full=True), "files", None),
+        (request("/files"), State(), "files", NO_WEBSOCKET),
+        (request("/none"), State(), None, NO_ROUTE),
+        (plain_request("/none"), State(full=True), None, NO_ROUTE),
+        (request("/regex/" + "x" * 2000), State(), None, TOO_LONG),
+    ],
+)
+def test_what_becomes_of_a_request(asked: bytes, state: State, name: str | None, refusal: Refusal | None) -> None:
+    assert ask(asked, state) == (name, refusal)
+
+
+def test_an_upgrade_that_is_wrong_is_refused_by_its_route() -> None:
+    name, refusal = ask(request("/chat", {"Sec-WebSocket-Version": "8"}))
+    assert name == "chat"
+    assert refusal is not None
+    assert refusal.status == 426
+
+
+def test_the_log_learns_what_was_offered() -> None:
+    name, refusal = ask(request("/none", {"Sec-WebSocket-Protocol": "a, b"}))
+    assert (name, refusal) == (None, replace(NO_ROUTE, detail="offered: a, b"))
+
+
+def test_a_redirect_goes_before_every_route() -> None:
+    name, refusal = ask(request("/chat"), listener=replace(PLAIN, redirect=Redirect.HTTPS))
+    assert name is None
+    assert refusal is not None
+    assert refusal.status == 308

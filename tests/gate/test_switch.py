@@ -1,0 +1,85 @@
+"""What is between an opened backend and a session. What follows, the connection's tests tell."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gate.conftest import exchange_for, route, tunnel_to
+from wsgate.gate.access_log import CLIENT_GONE
+from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.exchange import Exchange, Opened
+from wsgate.gate.switch import UNRECORDED, Begun, begin
+from wsgate.net.plain import take_over
+from wsgate.settings.model import Limits, OnError, Record
+from wsgate.wire.http import HttpServer, Refusal
+
+MADE: Any = object()  # a session; nobody runs it here
+
+
+class Case:
+    def __init__(self, **settings: Any) -> None:
+        self.exchange = exchange_for(route(tunnel_to(1)), **settings)
+        self.transport = take_over(socket.socket())
+        self.sent: list[bytes] = []
+        self.takes_it = True
+
+    async def begin(self, record: Record | None = None) -> Begun | Refusal:
+        http = HttpServer()
+        http.receive(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        http.next_request()
+        opened = Opened(self.transport, "tcp://x:1", self._join, early=b"early", record=record)
+        return await begin(self.exchange, opened, http, self._send)
+
+    def _join(self, exchange: Exchange, about: Any, tap: Any) -> Any:
+        assert exchange is self.exchange
+        return MADE
+
+    async def _send(self, data: bytes) -> bool:
+        self.sent.append(data)
+        return self.takes_it
+
+    @property
+    def sessions(self) -> int:
+        return self.exchange.gateway.counters.sessions
+
+
+async def test_it_is_counted_and_told() -> None:
+    case = Case()
+    begun = await case.begin()
+    assert isinstance(begun, Begun)
+    assert (begun.session, begun.early, begun.recorder) == (MADE, (b"", b"early"), None)
+    assert case.sent[0].startswith(b"HTTP/1.1 101 ")
+    assert case.sessions == 1
+    case.transport.close()
+
+
+@pytest.mark.parametrize(("draining", "refusal"), [(True, DRAINING), (False, FULL)])
+async def test_there_may_be_no_room_any_more(draining: bool, refusal: Refusal) -> None:
+    """Since the backend was dialled."""
+    case = Case(limits=Limits(sessions=1))
+    case.exchange.gateway.draining = draining
+    if not draining:
+        case.exchange.gateway.counters.enter(None)
+    before = case.sessions
+    assert await case.begin() is refusal
+    assert (case.sent, case.sessions, case.transport.fileno()) == ([], before, -1)
+
+
+async def test_a_client_that_is_gone() -> None:
+    case = Case()
+    case.takes_it = False
+    assert await case.begin() is CLIENT_GONE
+    assert (case.sessions, case.transport.fileno()) == (0, -1)
+
+
+async def test_a_session_that_must_be_recorded_and_cannot_be(tmp_path: Path) -> None:
+    case = Case()
+    refusal = await case.begin(Record(directory=str(tmp_path / "missing"), on_error=OnError.END))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.reason) == (UNRECORDED.status, UNRECORDED.reason)
+    assert "No such file or directory" in refusal.detail
+    assert (case.sent, case.sessions, case.transport.fileno()) == ([], 0, -1)

@@ -1,0 +1,89 @@
+"""TLS contexts and their files: what is loaded, kept and taken into use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ops.test_certificates import listener, relay, settings
+from tests.pki import Authority, Pair, days
+from wsgate.settings.model import Listener, Route, Tls
+from wsgate.site import certificates as module
+from wsgate.site.build import build
+from wsgate.site.certificates import CertificateError
+from wsgate.site.site import Site
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
+    pair, missing = authority.issue("one.test"), str(tmp_path / "missing")
+    with pytest.raises(CertificateError) as caught:
+        build(settings(listener(Pair(missing, pair.key)), listener(Pair(pair.certificate, missing)), relay(ca=missing)))
+    assert caught.value.messages == (f"the file '{missing}' does not exist",) * 3
+    assert str(caught.value).count("\n") == 2
+
+
+def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = authority.issue("one.test")
+
+    def check(tls: Tls) -> list[tuple[str, str]]:
+        os.unlink(pair.key)
+        return []
+
+    monkeypatch.setattr(module, "check_listener_tls", check)
+    with pytest.raises(CertificateError, match="No such file"):
+        build(settings(listener(pair)))
+
+
+def test_what_has_not_changed_stays(authority: Authority) -> None:
+    """The contexts too, so that tickets that were given out before still hold. The system's CAs are read anew."""
+    pair = authority.issue("one.test")
+    before = site(listener(pair), relay("ours", ca=authority.file), relay("system"))
+    now = build(before.settings, before)
+    assert list(now.listeners) == list(before.listeners)
+    assert list(now.routes) == list(before.routes)
+    assert [live for live, _ in now.renewals] == [before.routes[1].tls]
+
+
+def test_a_renewal_is_found_and_not_yet_used(authority: Authority) -> None:
+    before = site(listener(authority.issue("one.test")))
+    context = before.listeners[0].context
+    authority.issue("two.test")
+    now = build(before.settings, before)
+    assert now.listeners[0] is before.listeners[0]
+    ((live, found),) = now.renewals
+    assert live.context is context
+    live.become(found)
+    assert before.listeners[0].context is found.context is not context
+
+
+def test_a_worker_begins_with_its_parents_where_a_file_is_broken_since(authority: Authority) -> None:
+    """And where none is, with the same context: tickets of one worker are good for all."""
+    pair, other = authority.issue("a.test"), authority.issue("b.test")
+    before = site(listener(pair), listener(other, port=444))
+    Path(pair.certificate).write_text("half a")
+    with pytest.raises(CertificateError):
+        build(before.settings, before)
+    assert build(before.settings, before, keep=True).tls == before.tls
+    with pytest.raises(CertificateError):
+        build(before.settings, keep=True)  # there is nothing to be kept
+
+
+def test_no_certificate_that_is_worse_is_taken(authority: Authority) -> None:
+    pair = authority.issue("one.test")
+    before = site(listener(pair))
+    authority.issue("one.test", not_before=days(-30), not_after=days(-3))
+    assert build(before.settings, before).renewals == []
+    old = build(before.settings)
+    authority.issue("one.test", not_before=days(-30), not_after=days(-2))
+    assert len(build(before.settings, old).renewals) == 1  # between two that have expired the newer one
+
+
+def site(*of: Listener | Route) -> Site:
+    return build(settings(*of))

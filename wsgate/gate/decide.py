@@ -1,0 +1,79 @@
+"""Which route takes a request, or why none does. Nothing is asked, awaited or changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from wsgate.gate.client import Client
+from wsgate.gate.handlers.subprotocols import in_words
+from wsgate.gate.handlers.table import handler_of
+from wsgate.gate.redirect import redirection
+from wsgate.gate.refusals import RETRY_AFTER
+from wsgate.settings.model import Listener
+from wsgate.site.route import LiveRoute
+from wsgate.site.site import Site
+from wsgate.wire.handshake import Upgrade
+from wsgate.wire.headers import elements
+from wsgate.wire.http import Refusal, Request
+
+FULL = Refusal(503, "the gateway is full: try again later", RETRY_AFTER)
+DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER)
+NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
+NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
+UPGRADE_REQUIRED = Refusal(
+    426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Of the gateway: ``draining`` or ``full``, it takes no new session."""
+
+    draining: bool = False
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request gets no further, and by which ``route``, where one takes it."""
+
+    refusal: Refusal
+    route: LiveRoute | None = None
+
+
+def decide(
+    site: Site,
+    listener: Listener,
+    client: Client,
+    request: Request,
+    upgrade: Upgrade | Refusal | None,
+    state: State,
+) -> LiveRoute | Refused:
+    """The route that handles a request. ``upgrade`` is what ``check_upgrade`` says of it."""
+    asks = upgrade is not None
+    moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
+    if moved is not None:
+        return Refused(moved)
+    offered = elements(request.headers, b"sec-websocket-protocol")
+    route = site.find(request.host, request.path, offered, websocket=asks)
+    if isinstance(route, Refusal):
+        return Refused(route)
+    if route is None:
+        return Refused(_no_route(upgrade))
+    if not handler_of(route).upgrades:
+        return Refused(NO_WEBSOCKET, route) if asks else route
+    if upgrade is None:
+        return Refused(UPGRADE_REQUIRED, route)
+    if isinstance(upgrade, Refusal):
+        return Refused(upgrade, route)
+    if state.draining:
+        return Refused(DRAINING, route)
+    if state.full:
+        return Refused(FULL, route)
+    return route
+
+
+def _no_route(upgrade: Upgrade | Refusal | None) -> Refusal:
+    known: Sequence[bytes] = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
+    return replace(NO_ROUTE, detail=f"offered: {in_words(known)}") if known else NO_ROUTE

@@ -1,0 +1,64 @@
+"""A file as the body of a response, read on threads: its disk may be slow, or hang."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from io import FileIO
+
+import trio
+
+from wsgate.disk.threads import in_thread, later
+from wsgate.events.emit import emit
+from wsgate.gate.handlers.representation import limiter, silence
+from wsgate.settings.model import Files, Route
+
+CHUNK = 64 << 10  # bytes read at a time
+
+
+class FileBody:
+    """``size`` bytes of a file from where it stands. A file that grows meanwhile is cut there."""
+
+    def __init__(self, file: FileIO, size: int, files: Files, route: Route) -> None:
+        self._file: FileIO | None = file
+        self._left = size
+        self._files = files
+        self._route = route
+
+    async def read(self) -> bytes:
+        """The next bytes; none where there are no more, or the disk fails or hangs, and then the file is closed."""
+        file, self._file = self._file, None  # it is the thread's now, which may have to be left behind with it
+        if file is None or not self._left:
+            self._file = file
+            return b""
+        within = self._route.timeouts.handshake
+        work = partial(_read_some, file, self._left)
+        try:
+            data = await in_thread(limiter(self._files), within, work, lambda _: file.close())
+        except trio.TooSlowError:
+            reason = silence(self._files, within)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            self._left -= len(data)
+            self._file = file
+            return data
+        emit(logging.WARNING, "file not sent", route=self._route.name, root=self._files.root, reason=reason)
+        return b""
+
+    def close(self) -> None:
+        """On a thread."""
+        file, self._file = self._file, None
+        if file is not None and not file.closed:
+            later(file.close)
+
+
+def _read_some(file: FileIO, left: int) -> bytes:
+    """Closes the file where nothing more is wanted of it."""
+    data = b""
+    try:
+        data = file.read(min(CHUNK, left))
+        return data
+    finally:
+        if not data or len(data) == left:
+            file.close()

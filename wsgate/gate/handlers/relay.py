@@ -1,0 +1,179 @@
+"""The relay handler: a WebSocket backend, dialled and upgraded before the client gets its 101.
+
+So a failure is an HTTP status that says what happened (RFC 9110 §15.6.3, §15.6.5), and a backend's own refusal is
+passed on as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from dataclasses import dataclass
+
+import trio
+
+from wsgate.gate.client import backend_fields
+from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
+from wsgate.gate.handlers.legs import client_leg, frame_limit
+from wsgate.gate.refusals import is_our_own, unreachable
+from wsgate.net.dial import DialError, TlsClient, dial
+from wsgate.net.io import receive_or_raise, send_all
+from wsgate.net.resolver import lane
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
+from wsgate.relay.about import About
+from wsgate.relay.closing import Side
+from wsgate.relay.leg import WebSocketLeg
+from wsgate.relay.record import Tap
+from wsgate.relay.session import Session, relay
+from wsgate.settings.model import Pings, Relay, WebSocketUrl
+from wsgate.site.matching import rewrite
+from wsgate.text.host import is_ip
+from wsgate.wire.client import Broken, Why
+from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
+from wsgate.wire.headers import Headers
+from wsgate.wire.http import Refusal, Request
+from wsgate.wire.kernel import FrameWalk
+from wsgate.wire.walk import NO_LIMIT
+
+# What nginx, Apache, Go's servers and wsgate itself say to plain HTTP on a port with TLS
+_WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
+
+# Answers of a backend that cannot serve now: the next one may. Others are what the client asked to hear.
+_TRY_NEXT = frozenset({502, 503, 504})
+
+
+async def handle(exchange: Exchange) -> Answer:
+    """The first of the route's backends that gives the session that the client asked for.
+
+    The next one is tried where one cannot be reached, does not answer the upgrade rightly or in time, or says 502, 503
+    or 504: nothing but a request has been sent, and the client has heard nothing. What else a backend says is its
+    answer.
+    """
+    action = exchange.route.settings.action
+    assert isinstance(action, Relay)
+    asking = _Asking(exchange, action, backend_fields(exchange.client), exchange.backend_tls(action.tls))
+    opened: Answer | None = None
+    with lane(exchange.route.name):
+        for backend in exchange.route.relays_to:
+            opened = await _ask(asking, backend.address, backend.name)
+            if isinstance(opened, Refusal) and (opened.body is None or opened.status in _TRY_NEXT):
+                if not is_our_own(opened):
+                    backend.failed(opened.detail)
+                continue
+            backend.worked()
+            break
+    assert opened is not None
+    return opened
+
+
+HANDLER = Handler(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What all backends of a route are asked with."""
+
+    exchange: Exchange
+    relay: Relay
+    forwarded: Headers
+    tls: TlsClient | None
+
+
+async def _ask(asking: _Asking, url: WebSocketUrl, name: str) -> Opened | Refusal:
+    exchange, route = asking.exchange, asking.exchange.route.settings
+    assert exchange.upgrade is not None
+    try:
+        sock = await dial(url, route.timeouts.connect, asking.tls)
+    except DialError as error:
+        return unreachable(error, f"ws://{url.address}")
+    answer: Accepted | Declined | Broken | None = None
+    try:
+        handshake = BackendHandshake(
+            exchange.request,
+            exchange.upgrade,
+            target=rewrite(exchange.request.target, route.match.path, url.path),
+            host=_host(url, asking.relay, exchange.request),
+            key=base64.b64encode(os.urandom(16)),
+            forwarded=asking.forwarded,
+            max_head=exchange.site.settings.limits.head,
+        )
+        with trio.move_on_after(route.timeouts.handshake):
+            answer = await _shake_hands(sock, handshake)
+    finally:
+        if not isinstance(answer, Accepted):
+            sock.close()
+    answer = answer or handshake.give_up()
+    if answer is None:
+        detail = f"{name} did not answer the upgrade within {route.timeouts.handshake:g} s"
+        return Refusal(504, "the backend did not answer in time", detail=detail)
+    if isinstance(answer, Broken):
+        detail = f"{name}: {answer.reason}{_cure(url, answer)}"
+        return Refusal(502, "the backend did not accept the upgrade", detail=detail)
+    if isinstance(answer, Declined):
+        cut = f", {answer.detail}" if answer.detail else ""
+        detail = f"{name} answered {answer.status}{cut}{_cure(url, answer)}"
+        return Refusal(answer.status, "refused by the backend", answer.headers, detail, answer.body)
+    join = _join(sock, compression=bool(answer.extensions))
+    return Opened(sock, name, join, answer.subprotocol, answer.extensions, answer.headers, answer.early)
+
+
+def _join(backend: Transport, *, compression: bool) -> Join:
+    def join(exchange: Exchange, about: About, tap: Tap | None) -> Session:
+        route, pump = exchange.route.settings, exchange.gateway.pump
+        action = route.action
+        assert isinstance(action, Relay)
+        limit = NO_LIMIT if route.limits.message is None else route.limits.message
+        text, frames = action.validate_text, frame_limit(route)
+        up = FrameWalk(masked=True, limit=limit, frame_limit=frames, validate_text=text, compression=compression)
+        down = FrameWalk(masked=False, limit=limit, frame_limit=frames, validate_text=text, compression=compression)
+        client_side = client_leg(exchange, backend)
+        backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
+        wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
+        return Session(about, exchange.route, pump, client_side, backend_side, wire)
+
+    return join
+
+
+def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
+    """The Host that a backend is asked for.
+
+    A backend behind TLS with a name is asked for that name by SNI, and may serve no other (RFC 9110 §15.5.20): it gets
+    its own name here too, unless the route says otherwise. X-Forwarded-Host has the client's.
+    """
+    own = relay.tls.server_name if url.tls and relay.tls.server_name else url.address.host
+    wanted = relay.host or ("backend" if url.tls and not is_ip(own) else "keep")
+    if wanted == "keep":
+        return request.host
+    if wanted != "backend":
+        return wanted.encode()
+    name = f"[{own}]" if ":" in own else own.removesuffix(".")
+    default = url.address.port == (443 if url.tls else 80)
+    return (name if default else f"{name}:{url.address.port}").encode()
+
+
+async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:
+    await send_all(sock, handshake.request)  # where it is gone, what it left to be read says why
+    while True:
+        try:
+            data = await receive_or_raise(sock)
+        except OSError as error:  # with TLS 1.3 a backend that refuses our certificate says so only now
+            return handshake.lost(explain(error))
+        answer = handshake.receive(data)
+        if answer is not None:
+            return answer
+
+
+def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
+    """What may be done about an answer. To plain HTTP on a port with TLS some servers answer in TLS, some with a 400,
+    and some just end the connection."""
+    wss = f"write wss{str(url).removeprefix('ws')} in to"
+    if isinstance(answer, Declined):
+        wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)
+        return f": it speaks TLS, {wss}" if wants_tls else ""
+    if answer.why is Why.TOO_LARGE:
+        return ": raise limits.head"
+    if answer.why is Why.TLS_CAME:
+        return f": {wss}"
+    return f"; if it speaks TLS, {wss}" if answer.why is Why.NOTHING_CAME and not url.tls else ""

@@ -1,0 +1,19 @@
+"""The handlers, by the kind of route. A new kind is a row here, and a file beside this one."""
+
+from __future__ import annotations
+
+from wsgate.gate.exchange import Handler
+from wsgate.gate.handlers import files, relay, tunnel
+from wsgate.settings.model import Action, Files, Relay, Tunnel
+from wsgate.site.route import LiveRoute
+
+HANDLERS: dict[type[Action], Handler] = {
+    Relay: relay.HANDLER,
+    Tunnel: tunnel.HANDLER,
+    Files: files.HANDLER,
+}
+
+
+def handler_of(route: LiveRoute) -> Handler:
+    """What handles a route's requests."""
+    return HANDLERS[type(route.settings.action)]

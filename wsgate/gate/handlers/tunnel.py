@@ -1,0 +1,99 @@
+"""The tunnel handler: a TCP service, connected to before the client gets its 101."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from wsgate.gate.client import proxy_header
+from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
+from wsgate.gate.handlers.legs import client_leg, frame_limit
+from wsgate.gate.handlers.subprotocols import tunnel_subprotocol
+from wsgate.gate.handlers.targets import find_targets
+from wsgate.gate.refusals import is_our_own, unreachable
+from wsgate.net.dial import DialError, dial
+from wsgate.net.io import local_address
+from wsgate.net.resolver import lane
+from wsgate.net.tcp_info import watch_for_silence
+from wsgate.net.transport import Transport
+from wsgate.relay.about import About
+from wsgate.relay.closing import Side
+from wsgate.relay.leg import TcpLeg
+from wsgate.relay.record import Tap, recorded_tunnel
+from wsgate.relay.session import Session, tunnel
+from wsgate.settings.model import Target, TextFrames, Tunnel
+from wsgate.wire.http import Refusal
+from wsgate.wire.kernel import FrameWalk
+
+
+async def handle(exchange: Exchange) -> Answer:
+    """The first of the request's targets that the tunnel's rules allow and that takes a connection."""
+    route = exchange.route
+    action = route.settings.action
+    assert isinstance(action, Tunnel)
+    assert exchange.upgrade is not None
+    subprotocol = tunnel_subprotocol(action, exchange.upgrade)
+    if isinstance(subprotocol, Refusal):
+        return subprotocol
+    found = await find_targets(route, action, exchange.request)
+    if isinstance(found, Refusal):
+        return found
+    opened = await _connect(exchange, action, found.targets)
+    if isinstance(opened, Refusal):
+        return replace(opened, detail=found.hide(opened.detail))
+    transport, target = opened
+    return Opened(
+        transport,
+        found.hide(str(target)),
+        _join(transport, found.token),
+        subprotocol,
+        token=found.token,
+        record=action.record,
+    )
+
+
+HANDLER = Handler(handle)
+
+
+async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]) -> tuple[Transport, Target] | Refusal:
+    route = exchange.route
+    greeting = b""
+    if action.proxy_protocol is not None:
+        here = local_address(exchange.here)
+        greeting = proxy_header(action.proxy_protocol, exchange.end, exchange.client, here)
+    tls = exchange.backend_tls(action.tls)
+    refusal: Refusal | None = None
+    # Failures of the file's own targets are told: with those of tokens and clients strangers could fill a log
+    for target, backend in zip_longest(targets, route.tunnels_to):
+        try:
+            with lane(route.name):
+                within = route.settings.timeouts.connect
+                transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
+        except DialError as error:
+            refusal = unreachable(error, f"tcp://{target.address}")
+            if backend is not None and not is_our_own(refusal):
+                backend.failed(refusal.detail)
+            continue
+        if backend is not None:
+            backend.worked()
+        return transport, target
+    assert refusal is not None
+    return refusal
+
+
+def _join(backend: Transport, token: object) -> Join:
+    def join(exchange: Exchange, about: About, tap: Tap | None) -> Session:
+        route, pump = exchange.route.settings, exchange.gateway.pump
+        action = route.action
+        assert isinstance(action, Tunnel)
+        client_side = client_leg(exchange, backend)
+        if route.heartbeat is not None:
+            watch_for_silence(backend, route.heartbeat.interval, route.heartbeat.timeout)
+        accept_text = action.text is TextFrames.ACCEPT
+        up = FrameWalk(masked=True, frame_limit=frame_limit(route), unwrap=True, accept_text=accept_text)
+        tcp_side = TcpLeg(pump, backend, Side.BACKEND)
+        wire = tunnel(client_side, tcp_side, up) if tap is None else recorded_tunnel(client_side, tcp_side, up, tap)
+        return Session(about, exchange.route, pump, client_side, tcp_side, wire, token=token)
+
+    return join

@@ -1,0 +1,114 @@
+"""From an opened backend to a session: the 101, and who runs it until its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import trio
+
+from wsgate.gate.access_log import CLIENT_GONE, ended, opened
+from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.exchange import Exchange, Opened
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.recorder import Recorder
+from wsgate.gate.refusals import RETRY_AFTER
+from wsgate.gate.request_values import path_for_log
+from wsgate.relay.about import About
+from wsgate.relay.session import Session
+from wsgate.site.route import LiveRoute
+from wsgate.wire.handshake import accept_headers
+from wsgate.wire.http import HttpServer, Refusal
+
+UNRECORDED = Refusal(503, "sessions cannot be recorded now: try again", RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that nothing but its bytes is missing. ``early`` is what came behind the two heads."""
+
+    session: Session
+    route: LiveRoute
+    early: tuple[bytes, bytes]
+    recorder: Recorder | None
+
+
+async def begin(
+    exchange: Exchange, backend: Opened, http: HttpServer, send: Callable[[bytes], Awaitable[bool]]
+) -> Begun | Refusal:
+    """Count the session in and say 101, through ``send``; or close what was opened, and say why not."""
+    gateway = exchange.gateway
+    begun: Begun | Refusal | None = None
+    entered = False
+    try:
+        await gateway.handshake_limiter.take()
+        gateway.pump.serve_if_due()
+        if gateway.draining:  # since this handshake began
+            return DRAINING
+        entered = gateway.counters.enter(exchange.site.settings.limits.sessions)
+        if not entered:
+            return FULL
+        begun = await _begin(exchange, backend, http, send)
+        return begun
+    finally:
+        if not isinstance(begun, Begun):
+            backend.transport.close()
+            if entered:
+                gateway.counters.leave(never_opened=True)
+
+
+async def _begin(
+    exchange: Exchange, backend: Opened, http: HttpServer, send: Callable[[bytes], Awaitable[bool]]
+) -> Begun | Refusal:
+    assert exchange.upgrade is not None
+    route, subprotocol = exchange.route, backend.subprotocol
+    about = About(
+        exchange.gateway.sessions.next_id(),
+        route.name,
+        exchange.who,
+        backend.name,
+        path_for_log(exchange.request, route.settings),
+        None if subprotocol is None else subprotocol.decode("latin-1"),
+        trio.current_time(),
+    )
+    recorder = None if backend.record is None else Recorder(backend.record, about)
+    if recorder is not None and recorder.required:
+        problem = await recorder.begin(route.settings.timeouts.handshake)
+        if problem is not None:
+            return replace(UNRECORDED, detail=f"{recorder.path} cannot be written: {problem}")
+    head = http.switch([*accept_headers(exchange.upgrade, subprotocol, backend.extensions), *backend.headers])
+    if not await send(head):
+        if recorder is not None:
+            recorder.discard()
+        return CLIENT_GONE
+    session = backend.join(exchange, about, None if recorder is None else recorder.tap)
+    return Begun(session, route, (http.trailing(), backend.early), recorder)
+
+
+async def run_session(gateway: Gateway, begun: Begun) -> None:
+    """From the 101 to the last byte."""
+    if begun.recorder is None:
+        await _run(gateway, begun)
+    else:
+        session = begun.session
+        await begun.recorder.run(partial(_run, gateway, begun), session.outcome, session.end_unrecorded)
+
+
+async def _run(gateway: Gateway, begun: Begun) -> None:
+    session = begun.session
+    gateway.sessions.add(session)
+    opened(session.about)
+    if gateway.draining or begun.route.drained:  # since its 101, which this client was slow to take
+        trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
+    cut = False
+    try:
+        await session.run(begun.early)
+    except trio.Cancelled:
+        gateway.cut += 1
+        cut = True
+        raise
+    finally:
+        gateway.sessions.remove(session)
+        gateway.counters.leave(cut=cut)
+        ended(session.about, session.outcome())

@@ -1,0 +1,145 @@
+"""Settings -> the site: everything that they name is loaded and opened here, and nowhere else.
+
+What did not change is the same object as in the site before. Nothing of that is touched before ``adopt``: a site that
+is built and then not wanted leaves nothing behind but what ``discard`` closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from wsgate.net.target_rules import rules_of
+from wsgate.settings.model import Basic, Listener, Relay, Route, Settings, Tunnel
+from wsgate.site.backend import LiveBackend
+from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load_all
+from wsgate.site.listener import LiveListener
+from wsgate.site.matching import Matcher
+from wsgate.site.passwords import Users
+from wsgate.site.route import LiveRoute
+from wsgate.site.site import Site
+from wsgate.site.sources import open_lookups
+from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.tokens.source import SourceError
+
+_EMPTY = Site(Settings(listeners=(), routes=()))
+
+
+class SourcesError(Exception):
+    """Sources that can never work as they are written; each message is one line: which, why, and what to do."""
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__(messages)
+        self.messages = tuple(messages)
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages)
+
+
+def build(
+    settings: Settings,
+    previous: Site | None = None,
+    *,
+    keep: bool = False,
+    patient: bool = False,
+    sources: bool = True,
+) -> Site:
+    """Everything that the settings name, live. Slow: not for the event loop.
+
+    previous: the site before
+    keep: a certificate that cannot be loaded now stays as it is in ``previous``
+    patient: a source of tokens that cannot be opened now is tried again later
+    sources: open the sources of tokens, which runs code of the operator's and may connect
+
+    Raises ``CertificateError`` and ``SourcesError``; then nothing that was opened stays open.
+    """
+    before = previous or _EMPTY
+    known = {route.settings: route for route in before.routes}
+    settings = replace(
+        settings, routes=tuple(known[route].settings if route in known else route for route in settings.routes)
+    )
+    keys = [*map(listener_key, settings.listeners), *map(backend_key, settings.routes)]
+    tls = load_all([key for key in keys if key is not None], before.tls, keep=keep)
+    lookups = _open_sources(settings, before, patient=patient) if sources else {}
+    users = _users(before)
+    routes = []
+    for route in settings.routes:
+        old = known.get(route)
+        stays = old is not None and old.lookups is lookups.get(route.name)
+        routes.append(old if old is not None and stays else _make_route(route, tls.live, lookups, users))
+    listeners = [_make_listener(listener, before, tls.live) for listener in settings.listeners]
+    return Site(settings, routes, listeners, tls.live, tls.renewals)
+
+
+def discard(site: Site, kept: Site) -> None:
+    """Close what ``site`` has and ``kept`` has not."""
+    for lookups in _lookups(site) - _lookups(kept):
+        lookups.close()
+
+
+def _lookups(site: Site) -> set[Lookups]:
+    return {route.lookups for route in site.routes if route.lookups is not None}
+
+
+def _open_sources(settings: Settings, before: Site, *, patient: bool) -> dict[str, Lookups]:
+    """By the names of the routes that have tokens. Each whose settings did not change stays: its sessions go on being
+    looked after."""
+    known = {route.name: route.lookups for route in before.routes if route.lookups is not None}
+    opened: dict[str, Lookups] = {}
+    faults: list[str] = []
+    for route in settings.routes:
+        token = route.action.token if isinstance(route.action, Tunnel) else None
+        if token is None:
+            continue
+        if route.name in known and known[route.name].settings == token:
+            opened[route.name] = known[route.name]
+            continue
+        try:
+            opened[route.name] = open_lookups(route.name, token, patient=patient)
+        except (SourceError, CertificateError) as error:
+            faults.append(f"the tokens of route {route.name}: {error}")
+    if faults:
+        for name, lookups in opened.items():
+            if known.get(name) is not lookups:
+                lookups.close()
+        raise SourcesError(faults)
+    return opened
+
+
+def _users(site: Site) -> dict[Basic, Users]:
+    """Routes that take the same passwords share what is known of them."""
+    found = {}
+    for route in site.routes:
+        if route.users is not None:
+            assert route.settings.auth is not None
+            assert route.settings.auth.basic is not None
+            found[route.settings.auth.basic] = route.users
+    return found
+
+
+def _make_route(
+    route: Route, tls: Mapping[TlsKey, LiveTls], lookups: Mapping[str, Lookups], users: dict[Basic, Users]
+) -> LiveRoute:
+    made = LiveRoute(route, Matcher(route.match), lookups=lookups.get(route.name))
+    key = backend_key(route)
+    made.tls = None if key is None else tls[key]
+    action = route.action
+    if isinstance(action, Relay):
+        made.relays_to = tuple(LiveBackend(route.name, url) for url in action.to)
+    elif isinstance(action, Tunnel):
+        made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
+        made.rules = rules_of(action)
+    basic = None if route.auth is None else route.auth.basic
+    if basic is not None:
+        if basic not in users:
+            users[basic] = Users(basic)
+        made.users = users[basic]
+    return made
+
+
+def _make_listener(listener: Listener, before: Site, tls: Mapping[TlsKey, LiveTls]) -> LiveListener:
+    for old in before.listeners:
+        if old.settings == listener:
+            return old
+    key = listener_key(listener)
+    return LiveListener(listener, None if key is None else tls[key])
