@@ -43,7 +43,7 @@ def test_for_a_moment(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def _skip_behind(heads: HeadBuffer) -> bytes:
-    heads.start(0)
+    heads.peek(0)
     return bytes(heads._data)
 
 

@@ -27,7 +27,7 @@ from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
 from wsgate.settings.model import OnError, Record
-from wsgate.wire.recording import Kind
+from wsgate.wire.recording import RecordKind
 
 OUTCOME = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 0, 0, 0, 0, None, None)
 SESSION = About("1f", "desk", Who("192.0.2.7:50000"), "tcp://127.0.0.1:5900", "/x", "binary", 0.0)
@@ -55,12 +55,12 @@ def written(directory: Path) -> bytes:
 
 def read(file: Path) -> tuple[Recording, bytes, bytes]:
     """The recording, what went up, what went down."""
-    passed = {Kind.UP: bytearray(), Kind.DOWN: bytearray()}
+    passed = {RecordKind.UP: bytearray(), RecordKind.DOWN: bytearray()}
     with file.open("rb") as data:
         recording = Recording(data)
         for found in recording.records():
             passed[found.kind] += found.payload
-    return recording, bytes(passed[Kind.UP]), bytes(passed[Kind.DOWN])
+    return recording, bytes(passed[RecordKind.UP]), bytes(passed[RecordKind.DOWN])
 
 
 async def run(recorder: Recorder, session: Callable[[], Awaitable[None]]) -> None:
@@ -124,7 +124,7 @@ async def test_what_passes_is_on_the_disk_while_the_session_goes_on(tmp_path: Pa
 
     async def session() -> None:
         for passed in (b"one", b"two", b"three"):
-            recorder.tap.put(Kind.UP, memoryview(passed))
+            recorder.tap.put(RecordKind.UP, memoryview(passed))
             await until(lambda passed=passed: passed in written(tmp_path))  # type: ignore[misc]
 
     await run(recorder, session)
@@ -135,7 +135,7 @@ async def test_a_session_that_is_cut_is_written_to_its_end(tmp_path: Path) -> No
     recorder = new_recorder(tmp_path)
 
     async def session() -> None:
-        recorder.tap.put(Kind.DOWN, memoryview(b"last words"))
+        recorder.tap.put(RecordKind.DOWN, memoryview(b"last words"))
         await trio.sleep_forever()
 
     with trio.CancelScope() as scope:
@@ -164,7 +164,7 @@ async def test_at_max_size_the_file_ends_well(tmp_path: Path, log: Log) -> None:
     async def session() -> None:
         nonlocal after
         for _ in range(100):
-            recorder.tap.put(Kind.UP, memoryview(b"x" * 1000))
+            recorder.tap.put(RecordKind.UP, memoryview(b"x" * 1000))
         await until(lambda: b'"stopped"' in written(tmp_path))  # at once, not when the session ends
         after = written(tmp_path)
 
@@ -206,11 +206,11 @@ async def test_a_disk_that_takes_no_more(tmp_path: Path, log: Log) -> None:
 
     async def session() -> None:
         nonlocal went_on
-        recorder.tap.put(Kind.UP, memoryview(b"fits"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"fits"))
         await until(lambda: b"fits" in written(tmp_path))
-        recorder.tap.put(Kind.UP, memoryview(bytes(20_000)))
+        recorder.tap.put(RecordKind.UP, memoryview(bytes(20_000)))
         await until(lambda: recorder.tap.over)
-        recorder.tap.put(Kind.UP, memoryview(b"ignored"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"ignored"))
         went_on = True
 
     with files_up_to(10_000):
@@ -226,7 +226,7 @@ async def test_no_directory(tmp_path: Path, log: Log) -> None:
     recorder = new_recorder(tmp_path / "gone")
 
     async def session() -> None:
-        recorder.tap.put(Kind.UP, memoryview(b"x"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"x"))
         await until(lambda: recorder.tap.over)
 
     await run(recorder, session)
@@ -272,13 +272,13 @@ async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     before = descriptors()
 
     async def session() -> None:
-        recorder.tap.put(Kind.UP, memoryview(b"fits"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"fits"))
         await until(lambda: b"fits" in written(tmp_path))
         disk.free.clear()
-        recorder.tap.put(Kind.UP, memoryview(bytes(1000)))
+        recorder.tap.put(RecordKind.UP, memoryview(bytes(1000)))
         await until(disk.hangs.is_set)
         for _ in range(5):
-            recorder.tap.put(Kind.UP, memoryview(bytes(MIB // 4)))
+            recorder.tap.put(RecordKind.UP, memoryview(bytes(MIB // 4)))
 
     try:
         await run(recorder, session)
@@ -319,7 +319,7 @@ async def test_a_disk_that_was_slow_for_a_while_gets_all_that_was_kept(
     async def session() -> None:
         await until(disk.hangs.is_set)
         for _ in range(5):
-            recorder.tap.put(Kind.DOWN, memoryview(bytes(MIB // 4)))
+            recorder.tap.put(RecordKind.DOWN, memoryview(bytes(MIB // 4)))
         assert log.one("record")["reason"] == "recording has stopped: the disk is too slow"
         disk.free.set()
 
@@ -335,9 +335,9 @@ async def test_a_thread_is_not_one_sessions_for_ever(tmp_path: Path) -> None:
 
     class Disk:
         def append(self, data: bytes) -> None:
-            recorder.tap.put(Kind.UP, memoryview(b"more"))
+            recorder.tap.put(RecordKind.UP, memoryview(b"more"))
 
-    recorder.tap.put(Kind.UP, memoryview(b"first"))
+    recorder.tap.put(RecordKind.UP, memoryview(b"first"))
     assert recorder_module._bring(recorder.tap, Disk())  # type: ignore[arg-type]
 
 
@@ -347,7 +347,7 @@ async def test_our_own_bug_is_no_end_of_a_session(tmp_path: Path, monkeypatch: p
 
     async def session() -> None:
         await until(lambda: written(tmp_path))
-        recorder.tap.put(Kind.UP, memoryview(b"x"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"x"))
         await until(lambda: recorder.tap.over)
 
     await run(recorder, session)
@@ -400,7 +400,7 @@ async def test_what_must_be_recorded_is_written_to_the_file_made_before(tmp_path
     assert await recorder.begin(5) is None
 
     async def session() -> None:
-        recorder.tap.put(Kind.UP, memoryview(b"all"))
+        recorder.tap.put(RecordKind.UP, memoryview(b"all"))
 
     await run(recorder, session)
     assert read(only(tmp_path))[1] == b"all"
@@ -415,7 +415,7 @@ async def test_max_size_ends_no_session(tmp_path: Path) -> None:
     recorder = Recorder(Record(directory=str(tmp_path), max_size=10_000, on_error=OnError.END), SESSION)
 
     async def session() -> None:
-        recorder.tap.put(Kind.UP, memoryview(bytes(20_000)))
+        recorder.tap.put(RecordKind.UP, memoryview(bytes(20_000)))
         await trio.testing.wait_all_tasks_blocked()
 
     with trio.fail_after(20):

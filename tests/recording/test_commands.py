@@ -10,18 +10,18 @@ import pytest
 
 from tests.e2e.gateway import COMMAND, ENVIRONMENT
 from wsgate.cli import main
-from wsgate.wire.recording import RECORD, Kind, encode_end, encode_head
+from wsgate.wire.recording import RECORD_HEADER, RecordKind, encode_end, encode_head
 
 HEAD = encode_head({"route": "desk", "client": "192.0.2.1:5", "path": "/\x1b[2J", "subprotocol": None})
 END = encode_end(2_600_000, {"cause": "closed", "ended_by": "client", "client_code": 1000})
 JAVASCRIPT = "var VNC_frame_data = [\n'{0{RFB',\n'}2500}\\x00\\'',\n'EOF'];\n"
 
 
-def piece(kind: Kind, time: int, payload: bytes) -> bytes:
-    return RECORD.pack(kind, time, len(payload)) + payload
+def piece(kind: RecordKind, time: int, payload: bytes) -> bytes:
+    return RECORD_HEADER.pack(kind, time, len(payload)) + payload
 
 
-RECORDS = piece(Kind.DOWN, 10, b"RFB") + piece(Kind.UP, 2_500_000, b"\0'")
+RECORDS = piece(RecordKind.DOWN, 10, b"RFB") + piece(RecordKind.UP, 2_500_000, b"\0'")
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_reader_that_has_had_enough(file: Path) -> None:
-    file.write_bytes(HEAD + piece(Kind.DOWN, 0, bytes(1 << 20)) + END)
+    file.write_bytes(HEAD + piece(RecordKind.DOWN, 0, bytes(1 << 20)) + END)
     with subprocess.Popen(
         [*COMMAND, "recording", "convert", str(file)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

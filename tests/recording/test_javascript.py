@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.recording.javascript import convert, escape
-from wsgate.wire.recording import Kind, Record
+from wsgate.wire.recording import RecordingRecord, RecordKind
 
 ALL = bytes(range(256))
 
@@ -17,10 +17,10 @@ ALL = bytes(range(256))
 def test_it_is_what_websockify_writes() -> None:
     """The file is what websockify 0.13 wrote of a session with these bytes (``websockify --record``)."""
     records = [
-        Record(Kind.DOWN, 1_000, b"RFB 003.008\n"),
-        Record(Kind.UP, 2_999, ALL),
-        Record(Kind.DOWN, 2_000, ALL[::-1]),
-        Record(Kind.DOWN, 50_500, b'it\'s "here" {}\\n</script>'),
+        RecordingRecord(RecordKind.DOWN, 1_000, b"RFB 003.008\n"),
+        RecordingRecord(RecordKind.UP, 2_999, ALL),
+        RecordingRecord(RecordKind.DOWN, 2_000, ALL[::-1]),
+        RecordingRecord(RecordKind.DOWN, 50_500, b'it\'s "here" {}\\n</script>'),
     ]
     golden = Path(__file__).with_name("websockify-0.13.js").read_text(encoding="ascii")
     assert "".join(convert(records)) == golden

@@ -16,7 +16,7 @@ from wsgate.relay.closing import Cause
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.relay.record import TOO_LARGE, TOO_SLOW, Tap
 from wsgate.wire.frames import Opcode
-from wsgate.wire.recording import MAGIC, RECORD, Kind, Record
+from wsgate.wire.recording import MAGIC, RECORD_HEADER, RecordingRecord, RecordKind
 
 MIB = 1 << 20
 
@@ -30,14 +30,14 @@ def new_tap(room: int = 64 * MIB) -> tuple[Tap, Stops]:
     return Tap(room, stops.append), stops
 
 
-def taken(tap: Tap) -> list[Record]:
+def taken(tap: Tap) -> list[RecordingRecord]:
     recorded = Recording(io.BytesIO(MAGIC + b"{}\n" + tap.take()))
     records = list(recorded.records())
     assert recorded.cut == 0, "a piece of a record"
     return records
 
 
-def joined(records: list[Record], kind: Kind) -> bytes:
+def joined(records: list[RecordingRecord], kind: RecordKind) -> bytes:
     return b"".join(record.payload for record in records if record.kind is kind)
 
 
@@ -57,8 +57,8 @@ async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl
         assert await running.client.frame() == data(b"answer")
         await running.client.send(close_frame(1000))
         records = taken(tap)
-    assert joined(records, Kind.UP) == b"early one two"
-    assert [record.payload for record in records if record.kind is Kind.DOWN] == [b"hello", b"answer"]
+    assert joined(records, RecordKind.UP) == b"early one two"
+    assert [record.payload for record in records if record.kind is RecordKind.DOWN] == [b"hello", b"answer"]
     assert stops == []
 
 
@@ -72,7 +72,7 @@ async def test_a_header_in_two_reads(pump: Pump) -> None:
             await trio.testing.wait_all_tasks_blocked(0.001)
         await running.client.send_bytes(raw[20:])
         assert await running.backend.take(305) == b"first" + b"x" * 300
-    assert joined(taken(tap), Kind.UP) == b"first" + b"x" * 300
+    assert joined(taken(tap), RecordKind.UP) == b"first" + b"x" * 300
 
 
 async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
@@ -81,7 +81,7 @@ async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
         await running.client.send(data(b"good"), data(b"bad", Opcode.TEXT))
         assert await running.backend.take(4) == b"good"
         await running.backend.ended()
-    assert joined(taken(tap), Kind.UP) == b"good"
+    assert joined(taken(tap), RecordKind.UP) == b"good"
 
 
 async def test_times(autojump_clock: trio.testing.MockClock, pump: Pump) -> None:
@@ -96,7 +96,7 @@ async def test_times(autojump_clock: trio.testing.MockClock, pump: Pump) -> None
 
 
 async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> None:
-    tap, stops = new_tap(2 * RECORD.size + 10)
+    tap, stops = new_tap(2 * RECORD_HEADER.size + 10)
     async with session(pump, mode="tunnel", tap=tap) as running:
         for payload in (b"12345", b"67890", b"", b"and on"):
             await running.backend.send_bytes(payload)
@@ -107,7 +107,7 @@ async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> No
         running.backend.finish()
         running.client.finish()
         assert (await running.outcome()).cause is Cause.CLOSED
-    assert joined(taken(tap), Kind.DOWN) == b"1234567890"
+    assert joined(taken(tap), RecordKind.DOWN) == b"1234567890"
     assert stops == [TOO_LARGE]
     assert (tap.reason, tap.over) == (TOO_LARGE, True)
 
@@ -144,18 +144,18 @@ async def test_what_is_written_makes_room(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(record, "BUFFER", 100)
     tap, stops = new_tap()
     for _ in range(10):
-        tap.put(Kind.UP, memoryview(bytes(60)))
+        tap.put(RecordKind.UP, memoryview(bytes(60)))
         tap.written(len(tap.take()))
     assert stops == []
-    tap.put(Kind.UP, memoryview(bytes(60)))
+    tap.put(RecordKind.UP, memoryview(bytes(60)))
     tap.take()
-    tap.put(Kind.UP, memoryview(bytes(60)))
+    tap.put(RecordKind.UP, memoryview(bytes(60)))
     assert stops == [TOO_SLOW]
 
 
 async def test_the_first_reason_is_told() -> None:
     tap, stops = new_tap(0)
-    tap.put(Kind.UP, memoryview(b"x"))
+    tap.put(RecordKind.UP, memoryview(b"x"))
     tap.stop("no space")
     assert stops == [TOO_LARGE]
 
@@ -164,13 +164,13 @@ async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
     """A little waits for more, for as long as one has patience; much waits for nobody, nor does the end."""
     tap, _ = new_tap()
     began = trio.current_time()
-    tap.put(Kind.UP, memoryview(b"little"))
+    tap.put(RecordKind.UP, memoryview(b"little"))
     await tap.wait(0.5)
     assert trio.current_time() - began >= 0.5
     tap.take()
 
     began = trio.current_time()
-    tap.put(Kind.UP, memoryview(bytes(record.WORTH_WRITING)))
+    tap.put(RecordKind.UP, memoryview(bytes(record.WORTH_WRITING)))
     await tap.wait(0.5)
     tap.take()
     assert trio.current_time() == began
@@ -180,7 +180,7 @@ async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
         await trio.testing.wait_all_tasks_blocked()
         tap.finish()
     assert trio.current_time() == began
-    tap.put(Kind.UP, memoryview(b"too late"))
+    tap.put(RecordKind.UP, memoryview(b"too late"))
     assert tap.take() == b""
 
 
@@ -192,11 +192,11 @@ def test_what_all_hold_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 async def _fill_together() -> None:
     all_held, stops = record.Held(), Stops()
     first, second = Tap(MIB, stops.append, all_held), Tap(MIB, stops.append, all_held)
-    first.put(Kind.UP, memoryview(bytes(600)))
-    second.put(Kind.UP, memoryview(bytes(600)))
+    first.put(RecordKind.UP, memoryview(bytes(600)))
+    second.put(RecordKind.UP, memoryview(bytes(600)))
     assert stops == [TOO_SLOW]
     assert second.over
     first.written(len(first.take()))
     assert all_held.bytes == 0
-    first.put(Kind.UP, memoryview(bytes(900)))
+    first.put(RecordKind.UP, memoryview(bytes(900)))
     assert not first.over

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.client import Answer, Broken, HttpClient, Switched, Why
+from wsgate.wire.client import Answer, Broken, BrokenCause, HttpClient, Switched
 
 ASKED = ((b"Host", b"a"), (b"Upgrade", b"x"), (b"Connection", b"upgrade"))
 
@@ -60,7 +60,7 @@ def test_what_decides_boundaries_stays_strict(fields: bytes) -> None:
 
 @pytest.mark.parametrize("first", [b"\x15\x03\x03\x00\x02\x02\x46", b"\x16\x03\x01"])
 def test_tls_is_known_by_its_first_bytes(first: bytes) -> None:
-    assert answer(first) == Broken("malformed answer: it is TLS", Why.TLS_CAME)
+    assert answer(first) == Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_a_head_is_as_large_in_pieces_as_at_once(size: int, sizes: list[int], fi
 def test_each_head_of_an_answer_has_the_bound() -> None:
     early = b"HTTP/1.1 103 x\r\nLink: " + b"l" * 50 + b"\r\n\r\n"
     assert isinstance(answer(early * 5 + SWITCHING + b"\r\n", max_head=100), Switched)
-    assert answer(early * 5, max_head=60) == Broken("its answer's head has more than 60 bytes", Why.TOO_LARGE)
+    assert answer(early * 5, max_head=60) == Broken("its answer's head has more than 60 bytes", BrokenCause.TOO_LARGE)

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.conditions import State, Verdict, judge, may_send_part
+from wsgate.wire.conditions import ConditionResult, Validators, evaluate_conditions, range_applies
 
-STATE = State(b'"now"', 784111777)
+STATE = Validators(b'"now"', 784111777)
 THEN, EARLIER, LATER = (
     b"Sun, 06 Nov 1994 08:49:37 GMT",  # RFC 9110 §5.6.7
     b"Sun, 06 Nov 1994 08:49:36 GMT",
     b"Sun, 06 Nov 1994 08:49:38 GMT",
 )
-SEND, NOT_MODIFIED, FAILED = Verdict.SEND, Verdict.NOT_MODIFIED, Verdict.FAILED
+SEND, NOT_MODIFIED, FAILED = ConditionResult.SEND, ConditionResult.NOT_MODIFIED, ConditionResult.FAILED
 
 
 def test_what_a_client_is_told_of_a_state() -> None:
@@ -57,16 +57,16 @@ def test_what_a_client_is_told_of_a_state() -> None:
         ({b"if-match": b'"now"', b"if-none-match": b'"now"'}, NOT_MODIFIED),
     ],
 )
-def test_conditions(headers: dict[bytes, bytes], verdict: Verdict) -> None:
-    assert judge(list(headers.items()), STATE) is verdict
+def test_conditions(headers: dict[bytes, bytes], verdict: ConditionResult) -> None:
+    assert evaluate_conditions(list(headers.items()), STATE) is verdict
 
 
 def test_a_list_in_two_fields() -> None:
-    assert judge([(b"if-none-match", b'"old"'), (b"if-none-match", b'"now"')], STATE) is NOT_MODIFIED
+    assert evaluate_conditions([(b"if-none-match", b'"old"'), (b"if-none-match", b'"now"')], STATE) is NOT_MODIFIED
 
 
 def test_a_date_that_is_there_twice_is_none() -> None:
-    assert judge([(b"if-modified-since", LATER), (b"if-modified-since", LATER)], STATE) is SEND
+    assert evaluate_conditions([(b"if-modified-since", LATER), (b"if-modified-since", LATER)], STATE) is SEND
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_date_that_is_there_twice_is_none() -> None:
     ],
 )
 def test_if_range(value: bytes | None, counts: bool) -> None:
-    assert may_send_part([] if value is None else [(b"if-range", value)], STATE) is counts
+    assert range_applies([] if value is None else [(b"if-range", value)], STATE) is counts
 
 
 def test_if_range_twice() -> None:
-    assert not may_send_part([(b"if-range", b'"now"')] * 2, STATE)
+    assert not range_applies([(b"if-range", b'"now"')] * 2, STATE)
 
 
 FIELDS = [b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"]
@@ -95,5 +95,5 @@ FIELDS = [b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-s
 
 @given(st.lists(st.tuples(st.sampled_from(FIELDS), st.binary(max_size=40))))
 def test_strangers_may_write_anything(headers: list[tuple[bytes, bytes]]) -> None:
-    assert judge(headers, STATE) in Verdict
-    assert may_send_part(headers, STATE) in (True, False)
+    assert evaluate_conditions(headers, STATE) in ConditionResult
+    assert range_applies(headers, STATE) in (True, False)

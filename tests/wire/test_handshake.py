@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.client import MAX_BODY, Broken, Why
+from wsgate.wire.client import MAX_BODY, Broken, BrokenCause
 from wsgate.wire.handshake import (
     Accepted,
     BackendHandshake,
@@ -474,7 +474,7 @@ def test_an_empty_subprotocol_is_none(fields: Fields, offers: Fields) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_an_end_without_an_answer(data: bytes) -> None:
-    assert answer(data, end=True) == Broken("ended without an answer", Why.NOTHING_CAME)
+    assert answer(data, end=True) == Broken("ended without an answer", BrokenCause.NOTHING_CAME)
 
 
 @pytest.mark.parametrize("data", [b"H", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: w"])
@@ -572,7 +572,7 @@ def test_giving_up_what_is_no_refusal(data: bytes) -> None:
     if data:
         asked.receive(data)
     assert asked.give_up() is None
-    why = Why.NOTHING_CAME if data[-4:] in (b"", b"\r\n\r\n") else Why.OTHER
+    why = BrokenCause.NOTHING_CAME if data[-4:] in (b"", b"\r\n\r\n") else BrokenCause.OTHER
     assert asked.lost("reset") == Broken("reset", why)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.wire.recording import MAGIC, RECORD, Kind, encode_end, encode_head, parse_fields
+from wsgate.wire.recording import MAGIC, RECORD_HEADER, RecordKind, encode_end, encode_head, parse_fields
 
 
 def test_the_head() -> None:
@@ -14,7 +14,7 @@ def test_the_head() -> None:
 
 
 def test_a_record() -> None:
-    assert RECORD.pack(Kind.UP, 0x0102030405, 7) == b"U\0\0\0\1\2\3\4\5\0\0\0\7"
+    assert RECORD_HEADER.pack(RecordKind.UP, 0x0102030405, 7) == b"U\0\0\0\1\2\3\4\5\0\0\0\7"
 
 
 def test_the_end() -> None:

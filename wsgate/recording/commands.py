@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from wsgate.recording.javascript import convert as to_javascript
 from wsgate.recording.reader import FormatError, Recording
-from wsgate.wire.recording import Kind
+from wsgate.wire.recording import RecordKind
 
 
 def info(file: str) -> int:
@@ -55,8 +55,8 @@ def _read(file: str, use: Callable[[Recording], None]) -> int:
 
 
 def _describe(recording: Recording) -> None:
-    octets: Counter[Kind] = Counter()
-    records: Counter[Kind] = Counter()
+    octets: Counter[RecordKind] = Counter()
+    records: Counter[RecordKind] = Counter()
     last = 0
     for record in recording.records():
         octets[record.kind] += len(record.payload)
@@ -64,7 +64,7 @@ def _describe(recording: Recording) -> None:
         last = record.time
     for name, value in recording.head.items():
         _print(name, value)
-    for name, kind in (("up", Kind.UP), ("down", Kind.DOWN)):
+    for name, kind in (("up", RecordKind.UP), ("down", RecordKind.DOWN)):
         _print(name, f"{octets[kind]} bytes in {records[kind]} records")
     _print("lasts", f"{last / 1e6:.3f} s to the last of them")
     for name, value in (recording.end or {"cause": "unknown: the file was cut"}).items():

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from wsgate.wire.recording import Kind, Record
+from wsgate.wire.recording import RecordingRecord, RecordKind
 
 BEGINNING = "var VNC_frame_data = [\n"
 END = "'EOF'];\n"
 
-_MARKS = {Kind.UP: "}", Kind.DOWN: "{"}
+_MARKS = {RecordKind.UP: "}", RecordKind.DOWN: "{"}
 
 
-def convert(records: Iterable[Record]) -> Iterator[str]:
+def convert(records: Iterable[RecordingRecord]) -> Iterator[str]:
     """The text of the JavaScript file, piece by piece. All of it is ASCII."""
     yield BEGINNING
     for record in records:

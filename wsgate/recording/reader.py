@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from wsgate.wire.recording import HEAD_LIMIT, MAGIC, PAYLOAD_LIMIT, RECORD, Kind, Record, parse_fields
+from wsgate.wire.recording import (
+    HEAD_LIMIT,
+    MAGIC,
+    PAYLOAD_LIMIT,
+    RECORD_HEADER,
+    RecordingRecord,
+    RecordKind,
+    parse_fields,
+)
 
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(RecordKind)
 
 
 class FormatError(Exception):
@@ -39,25 +47,25 @@ class Recording:
         self.cut = 0
         self._at = len(magic) + len(line)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[RecordingRecord]:
         """What has passed, in order, up to the last whole record. Raises ``FormatError``, and ``OSError``."""
         while True:
-            begin = self._file.read(RECORD.size)
-            if len(begin) < RECORD.size:
+            begin = self._file.read(RECORD_HEADER.size)
+            if len(begin) < RECORD_HEADER.size:
                 self.cut = len(begin)
                 return
-            octet, time, size = RECORD.unpack(begin)
+            octet, time, size = RECORD_HEADER.unpack(begin)
             if octet not in _KINDS or size > PAYLOAD_LIMIT:
                 raise FormatError(f"damaged: no record begins at byte {self._at}")
             payload = self._file.read(size)
             if len(payload) < size:
                 self.cut = len(begin) + len(payload)
                 return
-            if octet == Kind.END:
+            if octet == RecordKind.END:
                 self._finish(payload)
                 return
             self._at += len(begin) + size
-            yield Record(Kind(octet), time, payload)
+            yield RecordingRecord(RecordKind(octet), time, payload)
 
     def _finish(self, payload: bytes) -> None:
         try:

@@ -15,7 +15,7 @@ import trio
 
 from wsgate.relay.flow import UnwrapFlow, WrapFlow
 from wsgate.relay.pump import HEADROOM
-from wsgate.wire.recording import RECORD, Kind
+from wsgate.wire.recording import RECORD_HEADER, RecordKind
 
 if TYPE_CHECKING:
     from wsgate.relay.flow import Owner
@@ -94,11 +94,11 @@ class Tap:
         """Microseconds since the session began."""
         return int((trio.current_time() - self._began) * 1e6)
 
-    def put(self, kind: Kind, data: memoryview) -> None:
+    def put(self, kind: RecordKind, data: memoryview) -> None:
         """Copy what has passed."""
         if self.over:
             return
-        size = RECORD.size + len(data)
+        size = RECORD_HEADER.size + len(data)
         if size > self._room:
             self.stop(TOO_LARGE)
             return
@@ -106,7 +106,7 @@ class Tap:
             self.stop(TOO_SLOW)
             return
         self._room -= size
-        begin = RECORD.pack(kind, self.time(), len(data))
+        begin = RECORD_HEADER.pack(kind, self.time(), len(data))
         with self._lock:
             self._held += size
             self._waiting += begin
@@ -164,7 +164,7 @@ class RecordedUnwrapFlow(UnwrapFlow):
         begin = HEADROOM - len(self._carry) if self._carry else start  # the walk's output replaces its input in place
         super().move(start, end)
         if self.walk.out > begin:
-            self._tap.put(Kind.UP, self.pump.view[begin : self.walk.out])
+            self._tap.put(RecordKind.UP, self.pump.view[begin : self.walk.out])
 
 
 class RecordedWrapFlow(WrapFlow):
@@ -177,7 +177,7 @@ class RecordedWrapFlow(WrapFlow):
         self._tap = tap
 
     def move(self, start: int, end: int) -> None:
-        self._tap.put(Kind.DOWN, self.pump.view[start:end])
+        self._tap.put(RecordKind.DOWN, self.pump.view[start:end])
         super().move(start, end)
 
 

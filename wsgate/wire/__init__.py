@@ -1,5 +1,5 @@
 """Bytes and their meaning, sans-I/O: frames, masking, UTF-8, close codes, the two handshakes.
 
-Nothing here knows a socket, a task or a clock. A peer's fault is a value (``Fault``, ``Refusal``); an exception means
-that the gateway itself used this package wrongly.
+Nothing here uses a socket, a task or a clock. A peer's fault is a value (``Fault``, ``Refusal``). An exception means
+that the gateway itself called this package wrongly.
 """

@@ -1,15 +1,15 @@
-/* The frame walk of wsgate/wire/walk.py, compiled.
+/* The frame walk of wsgate/wire/walk.py in C.
 
-   walk.py says what a walk is and why; this file is the same rules in the same order, and a change there is a change
-   here. tests/wire/ runs every test on both, test_kernel.py holds one against the other.
+   walk.py explains what a walk is. This file has the same rules in the same order; change both together. tests/wire/
+   runs every test on both, and test_kernel.py compares the two.
 
-   What differs is only how payload is looked at. Nothing is copied: text is validated as payload XOR key (_utf8.h), and
-   an unwrapping walk unmasks and moves in one pass. The key is a 64-bit word, the four bytes twice, turned so that it
-   begins with the byte that the next byte of payload is masked with. Words are read and written by memcpy, so neither
-   alignment nor byte order matters.
+   Only the reading of payloads differs. Nothing is copied: text is validated as payload XOR key (_utf8.h), and an
+   unwrapping walk unmasks and moves in one pass. The masking key is a 64-bit word, its four bytes twice, rotated so
+   that it begins with the byte for the next byte of payload. Words are read and written by memcpy, so neither alignment
+   nor byte order matters.
 
    The upper half of the file is plain C. It trusts ``start`` and ``end``, which frame_walk_walk has checked against the
-   buffer, and nothing else: not one byte of the peer's, and not that its caller stops after a fault. */
+   buffer, and nothing else: no byte of the peer, and not that the caller stops after a fault. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -24,7 +24,7 @@
 
 enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
 
-/* The rules of rules.py, by its names: this file says which was broken, that one what it means. */
+/* The rules of rules.py by name: this file finds the broken rule, rules.py has its code and text. */
 #define RULES(X) \
     X(RESERVED_BITS) \
     X(RESERVED_BITS_OF_CONTROL) \
@@ -66,16 +66,16 @@ typedef struct {
     /* the options */
     uint64_t limit;
     uint64_t frame_limit;
-    uint8_t bias;
-    uint8_t shortest;
+    uint8_t mask_bit;
+    uint8_t min_header;
     bool validate_text;
     bool compression;
     bool unwrap;
     bool text_refused;
-    /* the message and the frame under way */
+    /* the current message and frame */
     bool fin;
     bool compressed;
-    bool look_at;
+    bool inspects;
     uint8_t message;
     uint8_t phase;
     uint8_t key[4];
@@ -83,7 +83,8 @@ typedef struct {
     uint64_t size;
 } FrameWalk;
 
-/* Why a walk stopped. ``opcode`` is of the frame where it did, ``at`` and ``resume`` bound a control frame's payload. */
+/* Why a walk stopped. ``opcode`` is of the frame at which it stopped; ``at`` and ``resume`` are the start and the end
+   of a control frame's payload. */
 typedef struct {
     enum halt halt;
     enum rule rule;
@@ -108,7 +109,7 @@ key_word(const uint8_t key[4], unsigned phase)
     return word;
 }
 
-/* ``to`` may be ``from``, or overlap it from below: each block is read whole before it is written. */
+/* ``to`` may be equal to ``from``, or below it and overlap it: each block is read whole before it is written. */
 static void
 unmask(uint8_t *to, const uint8_t *from, size_t size, uint64_t key)
 {
@@ -152,16 +153,17 @@ incomplete(Stop *why, Py_ssize_t stop)
 static enum rule
 mask_rule(const FrameWalk *self)
 {
-    return self->bias ? NOT_MASKED : MASKED; /* §5.1 */
+    return self->mask_bit ? NOT_MASKED : MASKED; /* §5.1 */
 }
 
-/* Validate a piece of payload if it is text, unmask it and move it down if this walk unwraps. False is a fault. */
+/* Validates a piece of payload if it is text; unmasks it and moves it down if this walk unwraps. Returns false if there
+   is a fault. */
 static bool
-look(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why)
+inspect(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why)
 {
     const size_t size = (size_t)(end - start);
     uint64_t key = 0;
-    if (self->bias) {
+    if (self->mask_bit) {
         key = key_word(self->key, self->phase);
         self->phase = (uint8_t)((self->phase + size) & 3);
     }
@@ -173,8 +175,8 @@ look(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why
         }
     }
     if (self->unwrap) {
-        /* out <= start: it began so, and each piece moves it by no more than the position */
-        if (self->bias) {
+        /* out <= start: walk_once checked it, and each piece moves ``out`` by no more than the position */
+        if (self->mask_bit) {
             unmask(data + self->out, data + start, size, key);
         } else {
             memmove(data + self->out, data + start, size);
@@ -184,7 +186,7 @@ look(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *why
     return true;
 }
 
-/* End the message under way; false if its text stops inside a character. */
+/* Ends the current message. Returns false if its text stops inside a character. */
 static bool
 finish(FrameWalk *self, Stop *why)
 {
@@ -197,7 +199,7 @@ finish(FrameWalk *self, Stop *why)
     return true;
 }
 
-/* A frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always says why. */
+/* Handles a frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always sets ``why``. */
 static Py_ssize_t
 control(const FrameWalk *self, const uint8_t *data, Py_ssize_t position, Py_ssize_t end, Stop *why)
 {
@@ -216,14 +218,14 @@ control(const FrameWalk *self, const uint8_t *data, Py_ssize_t position, Py_ssiz
     if (end - position < 2) {
         return incomplete(why, position);
     }
-    const uint8_t length = data[position + 1] ^ self->bias;
+    const uint8_t length = data[position + 1] ^ self->mask_bit;
     if (length > 127) {
         return fail(why, position, mask_rule(self));
     }
     if (length > MAX_CONTROL) {
         return fail(why, position, LONG_CONTROL);
     }
-    const Py_ssize_t at = position + self->shortest;
+    const Py_ssize_t at = position + self->min_header;
     if (at + length > end) {
         return incomplete(why, position);
     }
@@ -250,29 +252,29 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
     if (self->left) {
         const uint64_t here = (uint64_t)(end - start);
         if (self->left > here) {
-            if (self->look_at && !look(self, data, start, end, why)) {
+            if (self->inspects && !inspect(self, data, start, end, why)) {
                 return start;
             }
             self->left -= here;
             return end;
         }
         position = start + (Py_ssize_t)self->left;
-        if (self->look_at && !look(self, data, start, position, why)) {
+        if (self->inspects && !inspect(self, data, start, position, why)) {
             return start;
         }
         if (self->fin && !finish(self, why)) {
-            return start; /* what is left of the frame stays: the other side stands inside it */
+            return start; /* ``left`` stays: the other side has got only a part of this frame */
         }
         self->left = 0;
     }
     while (position < end) {
-        Py_ssize_t at = position + self->shortest;
+        Py_ssize_t at = position + self->min_header;
         const uint8_t first = data[position];
         const uint8_t opcode = first & 0x0F;
         if (opcode > BINARY) {
             return control(self, data, position, end, why);
         }
-        /* RSV1 may mark the first frame of a compressed message, nothing else (RFC 7692 §6.1); RSV2, RSV3 nothing */
+        /* Only RSV1 may be set, on the first frame of a message, after compression was agreed on (RFC 7692 §6.1) */
         if (first & RESERVED && !((first & RESERVED) == RSV1 && self->compression && opcode != CONTINUATION)) {
             return fail(why, position, RESERVED_BITS);
         }
@@ -286,7 +288,7 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
         if (end - position < 2) {
             return incomplete(why, position);
         }
-        uint64_t length = data[position + 1] ^ self->bias;
+        uint64_t length = data[position + 1] ^ self->mask_bit;
         if (length > 127) {
             return fail(why, position, mask_rule(self));
         }
@@ -311,9 +313,9 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
             self->message = opcode;
             self->size = length;
             self->compressed = first & RSV1;
-            self->look_at = self->unwrap || (opcode == TEXT && self->validate_text && !self->compressed);
+            self->inspects = self->unwrap || (opcode == TEXT && self->validate_text && !self->compressed);
         } else {
-            self->size += length; /* neither is over 2^63 */
+            self->size += length; /* no overflow: neither is over 2^63 */
         }
         if (length > self->frame_limit) {
             return fail(why, position, LARGE_FRAME);
@@ -324,12 +326,12 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
         self->fin = first >= FIN;
         const bool whole = length <= (uint64_t)(end - at);
         const Py_ssize_t stop = whole ? at + (Py_ssize_t)length : end;
-        if (self->look_at) {
+        if (self->inspects) {
             self->phase = 0;
-            if (self->bias) {
+            if (self->mask_bit) {
                 memcpy(self->key, data + at - 4, 4);
             }
-            if (!look(self, data, at, stop, why)) {
+            if (!inspect(self, data, at, stop, why)) {
                 return position;
             }
         }
@@ -353,7 +355,7 @@ typedef struct {
     KernelApi api;
 } State;
 
-/* The rule that was broken, as the value that the rest of wsgate knows: Python makes it. */
+/* Makes the Fault for the broken rule, by calling rules.fault. */
 static PyObject *
 make_fault(const State *state, const FrameWalk *self, const Stop *why)
 {
@@ -366,7 +368,7 @@ make_fault(const State *state, const FrameWalk *self, const Stop *why)
     return PyObject_CallFunction(state->fault, "OK", state->rules[why->rule], number);
 }
 
-/* Walk over ``data[start:end]`` and keep for Python why it ended; see _kernel.h. */
+/* Walks over ``data[start:end]`` and sets the attributes that say why it stopped; see _kernel.h. */
 static int
 walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop)
 {
@@ -379,16 +381,16 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
     *stop = walk_frames(self, data, start, end, &why);
 
     if (why.halt == CONTROL) {
-        /* Made empty and then filled: made from bytes it may be an object that others hold, as all of size 1 are */
+        /* Made without content and then filled: an object made from bytes may be shared, as all of size 1 are */
         const size_t size = (size_t)(why.resume - why.at);
         PyObject *payload = PyBytes_FromStringAndSize(NULL, why.resume - why.at);
         if (payload == NULL) {
             return -1;
         }
-        const uint64_t key = self->bias ? key_word(data + why.at - 4, 0) : 0;
+        const uint64_t key = self->mask_bit ? key_word(data + why.at - 4, 0) : 0;
         unmask((uint8_t *)PyBytes_AS_STRING(payload), data + why.at, size, key);
         Py_SETREF(self->payload, payload);
-        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* a small int always exists */
+        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* cannot fail: small ints always exist */
         self->resume = why.resume;
     }
     if (why.halt == FAULT) {
@@ -396,7 +398,7 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
         if (fault == NULL) {
             return -1;
         }
-        Py_XSETREF(self->fault, fault); /* it may have been deleted: unlike the others it can be set */
+        Py_XSETREF(self->fault, fault); /* may be NULL: it can be set and deleted from Python, unlike the others */
     }
     Py_SETREF(self->halt, PyLong_FromLong(why.halt));
     return (int)why.halt;
@@ -404,7 +406,7 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
 
 PyDoc_STRVAR(walk_doc,
 "walk($self, buffer, start, end, /)\n--\n\n"
-"Walk over ``buffer[start:end]``; see wsgate.wire.walk for what comes back.");
+"Walks over ``buffer[start:end]``. Returns where it stopped; see wsgate.wire.walk.");
 
 static PyObject *
 frame_walk_walk(FrameWalk *self, PyObject *const *args, Py_ssize_t count)
@@ -433,7 +435,7 @@ frame_walk_walk(FrameWalk *self, PyObject *const *args, Py_ssize_t count)
     return halt < 0 ? NULL : PyLong_FromSsize_t(stop);
 }
 
-/* The limit that an argument gives, none where it is left out; false with an exception. */
+/* Reads a limit from an argument, NO_LIMIT if it is left out. Returns false with an exception set if it is wrong. */
 static bool
 read_limit(PyObject *argument, uint64_t *limit)
 {
@@ -474,14 +476,14 @@ frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
-    self->halt = PyLong_FromLong(DONE); /* this, 0 and the empty bytes always exist: none of them can fail */
+    self->halt = PyLong_FromLong(DONE); /* cannot fail, nor can 0 and the empty bytes: they always exist */
     self->fault = Py_NewRef(Py_None);
     self->opcode = PyLong_FromLong(0);
     self->payload = PyBytes_FromStringAndSize(NULL, 0);
     self->limit = limit;
     self->frame_limit = frame_limit;
-    self->bias = masked ? MASK : 0;
-    self->shortest = masked ? 6 : 2;
+    self->mask_bit = masked ? MASK : 0;
+    self->min_header = masked ? 6 : 2;
     self->validate_text = validate_text;
     self->compression = compression;
     self->unwrap = unwrap;
@@ -495,7 +497,7 @@ static int
 frame_walk_traverse(FrameWalk *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->fault); /* the rest are ints and bytes, which refer to nothing */
+    Py_VISIT(self->fault); /* the others are ints and bytes, which refer to no object */
     return 0;
 }
 
@@ -539,7 +541,7 @@ static PyMethodDef frame_walk_methods[] = {
 PyDoc_STRVAR(frame_walk_doc,
 "FrameWalk(*, masked, limit=9223372036854775808, frame_limit=9223372036854775808, validate_text=True,\n"
 "          compression=False, unwrap=False, accept_text=True)\n\n"
-"Validates one direction's frames. wsgate.wire.walk.FrameWalk says how.");
+"Validates the frames of one direction. See wsgate.wire.walk.FrameWalk.");
 
 static PyType_Slot frame_walk_slots[] = {
     {Py_tp_doc, (void *)frame_walk_doc},
@@ -552,7 +554,7 @@ static PyType_Slot frame_walk_slots[] = {
     {0},
 };
 
-/* No Py_TPFLAGS_BASETYPE: PyType_GetModuleState knows a walk's own type, not one that is derived from it. */
+/* No Py_TPFLAGS_BASETYPE: PyType_GetModuleState fails for a type that is derived from this one. */
 static PyType_Spec frame_walk_spec = {
     .name = "wsgate.wire._kernel.FrameWalk",
     .basicsize = sizeof(FrameWalk),
@@ -562,7 +564,7 @@ static PyType_Spec frame_walk_spec = {
 
 PyDoc_STRVAR(apply_mask_doc,
 "apply_mask($module, data, key, /)\n--\n\n"
-"``data`` XOR the four-byte ``key``, which starts at its first byte. Masking and unmasking are the same.");
+"Returns ``data`` XOR the repeated four-byte ``key``. Masking and unmasking are the same operation.");
 
 static PyObject *
 kernel_apply_mask(PyObject *Py_UNUSED(module), PyObject *args)
@@ -590,7 +592,7 @@ static PyMethodDef kernel_methods[] = {
     {0},
 };
 
-/* Python's names for what this file finds; false with an exception, where one is missing too. */
+/* Looks up the members of rules.Rule. Returns false with an exception set, also if one is missing. */
 static bool
 find_rules(State *state)
 {
@@ -685,7 +687,7 @@ static PyModuleDef_Slot kernel_slots[] = {
 static struct PyModuleDef kernel = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernel",
-    .m_doc = "The frame walk of wsgate.wire.walk and the masking of wsgate.wire.masking, compiled.",
+    .m_doc = "The frame walk of wsgate.wire.walk and the masking of wsgate.wire.masking in C.",
     .m_size = sizeof(State),
     .m_methods = kernel_methods,
     .m_slots = kernel_slots,

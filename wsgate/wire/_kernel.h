@@ -1,5 +1,5 @@
-/* What wsgate.wire._kernel offers to other compiled modules: the frame walk on bytes that they have in their hands.
-   Include it behind Python.h. */
+/* What wsgate.wire._kernel offers to other compiled modules: the frame walk over a buffer of theirs. Include it after
+   Python.h. */
 
 #include <stdint.h>
 
@@ -9,7 +9,7 @@ enum { KERNEL_DONE }; /* the walk went over all there was */
 
 typedef struct {
     PyTypeObject *frame_walk;
-    /* Walk over ``data[start:end]``, which the caller owns. The walk's halt, or -1 with an exception; where it stopped
-       is in ``stop``. ``walk`` has to be a ``frame_walk``. */
+    /* Walks over ``data[start:end]``, which the caller owns. Returns the walk's halt, or -1 with an exception set. Sets
+       ``stop`` to the position where it stopped. ``walk`` must be a ``frame_walk``. */
     int (*walk_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop);
 } KernelApi;

@@ -1,4 +1,4 @@
-"""What is compiled of ``wsgate.wire``: see ``kernel``, which chooses between it and its twins in Python."""
+"""The compiled part of ``wsgate.wire``. ``kernel`` chooses between it and the same code in Python."""
 
 from wsgate.wire.fault import Fault
 

@@ -1,12 +1,12 @@
-/* UTF-8 (RFC 3629 §4) in any pieces, masked or not. It is known at the first byte that cannot be right.
+/* Validation of UTF-8 (RFC 3629 §4) in pieces of any size, masked or not. Invalid text is found at its first wrong byte.
 
-   Two ways. The one for everywhere is an automaton whose states are shift counts: the row of a byte holds, at each
-   state's six bits, the state that follows. So a byte costs one load and one shift, and no branch. ASCII is skipped 32
-   bytes at a time.
+   There are two methods. The portable one is an automaton whose states are shift counts: the row of a byte holds the
+   next state at the six bits that the present state points to. So a byte costs one load, one shift and no branch. ASCII
+   is skipped 32 bytes at a time.
 
-   The other is for processors with AVX2, and ten times as fast for what is not ASCII: 32 bytes at a time, by
-   three look-ups that classify each pair of bytes by what can be wrong with it (Keiser and Lemire, "Validating UTF-8 in
-   less than one instruction per byte", 2021). */
+   The other one is for processors with AVX2, and ten times as fast for text that is not ASCII. It handles 32 bytes at a
+   time: three look-ups classify each pair of bytes by the errors that it may have (Keiser and Lemire, "Validating UTF-8
+   in less than one instruction per byte", 2021). */
 
 #ifndef WSGATE_UTF8_H
 #define WSGATE_UTF8_H
@@ -20,13 +20,14 @@
 enum {
     WRONG = 0,
     WHOLE = 6,   /* between two characters */
-    TAIL1 = 12,  /* that many continuation bytes are missing */
+    TAIL1 = 12,  /* so many continuation bytes are missing */
     TAIL2 = 18,
     TAIL3 = 24,
-    AFTER_E0 = 30,  /* two or three are missing, and the next of them is not free: neither overlong forms */
-    AFTER_ED = 36,  /* nor surrogates */
-    AFTER_F0 = 42,
-    AFTER_F4 = 48,  /* nor anything over U+10FFFF */
+    /* two or three are missing, and the range of the next one is restricted */
+    AFTER_E0 = 30,  /* no overlong form */
+    AFTER_ED = 36,  /* no surrogate */
+    AFTER_F0 = 42,  /* no overlong form */
+    AFTER_F4 = 48,  /* nothing over U+10FFFF */
 };
 
 #define TO(state, next) ((uint64_t)(next) << (state))
@@ -73,19 +74,19 @@ utf8_bytes(uint64_t state, const uint8_t *bytes, size_t size)
 #define WSGATE_AVX2
 #include <immintrin.h>
 
-/* What can be wrong with two bytes in a row. Of each of these, three look-ups must agree that it may be: by the first
-   byte's high half, by its low half, by the second byte's high half. */
+/* The errors that a pair of bytes can have. A pair has one if all three look-ups allow it: by the high half of the first
+   byte, by its low half, and by the high half of the second byte. */
 enum {
-    TOO_SHORT = 1 << 0,    /* a lead, and then no continuation */
-    TOO_LONG = 1 << 1,     /* ASCII, and then a continuation */
+    TOO_SHORT = 1 << 0,    /* a lead without a continuation behind it */
+    TOO_LONG = 1 << 1,     /* ASCII with a continuation behind it */
     OVERLONG_3 = 1 << 2,   /* E0, then under A0 */
     TOO_LARGE = 1 << 3,    /* F4 or more, then over 8F */
     SURROGATE = 1 << 4,    /* ED, then over 9F */
     OVERLONG_2 = 1 << 5,   /* C0 or C1 */
     TOO_LARGE_8 = 1 << 6,  /* F5 or more, then under 90 */
     OVERLONG_4 = 1 << 6,   /* F0, then under 90 */
-    TWO_TAILS = 1 << 7,    /* two continuations: wrong but behind a lead of three or four */
-    BY_HIGH = TOO_SHORT | TOO_LONG | TWO_TAILS, /* whatever the first byte's low half is */
+    TWO_TAILS = 1 << 7,    /* two continuations: right only behind a lead of three or four */
+    BY_HIGH = TOO_SHORT | TOO_LONG | TWO_TAILS, /* independent of the first byte's low half */
 };
 
 #define X2(of) of, of
@@ -104,15 +105,15 @@ enum {
     TABLE(X2(TOO_SHORT), X2(TOO_SHORT), X2(TOO_SHORT), X2(TOO_SHORT), (char)(TAIL | OVERLONG_3 | TOO_LARGE_8 | OVERLONG_4), \
           (char)(TAIL | OVERLONG_3 | TOO_LARGE), X2((char)(TAIL | SURROGATE | TOO_LARGE)), X2(TOO_SHORT), X2(TOO_SHORT))
 
-/* The bytes of ``block``, each moved up by so many; ``before`` has those in front of it. */
+/* The bytes of ``block``, each moved up by ``by``; ``before`` is the block in front of it. */
 #define SHIFTED(block, before, by) \
     _mm256_alignr_epi8(block, _mm256_permute2x128_si256(before, block, 0x21), 16 - (by))
 
-/* The state after as many times 32 bytes as there are; ``*size`` becomes what is left. */
+/* Returns the state after all whole blocks of 32 bytes. Sets ``*size`` to the number of bytes that are left. */
 __attribute__((target("avx2"))) static uint64_t
 utf8_avx2(uint64_t state, const uint8_t *from, size_t *size, uint64_t key)
 {
-    /* A lead that has the same ahead of it as the state: as if the text had been cut right behind it. */
+    /* For each state a lead that leads to it, as if the text had been split right behind that lead. */
     static const uint8_t leads[] = {
         [WHOLE / 6] = 0,         [TAIL1 / 6] = 0xC2,    [TAIL2 / 6] = 0xE1,    [TAIL3 / 6] = 0xF1,
         [AFTER_E0 / 6] = 0xE0,   [AFTER_ED / 6] = 0xED, [AFTER_F0 / 6] = 0xF0, [AFTER_F4 / 6] = 0xF4,
@@ -123,7 +124,7 @@ utf8_avx2(uint64_t state, const uint8_t *from, size_t *size, uint64_t key)
     __m256i wrong = _mm256_setzero_si256();
     uint8_t last[32] = {[31] = leads[state / 6]};
     __m256i before = _mm256_loadu_si256((const __m256i *)last);
-    bool inside = state != WHOLE; /* the text may be inside a character between the blocks */
+    bool inside = state != WHOLE; /* a character may extend into this block */
     for (; *size >= sizeof last; *size -= sizeof last, from += sizeof last) {
         const __m256i block = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)from), keys);
         const bool ascii = !_mm256_movemask_epi8(block);
@@ -134,7 +135,7 @@ utf8_avx2(uint64_t state, const uint8_t *from, size_t *size, uint64_t key)
                     _mm256_shuffle_epi8(FIRST_HIGH, _mm256_and_si256(_mm256_srli_epi16(first, 4), low)),
                     _mm256_shuffle_epi8(FIRST_LOW, _mm256_and_si256(first, low))),
                 _mm256_shuffle_epi8(SECOND_HIGH, _mm256_and_si256(_mm256_srli_epi16(block, 4), low)));
-            /* two behind a lead of E0 or more, or three behind one of F0 or more: here two continuations have to be */
+            /* two bytes behind a lead of E0 or more, and three behind one of F0 or more, TWO_TAILS must be set */
             const __m256i third = _mm256_or_si256(
                 _mm256_subs_epu8(SHIFTED(block, before, 2), _mm256_set1_epi8(0xE0 - 0x80)),
                 _mm256_subs_epu8(SHIFTED(block, before, 3), _mm256_set1_epi8(0xF0 - 0x80)));
@@ -146,14 +147,15 @@ utf8_avx2(uint64_t state, const uint8_t *from, size_t *size, uint64_t key)
     if (!_mm256_testz_si256(wrong, wrong)) {
         return WRONG;
     }
-    /* The last character, if it is not whole, begins in the last three bytes */
+    /* The last character, if it is incomplete, begins in the last three bytes */
     _mm256_storeu_si256((__m256i *)last, before);
     const int begun = last[31] >= 0xC0 ? 31 : last[30] >= 0xE0 ? 30 : last[29] >= 0xF0 ? 29 : 32;
     return utf8_bytes(WHOLE, last + begun, (size_t)(32 - begun));
 }
 #endif
 
-/* The state after ``size`` bytes of text, which are XOR the eight bytes of ``key``; 0 for text that is not masked. */
+/* Returns the state after ``size`` bytes of text that are masked with the eight bytes of ``key``; ``key`` is 0 for text
+   that is not masked. */
 static uint8_t
 utf8_feed(uint8_t before, const uint8_t *from, size_t size, uint64_t key)
 {

@@ -1,10 +1,10 @@
-"""The client's half of HTTP/1.1 over h11: one request out, one bounded answer in; the connection ends behind it, or
-changes its protocol.
+"""The client side of HTTP/1.1 over h11: one request out, one answer of bounded size in.
 
-The same bounds hold for a backend's answer to an upgrade and for the answer of a source of tokens. Whether a body is
-whole decides what it is worth, so the end of a connection and its loss are different things here: without a length a
-body ends where the connection does (RFC 9112 §6.3), and one that was reset, or whose TLS had no close_notify, has been
-cut (§8, RFC 8446 §6.1).
+After the answer the connection ends or changes its protocol. A backend's answer to an upgrade and a token source's
+answer have the same bounds.
+
+The end of a connection and its loss are different here. A body without a length ends where the connection ends (RFC
+9112 §6.3). After a reset, or after TLS without close_notify, the body may be incomplete (§8, RFC 8446 §6.1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import h11
 
-from wsgate.wire.head import MAX_HEAD, HeadBuffer, TooLarge, in_short, in_words, without_blanks_before_colons
+from wsgate.wire.head import MAX_HEAD, HeadBuffer, TooLarge, describe_error, shortened, without_blanks_before_colons
 from wsgate.wire.headers import Headers
 
 MAX_BODY = 64 << 10  # bytes
@@ -25,7 +25,7 @@ _TLS = (b"\x15\x03", b"\x16\x03")  # an alert or a handshake, of any version (RF
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A final answer. ``cut`` says what became of a body that is not whole."""
+    """A final answer. ``cut`` says how an incomplete body ended; it is empty for a complete one."""
 
     status: int
     headers: Headers
@@ -35,15 +35,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """A 101. ``early`` is what came behind its head."""
+    """A 101. ``early`` holds the bytes that came behind its head."""
 
     headers: Headers
     raw_headers: Headers
     early: bytes
 
 
-class Why(enum.Enum):
-    """Of answers that are none those for which there may be a cure."""
+class BrokenCause(enum.Enum):
+    """Why there is no answer. The causes other than ``OTHER`` are the ones that an operator may be able to cure."""
 
     NOTHING_CAME = enum.auto()
     TLS_CAME = enum.auto()
@@ -53,18 +53,18 @@ class Why(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """No answer; ``reason`` is for the log."""
+    """No answer, or a malformed one. ``reason`` is for the log."""
 
     reason: str
-    why: Why = Why.OTHER
+    cause: BrokenCause = BrokenCause.OTHER
 
 
 class HttpClient:
-    """``request`` is to be sent.
+    """One GET request and its answer. The caller sends ``request``.
 
-    target: in origin-form; bytes above 0x7F go out as they are
+    target: in origin-form; bytes above 0x7F are sent unchanged
     headers: all of the request's fields
-    max_head: bytes of each head of the answer
+    max_head: bytes that each head of the answer may have
     """
 
     def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
@@ -73,11 +73,14 @@ class HttpClient:
         self._answer: h11.Response | None = None
         self._body = bytearray()
         head = self._send(h11.Request(method=b"GET", target=b"/", headers=list(headers)))
-        # h11 would take no target with such bytes
+        # h11 rejects a target with bytes above 0x7F, so the target is put in afterwards
         self.request = b"GET " + target + head.removeprefix(b"GET /") + self._send(h11.EndOfMessage())
 
     def receive(self, data: bytes) -> Answer | Switched | Broken | None:
-        """The answer as far as ``data`` completes it. ``b""`` is the connection's end, not its loss."""
+        """Returns the answer if ``data`` completes it, else ``None``.
+
+        data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
+        """
         if self._answer is not None:
             self._h11.receive_data(data)
             return self._read_body(ended=not data)
@@ -87,33 +90,36 @@ class HttpClient:
         return self._read_heads()
 
     def lost(self, why: str) -> Answer | Broken:
-        """The connection is lost: what of the answer came before."""
+        """The connection is lost. Returns the part of the answer that came before.
+
+        why: for the log
+        """
         return self._no_answer(why, why) if self._answer is None else self._cut("its body broke off")
 
     def give_up(self) -> Answer | None:
-        """Time is up. An answer whose body has stalled is one all the same; ``None`` where there is none."""
+        """The deadline has passed. Returns an answer whose body is incomplete, or ``None`` if no head has come."""
         return None if self._answer is None else self._cut("its body stalled")
 
     def _no_answer(self, nothing: str, half: str) -> Broken:
-        return Broken(half) if self._heads.start(1) else Broken(nothing, Why.NOTHING_CAME)
+        return Broken(half) if self._heads.peek(1) else Broken(nothing, BrokenCause.NOTHING_CAME)
 
     def _read_heads(self) -> Answer | Switched | Broken | None:
-        while start := self._heads.start(len(_BEGINNING)):
+        while start := self._heads.peek(len(_BEGINNING)):
             if start.startswith(_TLS):
-                return Broken("malformed answer: it is TLS", Why.TLS_CAME)
-            if start != _BEGINNING[: len(start)] and start != b"\r":  # which may be that of an empty line
-                # At once: what speaks another protocol may wait for us to say something else
-                return Broken(f"malformed answer: it begins with {_quote(self._heads.start(40))}")
+                return Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
+            if start != _BEGINNING[: len(start)] and start != b"\r":  # a CR may belong to an empty line
+                # Without waiting for more: a peer of another protocol may itself be waiting for us
+                return Broken(f"malformed answer: it begins with {_quote(self._heads.peek(40))}")
             head = self._heads.take()
             if head is None:
                 return None
             if isinstance(head, TooLarge):
-                return Broken(f"its answer's head has more than {head.limit} bytes", Why.TOO_LARGE)
+                return Broken(f"its answer's head has more than {head.limit} bytes", BrokenCause.TOO_LARGE)
             try:
                 self._h11.receive_data(without_blanks_before_colons(head))
                 event = self._h11.next_event()
             except h11.RemoteProtocolError as error:
-                return Broken(f"malformed answer: {in_words(error)}")
+                return Broken(f"malformed answer: {describe_error(error)}")
             if isinstance(event, h11.Response):
                 self._answer = event
                 if rest := self._heads.rest():
@@ -154,4 +160,4 @@ class HttpClient:
 
 
 def _quote(data: bytes) -> str:
-    return in_short(repr(data).removeprefix("b"))
+    return shortened(repr(data).removeprefix("b"))

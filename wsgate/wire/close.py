@@ -14,13 +14,17 @@ MAX_REASON = 123  # bytes: a control frame carries 125, the code takes two (RFC 
 
 
 def may_be_sent(code: int) -> bool:
-    """Whether a code may stand in a Close frame: §7.4.1 reserves some, §7.4.2 leaves 3000 to 4999 to applications."""
+    """Whether a Close frame may carry ``code``: §7.4.1 reserves some, §7.4.2 leaves 3000 to 4999 to applications."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """What a Close frame says. ``code`` is ``None`` for an empty payload; ``reason`` is UTF-8 of at most 123 bytes."""
+    """The content of a Close frame.
+
+    code: ``None`` for an empty payload
+    reason: UTF-8, at most 123 bytes
+    """
 
     code: int | None
     reason: bytes = b""
@@ -32,7 +36,7 @@ class Close:
 
 
 def parse_close(payload: bytes) -> Close | Fault:
-    """The meaning of a Close frame's unmasked payload, or what is wrong with it."""
+    """Returns the content of a Close frame's unmasked payload, or the fault in it (§5.5.1, §7.4)."""
     if not payload:
         return Close(None)
     if len(payload) == 1:

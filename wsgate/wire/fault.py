@@ -1,4 +1,4 @@
-"""What a peer did wrong after the upgrade, as a value, and the codes by which a Close tells it."""
+"""A peer's fault after the upgrade, as a value, and the close codes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class CloseCode(enum.IntEnum):
     GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
     UNSUPPORTED_DATA = 1003
-    NO_STATUS = 1005  # never on the wire: "the Close had no code"
-    ABNORMAL = 1006  # never on the wire: "there was no Close"
+    NO_STATUS = 1005  # never sent: the Close had no code
+    ABNORMAL = 1006  # never sent: there was no Close
     INVALID_DATA = 1007
     POLICY_VIOLATION = 1008
     TOO_BIG = 1009
@@ -27,9 +27,10 @@ class CloseCode(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The rule that a peer broke and the close code that tells it so (RFC 6455 §7.4.1).
+    """The rule of RFC 6455 that a peer broke.
 
-    ``rule`` is a sentence for the log and, as it is under 123 bytes of ASCII, for the Close frame's reason too.
+    code: for the Close frame that is sent to the peer (§7.4.1)
+    rule: for the log and for the Close frame's reason; ASCII, at most 123 bytes
     """
 
     code: int

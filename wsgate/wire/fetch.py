@@ -1,10 +1,10 @@
-"""One HTTP GET as a client: the request's bytes out, a whole answer in. Redirects are answers too."""
+"""One HTTP GET as a client: the request's bytes out, a complete answer in. A redirect is an answer like any other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wsgate.wire.client import MAX_BODY, Answer, Broken, HttpClient, Switched, Why
+from wsgate.wire.client import MAX_BODY, Answer, Broken, BrokenCause, HttpClient, Switched
 
 __all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 
@@ -17,15 +17,15 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An answer that is none; ``reason`` is for the log."""
+    """No complete answer. ``reason`` is for the log."""
 
     reason: str
 
 
 class Fetch:
-    """A request and its answer; the connection ends behind it.
+    """A request and its answer. The connection ends after the answer. The caller sends ``request``.
 
-    host: what the Host field says
+    host: the value of the Host field
     target: path and query, in ASCII
     """
 
@@ -36,17 +36,21 @@ class Fetch:
         self.request = self._client.request
 
     def receive(self, data: bytes) -> Fetched | Unusable | None:
-        """The answer as far as ``data`` completes it. ``b""`` is the connection's end, not its loss."""
+        """Returns the answer if ``data`` completes it, else ``None``.
+
+        data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
+        """
         answer = self._client.receive(data)
         return None if answer is None else _fetched(answer)
 
     def lost(self, why: str) -> Unusable | Fetched:
-        """The connection is lost: no answer is whole then, for half of it may mean something else."""
+        """The connection is lost. An incomplete answer is unusable, because half of it may mean something else."""
         return _fetched(self._client.lost(why))
 
 
 def _fetched(answer: Answer | Switched | Broken) -> Fetched | Unusable:
-    assert not isinstance(answer, Switched)  # nobody has asked for one, so h11 takes none
+    assert not isinstance(answer, Switched)  # the request asked for no upgrade, so h11 rejects a 101
     if isinstance(answer, Broken):
-        return Unusable("it speaks TLS: write https:// in url" if answer.why is Why.TLS_CAME else answer.reason)
+        is_tls = answer.cause is BrokenCause.TLS_CAME
+        return Unusable("it speaks TLS: write https:// in url" if is_tls else answer.reason)
     return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body)

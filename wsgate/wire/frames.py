@@ -1,4 +1,4 @@
-"""Frames of our own: opcodes and the encoding of headers and control frames (RFC 6455 §5.2)."""
+"""Frames that the gateway makes: opcodes, and the encoding of headers and control frames (RFC 6455 §5.2)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ MAX_HEADER = 14  # bytes: two, eight of length, four of masking key
 
 
 def encode_header(first: int, length: int, mask_bit: int = 0) -> bytes:
-    """A header without its masking key, in the shortest length form (§5.2). ``first`` is FIN, RSV and opcode."""
+    """Returns a header without its masking key, in the shortest length form (§5.2).
+
+    first: the first byte: FIN, RSV and opcode
+    length: bytes of the payload
+    mask_bit: ``MASK`` if a masking key follows
+    """
     if length < 126:
         return bytes((first, mask_bit | length))
     if length < 1 << 16:
@@ -34,7 +39,10 @@ def encode_header(first: int, length: int, mask_bit: int = 0) -> bytes:
 
 
 def encode_frame(opcode: Opcode, payload: bytes, key: bytes | None) -> bytes:
-    """A whole unfragmented frame, masked with ``key`` where there is one (a client's frames, §5.3)."""
+    """Returns a whole unfragmented frame.
+
+    key: the masking key, four bytes, for a frame to a backend (§5.3); ``None`` for one to a client
+    """
     first = FIN | opcode
     if key is None:
         return encode_header(first, len(payload)) + payload

@@ -1,7 +1,7 @@
 """The opening handshake (RFC 6455 §4) in both roles.
 
-``check_upgrade`` reads a client's request as a server must (§4.2.1) and ``accept_headers`` answers it (§4.2.2).
-``BackendHandshake`` asks a backend for the same session as a client does (§4.1) and checks its answer.
+As a server, ``check_upgrade`` checks a client's request (§4.2.1) and ``accept_headers`` answers it (§4.2.2). As a
+client, ``BackendHandshake`` asks a backend for the same session (§4.1) and checks its answer.
 """
 
 from __future__ import annotations
@@ -23,13 +23,18 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
 
 
 def accept_value(key: bytes) -> bytes:
-    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2)."""
+    """Returns the Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2)."""
     return base64.b64encode(hashlib.sha1(key + _GUID).digest())
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """What a well-formed upgrade request asks for. ``deflate`` are its offers of permessage-deflate."""
+    """What a well-formed upgrade request asks for.
+
+    key: its Sec-WebSocket-Key, in base64
+    subprotocols: in the client's order of preference
+    deflate: its well-formed offers of permessage-deflate
+    """
 
     key: bytes
     subprotocols: tuple[bytes, ...]
@@ -37,7 +42,7 @@ class Upgrade:
 
 
 def check_upgrade(request: Request) -> Upgrade | Refusal | None:
-    """The upgrade that a request asks for, what is wrong with it, or ``None`` for plain HTTP."""
+    """Returns the upgrade that a request asks for, a refusal if it is malformed, ``None`` if it is plain HTTP."""
     headers = request.headers
     if not has_token(headers, b"upgrade", b"websocket"):
         return None
@@ -69,7 +74,10 @@ def _is_key(value: bytes) -> bool:
 
 
 def accept_headers(upgrade: Upgrade, subprotocol: bytes | None, extensions: bytes = b"") -> list[tuple[bytes, bytes]]:
-    """The header fields of the 101 that accepts an upgrade."""
+    """Returns the header fields of the 101 that accepts an upgrade.
+
+    extensions: the value of Sec-WebSocket-Extensions; no field if empty
+    """
     headers = [
         (b"Upgrade", b"websocket"),
         (b"Connection", b"Upgrade"),
@@ -84,7 +92,12 @@ def accept_headers(upgrade: Upgrade, subprotocol: bytes | None, extensions: byte
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A backend's valid 101. ``headers`` are its other end-to-end fields; ``early`` is what came behind the head."""
+    """A backend's valid 101.
+
+    extensions: the value of Sec-WebSocket-Extensions; empty if there is none
+    headers: its other end-to-end fields
+    early: the bytes that came behind its head
+    """
 
     subprotocol: bytes | None
     extensions: bytes
@@ -94,10 +107,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """A backend's answer that is not a 101: passed on to the client.
+    """A backend's answer that is not a 101. The client gets it.
 
-    body: all of it that there is; a length that the backend announced is not among the ``headers``
-    detail: for the log, where that is not the whole body
+    headers: its end-to-end fields, without Content-Length: the gateway writes its own
+    body: perhaps incomplete
+    detail: for the log: how the body ended, if it is incomplete
     """
 
     status: int
@@ -106,7 +120,7 @@ class Declined:
     detail: str = ""
 
 
-# What the gateway says itself in the request, or never repeats from a client.
+# Fields of the request that the gateway writes itself or never repeats from a client.
 _OWN_FIELDS = frozenset(
     {
         b"host",
@@ -134,13 +148,13 @@ _OWN_ANSWER_FIELDS = frozenset(
 
 
 class BackendHandshake:
-    """Asks a backend for the session that a client asked the gateway for.
+    """Asks a backend for the session that a client asked the gateway for. The caller sends ``request``.
 
     target: the request target in origin-form
-    host: the value of its Host; the client's own where it is left out
-    key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); randomness is the caller's
-    forwarded: fields that tell the backend about the client, in place of any that the client wrote
-    max_head: bytes of each head of its answer
+    host: the value of Host; if ``None``, the client's own
+    key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); the caller makes it, to keep this file free of I/O
+    forwarded: fields that tell the backend about the client; they replace any that the client wrote
+    max_head: bytes that each head of the answer may have
     """
 
     def __init__(
@@ -173,30 +187,36 @@ class BackendHandshake:
         self.request = self._client.request
 
     def receive(self, data: bytes) -> Accepted | Declined | Broken | None:
-        """The backend's answer as far as ``data`` completes it. ``b""`` is the connection's end, not its loss."""
+        """Returns the backend's answer if ``data`` completes it, else ``None``.
+
+        data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
+        """
         answer = self._client.receive(data)
         if isinstance(answer, Switched):
             return self._check(answer)
         return _declined(answer) if isinstance(answer, Answer) else answer
 
     def lost(self, why: str) -> Declined | Broken:
-        """The connection is lost. A refusal that has begun is one all the same."""
+        """The connection is lost. Returns the backend's refusal if its head has come, else ``Broken``.
+
+        why: for the log
+        """
         answer = self._client.lost(why)
         return _declined(answer) if isinstance(answer, Answer) else answer
 
     def give_up(self) -> Declined | None:
-        """Time is up. A refusal whose body has stalled is a refusal all the same; ``None`` where there is none."""
+        """The deadline has passed. Returns the backend's refusal if its head has come, else ``None``."""
         answer = self._client.give_up()
         return None if answer is None else _declined(answer)
 
     def _check(self, answer: Switched) -> Accepted | Broken:
-        """§4.1, "the client MUST validate the server's response as follows"."""
+        """Checks a 101 by the list at the end of §4.1."""
         headers = answer.headers
         if not has_token(headers, b"upgrade", b"websocket") or not has_token(headers, b"connection", b"upgrade"):
             return Broken("101 without Upgrade: websocket and Connection: Upgrade")
         if values(headers, b"sec-websocket-accept") != [accept_value(self._key)]:
             return Broken("101 with a wrong Sec-WebSocket-Accept")
-        # An empty field is none: there are servers that always write one
+        # An empty field counts as absent: some servers always write one
         subprotocols = [value for value in values(headers, b"sec-websocket-protocol") if value]
         if len(subprotocols) > 1 or not set(subprotocols) <= set(self._offered.subprotocols):
             return Broken("101 with a subprotocol that was not offered")
@@ -219,5 +239,5 @@ def _declined(answer: Answer) -> Declined:
 
 
 def choose_subprotocol(offered: Sequence[bytes], accepted: Sequence[bytes]) -> bytes | None:
-    """The first accepted subprotocol that the client offered, in the gateway's order; ``None`` if there is none."""
+    """Returns the first subprotocol of ``accepted`` that the client offered; ``None`` if there is none."""
     return next((name for name in accepted if name in offered), None)

@@ -1,8 +1,10 @@
-"""The head of an HTTP/1.1 message: where it ends, how large it may be, and what of it is put right before h11 reads it.
+"""The head of an HTTP/1.1 message: where it ends, how large it may be, and what is corrected before h11 reads it.
 
-h11 bounds what it waits for, so a head that came in one piece could be larger than one that came in two. Here a head is
-gathered first, bounded by its size alone, and given to h11 whole. h11 is also stricter than RFC 9112 in a few places
-that decide no boundary; those are put right here, and everything that does decide one is left to it.
+h11 bounds only the bytes that it is waiting with, so a head in one piece could be larger than one in two. Here a head
+is collected first, with a bound on its size, and h11 gets it whole.
+
+h11 is stricter than RFC 9112 in a few places that decide no boundary. Those are corrected here. h11 keeps its say over
+every place that decides a boundary.
 """
 
 from __future__ import annotations
@@ -22,23 +24,23 @@ _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _BLANKS_BEFORE_COLON = re.compile(rb"^(" + TOKEN + rb")[ \t]+:", re.MULTILINE)
 _REQUEST_LINE = re.compile(rb"[^ \r\n]+ ([!-~\x80-\xff]+) HTTP/")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
-_BYTES_IN_WORDS = re.compile(r"(?:bytearray\()?b('.*'|\".*\")\)?", re.DOTALL)
-_MAX_WORDS = 200  # characters of h11's words, which repeat the stranger's
+_QUOTED_BYTES = re.compile(r"(?:bytearray\()?b('.*'|\".*\")\)?", re.DOTALL)
+_MAX_MESSAGE = 200  # characters of a message of h11's, which quotes the peer
 
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """A head that has more bytes than the ``limit``."""
+    """A head of more than ``limit`` bytes."""
 
     limit: int
 
 
 class HeadBuffer:
-    """Gathers what a connection gives and takes heads off its front.
+    """Collects the bytes of a connection and takes heads off their front.
 
-    Empty lines in front of a head are dropped, as a server should (RFC 9112 §2.2), and HAProxy does for answers too.
-    They count as its bytes. What comes behind a head may be something else: it is left as it is until the next head is
-    asked for.
+    Empty lines in front of a head are dropped, as a server should do (RFC 9112 §2.2) and HAProxy does for answers too.
+    They count towards the head's limit. The bytes behind a head may be no HTTP, so they stay unchanged until the caller
+    asks for the next head.
 
     limit: bytes that a head may have, with the empty line at its end
     """
@@ -52,20 +54,20 @@ class HeadBuffer:
     def receive(self, data: bytes) -> None:
         self._data += data
 
-    def start(self, size: int) -> bytes:
-        """The first bytes of the next head; ``b""`` where it has not begun."""
+    def peek(self, size: int) -> bytes:
+        """Returns the first ``size`` bytes of the next head, fewer if fewer have come."""
         if self._data.startswith((b"\r", b"\n")) and (found := _EMPTY_LINES.match(self._data)):
             self._skipped += found.end()
             del self._data[: found.end()]
         return bytes(self._data[:size])
 
     def rest(self) -> bytes:
-        """What came behind the heads that were taken."""
+        """Returns the bytes behind the heads that were taken."""
         return bytes(self._data)
 
     def take(self) -> bytes | TooLarge | None:
-        """The next head, or ``None`` while its end has not come."""
-        self.start(0)
+        """Takes the next head; ``None`` while its end has not come."""
+        self.peek(0)
         found = _END.search(self._data, self._searched)
         size = len(self._data) if found is None else found.end()
         if self._skipped + size > self._limit:
@@ -80,15 +82,18 @@ class HeadBuffer:
 
 
 def without_blanks_before_colons(head: bytes) -> bytes:
-    """A response's head as a proxy must read it (RFC 9112 §5.1). In a request such blanks stay, and are refused."""
+    """Returns a response's head as a proxy must read it (RFC 9112 §5.1). In a request such blanks are an error."""
     if b" :" not in head and b"\t:" not in head:  # nearly always
         return head
     return _BLANKS_BEFORE_COLON.sub(rb"\1:", head)
 
 
 def with_ascii_target(head: bytes) -> tuple[bytes, bytes | None]:
-    """A request's head for h11, which takes no bytes above 0x7F in a target, and the target as it came where it has
-    some. They are no URI's (RFC 3986 §2), but clients send them and servers take them."""
+    """Returns the head with an ASCII target for h11, and the original target if it was not ASCII, else ``None``.
+
+    h11 rejects bytes above 0x7F in a target. A URI has none (RFC 3986 §2), but clients send them and servers accept
+    them.
+    """
     if head.isascii():
         return head, None
     found = _REQUEST_LINE.match(head)
@@ -99,17 +104,17 @@ def with_ascii_target(head: bytes) -> tuple[bytes, bytes | None]:
     return head[:start] + quoted + head[end:], found[1]
 
 
-def in_words(error: h11.ProtocolError) -> str:
-    """What h11 says, for the log: bytes as text, a request's query and a field's value left out, for they may be
-    secrets, and all of it bounded."""
-    return in_short(_BYTES_IN_WORDS.sub(_shown, str(error)))
+def describe_error(error: h11.ProtocolError) -> str:
+    """Returns h11's message for the log, bounded. It leaves out a request's query and a field's value, which may be
+    secrets."""
+    return shortened(_QUOTED_BYTES.sub(_redacted, str(error)))
 
 
-def in_short(text: str) -> str:
-    return text if len(text) <= _MAX_WORDS else text[:_MAX_WORDS] + "…"
+def shortened(text: str) -> str:
+    return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…"
 
 
-def _shown(found: re.Match[str]) -> str:
+def _redacted(found: re.Match[str]) -> str:
     quoted = found[1]
     end = min(at for mark in "?:" if (at := quoted.find(mark) + 1 or len(quoted)))
     return quoted if end >= len(quoted) - 1 else f"{quoted[:end]}…{quoted[0]}"

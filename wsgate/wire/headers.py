@@ -1,6 +1,6 @@
-"""HTTP header fields as this gateway handles them: (name, value) pairs in wire order, and list-valued fields.
+"""HTTP header fields: (name, value) pairs in the order of the message, and list-valued fields.
 
-Names are lower-case wherever one is looked up.
+Functions that look a name up need the names in lower case, if they do not say otherwise.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-# What may be read as "-": all that a name can have beside letters and digits
+# The characters that some servers read as "-": all that a name can have beside letters and digits
 _LOOK_ALIKES = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
 
-# RFC 9110 §7.6.1, with the older names that proxies drop too: what a connection says about itself goes no further.
+# Fields about one connection, which a proxy does not pass on (RFC 9110 §7.6.1, with older names that proxies drop too).
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -29,30 +29,35 @@ HOP_BY_HOP = frozenset(
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Every value of a field, in order."""
+    """Returns every value of the field ``name``, in order."""
     return [value for field, value in headers if field == name]
 
 
 def elements(headers: Headers, name: bytes) -> list[bytes]:
-    """The elements of a comma-separated list field, over all its lines, without empty ones (RFC 9110 §5.6.1)."""
+    """Returns the elements of a comma-separated list field, from all its lines, without empty ones (RFC 9110
+    §5.6.1)."""
     return [element for value in values(headers, name) for part in value.split(b",") if (element := part.strip(b" \t"))]
 
 
 def has_token(headers: Headers, name: bytes, token: bytes) -> bool:
-    """Whether a list field has an element, in any case of letters."""
+    """Whether a list field has the element ``token`` (lower case), which may be written in any case."""
     return any(element.lower() == token for element in elements(headers, name))
 
 
 def end_to_end(
     headers: Headers, without: Iterable[bytes] = (), prefixes: tuple[bytes, ...] = ()
 ) -> list[tuple[bytes, bytes]]:
-    """The fields that a proxy passes on, their names as they were written.
+    """Returns the fields that a proxy passes on, with names as they were written.
 
-    Neither hop-by-hop ones nor those that Connection names (RFC 9110 §7.6.1), nor ``without``, nor names with one of
-    these ``prefixes``; ``headers`` may have names in any case of letters.
+    Dropped are hop-by-hop fields and those that Connection names (RFC 9110 §7.6.1), the names in ``without``, and
+    names that begin with one of ``prefixes``.
 
-    Nor a name that only looks like another: many servers turn each character that is no letter or digit into the same
-    one (RFC 3875 §4.1.18), so X_Forwarded_For would be X-Forwarded-For to them. (nginx drops all names with "_".)
+    Also dropped are names that only look like one of these. Many servers map each character that is no letter or digit
+    to the same one (RFC 3875 §4.1.18), so they read X_Forwarded_For as X-Forwarded-For. (nginx drops all names with
+    "_".)
+
+    headers: names in any case
+    without, prefixes: in lower case
     """
     named = [value for name, value in headers if name.lower() == b"connection"]
     dropped = HOP_BY_HOP.union((token.strip().lower() for value in named for token in value.split(b",")), without)

@@ -1,8 +1,7 @@
-"""The server's half of HTTP/1.1 on one connection, over h11: request heads in, responses out.
+"""The server side of HTTP/1.1 on one connection, over h11: request heads in, responses out.
 
-What is malformed comes back as a ``Refusal``, the answer that ends the connection. Requests have no bodies here:
-nothing that the gateway serves takes one, and a body that nobody reads is where request smuggling starts
-(RFC 9112 §11.2), so its presence is a refusal too.
+A malformed request yields a ``Refusal``, the answer that ends the connection. A request with a body is refused too:
+nothing that the gateway serves takes one, and an unread body makes request smuggling possible (RFC 9112 §11.2).
 """
 
 from __future__ import annotations
@@ -15,19 +14,21 @@ import h11
 
 from wsgate.text.host import is_host_field
 from wsgate.text.paths import normal
-from wsgate.wire.head import MAX_HEAD, MAX_TARGET, HeadBuffer, TooLarge, in_words, with_ascii_target
+from wsgate.wire.head import MAX_HEAD, MAX_TARGET, HeadBuffer, TooLarge, describe_error, with_ascii_target
 from wsgate.wire.headers import Headers, values
 
-_BODILESS = frozenset({204, 304})  # they have no length of their own to tell (RFC 9110 §8.6)
+_BODILESS = frozenset({204, 304})  # answers that need no Content-Length (RFC 9110 §8.6)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request head. ``target`` is in origin-form, as it was sent; ``host`` is the authority that was asked for, or
-    empty (HTTP/1.0).
+    """A request head.
 
-    ``headers`` have lower-case names; ``raw_headers`` are the same as they were written, to be passed on.
-    ``path`` is the target's, in its normal form: whoever decides anything by a path decides by this.
+    target: in origin-form, as it was sent
+    host: the authority that was asked for; empty if there is none (HTTP/1.0)
+    headers: with names in lower case
+    raw_headers: the same fields with names as they were written, to be passed on
+    path: the target's path in its normal form; every decision by path uses this one
     """
 
     method: bytes
@@ -44,12 +45,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An HTTP answer instead of what was asked for.
+    """An HTTP answer that refuses the request.
 
-    reason: one line: the body, which a stranger reads, and the log
-    detail: for the log alone: addresses, and what a backend said
-    body: in the reason's place: a backend's own
-    closes: whether the connection ends behind it
+    reason: one line, for the body and the log; strangers read it
+    detail: for the log alone: addresses, and a backend's message
+    body: replaces the reason as the body: a backend's own
+    closes: the connection ends after the answer
     """
 
     status: int
@@ -61,9 +62,9 @@ class Refusal:
 
 
 class HttpServer:
-    """Requests of one connection, one after the other, until an upgrade, an error or the end.
+    """The requests of one connection, one after the other, until an upgrade, an error or the end.
 
-    max_head, max_target: bytes of a request's head, and of its target
+    max_head, max_target: bytes that a request's head and its target may have
     """
 
     def __init__(self, max_head: int = MAX_HEAD, max_target: int = MAX_TARGET) -> None:
@@ -74,22 +75,22 @@ class HttpServer:
         self._head_only = False
 
     def receive(self, data: bytes) -> None:
-        """Add what the connection gave; ``b""`` is its end."""
+        """Adds what the connection gave; ``b""`` is its end."""
         self._heads.receive(data)
         self._ended = not data
 
     @property
     def begun(self) -> bool:
-        """Whether a part of a head has come: silence is then slowness, not idleness."""
-        return self._heads.start(1) != b""
+        """Whether a part of a head has come. A silent client is then slow, not idle."""
+        return self._heads.peek(1) != b""
 
     def next_request(self) -> Request | Refusal | None:
-        """The next request, or ``None`` while its head is unfinished.
+        """Returns the next request, or ``None`` while its head is unfinished.
 
-        Raises ``EOFError`` where the connection ended between two requests.
+        Raises ``EOFError`` when the connection ended between two requests.
         """
         self._head_only = False
-        if _cannot_begin(self._heads.start(2)):  # at once: what speaks another protocol may wait for our answer
+        if _cannot_begin(self._heads.peek(2)):  # without waiting: a peer of another protocol may wait for our answer
             return Refusal(400, "malformed request", detail="it begins with a byte that no method has")
         head = self._heads.take()
         if isinstance(head, TooLarge):
@@ -111,10 +112,10 @@ class HttpServer:
                 self._h11.next_event()  # its EndOfMessage: there is no body
             return request
         except h11.RemoteProtocolError as error:
-            return Refusal(error.error_status_hint, "malformed request", detail=in_words(error))
+            return Refusal(error.error_status_hint, "malformed request", detail=describe_error(error))
 
     def respond(self, status: int, headers: Headers = (), body: bytes = b"", *, close: bool = True) -> bytes:
-        """A whole response, with its length. ``close`` says that the connection ends behind it."""
+        """Returns a whole response, with its Content-Length. ``close`` means that the connection ends after it."""
         fields = list(headers)
         if status not in _BODILESS:
             fields.append((b"Content-Length", b"%d" % len(body)))
@@ -123,29 +124,32 @@ class HttpServer:
         return self.head(status, fields) + self.data(body) + self.finish()
 
     def head(self, status: int, headers: Headers) -> bytes:
-        """The head of a response; ``data`` and ``finish`` follow."""
+        """Returns the head of a response; ``data`` and ``finish`` follow."""
         return self._send(h11.Response(status_code=status, headers=list(headers), reason=_phrase(status)))
 
     def data(self, body: bytes) -> bytes:
-        """A piece of body; nothing where the request was HEAD."""
+        """Returns a piece of body; nothing if the request was HEAD."""
         return self._send(h11.Data(data=body)) if body and not self._head_only else b""
 
     def finish(self) -> bytes:
         return self._send(h11.EndOfMessage())
 
     def next_cycle(self) -> bool:
-        """After a whole response: ready for the next request; False where the connection must end (RFC 9112 §9.3)."""
+        """Prepares for the next request after a whole response.
+
+        Returns False if the connection must end instead (RFC 9112 §9.3).
+        """
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
             return True
         return False
 
     def switch(self, headers: Headers) -> bytes:
-        """The 101 response. From here on this is no longer HTTP; ``trailing`` is what came behind the head."""
+        """Returns the 101 response. The connection is no longer HTTP after it; ``trailing`` has what came already."""
         return self._send(h11.InformationalResponse(status_code=101, headers=list(headers), reason=_phrase(101)))
 
     def trailing(self) -> bytes:
-        """What the client sent behind its head: after an upgrade the beginning of the stream, never a request."""
+        """Returns the bytes behind the request's head. After an upgrade they begin the stream, and are no request."""
         return self._heads.rest()
 
     def _send(self, event: h11.Event) -> bytes:
@@ -155,12 +159,12 @@ class HttpServer:
 def _phrase(status: int) -> bytes:
     try:
         return http.HTTPStatus(status).phrase.encode()
-    except ValueError:  # a backend's own invention; no phrase is as good as any (RFC 9112 §4)
+    except ValueError:  # a status of the backend's own; the phrase may be empty (RFC 9112 §4)
         return b""
 
 
 def _cannot_begin(start: bytes) -> bool:
-    """Whether no request begins so. A CR may be that of an empty line, which is skipped once it is whole."""
+    """Whether no request begins with these bytes. A CR may belong to an empty line, which is skipped once complete."""
     return bool(start) and start != b"\r" and not b"!" <= start[:1] <= b"~"
 
 
@@ -173,7 +177,7 @@ def _check(event: h11.Request, target: bytes, max_target: int) -> Request | Refu
     hosts = values(headers, b"host")
     host = hosts[0] if hosts else b""
     if not target.startswith(b"/"):
-        # absolute-form, whose authority stands over Host's (RFC 9112 §3.2.2)
+        # absolute-form: its authority takes precedence over Host (RFC 9112 §3.2.2)
         try:
             url = urlsplit(target.decode("latin-1"))
         except ValueError:

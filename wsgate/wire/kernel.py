@@ -1,7 +1,7 @@
-"""The frame walk and the masking that this process uses: compiled where that was built, else in Python.
+"""The frame walk and the masking that this process uses: compiled if they were built, else in Python.
 
 ``_kernel`` is optional at install: without a C compiler everything works the same, only slower. ``WSGATE_PURE=1`` in
-the environment chooses Python in any case, to tell a fault of the one from a fault of both.
+the environment always chooses Python. It helps to find out whether only the compiled code has a bug.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMPILED = False
 FrameWalk: type[walk.FrameWalk] | type[_kernel.FrameWalk] = walk.FrameWalk
 apply_mask: Callable[[bytes | bytearray, bytes], bytes | bytearray] = masking.apply_mask
 
-STATUS = "frames are walked in Python: WSGATE_PURE=1"  # what was chosen and why, for the log
+STATUS = "frames are walked in Python: WSGATE_PURE=1"  # the choice and its reason, for the log
 if os.environ.get("WSGATE_PURE") != "1":
     try:
         from wsgate.wire import _kernel

@@ -1,8 +1,8 @@
-"""The PROXY protocol, versions 1 and 2: what a balancer says of a connection in front of its first byte.
+"""The PROXY protocol, versions 1 and 2: a load balancer tells the client's address in front of the first byte.
 
-``parse`` looks at everything that has come so far; ``encode`` is for backends that want to be told the same. Both
-follow HAProxy's doc/proxy-protocol.txt; its sections are cited. The optional fields (TLVs) behind the addresses of
-version 2 are skipped unread, the checksum among them: TCP has one.
+``parse`` reads the header that a balancer sent; ``encode`` makes the one that a backend gets. Both follow HAProxy's
+doc/proxy-protocol.txt; its sections are cited. The optional fields (TLVs) behind the addresses of version 2 are
+skipped unread, also the checksum: TCP has one of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from wsgate.settings.model import Address, ProxyVersion, TcpAddress, UnixAddress
 
 MAX_V1 = 107  # bytes of a line with its CRLF (§2.1)
-MAX_V2 = 4096  # bytes; §2.2 allows 65551, nginx takes as many as we do, and real ones have a few hundred
+MAX_V2 = 4096  # bytes; §2.2 allows 65551, nginx takes 4096, and real headers have a few hundred
 
 _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\x00\r\nQUIT\n"  # §2.2
-BEGINNINGS = (_V1, _V2)  # of a header, and of nothing else that anybody speaks
+BEGINNINGS = (_V1, _V2)  # no HTTP request and no TLS record begins so
 _V2_HEAD = 16  # bytes: the signature, version and command, family and transport, length
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
@@ -27,18 +27,18 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LOCAL, _PROXY = 0x20, 0x21
 _UNSPEC, _TCP4, _TCP6 = 0x00, 0x11, 0x21
-# The bytes of two addresses, by family and transport (§2.2). What §2.2 does not list "must be rejected as invalid".
-# A datagram's client is as good as a stream's: balancers take WebSocket over QUIC.
+# The bytes of both addresses, by family and transport (§2.2). What §2.2 does not list "must be rejected as invalid".
+# Datagram transports are accepted too: balancers take WebSocket over QUIC.
 _BLOCKS = {_UNSPEC: 0, _TCP4: 12, 0x12: 12, _TCP6: 36, 0x22: 36, 0x31: 216, 0x32: 216}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """Who has connected to whom, at the balancer.
+    """A PROXY header: which address connected to which one at the balancer.
 
-    size: bytes of the header; what stands behind them is the connection's own
-    source, destination: ``None`` where the balancer does not say (UNKNOWN, UNSPEC) or speaks for itself (LOCAL, a
-    health check): the connection is then what it seems to be
+    size: bytes of the header; the connection's own bytes follow
+    source, destination: ``None`` if the balancer does not know them (UNKNOWN, UNSPEC) or connected for itself (LOCAL,
+    a health check): the socket's own addresses count then
     """
 
     size: int
@@ -48,13 +48,16 @@ class ProxyHeader:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """There is no PROXY header, and none will come. ``reason`` is for the log."""
+    """The bytes are no PROXY header. ``reason`` is for the log."""
 
     reason: str
 
 
 def parse(data: bytes) -> ProxyHeader | Malformed | None:
-    """The header that ``data`` begins with; ``None`` while all of ``data`` is the beginning of one."""
+    """Returns the header that ``data`` begins with; ``None`` while the header is incomplete.
+
+    data: all bytes of the connection so far
+    """
     if data.startswith(_V1[: len(data)]):
         return _parse_v1(data)
     if data.startswith(_V2[: len(data)]):
@@ -63,11 +66,11 @@ def parse(data: bytes) -> ProxyHeader | Malformed | None:
 
 
 def encode(version: ProxyVersion, source: Address | None, destination: Address | None) -> bytes:
-    """The header that says that ``source`` has connected to ``destination``.
+    """Returns the header that says that ``source`` has connected to ``destination``.
 
-    Where the two are not of one family, IPv4 is written as mapped IPv6, as on a dual-stack socket. Where the source has
-    no IP address the header says that it is unknown, as HAProxy's does; where only the destination has none (a Unix
-    socket), the unspecified address and port 0 stand for it, so that the source is not lost.
+    If the two are of different families, IPv4 is written as mapped IPv6, as on a dual-stack socket. If the source has
+    no IP address, the header says that it is unknown, as HAProxy's does. If only the destination has none (a Unix
+    socket), the unspecified address and port 0 replace it, so that the backend still gets the source.
     """
     client = _ip(source)
     if client is None:
@@ -84,7 +87,7 @@ def encode(version: ProxyVersion, source: Address | None, destination: Address |
 
 
 def _ip(address: Address | None) -> tuple[_Ip, int] | None:
-    """Without a zone, which means nothing to anybody else, and IPv4 as such, as ``parse`` gives it."""
+    """Returns IP and port, without a zone, which has a meaning only on this host; mapped IPv4 becomes IPv4."""
     if not isinstance(address, TcpAddress):
         return None
     ip = ipaddress.ip_address(address.host.partition("%")[0])
@@ -92,12 +95,12 @@ def _ip(address: Address | None) -> tuple[_Ip, int] | None:
 
 
 def _map(ip: _Ip) -> ipaddress.IPv6Address:
-    """RFC 4291 §2.5.5.2."""
+    """Maps IPv4 to IPv6 (RFC 4291 §2.5.5.2)."""
     return ip if isinstance(ip, ipaddress.IPv6Address) else ipaddress.IPv6Address((0xFFFF << 32) | int(ip))
 
 
 def _parse_v1(data: bytes) -> ProxyHeader | Malformed | None:
-    """§2.1: one line, its words separated by exactly one space."""
+    """Parses one line whose words are separated by exactly one space (§2.1)."""
     end = data.find(b"\r\n", 0, MAX_V1)
     if end < 0:
         return Malformed(f"PROXY line of more than {MAX_V1} bytes") if len(data) >= MAX_V1 else None
@@ -117,7 +120,7 @@ def _parse_v1(data: bytes) -> ProxyHeader | Malformed | None:
 
 
 def _address(protocol: str, host: str, port: str) -> TcpAddress | None:
-    if not _PORT.fullmatch(port) or int(port) > 65535 or "%" in host:  # IPv6Address takes a zone, which is no address
+    if not _PORT.fullmatch(port) or int(port) > 65535 or "%" in host:  # IPv6Address accepts a zone; §2.1 does not
         return None
     try:
         ip = ipaddress.IPv4Address(host) if protocol == "TCP4" else ipaddress.IPv6Address(host)
@@ -127,7 +130,7 @@ def _address(protocol: str, host: str, port: str) -> TcpAddress | None:
 
 
 def _parse_v2(data: bytes) -> ProxyHeader | Malformed | None:
-    """§2.2: a head of 16 bytes, the addresses, the optional fields."""
+    """Parses a head of 16 bytes, the addresses and the optional fields (§2.2)."""
     if len(data) < _V2_HEAD:
         return None
     command, kind = data[12], data[13]
@@ -148,7 +151,7 @@ def _parse_v2(data: bytes) -> ProxyHeader | Malformed | None:
     block = data[_V2_HEAD : _V2_HEAD + _BLOCKS[kind]]
     if len(block) == 216:
         return ProxyHeader(size, _unix(block[:108]), _unix(block[108:]))
-    half = len(block) // 2 - 2  # bytes of an address; the ports stand behind both
+    half = len(block) // 2 - 2  # bytes of an address; both ports follow both addresses
     source, destination = ipaddress.ip_address(block[:half]), ipaddress.ip_address(block[half : 2 * half])
     ports = block[2 * half :]
     return ProxyHeader(
@@ -159,15 +162,15 @@ def _parse_v2(data: bytes) -> ProxyHeader | Malformed | None:
 
 
 def _tcp(ip: _Ip, port: int) -> TcpAddress:
-    """In the form in which addresses are compared: a client of IPv4 on a dual-stack socket is one of IPv4."""
+    """Makes an address in the form in which they are compared: IPv4 that a dual-stack socket mapped becomes IPv4."""
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return TcpAddress(str(mapped or ip), port)
 
 
 def _unix(raw: bytes) -> UnixAddress:
-    """A socket's path, up to its zero byte; an abstract name, which begins with one, has an @ there (unix(7)).
+    """Makes an address for display from a socket's path, which ends at its zero byte.
 
-    It is for reading: what is not printable ASCII is escaped.
+    An abstract name begins with a zero byte, shown as @ (unix(7)). Characters other than printable ASCII are escaped.
     """
     path = b"@" + raw[1:].rstrip(b"\0") if raw.startswith(b"\0") and raw.strip(b"\0") else raw.partition(b"\0")[0]
     return UnixAddress(_NOT_PRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", path.decode("latin-1")))

@@ -1,9 +1,9 @@
-"""The format of a recorded session: what stands in its file, byte by byte (docs/recording.md).
+"""The format of a recording: the file of a recorded session, byte by byte (docs/recording.md).
 
-A line that names the format, a line of JSON that says whose session it is, then records: an octet for what it holds,
-the microseconds since the session began (8 octets), the length of what follows (4 octets), all big-endian. The last
-record says how the session, or its recording, has ended. A file without it was cut, and is good up to its last whole
-record.
+The first line names the format, the second is JSON about the session. Records follow, each with a header of three
+big-endian numbers: its kind (1 byte), the microseconds since the session began (8 bytes), the length of its payload (4
+bytes). The last record says how the session, or its recording, ended. A file without it is incomplete, and valid up to
+its last whole record.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 MAGIC = b"wsgate recording 1\n"
 HEAD_LIMIT = 64 << 10  # bytes of JSON in a file's second line; a request head is smaller
-RECORD = struct.Struct(">BQI")
-STOPPED = "stopped"  # the cause in a last record where the recording has ended and the session has not
-PAYLOAD_LIMIT = 16 << 20  # bytes in a record; the gateway writes what it has read at once, some hundred KiB
+RECORD_HEADER = struct.Struct(">BQI")
+STOPPED = "stopped"  # the cause in a last record if the recording ended before the session
+PAYLOAD_LIMIT = 16 << 20  # bytes in a record; the gateway writes one record for each read, some hundred KiB
 
 
-class Kind(enum.IntEnum):
-    """What a record holds."""
+class RecordKind(enum.IntEnum):
+    """What a record of a recording holds."""
 
     UP = ord("U")  # bytes from the client to the service
     DOWN = ord("D")  # bytes from the service to the client
@@ -30,27 +30,31 @@ class Kind(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What went in one direction, ``time`` microseconds after the session began; or the end, with its JSON."""
+class RecordingRecord:
+    """A record of a recording.
 
-    kind: Kind
+    time: microseconds since the session began
+    payload: the bytes that were moved in one direction; JSON if ``kind`` is ``END``
+    """
+
+    kind: RecordKind
     time: int
     payload: bytes
 
 
 def encode_head(fields: Mapping[str, object]) -> bytes:
-    """The beginning of a file."""
+    """Returns the beginning of a recording; ``fields`` are about the session."""
     return MAGIC + _json(fields) + b"\n"
 
 
 def encode_end(time: int, fields: Mapping[str, object]) -> bytes:
-    """The last record of a file. ``time``: microseconds since the session began."""
+    """Returns the last record of a recording. ``time``: microseconds since the session began."""
     payload = _json(fields)
-    return RECORD.pack(Kind.END, time, len(payload)) + payload
+    return RECORD_HEADER.pack(RecordKind.END, time, len(payload)) + payload
 
 
 def parse_fields(data: bytes) -> dict[str, object]:
-    """The JSON of a head or an end. Raises ``ValueError`` where it is no JSON object."""
+    """Returns the JSON of a head or of an end. Raises ``ValueError`` when it is no JSON object."""
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):

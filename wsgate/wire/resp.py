@@ -1,7 +1,7 @@
-"""The Redis serialization protocol, version 2, as far as looking up a value takes it (redis.io, "RESP").
+"""The Redis serialization protocol, version 2, as far as looking up a value needs it (redis.io, "RESP").
 
-Commands are bytes out; ``Replies`` turns bytes in into values: ``bytes``, ``None`` for what is not there, ``int``, and
-``RespError`` for the server's own refusals, which is a value too. What is no reply raises ``ValueError``.
+``command`` makes the bytes of a command. ``Replies`` parses the bytes of the server to values: ``bytes``, ``None`` for
+a missing key, ``int``, and ``RespError`` for an error that the server reports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class RespError:
-    """``kind`` is its first word: ``ERR``, ``NOAUTH``, ``WRONGTYPE``…"""
+    """An error that the server reports. ``kind`` is its first word: ``ERR``, ``NOAUTH``, ``WRONGTYPE``…"""
 
     kind: str
     text: str
@@ -27,7 +27,7 @@ Reply = bytes | int | RespError | None
 
 
 def command(*words: bytes) -> bytes:
-    """A command and its arguments."""
+    """Returns the bytes of a command and its arguments."""
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
@@ -46,7 +46,10 @@ class Replies:
         self._data += data
 
     def next(self) -> tuple[Reply] | None:
-        """The next reply, in a tuple of one; ``None`` while it is not whole."""
+        """Returns the next reply, in a tuple of one because a reply may be ``None``; ``None`` while it is incomplete.
+
+        Raises ``ValueError`` when the bytes are no reply.
+        """
         end = self._data.find(b"\r\n", 0, _MAX_LINE)
         if end < 0:
             if len(self._data) >= _MAX_LINE:

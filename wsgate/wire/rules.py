@@ -1,6 +1,7 @@
-"""The rules that frames keep, one row each: the code and the words for the peer that breaks it (RFC 6455 §7.4.1).
+"""The rules for frames, one row each: the close code and the text for a peer that breaks it (RFC 6455 §7.4.1).
 
-Both twins of the walk name a rule by its member here; ``fault`` makes the value that everybody else knows.
+Both implementations of the walk, in Python and in C, name a rule by its member here. ``fault`` makes the ``Fault``
+that the rest of the code uses.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from wsgate.wire.fault import CloseCode, Fault
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """``text`` may have a number in it: an opcode, a close code, or a limit in bytes."""
+    """``text`` may have a place for a number: an opcode, a close code, or a limit in bytes."""
 
     text: str
     code: CloseCode = CloseCode.PROTOCOL_ERROR
 
 
 class Rule(enum.Enum):
-    """``_kernel.c`` has the names of those that a walk finds, and finds the members by them."""
+    """The rules. ``_kernel.c`` repeats the names of those that a walk checks, and looks the members up by name."""
 
     RESERVED_BITS = _Row("reserved bits that no extension was agreed on for")  # §5.2
     RESERVED_BITS_OF_CONTROL = _Row("reserved bits on a frame with opcode {:#x}")  # §5.2
@@ -44,6 +45,6 @@ class Rule(enum.Enum):
 
 
 def fault(rule: Rule, number: int = 0) -> Fault:
-    """What a peer that breaks ``rule`` has done. ``number`` is the one in its text."""
+    """Returns the fault of a peer that broke ``rule``. ``number`` is put into the rule's text."""
     row = rule.value
     return Fault(row.code, row.text.format(number))

@@ -1,4 +1,4 @@
-"""UTF-8 across the fragments of a message (RFC 6455 §8.1), failing at the first byte that cannot be right."""
+"""UTF-8 across the fragments of a message (RFC 6455 §8.1). Invalid text is found at its first wrong byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Utf8Validator:
-    """Feed a text message's unmasked bytes in any pieces."""
+    """Validates a text message whose unmasked bytes come in pieces of any size."""
 
     __slots__ = ("_decoder", "_partial")
 
@@ -17,8 +17,8 @@ class Utf8Validator:
         self._partial = False  # inside a multi-byte sequence
 
     def feed(self, data: bytes | bytearray) -> bool:
-        """Whether the message may still be UTF-8."""
-        if not self._partial and data.isascii():  # most text, at memory speed
+        """Adds a piece. Returns whether the message may still be UTF-8."""
+        if not self._partial and data.isascii():  # most text, and much faster than decoding
             return True
         try:
             self._decoder.decode(data)
@@ -26,9 +26,9 @@ class Utf8Validator:
             return False
         partial = self._decoder.getstate()[0]
         self._partial = bool(partial)
-        # CPython waits for the third byte of a surrogate, which is wrong at its second (RFC 3629 §3)
+        # CPython rejects a surrogate only at its third byte; its second is wrong already (RFC 3629 §3)
         return not (partial[:1] == b"\xed" and partial[1:2] >= b"\xa0")
 
     def finish(self) -> bool:
-        """Whether the message ends at a character's end. If so, the next message may be fed."""
+        """Whether the message ends between two characters. If so, the validator is ready for the next message."""
         return not self._partial

@@ -1,29 +1,28 @@
-"""The frame walk: from bytes to what may go on (RFC 6455 §5).
+"""The frame walk: checks the frames in a buffer and says up to where its bytes may be passed on (RFC 6455 §5).
 
 Theory of operation
 -------------------
-A gateway seldom wants a frame as an object: it wants to know up to where the bytes it has just read may go on as they
-stand. ``FrameWalk.walk(buffer, start, end)`` answers that with one number, ``stop``: the bytes ``start:stop`` are
-valid frames, the last of them perhaps unfinished, with data frames passed *by position*, never copied. ``halt`` says
-why it stopped:
+A gateway seldom needs a frame as an object. It needs to know how many of the bytes that it has just read it may pass
+on unchanged. ``FrameWalk.walk(buffer, start, end)`` returns that position, ``stop``: the bytes ``start:stop`` are valid
+frames, the last of them perhaps unfinished. Data frames are never copied. ``halt`` says why the walk stopped:
 
   DONE        ``stop == end``; nothing is left over
-  INCOMPLETE  the bytes ``stop:end`` are the beginning of a header or of a control frame. The caller puts them in front
-              of its next read; they are at most 13 and 130 bytes. So a control frame is never split, and no header is
-              parsed twice but the one at the seam
-  CONTROL     a whole control frame stands at ``stop:resume``; ``opcode`` and the unmasked ``payload`` tell which.
-              The caller goes on with ``walk(buffer, resume, end)``
-  FAULT       the frame at ``stop`` breaks the rule named in ``fault``. Nothing from ``stop`` on may go on, and
-              nothing may be walked again
+  INCOMPLETE  the bytes ``stop:end`` are the beginning of a header (at most 13 bytes) or of a control frame (at most
+              130 bytes). The caller puts them in front of its next read. So a control frame is never split, and only a
+              header that was split between two reads is parsed twice
+  CONTROL     ``stop:resume`` is a whole control frame, described by ``opcode`` and the unmasked ``payload``. The caller
+              continues with ``walk(buffer, resume, end)``
+  FAULT       the frame at ``stop`` breaks the rule in ``fault``. The bytes from ``stop`` on must not be passed on, and
+              the walk must not be used again
 
-Payloads are looked at only where something depends on them (``_look``): text that is validated, and every byte of a
-walk that unwraps. An *unwrapping* walk serves the tunnel: it unmasks each payload and moves it down over the headers,
-in place, so that ``buffer[start:out]`` is the byte stream, in one piece, ready for one send.
+The walk reads a payload only if something depends on it (``_inspect``): text that is validated, and every payload of
+an *unwrapping* walk. The tunnel uses an unwrapping walk: it unmasks each payload and moves it down over the headers,
+in place. ``buffer[start:out]`` is then the byte stream in one piece, ready for one send.
 
-One walk belongs to one direction of one connection and keeps the little that outlives a read: how much of the current
-frame is still to come, the message it belongs to, its masking key and phase, the state of a UTF-8 sequence.
+One walk belongs to one direction of one connection. It keeps the state that is needed across reads: how much of the
+current frame is still to come, its message, its masking key and phase, the state of a UTF-8 sequence.
 
-``_kernel.c`` is the same, compiled, and ``kernel.py`` chooses: a change here is a change there.
+``_kernel.c`` is the same in C, and ``kernel.py`` chooses. Change both together.
 """
 
 from __future__ import annotations
@@ -43,29 +42,29 @@ _RESERVED = 0x70
 
 
 class FrameWalk:
-    """Validates one direction's frames.
+    """Validates the frames of one direction.
 
-    masked: the frames come from a client and must be masked; else they must not be (§5.1)
-    limit: bytes a message may have, over all its fragments, as they are on the wire
-    frame_limit: bytes the payload of a data frame may have
-    validate_text: text must be UTF-8 (§8.1), but for compressed messages, whose text is not seen
-    compression: RSV1 is agreed on as permessage-deflate's mark (RFC 7692 §6)
-    unwrap: produce the payloads' bytes instead of leaving the frames as they are
-    accept_text: a text message is welcome; else it is a fault with 1003
+    masked: the frames come from a client and must be masked; frames from a server must not be (§5.1)
+    limit: bytes that a message may have in all its fragments, as sent (a compressed message counts compressed)
+    frame_limit: bytes that the payload of a data frame may have
+    validate_text: text must be UTF-8 (§8.1); compressed messages are not checked, because their text is not visible
+    compression: permessage-deflate was agreed on, so RSV1 may be set (RFC 7692 §6)
+    unwrap: replace the frames in the buffer by their payloads
+    accept_text: accept text messages; otherwise one is a fault with code 1003
     """
 
     __slots__ = (
-        "_bias",
         "_compressed",
         "_compression",
         "_fin",
         "_frame_limit",
+        "_inspects",
         "_key",
         "_limit",
-        "_look_at",
+        "_mask_bit",
         "_message",
+        "_min_header",
         "_phase",
-        "_short",
         "_size",
         "_text_refused",
         "_unwrap",
@@ -92,8 +91,8 @@ class FrameWalk:
         unwrap: bool = False,
         accept_text: bool = True,
     ) -> None:
-        self._bias = 0x80 if masked else 0  # what the second byte has besides the length
-        self._short = 6 if masked else 2  # bytes of the shortest header
+        self._mask_bit = 0x80 if masked else 0  # of the second byte
+        self._min_header = 6 if masked else 2  # bytes of the shortest header
         self._limit = limit
         self._frame_limit = frame_limit
         self._validate_text = validate_text
@@ -109,35 +108,35 @@ class FrameWalk:
         self.out = 0  # end of the unwrapped bytes; the caller sets it to ``start`` before each read's first walk
         self.messages = 0  # finished data messages
 
-        self.left = 0  # payload bytes of the current data frame that are still to come; 0 is a frame boundary
+        self.left = 0  # payload bytes of the current data frame that are still to come; 0 at a frame boundary
         self._fin = True
-        self._message = 0  # opcode of the message under way, 0 between messages
+        self._message = 0  # opcode of the current message, 0 between messages
         self._compressed = False
-        self._size = 0  # of the message under way, by the lengths announced so far
-        self._look_at = False
+        self._size = 0  # of the current message: the sum of the lengths in its headers so far
+        self._inspects = False  # the payload of the current frame has to be read
         self._key = b""
         self._phase = 0
         self._utf8: Utf8Validator | None = None
 
     def walk(self, buffer: bytearray, start: int, end: int) -> int:
-        """Walk over ``buffer[start:end]``; see the module's theory of operation for what comes back."""
+        """Walks over ``buffer[start:end]``. Returns ``stop``; the module's docstring explains it and ``halt``."""
         self.halt = DONE
         position = start
         if self.left:
             position = start + self.left
             if position > end:
-                if self._look_at and not self._look(buffer, start, end):
+                if self._inspects and not self._inspect(buffer, start, end):
                     return start
                 self.left = position - end
                 return end
-            if self._look_at and not self._look(buffer, start, position):
+            if self._inspects and not self._inspect(buffer, start, position):
                 return start
             if self._fin and not self._finish():
-                return start  # what is left of the frame stays: the other side stands inside it
+                return start  # ``left`` stays: the other side has got only a part of this frame
             self.left = 0
-        bias = self._bias
+        mask_bit = self._mask_bit
         while position < end:
-            at = position + self._short
+            at = position + self._min_header
             first = buffer[position]
             opcode = first & 0x0F
             if opcode > 2:
@@ -152,7 +151,7 @@ class FrameWalk:
             if end - position < 2:
                 self.halt = INCOMPLETE
                 return position
-            length = buffer[position + 1] ^ bias
+            length = buffer[position + 1] ^ mask_bit
             if length > 125:
                 if length > 127:
                     return self._fail(position, self._mask_rule())
@@ -171,7 +170,7 @@ class FrameWalk:
                     return self._fail(position, Rule.TEXT_REFUSED)
                 self._size = length
                 self._compressed = bool(first & RSV1)
-                self._look_at = self._unwrap or (opcode == _TEXT and self._validate_text and not self._compressed)
+                self._inspects = self._unwrap or (opcode == _TEXT and self._validate_text and not self._compressed)
             else:
                 opcode = self._message
                 self._size += length
@@ -182,10 +181,10 @@ class FrameWalk:
             self._message = opcode
             self._fin = first >= FIN
             stop = at + length
-            if self._look_at:
+            if self._inspects:
                 self._phase = 0
-                self._key = bytes(buffer[at - 4 : at]) if bias else b""
-                if not self._look(buffer, at, stop if stop < end else end):
+                self._key = bytes(buffer[at - 4 : at]) if mask_bit else b""
+                if not self._inspect(buffer, at, stop if stop < end else end):
                     return position
             if stop > end:
                 self.left = stop - end
@@ -195,10 +194,13 @@ class FrameWalk:
             position = stop
         return end
 
-    def _look(self, buffer: bytearray, start: int, end: int) -> bool:
-        """Unmask a piece of payload, validate it if it is text, move it down if this walk unwraps."""
+    def _inspect(self, buffer: bytearray, start: int, end: int) -> bool:
+        """Unmasks a piece of payload, validates it if it is text, and moves it down if this walk unwraps.
+
+        Returns False if there is a fault.
+        """
         data: bytes | bytearray = buffer[start:end]
-        if self._bias:
+        if self._mask_bit:
             key = self._key
             phase = self._phase
             if phase:
@@ -218,7 +220,7 @@ class FrameWalk:
         return True
 
     def _finish(self) -> bool:
-        """End the message under way; False if its text stops inside a character."""
+        """Ends the current message. Returns False if its text stops inside a character."""
         if self._utf8 is not None and self._message == _TEXT and not self._utf8.finish():
             self._fail(0, Rule.ENDS_INSIDE)
             return False
@@ -227,7 +229,7 @@ class FrameWalk:
         return True
 
     def _control(self, buffer: bytearray, position: int, end: int, first: int) -> int:
-        """A frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always sets ``halt``."""
+        """Handles a frame whose opcode is over 2: control (§5.5) or reserved (§5.2). Always sets ``halt``."""
         opcode = first & 0x0F
         if first & _RESERVED:
             return self._fail(position, Rule.RESERVED_BITS_OF_CONTROL, opcode)
@@ -238,18 +240,18 @@ class FrameWalk:
         if end - position < 2:
             self.halt = INCOMPLETE
             return position
-        length = buffer[position + 1] ^ self._bias
+        length = buffer[position + 1] ^ self._mask_bit
         if length > 127:
             return self._fail(position, self._mask_rule())
         if length > MAX_CONTROL:
             return self._fail(position, Rule.LONG_CONTROL)
-        at = position + self._short
+        at = position + self._min_header
         resume = at + length
         if resume > end:
             self.halt = INCOMPLETE
             return position
         payload = bytes(buffer[at:resume])
-        if self._bias:
+        if self._mask_bit:
             payload = bytes(apply_mask(payload, bytes(buffer[at - 4 : at])))
         self.halt = CONTROL
         self.opcode = opcode
@@ -258,14 +260,17 @@ class FrameWalk:
         return position
 
     def _reserved_bits_are_agreed(self, first: int) -> bool:
-        """RSV1 may mark the first frame of a compressed message, nothing else (RFC 7692 §6.1); RSV2, RSV3 nothing."""
+        """Whether only RSV1 is set, on a message's first frame, after compression was agreed on (RFC 7692 §6.1)."""
         if first & _RESERVED == RSV1 and self._compression and first & 0x0F:
             return True
         self._fail(0, Rule.RESERVED_BITS)
         return False
 
     def _long_length(self, buffer: bytearray, position: int, form: int) -> int:
-        """The 16- or 64-bit length at ``position``; -1 and a fault if it is not minimal or over 2**63-1 (§5.2)."""
+        """Returns the 16- or 64-bit length at ``position``.
+
+        Returns -1 and sets a fault if it is not in its shortest form or over 2**63-1 (§5.2).
+        """
         if form == 126:
             length = buffer[position + 2] << 8 | buffer[position + 3]
             minimal = length > 125
@@ -279,7 +284,7 @@ class FrameWalk:
         return length
 
     def _mask_rule(self) -> Rule:
-        return Rule.NOT_MASKED if self._bias else Rule.MASKED
+        return Rule.NOT_MASKED if self._mask_bit else Rule.MASKED
 
     def _fail(self, stop: int, rule: Rule, number: int = 0) -> int:
         self.halt = FAULT

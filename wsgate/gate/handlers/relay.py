@@ -30,7 +30,7 @@ from wsgate.relay.session import Session, relay
 from wsgate.settings.model import Pings, Relay, WebSocketUrl
 from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
-from wsgate.wire.client import Broken, Why
+from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal, Request
@@ -172,8 +172,8 @@ def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
     if isinstance(answer, Declined):
         wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)
         return f": it speaks TLS, {wss}" if wants_tls else ""
-    if answer.why is Why.TOO_LARGE:
+    if answer.cause is BrokenCause.TOO_LARGE:
         return ": raise limits.head"
-    if answer.why is Why.TLS_CAME:
+    if answer.cause is BrokenCause.TLS_CAME:
         return f": {wss}"
-    return f"; if it speaks TLS, {wss}" if answer.why is Why.NOTHING_CAME and not url.tls else ""
+    return f"; if it speaks TLS, {wss}" if answer.cause is BrokenCause.NOTHING_CAME and not url.tls else ""

@@ -24,10 +24,10 @@ from wsgate.gate.refusals import OUT_OF_RESOURCES
 from wsgate.net.io import NO_ROOM
 from wsgate.settings.model import Files, PathKind, Route
 from wsgate.text.paths import has_bad_escape
-from wsgate.wire.conditions import State, Verdict, judge, may_send_part
+from wsgate.wire.conditions import ConditionResult, Validators, evaluate_conditions, range_applies
 from wsgate.wire.headers import Headers, elements, values
 from wsgate.wire.http import Refusal, Request
-from wsgate.wire.ranges import Unsatisfiable, part_of
+from wsgate.wire.ranges import Unsatisfiable, parse_range
 
 _NOT_FOUND = Refusal(404, "no such file")
 _CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the better first
@@ -162,14 +162,14 @@ def _representation(files: Files, plain: Found, request: Request) -> Answer | Re
         closing.callback(file.close)
         tag = b'"%x-%x-%x%s"' % (found.st_mtime_ns, found.st_size, found.st_ino, b"-" + coding if coding else b"")
         # RFC 9110 §8.8.2.1: never later than now
-        state = State(tag, int(min(found.st_mtime, time.time())))
+        state = Validators(tag, int(min(found.st_mtime, time.time())))
         common = [*state.fields(), *_common(files)]
         if varies:
             common.append((b"Vary", b"Accept-Encoding"))
-        verdict = judge(request.headers, state)
-        if verdict is Verdict.FAILED:
+        verdict = evaluate_conditions(request.headers, state)
+        if verdict is ConditionResult.FAILED:
             return Refusal(412, "the file has changed")
-        if verdict is Verdict.NOT_MODIFIED:
+        if verdict is ConditionResult.NOT_MODIFIED:
             return Answer(304, common)
         headers = [(b"Content-Type", _content_type(plain.names[-1])), (b"Accept-Ranges", b"bytes"), *common]
         if coding:
@@ -177,9 +177,9 @@ def _representation(files: Files, plain: Found, request: Request) -> Answer | Re
         status, size = 200, found.st_size
         ranges = values(request.headers, b"range")
         # §14.2: a Range is for GET alone
-        if len(ranges) == 1 and request.method == b"GET" and may_send_part(request.headers, state):
+        if len(ranges) == 1 and request.method == b"GET" and range_applies(request.headers, state):
             try:
-                part = part_of(ranges[0], found.st_size)
+                part = parse_range(ranges[0], found.st_size)
             except Unsatisfiable:
                 whole = b"bytes */%d" % found.st_size
                 return Refusal(416, "the file has no such part", ((b"Content-Range", whole),))
