@@ -12,9 +12,9 @@ import pytest
 
 from tests.docs.pages import README, ROOT, Block, blocks
 from wsgate.gate.access_log import ended
-from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause
 from wsgate.relay.session import Outcome
+from wsgate.relay.session_info import ClientInfo, SessionInfo
 
 LEVELS = {"debug", "info", "warning", "error"}
 LINE = re.compile(r"\d\d:\d\d:\d\d (\w+) +([a-z ]+)(?:: (\S+=.*))?")
@@ -71,8 +71,8 @@ async def test_the_sessions_line_has_the_fields_that_it_has(caplog: pytest.LogCa
     """In their order, after the three that every line begins with."""
     caplog.set_level("INFO", "wsgate")
     (shown,) = [json.loads(block.text) for block in blocks("json") if block.page == README]
-    who = Who("127.0.0.1:46112", user="alice", host="chat.example.com")
-    ended(About("1f", "chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0), outcome())
+    who = ClientInfo("127.0.0.1:46112", user="alice", host="chat.example.com")
+    ended(SessionInfo("1f", "chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0), outcome())
     fields = caplog.records[-1].__dict__["fields"]
     assert list(shown) == ["time", "level", "event", *fields]
 

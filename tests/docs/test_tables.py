@@ -13,7 +13,7 @@ from tests.docs.pages import PAGES, README, ROOT, table
 from wsgate import cli
 from wsgate.cli import main
 from wsgate.gate.revoke import REASON
-from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, TOLD
+from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, CLOSE_TO_OTHER, DRAIN_REASON
 from wsgate.settings.model import Defaults, Heartbeat
 
 FULL = ROOT / "config" / "full.yaml"
@@ -59,8 +59,8 @@ def test_the_defaults_of_heartbeat_and_timeouts() -> None:
 def test_the_words_of_every_ending() -> None:
     """Both sides' words stand in one row; what is behind a colon is the rule."""
     words = [
-        *(close.reason for close in TOLD.values()),
-        *(close.reason for close in (*OWED.values(), *OWN_WORD.values())),
+        *(close.reason for close in CLOSE_TO_OTHER.values()),
+        *(close.reason for close in (*CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values())),
     ]
     meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON]}
     rows = table(README, "one side")

@@ -18,7 +18,7 @@ from .inputs import chance, cut, mutated
 
 _START = 16  # where the compiled relay reads to
 _ROOM = 20_000  # bytes
-_RECORD = 16384  # bytes, the most that is written to TLS at once
+_TLS_RECORD = 16384  # bytes, the most that is written to TLS at once
 
 _SIZES = (0, 1, 2, 7, 8, 31, 32, 33, 100, 124, 125, 126, 127, 128, 300, 65535, 65536)
 _LENGTHS = (126, 65535, 65536, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
@@ -67,11 +67,11 @@ def fast_relays(random: Random) -> None:
 
                 read_end = read if chance(random, 2) else source.fileno()
                 write_end = write if chance(random, 2) else sink.fileno()
-                carried = _fast_relay.carry(compiled, read_end, write_end, buffer, _START)
+                carried = _fast_relay.relay_once(compiled, read_end, write_end, buffer, _START)
                 copy = bytearray(bytes(_START) + came)
                 stop = python.walk(copy, _START, len(copy))
                 sent = 0 if python.halt != DONE else most if write_end is write else len(came)
-                if write_end is write and len(came) > _RECORD:
+                if write_end is write and len(came) > _TLS_RECORD:
                     sent = 0
                 assert carried == (sent if sent == len(came) else (len(came), stop, sent)), (options, came)
                 assert buffer[_START : _START + len(came)] == came

@@ -6,9 +6,9 @@ import trio.testing
 
 from tests.log import Log
 from wsgate.gate.access_log import ended, opened, refused
-from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
+from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.wire.http import Refusal
 
 WHO = {
@@ -21,8 +21,8 @@ WHO = {
 }
 
 
-def about() -> About:
-    return About("1f", "chat", Who("192.0.2.7:50000"), "ws://b", "/chat", None, trio.current_time())
+def about() -> SessionInfo:
+    return SessionInfo("1f", "chat", ClientInfo("192.0.2.7:50000"), "ws://b", "/chat", None, trio.current_time())
 
 
 async def test_the_start_of_a_session_has_its_line(log: Log) -> None:
@@ -72,8 +72,8 @@ async def test_a_sessions_line(
 def test_who_is_in_the_log(log: Log) -> None:
     """Only what is known."""
     everything = {"client": "192.0.2.7", "peer": "10.0.0.1:5", "subject": "CN=worker 7"}
-    opened(About("1f", "chat", Who(**everything), "ws://b", "/chat", None, 0.0))
-    refused(Who(**everything), "/chat", None, Refusal(404, "no"))
+    opened(SessionInfo("1f", "chat", ClientInfo(*everything.values()), "ws://b", "/chat", None, 0.0))
+    refused(ClientInfo(*everything.values()), "/chat", None, Refusal(404, "no"))
     for event in ("opened", "refused"):
         assert everything.items() <= log.one(event).items()
 
@@ -81,7 +81,10 @@ def test_who_is_in_the_log(log: Log) -> None:
 def test_a_refusals_line(log: Log) -> None:
     """What was for the client's eyes, and what was not."""
     refused(
-        Who("192.0.2.7:50000"), "/chat", None, Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses")
+        ClientInfo("192.0.2.7:50000"),
+        "/chat",
+        None,
+        Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses"),
     )
     assert log.one("refused") == {
         "status": 502,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.gate.conftest import address_of
 from wsgate.gate.client import Client, RemoteEnd, backend_fields, client_of, is_among, proxy_header
 from wsgate.net.tls.handshake import ClientCertificate, format_name
-from wsgate.relay.about import Who
+from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.wire.http import HttpServer, Request
 
@@ -115,7 +115,7 @@ def test_x_forwarded_for_of_a_trusted_proxy(fields: list[str], hops: list[str], 
     found = find(*(f"X-Forwarded-For: {field}" for field in fields), peer=peer)
     chain = hops if peer is UNIX else [*hops, "10.0.0.1"]
     assert found.chain == tuple(chain)
-    assert replace(found.who, host=None) == (Who(hops[0], str(peer)) if hops else Who(str(peer)))
+    assert replace(found.info, host=None) == (ClientInfo(hops[0], str(peer)) if hops else ClientInfo(str(peer)))
     assert told(found).get("X-Forwarded-For") == (", ".join(chain) or None)
 
 
@@ -133,7 +133,7 @@ STRANGE = [
 def test_a_stranger_is_not_believed(peer: str) -> None:
     plain, strange = find(peer=address_of(peer)), find(*STRANGE, peer=address_of(peer))
     assert strange == plain
-    assert replace(plain.who, host=None) == Who(peer)
+    assert replace(plain.info, host=None) == ClientInfo(peer)
     assert not plain.proxied
 
 
@@ -145,7 +145,7 @@ def test_nobody_is_believed_unless_the_settings_say_so() -> None:
 
 def test_the_client_of_a_unix_socket_has_no_address() -> None:
     found = client_of(RemoteEnd(UNIX, UNIX), request(), ())
-    assert replace(found.who, host=None) == Who("unix:/run/wsgate.sock")
+    assert replace(found.info, host=None) == ClientInfo("unix:/run/wsgate.sock")
     assert "X-Forwarded-For" not in told(found)
     assert told(found)["Forwarded"] == "for=unknown;host=chat.test;proto=http"
 
@@ -162,13 +162,13 @@ def test_a_link_local_client_loses_its_zone() -> None:
 def test_the_proxy_protocol_stands_for_the_peer() -> None:
     """Whose headers are believed is then decided by the address that it names."""
     found = find(*STRANGE, peer=PROXY, address=STRANGER)
-    assert replace(found.who, host=None) == Who("203.0.113.9:4711", "10.0.0.1:4711")
+    assert replace(found.info, host=None) == ClientInfo("203.0.113.9:4711", "10.0.0.1:4711")
     assert found.chain == ("203.0.113.9",)
     assert (found.scheme, found.host) == (b"http", b"chat.test")
     assert found.proxied
 
     behind = find("X-Forwarded-For: 203.0.113.9", peer=STRANGER, address=PROXY)
-    assert replace(behind.who, host=None) == Who("203.0.113.9", "203.0.113.9:4711")
+    assert replace(behind.info, host=None) == ClientInfo("203.0.113.9", "203.0.113.9:4711")
     assert behind.chain == ("203.0.113.9", "10.0.0.1")
 
 
@@ -372,7 +372,7 @@ def test_a_client_certificate() -> None:
     certificate = ClientCertificate(subject, "CN=CA", "0A1B", "ab" * 32)
     client = RemoteEnd(STRANGER, STRANGER, True, certificate)
     found = client_of(client, request(), TRUSTED)
-    assert replace(found.who, host=None) == client.who() == Who("203.0.113.9:4711", None, subject)
+    assert replace(found.info, host=None) == client.client_info() == ClientInfo("203.0.113.9:4711", None, subject)
     assert {name: value for name, value in told(found).items() if "Cert" in name} == {
         "X-Client-Cert-Verify": "SUCCESS",
         "X-Client-Cert-Subject": "CN=worker 7\\, of 9,O=Ex\\C3\\A4mple\\0D\\0AX-Admin: yes",

@@ -7,15 +7,15 @@ from tests.e2e.peers import request
 from tests.gate.conftest import NOWHERE, exchange_for, route
 from tests.pki import Authority
 from wsgate.net.dial import TlsClient
-from wsgate.relay.about import Who
+from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import BackendTls, Relay, TcpAddress, WebSocketUrl
 
 
 def test_who_asks() -> None:
     exchange = exchange_for(route(NOWHERE), request("/", {"Host": "gate.example:81"}))
-    assert exchange.who == Who("192.0.2.7:50000", host="gate.example:81")
+    assert exchange.client_info == ClientInfo("192.0.2.7:50000", host="gate.example:81")
     exchange.user = "ann"
-    assert exchange.who == Who("192.0.2.7:50000", user="ann", host="gate.example:81")
+    assert exchange.client_info == ClientInfo("192.0.2.7:50000", user="ann", host="gate.example:81")
 
 
 def test_tls_to_the_backends(tmp_path: Path) -> None:

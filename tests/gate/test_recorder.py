@@ -23,14 +23,14 @@ from tests.log import Log
 from wsgate.gate import recorder as recorder_module
 from wsgate.gate.recorder import Recorder
 from wsgate.recording.reader import Recording
-from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
+from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import RecordKind
 
 OUTCOME = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 0, 0, 0, 0, None, None)
-SESSION = About("1f", "desk", Who("192.0.2.7:50000"), "tcp://127.0.0.1:5900", "/x", "binary", 0.0)
+SESSION = SessionInfo("1f", "desk", ClientInfo("192.0.2.7:50000"), "tcp://127.0.0.1:5900", "/x", "binary", 0.0)
 MIB = 1 << 20
 
 
@@ -265,7 +265,7 @@ class SlowDisk:
 
 async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
     """The session goes on meanwhile; what it passes is bounded; its end does not wait for ever, and leaks nothing."""
-    monkeypatch.setattr("wsgate.relay.record.BUFFER", MIB)
+    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
     monkeypatch.setattr(recorder_module, "LAST_WRITES", 0.0)
     recorder = new_recorder(tmp_path)
     disk = SlowDisk(monkeypatch)
@@ -311,7 +311,7 @@ async def test_a_disk_that_hangs_at_the_end(
 async def test_a_disk_that_was_slow_for_a_while_gets_all_that_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    monkeypatch.setattr("wsgate.relay.record.BUFFER", MIB)
+    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
     recorder = new_recorder(tmp_path)
     disk = SlowDisk(monkeypatch)
     disk.free.clear()

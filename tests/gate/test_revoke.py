@@ -34,7 +34,7 @@ class Revoked(Session):
     """A session without legs, which notes when it was told."""
 
     def __init__(self, id: str, token: tuple[Lookups, str]) -> None:
-        self.about = dataclasses.replace(joined.ABOUT, id=id)
+        self.info = dataclasses.replace(joined.INFO, id=id)
         self.token = token
         self.revoked: list[tuple[float, int, bytes]] = []
 

@@ -43,7 +43,7 @@ async def settle() -> None:
 def held(running: Session) -> int:
     """Bytes that the session keeps of what it has read."""
     legs = (running.client_leg, running.backend_leg)
-    return sum(len(leg.pending or b"") + sum(map(len, (leg.waiting or {}).values())) for leg in legs)
+    return sum(len(leg.pending or b"") + sum(map(len, (leg.waiting_frames or {}).values())) for leg in legs)
 
 
 async def flood(peer: Peer, data: bytes) -> int:

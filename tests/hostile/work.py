@@ -119,8 +119,8 @@ def after_reads(flow: Any, call: Callable[[], None]) -> None:
         return reading
 
     flow.recv_into = followed(flow.recv_into)
-    if hasattr(flow, "_carry_over"):
-        flow._carry_over = followed(flow._carry_over)
+    if hasattr(flow, "_relay_once"):
+        flow._relay_once = followed(flow._relay_once)
 
 
 class Bystander:

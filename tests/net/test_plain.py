@@ -24,4 +24,9 @@ def test_a_socket_that_is_taken_over_is_the_same_connection_and_does_not_block()
 
 def test_it_has_no_bytes_that_raise_no_event() -> None:
     with PlainTransport() as transport:
-        assert (transport.record, transport.more, transport.wants_write, transport.secure) == (0, False, False, False)
+        assert (transport.tls_record, transport.more, transport.wants_write, transport.secure) == (
+            0,
+            False,
+            False,
+            False,
+        )

@@ -55,7 +55,7 @@ async def test_what_holds_bytes_back_says_how_many(pair: Pair) -> None:
     """The compiled call reads a descriptor, or else a record at a time."""
     ours, theirs = pair
     try:
-        assert bool(ours.record) is callable(ours.read_end) is callable(ours.write_end) is ours.secure
+        assert bool(ours.tls_record) is callable(ours.read_end) is callable(ours.write_end) is ours.secure
     finally:
         ours.close()
         theirs.close()

@@ -19,12 +19,12 @@ from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
 from wsgate.relay import session as relay_session
-from wsgate.relay.about import About, Who
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
-from wsgate.relay.record import Tap, recorded_tunnel
 from wsgate.relay.session import Outcome, relay, tunnel
+from wsgate.relay.session_info import ClientInfo, SessionInfo
+from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
 from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.kernel import FrameWalk
@@ -45,7 +45,7 @@ class LiveRoute:
     settings: Route
 
 
-ABOUT = About("1", "it", Who("192.0.2.7:50000"), "tcp://127.0.0.1:1", "/", None, 0.0)
+INFO = SessionInfo("1", "it", ClientInfo("192.0.2.7:50000"), "tcp://127.0.0.1:1", "/", None, 0.0)
 ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
 
@@ -301,7 +301,7 @@ async def session(
         up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)
         wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
-    made = relay_session.Session(ABOUT, LiveRoute(route), pump, client_leg, backend_leg, wire)
+    made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
     running = Session(made, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, Cause, End, Side, end_by, word_for
+from wsgate.relay.closing import (
+    CLOSE_BY_GATEWAY,
+    CLOSE_TO_CAUSER,
+    DRAIN_REASON,
+    Cause,
+    End,
+    Side,
+    close_for_other,
+    end_for_fault,
+)
 from wsgate.wire.close import MAX_REASON, Close, may_be_sent
 from wsgate.wire.fault import Fault
 
@@ -18,7 +27,7 @@ SOURCES = [
 
 @pytest.mark.parametrize(("cause", "side"), SOURCES)
 def test_every_end_has_a_word_that_fits_a_close_frame(cause: Cause, side: Side) -> None:
-    word = word_for(None, End(cause), side)
+    word = close_for_other(None, End(cause), side)
     assert word.code is not None
     assert may_be_sent(word.code)
     assert 0 < len(word.reason) <= MAX_REASON
@@ -26,16 +35,16 @@ def test_every_end_has_a_word_that_fits_a_close_frame(cause: Cause, side: Side) 
 
 @pytest.mark.parametrize(("cause", "side"), SOURCES)
 def test_who_waits_for_an_answer_gets_its_own_words_back(cause: Cause, side: Side) -> None:
-    assert word_for(Close(4000, b"mine"), End(cause), side) == Close(4000, b"mine")
+    assert close_for_other(Close(4000, b"mine"), End(cause), side) == Close(4000, b"mine")
 
 
 @pytest.mark.parametrize("close", [Close(None), Close(1000), Close(4999, b"why")])
 def test_a_close_goes_on_as_it_is(close: Close) -> None:
-    assert word_for(Close(4000, b"mine"), End(Cause.CLOSED, close), Side.CLIENT) == close
+    assert close_for_other(Close(4000, b"mine"), End(Cause.CLOSED, close), Side.CLIENT) == close
 
 
 def test_codes_of_the_table_in_the_design() -> None:
-    codes = {(cause, side): word_for(None, End(cause), side).code for cause, side in SOURCES}
+    codes = {(cause, side): close_for_other(None, End(cause), side).code for cause, side in SOURCES}
     assert codes == {
         (Cause.GONE, Side.CLIENT): 1001,
         (Cause.GONE, Side.BACKEND): 1011,
@@ -55,11 +64,11 @@ def test_codes_of_the_table_in_the_design() -> None:
 
 @pytest.mark.parametrize(("cause", "side"), [source for source in SOURCES if source[0] is not Cause.FINISHED])
 def test_every_word_says_whose_doing_it_was(cause: Cause, side: Side) -> None:
-    assert word_for(None, End(cause), side).reason.decode().split()[0] == side.value
+    assert close_for_other(None, End(cause), side).reason.decode().split()[0] == side.value
 
 
 def test_what_the_gateway_does_it_says_of_itself() -> None:
-    words = [DRAIN_REASON, *(close.reason for close in (*OWED.values(), *OWN_WORD.values()))]
+    words = [DRAIN_REASON, *(close.reason for close in (*CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values()))]
     assert all(b"the gateway" in word for word in words)
 
 
@@ -77,19 +86,19 @@ def test_what_the_gateway_does_it_says_of_itself() -> None:
 )
 def test_the_other_side_is_told_the_rule_too(fault: Fault, cause: Cause, told: bytes) -> None:
     """A message over our limit breaks no protocol."""
-    end = end_by(fault)
+    end = end_for_fault(fault)
     assert end == End(cause, Close(fault.code, fault.rule.encode()), fault.rule)
-    assert word_for(None, end, Side.CLIENT) == Close(1001, told)
+    assert close_for_other(None, end, Side.CLIENT) == Close(1001, told)
 
 
 def test_a_long_rule_is_cut_to_what_a_close_frame_holds() -> None:
-    word = word_for(None, end_by(Fault(1002, "x" * MAX_REASON)), Side.BACKEND)
+    word = close_for_other(None, end_for_fault(Fault(1002, "x" * MAX_REASON)), Side.BACKEND)
     assert len(word.reason) == MAX_REASON
 
 
 def test_every_cause_is_told_in_one_place() -> None:
     """Who ends it by itself has said so; a drain's code is the operator's, a revocation's its watcher's; nobody can be
     told of a bug or a cut."""
-    told = {cause for cause, _ in SOURCES} | set(OWN_WORD)
+    told = {cause for cause, _ in SOURCES} | set(CLOSE_BY_GATEWAY)
     assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.BUG, Cause.CUT}
-    assert {OWED[Cause.SILENT].code, *(close.code for close in OWN_WORD.values())} == {1011, 1001}
+    assert {CLOSE_TO_CAUSER[Cause.SILENT].code, *(close.code for close in CLOSE_BY_GATEWAY.values())} == {1011, 1001}

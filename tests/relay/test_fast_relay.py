@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.relay.joined import KEY, data, encode
-from wsgate.net.tls.transport import RECORD
+from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay import fast_relay
 from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
@@ -47,11 +47,11 @@ class Ends:
         self.buffer = bytearray(START + 4096)
         self._compiled = compiled
 
-    def carry(self) -> Any:
-        return self._compiled.carry(self.walk, self.source.fileno(), self.sink.fileno(), self.buffer, START)
+    def relay_once(self) -> Any:
+        return self._compiled.relay_once(self.walk, self.source.fileno(), self.sink.fileno(), self.buffer, START)
 
-    def carry_by(self, source: Any, sink: Any) -> Any:
-        return self._compiled.carry(self.walk, source, sink, self.buffer, START)
+    def relay_between(self, source: Any, sink: Any) -> Any:
+        return self._compiled.relay_once(self.walk, source, sink, self.buffer, START)
 
     def close(self) -> None:
         for sock in (self.into, self.source, self.sink, self.out):
@@ -68,12 +68,12 @@ def ends(compiled: ModuleType) -> Iterator[Ends]:
 def test_frames_are_passed_on_as_they_are(ends: Ends) -> None:
     raw = FRAME * 3 + FRAME[:8]  # the last is inside its payload
     ends.into.send(raw)
-    assert ends.carry() == len(raw)
+    assert ends.relay_once() == len(raw)
     assert ends.out.recv(4096) == raw
     assert ends.buffer[:START] == bytes(START)
     assert (ends.walk.halt, ends.walk.messages, ends.walk.left) == (DONE, 3, 2)
     ends.into.send(FRAME[8:])
-    assert ends.carry() == 2
+    assert ends.relay_once() == 2
     assert ends.out.recv(4096) == FRAME[8:]
     assert (ends.walk.messages, ends.walk.left) == (4, 0)
 
@@ -83,11 +83,11 @@ def test_one_call_is_one_read_and_one_write(compiled: ModuleType) -> None:
     ends = Ends(compiled, socket.SOCK_SEQPACKET)
     for _ in range(2):
         ends.into.send(FRAME * 5)
-    assert ends.carry() == len(FRAME) * 5
+    assert ends.relay_once() == len(FRAME) * 5
     assert ends.out.recv(4096) == FRAME * 5
     with pytest.raises(BlockingIOError):
         ends.out.recv(4096)
-    assert ends.carry() == len(FRAME) * 5
+    assert ends.relay_once() == len(FRAME) * 5
     ends.close()
 
 
@@ -103,7 +103,7 @@ def test_one_call_is_one_read_and_one_write(compiled: ModuleType) -> None:
 )
 def test_what_is_more_than_data_is_left_to_the_flow(ends: Ends, raw: bytes, halt: int, stop: int) -> None:
     ends.into.send(raw)
-    assert ends.carry() == (len(raw), START + stop, 0)
+    assert ends.relay_once() == (len(raw), START + stop, 0)
     assert ends.walk.halt == halt
     assert ends.buffer[START : START + len(raw)] == raw
     with pytest.raises(BlockingIOError):
@@ -115,7 +115,7 @@ def test_what_the_sink_does_not_take_is_left_to_the_flow(ends: Ends) -> None:
     ends.buffer = bytearray(START + (64 << 10))
     raw = encode(data(os.urandom(40_000)), KEY)
     ends.into.send(raw)
-    size, stop, sent = ends.carry()
+    size, stop, sent = ends.relay_once()
     assert (size, stop) == (len(raw), START + len(raw))
     assert 0 < sent < size
     assert ends.out.recv(1 << 20) == raw[:sent]
@@ -128,18 +128,18 @@ def test_a_sink_that_takes_nothing(ends: Ends) -> None:
         while True:
             ends.sink.send(bytes(4096))
     ends.into.send(FRAME)
-    assert ends.carry() == (len(FRAME), START + len(FRAME), 0)
+    assert ends.relay_once() == (len(FRAME), START + len(FRAME), 0)
     assert ends.walk.halt == DONE
 
 
 def test_a_read_that_finds_nothing(ends: Ends) -> None:
     with pytest.raises(BlockingIOError):
-        ends.carry()
+        ends.relay_once()
 
 
 def test_the_end_of_the_stream(ends: Ends) -> None:
     ends.into.close()
-    assert ends.carry() == 0
+    assert ends.relay_once() == 0
 
 
 def test_a_source_that_was_reset(compiled: ModuleType) -> None:
@@ -152,14 +152,14 @@ def test_a_source_that_was_reset(compiled: ModuleType) -> None:
     ends.source.close()
     ends.source = far
     with pytest.raises(ConnectionResetError):
-        ends.carry()
+        ends.relay_once()
     ends.close()
 
 
 def test_a_sink_that_is_gone_is_no_exception_and_no_signal(ends: Ends) -> None:
     ends.out.close()
     ends.into.send(FRAME)
-    assert ends.carry() == (len(FRAME), START + len(FRAME), 0)
+    assert ends.relay_once() == (len(FRAME), START + len(FRAME), 0)
 
 
 def test_calls_in_the_place_of_descriptors(ends: Ends) -> None:
@@ -176,7 +176,7 @@ def test_calls_in_the_place_of_descriptors(ends: Ends) -> None:
         written.append(bytes(data))
         return len(data)
 
-    assert ends.carry_by(read, write) == len(FRAME)
+    assert ends.relay_between(read, write) == len(FRAME)
     assert written == [FRAME]
     assert ends.buffer[START : START + len(FRAME)] == FRAME
     assert ends.walk.messages == 1
@@ -187,11 +187,11 @@ def test_a_read_of_tls_that_fails_is_told(ends: Ends) -> None:
         raise ssl.SSLWantReadError
 
     with pytest.raises(ssl.SSLWantReadError):
-        ends.carry_by(wants_more, ends.sink.fileno())
-    assert ends.carry_by(lambda size, room: 0, ends.sink.fileno()) == 0
+        ends.relay_between(wants_more, ends.sink.fileno())
+    assert ends.relay_between(lambda size, room: 0, ends.sink.fileno()) == 0
     for lie in (1 << 20, -2, None):
         with pytest.raises((ValueError, TypeError, SystemError)):
-            ends.carry_by(lambda size, room, lie=lie: lie, ends.sink.fileno())
+            ends.relay_between(lambda size, room, lie=lie: lie, ends.sink.fileno())
 
 
 def test_a_write_of_tls_that_fails_is_left_to_the_flow(ends: Ends) -> None:
@@ -199,28 +199,28 @@ def test_a_write_of_tls_that_fails_is_left_to_the_flow(ends: Ends) -> None:
         raise ssl.SSLWantWriteError
 
     ends.into.send(FRAME)
-    assert ends.carry_by(ends.source.fileno(), wants_room) == (len(FRAME), START + len(FRAME), 0)
+    assert ends.relay_between(ends.source.fileno(), wants_room) == (len(FRAME), START + len(FRAME), 0)
 
     def bug(data: memoryview) -> int:
         raise ZeroDivisionError
 
     ends.into.send(FRAME)
     with pytest.raises(ZeroDivisionError):
-        ends.carry_by(ends.source.fileno(), bug)
+        ends.relay_between(ends.source.fileno(), bug)
 
 
 def test_more_than_a_record_is_left_to_the_flow(ends: Ends) -> None:
     """It is written record by record."""
     ends.buffer = bytearray(START + (64 << 10))
-    raw = encode(data(bytes(RECORD)), KEY)
+    raw = encode(data(bytes(TLS_RECORD)), KEY)
     ends.into.send(raw)
-    assert ends.carry_by(ends.source.fileno(), lambda data: 1 / 0) == (len(raw), START + len(raw), 0)
+    assert ends.relay_between(ends.source.fileno(), lambda data: 1 / 0) == (len(raw), START + len(raw), 0)
 
 
 def test_a_read_stays_inside_the_buffer(ends: Ends) -> None:
     ends.buffer = bytearray(START + 8)
     ends.into.send(FRAME)
-    assert ends.carry() == 8
+    assert ends.relay_once() == 8
     assert len(ends.buffer) == START + 8
     assert ends.out.recv(4096) == FRAME[:8]
 
@@ -244,21 +244,21 @@ def test_a_wrong_call(ends: Ends, compiled: ModuleType, place: int, value: objec
     arguments = [ends.walk, ends.source.fileno(), ends.sink.fileno(), ends.buffer, START]
     arguments[place] = value
     with pytest.raises(error):
-        compiled.carry(*arguments)
+        compiled.relay_once(*arguments)
     with pytest.raises(TypeError, match="5 arguments"):
-        compiled.carry(*arguments[:4])
+        compiled.relay_once(*arguments[:4])
 
 
 def test_a_closed_descriptor(ends: Ends) -> None:
     fd = os.dup(ends.source.fileno())
     os.close(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        ends._compiled.carry(ends.walk, fd, ends.sink.fileno(), ends.buffer, START)
+        ends._compiled.relay_once(ends.walk, fd, ends.sink.fileno(), ends.buffer, START)
 
 
 def test_it_goes_with_the_compiled_kernel() -> None:
     """Both or neither; relay/ is tested whole on either (.ci/run)."""
-    assert (fast_relay.carry is not None) is kernel.COMPILED
+    assert (fast_relay.relay_once is not None) is kernel.COMPILED
     assert (
         "compiled" in fast_relay.STATUS if kernel.COMPILED else fast_relay.STATUS == "messages are passed on in Python"
     )
@@ -271,5 +271,5 @@ def test_without_it_the_log_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, Any] = {"__name__": "wsgate.relay.fast_relay"}
     with open(fast_relay.__file__) as file:
         exec(compile(file.read(), fast_relay.__file__, "exec"), namespace)
-    assert namespace["carry"] is None
+    assert namespace["relay_once"] is None
     assert namespace["STATUS"].startswith("messages are passed on in Python: ")

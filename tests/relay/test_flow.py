@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
-from wsgate.relay.flow import FLOODS_READ
+from wsgate.relay.flow import FLOOD_READ_SIZE
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
 
@@ -166,7 +166,7 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
             for _ in range(3):
                 await running.client.send(data(b"x" * 10_000))  # an honest stream is not slowed down
             assert await running.backend.take(3 * (10_008 if mode == "relay" else 10_000))
-            assert up.room is pump.room
+            assert up.read_area is pump.read_area
             flood = encode(Frame(opcode), KEY) * 200_000
             nursery.start_soon(running.client.send_bytes, flood)
             before = up.octets
@@ -176,6 +176,6 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
                 with trio.move_on_after(0.01):
                     await running.client.sock.recv(1 << 20)
         nursery.cancel_scope.cancel()
-    assert len(up.room) == FLOODS_READ
-    assert max(sizes[-10:]) <= FLOODS_READ
+    assert len(up.read_area) == FLOOD_READ_SIZE
+    assert max(sizes[-10:]) <= FLOOD_READ_SIZE
     assert up.octets == 3 * 10_008 + len(flood)

@@ -108,7 +108,7 @@ async def test_a_flood_of_pings_at_a_client_that_does_not_read_costs_one_pong(
         await trio.testing.wait_all_tasks_blocked(0.02)
         assert leg.pending is not None
         assert len(leg.pending) <= MOST
-        assert leg.waiting == {Opcode.PONG: b"1999"}
+        assert leg.waiting_frames == {Opcode.PONG: b"1999"}
         received = 0
         pongs: list[bytes] = []
         while received < sent or pongs[-1:] != [b"1999"]:
@@ -128,10 +128,10 @@ async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
         leg = running.client_leg
-        leg.say(Opcode.PING, b"a")
-        leg.say(Opcode.PING, b"b")
+        leg.send_control(Opcode.PING, b"a")
+        leg.send_control(Opcode.PING, b"b")
         running.session.drain(1001)
-        leg.say(Opcode.PING, b"after Close")
+        leg.send_control(Opcode.PING, b"after Close")
         await running.backend.send_bytes(raw[500:] + raw)
         assert await running.client.take(500 + 4) == raw[500:]
         assert await running.client.frame() == Frame(Opcode.PING, b"b")
@@ -145,7 +145,7 @@ async def test_a_boundary_inside_a_read_is_used(pump: Pump, autojump_clock: trio
         raw = encode(data(b"x" * 1000), None)
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
-        running.client_leg.say(Opcode.PING, b"now")
+        running.client_leg.send_control(Opcode.PING, b"now")
         await running.backend.send_bytes(raw[500:] + raw[:700])
         assert await running.client.take(504) == raw[500:]
         assert await running.client.frame() == Frame(Opcode.PING, b"now")
@@ -171,7 +171,7 @@ async def test_a_masked_frame_of_our_own_is_masked_with_a_fresh_key(
     keys = set()
     async with session(pump) as running:
         for _ in range(4):
-            running.backend_leg.say(Opcode.PING, b"same")  # type: ignore[union-attr]
+            running.backend_leg.send_control(Opcode.PING, b"same")  # type: ignore[union-attr]
             frame = await running.backend.take(2 + 4 + 4)
             assert frame[:2] == b"\x89\x84"
             keys.add(frame[2:6])
@@ -222,12 +222,12 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
 ) -> None:
     """The kernel tells of a reset once, to a read or to a write; the other then sees a quiet end."""
     async with session(pump, mode="tunnel") as running:
-        running.backend_leg.read(False)  # so that the write comes first
+        running.backend_leg.set_reading(False)  # so that the write comes first
         reset(running.backend)
         await trio.testing.wait_all_tasks_blocked()
         running.backend_leg.write(b"x")
         assert running.backend_leg.output is Output.BROKEN
-        running.backend_leg.read(True)
+        running.backend_leg.set_reading(True)
         assert (await running.client.frame()).payload[:2] == (1011).to_bytes(2, "big")
         outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: it was reset")
@@ -256,7 +256,7 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
     leg.owner = Nobody()
-    leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
+    leg.output_flow = Flow(Nobody(), pump_at_rest, leg, leg)
     leg.end_input()
     leg.reader()
     assert leg.input is not Input.EOF
@@ -271,14 +271,14 @@ async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_a
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
     leg.owner = Nobody()
-    leg.feeder = Flow(Nobody(), pump_at_rest, leg, leg)
+    leg.output_flow = Flow(Nobody(), pump_at_rest, leg, leg)
     while leg.pending is None:
         leg.write(bytes(READ_SIZE))
-    assert not leg.takes_again()
-    assert leg.is_delivering(leg.stalled + 4.9, within=5)
-    assert not leg.is_delivering(leg.stalled + 5, within=5)
+    assert not leg.retry_pending()
+    assert leg.is_delivering(leg.stalled_since + 4.9, within=5)
+    assert not leg.is_delivering(leg.stalled_since + 5, within=5)
     peer.close()
-    assert leg.takes_again()
+    assert leg.retry_pending()
     assert leg.output is Output.BROKEN
     leg.release()
 
@@ -374,7 +374,7 @@ async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: tri
         raw = encode(data(b"x" * 1000), None)
         await running.backend.send_bytes(raw[:500])
         assert await running.client.take(500) == raw[:500]
-        running.client_leg.say(Opcode.PING, b"now")
+        running.client_leg.send_control(Opcode.PING, b"now")
         await running.backend.send_bytes(raw[500:] + encode(close_frame(4000), None) + b"junk")
         assert await running.client.take(504) == raw[500:]
         assert await running.client.frame() == Frame(Opcode.PING, b"now")

@@ -30,10 +30,10 @@ def count(running: Session, calls: Counter[str]) -> None:
 
         return counting
 
-    def carrying(carry: Any) -> Any:
+    def counting(relay_once: Any) -> Any:
         def counting(*arguments: Any) -> Any:
             calls["recv"] += 1
-            came = carry(*arguments)
+            came = relay_once(*arguments)
             calls["send"] += isinstance(came, int) and came > 0
             return came
 
@@ -41,8 +41,8 @@ def count(running: Session, calls: Counter[str]) -> None:
 
     for flow in running.session._flows:
         vars_of: Any = flow
-        if hasattr(flow, "_carry_over"):
-            vars_of._carry_over = carrying(vars_of._carry_over)
+        if hasattr(flow, "_relay_once"):
+            vars_of._relay_once = counting(vars_of._relay_once)
         vars_of.recv_into = counted("recv", flow.recv_into)
         sink: Any = flow.sink
         sink.send = counted("send", sink.send)

@@ -11,7 +11,7 @@ class Named(Session):
     """A session without legs."""
 
     def __init__(self, id: str) -> None:
-        self.about = dataclasses.replace(joined.ABOUT, id=id)
+        self.info = dataclasses.replace(joined.INFO, id=id)
 
 
 def test_ids_are_short_and_never_the_same() -> None:

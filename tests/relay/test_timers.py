@@ -22,7 +22,7 @@ from wsgate.relay.closing import Cause, End, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.pump import Pump
-from wsgate.relay.timers import LIFETIME_JITTER, Pulse
+from wsgate.relay.timers import LIFETIME_JITTER, LegHeartbeat
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import Opcode
 
@@ -586,18 +586,18 @@ async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: trio.te
     pump = Pump()  # at rest
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump, ours, Side.CLIENT, masks=False)
-    leg.feeder = Flow(Nobody(), pump, leg, leg)
+    leg.output_flow = Flow(Nobody(), pump, leg, leg)
     leg.reading = True
-    pulse = Pulse(leg, BEAT)
-    now = leg.heard + BEAT.interval
-    assert not pulse.handle_deadline(now)
+    heartbeat = LegHeartbeat(leg, BEAT)
+    now = leg.last_read + BEAT.interval
+    assert not heartbeat.handle_deadline(now)
     await peer.send(b"late")
     assert leg.has_unread()
     now += BEAT.timeout
-    assert not pulse.handle_deadline(now)
+    assert not heartbeat.handle_deadline(now)
     ours.recv(100)
     assert not leg.has_unread()
-    assert pulse.handle_deadline(now + BEAT.timeout)
+    assert heartbeat.handle_deadline(now + BEAT.timeout)
     ours.close()
     peer.close()
     with trio.CancelScope() as scope:

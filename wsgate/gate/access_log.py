@@ -7,8 +7,8 @@ import logging
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.relay.about import About, Who
 from wsgate.relay.session import Outcome
+from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.wire.http import Refusal
 
 _log = logging.getLogger("wsgate")
@@ -16,22 +16,22 @@ _log = logging.getLogger("wsgate")
 CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; nobody is there to hear it
 
 
-def opened(about: About) -> None:
+def opened(info: SessionInfo) -> None:
     """A session has begun."""
     if not _log.isEnabledFor(logging.INFO):  # and nobody wants the fields
         return
-    emit(logging.INFO, "opened", **about.fields())
+    emit(logging.INFO, "opened", **info.fields())
 
 
-def ended(about: About, outcome: Outcome) -> None:
+def ended(info: SessionInfo, outcome: Outcome) -> None:
     """A session is over. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
     if not _log.isEnabledFor(logging.INFO):
         return
     emit(
         logging.INFO,
         "session",
-        **about.fields(),
-        duration=round(trio.current_time() - about.since, 3),
+        **info.fields(),
+        duration=round(trio.current_time() - info.since, 3),
         messages_up=outcome.messages_up,
         messages_down=outcome.messages_down,
         bytes_up=outcome.octets_up,
@@ -50,7 +50,7 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def refused(client: Who, path: str | None, route: str | None, refusal: Refusal) -> None:
+def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Refusal) -> None:
     """A connection that got an HTTP answer instead of a session."""
     emit(
         logging.INFO,

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wsgate.net.tls.handshake import ClientCertificate
-from wsgate.relay.about import Who
+from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
 from wsgate.text.host import is_host_field
 from wsgate.text.token import is_token
@@ -58,11 +58,11 @@ class RemoteEnd:
     tls: bool = False
     certificate: ClientCertificate | None = None
 
-    def who(self, name: str | None = None, host: str | None = None) -> Who:
+    def client_info(self, name: str | None = None, host: str | None = None) -> ClientInfo:
         """For the log. ``name``: the client's address, where a proxy has named another; ``host`` that it asked for."""
         peer = str(self.peer)
         name = name or str(self.address)
-        return Who(
+        return ClientInfo(
             name, None if peer == name else peer, self.certificate.subject if self.certificate else None, None, host
         )
 
@@ -78,7 +78,7 @@ class Client:
     proxied: whether somebody stands between the client and us, of whom we know
     """
 
-    who: Who
+    info: ClientInfo
     chain: tuple[str, ...]
     scheme: bytes
     host: bytes
@@ -125,7 +125,7 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
     port = named or _DEFAULT_PORTS[scheme]
     host = said.host or request.host
     return Client(
-        end.who(hops[0] if hops else None, host.decode("latin-1") or None),
+        end.client_info(hops[0] if hops else None, host.decode("latin-1") or None),
         (*hops, *peer),
         scheme,
         host,

@@ -30,7 +30,7 @@ from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.net.io import end_politely, is_reset, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.about import Who
+from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
@@ -104,7 +104,7 @@ class _Connection:
             route = decide(site, self._listener.settings, client, request, upgrade, state)
             asked = upgrade if isinstance(upgrade, Upgrade) else None
             if isinstance(route, Refused):
-                await self.refuse(route.refusal, request, asked, client.who, route.route)
+                await self.refuse(route.refusal, request, asked, client.info, route.route)
                 return None
             exchange = Exchange(self._gateway, site, route, request, asked, client, self._end, self._transport)
             answer = await self._answer(exchange)
@@ -126,17 +126,17 @@ class _Connection:
 
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
         """Give an answer; whether the connection may ask again."""
-        who = exchange.who
+        info = exchange.client_info
         if isinstance(answer, Response):
             patience = exchange.route.settings.timeouts.write or PATIENCE
             head_only = exchange.request.method == b"HEAD"
             pump, http = self._gateway.pump, self._http
             sent = await send_response(pump, self._transport, http, answer, patience, head_only=head_only)
         elif answer.closes:
-            await self.refuse(answer, exchange.request, exchange.upgrade, who, exchange.route)
+            await self.refuse(answer, exchange.request, exchange.upgrade, info, exchange.route)
             return False
         else:
-            refused(who, exchange.request.path, exchange.route.name, answer)
+            refused(info, exchange.request.path, exchange.route.name, answer)
             sent = await self._respond(answer, close=self._is_last)
         return sent and not self._is_last and self._http.next_cycle()
 
@@ -179,14 +179,14 @@ class _Connection:
         refusal: Refusal,
         request: Request | None = None,
         upgrade: Upgrade | None = None,
-        who: Who | None = None,
+        info: ClientInfo | None = None,
         route: LiveRoute | None = None,
     ) -> None:
         """Say no and end the connection. The one place where that is done."""
         path = None
         if request is not None:
             path = request.path if route is None else path_for_log(request, route.settings)
-        refused(who or self._end.who(), path, None if route is None else route.name, refusal)
+        refused(info or self._end.client_info(), path, None if route is None else route.name, refusal)
         if refusal is CLIENT_GONE:
             return
         if by_close(None if route is None else route.settings, upgrade, request, refusal):

@@ -14,9 +14,9 @@ from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
 from wsgate.net.dial import TlsClient
 from wsgate.net.transport import Transport
-from wsgate.relay.about import About, Who
-from wsgate.relay.record import Tap
 from wsgate.relay.session import Session
+from wsgate.relay.session_info import ClientInfo, SessionInfo
+from wsgate.relay.tap import Tap
 from wsgate.settings.model import BackendTls, Record
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
@@ -47,10 +47,10 @@ class Exchange:
     user: str | None = None
 
     @property
-    def who(self) -> Who:
+    def client_info(self) -> ClientInfo:
         """For the log."""
-        who = self.client.who
-        return who if self.user is None else replace(who, user=self.user)
+        info = self.client.info
+        return info if self.user is None else replace(info, user=self.user)
 
     def backend_tls(self, settings: BackendTls) -> TlsClient | None:
         """How to speak TLS to the route's backends; ``None`` where none of them does."""
@@ -82,7 +82,7 @@ class Response:
 
 
 # The session between the client's connection and what was opened; a tap gets a copy of what passes
-Join = Callable[[Exchange, About, Tap | None], Session]
+Join = Callable[[Exchange, SessionInfo, Tap | None], Session]
 
 
 @dataclass(slots=True, eq=False)

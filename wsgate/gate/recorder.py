@@ -21,9 +21,9 @@ import trio
 
 from wsgate.disk.threads import in_thread, later, threads
 from wsgate.events.emit import emit
-from wsgate.relay.about import About
-from wsgate.relay.record import TOO_LARGE, Held, Tap
 from wsgate.relay.session import Outcome
+from wsgate.relay.session_info import SessionInfo
+from wsgate.relay.tap import TOO_LARGE, HeldBytes, Tap
 from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import STOPPED, encode_end, encode_head
 
@@ -39,7 +39,7 @@ END_ROOM = 1024  # bytes of a file that are kept for its last record
 
 _THREADS = 8  # for one directory
 
-_held: trio.lowlevel.RunVar[Held] = trio.lowlevel.RunVar("bytes of recordings")
+_held: trio.lowlevel.RunVar[HeldBytes] = trio.lowlevel.RunVar("bytes of recordings")
 
 
 class _File:
@@ -108,22 +108,22 @@ class _File:
 class Recorder:
     """Records one session, whose flows have its ``tap``, in the file at ``path``."""
 
-    def __init__(self, settings: Record, about: About) -> None:
+    def __init__(self, settings: Record, info: SessionInfo) -> None:
         now = datetime.datetime.now(datetime.UTC)
         # Sessions may begin in the same second, in several processes; and nobody is to know a name beforehand
-        name = f"{now:%Y%m%dT%H%M%SZ}-{about.route}-{os.urandom(6).hex()}{SUFFIX}"
+        name = f"{now:%Y%m%dT%H%M%SZ}-{info.route}-{os.urandom(6).hex()}{SUFFIX}"
         self.path = os.path.join(settings.directory, name)
-        self._who = {"id": about.id, "route": about.route, **about.who.fields()}
+        self._log_fields = {"id": info.id, "route": info.route, **info.client.fields()}
         self._head = encode_head(
             {
-                **self._who,
-                "backend": about.backend,
-                "path": about.path,
-                "subprotocol": about.subprotocol,
+                **self._log_fields,
+                "backend": info.backend,
+                "path": info.path,
+                "subprotocol": info.subprotocol,
                 "started": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             }
         )
-        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell, _all_held())
+        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell, _total_held())
         self.required = settings.on_error is OnError.END
         self._end_session: Callable[[str], None] | None = None
         self._file = _File(self.path)
@@ -178,7 +178,7 @@ class Recorder:
             if self._scope.cancelled_caught:
                 self.tap.stop(f"the disk did not take the rest within {LAST_WRITES:g} s")
         except Exception:  # our own bug, and nothing that the session should suffer from
-            _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._who})
+            _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._log_fields})
             self.tap.stop("internal error")
         finally:
             self.tap.written(len(self.tap.take()))  # what nobody will write
@@ -188,7 +188,7 @@ class Recorder:
         try:
             if not self._begun:
                 await self._in_thread(file.begin, self._head)
-            emit(logging.DEBUG, "recording", **self._who, file=self.path)
+            emit(logging.DEBUG, "recording", **self._log_fields, file=self.path)
             over = False
             while not over:
                 await self.tap.wait(GATHERING)
@@ -209,17 +209,17 @@ class Recorder:
         return await trio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=self._threads)
 
     def _tell(self, reason: str) -> None:
-        emit(logging.WARNING, "record", **self._who, file=self.path, reason=f"recording has stopped: {reason}")
+        emit(logging.WARNING, "record", **self._log_fields, file=self.path, reason=f"recording has stopped: {reason}")
         if self.required and reason != TOO_LARGE and self._end_session is not None:
             # not at once: a flow may be in the middle of a step
             trio.lowlevel.current_trio_token().run_sync_soon(self._end_session, f"recording has stopped: {reason}")
 
 
-def _all_held() -> Held:
+def _total_held() -> HeldBytes:
     try:
         return _held.get()
     except LookupError:
-        _held.set(made := Held())
+        _held.set(made := HeldBytes())
         return made
 
 

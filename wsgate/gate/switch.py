@@ -15,8 +15,8 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.gate.request_values import path_for_log
-from wsgate.relay.about import About
 from wsgate.relay.session import Session
+from wsgate.relay.session_info import SessionInfo
 from wsgate.site.route import LiveRoute
 from wsgate.wire.handshake import accept_headers
 from wsgate.wire.http import HttpServer, Refusal
@@ -63,16 +63,16 @@ async def _begin(
 ) -> Begun | Refusal:
     assert exchange.upgrade is not None
     route, subprotocol = exchange.route, backend.subprotocol
-    about = About(
+    info = SessionInfo(
         exchange.gateway.sessions.next_id(),
         route.name,
-        exchange.who,
+        exchange.client_info,
         backend.name,
         path_for_log(exchange.request, route.settings),
         None if subprotocol is None else subprotocol.decode("latin-1"),
         trio.current_time(),
     )
-    recorder = None if backend.record is None else Recorder(backend.record, about)
+    recorder = None if backend.record is None else Recorder(backend.record, info)
     if recorder is not None and recorder.required:
         problem = await recorder.begin(route.settings.timeouts.handshake)
         if problem is not None:
@@ -82,7 +82,7 @@ async def _begin(
         if recorder is not None:
             recorder.discard()
         return CLIENT_GONE
-    session = backend.join(exchange, about, None if recorder is None else recorder.tap)
+    session = backend.join(exchange, info, None if recorder is None else recorder.tap)
     return Begun(session, route, (http.trailing(), backend.early), recorder)
 
 
@@ -98,7 +98,7 @@ async def run_session(gateway: Gateway, begun: Begun) -> None:
 async def _run(gateway: Gateway, begun: Begun) -> None:
     session = begun.session
     gateway.sessions.add(session)
-    opened(session.about)
+    opened(session.info)
     if gateway.draining or begun.route.drained:  # since its 101, which this client was slow to take
         trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
     cut = False
@@ -111,4 +111,4 @@ async def _run(gateway: Gateway, begun: Begun) -> None:
     finally:
         gateway.sessions.remove(session)
         gateway.counters.leave(cut=cut)
-        ended(session.about, session.outcome())
+        ended(session.info, session.outcome())

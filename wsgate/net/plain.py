@@ -6,12 +6,12 @@ import socket
 
 
 class PlainTransport(socket.socket):
-    """A ``Transport`` that costs nothing beside its socket."""
+    """A ``Transport`` that is its socket, so it costs no extra memory and no extra calls."""
 
     __slots__ = ()
 
     secure = more = wants_write = False
-    record = 0
+    tls_record = 0
 
     @property
     def connection(self) -> socket.socket:
@@ -27,7 +27,7 @@ class PlainTransport(socket.socket):
 
 
 def take_over(sock: socket.socket) -> PlainTransport:
-    """The same connection; ``sock`` is empty from now on. Does not block."""
+    """Returns a non-blocking transport for the connection of ``sock``; ``sock`` is detached from it."""
     transport = PlainTransport(sock.family, sock.type, sock.proto, sock.detach())
     transport.setblocking(False)
     return transport

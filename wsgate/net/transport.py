@@ -1,4 +1,4 @@
-"""What a leg reads and writes. Above ``net`` nobody asks what kind it is."""
+"""A connection that a leg reads and writes, plain or with TLS. No code above ``net`` asks which."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-ReadEnd = int | Callable[[int, memoryview], int]  # a descriptor; or what reads (length, room), a record at most
-WriteEnd = int | Callable[[memoryview], int]  # a descriptor; or what writes, a record at most
+ReadEnd = int | Callable[[int, memoryview], int]  # a descriptor, or a function (length, room) that reads one TLS record
+WriteEnd = int | Callable[[memoryview], int]  # a descriptor, or a function that writes one TLS record
 
 BLOCKED = (BlockingIOError, InterruptedError)
 
 
 class Transport(Protocol):
-    """A connection that does not block, with the manners of ``socket.socket``."""
+    """A connection that does not block, with the interface of ``socket.socket``."""
 
     @property
     def connection(self) -> socket.socket:
-        """The socket underneath, for its options and its addresses."""
+        """The underlying socket, for its options and its addresses."""
 
     @property
     def secure(self) -> bool:
-        """Whether nobody on the way can read what passes."""
+        """Whether the connection is encrypted."""
 
     @property
-    def record(self) -> int:
-        """The most bytes that ``read_end`` gives at once, where it reads records and may hold bytes of one that raise
-        no event; 0 where it does not."""
+    def tls_record(self) -> int:
+        """For TLS, the most bytes of one TLS record, which is the most that ``read_end`` reads at once; else 0."""
 
     @property
     def more(self) -> bool:
-        """Whether it holds such bytes after the last read."""
+        """Whether TLS holds bytes after the last read; they raise no event of the descriptor."""
 
     @property
     def wants_write(self) -> bool:
@@ -38,27 +37,34 @@ class Transport(Protocol):
 
     @property
     def read_end(self) -> ReadEnd:
-        """What the compiled call reads."""
+        """What the compiled relay reads."""
 
     @property
     def write_end(self) -> WriteEnd:
-        """What the compiled call writes to."""
+        """What the compiled relay writes."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Returns its descriptor."""
 
     def recv_into(self, room: memoryview, /) -> int:
-        """Read once, at most ``len(room)`` bytes; 0 at the end. Raises ``BLOCKED`` where nothing is there, or
-        ``OSError``."""
+        """Reads once, at most ``len(room)`` bytes.
+
+        Returns the number of bytes, 0 at the end. Raises ``BLOCKED`` when nothing has come, another ``OSError`` when
+        the connection is lost.
+        """
 
     def recv(self, size: int, /) -> bytes:
-        """As ``recv_into``; ``b""`` at the end."""
+        """Like ``recv_into``, but returns the bytes; ``b""`` at the end."""
 
     def send(self, data: memoryview | bytes | bytearray, /) -> int:
-        """How many bytes were taken. Raises ``BLOCKED`` where none is taken now, or ``OSError``."""
+        """Returns how many bytes were accepted.
+
+        Raises ``BLOCKED`` when none can be accepted now, another ``OSError`` when the connection is lost.
+        """
 
     def shutdown(self, how: int, /) -> None:
-        """Send the end; reading goes on. ``how`` is ``socket.SHUT_WR``. Raises ``OSError``."""
+        """Ends the output; reading goes on. ``how`` is ``socket.SHUT_WR``. Raises ``OSError`` when the connection is
+        lost."""
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Closes the descriptor."""

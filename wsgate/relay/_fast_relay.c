@@ -1,11 +1,12 @@
-/* One read, one walk and one write, without a step of Python's between them.
+/* One read, one walk and one write in one call.
 
-   What a small message costs in Python is not the system calls but what stands between: arguments, views, look-ups. This
-   is the path in flow.py of a read that holds nothing but data to pass on, of which the socket takes all; whatever else
-   comes is left to flow.py, with all that is known so far. Nothing waits here: the sockets do not block. The
-   interpreter's lock is kept for the few microseconds that a read and a write take.
+   A small message in Python costs more for the code between the system calls (arguments, views, look-ups) than for the
+   system calls. This file has the path of flow.py for a read that holds only data frames, all of which the sink accepts.
+   Every other case is left to flow.py, with what is known so far. Nothing waits here: the sockets do not block. The GIL
+   is kept for the few microseconds that a read and a write take.
 
-   A plain socket is its descriptor. Of a TLS connection it is what reads, or writes: OpenSSL is Python's. */
+   A plain socket is given as its descriptor. A TLS connection is given as Python's function that reads or writes it,
+   because OpenSSL is called through Python. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -17,13 +18,13 @@
 #include "../wire/_kernel.h"
 
 typedef struct {
-    PyObject *module; /* wsgate.wire._kernel, in which ``kernel`` is */
+    PyObject *module; /* wsgate.wire._kernel, which owns ``kernel`` */
     const KernelApi *kernel;
 } State;
 
-enum { RECORD = 16384 }; /* bytes, the most that one record of TLS holds (RFC 8446 section 5.1) */
+enum { TLS_RECORD = 16384 }; /* bytes, the most that one TLS record holds (RFC 8446 section 5.1) */
 
-/* How many bytes of one record came; -1 with an exception. */
+/* Reads one TLS record. Returns the number of bytes, or -1 with an exception set. */
 static Py_ssize_t
 read_tls(PyObject *read, uint8_t *data, Py_ssize_t room)
 {
@@ -47,11 +48,12 @@ read_tls(PyObject *read, uint8_t *data, Py_ssize_t room)
     return size;
 }
 
-/* How many bytes were taken; -1 with an exception that is no fault of the peer's. */
+/* Writes one TLS record. Returns the number of bytes that were accepted, or -1 with an exception set if the error is a
+   bug; an OSError counts as 0 bytes. */
 static Py_ssize_t
 write_tls(PyObject *write, uint8_t *data, Py_ssize_t size)
 {
-    if (size > RECORD) {
+    if (size > TLS_RECORD) {
         return 0; /* flow.py's leg writes it record by record */
     }
     PyObject *view = PyMemoryView_FromMemory((char *)data, size, PyBUF_READ);
@@ -72,25 +74,27 @@ write_tls(PyObject *write, uint8_t *data, Py_ssize_t size)
     return sent;
 }
 
-PyDoc_STRVAR(carry_doc,
-"carry($module, walk, source, sink, buffer, start, /)\n--\n\n"
-"Read once from ``source`` into ``buffer[start:]``, walk over what came, send it to ``sink``. Each is a descriptor, or\n"
-"what reads (length, buffer) or writes (data) there.\n\n"
-"How many bytes came, 0 at the end of the stream, where nothing is left to do. Else a tuple: that number, where the\n"
-"walk stopped, how many bytes the sink has taken. Raises the OSError of the read; a write that fails is no exception.");
+PyDoc_STRVAR(relay_once_doc,
+"relay_once($module, walk, source, sink, buffer, start, /)\n--\n\n"
+"Reads once from ``source`` into ``buffer[start:]``, walks over the bytes and sends them to ``sink``.\n\n"
+"source: a descriptor, or a function (length, buffer) that reads\n"
+"sink: a descriptor, or a function (data) that writes\n\n"
+"Returns the number of bytes read if all of them were sent, 0 at the end of the stream. Otherwise returns a tuple: the\n"
+"number of bytes read, where the walk stopped, the number of bytes sent. Raises the OSError of the read; a failed write\n"
+"raises nothing.");
 
 static PyObject *
-fast_relay_carry(PyObject *module, PyObject *const *args, Py_ssize_t count)
+fast_relay_once(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 5) {
-        return PyErr_Format(PyExc_TypeError, "carry() takes 5 arguments, not %zd", count);
+        return PyErr_Format(PyExc_TypeError, "relay_once() takes 5 arguments, not %zd", count);
     }
     const KernelApi *kernel = ((State *)PyModule_GetState(module))->kernel;
     if (!Py_IS_TYPE(args[0], kernel->frame_walk)) {
-        return PyErr_Format(PyExc_TypeError, "carry() needs a compiled FrameWalk, not %.200s", Py_TYPE(args[0])->tp_name);
+        return PyErr_Format(PyExc_TypeError, "relay_once() needs a compiled FrameWalk, not %.200s", Py_TYPE(args[0])->tp_name);
     }
     if (!PyByteArray_Check(args[3])) {
-        return PyErr_Format(PyExc_TypeError, "carry() needs a bytearray, not %.200s", Py_TYPE(args[3])->tp_name);
+        return PyErr_Format(PyExc_TypeError, "relay_once() needs a bytearray, not %.200s", Py_TYPE(args[3])->tp_name);
     }
     const bool reads = PyCallable_Check(args[1]), writes = PyCallable_Check(args[2]);
     const int source = reads ? 0 : PyObject_AsFileDescriptor(args[1]);
@@ -104,7 +108,7 @@ fast_relay_carry(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     const Py_ssize_t room = PyByteArray_GET_SIZE(args[3]) - start;
     if (start < 0 || room <= 0) {
-        return PyErr_Format(PyExc_ValueError, "carry() to %zd in a buffer of %zd bytes", start,
+        return PyErr_Format(PyExc_ValueError, "relay_once() to %zd in a buffer of %zd bytes", start,
                             PyByteArray_GET_SIZE(args[3]));
     }
 
@@ -133,12 +137,12 @@ fast_relay_carry(PyObject *module, PyObject *const *args, Py_ssize_t count)
             return NULL;
         }
     }
-    /* A sink that has failed fails again, before flow.py, which knows what that means */
+    /* A failed write counts as 0 bytes: flow.py tries it again and handles the error */
     return Py_BuildValue("nnn", size, stop, sent < 0 ? (Py_ssize_t)0 : sent);
 }
 
 static PyMethodDef fast_relay_methods[] = {
-    {"carry", (PyCFunction)(void (*)(void))fast_relay_carry, METH_FASTCALL, carry_doc},
+    {"relay_once", (PyCFunction)(void (*)(void))fast_relay_once, METH_FASTCALL, relay_once_doc},
     {0},
 };
 
@@ -184,7 +188,7 @@ static PyModuleDef_Slot fast_relay_slots[] = {
 static struct PyModuleDef fast_relay = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_fast_relay",
-    .m_doc = "One read, one walk and one write of wsgate.relay.flow, compiled.",
+    .m_doc = "One read, one walk and one write of wsgate.relay.flow in C.",
     .m_size = sizeof(State),
     .m_methods = fast_relay_methods,
     .m_slots = fast_relay_slots,

@@ -1,10 +1,10 @@
-"""What is compiled of ``wsgate.relay``: see ``fast_relay``, which knows whether it is there."""
+"""The compiled part of ``wsgate.relay``. ``fast_relay`` says whether it was built."""
 
 from collections.abc import Callable
 
 from wsgate.wire import _kernel
 
-def carry(
+def relay_once(
     walk: _kernel.FrameWalk,
     source: int | Callable[[int, memoryview], int],
     sink: int | Callable[[memoryview], int],

@@ -1,4 +1,4 @@
-"""How a session's end is told: the close table (RFC 6455 §7) as data."""
+"""The close table: which Close each side gets when a session ends (RFC 6455 §7)."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ class Side(enum.Enum):
 
 
 class Cause(enum.Enum):
-    """Why one leg's input ended, or why the gateway ended the session. The value is the log's word."""
+    """Why the input of a leg ended, or why the gateway ended the session. The log shows the value."""
 
-    CLOSED = "closed"  # it said Close
+    CLOSED = "closed"  # the peer sent a Close
     FINISHED = "finished"  # a TCP service sent FIN
     GONE = "gone"  # the connection ended or was reset without a Close
-    FAULT = "fault"  # it broke a rule of the protocol
-    TOO_BIG = "too_big"  # it sent more than this gateway's limits allow: no rule of the protocol
-    SILENT = "silent"  # nothing came, not even the answer to a Ping
-    STUCK = "stuck"  # it took nothing of what waited for it
-    UNANSWERED = "unanswered"  # it let the close timeout pass
+    FAULT = "fault"  # the peer broke a rule of the protocol
+    TOO_BIG = "too_big"  # the peer sent more than the gateway's limits allow; the protocol allows it
+    SILENT = "silent"  # nothing came from the peer, not even the Pong for a Ping
+    STUCK = "stuck"  # the peer accepted none of the bytes that were waiting for it
+    UNANSWERED = "unanswered"  # the peer did not answer the Close within the close timeout
     IDLE = "idle"  # no data in either direction
-    LIFETIME = "lifetime"  # the session was old enough
-    REVOKED = "revoked"  # its token is worth nothing any more
-    UNRECORDED = "unrecorded"  # it had to be recorded, and could not be any more
+    LIFETIME = "lifetime"  # the session reached its maximum age
+    REVOKED = "revoked"  # the session's token is no longer valid
+    UNRECORDED = "unrecorded"  # the session must be recorded, and the recording failed
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself
-    CUT = "cut"  # cancelled: the process does not wait any longer
+    CUT = "cut"  # cancelled: the process waits no longer
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of one leg's input.
+    """The end of a leg's input.
 
-    close: the Close that was received (CLOSED), or the one that a faulty peer is owed (FAULT, TOO_BIG)
-    detail: for the log, what a cause alone does not say
+    close: the Close that was received (CLOSED), or the one to send to the faulty peer (FAULT, TOO_BIG)
+    detail: for the log, more than the cause says
     """
 
     cause: Cause
@@ -47,9 +47,9 @@ class End:
     detail: str = ""
 
 
-# What the *other* side is told when a side's input has ended and left no words of its own. The reason is the only thing
-# a browser shows its page that tells these apart. "Target closed" is websockify's wording, which people search for.
-TOLD: dict[tuple[Cause, Side], Close] = {
+# The Close for the *other* side after the input of a side has ended without a Close of its own. A page in a browser can
+# tell these apart only by the reason. "Target closed" is websockify's wording, which people search for.
+CLOSE_TO_OTHER: dict[tuple[Cause, Side], Close] = {
     (Cause.FINISHED, Side.BACKEND): Close(CloseCode.NORMAL, b"Target closed"),
     (Cause.GONE, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client connection lost"),
     (Cause.GONE, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend connection lost"),
@@ -65,38 +65,43 @@ TOLD: dict[tuple[Cause, Side], Close] = {
     (Cause.UNANSWERED, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend did not answer the Close"),
 }
 
-# What the side itself is owed whose fault it is, where it can still be told. A fault has its own code with it; a stuck
-# peer takes nothing, this neither.
-OWED: dict[Cause, Close] = {Cause.SILENT: Close(CloseCode.INTERNAL_ERROR, b"no answer to the gateway's Ping")}
+# The Close for the side that caused the end, if it can still be told. A fault has its own Close; a stuck peer accepts
+# nothing, so it gets none.
+CLOSE_TO_CAUSER: dict[Cause, Close] = {
+    Cause.SILENT: Close(CloseCode.INTERNAL_ERROR, b"no answer to the gateway's Ping")
+}
 
-# What both sides are told where the gateway ends a session and nobody is at fault. A drain's code is in the settings.
-OWN_WORD: dict[Cause, Close] = {
+# The Close for both sides when the gateway ends a session without a fault of theirs. A drain's code is in the settings.
+CLOSE_BY_GATEWAY: dict[Cause, Close] = {
     Cause.IDLE: Close(CloseCode.GOING_AWAY, b"the gateway ends idle sessions"),
     Cause.LIFETIME: Close(CloseCode.GOING_AWAY, b"the gateway ends sessions of this age"),
     Cause.UNRECORDED: Close(CloseCode.INTERNAL_ERROR, b"the gateway cannot record this session"),
 }
 DRAIN_REASON = b"the gateway is going away"
 
-# Causes of which the rule that was broken says more, to the other side too
-_WITH_RULE = frozenset({Cause.FAULT, Cause.TOO_BIG})
+# Causes for which the Close to the other side also names the broken rule
+_NAMES_RULE = frozenset({Cause.FAULT, Cause.TOO_BIG})
 
 
-def end_by(fault: Fault) -> End:
-    """The end of an input that broke a rule, or passed a limit of this gateway's."""
+def end_for_fault(fault: Fault) -> End:
+    """Returns the end of an input whose peer broke a rule or exceeded a limit of the gateway."""
     cause = Cause.TOO_BIG if fault.code == CloseCode.TOO_BIG else Cause.FAULT
     return End(cause, Close(fault.code, fault.rule.encode()), fault.rule)
 
 
-def word_for(received: Close | None, end: End, source: Side) -> Close:
-    """The Close for one side after the other, ``source``, has ended.
+def close_for_other(received: Close | None, end: End, source: Side) -> Close:
+    """Returns the Close for one side after the input of the other side, ``source``, has ended.
 
-    A Close goes on as it is. Else, where the side told has said Close itself and waits for the answer, it gets its own
-    words back (RFC 6455 §5.5.1: an endpoint typically echoes them).
+    A Close from ``source`` is passed on. Otherwise a side that has sent a Close itself and waits for the answer gets
+    its own Close back (RFC 6455 §5.5.1: an endpoint typically echoes it).
+
+    received: the Close that the side to be told has sent, if any
+    end: the end of the input of ``source``
     """
     if end.cause is Cause.CLOSED:
         assert end.close is not None
         return end.close
-    told = TOLD[end.cause, source]
-    if end.cause in _WITH_RULE:
+    told = CLOSE_TO_OTHER[end.cause, source]
+    if end.cause in _NAMES_RULE:
         told = Close(told.code, b"%s: %s" % (told.reason, end.detail.encode()[: MAX_REASON - len(told.reason) - 2]))
     return received or told

@@ -2,11 +2,11 @@
 
 The three kinds differ only in what they do with the bytes of one read (``move``):
 
-  RelayFlow    WebSocket to WebSocket: frames go on as they stand, the client's masking key included
-  UnwrapFlow   WebSocket to TCP: payloads, unmasked in place and moved together, in one send
+  RelayFlow    WebSocket to WebSocket: frames are passed on unchanged, with the client's masking key
+  UnwrapFlow   WebSocket to TCP: payloads are unmasked in place, moved together and sent in one call
   WrapFlow     TCP to WebSocket: each read becomes one binary message, its header written in front of it
 
-A flow ends once, when its source has said its last word: a Close, the end of its connection, or a fault.
+A flow ends once, with its source's input: at a Close, at the end of the connection, or at a fault.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from wsgate.net.transport import BLOCKED
 from wsgate.relay import fast_relay
-from wsgate.relay.closing import Cause, End, end_by
+from wsgate.relay.closing import Cause, End, end_for_fault
 from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
 from wsgate.wire.close import parse_close
@@ -30,42 +30,53 @@ if TYPE_CHECKING:
     from wsgate.relay.pump import Pump
     from wsgate.wire.kernel import Walk
 
-FLOOD = 500  # control frames in one read that nobody sends in good faith
-FLOODS_READ = 4096  # bytes of the reads after it: at most 2,048 empty frames
+FLOOD = 500  # control frames in one read; more of them are taken for an attack
+FLOOD_READ_SIZE = 4096  # bytes of each read after that: at most 2,048 empty frames
 
 _BINARY = FIN | Opcode.BINARY
-_OPEN = Output.OPEN  # for each message: before Python 3.12 an enum's attribute takes a call of Python's
+_OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
 
 
 class Owner(Protocol):
-    """Whoever started this flow."""
+    """The session of a flow."""
 
     def input_ended(self, source: Leg, end: End) -> None: ...
 
 
 class Flow:
-    """What the three kinds share.
+    """The common part of the three kinds. ``source`` and ``sink`` learn of it here.
 
-    room: what the source is read into; a part of the pump's, where its reads are costly
+    read_area: the part of the pump's buffer that the source is read into; smaller after a flood of control frames
     octets: bytes that came from the source, headers included
-    moved: when the last data came, be it a part of a frame (trio seconds)
+    last_moved: when the last data was moved, also a part of a frame (trio seconds)
     """
 
-    __slots__ = ("_record", "ended", "moved", "octets", "owner", "pump", "recv_into", "room", "sink", "source")
+    __slots__ = (
+        "_tls_record",
+        "ended",
+        "last_moved",
+        "octets",
+        "owner",
+        "pump",
+        "read_area",
+        "recv_into",
+        "sink",
+        "source",
+    )
 
     def __init__(self, owner: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
         self.owner = owner
         self.pump = pump
-        self.room = pump.room
+        self.read_area = pump.read_area
         self.source = source
         self.sink = sink
         self.recv_into = source.transport.recv_into
-        self._record = source.transport.record
+        self._tls_record = source.transport.tls_record
         self.octets = 0
-        self.moved = 0.0
+        self.last_moved = 0.0
         self.ended = False
-        source.taker = self
-        sink.feeder = self
+        source.input_flow = self
+        sink.output_flow = self
         source.choose_reader()
 
     @property
@@ -74,23 +85,23 @@ class Flow:
         raise NotImplementedError
 
     def reader(self) -> Callable[[], None]:
-        """What reads the source, as things are now; ``source.choose_reader`` asks for it."""
+        """Returns the method that reads the source in the present state; called by ``source.choose_reader``."""
         return self.pull
 
     def at_boundary(self) -> bool:
-        """Whether what the sink was given so far ends between two frames; always, where it has none, or whole ones."""
+        """Whether the bytes that the sink has got so far end between two frames."""
         return True
 
     def move(self, start: int, end: int) -> None:
-        """Bring ``pump.buffer[start:end]``, fresh from the source, to the sink."""
+        """Moves ``pump.buffer[start:end]``, just read from the source, to the sink."""
         raise NotImplementedError
 
     def pull(self) -> None:
-        """Read once and move what came. Called when the source is readable."""
+        """Reads once and moves the bytes. The pump calls it when the source is readable."""
         pump = self.pump
-        recv_into = self.recv_into  # through a local: a call through a slot costs more in CPython
+        recv_into = self.recv_into  # a local name, because a call through a slot costs more in CPython
         try:
-            size = recv_into(self.room)
+            size = recv_into(self.read_area)
         except BLOCKED:
             self.source.blocked()
             return
@@ -101,13 +112,13 @@ class Flow:
             self._finish(self._end_of_file(), eof=True)
             return
         self.octets += size
-        self.source.heard = pump.now
+        self.source.last_read = pump.now
         self.move(HEADROOM, HEADROOM + size)
-        if self._record:
-            self.source.look_inside()
+        if self._tls_record:
+            self.source.after_read()
 
     def feed(self, data: bytes) -> None:
-        """Move what came behind the handshake, before anything is read."""
+        """Moves the bytes that came together with the handshake. Called before the first read."""
         for at in range(0, len(data), READ_SIZE):
             if self.ended:
                 return
@@ -117,18 +128,18 @@ class Flow:
             self.pump.buffer[HEADROOM:end] = piece
             self.move(HEADROOM, end)
 
-    def stalled(self) -> None:
-        """The sink takes no more: backpressure."""
+    def pause(self) -> None:
+        """The sink accepts no more: backpressure."""
         if not self.ended:
-            self.source.read(False)
+            self.source.set_reading(False)
 
-    def flowing(self) -> None:
-        """The sink takes again."""
+    def resume(self) -> None:
+        """The sink accepts bytes again."""
         if not self.ended:
-            self.source.read(True)
+            self.source.set_reading(True)
 
     def stop(self) -> None:
-        """Nothing that the source still says matters."""
+        """Discards everything that the source sends from now on."""
         self.ended = True
         self.source.end_input()
 
@@ -146,7 +157,7 @@ class Flow:
 
 
 class _WalkingFlow(Flow):
-    """A flow whose source speaks WebSocket."""
+    """A flow from a WebSocket leg."""
 
     __slots__ = ("_carry", "walk")
 
@@ -162,25 +173,25 @@ class _WalkingFlow(Flow):
         return self.walk.messages
 
     def _restore_carry(self) -> int:
-        """Put the unfinished beginning from the last read in front of this one; where the walk starts then."""
+        """Puts the unfinished beginning from the last read in front of this one. Returns where the walk starts."""
         start = HEADROOM - len(self._carry)
         self.pump.buffer[start:HEADROOM] = self._carry
         self._carry = b""
         return start
 
     def _slow_down(self, controls: int) -> None:
-        """Read less at once from a source that floods us with control frames.
+        """Makes the reads smaller after a flood of control frames.
 
-        Each is a step of Python's, so a whole buffer of them would keep everybody else waiting for long.
+        Each control frame is handled in Python, so a whole buffer of them would delay all other sessions.
         """
         if controls > FLOOD:
-            self.room = self.pump.room[:FLOODS_READ]
+            self.read_area = self.pump.read_area[:FLOOD_READ_SIZE]
             self.source.choose_reader()
 
     def _fail(self) -> None:
         fault = self.walk.fault
         assert fault is not None
-        self._finish(end_by(fault))
+        self._finish(end_for_fault(fault))
 
     def _receive_close(self) -> None:
         close = parse_close(self.walk.payload)
@@ -193,9 +204,9 @@ class _WalkingFlow(Flow):
 
 
 class RelayFlow(_WalkingFlow):
-    """WebSocket to WebSocket. ``answers_pings``: the gateway answers them itself and passes none on."""
+    """WebSocket to WebSocket. ``answers_pings``: the gateway answers Pings itself and passes none on."""
 
-    __slots__ = ("_answers_pings", "_carry_over", "_from", "_takes_many", "_to")
+    __slots__ = ("_answers_pings", "_read_end", "_reads_many", "_relay_once", "_write_end")
 
     sink: WebSocketLeg
 
@@ -210,16 +221,17 @@ class RelayFlow(_WalkingFlow):
         answers_pings: bool = False,
     ) -> None:
         self._answers_pings = answers_pings
-        self._takes_many = False  # records in one read, while they are full
-        if fast_relay.carry is not None:
-            self._carry_over = fast_relay.carry
-            self._from = source.transport.read_end
-            self._to = sink.transport.write_end
+        self._reads_many = False  # whether one read takes several TLS records, while they are full
+        if fast_relay.relay_once is not None:
+            self._relay_once = fast_relay.relay_once
+            self._read_end = source.transport.read_end
+            self._write_end = sink.transport.write_end
         super().__init__(owner, pump, source, sink, walk)
 
     def reader(self) -> Callable[[], None]:
-        """``pull`` where there is no compiled call, or where a read is not to take just one record or a whole room."""
-        if fast_relay.carry is None or self._takes_many or self.room is not self.pump.room:
+        """``pull`` if the compiled call was not built, and for reads of another size: several records, or fewer
+        bytes."""
+        if fast_relay.relay_once is None or self._reads_many or self.read_area is not self.pump.read_area:
             return self.pull
         return self._fast_relay
 
@@ -227,20 +239,20 @@ class RelayFlow(_WalkingFlow):
         return not self.walk.left
 
     def _fast_relay(self) -> None:
-        """``pull`` and ``move`` in one call, for a read that has nothing in its way. In the place of ``pull``."""
+        """Does ``pull`` and ``move`` in one compiled call, if nothing is pending or waiting. Replaces ``pull``."""
         source = self.source
         sink = self.sink
-        if self._carry or sink.waiting or sink.pending is not None or sink.output is not _OPEN:
+        if self._carry or sink.waiting_frames or sink.pending is not None or sink.output is not _OPEN:
             self.pull()
             return
         pump = self.pump
         try:
-            came = self._carry_over(self.walk, self._from, self._to, pump.buffer, HEADROOM)
+            came = self._relay_once(self.walk, self._read_end, self._write_end, pump.buffer, HEADROOM)
         except BLOCKED:
             return
         except OSError as error:
-            if self._record:
-                self.pull()  # it is told the same again, and knows the transport's words for it
+            if self._tls_record:
+                self.pull()  # the transport raises the same error again, with its own text
             else:
                 self._lose(error)
             return
@@ -249,44 +261,44 @@ class RelayFlow(_WalkingFlow):
             return
         if isinstance(came, int):
             size = came
-            self.moved = pump.now
+            self.last_moved = pump.now
         else:
             size, stop, sent = came
-            self._settle(HEADROOM, stop, HEADROOM + size, sent)
+            self._handle_walk(HEADROOM, stop, HEADROOM + size, sent)
         self.octets += size
-        source.heard = pump.now
-        if size == self._record:
-            self._take_many(True)
+        source.last_read = pump.now
+        if size == self._tls_record:
+            self._read_many(True)
 
     def move(self, start: int, end: int) -> None:
         if self._carry:
             start = self._restore_carry()
         sink = self.sink
-        if sink.waiting:
+        if sink.waiting_frames:
             boundary = start + self.walk.left
             if boundary < end:
                 self._move(start, boundary)
-                sink.release_waiting()
+                sink.send_waiting()
                 if self.ended:
                     return
                 start = boundary
         self._move(start, end)
-        if sink.waiting:
-            sink.release_waiting()
-        if self._takes_many and end - start < self._record:
-            self._take_many(False)
+        if sink.waiting_frames:
+            sink.send_waiting()
+        if self._reads_many and end - start < self._tls_record:
+            self._read_many(False)
 
-    def _take_many(self, many: bool) -> None:
-        self._takes_many = many
+    def _read_many(self, many: bool) -> None:
+        self._reads_many = many
         self.source.choose_reader()
 
     def _move(self, start: int, end: int) -> None:
-        self._settle(start, self.walk.walk(self.pump.buffer, start, end), end, 0)
+        self._handle_walk(start, self.walk.walk(self.pump.buffer, start, end), end, 0)
 
-    def _settle(self, start: int, stop: int, end: int, sent: int) -> None:
-        """What a walk from ``start``, that was to go to ``end`` and stopped at ``stop``, asks for.
+    def _handle_walk(self, start: int, stop: int, end: int, sent: int) -> None:
+        """Handles the result of a walk over ``start:end`` that stopped at ``stop``.
 
-        ``sent`` bytes of it are with the sink; none where it stopped early.
+        sent: how many of its bytes the sink has accepted already; 0 if the walk stopped early
         """
         walk = self.walk
         pump = self.pump
@@ -295,7 +307,7 @@ class RelayFlow(_WalkingFlow):
             start, stop = self._pass_controls(start, stop, end)
             halt = walk.halt
         elif stop > start:
-            self.moved = pump.now
+            self.last_moved = pump.now
         if stop > start:
             self.sink.write(pump.view[start + sent : stop])
         if halt == DONE:
@@ -308,10 +320,10 @@ class RelayFlow(_WalkingFlow):
             self._receive_close()
 
     def _pass_controls(self, start: int, stop: int, end: int) -> tuple[int, int]:
-        """Walk on over Pings and Pongs; the run of bytes that is left to pass on, behind the last one that is not.
+        """Continues the walk over Pings and Pongs. Returns start and stop of the bytes that are still to be passed on.
 
-        They are frames like any other and go on where they stand, but for Pongs that answer our own Pings, and for the
-        Pings that we answer.
+        Pings and Pongs are passed on in their place like other frames. Exceptions are the Pongs for our own Pings, and
+        the Pings that the gateway answers.
         """
         walk = self.walk
         pump = self.pump
@@ -321,10 +333,10 @@ class RelayFlow(_WalkingFlow):
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
             controls += 1
             if stop > after:
-                self.moved = pump.now
+                self.last_moved = pump.now
             after = walk.resume
             if walk.opcode == Opcode.PONG:
-                ours = self.source.keeps_pong(walk.payload)
+                ours = self.source.take_own_pong(walk.payload)
             else:
                 ours = self._answers_pings
                 if ours:
@@ -335,15 +347,15 @@ class RelayFlow(_WalkingFlow):
                 start = after
             stop = walk.walk(pump.buffer, after, end)
         if stop > after:
-            self.moved = pump.now
+            self.last_moved = pump.now
         if answered:
-            self.source.answer(answered)
+            self.source.answer_pings(answered)
         self._slow_down(controls)
         return start, stop
 
 
 class UnwrapFlow(_WalkingFlow):
-    """WebSocket to TCP. Its walk unwraps."""
+    """WebSocket to TCP, with an unwrapping walk."""
 
     __slots__ = ()
 
@@ -361,14 +373,14 @@ class UnwrapFlow(_WalkingFlow):
             if walk.opcode == Opcode.PING:
                 pings.append(walk.payload)
             else:
-                self.source.keeps_pong(walk.payload)
+                self.source.take_own_pong(walk.payload)
             stop = walk.walk(pump.buffer, walk.resume, end)
         if controls:
             self._slow_down(controls)
         if pings:
-            self.source.answer(pings)
+            self.source.answer_pings(pings)
         if walk.out > start:
-            self.moved = pump.now
+            self.last_moved = pump.now
             self.sink.write(pump.view[start : walk.out])
         if walk.halt == INCOMPLETE:
             self._carry = bytes(pump.view[stop:end])
@@ -394,7 +406,8 @@ class WrapFlow(Flow):
         return self._messages
 
     def move(self, start: int, end: int) -> None:
-        """The header goes into the headroom in front of the payload (RFC 6455 §5.2); our frames here are unmasked."""
+        """Writes the header into the headroom in front of the payload (RFC 6455 §5.2). Frames to a client are
+        unmasked."""
         buffer = self.pump.buffer
         size = end - start
         if size < 126:
@@ -411,10 +424,10 @@ class WrapFlow(Flow):
             buffer[start + 2 : start + 10] = size.to_bytes(8, "big")
         buffer[start] = _BINARY
         self._messages += 1
-        self.moved = self.pump.now
+        self.last_moved = self.pump.now
         self.sink.write(self.pump.view[start:end])
 
     def _end_of_file(self) -> End:
-        if self.source.output is Output.BROKEN:  # a write has met the reset, and the kernel tells of it but once
+        if self.source.output is Output.BROKEN:  # the kernel reports a reset once, and a write has got it
             return End(Cause.GONE, detail="connection lost: it was reset")
         return End(Cause.FINISHED)

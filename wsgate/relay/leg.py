@@ -1,13 +1,13 @@
-"""One side of a session: its socket, what waits to be written to it, and how it is told the end.
+"""One side of a session: its connection, the bytes that wait to be written, and its close.
 
-A leg never sees the other leg. Reading is the work of the flow that takes its input (``taker``), until that is over.
-Writing is done here, in four steps that every byte takes: send at once what the socket takes, keep the rest in
-``pending`` (at most what one read gave, because the flow that feeds this leg stops reading until it is gone), send on
-when the socket is writable, let the flow read again.
+A leg does not know the other leg. The flow that starts at this leg (``input_flow``) reads it until its input is over.
+The leg itself writes what the flow that ends here (``output_flow``) gives it, in four steps: it sends at once what the
+socket accepts, keeps the rest in ``pending``, sends on when the socket is writable, and lets the flow read again.
+``pending`` holds at most one read, because the flow pauses until it is empty.
 
-Frames of the gateway's own (Close, Ping, Pong) may stand only between frames. While the feeding flow is inside one they
-wait in ``waiting``, at most one of each kind: a newer Pong takes the place of an older one (RFC 6455 §5.5.3 allows it),
-so a flood of pings at a leg that does not read costs nothing.
+The gateway's own frames (Close, Ping, Pong) may be sent only between frames. Inside a frame they are kept in
+``waiting_frames``, at most one of each kind. A newer Pong replaces an older one (RFC 6455 §5.5.3 allows it), so a flood
+of Pings to a leg that does not read needs no memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import trio
 
 from wsgate.net.tcp_info import is_acknowledging
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.poller import INSIDE, READABLE, WRITABLE
+from wsgate.relay.poller import BUFFERED, READABLE, WRITABLE
 from wsgate.relay.states import Input, Output, advance
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
@@ -32,86 +32,92 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.pump import Pump
 
-_OPEN = Output.OPEN  # for each message: before Python 3.12 an enum's attribute takes a call of Python's
-_BEAT = 8  # bytes of random data in a Ping of our own, which nobody else's will have
+_OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
+_PING_SIZE = 8  # bytes of random data in our Pings, to tell their Pongs from those for Pings of the other side
 
 
 class Owner(Protocol):
-    """Whoever joined this leg to another."""
+    """The session of a leg."""
 
     def progressed(self) -> None:
-        """A leg's output or input came to its end."""
+        """The output or the input of a leg has reached its end."""
         ...
 
     def crash(self, error: Exception) -> None:
-        """Our own bug, while this leg was served."""
+        """An exception was raised while this leg was served: a bug of ours."""
         ...
 
 
-class Taker(Protocol):
-    """The flow that takes what this leg's peer sends."""
+class InputFlow(Protocol):
+    """The flow that starts at this leg: it reads what the peer sends."""
 
     def reader(self) -> Callable[[], None]:
-        """What is to be called when the socket is readable, from now on."""
+        """Returns what is to be called when the socket is readable, from now on."""
         ...
 
 
-class Feeder(Protocol):
-    """The flow that writes to this leg."""
+class OutputFlow(Protocol):
+    """The flow that ends at this leg: it gives the bytes to write.
+
+    ended: it gives no more
+    """
 
     ended: bool
 
     def at_boundary(self) -> bool:
-        """Whether what this leg was given so far ends between two frames."""
+        """Whether the bytes that this leg has got so far end between two frames."""
         ...
 
-    def stalled(self) -> None:
-        """This leg takes no more."""
+    def pause(self) -> None:
+        """This leg accepts no more."""
         ...
 
-    def flowing(self) -> None:
-        """This leg takes again."""
+    def resume(self) -> None:
+        """This leg accepts bytes again."""
         ...
 
 
 class Leg:
-    """What both kinds of leg share. ``transport`` belongs to the leg from here on.
+    """The common part of both kinds of leg. The leg owns ``transport`` from now on.
 
-    input, output: how far each direction is; only by the steps of ``states``
-    reader: called when the socket is readable; ``choose_reader`` is the only one that changes it
-    heard: when the last bytes came (trio seconds), or when reading began again
-    stalled: since when the peer takes nothing, while something is pending
-    received: the Close that the peer has said
-    released: the socket is closed
-    code: the close code that crossed this leg first, in either direction
+    input, output: the state of each direction; changed only by the steps of ``states``
+    reader: called when the socket is readable; only ``choose_reader`` changes it
+    reading: whether the socket is read now
+    pending: bytes that the socket has not accepted yet
+    waiting_frames: own frames that wait for a frame boundary, by opcode
+    last_read: when the last bytes came or reading resumed (trio seconds)
+    stalled_since: since when the peer has accepted nothing, while bytes are pending (trio seconds)
+    received_close: the Close that the peer has sent
+    released: the connection is closed
+    close_code: the close code of the first Close on this leg, in either direction
     """
 
     __slots__ = (
-        "code",
+        "close_code",
         "fd",
-        "feeder",
-        "heard",
         "input",
+        "input_flow",
         "interest",
+        "last_read",
         "output",
+        "output_flow",
         "owner",
         "pending",
         "pump",
         "reader",
         "reading",
-        "received",
+        "received_close",
         "released",
         "send",
         "side",
-        "stalled",
-        "taker",
+        "stalled_since",
         "transport",
-        "waiting",
+        "waiting_frames",
     )
 
     owner: Owner
-    taker: Taker
-    feeder: Feeder
+    input_flow: InputFlow
+    output_flow: OutputFlow
     reader: Callable[[], None]
 
     def __init__(self, pump: Pump, transport: Transport, side: Side) -> None:
@@ -121,69 +127,69 @@ class Leg:
         self.fd = transport.fileno()
         self.send = transport.send
         self.pending: bytearray | None = None
-        self.waiting: dict[Opcode, bytes] | None = None
-        self.heard = trio.current_time()
-        self.stalled = 0.0
+        self.waiting_frames: dict[Opcode, bytes] | None = None
+        self.last_read = trio.current_time()
+        self.stalled_since = 0.0
         self.interest = 0
         self.reading = False
         self.input = Input.OPEN
         self.output = Output.OPEN
         self.released = False
-        self.received: Close | None = None
-        self.code: int | None = None
+        self.received_close: Close | None = None
+        self.close_code: int | None = None
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def read(self, wanted: bool) -> None:
-        """Whether the socket is to be read now."""
+    def set_reading(self, wanted: bool) -> None:
+        """Starts or stops reading the socket."""
         wanted = wanted and self.input is not Input.EOF
         if wanted and not self.reading:
-            self.heard = trio.current_time()  # what it could not say meanwhile does not count as silence
+            self.last_read = trio.current_time()  # the time without reading does not count as the peer's silence
         self.reading = wanted
         self._update_interest()
         if wanted:
-            self.look_inside()
+            self.after_read()
 
-    def look_inside(self) -> None:
-        """Behind a read: be served again if the transport holds more, which raises no event. It has written what it
-        had to."""
+    def after_read(self) -> None:
+        """Called after each read: asks the pump to serve this leg again if the transport holds more bytes, which raise
+        no event. A write that the read needed is done now."""
         if self.transport.more:
-            self.pump.revisit(self)
+            self.pump.serve_again(self)
         if self.interest & WRITABLE:
             self._update_interest()
 
     def blocked(self) -> None:
-        """A read found nothing; the transport may have to write first."""
+        """A read found nothing. TLS may have to write first."""
         self._update_interest()
 
     def handle(self, ready: int) -> None:
-        """Any readiness that is not just "readable". Errors and hang-ups show in whichever call is wanted."""
-        if self.pending is not None and ready & ~(READABLE | INSIDE):
+        """Handles every readiness but plain "readable". Errors and hang-ups show in the read or the write."""
+        if self.pending is not None and ready & ~(READABLE | BUFFERED):
             self._send_on()
         if self.reading and not self.released and (ready & ~WRITABLE or self.transport.wants_write):
             self.reader()
 
     def choose_reader(self) -> None:
-        """Where the input's state, or what the flow wants, has changed."""
-        self.reader = self.taker.reader() if self.input is Input.OPEN else self._discard
+        """Sets ``reader`` again after a change of the input's state or of the flow."""
+        self.reader = self.input_flow.reader() if self.input is Input.OPEN else self._discard
 
     def end_input(self) -> None:
-        """Read on only to see the connection end: what comes is thrown away."""
+        """Discards what comes from now on. Reading goes on, to notice the end of the connection."""
         if self.input is Input.OPEN:
             self.input = advance(self.input, Input.OVER)
             self.choose_reader()
-        self.read(True)
+        self.set_reading(True)
 
     def end_of_file(self) -> None:
         """Nothing more can be read."""
         if self.input is not Input.EOF:
             self.input = advance(self.input, Input.EOF)
-        self.read(False)
+        self.set_reading(False)
 
     def _discard(self) -> None:
         try:
-            if self.transport.recv_into(self.pump.room):
-                self.look_inside()
+            if self.transport.recv_into(self.pump.read_area):
+                self.after_read()
                 return
         except BLOCKED:
             self.blocked()
@@ -196,13 +202,13 @@ class Leg:
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def write(self, data: memoryview | bytes) -> None:
-        """Send ``data``, or keep what the socket does not take. Nothing goes out behind a Close, or to a dead peer."""
+        """Sends ``data`` and keeps the bytes that the socket does not accept. Does nothing after a Close."""
         if self.output is not _OPEN and self.output is not Output.CLOSING:
             return
         if self.pending is not None:
             self.pending += data
             return
-        send = self.send  # through a local: a call through a slot costs more in CPython
+        send = self.send  # a local name, because a call through a slot costs more in CPython
         try:
             sent = send(data)
         except BLOCKED:
@@ -212,9 +218,9 @@ class Leg:
             return
         if sent < len(data):
             self.pending = bytearray(data[sent:])
-            self.stalled = trio.current_time()
+            self.stalled_since = trio.current_time()
             self._update_interest()
-            self.feeder.stalled()
+            self.output_flow.pause()
 
     def _send_on(self) -> None:
         assert self.pending is not None
@@ -227,98 +233,101 @@ class Leg:
             return
         if sent < len(self.pending):
             del self.pending[:sent]
-            self.stalled = trio.current_time()
+            self.stalled_since = trio.current_time()
             return
         self.pending = None
         self._update_interest()
-        self.release_waiting()
+        self.send_waiting()
         if self.pending is None:
-            self.feeder.flowing()
+            self.output_flow.resume()
             if self.output is Output.SEALED:
                 self.owner.progressed()
 
-    def takes_again(self) -> bool:
-        """Offer what is pending once more; whether the peer took something.
+    def retry_pending(self) -> bool:
+        """Tries to send the pending bytes. Returns whether the peer accepted some of them.
 
-        The kernel calls a socket writable when a third of its buffer is free (tcp(7)). A slow peer may need long for
-        that, and takes all the while.
+        The kernel reports a socket as writable only when a third of its buffer is free (tcp(7)). A slow peer may need
+        long for that although it accepts bytes all the time.
         """
-        before = self.stalled
+        before = self.stalled_since
         self._send_on()
-        return self.pending is None or self.stalled != before
+        return self.pending is None or self.stalled_since != before
 
     def _break(self) -> None:
-        """The peer takes nothing any more. How its input ends says the rest."""
+        """A write failed. The end of the peer's input will tell the cause."""
         self.abandon()
         self.owner.progressed()
 
     def abandon(self) -> None:
-        """Write nothing more, whatever waits; who feeds this leg must not wait for it."""
+        """Writes nothing more and drops what is pending. The flow to this leg must not wait for it any longer."""
         if self.output is Output.BROKEN:
             return
         self.output = advance(self.output, Output.BROKEN)
         self.pending = None
-        self.waiting = None
+        self.waiting_frames = None
         self._update_interest()
-        self.feeder.flowing()
+        self.output_flow.resume()
 
-    def release_waiting(self) -> None:
-        """Send the frames of our own that waited, if a frame boundary has been reached."""
+    def send_waiting(self) -> None:
+        """Sends our own frames that are waiting, if a frame boundary has been reached."""
 
     def is_delivering(self, now: float, within: float) -> bool:
-        """Whether the peer is still taking what was written before, something of it in the last ``within`` seconds."""
-        if self.pending is not None and now < self.stalled + within:
+        """Whether the peer still accepts what was written: whether it accepted bytes in the last ``within`` seconds.
+
+        now: trio seconds
+        """
+        if self.pending is not None and now < self.stalled_since + within:
             return True
         return not self.released and is_acknowledging(self.transport, within)
 
     def has_unread(self) -> bool:
-        """Whether the peer has sent something that the pump has not come to yet."""
+        """Whether the peer has sent bytes that the pump has not read yet."""
         look = select.poll()
         look.register(self.fd, select.POLLIN)
         return self.transport.more or bool(look.poll(0))
 
     @property
     def output_over(self) -> bool:
-        """All that will ever be written is with the kernel."""
+        """Whether the kernel has accepted all output, and no more will follow."""
         return self.pending is None and self.output not in (Output.OPEN, Output.CLOSING)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def close(self, close: Close) -> None:
-        """Tell the peer that nothing more comes, behind all that has been accepted for it. Once."""
+        """Ends the output, after all bytes that were given to this leg. Later calls do nothing."""
         raise NotImplementedError
 
-    def warn(self, close: Close) -> None:
-        """Tell the peer to end the session, where its protocol has a word for it."""
+    def request_close(self, close: Close) -> None:
+        """Asks the peer to end the session, if its protocol has a message for that."""
         raise NotImplementedError
 
     def finish(self) -> bool:
-        """Take the last steps that are due; True when nothing is left to wait for."""
+        """Does the next steps of closing. Returns True when nothing is left to wait for."""
         raise NotImplementedError
 
     def release(self) -> None:
-        """Give the socket back."""
+        """Closes the connection."""
         if not self.released:
             self.abandon()
             self.released = True
             self.end_of_file()
-            self.pump.forget(self)
+            self.pump.remove(self)
             self.transport.close()
 
-    def part(self) -> None:
-        """Forget those who served this leg: legs, flows and joins refer to each other, and a cycle is the collector's.
+    def drop_references(self) -> None:
+        """Deletes the references to session and flows: they refer to each other, and cycles need the garbage collector.
 
-        Thousands of sessions that end leave it nothing to do: a full collection would stop everybody for long.
+        Thousands of sessions that end would otherwise cause full collections, which stop the whole process.
         """
-        del self.owner, self.reader, self.taker, self.feeder
+        del self.owner, self.reader, self.input_flow, self.output_flow
 
     def _shut_down(self) -> None:
-        """Send FIN behind all that has been written, once."""
+        """Sends FIN once, after all bytes that were written."""
         if self.output is not Output.SEALED:
             return
         try:
             self.transport.shutdown(socket.SHUT_WR)
-        except OSError:  # reset before we came to it
+        except OSError:  # the connection was reset already
             self.output = advance(self.output, Output.BROKEN)
         else:
             self.output = advance(self.output, Output.SHUT)
@@ -335,92 +344,93 @@ class Leg:
 class WebSocketLeg(Leg):
     """A leg that speaks WebSocket.
 
-    masks: we are the client of this connection, so our frames are masked (RFC 6455 §5.3) and TCP is the peer's to close
-    first (§7.1.1); else the reverse
-    rtt: seconds that the last Ping of ours and its Pong took; ``None`` before the first
+    masks: the gateway is the client of this connection: its frames are masked (RFC 6455 §5.3), and the peer closes the
+    TCP connection first (§7.1.1); otherwise the reverse
+    rtt: seconds from our last Ping to its Pong; ``None`` before the first Pong
     """
 
-    __slots__ = ("_beat", "_pinged", "_truncated", "masks", "rtt")
+    __slots__ = ("_ping_data", "_pinged", "_truncated", "masks", "rtt")
 
     def __init__(self, pump: Pump, transport: Transport, side: Side, *, masks: bool) -> None:
         super().__init__(pump, transport, side)
         self.masks = masks
         self.rtt: float | None = None
-        self._beat = b""
+        self._ping_data = b""
         self._pinged: float | None = None
         self._truncated = False
 
-    def say(self, opcode: Opcode, payload: bytes) -> None:
-        """Send a Ping or a Pong of our own at the next frame boundary; nothing after a Close."""
+    def send_control(self, opcode: Opcode, payload: bytes) -> None:
+        """Sends a Ping or a Pong of our own at the next frame boundary. Does nothing after a Close."""
         if self.output is not Output.OPEN:
             return
-        if self.pending is None and self.feeder.at_boundary():
+        if self.pending is None and self.output_flow.at_boundary():
             self.write(self._frame(opcode, payload))
         else:
-            self._wait(opcode, payload)
+            self._keep_waiting(opcode, payload)
 
     def ping(self) -> None:
-        """Ask for life. The data is the same each time, so that a late Pong is known as ours too."""
-        self._beat = self._beat or os.urandom(_BEAT)
+        """Sends a Ping to check that the peer is alive. Its data is always the same, so a late Pong is recognised
+        too."""
+        self._ping_data = self._ping_data or os.urandom(_PING_SIZE)
         self._pinged = trio.current_time()
-        self.say(Opcode.PING, self._beat)
+        self.send_control(Opcode.PING, self._ping_data)
 
-    def keeps_pong(self, payload: bytes) -> bool:
-        """Whether a Pong answers a Ping of ours, and is nobody else's business."""
-        if not self._beat or payload != self._beat:
+    def take_own_pong(self, payload: bytes) -> bool:
+        """Whether a Pong answers one of our Pings, and is not to be passed on. Updates ``rtt``."""
+        if not self._ping_data or payload != self._ping_data:
             return False
         if self._pinged is not None:
             self.rtt = trio.current_time() - self._pinged
             self._pinged = None
         return True
 
-    def has_asked(self) -> bool:
-        """Whether our Ping is out; it may have to wait for the end of a frame."""
-        return not self.waiting or Opcode.PING not in self.waiting
+    def has_sent_ping(self) -> bool:
+        """Whether our Ping has been sent and does not wait for the end of a frame."""
+        return not self.waiting_frames or Opcode.PING not in self.waiting_frames
 
-    def answer(self, pings: Sequence[bytes]) -> None:
-        """Send a Pong for each Ping, with its data (§5.5.3), all at once; only for the last if it has to wait."""
-        if self.output is not Output.OPEN or self.pending is not None or not self.feeder.at_boundary():
-            self.say(Opcode.PONG, pings[-1])
+    def answer_pings(self, pings: Sequence[bytes]) -> None:
+        """Sends a Pong for each Ping with the Ping's data (§5.5.3); only for the last one if they have to wait."""
+        if self.output is not Output.OPEN or self.pending is not None or not self.output_flow.at_boundary():
+            self.send_control(Opcode.PONG, pings[-1])
         else:
             self.write(b"".join(self._frame(Opcode.PONG, data) for data in pings))
 
     def close(self, close: Close) -> None:
-        """Say Close at the next frame boundary."""
+        """Sends a Close at the next frame boundary."""
         if self.output is not Output.OPEN and self.output is not Output.CLOSING:
             return
-        boundary = self.feeder.at_boundary()
-        if self.feeder.ended and not boundary:
-            # The source died inside a frame: no boundary will come, and a Close inside a frame would be data (§5.4).
-            # The peer sees the connection end there and throws the unfinished message away.
-            self.waiting = None
+        boundary = self.output_flow.at_boundary()
+        if self.output_flow.ended and not boundary:
+            # The source ended inside a frame. No boundary will come, and a Close inside a frame would be data (§5.4).
+            # So the connection ends there, and the peer discards the unfinished message.
+            self.waiting_frames = None
             self._truncated = True
             self.output = advance(self.output, Output.SEALED)
         elif self.output is Output.OPEN:
             self.output = advance(self.output, Output.CLOSING)
-            self._wait(Opcode.CLOSE, close.payload())
+            self._keep_waiting(Opcode.CLOSE, close.payload())
             if boundary:
-                self.release_waiting()
+                self.send_waiting()
 
-    def release_waiting(self) -> None:
-        if not self.waiting or not self.feeder.at_boundary():
+    def send_waiting(self) -> None:
+        if not self.waiting_frames or not self.output_flow.at_boundary():
             return
-        waiting, self.waiting = self.waiting, None
-        for opcode in sorted(waiting, reverse=True):  # Close, the lowest number, is the last
+        waiting, self.waiting_frames = self.waiting_frames, None
+        for opcode in sorted(waiting, reverse=True):  # Close has the lowest number and comes last
             self.write(self._frame(opcode, waiting[opcode]))
         if Opcode.CLOSE in waiting:
-            if self.output is Output.CLOSING:  # and has not broken under these very frames
+            if self.output is Output.CLOSING:  # not if these writes failed
                 self.output = advance(self.output, Output.SEALED)
-            self._note(waiting[Opcode.CLOSE])
+            self._note_close_code(waiting[Opcode.CLOSE])
             self.owner.progressed()
 
-    def warn(self, close: Close) -> None:
+    def request_close(self, close: Close) -> None:
         self.close(close)
 
     def receive_close(self, close: Close) -> None:
-        """The peer has said Close."""
-        self.received = close
-        self._note(close.payload())
+        """The peer has sent a Close."""
+        self.received_close = close
+        self._note_close_code(close.payload())
 
     def finish(self) -> bool:
         if not self.output_over:
@@ -429,21 +439,21 @@ class WebSocketLeg(Leg):
             self._shut_down()
         return self.input is Input.EOF
 
-    def _wait(self, opcode: Opcode, payload: bytes) -> None:
-        if self.waiting is None:
-            self.waiting = {}
-        self.waiting[opcode] = payload
+    def _keep_waiting(self, opcode: Opcode, payload: bytes) -> None:
+        if self.waiting_frames is None:
+            self.waiting_frames = {}
+        self.waiting_frames[opcode] = payload
 
     def _frame(self, opcode: Opcode, payload: bytes) -> bytes:
         return encode_frame(opcode, payload, os.urandom(4) if self.masks else None)
 
-    def _note(self, payload: bytes) -> None:
-        if self.code is None:
-            self.code = int.from_bytes(payload[:2], "big") or CloseCode.NO_STATUS
+    def _note_close_code(self, payload: bytes) -> None:
+        if self.close_code is None:
+            self.close_code = int.from_bytes(payload[:2], "big") or CloseCode.NO_STATUS
 
 
 class TcpLeg(Leg):
-    """A leg that is a byte stream: its Close is FIN."""
+    """A leg that is a byte stream. FIN takes the place of a Close."""
 
     __slots__ = ()
 
@@ -451,8 +461,8 @@ class TcpLeg(Leg):
         if self.output is Output.OPEN:
             self.output = advance(self.output, Output.SEALED)
 
-    def warn(self, close: Close) -> None:
-        """TCP has no such word: FIN follows when the other side has answered."""
+    def request_close(self, close: Close) -> None:
+        """Does nothing: TCP has no message for it. FIN follows when the other side has answered."""
 
     def finish(self) -> bool:
         if self.output_over:

@@ -1,8 +1,8 @@
 """The pump's own readiness set, and how trio waits for it.
 
-An epoll descriptor is itself pollable, so one ``wait_readable`` on it stands for every established session, and serving
-them costs neither a scheduler step nor an ``epoll_ctl`` per read. Where there is no epoll the same interface is kept up
-by ``poll()`` in a thread: slower, but the same pump.
+An epoll descriptor is itself pollable, so one ``wait_readable`` on it waits for all established sessions. Serving them
+needs no scheduler step and no ``epoll_ctl`` per read. Without epoll, ``poll()`` in a thread offers the same interface:
+slower, but for the same pump.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import trio
 
 READABLE = 0x1  # EPOLLIN and POLLIN; epoll(7) and poll(2) agree on these numbers
 WRITABLE = 0x4  # EPOLLOUT and POLLOUT
-INSIDE = 1 << 20  # not the kernel's: there is something to read in TLS's own buffer; no number of poll(2)'s
+BUFFERED = 1 << 20  # not of the kernel: there are bytes to read in TLS's own buffer; poll(2) does not use this number
 
-_MAX_EVENTS = 64  # per round, so that a round is short; what is left is reported first in the next (epoll(7))
+_MAX_EVENTS = 64  # per round, so that a round is short; the next round reports the rest first (epoll(7))
 
 
 class Poller(Protocol):
-    """A set of descriptors, each with the events that are wanted of it.
+    """A set of descriptors, each with the events that are wanted.
 
-    polls_anywhere: ``poll`` may be called while a ``wait`` is under way
+    polls_during_wait: whether ``poll`` may be called during a ``wait``
     """
 
-    polls_anywhere: bool
+    polls_during_wait: bool
 
     def register(self, fd: int, interest: int) -> None: ...
 
@@ -37,29 +37,29 @@ class Poller(Protocol):
     def unregister(self, fd: int) -> None: ...
 
     def poll(self) -> list[tuple[int, int]]:
-        """What is ready now; does not wait."""
+        """Returns descriptors that are ready now, with their events. Does not wait."""
         ...
 
     async def wait(self) -> None:
-        """Wait until ``poll`` would give something. A checkpoint."""
+        """Waits until a descriptor is ready. A checkpoint."""
         ...
 
     def wake(self) -> None:
-        """End a ``wait`` that is under way."""
+        """Ends the current ``wait``."""
         ...
 
     def close(self) -> None: ...
 
 
 class EpollPoller:
-    """Level-triggered epoll: what is not read in this round is reported in the next."""
+    """Level-triggered epoll: bytes that are not read in this round are reported in the next."""
 
-    polls_anywhere = True
+    polls_during_wait = True
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._alarm, READABLE | select.EPOLLET)  # an event for each write, and no read for any
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wakeup, READABLE | select.EPOLLET)  # an event for each write, without reading it
         self.register = self._epoll.register
         self.modify = self._epoll.modify
         self.unregister = self._epoll.unregister
@@ -72,18 +72,18 @@ class EpollPoller:
         await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def wake(self) -> None:
-        os.eventfd_write(self._alarm, 1)
+        os.eventfd_write(self._wakeup, 1)
 
     def close(self) -> None:
         trio.lowlevel.notify_closing(self._epoll.fileno())
         self._epoll.close()
-        os.close(self._alarm)
+        os.close(self._wakeup)
 
 
 class ThreadPoller:
-    """``poll()`` in a worker thread, woken through a socket pair when the set changes."""
+    """``poll()`` in a thread, woken through a socket pair when the set changes."""
 
-    polls_anywhere = False  # poll objects serve one caller at a time
+    polls_during_wait = False  # a poll object allows one caller at a time
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -110,7 +110,7 @@ class ThreadPoller:
 
     async def wait(self) -> None:
         try:
-            # a cancelled wait leaves its thread behind, which the wake-up then ends
+            # a cancelled wait abandons its thread, and the wake-up ends it
             await trio.to_thread.run_sync(self._poll.poll, abandon_on_cancel=True)
         except trio.Cancelled:
             self.wake()
@@ -118,11 +118,11 @@ class ThreadPoller:
 
     def close(self) -> None:
         self.wake()
-        self._wake_in.close()  # its end of file keeps an abandoned thread's poll() from waiting on
+        self._wake_in.close()  # its end of file ends the poll() of an abandoned thread
         self._wake_out.close()
 
     def wake(self) -> None:
-        # full: as many wake-ups are waiting already as the socket holds
+        # if it is full, enough wake-ups are waiting already
         with contextlib.suppress(BlockingIOError):
             self._wake_in.send(b"\0")
 

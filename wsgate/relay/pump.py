@@ -2,21 +2,22 @@
 
 Theory of operation
 -------------------
-A proxy in Python spends its time not in Python but in what a read costs: a scheduler step, an ``epoll_ctl``, a fresh
-buffer. The pump pays none of them in the steady state.
+A proxy in Python usually pays for each read a scheduler step, an ``epoll_ctl`` and a new buffer. The pump needs none of
+them in the steady state.
 
-- It owns a readiness set of its own (``poller``) and wakes when any session has something to move. It then serves
-  *rounds*: one ``poll`` of the set, one read for each ready socket. After a few milliseconds, or when nothing is
-  ready, it passes a checkpoint, so that the control plane runs.
+- It owns a readiness set (``poller``) and wakes when any session has bytes to move. It then serves *rounds*: one
+  ``poll`` of the set and one read for each ready socket. After a few milliseconds, or when nothing is ready, it passes
+  a checkpoint, so that the control plane runs.
 - There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
-  walks the frames in place and sends straight out of it. What the peer does not take is copied into that leg's
-  ``pending`` and the source is not read until it is gone: a session holds at most one read per direction.
+  walks the frames in place and sends directly from it. The bytes that the peer does not accept are copied into that
+  leg's ``pending``, and the source is not read until they are sent. So a session holds at most one read per direction.
 - The buffer begins with headroom. The unfinished header or control frame of the last read is put there, in front of the
-  next one, so the walk always sees one piece; a tunnel writes its frame's header there, so header and payload leave in
-  one send.
+  next read, so the walk always sees it in one piece. A tunnel writes the header of its frame there, so header and
+  payload are sent in one call.
 
-Everything the pump calls is synchronous and runs to its end, so no two directions ever share the buffer. A fault of a
-peer is a value and stays in its session. An exception is our own bug: it ends that session, loudly, and no other.
+Everything that the pump calls is synchronous and runs to its end, so two directions never use the buffer at the same
+time. A fault of a peer is a value and stays in its session. An exception is our own bug: it ends its session, is
+logged, and touches no other session.
 """
 
 from __future__ import annotations
@@ -27,28 +28,28 @@ from typing import Protocol
 
 import trio
 
-from wsgate.relay.poller import INSIDE, READABLE, Poller, make_poller
+from wsgate.relay.poller import BUFFERED, READABLE, Poller, make_poller
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
-# Bytes: the most that one socket moves in a round. A message of 64 KiB and its header fit into one read; streams that
-# fill the buffer cost less with larger reads, up to about this (docs/performance.md).
+# Bytes: the most that is read from one socket in a round. A message of 64 KiB and its header fit into one read. Streams
+# that fill the buffer cost less with larger reads, up to about this size (docs/performance.md).
 READ_SIZE = 256 << 10
 
-_PATIENCE = 0.002  # seconds that sessions wait for the control plane before it gives them a turn of itself
-_TURN = 0.005  # seconds between two checkpoints: what a handshake or a signal may have to wait for the data plane
+_DUE_AFTER = 0.002  # seconds that sessions wait for the control plane before ``serve_if_due`` serves them
+_MAX_SERVING = 0.005  # seconds of rounds between two checkpoints: a handshake or a signal waits at most so long
 
 
 class Owner(Protocol):
     def crash(self, error: Exception) -> None:
-        """Our own bug, while one of the owner's legs was served."""
+        """An exception was raised while one of the owner's legs was served: a bug of ours."""
         ...
 
 
 class Leg(Protocol):
-    """What is served: ``relay.leg`` has more of it.
+    """The part of ``relay.leg.Leg`` that the pump needs.
 
-    interest: the events that are wanted of ``fd`` now
-    reader: called when ``fd`` is readable, and nothing else
+    interest: the events of ``fd`` that are wanted now
+    reader: called when ``fd`` is readable and has no other event
     """
 
     interest: int
@@ -63,31 +64,32 @@ class Leg(Protocol):
     def reader(self) -> Callable[[], None]: ...
 
     def handle(self, ready: int) -> None:
-        """Any other readiness."""
+        """Handles any other readiness."""
         ...
 
 
 class Pump:
-    """Serves every leg that is watched, for as long as ``run`` runs.
+    """Serves every leg that is watched, while ``run`` runs.
 
-    Public to flows and legs: ``buffer`` with its ``view``, ``room`` to read into, and ``now``: when the turn that is
-    served began (trio seconds).
+    buffer, view: the read buffer and a view of it, for flows and legs
+    read_area: the part of ``view`` to read into, behind the headroom
+    now: when the current rounds began (trio seconds)
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
         self.buffer = bytearray(HEADROOM + READ_SIZE)
         self.view = memoryview(self.buffer)
-        self.room = self.view[HEADROOM:]
+        self.read_area = self.view[HEADROOM:]
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
-        self._again: list[tuple[int, int]] = []
+        self._serve_again: list[tuple[int, int]] = []
         self._serving = False
         self.now = 0.0
-        self._rested = 0.0  # when the last turn ended
+        self._last_served = 0.0  # when the last rounds ended
         self._stopped = False
 
     async def run(self) -> None:
-        """Move bytes until cancelled."""
+        """Moves bytes until cancelled."""
         try:
             while True:
                 if self._serve():
@@ -99,32 +101,32 @@ class Pump:
             self._poller.close()
 
     def serve_if_due(self) -> None:
-        """For the control plane, between two steps of its own: serve the sessions if they have waited for long.
+        """Serves the sessions if they have waited for long. The control plane calls it between two steps of its own.
 
-        trio runs every task that can run before it looks at descriptors again. When thousands connect at once, that
-        is a long time for the sessions that are there already.
+        trio runs every task that can run before it polls descriptors again. When thousands of clients connect at once,
+        that is a long time for the sessions that are already open.
         """
-        if monotonic() > self._rested + _PATIENCE and self._poller.polls_anywhere and not self._stopped:
+        if monotonic() > self._last_served + _DUE_AFTER and self._poller.polls_during_wait and not self._stopped:
             self._serve()
 
     @property
     def legs(self) -> int:
-        """How many it serves."""
+        """How many legs it serves."""
         return len(self._legs)
 
     def _serve(self) -> bool:
-        """Serve what is ready, for one turn; whether anything may be left."""
+        """Serves rounds for a few milliseconds. Returns whether more may be ready."""
         poll = self._poller.poll
         find = self._legs.get
         left = True
         self._serving = True
         self.now = trio.current_time()
-        until = monotonic() + _TURN
+        until = monotonic() + _MAX_SERVING
         while monotonic() < until:
             events = poll()
-            if self._again:
-                events += self._again
-                self._again = []
+            if self._serve_again:
+                events += self._serve_again
+                self._serve_again = []
             if not events:
                 left = False
                 break
@@ -140,21 +142,21 @@ class Pump:
                         leg.handle(ready)
                 except Exception as error:
                     leg.owner.crash(error)
-        self._rested = monotonic()
+        self._last_served = monotonic()
         self._serving = False
         return left
 
-    def revisit(self, leg: Leg) -> None:
-        """Have a leg read again although its descriptor will not say so: TLS holds what the kernel has given."""
-        self._again.append((leg.fd, INSIDE))
+    def serve_again(self, leg: Leg) -> None:
+        """Serves a leg in the next round without an event of its descriptor, because TLS holds bytes already."""
+        self._serve_again.append((leg.fd, BUFFERED))
         if not self._serving:
             self._poller.wake()
 
     def watch(self, leg: Leg, interest: int) -> None:
-        """Change what is wanted of a leg's socket.
+        """Changes the events that are wanted of a leg's socket.
 
-        Nothing wanted is not registered at all: epoll reports errors and hang-ups even of a descriptor that is
-        registered for nothing, and would spin on a dead peer that is not being read.
+        A socket without wanted events is not registered: epoll reports errors and hang-ups also for no events, and
+        would busy-loop on a dead peer that is not read.
         """
         if interest == leg.interest or self._stopped:
             return
@@ -166,11 +168,11 @@ class Pump:
             self._poller.unregister(leg.fd)
         leg.interest = interest
 
-    def adopt(self, leg: Leg) -> None:
-        """Serve a leg from now on; ``watch`` says what is wanted of it."""
+    def add(self, leg: Leg) -> None:
+        """Serves a leg from now on; ``watch`` sets its events."""
         self._legs[leg.fd] = leg
 
-    def forget(self, leg: Leg) -> None:
-        """Before a leg's socket is closed: its number may be another socket's right after."""
+    def remove(self, leg: Leg) -> None:
+        """Stops serving a leg. Must precede the close of its socket, whose number may be reused at once."""
         self.watch(leg, 0)
         self._legs.pop(leg.fd, None)

@@ -1,4 +1,4 @@
-"""The sessions of a process that are open: the one place where somebody finds them."""
+"""The open sessions of a process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """``worker``: the number of this process among several, 0 where it is alone.
+    """The open sessions of a process.
 
-    opened: sessions so far
+    worker: the number of this process among the workers; 0 without workers
+    opened: how many sessions have begun so far
     """
 
     def __init__(self, worker: int = 0) -> None:
@@ -22,7 +23,7 @@ class Registry:
         self._sessions: dict[str, Session] = {}
 
     def next_id(self) -> str:
-        """For a session that is about to begin: ``1f``, in the second of several workers ``2-1f``."""
+        """Returns the id of a session that is about to begin: ``1f``, in the second worker ``2-1f``."""
         self._numbers += 1
         return f"{self._prefix}{self._numbers:x}"
 
@@ -40,5 +41,5 @@ class Registry:
         return len(self._sessions)
 
     def __iter__(self) -> Iterator[Session]:
-        """Those that are open now; whoever asks may end them meanwhile."""
+        """Iterates over the sessions that are open now; the caller may end sessions while it iterates."""
         return iter(list(self._sessions.values()))

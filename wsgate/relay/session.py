@@ -2,18 +2,19 @@
 
 Theory of operation
 -------------------
-Close is to WebSocket what FIN is to TCP: the last thing that flows in one direction. So there is no state
-of "the session is closing" with branches for who began. Each leg has an input that is over at some time (it said
-Close, it ended, it broke a rule) and an output that is sealed at some time (we said Close, or sent FIN). When an input
-is over, the *other* leg is told, by the table in ``closing``; a faulty one is told itself as well. A leg whose input is
-over and whose output is sealed waits only for its connection's end, and is released. When both are, it is over.
+A Close is for WebSocket what a FIN is for TCP: the last thing sent in one direction. So there are no separate code
+paths for the side that closes first. Each leg has an input that is over at some time (the peer sent a Close, ended the
+connection, or broke a rule) and an output that is sealed at some time (we sent a Close or a FIN). When an input is
+over, the *other* leg gets a Close by the table in ``closing``; a faulty leg gets one too. A leg whose input is over and
+whose output is sealed waits only for the end of its connection, and is then released. The session is over when both
+legs are released.
 
-Time bounds it. While it is open its limits are those of ``timers``. From the first end on there is one deadline: the
-close timeout, for the answer; then once more, for the FIN behind it. Whoever has not kept it is cut, but a peer that is
-still taking what was accepted for it gets that first: nothing accepted is lost, and the write timeout bounds it.
+Every wait has a deadline. The limits of an open session are in ``timers``. From the first end on there is one deadline:
+the close timeout for the answer, and once more for the FIN after it. The connection of a leg that misses it is cut. But
+a peer that still accepts bytes gets all of them first: nothing that the gateway has accepted is lost, and the write
+timeout bounds the wait.
 
-The session's own task does nothing but wait for the end under the nearest deadline: no task for a timer, none for a
-direction.
+The session's task only waits for the end, with the nearest deadline. There is no task for a timer or for a direction.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from typing import Any, Protocol
 
 import trio
 
-from wsgate.relay.about import About
-from wsgate.relay.closing import DRAIN_REASON, OWED, OWN_WORD, Cause, End, Side, word_for
+from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
 from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
 from wsgate.relay.pump import Pump
+from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.states import Input
 from wsgate.relay.timers import Timers
 from wsgate.settings.model import Route
@@ -40,12 +41,13 @@ from wsgate.wire.kernel import Walk
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a session went. ``octets_*`` are bytes received from that side's peer, frame headers included.
+    """How a session ended, with its counts.
 
-    side: who ended it; ``None`` for the gateway itself
-    client_code, backend_code: the close code that crossed that leg first; 1005 for a Close without a code, ``None``
-    where no Close crossed it
-    client_rtt, backend_rtt: seconds between the last Ping of the gateway's own and its Pong; ``None`` without one
+    side: the side that ended it; ``None`` for the gateway itself
+    client_code, backend_code: the close code of the first Close on that leg, in either direction; 1005 for a Close
+    without a code, ``None`` without a Close
+    octets_up, octets_down: bytes received from the client and from the backend, frame headers included
+    client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
     """
 
     cause: Cause
@@ -63,26 +65,27 @@ class Outcome:
 
 class _Stage(enum.Enum):
     OPEN = 0
-    CLOSING = 1  # an end was told; its answer is awaited
-    LINGERING = 2  # everything is said; FIN is awaited
+    CLOSING = 1  # a Close was sent; its answer is awaited
+    LINGERING = 2  # both sides have sent everything; FIN is awaited
 
 
-Wire = Callable[["Session"], tuple[Flow, Flow]]
+MakeFlows = Callable[["Session"], tuple[Flow, Flow]]
 
 
 class LiveRoute(Protocol):
-    """What a session came by."""
+    """The route of a session."""
 
     @property
     def settings(self) -> Route: ...
 
 
 class Session:
-    """Two legs and two flows: up carries the client's bytes to the backend, down the backend's to the client.
+    """Two legs and two flows: ``up`` carries the client's bytes to the backend, ``down`` the backend's to the client.
 
-    about: whose it is
-    route: what it came by; a reload may have put another in its place since
-    token: what the client came by, for whoever may take it back; ``None`` where none was needed
+    info: its id, client, route and backend
+    route: the route with which it began; a reload may have replaced it since
+    make_flows: makes the two flows
+    token: the client's token, for revoking it; ``None`` without one
     """
 
     __slots__ = (
@@ -98,21 +101,29 @@ class Session:
         "_stage",
         "_timeouts",
         "_timers",
-        "about",
+        "info",
         "route",
         "token",
     )
 
     def __init__(
-        self, about: About, route: LiveRoute, pump: Pump, client: Leg, backend: Leg, wire: Wire, *, token: Any = None
+        self,
+        info: SessionInfo,
+        route: LiveRoute,
+        pump: Pump,
+        client: Leg,
+        backend: Leg,
+        make_flows: MakeFlows,
+        *,
+        token: Any = None,
     ) -> None:
-        self.about = about
+        self.info = info
         self.route = route
         self.token = token
         self._pump = pump
         self._legs = (client, backend)
         client.owner = backend.owner = self
-        self._flows = wire(self)
+        self._flows = make_flows(self)
         settings = route.settings
         self._timeouts = settings.timeouts
         self._timers = Timers(self._legs, self._flows, settings.timeouts, settings.heartbeat, trio.current_time())
@@ -125,30 +136,32 @@ class Session:
         self._scope: trio.CancelScope | None = None
 
     async def run(self, early: tuple[bytes, bytes] = (b"", b"")) -> Outcome:
-        """Move bytes until the session is over. ``early`` came behind the client's and the backend's handshake.
+        """Moves bytes until the session is over. A cancellation cuts both connections.
 
-        Raises what a bug of our own raised while this session was served. Cancelled, it cuts both connections.
+        early: bytes that came together with the client's and the backend's handshake
+
+        Returns the outcome. Raises the exception of a bug when one was raised while this session was served.
         """
         pump = self._pump
         try:
             for leg in self._legs:
-                pump.adopt(leg)
+                pump.add(leg)
             for flow, data in zip(self._flows, early, strict=True):
                 flow.feed(data)
             for flow in self._flows:
                 if flow.sink.pending is None:
-                    flow.flowing()
+                    flow.resume()
             while not self._ended.is_set():
                 with trio.CancelScope(deadline=self._next_deadline(trio.current_time())) as self._scope:
                     await self._ended.wait()
                 if self._scope.cancelled_caught:
-                    pump.serve_if_due()  # thousands may be due at once
+                    pump.serve_if_due()  # thousands of sessions may have a deadline now
                     self._handle_deadline(trio.current_time())
         finally:
             for leg in self._legs:
                 leg.release()
             for leg in self._legs:
-                leg.part()
+                leg.drop_references()
             for flow in self._flows:
                 del flow.owner
         if self._error is not None:
@@ -157,10 +170,10 @@ class Session:
 
     @property
     def id(self) -> str:
-        return self.about.id
+        return self.info.id
 
     def outcome(self) -> Outcome:
-        """What is known so far; after ``run``, or in the place of its result where it was cancelled."""
+        """Returns the outcome as far as it is known; also after a cancelled ``run``."""
         end, side = self._first or (End(Cause.CUT), None)
         client, backend = self._legs
         up, down = self._flows
@@ -168,8 +181,8 @@ class Session:
             end.cause,
             side,
             "; ".join(filter(None, (end.detail, self._detail))),
-            client.code,
-            backend.code,
+            client.close_code,
+            backend.close_code,
             up.messages,
             down.messages,
             up.octets,
@@ -181,33 +194,33 @@ class Session:
     # -- called by flows and legs --------------------------------------------------------------------------------------
 
     def input_ended(self, source: Leg, end: End) -> None:
-        """A leg has said its last word: tell the other leg, and a faulty one itself."""
+        """The input of a leg is over: sends a Close to the other leg, and to a faulty leg itself."""
         if self._first is None:
             self._first = (end, source.side)
         client, backend = self._legs
         if end.cause in (Cause.FAULT, Cause.TOO_BIG):
             assert end.close is not None
             source.close(end.close)
-        elif end.cause in OWED:
-            source.close(OWED[end.cause])
+        elif end.cause in CLOSE_TO_CAUSER:
+            source.close(CLOSE_TO_CAUSER[end.cause])
         elif end.cause is Cause.GONE:
             source.abandon()
         other = backend if source is client else client
-        other.close(word_for(other.received, end, source.side))
+        other.close(close_for_other(other.received_close, end, source.side))
         self._begin_closing()
 
     def progressed(self) -> None:
-        """Something came to an end: take the steps that are due now."""
+        """Does the next steps after the input or the output of a leg has reached its end."""
         for leg in self._legs:
             if not leg.released and leg.finish():
                 leg.release()
         if all(leg.released for leg in self._legs):
             self._ended.set()
-        elif self._stage is _Stage.CLOSING and all(leg.released or self._said_all(leg) for leg in self._legs):
+        elif self._stage is _Stage.CLOSING and all(leg.released or self._has_sent_all(leg) for leg in self._legs):
             self._linger()
 
     def crash(self, error: Exception) -> None:
-        """Our own bug: this session ends here and raises it."""
+        """Ends this session at once because of a bug of ours; ``run`` raises ``error``."""
         self._error = error
         self._first = (End(Cause.BUG), None)
         for leg in self._legs:
@@ -217,19 +230,19 @@ class Session:
     # -- called by the control plane -----------------------------------------------------------------------------------
 
     def drain(self, code: int) -> None:
-        """Tell both sides that the gateway goes away, each at a frame boundary, and wait for their answers."""
+        """Starts to end the session because the process stops: sends a Close with ``code`` to both sides."""
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.DRAIN, Close(code, DRAIN_REASON)))
 
     def revoke(self, code: int, reason: bytes) -> None:
-        """Tell both sides that the client has lost its right to this session, and wait for their answers."""
+        """Starts to end the session because its token is no longer valid: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.REVOKED, Close(code, reason)))
 
     def end_unrecorded(self, detail: str) -> None:
-        """Tell both sides that the session must be recorded and cannot be, and wait for their answers."""
+        """Starts to end the session because it must be recorded and cannot be: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:
-            self._end_both(End(Cause.UNRECORDED, OWN_WORD[Cause.UNRECORDED], detail))
+            self._end_both(End(Cause.UNRECORDED, CLOSE_BY_GATEWAY[Cause.UNRECORDED], detail))
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -244,7 +257,7 @@ class Session:
             if expired is None:
                 return
             if expired.leg is None:
-                self._end_both(End(expired.cause, OWN_WORD[expired.cause], expired.detail))
+                self._end_both(End(expired.cause, CLOSE_BY_GATEWAY[expired.cause], expired.detail))
             else:
                 self._give_up(expired.leg, End(expired.cause, detail=expired.detail))
         elif (stuck := self._timers.stuck(now)) is not None:
@@ -254,9 +267,9 @@ class Session:
             self._handle_close_deadline()
 
     def _handle_close_deadline(self) -> None:
-        """The answers, or the FINs behind them, have not come in time."""
+        """The answers to the Close, or the FINs after them, have not come in time."""
         if self._stage is _Stage.LINGERING:
-            self._ended.set()  # what the kernel has taken it delivers without us
+            self._ended.set()  # the kernel delivers what it has accepted without us
             return
         now, within = trio.current_time(), self._timeouts.close
         waiting = [leg for leg in self._legs if not leg.released]
@@ -272,15 +285,15 @@ class Session:
             self.progressed()
 
     def _end_both(self, end: End) -> None:
-        """The gateway ends the session: tell both sides, each at a frame boundary, and wait for their answers."""
+        """The gateway ends the session: sends a Close to both sides at a frame boundary; their answers are awaited."""
         assert end.close is not None
         self._first = (end, None)
         for leg in self._legs:
-            leg.warn(end.close)
+            leg.request_close(end.close)
         self._begin_closing()
 
     def _give_up(self, leg: Leg, end: End) -> None:
-        """Wait no longer for a leg: its connection ends now, the other side is told."""
+        """Closes the connection of a leg now and sends a Close to the other side."""
         if self._first is not None:
             self._detail = "; ".join(filter(None, (self._detail, end.detail)))
         self._flows[self._legs.index(leg)].stop()
@@ -304,7 +317,7 @@ class Session:
             self._scope.deadline = min(self._scope.deadline, self._deadline)
 
     @staticmethod
-    def _said_all(leg: Leg) -> bool:
+    def _has_sent_all(leg: Leg) -> bool:
         return leg.input is not Input.OPEN and leg.output_over
 
 
@@ -312,16 +325,18 @@ def _rtt(leg: Leg) -> float | None:
     return leg.rtt if isinstance(leg, WebSocketLeg) else None
 
 
-def relay(client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False) -> Wire:
-    """WebSocket on both sides. ``answers_pings``: each side's Pings are answered here, not passed on."""
+def relay(
+    client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False
+) -> MakeFlows:
+    """Makes the flows with WebSocket on both sides. ``answers_pings``: Pings are answered here, not passed on."""
     return lambda owner: (
         RelayFlow(owner, client.pump, client, backend, up, answers_pings=answers_pings),
         RelayFlow(owner, client.pump, backend, client, down, answers_pings=answers_pings),
     )
 
 
-def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> Wire:
-    """WebSocket to the client, TCP to the backend. ``up`` unwraps."""
+def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> MakeFlows:
+    """Makes the flows with WebSocket to the client and TCP to the backend. ``up`` must unwrap."""
     return lambda owner: (
         UnwrapFlow(owner, client.pump, client, backend, up),
         WrapFlow(owner, client.pump, backend, client),

@@ -1,6 +1,6 @@
-"""The states of a leg: one for what is read from its peer, one for what is written to it.
+"""The states of a leg: ``Input`` for reading from its peer, ``Output`` for writing to it.
 
-Each goes forward only. ``advance`` makes a step; one that ``STEPS`` does not have is a bug of ours, and says so.
+A state only goes forward. ``advance`` makes a step and raises if ``STEPS`` does not allow it, which is a bug.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from typing import TypeVar
 
 
 class Input(enum.Enum):
-    """What is read from the peer."""
+    """The state of reading from the peer."""
 
-    __hash__ = object.__hash__  # enum's own is Python's: ten of them for each session
+    __hash__ = object.__hash__  # enum's own is a Python function, and each session would call it ten times
 
-    OPEN = "open"  # it is moved to the other leg
-    OVER = "over"  # the peer has said its last word, or broken a rule: what still comes is thrown away
+    OPEN = "open"  # the bytes are moved to the other leg
+    OVER = "over"  # the peer has sent a Close, or broken a rule: further bytes are discarded
     EOF = "eof"  # nothing more can be read
 
 
 class Output(enum.Enum):
-    """What is written to the peer."""
+    """The state of writing to the peer."""
 
     __hash__ = object.__hash__
 
-    OPEN = "open"  # whatever the other leg gives
-    CLOSING = "closing"  # our Close waits for the end of the frame that is under way
-    SEALED = "sealed"  # our last word is behind all other output: nothing may follow
+    OPEN = "open"  # bytes from the other leg are written
+    CLOSING = "closing"  # our Close waits for the end of the current frame
+    SEALED = "sealed"  # the last output is written or pending: nothing may follow
     SHUT = "shut"  # FIN is sent
-    BROKEN = "broken"  # the peer takes nothing any more, or we have given it up
+    BROKEN = "broken"  # the peer accepts nothing any more, or the gateway has given it up
 
 
 State = TypeVar("State", Input, Output)
@@ -37,7 +37,7 @@ STEPS: dict[Input | Output, frozenset[Input | Output]] = {
     Input.OPEN: frozenset({Input.OVER, Input.EOF}),
     Input.OVER: frozenset({Input.EOF}),
     Input.EOF: frozenset(),
-    # Straight to SEALED: TCP's last word is FIN, which needs no boundary; nor does a Close at one
+    # Directly to SEALED: for TCP, whose FIN needs no frame boundary, and for a Close at a frame boundary
     Output.OPEN: frozenset({Output.CLOSING, Output.SEALED, Output.BROKEN}),
     Output.CLOSING: frozenset({Output.SEALED, Output.BROKEN}),
     Output.SEALED: frozenset({Output.SHUT, Output.BROKEN}),
@@ -47,7 +47,7 @@ STEPS: dict[Input | Output, frozenset[Input | Output]] = {
 
 
 def advance(now: State, to: State) -> State:
-    """``to``, where ``now`` may be followed by it. Raises ``AssertionError`` where it may not."""
+    """Returns ``to``. Raises ``AssertionError`` when ``STEPS`` does not allow the step from ``now``."""
     if to not in STEPS[now]:
         raise AssertionError(f"a leg's {type(now).__name__.lower()} cannot go from {now.value} to {to.value}")
     return to

@@ -1,18 +1,16 @@
-"""What time does to an open session: heartbeat, idle, write and lifetime.
+"""The time limits of an open session: heartbeat, idle, write and lifetime.
 
-Theory of operation
--------------------
-Nothing on the path of a message arms a timer. A leg notes when it ``heard`` bytes and since when it is ``stalled``; a
-flow notes when it ``moved`` data. The session's task sleeps until the first moment at which a limit could have been
-passed, looks, and mostly finds that the moment has moved on: a busy session costs one look per interval, and every
-limit is kept to the moment.
+Theory of operation ------------------- The path of a message arms no timer. A leg notes when bytes came (``last_read``)
+and since when it is stalled (``stalled_since``); a flow notes when it moved data (``last_moved``). The session's task
+sleeps until the earliest time at which a limit can be exceeded, checks, and mostly finds that this time has moved on.
+So a busy session costs one check per interval, and every limit is exact.
 
-Time comes in as an argument; nothing here waits.
+Time is an argument; nothing here waits.
 
-A heartbeat asks only a leg that was silent, and that we read: what a peer could not say, because the other side is
-slow, is not its silence; nor is what it has said and we have not read yet. While the peer is still taking what was
-written in front of the Ping, it has not been asked yet; how long that may last is the write timeout's to say. A peer
-that does not read is asked all the same: its kernel takes the Ping, and whatever it sends before the deadline is life.
+The heartbeat sends a Ping only to a leg that was silent while the gateway read it. A leg that is not read, because the
+other side is slow, is not silent, and neither is a peer whose bytes have not been read yet. A peer that still accepts
+the bytes in front of the Ping has not got the Ping yet; the write timeout bounds this. A peer that reads nothing gets
+its Ping too: its kernel accepts it, and any byte from the peer before the deadline proves that it is alive.
 """
 
 from __future__ import annotations
@@ -27,56 +25,56 @@ from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.settings.model import Heartbeat, Timeouts
 
-LIFETIME_JITTER = 0.1  # of the lifetime: sessions that began together do not all come back together
+LIFETIME_JITTER = 0.1  # of the lifetime, so that sessions that began together do not all reconnect together
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A limit that was passed, and the leg whose fault it is; ``None`` where it is nobody's."""
+    """A limit that was exceeded, and the leg that caused it; ``None`` if no leg did."""
 
     cause: Cause
     leg: Leg | None
     detail: str
 
 
-class Pulse:
+class LegHeartbeat:
     """The heartbeat of one leg."""
 
-    __slots__ = ("_asked", "_heartbeat", "leg")
+    __slots__ = ("_heartbeat", "_pinged", "leg")
 
     def __init__(self, leg: WebSocketLeg, heartbeat: Heartbeat) -> None:
         self.leg = leg
         self._heartbeat = heartbeat
-        self._asked: float | None = None  # when the Ping was sent that nothing has come after
+        self._pinged: float | None = None  # when the last Ping was sent, if nothing has come since
 
     def next_deadline(self, now: float) -> float:
         if not self.leg.reading:
             return now + self._heartbeat.interval
-        if self._asked is None:
-            return self.leg.heard + self._heartbeat.interval
-        # whether it has answered is seen after an interval at most, however long it has: the next Ping is due then
-        return min(self._asked + self._heartbeat.timeout, now + self._heartbeat.interval)
+        if self._pinged is None:
+            return self.leg.last_read + self._heartbeat.interval
+        # look after an interval even if the timeout is longer: if the peer has answered, the next Ping is due then
+        return min(self._pinged + self._heartbeat.timeout, now + self._heartbeat.interval)
 
     def handle_deadline(self, now: float) -> bool:
-        """Ask a silent leg; whether one that was asked has not answered in time."""
+        """Sends a Ping to a silent leg. Returns whether the leg did not answer an earlier Ping in time."""
         leg, heartbeat = self.leg, self._heartbeat
-        if not leg.reading or (self._asked is not None and leg.heard >= self._asked):
-            self._asked = None
-        if self._asked is not None and now >= self._asked + heartbeat.timeout:
-            asked = leg.has_asked() or leg.pending is not None
-            if asked and not leg.is_delivering(now, heartbeat.timeout) and not leg.has_unread():
+        if not leg.reading or (self._pinged is not None and leg.last_read >= self._pinged):
+            self._pinged = None
+        if self._pinged is not None and now >= self._pinged + heartbeat.timeout:
+            sent = leg.has_sent_ping() or leg.pending is not None
+            if sent and not leg.is_delivering(now, heartbeat.timeout) and not leg.has_unread():
                 return True
-            self._asked = now
-        if self._asked is None and leg.reading and now >= leg.heard + heartbeat.interval:
-            self._asked = now
+            self._pinged = now
+        if self._pinged is None and leg.reading and now >= leg.last_read + heartbeat.interval:
+            self._pinged = now
             leg.ping()
         return False
 
 
 class Timers:
-    """The limits of one session. ``now`` and all that is returned are seconds of one clock."""
+    """The limits of one session. All times are in trio seconds."""
 
-    __slots__ = ("_dies", "_flows", "_legs", "_pulses", "_timeouts")
+    __slots__ = ("_flows", "_heartbeats", "_legs", "_lifetime_end", "_timeouts")
 
     def __init__(
         self, legs: Sequence[Leg], flows: Sequence[Flow], timeouts: Timeouts, heartbeat: Heartbeat | None, now: float
@@ -84,53 +82,55 @@ class Timers:
         self._legs = legs
         self._flows = flows
         self._timeouts = timeouts
-        self._pulses = (
-            () if heartbeat is None else tuple(Pulse(leg, heartbeat) for leg in legs if isinstance(leg, WebSocketLeg))
+        self._heartbeats = (
+            ()
+            if heartbeat is None
+            else tuple(LegHeartbeat(leg, heartbeat) for leg in legs if isinstance(leg, WebSocketLeg))
         )
-        self._dies = math.inf
+        self._lifetime_end = math.inf
         if timeouts.lifetime is not None:
-            self._dies = now + timeouts.lifetime * (1 - LIFETIME_JITTER * random.random())
+            self._lifetime_end = now + timeouts.lifetime * (1 - LIFETIME_JITTER * random.random())
         for leg in legs:
-            leg.heard = now
+            leg.last_read = now
         for flow in flows:
-            flow.moved = now
+            flow.last_moved = now
 
     def next_deadline(self, now: float) -> float:
-        """When to look again."""
-        deadlines = [self._dies, self.write_deadline(now)]
+        """Returns when to call ``handle_deadline`` next."""
+        deadlines = [self._lifetime_end, self.write_deadline(now)]
         if self._timeouts.idle is not None:
             deadlines.append(self._last_moved() + self._timeouts.idle)
-        deadlines += [pulse.next_deadline(now) for pulse in self._pulses]
+        deadlines += [heartbeat.next_deadline(now) for heartbeat in self._heartbeats]
         return min(deadlines)
 
     def handle_deadline(self, now: float) -> Expired | None:
-        """Do what is due, and say which limit has been passed."""
+        """Does what is due. Returns the limit that was exceeded, if any."""
         if (stuck := self.stuck(now)) is not None:
             return stuck
-        for pulse in self._pulses:
-            if pulse.handle_deadline(now):
-                return Expired(Cause.SILENT, pulse.leg, f"{pulse.leg.side.value} did not answer a Ping")
+        for heartbeat in self._heartbeats:
+            if heartbeat.handle_deadline(now):
+                return Expired(Cause.SILENT, heartbeat.leg, f"{heartbeat.leg.side.value} did not answer a Ping")
         if self._timeouts.idle is not None and now >= self._last_moved() + self._timeouts.idle:
             return Expired(Cause.IDLE, None, f"no data for {self._timeouts.idle:g} s")
-        if now >= self._dies:
+        if now >= self._lifetime_end:
             return Expired(Cause.LIFETIME, None, f"lifetime of {self._timeouts.lifetime:g} s")
         return None
 
     def write_deadline(self, now: float) -> float:
-        """When a leg may have taken nothing for too long; a leg that stalls meanwhile is late for its own, not this."""
+        """Returns the earliest time at which a leg can exceed the write timeout, also one that stalls only from now."""
         if self._timeouts.write is None:
             return math.inf
-        return min(now if leg.pending is None else leg.stalled for leg in self._legs) + self._timeouts.write
+        return min(now if leg.pending is None else leg.stalled_since for leg in self._legs) + self._timeouts.write
 
     def stuck(self, now: float) -> Expired | None:
-        """The leg that has taken nothing for the write timeout."""
+        """Returns the limit exceeded by a leg that has accepted nothing for the write timeout, if any."""
         if self._timeouts.write is not None:
             for leg in self._legs:
-                due = leg.pending is not None and now >= leg.stalled + self._timeouts.write
-                if due and not leg.takes_again():
+                due = leg.pending is not None and now >= leg.stalled_since + self._timeouts.write
+                if due and not leg.retry_pending():
                     detail = f"{leg.side.value} took nothing for {self._timeouts.write:g} s"
                     return Expired(Cause.STUCK, leg, detail)
         return None
 
     def _last_moved(self) -> float:
-        return max(flow.moved for flow in self._flows)
+        return max(flow.last_moved for flow in self._flows)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.gate.conftest import exchange_for, route
-from tests.relay.joined import ABOUT
+from tests.relay.joined import INFO
 from wsgate.gate.handlers import relay, tunnel
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.flow import RelayFlow, UnwrapFlow
-from wsgate.relay.record import Tap
+from wsgate.relay.tap import Tap
 from wsgate.settings.model import Action, Relay
 from wsgate.wire.walk import DONE, FAULT
 
@@ -32,7 +32,7 @@ class Made:
         client, backend = ends
         relays = isinstance(action, Relay)
         join = relay._join(backend, compression=compression) if relays else tunnel._join(backend, None)
-        session = join(exchange_for(route(action, **how), here=client), ABOUT, tap)
+        session = join(exchange_for(route(action, **how), here=client), INFO, tap)
         self.client, self.backend = session._legs
         self.up, self.down = session._flows
 

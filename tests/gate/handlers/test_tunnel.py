@@ -15,7 +15,7 @@ from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers.tunnel import handle
 from wsgate.relay.flow import UnwrapFlow, WrapFlow
 from wsgate.relay.leg import TcpLeg
-from wsgate.relay.record import RecordedUnwrapFlow, RecordedWrapFlow, Tap
+from wsgate.relay.tap import RecordedUnwrapFlow, RecordedWrapFlow, Tap
 from wsgate.settings.model import (
     ClientTarget,
     Place,

@@ -17,7 +17,7 @@ import trio.testing
 
 from tests.descriptors import descriptors
 from tests.relay.joined import KEY, Frame, Peer, Session, TlsEnd, close_frame, data, encode, session, tls_pair
-from wsgate.net.tls.transport import RECORD, TlsTransport
+from wsgate.net.tls.transport import TLS_RECORD, TlsTransport
 from wsgate.relay.closing import Cause
 from wsgate.relay.leg import Leg
 from wsgate.relay.poller import READABLE, WRITABLE
@@ -36,9 +36,9 @@ versions = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"]
 @versions
 def test_a_read_takes_full_records_until_the_room_is_full(version: ssl.TLSVersion) -> None:
     ours, theirs = tls_pair(None, version, server_side=True)
-    sent = random.Random(1).randbytes(3 * RECORD + 100)
-    for at in range(0, len(sent), RECORD):
-        theirs.ssl.send(sent[at : at + RECORD])
+    sent = random.Random(1).randbytes(3 * TLS_RECORD + 100)
+    for at in range(0, len(sent), TLS_RECORD):
+        theirs.ssl.send(sent[at : at + TLS_RECORD])
     room = memoryview(bytearray(READ_SIZE))
     assert ours.recv_into(room) == len(sent)
     assert bytes(room[: len(sent)]) == sent
@@ -63,10 +63,10 @@ def test_what_the_rooms_end_has_cut_is_known_to_be_there(version: ssl.TLSVersion
 
 def test_an_error_behind_good_bytes_is_raised_by_the_next_read() -> None:
     ours, theirs = tls_pair(None, TLS13, server_side=True)
-    theirs.ssl.send(b"x" * RECORD)
+    theirs.ssl.send(b"x" * TLS_RECORD)
     socket.socket.send(theirs.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that nobody can have encrypted
     room = memoryview(bytearray(READ_SIZE))
-    assert ours.recv_into(room) == RECORD
+    assert ours.recv_into(room) == TLS_RECORD
     assert ours.more
     for _ in range(2):
         with pytest.raises(ssl.SSLError, match="DECRYPTION_FAILED_OR_BAD_RECORD_MAC"):
@@ -232,10 +232,10 @@ async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
 ) -> None:
     async with session(pump, tls=TLS13) as running:
         assert isinstance(running.client.sock, TlsEnd)
-        raw = encode(data(b"x" * (2 * RECORD)), KEY)
-        running.client.sock.ssl.send(raw[:RECORD])
+        raw = encode(data(b"x" * (2 * TLS_RECORD)), KEY)
+        running.client.sock.ssl.send(raw[:TLS_RECORD])
         socket.socket.send(running.client.sock.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))
-        assert await running.backend.take(RECORD) == raw[:RECORD]
+        assert await running.backend.take(TLS_RECORD) == raw[:TLS_RECORD]
         assert await running.backend.ended() == b""
         assert "bad record mac" in running.session.outcome().detail.lower().replace("_", " ")
 
@@ -340,9 +340,9 @@ def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -
     for flow in running.session._flows:
         parts: Any = flow
         if read is not None and flow.source is leg:
-            tls.read = parts._from = read
+            tls.read = parts._read_end = read
         if write is not None and flow.sink is leg:
-            tls.write = parts._to = write
+            tls.write = parts._write_end = write
 
 
 async def exchange(client: Peer, backend: Peer) -> None:

@@ -22,11 +22,11 @@ from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.resolver import lane
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
-from wsgate.relay.about import About
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import WebSocketLeg
-from wsgate.relay.record import Tap
 from wsgate.relay.session import Session, relay
+from wsgate.relay.session_info import SessionInfo
+from wsgate.relay.tap import Tap
 from wsgate.settings.model import Pings, Relay, WebSocketUrl
 from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
@@ -120,7 +120,7 @@ async def _ask(asking: _Asking, url: WebSocketUrl, name: str) -> Opened | Refusa
 
 
 def _join(backend: Transport, *, compression: bool) -> Join:
-    def join(exchange: Exchange, about: About, tap: Tap | None) -> Session:
+    def join(exchange: Exchange, info: SessionInfo, tap: Tap | None) -> Session:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Relay)
@@ -131,7 +131,7 @@ def _join(backend: Transport, *, compression: bool) -> Join:
         client_side = client_leg(exchange, backend)
         backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
         wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
-        return Session(about, exchange.route, pump, client_side, backend_side, wire)
+        return Session(info, exchange.route, pump, client_side, backend_side, wire)
 
     return join
 

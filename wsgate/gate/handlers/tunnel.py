@@ -17,11 +17,11 @@ from wsgate.net.io import local_address
 from wsgate.net.resolver import lane
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
-from wsgate.relay.about import About
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import TcpLeg
-from wsgate.relay.record import Tap, recorded_tunnel
 from wsgate.relay.session import Session, tunnel
+from wsgate.relay.session_info import SessionInfo
+from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.settings.model import Target, TextFrames, Tunnel
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
@@ -83,7 +83,7 @@ async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]
 
 
 def _join(backend: Transport, token: object) -> Join:
-    def join(exchange: Exchange, about: About, tap: Tap | None) -> Session:
+    def join(exchange: Exchange, info: SessionInfo, tap: Tap | None) -> Session:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Tunnel)
@@ -94,6 +94,6 @@ def _join(backend: Transport, token: object) -> Join:
         up = FrameWalk(masked=True, frame_limit=frame_limit(route), unwrap=True, accept_text=accept_text)
         tcp_side = TcpLeg(pump, backend, Side.BACKEND)
         wire = tunnel(client_side, tcp_side, up) if tap is None else recorded_tunnel(client_side, tcp_side, up, tap)
-        return Session(about, exchange.route, pump, client_side, tcp_side, wire, token=token)
+        return Session(info, exchange.route, pump, client_side, tcp_side, wire, token=token)
 
     return join

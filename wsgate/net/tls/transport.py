@@ -24,7 +24,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-RECORD = 16 << 10  # bytes of payload in the largest record (RFC 8446 §5.1)
+TLS_RECORD = 16 << 10  # bytes of payload in the largest record (RFC 8446 §5.1)
 _ALERT = 1 << 10  # bytes; a close_notify takes 31 at most
 
 _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -36,7 +36,7 @@ class TlsTransport:
     __slots__ = ("_error", "_sock", "more", "read", "wants_write", "write")
 
     secure = True
-    record = RECORD
+    tls_record = TLS_RECORD
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
@@ -69,7 +69,7 @@ class TlsTransport:
             raise self._error
         self.wants_write = False
         size = last = self._read(room)
-        while last == RECORD and size < len(room):
+        while last == TLS_RECORD and size < len(room):
             try:
                 last = self._read(room[size:])
             except BlockingIOError:
@@ -108,11 +108,11 @@ class TlsTransport:
         sent, size = 0, len(data)
         try:
             write = self.write
-            if size <= RECORD:
+            if size <= TLS_RECORD:
                 return write(data)
             with memoryview(data) as view:
                 while sent < size:
-                    sent += write(view[sent : sent + RECORD])
+                    sent += write(view[sent : sent + TLS_RECORD])
         except _WANTS:
             if not sent:
                 raise BlockingIOError from None

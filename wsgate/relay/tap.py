@@ -1,8 +1,8 @@
-"""What passes a tunnel, copied for whoever writes it to a file.
+"""Copies what passes a tunnel, for a recording.
 
-The flows of a recorded session are of classes of their own: the others pay nothing. A ``Tap`` takes what they copy into
-a buffer, in the format of the file. It waits for nobody: where the buffer is full because the disk is slow, or the file
-is as large as it may be, the recording stops there.
+The flows of a recorded session have classes of their own, so other sessions pay nothing. They copy bytes to a ``Tap``,
+which buffers them in the format of the file. A tap never waits: when its buffer is full because the disk is slow, or
+the file has reached its maximum size, the recording stops.
 """
 
 from __future__ import annotations
@@ -21,72 +21,73 @@ if TYPE_CHECKING:
     from wsgate.relay.flow import Owner
     from wsgate.relay.leg import TcpLeg, WebSocketLeg
     from wsgate.relay.pump import Pump
-    from wsgate.relay.session import Wire
+    from wsgate.relay.session import MakeFlows
     from wsgate.wire.kernel import Walk
 
-# Bytes that one session's recording holds at most, and those of the process together, what is being written included
-BUFFER = 4 << 20
-BUFFERS = 64 << 20
+# The most bytes that one recording holds, and all recordings of the process, with those that are being written
+MAX_HELD = 4 << 20
+MAX_TOTAL = 64 << 20
 
-WORTH_WRITING = 256 << 10  # bytes: one job for the disk's thread, which costs more than copying as many
+WRITE_SIZE = 256 << 10  # bytes from which writing starts at once: a job for the thread costs more than copying fewer
 
 TOO_SLOW = "the disk is too slow"
 TOO_LARGE = "max_size is reached"
 
 
-class Held:
-    """Bytes that several recordings hold together. For any thread."""
+class HeldBytes:
+    """Counts the bytes that all recordings of the process hold. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # held for an addition
         self.bytes = 0
 
     def add(self, size: int) -> bool:
-        """Whether there is room for them; then they are counted."""
+        """Adds ``size`` bytes if the bound allows it. Returns whether it did."""
         with self._lock:
-            fits = self.bytes + size <= BUFFERS
+            fits = self.bytes + size <= MAX_TOTAL
             if fits:
                 self.bytes += size
         return fits
 
-    def give_back(self, size: int) -> None:
+    def subtract(self, size: int) -> None:
         with self._lock:
             self.bytes -= size
 
 
 class Tap:
-    """What has passed and is not written yet: whole records, in order. ``take`` and ``written`` are for any thread.
+    """A buffer of whole records that are not written yet, in order. ``take`` and ``written`` are thread-safe.
 
-    room: bytes of records that the file may still take
-    all_held: what the taps of the process hold
-    stopped: called once, with the reason, where the recording ends before the session does; it must not block
-    over: nothing more is taken
+    room: bytes of records that the file may still hold
+    total_held: the bytes that all taps of the process hold
+    stopped: called once with the reason if the recording ends before the session; it must not block
+    over: whether no more records are accepted
+    reason: why the recording stopped; ``None`` if it did not
     """
 
     __slots__ = (
-        "_all_held",
+        "_any",
         "_began",
+        "_enough",
         "_held",
         "_lock",
-        "_news",
         "_room",
         "_stopped",
+        "_total_held",
         "_waiting",
-        "_worth",
         "over",
         "reason",
     )
 
-    def __init__(self, room: int, stopped: Callable[[str], None], all_held: Held | None = None) -> None:
-        self._all_held = Held() if all_held is None else all_held
+    def __init__(self, room: int, stopped: Callable[[str], None], total_held: HeldBytes | None = None) -> None:
+        self._total_held = HeldBytes() if total_held is None else total_held
         self._began = trio.current_time()
         self._room = room
         self._stopped = stopped
         self._waiting = bytearray()
         self._held = 0
         self._lock = threading.Lock()  # held for a copy at most
-        self._news = trio.Event()
-        self._worth = trio.Event()
+        self._any = trio.Event()
+        self._enough = trio.Event()
         self.over = False
         self.reason: str | None = None
 
@@ -95,14 +96,14 @@ class Tap:
         return int((trio.current_time() - self._began) * 1e6)
 
     def put(self, kind: RecordKind, data: memoryview) -> None:
-        """Copy what has passed."""
+        """Adds a record with a copy of ``data``."""
         if self.over:
             return
         size = RECORD_HEADER.size + len(data)
         if size > self._room:
             self.stop(TOO_LARGE)
             return
-        if self._held + size > BUFFER or not self._all_held.add(size):
+        if self._held + size > MAX_HELD or not self._total_held.add(size):
             self.stop(TOO_SLOW)
             return
         self._room -= size
@@ -111,48 +112,48 @@ class Tap:
             self._held += size
             self._waiting += begin
             self._waiting += data
-            worth = len(self._waiting) >= WORTH_WRITING
-        self._news.set()
-        if worth:
-            self._worth.set()
+            enough = len(self._waiting) >= WRITE_SIZE
+        self._any.set()
+        if enough:
+            self._enough.set()
 
     def stop(self, reason: str) -> None:
-        """Take no more, or give up what is not written yet. The first reason is the one that is told."""
+        """Stops the recording. Only the first reason counts."""
         if self.reason is None:
             self.reason = reason
             self.finish()
             self._stopped(reason)
 
     def finish(self) -> None:
-        """The session is over: no more comes."""
+        """The session is over: no more records follow."""
         self.over = True
-        self._news.set()
-        self._worth.set()
+        self._any.set()
+        self._enough.set()
 
     async def wait(self, patience: float) -> None:
-        """Wait until something is to be written, then for more of it: at most ``patience`` seconds."""
-        await self._news.wait()
+        """Waits for a record, then at most ``patience`` seconds for more of them."""
+        await self._any.wait()
         with trio.move_on_after(patience):
-            await self._worth.wait()
+            await self._enough.wait()
         if not self.over:
-            self._news = trio.Event()
-            self._worth = trio.Event()
+            self._any = trio.Event()
+            self._enough = trio.Event()
 
     def take(self) -> bytearray:
-        """All that waits; ``written`` says when it need not be held any longer."""
+        """Takes all records out of the buffer. They count as held until ``written``."""
         with self._lock:
             taken, self._waiting = self._waiting, bytearray()
         return taken
 
     def written(self, size: int) -> None:
-        """``size`` bytes that were taken are gone."""
+        """``size`` bytes that were taken have been written or dropped."""
         with self._lock:
             self._held -= size
-        self._all_held.give_back(size)
+        self._total_held.subtract(size)
 
 
 class RecordedUnwrapFlow(UnwrapFlow):
-    """WebSocket to TCP, with a copy of what the service gets."""
+    """WebSocket to TCP, with a copy of the bytes for the service."""
 
     __slots__ = ("_tap",)
 
@@ -168,7 +169,7 @@ class RecordedUnwrapFlow(UnwrapFlow):
 
 
 class RecordedWrapFlow(WrapFlow):
-    """TCP to WebSocket, with a copy of what the client gets."""
+    """TCP to WebSocket, with a copy of the bytes for the client."""
 
     __slots__ = ("_tap",)
 
@@ -181,8 +182,8 @@ class RecordedWrapFlow(WrapFlow):
         super().move(start, end)
 
 
-def recorded_tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk, tap: Tap) -> Wire:
-    """``session.tunnel`` with a copy of all that passes."""
+def recorded_tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk, tap: Tap) -> MakeFlows:
+    """Like ``session.tunnel``, with a copy of all bytes to ``tap``."""
     return lambda owner: (
         RecordedUnwrapFlow(owner, client.pump, client, backend, up, tap),
         RecordedWrapFlow(owner, client.pump, backend, client, tap),

@@ -1,4 +1,4 @@
-"""Whose a session is: what is known of it when it begins, and what everybody calls it by."""
+"""What is known about a session when it begins: its id, its client, its route and backend."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """A client.
+class ClientInfo:
+    """What is known about a client; ``None`` for what is not known.
 
-    peer: who has connected in its place, where that is not the same
-    subject: whom its certificate names, where it has shown one
-    user: whose password it knew, where one was asked for
+    address: its own, as the log shows it
+    peer: the address of the connection, if another than the client's: a proxy's
+    subject: the subject of its certificate (RFC 4514)
+    user: its name, if it gave a password
     host: the host that it asked for, as it wrote it
     """
 
-    client: str
+    address: str
     peer: str | None = None
     subject: str | None = None
     user: str | None = None
     host: str | None = None
 
     def fields(self) -> dict[str, object]:
-        """What is known, under the names that the log has for it."""
+        """Returns what is known, by the names of the log's fields."""
         known = {
-            "client": self.client,
+            "client": self.address,
             "peer": self.peer,
             "subject": self.subject,
             "user": self.user,
@@ -34,29 +35,30 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """Who is joined to whom.
+class SessionInfo:
+    """What is known about a session when it begins.
 
-    id: short; no other session of this worker has had it since its process began
+    id: short; unique among the sessions of this process since its start
     route: its name
-    path: as the log may have it, without a token
-    since: trio seconds
+    backend: its address, as the log shows it
+    path: as the log may show it, without a token
+    since: when it began, in trio seconds
     """
 
     id: str
     route: str
-    who: Who
+    client: ClientInfo
     backend: str
     path: str
     subprotocol: str | None
     since: float
 
     def fields(self) -> dict[str, object]:
-        """All but the time, under the names that the log has for them."""
+        """Returns all but the time, by the names of the log's fields."""
         return {
             "id": self.id,
             "route": self.route,
-            **self.who.fields(),
+            **self.client.fields(),
             "backend": self.backend,
             "path": self.path,
             "subprotocol": self.subprotocol,

@@ -11,10 +11,9 @@ import trio.testing
 
 from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
 from wsgate.recording.reader import Recording
-from wsgate.relay import record
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import READ_SIZE, Pump
-from wsgate.relay.record import TOO_LARGE, TOO_SLOW, Tap
+from wsgate.relay.tap import TOO_LARGE, TOO_SLOW, WRITE_SIZE, HeldBytes, Tap
 from wsgate.wire.frames import Opcode
 from wsgate.wire.recording import MAGIC, RECORD_HEADER, RecordingRecord, RecordKind
 
@@ -116,7 +115,7 @@ async def test_a_full_buffer_ends_the_recording_and_not_the_session(
     pump: Pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is being written counts until it is, so memory is bounded whatever the disk does."""
-    monkeypatch.setattr(record, "BUFFER", MIB)
+    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
     tap, stops = new_tap()
     mass = bytes(READ_SIZE)
     async with session(pump, mode="tunnel", tap=tap) as running:
@@ -141,7 +140,7 @@ async def test_a_full_buffer_ends_the_recording_and_not_the_session(
 
 
 async def test_what_is_written_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "BUFFER", 100)
+    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", 100)
     tap, stops = new_tap()
     for _ in range(10):
         tap.put(RecordKind.UP, memoryview(bytes(60)))
@@ -170,7 +169,7 @@ async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
     tap.take()
 
     began = trio.current_time()
-    tap.put(RecordKind.UP, memoryview(bytes(record.WORTH_WRITING)))
+    tap.put(RecordKind.UP, memoryview(bytes(WRITE_SIZE)))
     await tap.wait(0.5)
     tap.take()
     assert trio.current_time() == began
@@ -185,12 +184,12 @@ async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
 
 
 def test_what_all_hold_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "BUFFERS", 1000)
+    monkeypatch.setattr("wsgate.relay.tap.MAX_TOTAL", 1000)
     trio.run(_fill_together)
 
 
 async def _fill_together() -> None:
-    all_held, stops = record.Held(), Stops()
+    all_held, stops = HeldBytes(), Stops()
     first, second = Tap(MIB, stops.append, all_held), Tap(MIB, stops.append, all_held)
     first.put(RecordKind.UP, memoryview(bytes(600)))
     second.put(RecordKind.UP, memoryview(bytes(600)))

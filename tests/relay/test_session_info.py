@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from wsgate.relay.about import About, Who
+from wsgate.relay.session_info import ClientInfo, SessionInfo
 
 
 def test_of_a_client_only_what_is_known() -> None:
@@ -11,13 +11,13 @@ def test_of_a_client_only_what_is_known() -> None:
         "user": "alice",
         "host": "chat.example.com",
     }
-    assert Who(**everything).fields() == everything
-    assert Who("192.0.2.7").fields() == {"client": "192.0.2.7"}
+    assert ClientInfo(*everything.values()).fields() == everything
+    assert ClientInfo("192.0.2.7").fields() == {"client": "192.0.2.7"}
 
 
 def test_a_session_in_the_logs_words() -> None:
-    about = About("1f", "chat", Who("192.0.2.7:5", host="gate.test"), "ws://b", "/chat", None, 7.5)
-    assert about.fields() == {
+    info = SessionInfo("1f", "chat", ClientInfo("192.0.2.7:5", host="gate.test"), "ws://b", "/chat", None, 7.5)
+    assert info.fields() == {
         "id": "1f",
         "route": "chat",
         "client": "192.0.2.7:5",
