@@ -9,7 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, Peer, close_frame, plain_request, request
+from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Peer
 from wsgate.demo.services import serve_echo, serve_lines
 from wsgate.wire.handshake import accept_value
 

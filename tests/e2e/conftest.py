@@ -15,9 +15,10 @@ import pytest
 import trio
 from websockets.trio.server import serve as serve_websockets
 
-from .gateway import Gateway, StartGateway, write_config
+from tests.peers.stream import Backend, Peer
+
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, write_config
 from .library import OPTIONS, Handler, Serve
-from .peers import Backend, OpenBackend, OpenClient, Peer
 
 TEST_DEADLINE = 30.0  # seconds; the slowest test takes a few
 

@@ -15,6 +15,8 @@ from typing import Any
 import trio
 import yaml
 
+from tests.peers.stream import Backend, Peer
+
 COMMAND = (sys.executable, "-m", "wsgate")
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +29,8 @@ STOP_DEADLINE = 10.0  # seconds from SIGTERM to the end; more than any drain.gra
 
 Fields = Mapping[str, Any]
 StartGateway = Callable[..., Awaitable["Gateway"]]  # the fixture ``start_gateway``
+OpenBackend = Callable[[], Awaitable[Backend]]  # the fixture ``open_backend``
+OpenClient = Callable[..., Awaitable[Peer]]  # the fixture ``open_client``
 
 
 def write_config(directory: Path, routes: Sequence[Fields], **settings: Any) -> Path:

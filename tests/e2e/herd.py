@@ -17,7 +17,8 @@ from typing import Any
 
 import trio
 
-from .peers import BINARY, CLOSE, Frame, accept_value, request, xor
+from tests.peers.frames import BINARY, CLOSE, Frame, xor
+from tests.peers.heads import accept_value, request
 
 AT_ONCE = 200  # handshakes under way: the backend's queue must take them
 DEADLINE = 25.0  # seconds, for any step: less than a test has

@@ -12,12 +12,14 @@ import pytest
 import trio
 import yaml
 
+from tests.peers.frames import TEXT, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from tests.programs import find
 
 from . import services
-from .gateway import PROJECT, Gateway, StartGateway, relay
-from .peers import TEXT, Backend, Frame, OpenBackend, OpenClient, Peer, close_frame, request
+from .gateway import PROJECT, Gateway, OpenBackend, OpenClient, StartGateway, relay
 
 PAGE = (PROJECT / "docs" / "behind-a-proxy.md").read_text()
 MASK = b"\x37\xfa\x21\x3d"

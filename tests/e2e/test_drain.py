@@ -7,10 +7,13 @@ import signal
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, TEXT, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import open_session
+
 from . import herd
-from .gateway import Gateway, StartGateway, relay, tunnel
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay, tunnel
 from .library import Serve, connect, echo
-from .peers import BINARY, TEXT, Frame, OpenBackend, OpenClient, close_frame, open_session, request
 from .services import free_port
 
 LONG = {"grace": "60s", "spread": "0s"}  # more than a test may take

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.heads import plain_request, request
 from tests.pki import Authority
 
-from .gateway import PROJECT, Gateway, StartGateway, relay, write_config
+from .gateway import PROJECT, Gateway, OpenClient, StartGateway, relay, write_config
 from .hung_disk import HungDisk
 from .library import Serve, connect, echo
-from .peers import OpenClient, plain_request, request
 from .test_workers import until
 
 CLIENTS = 80  # who wait for one thing: more than trio has threads, and than any limit of ours has places

@@ -13,11 +13,12 @@ import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.server import ServerConnection
 
+from tests.peers.frames import BINARY, CLOSE, PING, PONG, Frame
+from tests.peers.heads import request
 from tests.programs import find
 
-from .gateway import LINE_DEADLINE, Gateway, StartGateway, relay, tunnel
+from .gateway import LINE_DEADLINE, Gateway, OpenBackend, OpenClient, StartGateway, relay, tunnel
 from .library import Serve
-from .peers import BINARY, CLOSE, PING, PONG, Frame, OpenBackend, OpenClient, request
 
 FAST = {"interval": "300ms", "timeout": "300ms"}
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.ends import MASK, Peer, echo
+from tests.peers.frames import MASK, TEXT, Frame
+from tests.peers.heads import plain_request, request
+from tests.peers.threads import Backend, echo
 
 from .gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, relay, write_config
-from .peers import TEXT, Frame, plain_request, request
 
 REQUESTS = 2500
 PATH = "/" + "x" * 1000  # in each line: together they are more than the pipe and two processes' queues hold
@@ -33,7 +34,7 @@ class Running:
 
     def __init__(self, directory: Path, workers: int, log: int) -> None:
         self._address = str(directory / "gate.sock")
-        self.backend = Peer(echo)
+        self.backend = Backend(echo)
         listeners = [{"bind": f"unix:{self._address}"}]
         file = write_config(directory, [relay(self.backend.port)], listeners=listeners, workers=workers, **SETTINGS)
         command = [*COMMAND, "serve", str(file)]

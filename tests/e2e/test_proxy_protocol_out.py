@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, CLOSE, Frame
+from tests.peers.stream import Peer
+
 from .gateway import Gateway, StartGateway, tunnel
-from .peers import BINARY, CLOSE, Frame, Peer
 from .test_behind_a_proxy import Front, front, port
 
 __all__ = ["front", "port"]  # fixtures

@@ -12,9 +12,11 @@ import pytest
 import trio
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.stream import Backend, Peer
+
 from .browser import chromium, complaints
-from .gateway import Gateway, StartGateway, run, tunnel
-from .peers import BINARY, Backend, Frame, OpenBackend, OpenClient, Peer, close_frame
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, run, tunnel
 
 NOVNC = "/usr/share/novnc/core/rfb.js"
 PATIENCE = 20.0  # seconds for anything on the page; a loaded machine is slow

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from .gateway import StartGateway, relay, tunnel
-from .peers import KEY, Frame, OpenBackend, OpenClient, Peer, plain_request, request
+from tests.peers.frames import Frame
+from tests.peers.heads import KEY, plain_request, request
+from tests.peers.stream import Peer
+
+from .gateway import OpenBackend, OpenClient, StartGateway, relay, tunnel
 from .services import free_port
 
 NO_HOST = {"Host": None}

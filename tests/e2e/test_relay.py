@@ -8,9 +8,11 @@ from pathlib import Path
 import trio
 from websockets.trio.server import ServerConnection
 
-from .gateway import StartGateway, relay
+from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame
+from tests.peers.stream import Peer, open_session
+
+from .gateway import OpenBackend, OpenClient, StartGateway, relay
 from .library import Serve, connect, echo
-from .peers import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, OpenBackend, OpenClient, Peer, open_session
 
 MIB = 1 << 20
 

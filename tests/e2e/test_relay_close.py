@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .gateway import StartGateway, relay
-from .peers import BINARY, TEXT, Frame, OpenBackend, OpenClient, close_frame, open_session
+from tests.peers.frames import BINARY, TEXT, Frame, close_frame
+from tests.peers.stream import open_session
+
+from .gateway import OpenBackend, OpenClient, StartGateway, relay
 
 
 @pytest.mark.parametrize("closer", ["client", "backend"])

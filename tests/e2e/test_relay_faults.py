@@ -6,20 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from .gateway import StartGateway, relay
-from .peers import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    PING,
-    TEXT,
-    Frame,
-    OpenBackend,
-    OpenClient,
-    Peer,
-    close_frame,
-    open_session,
-)
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, close_frame
+from tests.peers.stream import Peer, open_session
+
+from .gateway import OpenBackend, OpenClient, StartGateway, relay
 
 LIMIT = 1000
 MASK = b"\xa0\xb1\xc2\xd3"

@@ -9,9 +9,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.trio.server import ServerConnection
 
-from .gateway import StartGateway, relay
+from tests.peers.frames import BINARY, TEXT, Frame
+from tests.peers.heads import KEY, plain_request, request
+
+from .gateway import OpenBackend, OpenClient, StartGateway, relay
 from .library import Handler, Serve, connect, echo
-from .peers import BINARY, KEY, TEXT, Frame, OpenBackend, OpenClient, plain_request, request
 
 
 async def test_the_backend_chooses_the_subprotocol(start_gateway: StartGateway, serve: Serve) -> None:

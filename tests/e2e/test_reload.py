@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.frames import TEXT, Frame, close_frame
+from tests.peers.heads import plain_request
+from tests.peers.stream import Peer, open_session
 from tests.pki import Authority, client_context
 
-from .gateway import StartGateway, relay
+from .gateway import OpenBackend, OpenClient, StartGateway, relay
 from .herd import Herd
 from .library import Serve, connect, echo
-from .peers import TEXT, Frame, OpenBackend, OpenClient, Peer, close_frame, open_session, plain_request
 from .services import free_port
 
 OTHER = "127.0.0.2:0"  # another listener than the usual one, with a port of the kernel's choice too

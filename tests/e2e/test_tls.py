@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend
 from tests.pki import Authority, Pair, client_context, days, encrypt
 
 from . import gateway as gateway_module
-from .gateway import Gateway, StartGateway, relay, write_config
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay, write_config
 from .library import Serve, connect, echo
-from .peers import BINARY, Backend, Frame, OpenBackend, OpenClient, close_frame, plain_request, request
 from .tls import MASK, connect_tls, listener, run, s_client, subject
 
 NAME = "gateway.test"

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import Peer
 from tests.pki import Authority, Pair, server_context
 
 from . import services
-from .gateway import StartGateway
+from .gateway import OpenClient, StartGateway
 from .gateway import relay as plain_relay
 from .library import Serve, connect, echo
-from .peers import BINARY, Frame, OpenClient, Peer, close_frame, request
 
 
 @pytest.fixture

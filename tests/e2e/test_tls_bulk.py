@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 
 from .gateway import StartGateway
-from .peers import BINARY, Backend, Frame, Peer, close_frame, request
 from .tls import connect_tls, listener
 
 SIZE = 16 << 20  # bytes each way; the largest message by default

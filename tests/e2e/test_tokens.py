@@ -13,11 +13,11 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.peers.heads import request
 from tests.site.tokens.signing import SECRET
 
-from .gateway import Gateway, StartGateway
+from .gateway import Gateway, OpenBackend, StartGateway
 from .library import connect
-from .peers import OpenBackend, request
 
 Service = Callable[[], Awaitable[int]]
 

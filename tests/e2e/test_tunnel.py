@@ -7,21 +7,11 @@ import random
 import pytest
 import trio
 
-from .gateway import Gateway, StartGateway, tunnel
-from .peers import (
-    BINARY,
-    CONTINUATION,
-    PING,
-    PONG,
-    TEXT,
-    Backend,
-    Frame,
-    OpenBackend,
-    OpenClient,
-    Peer,
-    close_frame,
-    request,
-)
+from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import Backend, Peer
+
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, tunnel
 
 MIB = 1 << 20
 

@@ -11,8 +11,10 @@ from functools import partial
 
 import trio
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.heads import request
+
 from .gateway import Gateway, StartGateway, tunnel
-from .peers import BINARY, Frame, close_frame, request
 
 MIB = 1 << 20
 PART = 64 * MIB  # bytes, at least: far more than the kernel's buffers on both legs hold

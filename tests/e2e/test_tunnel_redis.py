@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.stream import Peer
+
 from . import services
-from .gateway import Gateway, StartGateway, tunnel
-from .peers import BINARY, Frame, OpenClient, Peer, close_frame
+from .gateway import Gateway, OpenClient, StartGateway, tunnel
 
 pytestmark = pytest.mark.needs("redis-server")
 

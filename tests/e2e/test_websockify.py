@@ -16,11 +16,12 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.peers.heads import plain_request
+from tests.peers.stream import Peer
 from tests.pki import Authority, client_context
 
 from .gateway import COMMAND, ENVIRONMENT
 from .library import connect
-from .peers import Peer, plain_request
 
 DEADLINE = 20.0  # seconds for a test
 

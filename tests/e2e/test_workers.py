@@ -13,12 +13,12 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.peers.stream import open_session
 from tests.pki import Authority, client_context
 from wsgate.ops.log_writer import NAME
 
-from .gateway import Gateway, StartGateway, relay
+from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay
 from .library import Serve, connect, echo
-from .peers import OpenBackend, OpenClient, open_session
 
 LONG = {"spread": "0s", "grace": "60s"}  # more than a test may take
 MANY = 24  # sessions, of which a worker of two has none once in 8 million times

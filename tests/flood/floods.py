@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..e2e.peers import BINARY, PING, PONG, Frame, plain_request, request
-from ..hostile.ends import MASK, upgraded
-from ..hostile.recorder import Client, reset
+from tests.peers.frames import BINARY, MASK, PING, PONG, Frame
+from tests.peers.heads import plain_request, request
+from tests.peers.threads import Client, upgraded
 
 CROWD = 300  # connections that one flood holds: more than the gateway has descriptors for
 _TICK = 100  # ms between two looks at whether it is over
@@ -89,7 +89,7 @@ def _again(data: bytes, *, answer: bool = True, tls_port: bool = False) -> Run:
                 if answer:
                     client.read_all()
                 else:
-                    reset(client.sock)
+                    client.reset()
 
     return run
 

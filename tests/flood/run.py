@@ -14,11 +14,12 @@ from pathlib import Path
 
 import bcrypt
 
+from tests.peers.frames import BINARY, PING, Frame
+from tests.peers.heads import request
+from tests.peers.threads import Backend, Client, echo, read_on, upgraded
+
 from ..e2e.gateway import relay, tunnel
-from ..e2e.peers import BINARY, PING, Frame, request
-from ..hostile.ends import Peer, echo, read_on, round_trip, upgraded
 from ..hostile.process import Process, running
-from ..hostile.recorder import Client
 from ..pki import Authority
 from .floods import FLOODS, Target
 
@@ -51,7 +52,7 @@ class Ground:
         self._come_in()
         self._known = closing(upgraded(self.target.port, "/echo"))
         self.bystander = self._known.__enter__()
-        round_trip(self.bystander)
+        self.bystander.round_trip()
         self.descriptors = gateway.descriptors()
         self.memory = gateway.memory()
 
@@ -71,7 +72,7 @@ class Ground:
             thread.start()
         try:
             while go_on(outcome):
-                outcome.message = max(outcome.message, _timed(lambda: round_trip(self.bystander)))
+                outcome.message = max(outcome.message, _timed(self.bystander.round_trip))
                 outcome.newcomer = max(outcome.newcomer, _timed(self._newcomer))
                 outcome.password = max(outcome.password, _timed(self._come_in))
                 outcome.memory = max(outcome.memory, self.gateway.memory() - self.memory)
@@ -88,13 +89,12 @@ class Ground:
 
     def _newcomer(self) -> None:
         with closing(upgraded(self.target.port, "/echo")) as client:
-            round_trip(client)
+            client.round_trip()
 
     def _come_in(self) -> None:
         with closing(Client(self.target.port)) as client:
             client.send(request("/secret", _KNOWS))
-            head = client.read_head()
-            assert head.startswith(b"HTTP/1.1 101 "), head
+            assert client.read_head().status == 101
 
 
 def _run(flood: Callable[[Target, threading.Event], None], target: Target, stop: threading.Event) -> None:
@@ -134,13 +134,13 @@ def ground(directory: Path) -> Iterator[Ground]:
     hashed = bcrypt.hashpw(_PASSWORD.encode(), bcrypt.gensalt(10)).decode()
     with contextlib.ExitStack() as stack:
         ends = {
-            "echo": Peer(echo),
-            "sink": Peer(read_on),
-            "echo-all": Peer(_echo_all),
-            "pouring": Peer(_frames),
-            "hints": Peer(_hints, accept=False),
+            "echo": Backend(echo),
+            "sink": Backend(read_on),
+            "echo-all": Backend(_echo_all),
+            "pouring": Backend(_frames),
+            "hints": Backend(_hints, accept=False),
         }
-        service = stack.enter_context(closing(Peer(read_on, handshake=False)))
+        service = stack.enter_context(closing(Backend(read_on, handshake=False)))
         routes = [{"name": "site", "match": {"path": "/site/*"}, "files": {"root": str(directory / "site")}}]
         for name, peer in ends.items():
             stack.enter_context(closing(peer))

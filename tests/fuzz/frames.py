@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header
 from wsgate.relay import _fast_relay
 from wsgate.wire import _kernel, masking, walk
 from wsgate.wire.walk import DONE, NO_LIMIT
 
-from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, head
 from ..wire.test_kernel import steps
 from .inputs import chance, cut, mutated
 
@@ -95,7 +95,7 @@ def _stream(random: Random, *, masked: bool) -> bytes:
         data += b"".join(frame.encode(random.randbytes(4) if masked else None) for frame in frames)
         if chance(random, 20):
             opcode, length = random.choice((CONTINUATION, TEXT, BINARY)), random.choice(_LENGTHS)
-            data += head(opcode, length, form=64, key=b"key." if masked else None, fin=chance(random, 2))
+            data += header(opcode, length, form=64, key=b"key." if masked else None, fin=chance(random, 2))
     return mutated(random, data, 4)
 
 

@@ -15,7 +15,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Peer, request
+from tests.peers.heads import request
+from tests.peers.stream import Backend, Peer
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.connection import serve
 from wsgate.gate.exchange import Exchange

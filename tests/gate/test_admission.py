@@ -11,9 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, plain_request, request
 from tests.gate.conftest import NOWHERE, StartGate, at, below, exchange_for, files_at, relay_to, route, tunnel_to
 from tests.log import Log
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend
 from wsgate.gate.admission import admit
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.access import web_origin

@@ -11,9 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import BINARY, CLOSE, PING, TEXT, Backend, Frame, close_frame, plain_request, request
 from tests.gate.conftest import NOWHERE, StartGate, relay_to, route, tunnel_to
 from tests.log import Log
+from tests.peers.frames import BINARY, CLOSE, PING, TEXT, Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend
 from wsgate.gate.close_answer import by_close, close_for
 from wsgate.settings.model import Auth, Basic, ClientTarget, Errors, Limits, Place, PlaceKind, Route, TargetRule, Tunnel
 from wsgate.wire.close import Close

@@ -11,10 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Peer, open_session, plain_request, request
 from tests.gate.conftest import CLIENT, NOWHERE, StartGate, address_of, at, below, files_at, relay_to, route
 from tests.limits import refusing
 from tests.log import Log
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, Peer, open_session
 from wsgate.gate import connection
 from wsgate.gate.handlers.representation import limiter
 from wsgate.net.plain import take_over

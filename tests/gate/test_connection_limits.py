@@ -8,9 +8,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Peer, close_frame, open_session, plain_request, request
 from tests.gate.conftest import NOWHERE, Gate, StartGate, at, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
+from tests.peers.frames import close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, Peer, open_session
 from tests.pki import Authority, client_context
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.shared_counters import Counts, SharedCounters

@@ -14,10 +14,12 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import BINARY, PING, PONG, TEXT, Backend, Frame, Peer, close_frame, plain_request, request
 from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, at, below, relay_to, route, tunnel_to
 from tests.limits import refusing
 from tests.log import Log
+from tests.peers.frames import BINARY, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, Peer
 from wsgate.gate import connection, switch
 from wsgate.net.plain import take_over
 from wsgate.relay.session import Session

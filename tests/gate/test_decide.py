@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.peers import plain_request, request
 from tests.gate.conftest import NOWHERE, at, exchange_for, files_at, relay_to, route
+from tests.peers.heads import plain_request, request
 from wsgate.gate.decide import (
     DRAINING,
     FULL,

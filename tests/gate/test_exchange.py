@@ -3,8 +3,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from tests.e2e.peers import request
 from tests.gate.conftest import NOWHERE, exchange_for, route
+from tests.peers.heads import request
 from tests.pki import Authority
 from wsgate.net.dial import TlsClient
 from wsgate.relay.session_info import ClientInfo

@@ -13,9 +13,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import TEXT, Backend, Frame, Peer, plain_request, request
 from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.log import Log
+from tests.peers.frames import TEXT, Frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from wsgate.gate import connection
 from wsgate.net.plain import take_over

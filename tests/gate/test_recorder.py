@@ -17,9 +17,11 @@ import trio
 import trio.testing
 
 from tests.descriptors import descriptors
-from tests.e2e.peers import BINARY, Backend, Frame, close_frame, request
 from tests.gate.conftest import StartGate, relay_to, route, tunnel_to
 from tests.log import Log
+from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.heads import request
+from tests.peers.stream import Backend
 from wsgate.gate import recorder as recorder_module
 from wsgate.gate.recorder import Recorder
 from wsgate.recording.reader import Recording

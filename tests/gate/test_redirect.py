@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.peers import plain_request
-from tests.e2e.peers import request as upgrade_request
 from tests.gate.conftest import StartGate, files_at, route
 from tests.log import Log
+from tests.peers.heads import plain_request
+from tests.peers.heads import request as upgrade_request
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.redirect import redirection
 from wsgate.settings.model import Address, Listener, Network, Redirect, TcpAddress, Tls, UnixAddress

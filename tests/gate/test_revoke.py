@@ -12,8 +12,9 @@ import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import close_frame
 from tests.relay import joined
-from tests.relay.joined import close_frame, data
+from tests.relay.joined import data
 from wsgate.gate.revoke import INTERVAL, watch
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import Pump
@@ -200,14 +201,14 @@ async def test_a_session(pump: Pump, autojump_clock: Clock) -> None:
         sessions.add(running.session)
         nursery.start_soon(watch, sessions)
         await running.client.send(data(b"up"))
-        assert await running.backend.take(2) == b"up"
+        assert await running.backend.read(2) == b"up"
         source.tokens.clear()
-        assert await running.client.frame() == close_frame(1008, b"token revoked")
-        assert await running.backend.ended() == b""
+        assert await running.client.receive() == close_frame(1008, "token revoked")
+        assert await running.backend.read_all() == b""
         await running.client.send(close_frame(1008))
         running.backend.finish()
-        assert await running.client.ended() == b""
-        running.client.vanish()
+        assert await running.client.read_all() == b""
+        await running.client.vanish()
         assert (await running.outcome()).cause is Cause.REVOKED
         nursery.cancel_scope.cancel()
 

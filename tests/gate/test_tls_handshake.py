@@ -11,9 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import Backend, Frame, Peer, plain_request, request
 from tests.gate.conftest import CLIENT, MASK, NOWHERE, Gate, StartGate, files_at, live_tls, relay_to, route
 from tests.log import Log
+from tests.peers.frames import Frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from wsgate.gate import tls_handshake as secure_module
 from wsgate.settings.model import Listener, TcpAddress, Tls

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .recorder import Recorder
+from tests.peers.threads import Recorder
 
 
 @pytest.fixture(scope="module")

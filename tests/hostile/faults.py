@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..relay.joined import KEY
-from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, head
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
 
 LIMIT = 1000  # bytes
 
@@ -18,12 +17,12 @@ def frames(*frames: Frame) -> Encode:
 
 def announced(opcode: int, size: int, form: int) -> Encode:
     """A header alone."""
-    return lambda key: head(opcode, size, form=form, key=key)
+    return lambda key: header(opcode, size, form=form, key=key)
 
 
 def misread(frame: Frame) -> Encode:
     """Masked as only the other side's frames are."""
-    return lambda key: frame.encode(KEY if key is None else None)
+    return lambda key: frame.encode(MASK if key is None else None)
 
 
 def close(payload: bytes) -> Encode:
@@ -50,7 +49,7 @@ FAULTS: dict[str, tuple[Encode, int]] = {
     "2^63": (announced(BINARY, 1 << 63, 64), 1002),
     "2^64 - 1": (announced(BINARY, (1 << 64) - 1, 64), 1002),
     "2^63 in a later fragment": (
-        lambda key: Frame(TEXT, b"x", fin=False).encode(key) + head(CONTINUATION, 1 << 63, form=64, key=key),
+        lambda key: Frame(TEXT, b"x", fin=False).encode(key) + header(CONTINUATION, 1 << 63, form=64, key=key),
         1002,
     ),
     "2^63 - 1, over the limit": (announced(BINARY, (1 << 63) - 1, 64), 1009),

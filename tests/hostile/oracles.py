@@ -14,13 +14,12 @@ from websockets.protocol import Protocol, Side
 from wsproto.frame_protocol import FrameProtocol, ParseFailed
 from wsproto.frame_protocol import Opcode as WsprotoOpcode
 
+from tests.peers.frames import BINARY, CLOSE, TEXT, parse_all
 from wsgate.wire.close import parse_close
 from wsgate.wire.fault import Fault
 from wsgate.wire.walk import FrameWalk
 
 from ..wire.drive import drive
-
-TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 Event = tuple[int, bytes]
 
@@ -56,28 +55,13 @@ def read_with_walk(pieces: Sequence[bytes], masked: bool) -> Reading:
 def decode(data: bytes) -> list[Event]:
     """The events of valid frames: no check, no state but the message under way."""
     events: list[Event] = []
-    opcode, message, at = 0, b"", 0
-    while at + 2 <= len(data):
-        first, second = data[at : at + 2]
-        at += 2
-        size = second & 0x7F
-        if size > 125:
-            wide = 2 if size == 126 else 8
-            size = int.from_bytes(data[at : at + wide], "big")
-            at += wide
-        key = bytes(4)
-        if second & 0x80:
-            key = data[at : at + 4]
-            at += 4
-        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(data[at : at + size]))
-        at += size
-        if at > len(data):
-            break
-        if first & 0x0F > BINARY:
-            events.append((first & 0x0F, payload))
+    opcode, message = 0, b""
+    for frame, _, _ in parse_all(data):
+        if frame.opcode > BINARY:
+            events.append((frame.opcode, frame.payload))
             continue
-        opcode, message = (first & 0x0F or opcode), (message if first & 0x0F == 0 else b"") + payload
-        if first & 0x80:
+        opcode, message = frame.opcode or opcode, (b"" if frame.opcode else message) + frame.payload
+        if frame.fin:
             events.append((opcode, message))
     return events
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import struct
-
 import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import CLOSE, close_code, parse_all
 from wsgate.relay.closing import Side
 
 from ..relay.joined import Peer, Session
-from ..wire.reference import CLOSE
-from .oracles import decode
 
 
 def sides(running: Session, side: Side) -> tuple[Peer, Peer]:
@@ -24,15 +20,11 @@ def sides(running: Session, side: Side) -> tuple[Peer, Peer]:
 
 def split_close(data: bytes) -> tuple[bytes, int | None]:
     """What stands in front of the Close that ends ``data``, and its code; ``None`` if no Close does."""
-    events = decode(data)
-    if not events or events[-1][0] != CLOSE:
+    frames = parse_all(data)
+    if not frames or frames[-1].frame.opcode != CLOSE:
         return data, None
-    payload = events[-1][1]
-    for header in (2, 6):  # without a mask and with one
-        at = len(data) - header - len(payload)
-        if data[at] == 0x88 and data[at + 1] & 0x7F == len(payload):
-            return data[:at], int.from_bytes(payload[:2], "big")
-    raise AssertionError(data)
+    assert sum(parsed.size for parsed in frames) == len(data), data
+    return data[: -frames[-1].size], close_code(frames[-1].frame)
 
 
 async def settle() -> None:
@@ -59,11 +51,4 @@ async def flood(peer: Peer, data: bytes) -> int:
     return sent
 
 
-def reset(peer: Peer) -> None:
-    """Break the connection: the gateway sees RST."""
-    assert isinstance(peer.sock, trio.socket.SocketType)
-    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.sock.close()
-
-
-LEAVE = pytest.mark.parametrize("leave", [reset, Peer.vanish], ids=["reset", "end"])
+LEAVE = pytest.mark.parametrize("leave", [Peer.reset, Peer.vanish], ids=["reset", "end"])

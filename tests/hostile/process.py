@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.e2e.gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, write_config
-
-from .recorder import PATIENCE
+from tests.peers.threads import PATIENCE
 
 Line = dict[str, Any]
 _T = TypeVar("_T")

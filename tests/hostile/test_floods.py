@@ -6,12 +6,11 @@ import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame, header
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 
-from ..relay.joined import KEY, close_frame, session
-from ..relay.joined import Frame as PeerFrame
-from ..wire.reference import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, head
+from ..relay.joined import session
 from .faults import LIMIT
 from .peers import flood, held, settle, sides, split_close
 
@@ -32,11 +31,11 @@ async def test_a_flood_at_a_peer_that_does_not_read(
     """It is stopped at its source, after one read; and every frame of it arrives when the peer reads again."""
     async with session(pump, buffer=4096) as running:
         flooding, other = sides(running, side)
-        frame = FLOODS[name].encode(flooding.key)
+        frame = FLOODS[name].encode(flooding.mask)
         sent = await flood(flooding, frame)
         assert held(running) <= HEADROOM + READ_SIZE
         whole = sent // len(frame)
-        assert await other.take(whole * len(frame)) == frame * whole
+        assert await other.read(whole * len(frame)) == frame * whole
         assert held(running) <= HEADROOM + READ_SIZE
 
 
@@ -44,36 +43,36 @@ async def test_a_flood_of_pings_at_a_tunnel_costs_one_pong(pump: Pump, autojump_
     """The client does not read the answers: the newest waits for all (§5.5.3), and what the client sends is read."""
     async with session(pump, mode="tunnel", buffer=4096) as running:
         for number in range(20_000):
-            await running.client.send(PeerFrame(PING, number.to_bytes(4, "big") * 25))
+            await running.client.send(Frame(PING, number.to_bytes(4, "big") * 25))
         await settle()
         assert held(running) <= HEADROOM + READ_SIZE
-        await running.client.send(PeerFrame(BINARY, b"still here"))
-        assert await running.backend.take(10) == b"still here"
+        await running.client.send(Frame(BINARY, b"still here"))
+        assert await running.backend.read(10) == b"still here"
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_a_message_of_a_hundred_thousand_empty_fragments(pump: Pump, mode: str) -> None:
     """Nothing is kept of a message under way but its size so far."""
     async with session(pump, mode=mode, limit=LIMIT) as running:
-        data = Frame(TEXT, b"a", fin=False).encode(KEY) + Frame(CONTINUATION, fin=False).encode(KEY) * 100_000
-        data += Frame(CONTINUATION, b"z").encode(KEY)
+        data = Frame(TEXT, b"a", fin=False).encode(MASK) + Frame(CONTINUATION, fin=False).encode(MASK) * 100_000
+        data += Frame(CONTINUATION, b"z").encode(MASK)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.client.send_bytes, data)
+            nursery.start_soon(running.client.write, data)
             if mode == "relay":
-                assert await running.backend.take(len(data)) == data
+                assert await running.backend.read(len(data)) == data
             else:
-                assert await running.backend.take(2) == b"az"
+                assert await running.backend.read(2) == b"az"
         assert held(running) == 0
 
 
 async def test_frames_announced_at_their_largest(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     """Without a limit a frame of 2^63 - 1 bytes is a valid one, and its end a long way off: only time can end it."""
     async with session(pump) as running:
-        start = head(BINARY, (1 << 63) - 1, form=64, key=KEY)
-        await running.client.send_bytes(start + bytes(1000))
-        assert await running.backend.take(len(start) + 1000) == start + bytes(1000)
+        start = header(BINARY, (1 << 63) - 1, form=64, key=MASK)
+        await running.client.write(start + bytes(1000))
+        assert await running.backend.read(len(start) + 1000) == start + bytes(1000)
         await running.backend.send(close_frame(1000))
-        assert split_close(await running.client.take(4)) == (b"", 1000)
+        assert split_close(await running.client.read(4)) == (b"", 1000)
         running.backend.finish()
         outcome = await running.outcome()
     assert (outcome.cause, outcome.side) == (Cause.CLOSED, Side.BACKEND)
@@ -83,9 +82,9 @@ async def test_frames_announced_at_their_largest(pump: Pump, autojump_clock: tri
 async def test_a_flood_of_announcements_ends_at_the_first(pump: Pump, form: int) -> None:
     async with session(pump, limit=LIMIT) as running:
         size = 0xFFFF if form == 16 else (1 << 63) - 1
-        await running.client.send_bytes(head(BINARY, size, form=form, key=KEY) * 1000)
+        await running.client.write(header(BINARY, size, form=form, key=MASK) * 1000)
         await settle()
         running.client.finish()
         running.backend.finish()
-        assert split_close(await running.backend.ended()) == (b"", 1001)
-        assert split_close(await running.client.ended()) == (b"", 1009)
+        assert split_close(await running.backend.read_all()) == (b"", 1001)
+        assert split_close(await running.client.read_all()) == (b"", 1009)

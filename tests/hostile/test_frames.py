@@ -6,18 +6,17 @@ On socket pairs with the real pump, in virtual time. ``tests/relay`` has the sam
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import Pump
 
-from ..relay.joined import CLOSE_TIMEOUT, KEY, Peer, Session, close_frame, session
-from ..relay.joined import Frame as PeerFrame
-from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame
+from ..relay.joined import CLOSE_TIMEOUT, Peer, Session, session
 from .faults import BAD_TEXT, COMPRESSED, FAULTS, IN_FRONT, LIMIT, Encode
 from .peers import LEAVE, flood, settle, sides, split_close
 
@@ -29,13 +28,13 @@ async def misbehave(running: Session, side: Side, data: bytes, cut: int) -> tupl
     """Send ``data`` in two parts, then more; all that this side and the other side get until the end."""
     faulty, other = sides(running, side)
     with contextlib.suppress(OSError):  # found in the first part, and perhaps the connection is over
-        await faulty.send_bytes(data[:cut])
+        await faulty.write(data[:cut])
         await settle()
-        await faulty.send_bytes(data[cut:] + JUNK)
+        await faulty.write(data[cut:] + JUNK)
         await settle()
         faulty.finish()
     other.finish()
-    return await faulty.ended(), await other.ended()
+    return await faulty.read_all(), await other.read_all()
 
 
 def cuts(start: int, end: int) -> list[int]:
@@ -60,7 +59,7 @@ async def test_a_fault_in_a_relay_that_compresses(pump: Pump, side: Side, name: 
 async def check_fault_in_relay(
     pump: Pump, side: Side, wrong: Encode, expected: int, *, compression: bool = False
 ) -> None:
-    key = KEY if side is Side.CLIENT else None
+    key = MASK if side is Side.CLIENT else None
     data = GOOD.encode(key) + wrong(key)
     for cut in cuts(len(GOOD.encode(key)), len(data)):
         async with session(pump, limit=LIMIT, compression=compression) as running:
@@ -79,7 +78,7 @@ async def check_fault_in_relay(
 @pytest.mark.parametrize("name", BAD_TEXT)
 async def test_bad_text_in_a_relay(pump: Pump, side: Side, name: str) -> None:
     """As above, but part of its frame may be there already: then the connection ends inside it (no Close is data)."""
-    key = KEY if side is Side.CLIENT else None
+    key = MASK if side is Side.CLIENT else None
     data = GOOD.encode(key) + BAD_TEXT[name](key)
     for cut in range(len(GOOD.encode(key)), len(data) + 1):
         async with session(pump, limit=LIMIT) as running:
@@ -98,8 +97,8 @@ async def test_bad_text_in_a_relay(pump: Pump, side: Side, name: str) -> None:
 @pytest.mark.parametrize("name", FAULTS.keys() - {"over the limit in fragments"})  # a tunnel has no messages
 async def test_a_fault_in_a_tunnel(pump: Pump, name: str) -> None:
     wrong, expected = FAULTS[name]
-    data = GOOD.encode(KEY) + wrong(KEY)
-    for cut in cuts(len(GOOD.encode(KEY)), len(data)):
+    data = GOOD.encode(MASK) + wrong(MASK)
+    for cut in cuts(len(GOOD.encode(MASK)), len(data)):
         async with session(pump, mode="tunnel", limit=LIMIT) as running:
             to_client, to_service = await misbehave(running, Side.CLIENT, data, cut)
             answers, code = split_close(to_client)
@@ -114,12 +113,12 @@ async def test_a_fault_in_a_tunnel(pump: Pump, name: str) -> None:
 async def test_text_where_a_tunnel_rejects_it(pump: Pump, opcode: int) -> None:
     """Also as the beginning of a message whose rest would be binary; at the header, before any of it is there."""
     async with session(pump, mode="tunnel", accept_text=False) as running:
-        await running.client.send_bytes(Frame(TEXT, b"te", fin=opcode == TEXT).encode(KEY)[:6])
+        await running.client.write(Frame(TEXT, b"te", fin=opcode == TEXT).encode(MASK)[:6])
         await settle()
         running.backend.finish()
         running.client.finish()
-        assert await running.backend.ended() == b""
-        assert split_close(await running.client.ended()) == (b"", 1003)
+        assert await running.backend.read_all() == b""
+        assert split_close(await running.client.read_all()) == (b"", 1003)
 
 
 # -- the end, and after it ---------------------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ async def test_text_where_a_tunnel_rejects_it(pump: Pump, opcode: int) -> None:
 @pytest.mark.parametrize("side", Side)
 async def test_a_close_in_mid_message_and_data_behind_it(pump: Pump, side: Side) -> None:
     """Valid (§5.4 lets control frames stand between fragments), the last that counts (§5.5.1), cut anywhere."""
-    key = KEY if side is Side.CLIENT else None
+    key = MASK if side is Side.CLIENT else None
     first, last = Frame(TEXT, b"unfin", fin=False).encode(key), Frame(CLOSE, b"\x03\xe8").encode(key)
     behind = Frame(CONTINUATION, b"ished").encode(key) + Frame(PING, b"?").encode(key)
     data = first + last + behind
@@ -148,15 +147,15 @@ async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: trio.
         talking, closing = sides(running, side)
         began = trio.current_time()
         await closing.send(close_frame(1000))
-        assert await talking.frame() == close_frame(1000)
+        assert await talking.receive() == close_frame(1000)
         with contextlib.suppress(OSError):
             for _ in range(3 * int(CLOSE_TIMEOUT)):
-                await talking.send(PeerFrame(BINARY, b"and another thing"))
+                await talking.send(Frame(BINARY, b"and another thing"))
                 await trio.sleep(1)
         closing.finish()
         outcome = await running.outcome()
         assert CLOSE_TIMEOUT <= trio.current_time() - began <= 2 * CLOSE_TIMEOUT + 0.001
-        told = await closing.ended()
+        told = await closing.read_all()
     assert split_close(told)[1] is not None
     assert (outcome.cause, outcome.side) == (Cause.CLOSED, Side.BACKEND if side is Side.CLIENT else Side.CLIENT)
 
@@ -164,15 +163,15 @@ async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: trio.
 @LEAVE
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_that_leaves_instead_of_answering_close(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Callable[[Peer], None]
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Callable[[Peer], Awaitable[None]]
 ) -> None:
     """Who said it gets its own words back, at once."""
     async with session(pump) as running:
         leaving, closing = sides(running, side)
-        await closing.send(close_frame(3000, b"enough"))
-        assert await leaving.frame() == close_frame(3000, b"enough")
-        leave(leaving)
-        assert await closing.frame() == close_frame(3000, b"enough")
+        await closing.send(close_frame(3000, "enough"))
+        assert await leaving.receive() == close_frame(3000, "enough")
+        await leave(leaving)
+        assert await closing.receive() == close_frame(3000, "enough")
         closing.finish()
         outcome = await running.outcome()
         assert trio.current_time() < CLOSE_TIMEOUT
@@ -186,9 +185,9 @@ async def test_a_peer_that_neither_answers_nor_reads(
     """Its buffers are full, so not even the Close goes out. It costs the close timeout twice, and no more."""
     async with session(pump, buffer=4096) as running:
         deaf, other = sides(running, side)
-        await flood(other, Frame(BINARY, bytes(1000)).encode(other.key))
+        await flood(other, Frame(BINARY, bytes(1000)).encode(other.mask))
         began = trio.current_time()
-        await deaf.send_bytes(Frame(0xF).encode(deaf.key))
+        await deaf.write(Frame(0xF).encode(deaf.mask))
         with trio.fail_after(3 * CLOSE_TIMEOUT):
             outcome = await running.outcome()
         assert CLOSE_TIMEOUT <= trio.current_time() - began <= 2 * CLOSE_TIMEOUT + 0.001

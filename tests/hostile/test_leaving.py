@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, TEXT, Frame
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import Pump
 
-from ..relay.joined import CLOSE_TIMEOUT, KEY, Peer, session
-from ..wire.reference import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame
-from .peers import LEAVE, flood, held, reset, settle, sides, split_close
+from ..relay.joined import CLOSE_TIMEOUT, Peer, session
+from .peers import LEAVE, flood, held, settle, sides, split_close
+
+Leave = Callable[[Peer], Awaitable[None]]
 
 STORY = [
     Frame(TEXT, "häl".encode(), fin=False),
@@ -28,21 +30,21 @@ STORY = [
 @LEAVE
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Callable[[Peer], None]
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Leave
 ) -> None:
     """The other side is told, or its connection ends inside the frame that will never be whole. No time is lost."""
-    encoded = [frame.encode(KEY if side is Side.CLIENT else None) for frame in STORY]
+    encoded = [frame.encode(MASK if side is Side.CLIENT else None) for frame in STORY]
     boundaries = set(itertools.accumulate(map(len, encoded), initial=0))
     story = b"".join(encoded)
     for size in [*range(60), *range(60, len(story), 23), len(story)]:
         async with session(pump) as running:
             leaving, other = sides(running, side)
-            await leaving.send_bytes(story[:size])
+            await leaving.write(story[:size])
             await settle()
-            leave(leaving)
+            await leave(leaving)
             await settle()
             other.finish()
-            passed, code = split_close(await other.ended())
+            passed, code = split_close(await other.read_all())
             outcome = await running.outcome()
         whole = size == len(story)
         assert story[:size].startswith(passed)
@@ -54,35 +56,41 @@ async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
 
 @LEAVE
 async def test_a_tunnels_client_that_leaves_at_every_possible_point(
-    pump: Pump, autojump_clock: trio.testing.MockClock, leave: Callable[[Peer], None]
+    pump: Pump, autojump_clock: trio.testing.MockClock, leave: Leave
 ) -> None:
-    story = b"".join(frame.encode(KEY) for frame in STORY)
+    story = b"".join(frame.encode(MASK) for frame in STORY)
     payloads = b"".join(frame.payload for frame in STORY if frame.opcode <= BINARY)
     for size in [*range(60), *range(60, len(story), 23), len(story)]:
         async with session(pump, mode="tunnel") as running:
-            await running.client.send_bytes(story[:size])
+            await running.client.write(story[:size])
             await settle()
-            leave(running.client)
+            await leave(running.client)
             await settle()
             running.backend.finish()
-            assert payloads.startswith(await running.backend.ended())
+            assert payloads.startswith(await running.backend.read_all())
             outcome = await running.outcome()
         assert (outcome.cause, outcome.side) == (Cause.CLOSED if size == len(story) else Cause.GONE, Side.CLIENT), size
     assert trio.current_time() < CLOSE_TIMEOUT
 
 
-@pytest.mark.parametrize(("leave", "code", "cause"), [(reset, 1011, Cause.GONE), (Peer.vanish, 1000, Cause.FINISHED)])
+@pytest.mark.parametrize(
+    ("leave", "code", "cause"), [(Peer.reset, 1011, Cause.GONE), (Peer.vanish, 1000, Cause.FINISHED)]
+)
 async def test_a_tunnels_service_that_leaves(
-    pump: Pump, autojump_clock: trio.testing.MockClock, leave: Callable[[Peer], None], code: int, cause: Cause
+    pump: Pump,
+    autojump_clock: trio.testing.MockClock,
+    leave: Leave,
+    code: int,
+    cause: Cause,
 ) -> None:
     for said in (b"", b"some bytes"):
         async with session(pump, mode="tunnel") as running:
-            await running.backend.send_bytes(said)
+            await running.backend.write(said)
             await settle()
-            leave(running.backend)
+            await leave(running.backend)
             await settle()
             running.client.finish()
-            passed, told = split_close(await running.client.ended())
+            passed, told = split_close(await running.client.read_all())
             outcome = await running.outcome()
         assert (passed, told) == (Frame(BINARY, said).encode(None) if said else b"", code)
         assert (outcome.cause, outcome.side) == (cause, Side.BACKEND)
@@ -92,8 +100,8 @@ async def test_a_tunnels_service_that_leaves(
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
     async with session(pump, mode=mode) as running:
-        reset(running.client)
-        reset(running.backend)
+        await running.client.reset()
+        await running.backend.reset()
         outcome = await running.outcome()
         assert trio.current_time() < CLOSE_TIMEOUT
     assert outcome.cause is Cause.GONE
@@ -106,12 +114,12 @@ async def test_a_peer_that_is_flooded_and_leaves(
     """What it had not read is thrown away, and who flooded it is told."""
     async with session(pump, buffer=4096) as running:
         leaving, flooding = sides(running, side)
-        frame = Frame(BINARY, bytes(1000)).encode(flooding.key)
+        frame = Frame(BINARY, bytes(1000)).encode(flooding.mask)
         await flood(flooding, frame)
-        reset(leaving)
+        await leaving.reset()
         await settle()
         flooding.finish()
-        code = split_close(await flooding.ended())[1]
+        code = split_close(await flooding.read_all())[1]
         outcome = await running.outcome()
     assert code == (1001 if side is Side.CLIENT else 1011)
     assert (outcome.cause, outcome.side) == (Cause.GONE, side)

@@ -14,16 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.peers.frames import BINARY, CLOSE, MASK, PING, PONG, TEXT, Frame
 from wsgate.wire.walk import FrameWalk
 
 from ..wire.drive import drive
-from ..wire.reference import KEY, Frame
 from .oracles import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
     Reader,
     Reading,
     read_with_walk,
@@ -104,7 +99,7 @@ cuts = st.lists(st.integers(0, 1 << 20), max_size=8)
 
 
 def encode(frames: Sequence[Frame], masked: bool) -> bytes:
-    return b"".join(frame.encode(KEY if masked else None) for frame in frames)
+    return b"".join(frame.encode(MASK if masked else None) for frame in frames)
 
 
 def agree(ours: Reading, theirs: Reading, *, complete: bool, lenient: bool = False) -> None:

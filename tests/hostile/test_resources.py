@@ -20,19 +20,18 @@ import trio.testing
 
 from tests.descriptors import descriptors as open_descriptors
 from tests.limits import no_descriptors
+from tests.peers.frames import BINARY, MASK, Frame
+from tests.peers.heads import request
+from tests.peers.threads import PATIENCE, Backend, Client, Recorder, beside, echo, upgraded
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops.accept import accept_forever
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Address
 
 from ..e2e.gateway import relay
-from ..e2e.peers import BINARY, Frame, request
-from ..relay.joined import Frame as PeerFrame
 from ..relay.joined import session, socket_pair
-from .ends import MASK, Peer, beside, echo, round_trip, upgraded
 from .gateways import relay_to, serve
 from .process import Process, running
-from .recorder import PATIENCE, Client, Recorder, reset
 from .work import raw
 
 PIECE = 1 << 20  # bytes of a frame in a flood
@@ -75,13 +74,13 @@ def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) ->
     up = direction == "upstream"
     flow = Flow(Frame(BINARY, bytes(PIECE)).encode(MASK if up else None))
     with contextlib.ExitStack() as stack:
-        flooded = stack.enter_context(closing(Peer(flow.receive if up else flow.send)))
-        other = stack.enter_context(closing(Peer(echo)))
+        flooded = stack.enter_context(closing(Backend(flow.receive if up else flow.send)))
+        other = stack.enter_context(closing(Backend(echo)))
         routes = [relay(flooded.port) | {"match": {"path": "/flood"}}, relay(other.port) | {"name": "echo"}]
         gateway = stack.enter_context(running(tmp_path, *routes, defaults={"timeouts": {"close": "300ms"}}))
         bystander = upgraded(gateway.port, "/echo")
         for _ in range(100):  # the process has then all that it needs anyway
-            round_trip(bystander)
+            bystander.round_trip()
         before = gateway.memory()
         client = upgraded(gateway.port, "/flood")
         with beside(flow.send if up else flow.receive, client):
@@ -90,11 +89,11 @@ def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) ->
             held = gateway.memory() - before
             assert held < MOST
             for _ in range(100):
-                round_trip(bystander)
+                bystander.round_trip()
             flow.may_read.set()
             peak = 0
             while not flow.arrived.is_set():
-                round_trip(bystander)
+                bystander.round_trip()
                 peak = max(peak, gateway.memory() - before)
         assert flow.received == flow.total
         assert peak < MOST
@@ -167,8 +166,8 @@ async def test_out_of_descriptors_it_tries_ten_times_a_second(
                 nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
                 await trio.sleep(5)
                 assert 45 <= listener.tries <= 51
-                await running.client.send(PeerFrame(BINARY, b"still here"))
-                assert (await running.backend.frame()).payload == b"still here"
+                await running.client.send(Frame(BINARY, b"still here"))
+                assert (await running.backend.receive()).payload == b"still here"
                 assert not served.is_set()
             with trio.fail_after(1):
                 await served.wait()
@@ -181,8 +180,11 @@ async def test_out_of_descriptors_it_tries_ten_times_a_second(
 def test_out_of_descriptors(tmp_path: Path) -> None:
     """Accepting pauses, says so once, and goes on when there is room. Nobody else feels it."""
     timeouts = {"close": "300ms", "handshake": "30s"}
-    with closing(Peer(echo)) as other, running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway:
-        bystander = upgraded(gateway.port, "/")
+    with (
+        closing(Backend(echo)) as other,
+        running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway,
+    ):
+        bystander = upgraded(gateway.port)
         room = 20
         most = gateway.descriptors() + room
         resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (most, most))
@@ -192,15 +194,15 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
         assert "Too many open files" in line["error"]
         assert "LimitNOFILE" in line["cure"]
         for _ in range(100):
-            round_trip(bystander)
+            bystander.round_trip()
         assert len(gateway.lines("out of resources")) == 1
         assert gateway.lines("accepting again") == []
 
         for client in waiting:
             client.close()
-        newcomer = upgraded(gateway.port, "/")
-        round_trip(newcomer)
-        round_trip(bystander)
+        newcomer = upgraded(gateway.port)
+        newcomer.round_trip()
+        bystander.round_trip()
         gateway.wait_line("accepting again")
         assert len(gateway.lines("out of resources")) == 1
         newcomer.close()
@@ -210,17 +212,20 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
 def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
     """Accepted, but there is none left for the backend: that client gets an answer; the other session goes on."""
     timeouts = {"close": "300ms"}
-    with closing(Peer(echo)) as other, running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway:
-        bystander = upgraded(gateway.port, "/")
+    with (
+        closing(Backend(echo)) as other,
+        running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway,
+    ):
+        bystander = upgraded(gateway.port)
         most = gateway.descriptors() + 1
         resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (most, most))
         client = Client(gateway.port)
         client.send(request())
-        status = client.read_head().split(b" ")[1]
-        assert status in (b"502", b"503")
+        status = client.read_head().status
+        assert status in (502, 503)
         assert "Too many open files" in gateway.wait_line("refused", client=client.address)["detail"]
         client.close()
-        round_trip(bystander)
+        bystander.round_trip()
         bystander.close()
 
 
@@ -228,7 +233,7 @@ def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
     """Far more connections than there is room for, of which none asks for anything, and a handshake timeout of minutes.
     Whoever asks is served, with the file of a recording and of tokens. Nobody who has a session loses it."""
     (tmp_path / "recordings").mkdir()
-    with closing(Peer(echo)) as other:
+    with closing(Backend(echo)) as other:
         (tmp_path / "tokens").write_text(f"desk: 127.0.0.1:{other.port}\n")
         tokens = {"from": "query:t", "file": str(tmp_path / "tokens")}
         record = {"directory": str(tmp_path / "recordings")}
@@ -237,7 +242,7 @@ def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
             relay(other.port),
         ]
         with running(tmp_path, *routes, defaults={"timeouts": {"handshake": "300s", "close": "300ms"}}) as gateway:
-            bystander = upgraded(gateway.port, "/")
+            bystander = upgraded(gateway.port)
             resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (100, 100))
             silent = [Client(gateway.port) for _ in range(400)]
             gateway.wait_line("out of resources")
@@ -245,7 +250,7 @@ def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
                 upgraded(gateway.port, path).close()
             assert list((tmp_path / "recordings").iterdir())
             assert gateway.descriptors() <= 100 - 8
-            round_trip(bystander)
+            bystander.round_trip()
             for client in silent:
                 client.close()
             bystander.close()
@@ -326,8 +331,8 @@ def test_clients_that_reset_at_every_byte_of_their_head(tmp_path: Path) -> None:
         for size in range(len(head) + 1):
             client = Client(gateway.port)
             client.send(head[:size])
-            reset(client.sock)
-        client = upgraded(gateway.port, "/")
-        reset(client.sock)
+            client.reset()
+        client = upgraded(gateway.port)
+        client.reset()
         gateway.wait_for(lambda: gateway.descriptors() == descriptors or None, "descriptors given back")
         assert gateway.lines("bug") == []

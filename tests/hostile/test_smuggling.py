@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.peers.frames import BINARY, MASK, Frame, close_code, close_frame, parse_all
+from tests.peers.heads import KEY, accept_for, accept_value, request
+from tests.peers.threads import Client, Recorder
+
 from ..e2e.gateway import relay, tunnel
-from ..e2e.peers import BINARY, KEY, Frame, accept_value, close_frame, request
 from .process import Process, running
-from .recorder import Client, Recorder, accept_for
 
 SMUGGLED = b"GET /internal/secret HTTP/1.1\r\nHost: internal.test\r\nConnection: keep-alive\r\n\r\n"
-MASK = b"\x01\x02\x03\x04"
 
 
 def status(line: str, *fields: str, body: str = "") -> Callable[[bytes], bytes]:
@@ -87,7 +88,7 @@ def test_nothing_follows_an_upgrade_that_failed(gateway: Process, recorder: Reco
         client.send(SMUGGLED)
     rest = client.read_all()
     client.close()
-    assert answer.startswith(b"HTTP/1.1 %d " % expected)
+    assert answer.status == expected
     assert b"HTTP/" not in rest
     asked = recorder.wait(number)
     assert asked.ended.wait(5)
@@ -101,7 +102,7 @@ def test_the_first_scenario(gateway: Process, recorder: Recorder, version: str) 
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request(headers={"Sec-WebSocket-Version": version}))
-    assert client.read_head().startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
+    assert client.read_head().line == "HTTP/1.1 426 Upgrade Required"
     client.send(SMUGGLED)
     assert b"HTTP/" not in client.read_all()
     client.close()
@@ -114,7 +115,7 @@ def test_the_second_scenario(gateway: Process, recorder: Recorder) -> None:
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request("/api/health?url=http://attacker.test/101"))
-    assert client.read_head().startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    assert client.read_head().line == "HTTP/1.1 502 Bad Gateway"
     client.send(SMUGGLED)
     assert b"HTTP/" not in client.read_all()
     client.close()
@@ -128,7 +129,7 @@ def test_the_second_scenario_with_a_post(gateway: Process, recorder: Recorder) -
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request("/api/health", {"Content-Length": "2"}, method="POST") + b"{}" + SMUGGLED)
-    assert client.read_head().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert client.read_head().line == "HTTP/1.1 400 Bad Request"
     assert b"HTTP/" not in client.read_all()
     client.close()
     assert len(recorder.connections) == number
@@ -141,7 +142,7 @@ def test_a_request_behind_an_upgrade_is_no_frame(gateway: Process, recorder: Rec
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request() + (SMUGGLED if at_once else b""))
-    assert client.read_head().startswith(b"HTTP/1.1 101 ")
+    assert client.read_head().status == 101
     if not at_once:
         client.send(SMUGGLED)
     # G is 0x47: reserved bits, and an opcode that there is not
@@ -149,7 +150,8 @@ def test_a_request_behind_an_upgrade_is_no_frame(gateway: Process, recorder: Rec
     client.close()
     asked = recorder.wait(number)
     assert asked.ended.wait(5)
-    assert unmasked(asked.behind)[:2] == close_frame(1001).payload
+    (close,) = parse_all(asked.behind)
+    assert close_code(close.frame) == 1001
 
 
 def test_a_request_behind_the_upgrade_of_a_tunnel(gateway: Process, recorder: Recorder) -> None:
@@ -157,7 +159,7 @@ def test_a_request_behind_the_upgrade_of_a_tunnel(gateway: Process, recorder: Re
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request("/tunnel") + Frame(BINARY, b"in front\r\n\r\n").encode(MASK) + SMUGGLED)
-    assert client.read_head().startswith(b"HTTP/1.1 101 ")
+    assert client.read_head().status == 101
     assert recorder.wait(number).ended.wait(5)
     assert recorder.connections[number].received == b"in front\r\n\r\n"
     client.close()
@@ -170,13 +172,7 @@ def test_frames_behind_a_good_upgrade_arrive(gateway: Process, recorder: Recorde
     frame = Frame(BINARY, b"early").encode(MASK)
     client = Client(gateway.port)
     client.send(request() + frame)
-    assert client.read_head().startswith(b"HTTP/1.1 101 ")
+    assert client.read_head().status == 101
     asked = recorder.wait(number)
     gateway.wait_for(lambda: asked.behind == frame or None, "frame at the backend")
     client.close()
-
-
-def unmasked(frame: bytes) -> bytes:
-    """The payload of the one short masked frame that ``frame`` is."""
-    assert len(frame) == 6 + (frame[1] & 0x7F)
-    return bytes(byte ^ frame[2 + place % 4] for place, byte in enumerate(frame[6:]))

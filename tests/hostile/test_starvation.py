@@ -16,18 +16,18 @@ import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import BINARY, MASK, PING, PONG, Frame
+from tests.peers.heads import request
+from tests.peers.threads import PATIENCE, Backend, Client, beside, echo, read_on, send_on, upgraded
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.accept import accept_forever
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Files, Limits, Route, Target, TcpAddress, Tunnel
 
 from ..e2e.gateway import relay
-from ..e2e.peers import BINARY, PING, PONG, Frame, request
 from ..relay.joined import session, unix_pair
 from . import gateways
-from .ends import MASK, Peer, beside, echo, read_on, round_trip, send_on, upgraded
 from .process import running
-from .recorder import PATIENCE, Client
 from .work import Bystander, Flood, Work, drain, non_blocking, raw
 
 ENOUGH = 200  # pieces of work
@@ -186,9 +186,9 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
     """In a real process, where nothing can be counted: sessions go on, new ones come about, and a signal is heard."""
     (tmp_path / "site").mkdir()
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(closing(Peer(echo)))
-        hinting = stack.enter_context(closing(Peer(endless_hints, accept=False)))
-        sink = stack.enter_context(closing(Peer(read_on)))
+        other = stack.enter_context(closing(Backend(echo)))
+        hinting = stack.enter_context(closing(Backend(endless_hints, accept=False)))
+        sink = stack.enter_context(closing(Backend(read_on)))
         routes = [
             {"name": "files", "match": {"path": "/site/*"}, "files": {"root": str(tmp_path / "site")}},
             relay(hinting.port, match={"path": "/hints"}) | {"name": "hints"},
@@ -208,7 +208,7 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
             beside(read_on, flooding),
         ):
             for _ in range(20):
-                round_trip(bystander)
+                bystander.round_trip()
             upgraded(gateway.port, "/echo").close()
             for client in (asking, flooding):
                 client.sock.shutdown(socket.SHUT_RDWR)

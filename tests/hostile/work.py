@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 import trio
 
+from tests.peers.frames import BINARY, MASK, Frame
+from tests.peers.threads import PATIENCE
 from wsgate.gate.handlers import relay
 from wsgate.net import io
 from wsgate.relay import pump
 from wsgate.settings.model import Address
 from wsgate.wire.http import HttpServer, Request
 
-from ..relay.joined import KEY, Peer, Session
-from ..wire.reference import BINARY, Frame
-from .recorder import PATIENCE
+from ..relay.joined import Peer, Session
 
-MESSAGE = Frame(BINARY, b"0123456789").encode(KEY)
+MESSAGE = Frame(BINARY, b"0123456789").encode(MASK)
 
 
 class Work(trio.abc.Instrument):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.e2e.peers import Head, Peer, plain_request
+from tests.peers.heads import Head, plain_request
+from tests.peers.stream import Peer
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.listeners import open_listeners
 from wsgate.ops.open_listeners import OpenListener, OpenListeners

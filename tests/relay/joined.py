@@ -7,6 +7,7 @@ import functools
 import os
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import TypeVar
 
 import trio
 
+from tests.peers import stream
+from tests.peers.frames import BINARY, MASK, Frame
 from tests.pki import shared
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
@@ -26,13 +29,10 @@ from wsgate.relay.session import Outcome, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
-from wsgate.wire.frames import FIN, Opcode, encode_frame, encode_header
 from wsgate.wire.kernel import FrameWalk
-from wsgate.wire.masking import apply_mask
 from wsgate.wire.walk import NO_LIMIT
 
 T = TypeVar("T")
-KEY = b"\x11\x22\x33\x44"
 CLOSE_TIMEOUT = 5.0
 PATIENCE = 500.0  # virtual seconds, far over every timeout under test
 NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
@@ -49,27 +49,8 @@ INFO = SessionInfo("1", "it", ClientInfo("192.0.2.7:50000"), "tcp://127.0.0.1:1"
 ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
 
-@dataclass(frozen=True)
-class Frame:
-    opcode: int
-    payload: bytes = b""
-    fin: bool = True
-
-
-def close_frame(code: int | None = None, reason: bytes = b"") -> Frame:
-    return Frame(Opcode.CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason)
-
-
-def data(payload: bytes, opcode: int = Opcode.BINARY, *, fin: bool = True) -> Frame:
+def data(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> Frame:
     return Frame(opcode, payload, fin)
-
-
-def encode(frame: Frame, key: bytes | None) -> bytes:
-    """A frame as a peer would send it; a client gives its masking key."""
-    first = frame.opcode | (FIN if frame.fin else 0)
-    if key is None:
-        return encode_header(first, len(frame.payload)) + frame.payload
-    return encode_header(first, len(frame.payload), 0x80) + key + bytes(apply_mask(frame.payload, key))
 
 
 class TlsEnd:
@@ -106,62 +87,39 @@ class TlsEnd:
         self.ssl.close()
 
 
-@dataclass
-class Peer:
-    """The test's end of a leg. ``key`` is what it masks with: the client has one, nobody else."""
+class Peer(stream.Peer):
+    """The test's end of a leg, on a bare socket: what it has sent is the kernel's."""
 
-    sock: trio.socket.SocketType | TlsEnd
-    key: bytes | None = None
-    _data: bytearray = field(default_factory=bytearray)
+    def __init__(self, sock: trio.socket.SocketType | TlsEnd, *, mask: bytes | None = None) -> None:
+        super().__init__(sock, mask=mask)
+        self.sock = sock
 
-    async def send(self, *frames: Frame) -> None:
-        await self.send_bytes(b"".join(encode(frame, self.key) for frame in frames))
-
-    async def send_bytes(self, raw: bytes) -> None:
-        rest = memoryview(raw)
+    async def write(self, data: bytes) -> None:
+        rest = memoryview(data)
         with trio.fail_after(PATIENCE):
             while rest:
                 rest = rest[await self.sock.send(rest) :]
 
-    async def take(self, size: int) -> bytes:
-        """Exactly ``size`` bytes; fewer only at the end of the stream."""
+    async def _receive_some(self) -> bytes:
         with trio.fail_after(PATIENCE):
-            while len(self._data) < size:
-                piece = await self.sock.recv(1 << 20)
-                if not piece:
-                    break
-                self._data += piece
-        taken = bytes(self._data[:size])
-        del self._data[:size]
-        return taken
-
-    async def frame(self) -> Frame:
-        """The next frame, unmasked. Checks that frames to a backend are masked and frames to a client are not."""
-        first, second = await self.take(2)
-        assert bool(second & 0x80) is (self.key is None)
-        size = second & 0x7F
-        if size > 125:
-            size = int.from_bytes(await self.take(2 if size == 126 else 8), "big")
-        key = await self.take(4) if second & 0x80 else bytes(4)
-        payload = bytes(apply_mask(await self.take(size), key))
-        assert len(payload) == size
-        return Frame(first & 0x0F, payload, bool(first & FIN))
-
-    async def ended(self) -> bytes:
-        """Everything up to the end of the stream."""
-        return await self.take(1 << 30)
+            return await self.sock.recv(1 << 20)
 
     def nothing_there(self) -> bool:
         """Whether nothing has come, now."""
         with contextlib.suppress(BlockingIOError), socket.socket(fileno=os.dup(self.sock.fileno())) as sock:
-            self._data += sock.recv(1 << 20)
-        return not self._data
+            self._received += sock.recv(1 << 20)
+        return not self._received
 
     def finish(self) -> None:
         """FIN."""
         self.sock.shutdown(socket.SHUT_WR)
 
-    def vanish(self) -> None:
+    async def vanish(self) -> None:
+        self.sock.close()
+
+    async def reset(self) -> None:
+        assert isinstance(self.sock, trio.socket.SocketType)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
 
@@ -302,7 +260,7 @@ async def session(
         wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
     made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
-    running = Session(made, Peer(client_peer, KEY), Peer(backend_peer), client_leg, backend_leg)
+    running = Session(made, Peer(client_peer, mask=MASK), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)
         await trio.testing.wait_all_tasks_blocked()
@@ -312,17 +270,3 @@ async def session(
             running.scope.cancel()
             client_peer.close()
             backend_peer.close()
-
-
-__all__ = [
-    "CLOSE_TIMEOUT",
-    "KEY",
-    "Frame",
-    "Peer",
-    "Session",
-    "close_frame",
-    "data",
-    "encode",
-    "encode_frame",
-    "session",
-]

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.relay.joined import KEY, data, encode
+from tests.peers.frames import MASK
+from tests.relay.joined import data
 from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay import fast_relay
 from wsgate.wire import kernel
@@ -21,7 +22,7 @@ from wsgate.wire.frames import Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
 
 START = 16
-FRAME = encode(data(b"ping"), KEY)
+FRAME = data(b"ping").encode(MASK)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,9 @@ def test_one_call_is_one_read_and_one_write(compiled: ModuleType) -> None:
     ("raw", "halt", "stop"),
     [
         (FRAME + FRAME[:5], INCOMPLETE, len(FRAME)),
-        (FRAME + encode(data(b"?", Opcode.PING), KEY) + FRAME, CONTROL, len(FRAME)),
-        (encode(data(b"", Opcode.CLOSE), KEY), CONTROL, 0),
-        (FRAME + encode(data(b"x"), None), FAULT, len(FRAME)),
+        (FRAME + data(b"?", Opcode.PING).encode(MASK) + FRAME, CONTROL, len(FRAME)),
+        (data(b"", Opcode.CLOSE).encode(MASK), CONTROL, 0),
+        (FRAME + data(b"x").encode(None), FAULT, len(FRAME)),
     ],
     ids=["unfinished", "ping", "close", "fault"],
 )
@@ -113,7 +114,7 @@ def test_what_is_more_than_data_is_left_to_the_flow(ends: Ends, raw: bytes, halt
 def test_what_the_sink_does_not_take_is_left_to_the_flow(ends: Ends) -> None:
     ends.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ends.buffer = bytearray(START + (64 << 10))
-    raw = encode(data(os.urandom(40_000)), KEY)
+    raw = data(os.urandom(40_000)).encode(MASK)
     ends.into.send(raw)
     size, stop, sent = ends.relay_once()
     assert (size, stop) == (len(raw), START + len(raw))
@@ -212,7 +213,7 @@ def test_a_write_of_tls_that_fails_is_left_to_the_flow(ends: Ends) -> None:
 def test_more_than_a_record_is_left_to_the_flow(ends: Ends) -> None:
     """It is written record by record."""
     ends.buffer = bytearray(START + (64 << 10))
-    raw = encode(data(bytes(TLS_RECORD)), KEY)
+    raw = data(bytes(TLS_RECORD)).encode(MASK)
     ends.into.send(raw)
     assert ends.relay_between(ends.source.fileno(), lambda data: 1 / 0) == (len(raw), START + len(raw), 0)
 

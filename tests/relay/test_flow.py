@@ -6,7 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
+from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.joined import data, session
 from wsgate.relay.flow import FLOOD_READ_SIZE
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
@@ -31,10 +32,10 @@ async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> N
     """Fragments, control frames between them and the client's own masking keys included: not one byte differs."""
     async with session(either_pump) as running:
         source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
-        raw = b"".join(encode(frame, source.key) for frame in FRAMES)
+        raw = b"".join(frame.encode(source.mask) for frame in FRAMES)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(source.send_bytes, raw)
-            assert await sink.take(len(raw)) == raw
+            nursery.start_soon(source.write, raw)
+            assert await sink.read(len(raw)) == raw
         outcome = running.session.outcome()
     messages, octets = (
         (outcome.messages_up, outcome.octets_up) if side == "client" else (outcome.messages_down, outcome.octets_down)
@@ -46,37 +47,37 @@ async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> N
 async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
     """Each byte alone: headers and control frames are carried over from read to read and arrive whole."""
     frames = [frame for frame in FRAMES if len(frame.payload) < 1000]
-    raw = b"".join(encode(frame, KEY) for frame in frames)
+    raw = b"".join(frame.encode(MASK) for frame in frames)
     payload = b"".join(frame.payload for frame in frames if frame.opcode < Opcode.CLOSE)
     async with session(pump, mode=mode) as running:
         for at in range(len(raw)):
-            await running.client.send_bytes(raw[at : at + 1])
+            await running.client.write(raw[at : at + 1])
             await trio.testing.wait_all_tasks_blocked()
         if mode == "relay":
-            assert await running.backend.take(len(raw)) == raw
+            assert await running.backend.read(len(raw)) == raw
         else:
-            assert await running.backend.take(len(payload)) == payload
+            assert await running.backend.read(len(payload)) == payload
         assert running.session.outcome().octets_up == len(raw)
 
 
 async def test_what_came_behind_the_handshakes_is_part_of_the_stream(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
-    early = encode(data(b"from the client"), KEY)
-    async with session(pump, early=(early[:-3], encode(data(b"from the backend"), None))) as running:
-        await running.client.send_bytes(early[-3:])
-        assert await running.backend.take(len(early)) == early
-        assert await running.client.frame() == data(b"from the backend")
+    early = data(b"from the client").encode(MASK)
+    async with session(pump, early=(early[:-3], data(b"from the backend").encode(None))) as running:
+        await running.client.write(early[-3:])
+        assert await running.backend.read(len(early)) == early
+        assert await running.client.receive() == data(b"from the backend")
 
 
 async def test_early_bytes_longer_than_a_read_and_a_close_among_them(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
     big = data(b"x" * (READ_SIZE + 1000))
-    early = encode(big, KEY) + encode(close_frame(1000), KEY) + encode(data(b"late" * READ_SIZE), KEY)
+    early = big.encode(MASK) + close_frame(1000).encode(MASK) + data(b"late" * READ_SIZE).encode(MASK)
     async with session(pump, early=(early, b"")) as running:
-        assert await running.backend.frame() == big
-        assert await running.backend.frame() == close_frame(1000)
+        assert await running.backend.receive() == big
+        assert await running.backend.receive() == close_frame(1000)
         assert running.backend.nothing_there()
 
 
@@ -85,11 +86,11 @@ async def test_early_bytes_longer_than_a_read_and_a_close_among_them(
 
 async def test_a_tunnel_gives_the_service_the_payloads_and_nothing_else(either_pump: Pump) -> None:
     async with session(either_pump, mode="tunnel") as running:
-        raw = b"".join(encode(frame, KEY) for frame in FRAMES)
+        raw = b"".join(frame.encode(MASK) for frame in FRAMES)
         payload = b"".join(frame.payload for frame in FRAMES if frame.opcode < Opcode.CLOSE)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.client.send_bytes, raw)
-            assert await running.backend.take(len(payload)) == payload
+            nursery.start_soon(running.client.write, raw)
+            assert await running.backend.read(len(payload)) == payload
 
 
 @pytest.mark.parametrize("size", [1, 125, 126, 127, 5000, 65_535])
@@ -97,15 +98,15 @@ async def test_what_the_service_sends_becomes_one_binary_message(
     pump: Pump, autojump_clock: trio.testing.MockClock, size: int
 ) -> None:
     async with session(pump, mode="tunnel") as running:
-        await running.backend.send_bytes(b"z" * size)
-        assert await running.client.frame() == data(b"z" * size)
+        await running.backend.write(b"z" * size)
+        assert await running.client.receive() == data(b"z" * size)
 
 
 async def test_the_longest_read_takes_the_longest_header(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     """Over 64 KiB: more than a 16-bit length can say."""
     async with session(pump, mode="tunnel", early=(b"", b"z" * READ_SIZE)) as running:
-        assert await running.client.take(10) == b"\x82\x7f" + READ_SIZE.to_bytes(8, "big")
-        assert await running.client.take(READ_SIZE) == b"z" * READ_SIZE
+        assert await running.client.read(10) == b"\x82\x7f" + READ_SIZE.to_bytes(8, "big")
+        assert await running.client.read(READ_SIZE) == b"z" * READ_SIZE
 
 
 async def test_a_tunnel_answers_pings_between_fragments_with_their_data(
@@ -113,9 +114,9 @@ async def test_a_tunnel_answers_pings_between_fragments_with_their_data(
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"be", fin=False), Frame(Opcode.PING, b"\x00\xffdata"))
-        assert await running.client.frame() == Frame(Opcode.PONG, b"\x00\xffdata")
+        assert await running.client.receive() == Frame(Opcode.PONG, b"\x00\xffdata")
         await running.client.send(data(b"tween", Opcode.CONTINUATION), Frame(Opcode.PONG, b"nobody asked"))
-        assert await running.backend.take(7) == b"between"
+        assert await running.backend.read(7) == b"between"
         assert running.client.nothing_there()
 
 
@@ -125,24 +126,24 @@ async def test_pings_cross_a_relay_and_their_pongs_come_back(
 ) -> None:
     async with session(pump) as running:
         if carried:  # the ping stands behind half a header of another frame's beginning
-            await running.client.send_bytes(encode(data(b"x" * 300), KEY)[:3])
+            await running.client.write(data(b"x" * 300).encode(MASK)[:3])
             await trio.testing.wait_all_tasks_blocked()
-            await running.client.send_bytes(encode(data(b"x" * 300), KEY)[3:])
-            assert await running.backend.frame() == data(b"x" * 300)
+            await running.client.write(data(b"x" * 300).encode(MASK)[3:])
+            assert await running.backend.receive() == data(b"x" * 300)
         await running.client.send(Frame(Opcode.PING, b"are you there"))
-        assert await running.backend.frame() == Frame(Opcode.PING, b"are you there")
+        assert await running.backend.receive() == Frame(Opcode.PING, b"are you there")
         await running.backend.send(Frame(Opcode.PONG, b"are you there"))
-        assert await running.client.frame() == Frame(Opcode.PONG, b"are you there")
+        assert await running.client.receive() == Frame(Opcode.PONG, b"are you there")
 
 
 async def test_compressed_messages_pass_when_the_extension_is_agreed(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
     """RSV1 stays, and what is not text to anybody's eye is not validated as text."""
-    raw = b"\xc1\x83" + KEY + bytes(a ^ b for a, b in zip(b"\xff\xfe\xfd", KEY, strict=False))
+    raw = b"\xc1\x83" + MASK + bytes(a ^ b for a, b in zip(b"\xff\xfe\xfd", MASK, strict=False))
     async with session(pump, compression=True) as running:
-        await running.client.send_bytes(raw)
-        assert await running.backend.take(len(raw)) == raw
+        await running.client.write(raw)
+        assert await running.backend.read(len(raw)) == raw
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
@@ -165,10 +166,10 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
             patch.setattr(type_of_flow, "move", lambda flow, start, end: noted(start, end) if flow is up else None)
             for _ in range(3):
                 await running.client.send(data(b"x" * 10_000))  # an honest stream is not slowed down
-            assert await running.backend.take(3 * (10_008 if mode == "relay" else 10_000))
+            assert await running.backend.read(3 * (10_008 if mode == "relay" else 10_000))
             assert up.read_area is pump.read_area
-            flood = encode(Frame(opcode), KEY) * 200_000
-            nursery.start_soon(running.client.send_bytes, flood)
+            flood = Frame(opcode).encode(MASK) * 200_000
+            nursery.start_soon(running.client.write, flood)
             before = up.octets
             while up.octets < before + len(flood):
                 with trio.move_on_after(0.01):

@@ -12,7 +12,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import KEY, Session, close_frame, data, encode, session
+from tests.peers.frames import MASK, close_frame
+from tests.relay.joined import Session, data, session
 from wsgate.relay.poller import EpollPoller
 from wsgate.relay.pump import READ_SIZE, Pump
 
@@ -59,9 +60,9 @@ async def test_a_message_costs_one_read_and_one_write(
         count(running, calls)
         for _ in range(100):
             await running.client.send(data(b"ping"))
-            await running.backend.take(10 if mode == "relay" else 4)
-            await running.backend.send_bytes(encode(data(b"pong"), None) if mode == "relay" else b"pong")
-            assert await running.client.frame() == data(b"pong")
+            await running.backend.read(10 if mode == "relay" else 4)
+            await running.backend.write(data(b"pong").encode(None) if mode == "relay" else b"pong")
+            assert await running.client.receive() == data(b"pong")
         assert calls == {"recv": 200, "send": 200}
 
 
@@ -72,9 +73,9 @@ async def test_many_small_frames_in_one_read_leave_in_one_write(
     calls: Counter[str] = Counter()
     async with session(pump, mode=mode) as running:
         count(running, calls)
-        raw = encode(data(b"x" * 50), KEY) * 100
-        await running.client.send_bytes(raw)
-        await running.backend.take(len(raw) if mode == "relay" else 5000)
+        raw = data(b"x" * 50).encode(MASK) * 100
+        await running.client.write(raw)
+        await running.backend.read(len(raw) if mode == "relay" else 5000)
         assert calls == {"recv": 1, "send": 1}
 
 
@@ -93,7 +94,7 @@ async def test_messages_switch_no_task_but_the_pump(pump: Pump, autojump_clock: 
         trio.lowlevel.add_instrument(switches)
         for _ in range(50):
             await running.client.send(data(b"ping"))
-            assert await running.backend.frame() == data(b"ping")
+            assert await running.backend.receive() == data(b"ping")
         trio.lowlevel.remove_instrument(switches)
     others = {name: steps for name, steps in switches.steps.items() if not name.endswith(("Pump.run", "<Main>"))}
     assert not any("Session.run" in name for name in others), others
@@ -104,7 +105,7 @@ async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: 
     order: list[str] = []
     async with session(pump) as flood, session(pump) as other:
         # Both are readable before the pump runs: this task does not yield between the two sends
-        fill = encode(data(b"x" * (16 * READ_SIZE)), KEY)
+        fill = data(b"x" * (16 * READ_SIZE)).encode(MASK)
         sock = socket.socket(fileno=os.dup(flood.client.sock.fileno()))
         sock.setblocking(False)
         with sock:
@@ -112,7 +113,7 @@ async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: 
         assert queued > 2 * READ_SIZE
         quick = socket.socket(fileno=os.dup(other.client.sock.fileno()))
         with quick:
-            quick.send(encode(data(b"quick"), KEY))
+            quick.send(data(b"quick").encode(MASK))
         for leg, name in ((flood.client_leg, "flood"), (other.client_leg, "other")):
 
             def noted(name: str = name, read: Callable[[], None] = leg.reader) -> None:
@@ -120,7 +121,7 @@ async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: 
                 read()
 
             leg.reader = noted
-        assert await other.backend.frame() == data(b"quick")
+        assert await other.backend.receive() == data(b"quick")
     assert order.index("other") <= 1
 
 
@@ -130,13 +131,13 @@ async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock
         stop = False
 
         async def send() -> None:
-            raw = encode(data(b"x" * 60_000), KEY)
+            raw = data(b"x" * 60_000).encode(MASK)
             while not stop:
-                await running.client.send_bytes(raw)
+                await running.client.write(raw)
 
         async def read() -> None:
             while not stop:
-                await running.backend.frame()
+                await running.backend.receive()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send)
@@ -154,11 +155,11 @@ async def test_a_descriptor_closed_by_an_earlier_event_of_the_round_is_skipped(
     """The client's fault and the backend's data are ready in the same round; serving one may release the other."""
     async with session(pump, mode="tunnel") as running:
         await running.client.send(close_frame(1000))
-        await running.backend.send_bytes(b"x")
+        await running.backend.write(b"x")
         running.backend.finish()
         running.client.finish()
-        assert await running.client.frame() == data(b"x")
-        assert await running.client.frame() == close_frame(1000)
+        assert await running.client.receive() == data(b"x")
+        assert await running.client.receive() == close_frame(1000)
         await running.outcome()
         assert not pump._legs
 
@@ -168,11 +169,11 @@ async def test_sessions_work_over_either_poller(either_pump: Pump) -> None:
         payload = bytes(range(256)) * 4096
         async with trio.open_nursery() as nursery:
             nursery.start_soon(running.client.send, data(payload), close_frame(1000))
-            assert await running.backend.frame() == data(payload)
-        assert await running.backend.frame() == close_frame(1000)
+            assert await running.backend.receive() == data(payload)
+        assert await running.backend.receive() == close_frame(1000)
         await running.backend.send(close_frame(1000))
         running.backend.finish()
-        assert await running.client.frame() == close_frame(1000)
+        assert await running.client.receive() == close_frame(1000)
         running.client.finish()
         await running.outcome()
 

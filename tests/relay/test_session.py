@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import socket
-import struct
 
 import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import CLOSE_TIMEOUT, Frame, Session, TlsEnd, close_frame, data, encode, session
+from tests.peers.frames import Frame, close_frame
+from tests.relay.joined import CLOSE_TIMEOUT, Session, data, session
 from wsgate.relay.closing import DRAIN_REASON, Cause, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg
@@ -18,17 +17,10 @@ from wsgate.relay.pump import Pump
 from wsgate.relay.session import Session as RelaySession
 from wsgate.wire.frames import Opcode
 
-CLIENT_LOST = close_frame(1001, b"client connection lost")
-BACKEND_LOST = close_frame(1011, b"backend connection lost")
+CLIENT_LOST = close_frame(1001, "client connection lost")
+BACKEND_LOST = close_frame(1011, "backend connection lost")
 DRAINED = close_frame(1001, DRAIN_REASON)
-TARGET_CLOSED = close_frame(1000, b"Target closed")
-
-
-def reset(peer: trio.socket.SocketType | TlsEnd) -> None:
-    """Close with RST (socket(7): a linger time of zero)."""
-    assert isinstance(peer, trio.socket.SocketType)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()
+TARGET_CLOSED = close_frame(1000, "Target closed")
 
 
 async def ends_at_once(running: Session) -> None:
@@ -41,17 +33,17 @@ async def ends_at_once(running: Session) -> None:
 # -- a relay: Close passes through -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("close", [close_frame(1000, b"done"), close_frame(4321, "größe".encode()), close_frame()])
+@pytest.mark.parametrize("close", [close_frame(1000, "done"), close_frame(4321, "größe"), close_frame()])
 async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
     pump: Pump, autojump_clock: trio.testing.MockClock, close: Frame
 ) -> None:
     async with session(pump) as running:
         await running.client.send(close)
-        assert await running.backend.frame() == close
+        assert await running.backend.receive() == close
         await running.backend.send(close)
-        assert await running.client.frame() == close
+        assert await running.client.receive() == close
         # RFC 6455 §7.1.1: a server ends TCP first
-        assert await running.client.ended() == b""
+        assert await running.client.read_all() == b""
         assert not running.over
         running.client.finish()
         running.backend.finish()
@@ -64,11 +56,11 @@ async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
 
 async def test_backends_close_reaches_the_client(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump) as running:
-        await running.backend.send(data(b"last"), close_frame(1012, b"restart"))
-        assert await running.client.frame() == data(b"last")
-        assert await running.client.frame() == close_frame(1012, b"restart")
+        await running.backend.send(data(b"last"), close_frame(1012, "restart"))
+        assert await running.client.receive() == data(b"last")
+        assert await running.client.receive() == close_frame(1012, "restart")
         await running.client.send(close_frame(1012))
-        assert await running.backend.frame() == close_frame(1012)
+        assert await running.backend.receive() == close_frame(1012)
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
@@ -82,11 +74,11 @@ async def test_data_behind_the_clients_close_still_reaches_it(
     """§5.5.1: an endpoint may finish what it is sending before it answers a Close."""
     async with session(pump) as running:
         await running.client.send(close_frame(1000))
-        assert await running.backend.frame() == close_frame(1000)
+        assert await running.backend.receive() == close_frame(1000)
         await running.backend.send(data(b"one"), data(b"two"), close_frame(1000))
-        assert await running.client.frame() == data(b"one")
-        assert await running.client.frame() == data(b"two")
-        assert await running.client.frame() == close_frame(1000)
+        assert await running.client.receive() == data(b"one")
+        assert await running.client.receive() == data(b"two")
+        assert await running.client.receive() == close_frame(1000)
 
 
 async def test_crossing_closes_end_the_session_without_a_timeout(
@@ -95,8 +87,8 @@ async def test_crossing_closes_end_the_session_without_a_timeout(
     async with session(pump) as running:
         await running.client.send(close_frame(4001))
         await running.backend.send(close_frame(4002))
-        assert (await running.client.frame()).opcode == Opcode.CLOSE
-        assert (await running.backend.frame()).opcode == Opcode.CLOSE
+        assert (await running.client.receive()).opcode == Opcode.CLOSE
+        assert (await running.backend.receive()).opcode == Opcode.CLOSE
         running.client.finish()
         running.backend.finish()
         await ends_at_once(running)
@@ -105,12 +97,12 @@ async def test_crossing_closes_end_the_session_without_a_timeout(
 async def test_nothing_behind_a_close_is_passed_on(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump) as running:
         await running.client.send(close_frame(1000), data(b"late"), close_frame(1001))
-        assert await running.backend.frame() == close_frame(1000)
+        assert await running.backend.receive() == close_frame(1000)
         await running.backend.send(close_frame(1000))
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
-        assert await running.backend.ended() == b""
+        assert await running.backend.read_all() == b""
 
 
 # -- gone without a Close ----------------------------------------------------------------------------------------------
@@ -122,9 +114,9 @@ async def test_client_gone_tells_a_relays_backend_1001(
 ) -> None:
     async with session(pump) as running:
         await running.client.send(data(b"last words"))
-        assert await running.backend.frame() == data(b"last words")
-        reset(running.client.sock) if how == "reset" else running.client.vanish()
-        assert await running.backend.frame() == CLIENT_LOST
+        assert await running.backend.receive() == data(b"last words")
+        await (running.client.reset() if how == "reset" else running.client.vanish())
+        assert await running.backend.receive() == CLIENT_LOST
         await running.backend.send(close_frame(1001))
         running.backend.finish()
         await ends_at_once(running)
@@ -138,8 +130,8 @@ async def test_backend_gone_tells_a_relays_client_1011(
     pump: Pump, autojump_clock: trio.testing.MockClock, how: str
 ) -> None:
     async with session(pump) as running:
-        reset(running.backend.sock) if how == "reset" else running.backend.vanish()
-        assert await running.client.frame() == BACKEND_LOST
+        await (running.backend.reset() if how == "reset" else running.backend.vanish())
+        assert await running.client.receive() == BACKEND_LOST
         await running.client.send(close_frame(1011))
         running.client.finish()
         await ends_at_once(running)
@@ -155,11 +147,11 @@ async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there
     """A Close inside the unfinished frame would be data: the other side must see the stream end, nothing else."""
     async with session(pump) as running:
         source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
-        raw = encode(data(b"x" * 1000), source.key)[:-1]
-        await source.send_bytes(raw)
-        assert await sink.take(len(raw)) == raw
-        source.vanish()
-        assert await sink.ended() == b""
+        raw = data(b"x" * 1000).encode(source.mask)[:-1]
+        await source.write(raw)
+        assert await sink.read(len(raw)) == raw
+        await source.vanish()
+        assert await sink.read_all() == b""
         sink.finish()
         await ends_at_once(running)
         outcome = await running.outcome()
@@ -192,13 +184,13 @@ async def test_a_fault_in_a_relay_tells_both_sides(
     async with session(pump, limit=9999) as running:
         faulty, other = (running.client, running.backend) if side == "client" else (running.backend, running.client)
         await faulty.send(data(b"before"))
-        await faulty.send_bytes(raw if side == "client" else unmasked(raw))
-        told = await faulty.frame()
+        await faulty.write(raw if side == "client" else unmasked(raw))
+        told = await faulty.receive()
         assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
-        assert await other.frame() == data(b"before")
+        assert await other.receive() == data(b"before")
         what = "sent too much" if code == 1009 else "broke the protocol"
         reason = f"{side} {what}: ".encode() + told.payload[2:]
-        assert await other.frame() == close_frame(1001 if side == "client" else 1011, reason)
+        assert await other.receive() == close_frame(1001 if side == "client" else 1011, reason)
         await other.send(close_frame(1001 if side == "client" else 1011))
         other.finish()
         faulty.finish()
@@ -213,10 +205,10 @@ async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
     pump: Pump, autojump_clock: trio.testing.MockClock, raw: bytes, code: int
 ) -> None:
     async with session(pump, mode="tunnel", limit=9999) as running:
-        await running.client.send_bytes(encode(data(b"before"), running.client.key) + raw)
-        told = await running.client.frame()
+        await running.client.write(data(b"before").encode(running.client.mask) + raw)
+        told = await running.client.receive()
         assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
-        assert await running.backend.ended() == b"before"
+        assert await running.backend.read_all() == b"before"
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
@@ -225,19 +217,19 @@ async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
 async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, mode="tunnel", accept_text=False) as running:
         await running.client.send(data(b"hello", Opcode.TEXT))
-        assert (await running.client.frame()).payload[:2] == (1003).to_bytes(2, "big")
+        assert (await running.client.receive()).payload[:2] == (1003).to_bytes(2, "big")
 
 
 async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_connection(
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with session(pump) as running:
-        raw = encode(data(b"a" * 100 + b"\xff" * 100, Opcode.TEXT), running.client.key)
-        await running.client.send_bytes(raw[:50])
-        assert await running.backend.take(50) == raw[:50]
-        await running.client.send_bytes(raw[50:])
-        assert (await running.client.frame()).payload[:2] == (1007).to_bytes(2, "big")
-        assert await running.backend.ended() == b""
+        raw = data(b"a" * 100 + b"\xff" * 100, Opcode.TEXT).encode(running.client.mask)
+        await running.client.write(raw[:50])
+        assert await running.backend.read(50) == raw[:50]
+        await running.client.write(raw[50:])
+        assert (await running.client.receive()).payload[:2] == (1007).to_bytes(2, "big")
+        assert await running.backend.read_all() == b""
 
 
 async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
@@ -246,15 +238,15 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
     """The client breaks a rule while the backend is half way through a frame to it."""
     async with session(pump) as running:
         frame = data(b"x" * 1000)
-        raw = encode(frame, None)
-        await running.backend.send_bytes(raw[:500])
-        assert await running.client.take(500) == raw[:500]
-        await running.client.send_bytes(b"\x83\x80\x00\x00\x00\x00")
-        assert await running.backend.frame() == close_frame(1001, b"client broke the protocol: reserved opcode 0x3")
-        await running.backend.send_bytes(raw[500:] + encode(data(b"not any more"), None))
-        assert await running.client.take(len(raw) - 500) == raw[500:]
-        assert (await running.client.frame()).payload[:2] == (1002).to_bytes(2, "big")
-        assert await running.client.ended() == b""
+        raw = frame.encode(None)
+        await running.backend.write(raw[:500])
+        assert await running.client.read(500) == raw[:500]
+        await running.client.write(b"\x83\x80\x00\x00\x00\x00")
+        assert await running.backend.receive() == close_frame(1001, "client broke the protocol: reserved opcode 0x3")
+        await running.backend.write(raw[500:] + data(b"not any more").encode(None))
+        assert await running.client.read(len(raw) - 500) == raw[500:]
+        assert (await running.client.receive()).payload[:2] == (1002).to_bytes(2, "big")
+        assert await running.client.read_all() == b""
 
 
 # -- a tunnel: Close is FIN --------------------------------------------------------------------------------------------
@@ -264,12 +256,12 @@ async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_s
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
-        await running.client.send(data(b"question"), close_frame(4000, b"thanks"))
-        assert await running.backend.ended() == b"question"
-        await running.backend.send_bytes(b"answer")
-        assert await running.client.frame() == data(b"answer")
+        await running.client.send(data(b"question"), close_frame(4000, "thanks"))
+        assert await running.backend.read_all() == b"question"
+        await running.backend.write(b"answer")
+        assert await running.client.receive() == data(b"answer")
         running.backend.finish()
-        assert await running.client.frame() == close_frame(4000, b"thanks")
+        assert await running.client.receive() == close_frame(4000, "thanks")
         running.client.finish()
         await ends_at_once(running)
         outcome = await running.outcome()
@@ -281,12 +273,12 @@ async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_
     pump: Pump, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
-        await running.backend.send_bytes(b"bye")
+        await running.backend.write(b"bye")
         running.backend.finish()
-        assert await running.client.frame() == data(b"bye")
-        assert await running.client.frame() == TARGET_CLOSED
+        assert await running.client.receive() == data(b"bye")
+        assert await running.client.receive() == TARGET_CLOSED
         await running.client.send(data(b"on its way"), close_frame(1000))
-        assert await running.backend.ended() == b"on its way"
+        assert await running.backend.read_all() == b"on its way"
         running.client.finish()
         await ends_at_once(running)
         outcome = await running.outcome()
@@ -295,8 +287,8 @@ async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_
 
 async def test_services_reset_is_1011(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
-        reset(running.backend.sock)
-        assert await running.client.frame() == BACKEND_LOST
+        await running.backend.reset()
+        assert await running.client.receive() == BACKEND_LOST
         await running.client.send(close_frame(1011))
         running.client.finish()
         await ends_at_once(running)
@@ -308,9 +300,9 @@ async def test_services_reset_is_1011(pump: Pump, autojump_clock: trio.testing.M
 async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"last words"))
-        assert await running.backend.take(10) == b"last words"
-        running.client.vanish()
-        assert await running.backend.ended() == b""
+        assert await running.backend.read(10) == b"last words"
+        await running.client.vanish()
+        assert await running.backend.read_all() == b""
         running.backend.finish()
         await ends_at_once(running)
 
@@ -323,9 +315,9 @@ async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_t
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
-        await running.client.send(close_frame(4000, b"bye"))
-        assert await running.backend.frame() == close_frame(4000, b"bye")
-        assert await running.client.frame() == close_frame(4000, b"bye")
+        await running.client.send(close_frame(4000, "bye"))
+        assert await running.backend.receive() == close_frame(4000, "bye")
+        assert await running.client.receive() == close_frame(4000, "bye")
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
         running.client.finish()
         outcome = await running.outcome()
@@ -339,7 +331,7 @@ async def test_a_service_that_never_ends_is_cut_after_the_timeout_and_the_client
     async with session(pump, mode="tunnel") as running:
         before = trio.current_time()
         await running.client.send(close_frame(1000))
-        assert await running.client.frame() == close_frame(1000)
+        assert await running.client.receive() == close_frame(1000)
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
 
 
@@ -348,8 +340,8 @@ async def test_a_client_that_never_answers_close_is_cut_after_the_timeout(
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
-        running.backend.vanish()
-        assert await running.client.frame() == BACKEND_LOST
+        await running.backend.vanish()
+        assert await running.client.receive() == BACKEND_LOST
         outcome = await running.outcome()
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
     assert "client did not close within 5 s" in outcome.detail
@@ -361,10 +353,10 @@ async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_t
     async with session(pump) as running:
         before = trio.current_time()
         await running.client.send(close_frame(1000))
-        await running.backend.frame()
+        await running.backend.receive()
         await running.backend.send(close_frame(1000))
         running.backend.finish()
-        assert await running.client.frame() == close_frame(1000)
+        assert await running.client.receive() == close_frame(1000)
         await running.outcome()
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
 
@@ -374,12 +366,12 @@ async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_ti
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
-        raw = encode(data(b"x" * 1000), None)
-        await running.backend.send_bytes(raw[:500])
-        assert await running.client.take(500) == raw[:500]
+        raw = data(b"x" * 1000).encode(None)
+        await running.backend.write(raw[:500])
+        assert await running.client.read(500) == raw[:500]
         running.session.drain(1001)
-        assert await running.backend.frame() == DRAINED
-        assert await running.client.ended() == b""
+        assert await running.backend.receive() == DRAINED
+        assert await running.client.read_all() == b""
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
 
 
@@ -390,8 +382,8 @@ async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: tri
     async with session(pump) as running:
         running.session.drain(1012)
         running.session.drain(1001)  # a second word does not count
-        assert await running.client.frame() == close_frame(1012, DRAIN_REASON)
-        assert await running.backend.frame() == close_frame(1012, DRAIN_REASON)
+        assert await running.client.receive() == close_frame(1012, DRAIN_REASON)
+        assert await running.backend.receive() == close_frame(1012, DRAIN_REASON)
         await running.client.send(close_frame(1012))
         await running.backend.send(close_frame(1012))
         running.client.finish()
@@ -406,9 +398,9 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     async with session(pump, mode="tunnel") as running:
         running.session.revoke(1008, b"token revoked")
         running.session.drain(1001)  # it is closing already
-        assert await running.client.frame() == close_frame(1008, b"token revoked")
+        assert await running.client.receive() == close_frame(1008, "token revoked")
         await running.client.send(close_frame(1008))
-        assert await running.backend.ended() == b""
+        assert await running.backend.read_all() == b""
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
@@ -421,9 +413,9 @@ async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump
     async with session(pump, mode="tunnel") as running:
         running.session.end_unrecorded("the disk is too slow")
         running.session.end_unrecorded("again")  # it is closing already
-        assert await running.client.frame() == close_frame(1011, b"the gateway cannot record this session")
+        assert await running.client.receive() == close_frame(1011, "the gateway cannot record this session")
         await running.client.send(close_frame(1011))
-        assert await running.backend.ended() == b""
+        assert await running.backend.read_all() == b""
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
@@ -436,9 +428,9 @@ async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answe
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.drain(1001)
-        assert await running.client.frame() == DRAINED
+        assert await running.client.receive() == DRAINED
         await running.client.send(data(b"on its way"), close_frame(1001))
-        assert await running.backend.ended() == b"on its way"
+        assert await running.backend.read_all() == b"on its way"
         running.backend.finish()
         running.client.finish()
         await ends_at_once(running)
@@ -446,15 +438,15 @@ async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answe
 
 async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump) as running:
-        raw = encode(data(b"x" * 1000), running.client.key)
-        await running.client.send_bytes(raw[:500])
-        assert await running.backend.take(500) == raw[:500]
+        raw = data(b"x" * 1000).encode(running.client.mask)
+        await running.client.write(raw[:500])
+        assert await running.backend.read(500) == raw[:500]
         running.session.drain(1001)
-        assert await running.client.frame() == DRAINED
+        assert await running.client.receive() == DRAINED
         assert running.backend.nothing_there()
-        await running.client.send_bytes(raw[500:])
-        assert await running.backend.take(len(raw) - 500) == raw[500:]
-        assert await running.backend.frame() == DRAINED
+        await running.client.write(raw[500:])
+        assert await running.backend.read(len(raw) - 500) == raw[500:]
+        assert await running.backend.receive() == DRAINED
 
 
 async def test_our_own_bug_ends_its_session_alone_and_is_raised(
@@ -470,7 +462,7 @@ async def test_our_own_bug_ends_its_session_alone_and_is_raised(
             await running.outcome()
         assert running.session.outcome().cause is Cause.BUG
         await other.client.send(data(b"x"))
-        assert await other.backend.frame() == data(b"x")
+        assert await other.backend.receive() == data(b"x")
 
 
 async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
@@ -479,8 +471,8 @@ async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
     async with session(pump) as running:
         running.scope.cancel()
         outcome = await running.outcome()
-        assert await running.client.ended() == b""
-        assert await running.backend.ended() == b""
+        assert await running.client.read_all() == b""
+        assert await running.backend.read_all() == b""
         assert pump.legs == 0
     assert (outcome.cause, outcome.side) == (Cause.CUT, None)
 
@@ -495,8 +487,8 @@ async def test_a_session_that_has_ended_is_freed_without_the_collector(
     try:
         async with session(pump, mode=mode) as running:
             assert parts() == before + 5
-            running.client.vanish()
-            running.backend.vanish()
+            await running.client.vanish()
+            await running.backend.vanish()
             await running.outcome()
         del running
         assert parts() == before

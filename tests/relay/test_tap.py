@@ -9,7 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import KEY, Frame, close_frame, data, encode, session
+from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.joined import data, session
 from wsgate.recording.reader import Recording
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import READ_SIZE, Pump
@@ -46,14 +47,14 @@ async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl
     tap, stops = new_tap()
     frames = (data(b"one "), Frame(Opcode.PING, b"ping"), data(b"tw", fin=False), data(b"o", Opcode.CONTINUATION))
     async with session(
-        pump, mode="tunnel", tls=tls, tap=tap, early=(encode(data(b"early "), KEY), b"hello")
+        pump, mode="tunnel", tls=tls, tap=tap, early=(data(b"early ").encode(MASK), b"hello")
     ) as running:
         await running.client.send(*frames)
-        assert await running.backend.take(13) == b"early one two"
-        assert await running.client.frame() == data(b"hello")
-        assert await running.client.frame() == Frame(Opcode.PONG, b"ping")
-        await running.backend.send_bytes(b"answer")
-        assert await running.client.frame() == data(b"answer")
+        assert await running.backend.read(13) == b"early one two"
+        assert await running.client.receive() == data(b"hello")
+        assert await running.client.receive() == Frame(Opcode.PONG, b"ping")
+        await running.backend.write(b"answer")
+        assert await running.client.receive() == data(b"answer")
         await running.client.send(close_frame(1000))
         records = taken(tap)
     assert joined(records, RecordKind.UP) == b"early one two"
@@ -64,13 +65,13 @@ async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl
 async def test_a_header_in_two_reads(pump: Pump) -> None:
     """What is carried to the next read stands in front of it, and is no payload."""
     tap, _ = new_tap()
-    raw = encode(data(b"first"), KEY) + encode(data(b"x" * 300), KEY)
+    raw = data(b"first").encode(MASK) + data(b"x" * 300).encode(MASK)
     async with session(pump, mode="tunnel", tap=tap) as running:
         for at in range(0, 20):
-            await running.client.send_bytes(raw[at : at + 1])
+            await running.client.write(raw[at : at + 1])
             await trio.testing.wait_all_tasks_blocked(0.001)
-        await running.client.send_bytes(raw[20:])
-        assert await running.backend.take(305) == b"first" + b"x" * 300
+        await running.client.write(raw[20:])
+        assert await running.backend.read(305) == b"first" + b"x" * 300
     assert joined(taken(tap), RecordKind.UP) == b"first" + b"x" * 300
 
 
@@ -78,8 +79,8 @@ async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
     tap, _ = new_tap()
     async with session(pump, mode="tunnel", tap=tap, accept_text=False) as running:
         await running.client.send(data(b"good"), data(b"bad", Opcode.TEXT))
-        assert await running.backend.take(4) == b"good"
-        await running.backend.ended()
+        assert await running.backend.read(4) == b"good"
+        await running.backend.read_all()
     assert joined(taken(tap), RecordKind.UP) == b"good"
 
 
@@ -87,8 +88,8 @@ async def test_times(autojump_clock: trio.testing.MockClock, pump: Pump) -> None
     tap, _ = new_tap()
     async with session(pump, mode="tunnel", tap=tap) as running:
         for payload, pause in ((b"1", 2.5), (b"2", 0.0)):
-            await running.backend.send_bytes(payload)
-            await running.client.frame()
+            await running.backend.write(payload)
+            await running.client.receive()
             await trio.sleep(pause)
     first, second = taken(tap)
     assert 2_500_000 <= second.time - first.time < 2_600_000
@@ -98,11 +99,11 @@ async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> No
     tap, stops = new_tap(2 * RECORD_HEADER.size + 10)
     async with session(pump, mode="tunnel", tap=tap) as running:
         for payload in (b"12345", b"67890", b"", b"and on"):
-            await running.backend.send_bytes(payload)
+            await running.backend.write(payload)
             if payload:
-                assert await running.client.frame() == data(payload)
+                assert await running.client.receive() == data(payload)
         await running.client.send(close_frame(1000))
-        await running.backend.ended()
+        await running.backend.read_all()
         running.backend.finish()
         running.client.finish()
         assert (await running.outcome()).cause is Cause.CLOSED
@@ -122,10 +123,10 @@ async def test_a_full_buffer_ends_the_recording_and_not_the_session(
 
         async def pass_down(size: int) -> None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(running.backend.send_bytes, bytes(size))
+                nursery.start_soon(running.backend.write, bytes(size))
                 got = 0
                 while got < size:
-                    got += len((await running.client.frame()).payload)
+                    got += len((await running.client.receive()).payload)
 
         await pass_down(MIB // 2)
         half = taken(tap)

@@ -6,18 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.relay.joined import (
-    CLOSE_TIMEOUT,
-    KEY,
-    Frame,
-    Peer,
-    Session,
-    close_frame,
-    data,
-    encode,
-    session,
-    unix_pair,
-)
+from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.joined import CLOSE_TIMEOUT, Peer, Session, data, session, unix_pair
 from wsgate.relay.closing import Cause, End, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg, WebSocketLeg
@@ -41,7 +31,7 @@ async def at(second: float, since: float) -> None:
 async def answer_pings(peer: Peer) -> None:
     """What every WebSocket library does."""
     while True:
-        frame = await peer.frame()
+        frame = await peer.receive()
         assert frame.opcode == Opcode.PING
         await peer.send(Frame(Opcode.PONG, frame.payload))
 
@@ -60,15 +50,15 @@ async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
     async with session(pump, heartbeat=BEAT) as running:
         asked, other = both(running, side)
         start = trio.current_time()
-        ping = await asked.frame()
+        ping = await asked.receive()
         assert trio.current_time() - start == pytest.approx(20)
         assert ping.opcode == Opcode.PING
-        assert (await other.frame()).opcode == Opcode.PING  # it was as silent
+        assert (await other.receive()).opcode == Opcode.PING  # it was as silent
         await other.send(data(b"here"))  # any byte is life
-        assert await asked.frame() == data(b"here")
+        assert await asked.receive() == data(b"here")
         await at(21, start)
         await asked.send(Frame(Opcode.PONG, ping.payload), Frame(Opcode.PONG, ping.payload), data(b"and here"))
-        assert await other.frame() == data(b"and here")
+        assert await other.receive() == data(b"and here")
         await at(29, start)
         assert not running.over
         outcome = running.session.outcome()
@@ -96,16 +86,16 @@ async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: t
 
             @nursery.start_soon
             async def live() -> None:
-                while (ping := await running.backend.frame()).opcode == Opcode.PING:
+                while (ping := await running.backend.receive()).opcode == Opcode.PING:
                     await running.backend.send(Frame(Opcode.PONG, ping.payload))
 
             for number in range(1, 6):
-                ping = await running.client.frame()
+                ping = await running.client.receive()
                 assert trio.current_time() - start == pytest.approx(20 * number, abs=0.5)
                 await running.client.send(Frame(Opcode.PONG, ping.payload))
-            assert (await running.client.frame()).opcode == Opcode.PING
+            assert (await running.client.receive()).opcode == Opcode.PING
             # silent: it has all of its time
-            assert await running.client.frame() == close_frame(1011, b"no answer to the gateway's Ping")
+            assert await running.client.receive() == close_frame(1011, "no answer to the gateway's Ping")
             assert trio.current_time() - start == pytest.approx(120 + 300, abs=0.5)
 
 
@@ -115,14 +105,14 @@ async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: trio.tes
         start = trio.current_time()
         for second in (15, 30, 45):
             await at(second, start)
-            await running.client.send_bytes(encode(data(b"x" * 200), KEY)[:1])  # not a frame, not a header: a byte
-            await running.client.send_bytes(encode(data(b"x" * 200), KEY)[1:])
-            await running.backend.take(208 if mode == "relay" else 200)
-            await running.backend.send_bytes(encode(data(b"y"), None) if mode == "relay" else b"y")
-            assert await running.client.frame() == data(b"y")
+            await running.client.write(data(b"x" * 200).encode(MASK)[:1])  # not a frame, not a header: a byte
+            await running.client.write(data(b"x" * 200).encode(MASK)[1:])
+            await running.backend.read(208 if mode == "relay" else 200)
+            await running.backend.write(data(b"y").encode(None) if mode == "relay" else b"y")
+            assert await running.client.receive() == data(b"y")
             assert running.client.nothing_there()
             assert running.backend.nothing_there()
-        assert (await running.client.frame()).opcode == Opcode.PING
+        assert (await running.client.receive()).opcode == Opcode.PING
         assert trio.current_time() - start == pytest.approx(65)
 
 
@@ -135,16 +125,16 @@ async def test_a_silent_client_is_told_1011_and_the_backend_that_it_is_gone(
 
             @nursery.start_soon
             async def live() -> None:
-                ping = await running.backend.frame()
+                ping = await running.backend.receive()
                 await running.backend.send(Frame(Opcode.PONG, ping.payload))
-                assert await running.backend.frame() == close_frame(1001, b"client did not answer a Ping")
+                assert await running.backend.receive() == close_frame(1001, "client did not answer a Ping")
                 assert trio.current_time() - start == pytest.approx(30)
                 await running.backend.send(close_frame(1001))
                 running.backend.finish()
 
-            assert (await running.client.frame()).opcode == Opcode.PING
-            assert await running.client.frame() == close_frame(1011, b"no answer to the gateway's Ping")
-            assert await running.client.ended() == b""
+            assert (await running.client.receive()).opcode == Opcode.PING
+            assert await running.client.receive() == close_frame(1011, "no answer to the gateway's Ping")
+            assert await running.client.read_all() == b""
         outcome = await running.outcome()
     assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.CLIENT)
     assert (outcome.client_code, outcome.backend_code) == (1011, 1001)
@@ -158,10 +148,10 @@ async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: 
 
             @nursery.start_soon
             async def live() -> None:
-                ping = await running.client.frame()
+                ping = await running.client.receive()
                 await running.client.send(Frame(Opcode.PONG, ping.payload))
-                assert await running.client.frame() == close_frame(1011, b"backend did not answer a Ping")
-                running.client.vanish()
+                assert await running.client.receive() == close_frame(1011, "backend did not answer a Ping")
+                await running.client.vanish()
 
             outcome = await running.outcome()
         assert trio.current_time() - start == pytest.approx(30)
@@ -173,7 +163,7 @@ async def test_a_tunnels_silent_client_ends_the_services_connection(
 ) -> None:
     async with session(pump, mode="tunnel", heartbeat=BEAT) as running:
         start = trio.current_time()
-        assert await running.backend.ended() == b""
+        assert await running.backend.read_all() == b""
         assert trio.current_time() - start == pytest.approx(30)
         running.backend.finish()
         assert (await running.outcome()).cause is Cause.SILENT
@@ -184,12 +174,12 @@ async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
-        assert (await running.client.frame()).opcode == Opcode.PING
-        assert (await running.backend.frame()).opcode == Opcode.PING
+        assert (await running.client.receive()).opcode == Opcode.PING
+        assert (await running.backend.receive()).opcode == Opcode.PING
         await running.backend.send(Frame(Opcode.PONG))
-        assert await running.client.frame() == Frame(Opcode.PONG)
+        assert await running.client.receive() == Frame(Opcode.PONG)
         await running.client.send(Frame(Opcode.PONG, b"not what was asked"))
-        assert await running.backend.frame() == Frame(Opcode.PONG, b"not what was asked")
+        assert await running.backend.receive() == Frame(Opcode.PONG, b"not what was asked")
         await at(39, start)
         assert not running.over
         assert running.session.outcome().client_rtt is None
@@ -198,8 +188,8 @@ async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
 async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
-        await running.client.send_bytes(encode(data(b"x" * 1000), KEY)[:500])
-        await running.backend.take(500)
+        await running.client.write(data(b"x" * 1000).encode(MASK)[:500])
+        await running.backend.read(500)
         outcome = await running.outcome()
         assert trio.current_time() - start >= 30
     assert outcome.cause is Cause.SILENT
@@ -210,7 +200,7 @@ async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
 ) -> None:
     """The backend takes nothing, so the client is not read: what it may have said cannot be known."""
     async with session(pump, unix=True, heartbeat=BEAT) as running:
-        raw = encode(data(b"x" * 4_000_000), KEY)
+        raw = data(b"x" * 4_000_000).encode(MASK)
         sent = 0
         with trio.move_on_after(1):
             while True:
@@ -220,7 +210,7 @@ async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
         async def live() -> None:
             while not running.over:
                 await running.backend.send(data(b"busy"))
-                assert await running.client.frame() == data(b"busy")
+                assert await running.client.receive() == data(b"busy")
                 await trio.sleep(5)
 
         async with trio.open_nursery() as nursery:
@@ -229,10 +219,10 @@ async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
             nursery.cancel_scope.cancel()
         assert not running.over
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.client.send_bytes, raw[sent:])
-            assert await running.backend.take(len(raw)) == raw
+            nursery.start_soon(running.client.write, raw[sent:])
+            assert await running.backend.read(len(raw)) == raw
         resumed = trio.current_time()
-        while (await running.client.frame()).opcode != Opcode.PING:
+        while (await running.client.receive()).opcode != Opcode.PING:
             pass
         assert trio.current_time() - resumed == pytest.approx(20)
 
@@ -248,7 +238,7 @@ async def test_a_ping_that_the_peer_has_not_been_given_yet_has_not_been_asked(
         await at(59, start)
         assert not running.over
         delivering = False
-        await running.backend.ended()
+        await running.backend.read_all()
         assert trio.current_time() - start == pytest.approx(60)
 
 
@@ -257,15 +247,15 @@ async def test_a_ping_that_waits_for_the_end_of_a_frame_has_not_been_asked(
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
-        raw = encode(data(b"x" * 1000), None)
+        raw = data(b"x" * 1000).encode(None)
         for second in range(0, 100, 10):  # the backend needs long for one frame
             await at(second, start)
-            await running.backend.send_bytes(raw[second : second + 10])
-            assert await running.client.take(10) == raw[second : second + 10]
+            await running.backend.write(raw[second : second + 10])
+            assert await running.client.read(10) == raw[second : second + 10]
         assert not running.over
-        await running.backend.send_bytes(raw[100:])
-        assert await running.client.take(len(raw) - 100) == raw[100:]
-        assert (await running.client.frame()).opcode == Opcode.PING
+        await running.backend.write(raw[100:])
+        assert await running.client.read(len(raw) - 100) == raw[100:]
+        assert (await running.client.receive()).opcode == Opcode.PING
 
 
 async def test_without_a_heartbeat_nobody_is_asked(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
@@ -292,12 +282,12 @@ async def test_pings_are_answered_here_where_the_route_says_so(
             Frame(Opcode.PONG, b"unasked"),
             data(b"three"),
         )
-        assert await asks.frame() == Frame(Opcode.PONG, b"first")
-        assert await asks.frame() == Frame(Opcode.PONG, b"second")
-        assert await other.frame() == data(b"one", fin=False)
-        assert await other.frame() == data(b"two", Opcode.CONTINUATION)
-        assert await other.frame() == Frame(Opcode.PONG, b"unasked")
-        assert await other.frame() == data(b"three")
+        assert await asks.receive() == Frame(Opcode.PONG, b"first")
+        assert await asks.receive() == Frame(Opcode.PONG, b"second")
+        assert await other.receive() == data(b"one", fin=False)
+        assert await other.receive() == data(b"two", Opcode.CONTINUATION)
+        assert await other.receive() == Frame(Opcode.PONG, b"unasked")
+        assert await other.receive() == data(b"three")
         assert other.nothing_there()
 
 
@@ -306,9 +296,9 @@ async def test_a_read_of_nothing_but_answered_pings_writes_nothing_to_the_other_
 ) -> None:
     async with session(pump, answers_pings=True) as running:
         await running.client.send(Frame(Opcode.PING), Frame(Opcode.PING, b"x"), close_frame(1000))
-        assert await running.client.frame() == Frame(Opcode.PONG)
-        assert await running.client.frame() == Frame(Opcode.PONG, b"x")
-        assert await running.backend.frame() == close_frame(1000)
+        assert await running.client.receive() == Frame(Opcode.PONG)
+        assert await running.client.receive() == Frame(Opcode.PONG, b"x")
+        assert await running.backend.receive() == close_frame(1000)
 
 
 # -- idle --------------------------------------------------------------------------------------------------------------
@@ -322,21 +312,21 @@ async def test_a_session_without_data_ends_and_control_frames_are_no_data(
         start = trio.current_time()
         await at(10, start)
         await running.client.send(data(b"up"))
-        await running.backend.take(8 if mode == "relay" else 2)
+        await running.backend.read(8 if mode == "relay" else 2)
         await at(30, start)
         await running.client.send(Frame(Opcode.PING, b"?"), Frame(Opcode.PONG, b"!"))
         if mode == "relay":
-            await running.backend.take(14)
+            await running.backend.read(14)
         else:
-            assert await running.client.frame() == Frame(Opcode.PONG, b"?")
+            assert await running.client.receive() == Frame(Opcode.PONG, b"?")
         await at(69, start)
         assert running.client.nothing_there()
-        assert await running.client.frame() == close_frame(1001, b"the gateway ends idle sessions")
+        assert await running.client.receive() == close_frame(1001, "the gateway ends idle sessions")
         assert trio.current_time() - start == pytest.approx(70)
         await running.client.send(close_frame(1001))
         running.client.finish()
         if mode == "relay":
-            assert await running.backend.frame() == close_frame(1001, b"the gateway ends idle sessions")
+            assert await running.backend.receive() == close_frame(1001, "the gateway ends idle sessions")
             await running.backend.send(close_frame(1001))
         running.backend.finish()
         outcome = await running.outcome()
@@ -351,8 +341,8 @@ async def test_data_of_either_side_keeps_a_session(
     async with session(pump, mode=mode, timeouts=timeouts(idle=60)) as running:
         start = trio.current_time()
         await at(50, start)
-        await running.backend.send_bytes(encode(data(b"down"), None) if mode == "relay" else b"down")
-        assert await running.client.frame() == data(b"down")
+        await running.backend.write(data(b"down").encode(None) if mode == "relay" else b"down")
+        assert await running.client.receive() == data(b"down")
         await at(100, start)
         await running.client.send(Frame(Opcode.PING), data(b"up"), Frame(Opcode.PING))  # between control frames
         await at(159, start)
@@ -378,7 +368,7 @@ async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: trio.
 async def stall(running: Session, side: str) -> tuple[bytes, int]:
     """Fill the way from ``side`` to the other, who does not read."""
     source, _ = both(running, side)
-    raw = encode(data(b"x" * 4_000_000), source.key)
+    raw = data(b"x" * 4_000_000).encode(source.mask)
     sent = 0
     with trio.move_on_after(1):
         while True:
@@ -411,13 +401,13 @@ async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
             else (1001, b"client took nothing for too long")
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(source.send_bytes, raw[sent:])
-            assert await source.frame() == close_frame(*word)
+            nursery.start_soon(source.write, raw[sent:])
+            assert await source.receive() == close_frame(*word)
             assert trio.current_time() - start == pytest.approx(30)
         await source.send(close_frame(word[0]))
         source.finish()
         outcome = await running.outcome()
-        assert len(await stuck.ended()) < len(raw)
+        assert len(await stuck.read_all()) < len(raw)
     assert outcome.cause is Cause.STUCK
     assert outcome.side is not Side(side)
     assert outcome.detail.endswith("took nothing for 30 s")
@@ -427,7 +417,7 @@ async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock:
     async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
         raw, sent = await stall(running, "client")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.client.send_bytes, raw[sent:])
+            nursery.start_soon(running.client.write, raw[sent:])
             assert await slowly(running.backend, len(raw), every=20) == raw
 
 
@@ -468,13 +458,13 @@ async def test_closing_waits_for_a_peer_that_is_still_taking_what_was_accepted(
             "wsgate.relay.leg.is_acknowledging", lambda sock, within: acknowledging and leg.pending is None
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.backend.send, frame, close_frame(4000, b"end"))
-            raw = encode(frame, None)
+            nursery.start_soon(running.backend.send, frame, close_frame(4000, "end"))
+            raw = frame.encode(None)
             assert await slowly(running.client, len(raw), every=CLOSE_TIMEOUT - 1) == raw
-            assert await running.client.frame() == close_frame(4000, b"end")
+            assert await running.client.receive() == close_frame(4000, "end")
             acknowledging = False
         await running.client.send(close_frame(4000))
-        assert await running.backend.frame() == close_frame(4000)
+        assert await running.backend.receive() == close_frame(4000)
 
 
 # -- lifetime ----------------------------------------------------------------------------------------------------------
@@ -521,7 +511,7 @@ class Middlebox:
 
 
 async def answer_ping(peer: Peer) -> None:
-    frame = await peer.frame()
+    frame = await peer.receive()
     assert frame.opcode == Opcode.PING
     await peer.send(Frame(Opcode.PONG, frame.payload))
 
@@ -565,7 +555,7 @@ async def test_a_client_that_does_not_read_lives_by_what_it_sends(
 
         @nursery.start_soon
         async def live() -> None:
-            while (frame := await running.backend.frame()).opcode != Opcode.CLOSE:
+            while (frame := await running.backend.receive()).opcode != Opcode.CLOSE:
                 if frame.opcode == Opcode.PING:
                     await running.backend.send(Frame(Opcode.PONG, frame.payload))
             await running.backend.send(close_frame(1001))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
-import struct
 from collections.abc import Awaitable, Callable
 
 import trio
 
-from ..e2e.peers import BINARY, CLOSE, PING, PONG, Frame, Peer, close_frame
+from tests.peers.frames import BINARY, CLOSE, PING, PONG, Frame, close_frame
+from tests.peers.stream import Peer
 
 POURED = 1 << 20  # bytes that are sent to, or by, those who read slowly
 PIECE = 1 << 14  # bytes of one frame of it
@@ -39,7 +38,7 @@ async def listen(
 
 
 async def serve_websocket(stream: trio.abc.Stream) -> None:
-    peer = Peer(stream, mask=None)  # type: ignore[arg-type]  # of TLS, too
+    peer = Peer(stream, mask=None)
     head = await peer.read_head()
     behaviour = head.target.partition("?")[0].rpartition("/")[2]
     if behaviour == "decline":
@@ -54,7 +53,7 @@ async def serve_websocket(stream: trio.abc.Stream) -> None:
         frame = await peer.receive()
         if behaviour == "break":
             await peer.write(Frame(BINARY, b"half of it").encode(None)[:6])
-            await break_off(stream)
+            await peer.reset()
             return
         if behaviour == "vanish":
             return
@@ -72,19 +71,10 @@ async def serve_tcp(stream: trio.abc.Stream) -> None:
     """An echo; ``p`` pours instead, ``b`` breaks off."""
     data = await stream.receive_some(1)
     if data == b"b":
-        await break_off(stream)
+        await Peer(stream, mask=None).reset()
     elif data == b"p":
         await stream.send_all(bytes(POURED))
     else:
         while data:
             await stream.send_all(data)
             data = await stream.receive_some(SIP)
-
-
-async def break_off(stream: trio.abc.Stream) -> None:
-    """The other side sees a RST."""
-    while isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
-    assert isinstance(stream, trio.SocketStream)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    await stream.aclose()

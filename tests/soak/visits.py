@@ -14,9 +14,12 @@ from random import Random
 import trio
 import trio.testing
 
-from ..e2e.peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Peer, close_frame, plain_request, request
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Peer
+
 from ..hostile.faults import FAULTS
-from .backends import PIECE, POURED, SIP, Gone, break_off
+from .backends import PIECE, POURED, SIP, Gone
 from .config import PAGE, PASSWORD, TOKEN
 
 _GOING_AWAY = {1001, 1012}
@@ -32,12 +35,10 @@ class Counts:
 
 
 class Visitor(Peer):
-    """A client. ``most`` are the bytes that it reads at once."""
+    """A client."""
 
     def __init__(self, stream: trio.abc.Stream, random: Random) -> None:
-        super().__init__(stream, mask=random.randbytes(4))  # type: ignore[arg-type]  # of TLS, too
-        self.connection = stream
-        self.most: int | None = None
+        super().__init__(stream, mask=random.randbytes(4))
         self._writing = trio.Lock()  # an answer to a heartbeat comes between
 
     async def write(self, data: bytes) -> None:
@@ -68,12 +69,6 @@ class Visitor(Peer):
             while True:
                 frame = await self.receive()
                 assert frame.opcode in (PING, PONG), frame
-
-    async def _read_more(self) -> None:
-        data = await self.connection.receive_some(self.most)
-        if not data:
-            raise EOFError(f"the connection ended; unread: {bytes(self._received[:100])!r}")
-        self._received += data
 
 
 @dataclass
@@ -295,16 +290,14 @@ async def clients_that_leave(street: Street, random: Random) -> None:
     street.counts.perhaps += 1
     with contextlib.suppress(*Gone):
         async with street.visitor(random) as visitor:
-            if isinstance(visitor.connection, trio.SSLStream) and random.random() < 0.3:
-                await visitor.connection.transport_stream.send_all(
-                    random.choice((b"\x16\x03\x01\x02", data, b"\x16" * 99))
-                )
+            if visitor.tcp is not visitor.stream and random.random() < 0.3:
+                await visitor.tcp.send_all(random.choice((b"\x16\x03\x01\x02", data, b"\x16" * 99)))
             else:
                 await visitor.write(data)
                 if random.random() < 0.5 and len(data) >= len(head):
                     await visitor.read_head()
             if random.random() < 0.5:
-                await break_off(visitor.connection)
+                await visitor.reset()
 
 
 Visit = Callable[[Street, Random], Awaitable[None]]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.frames import FIN, MASK, MAX_CONTROL, MAX_HEADER, Opcode, encode_frame, encode_header
-
-from .reference import KEY, Frame, head
+from tests.peers.frames import MASK, Frame, header
+from wsgate.wire.frames import FIN, MAX_CONTROL, MAX_HEADER, Opcode, encode_frame, encode_header
+from wsgate.wire.frames import MASK as MASK_BIT
 
 SIZES = [(0, 7), (125, 7), (126, 16), (65535, 16), (65536, 64), (1 << 40, 64), ((1 << 63) - 1, 64)]
 
@@ -14,21 +14,21 @@ SIZES = [(0, 7), (125, 7), (126, 16), (65535, 16), (65536, 64), (1 << 40, 64), (
 @pytest.mark.parametrize(("size", "form"), SIZES)
 @pytest.mark.parametrize("opcode", Opcode)
 def test_headers_have_the_shortest_form(opcode: Opcode, size: int, form: int) -> None:
-    assert encode_header(FIN | opcode, size) == head(opcode, size, form=form)
-    assert encode_header(opcode, size) == head(opcode, size, form=form, fin=False)
-    assert encode_header(FIN | opcode, size, MASK) + KEY == head(opcode, size, form=form, key=KEY)
+    assert encode_header(FIN | opcode, size) == header(opcode, size, form=form)
+    assert encode_header(opcode, size) == header(opcode, size, form=form, fin=False)
+    assert encode_header(FIN | opcode, size, MASK_BIT) + MASK == header(opcode, size, form=form, key=MASK)
 
 
 def test_the_largest_header() -> None:
-    assert len(encode_header(FIN | Opcode.BINARY, (1 << 63) - 1, MASK) + KEY) == MAX_HEADER
+    assert len(encode_header(FIN | Opcode.BINARY, (1 << 63) - 1, MASK_BIT) + MASK) == MAX_HEADER
 
 
 def test_the_examples_of_the_rfc() -> None:
     """§5.7"""
     assert encode_frame(Opcode.TEXT, b"Hello", None) == bytes.fromhex("810548656c6c6f")
-    assert encode_frame(Opcode.TEXT, b"Hello", KEY) == bytes.fromhex("818537fa213d7f9f4d5158")
+    assert encode_frame(Opcode.TEXT, b"Hello", MASK) == bytes.fromhex("818537fa213d7f9f4d5158")
     assert encode_frame(Opcode.PING, b"Hello", None) == bytes.fromhex("890548656c6c6f")
-    assert encode_frame(Opcode.PONG, b"Hello", KEY) == bytes.fromhex("8a8537fa213d7f9f4d5158")
+    assert encode_frame(Opcode.PONG, b"Hello", MASK) == bytes.fromhex("8a8537fa213d7f9f4d5158")
     assert encode_header(FIN | Opcode.BINARY, 256) == bytes.fromhex("827e0100")
     assert encode_header(FIN | Opcode.BINARY, 65536) == bytes.fromhex("827f0000000000010000")
 

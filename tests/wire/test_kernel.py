@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
 from wsgate.wire import kernel, masking, walk
 from wsgate.wire.fault import Fault
 from wsgate.wire.kernel import Walk
 from wsgate.wire.utf8 import Utf8Validator
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE, NO_LIMIT
 
-from .reference import BINARY, CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, Frame, head
 from .utf8_cases import INVALID, TRUNCATED, VALID
 
 Options = dict[str, Any]
@@ -172,15 +172,15 @@ def test_every_first_byte(compiled: ModuleType, masked: bool, open_message: byte
     "size", [0, 1, 125, 126, 127, 65535, 65536, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
 )
 def test_lengths(compiled: ModuleType, size: int, masked: bool) -> None:
-    key = KEY if masked else None
+    key = MASK if masked else None
     for opcode, form, limit in product([TEXT, BINARY, PING], [7, 16, 64], [NO_LIMIT, NO_LIMIT - 1, 65535, 125]):
-        header = head(opcode, size, form=form, key=key)
+        announced = header(opcode, size, form=form, key=key)
         if form > 7 or size < 126:
             for unwrap in (False, True):
                 options = {"masked": masked, "limit": limit, "unwrap": unwrap}
-                assert_the_same(compiled, [header, b"x" * 50, header], **options)
+                assert_the_same(compiled, [announced, b"x" * 50, announced], **options)
                 opened = Frame(opcode, b"12", fin=False).encode(key)
-                continued = head(CONTINUATION, size, form=form, key=key)
+                continued = header(CONTINUATION, size, form=form, key=key)
                 assert_the_same(compiled, [opened, continued + b"x" * 9], **options)
 
 
@@ -221,7 +221,7 @@ def passes(compiled: ModuleType, *pieces: bytes) -> bool:
     return True
 
 
-@pytest.mark.parametrize("key", [KEY, None], ids=["client", "server"])
+@pytest.mark.parametrize("key", [MASK, None], ids=["client", "server"])
 @pytest.mark.parametrize("size", [*range(70), 1023, 4096, 65536])
 def test_every_size_and_phase(compiled: ModuleType, size: int, key: bytes | None) -> None:
     payload = bytes(i * 7 & 0x7F for i in range(size))
@@ -338,7 +338,7 @@ def test_going_on_behind_a_fault_touches_nothing_else(
 
 def test_a_buffer_under_a_view(compiled: ModuleType) -> None:
     """The pump's buffer has views, so it cannot be resized; nor does the walk try to."""
-    buffer = bytearray(Frame(BINARY, b"payload").encode(KEY))
+    buffer = bytearray(Frame(BINARY, b"payload").encode(MASK))
     frame_walk = compiled.FrameWalk(masked=True, unwrap=True)
     with memoryview(buffer) as view:
         frame_walk.walk(buffer, 0, len(buffer))
@@ -364,7 +364,7 @@ def test_a_walk_in_a_cycle_is_collected(compiled: ModuleType) -> None:
 
 def test_nothing_is_kept(compiled: ModuleType) -> None:
     """A thousand walks that meet every kind of halt leave no object behind."""
-    ping = bytearray(Frame(PING, b"ping").encode(KEY) + b"\x83")
+    ping = bytearray(Frame(PING, b"ping").encode(MASK) + b"\x83")
 
     def work() -> None:
         for _ in range(1000):
@@ -372,7 +372,7 @@ def test_nothing_is_kept(compiled: ModuleType) -> None:
             frame_walk.walk(ping, 0, len(ping) - 1)
             frame_walk.walk(ping, frame_walk.resume, len(ping))
             assert frame_walk.halt == FAULT
-            compiled.apply_mask(frame_walk.payload, KEY)
+            compiled.apply_mask(frame_walk.payload, MASK)
             for wrong in ({}, {"masked": True, "limit": -1}):
                 with pytest.raises((TypeError, OverflowError)):
                     compiled.FrameWalk(**wrong)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
 from wsgate.wire.fault import Fault
 from wsgate.wire.walk import INCOMPLETE, NO_LIMIT, FrameWalk
 
 from .drive import Seen, drive, drive_every_way
-from .reference import BINARY, CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, Frame, head
 
 pytestmark = pytest.mark.usefixtures("twin")
 
-both_roles = pytest.mark.parametrize("key", [KEY, None], ids=["client", "server"])
+both_roles = pytest.mark.parametrize("key", [MASK, None], ids=["client", "server"])
 
 Options = dict[str, Any]
 
@@ -109,7 +109,7 @@ def test_with_bytes_behind(frames: list[Frame], options: Options, key: bytes | N
     message = any(frame.opcode == CLOSE for frame in frames) or not frames or frames[-1].fin
     behind = Frame(BINARY) if message else Frame(CONTINUATION)
     stream = [frame.encode(key) for frame in [*frames, behind]]
-    beginning = head(BINARY, 0, key=key)[:1]  # of one more frame
+    beginning = header(BINARY, 0, key=key)[:1]  # of one more frame
     wanted = expected([*frames, behind], key)
     if (closes := [frame.opcode for frame in frames].count(CLOSE)) > 0:
         wanted = expected(frames, key)
@@ -151,7 +151,7 @@ def test_an_unfinished_frame_is_passed_as_far_as_it_came(key: bytes | None) -> N
 @pytest.mark.parametrize("size", [1 << 32, NO_LIMIT - 1])
 def test_the_largest_frame_that_a_header_can_announce(size: int, key: bytes | None) -> None:
     """§5.2 allows 2^63 - 1 bytes; nothing is kept of them, so nothing forbids them either."""
-    data = head(BINARY, size, form=64, key=key) + b"x" * 50
+    data = header(BINARY, size, form=64, key=key) + b"x" * 50
     walk = make(key)
     assert drive(walk, [data]).passed == data
     assert walk.left == size - 50
@@ -283,7 +283,7 @@ def test_what_breaks_a_rule(wrong: Wrong, behind: bytes, key: bytes | None) -> N
 def test_the_mask_is_the_clients(masked: bool, rule: str, frame: Frame) -> None:
     """§5.1; a mask of zeros is a mask too."""
     other = frame.encode(None if masked else bytes(4))
-    own = Frame(BINARY, b"ok").encode(KEY if masked else None)
+    own = Frame(BINARY, b"ok").encode(MASK if masked else None)
     for seen in drive_every_way(lambda: FrameWalk(masked=masked), [own, other]):
         assert (seen.fault, seen.passed) == (Fault(1002, rule), own)
     assert drive(FrameWalk(masked=masked), [own, other[:2]]).fault is not None
@@ -292,14 +292,14 @@ def test_the_mask_is_the_clients(masked: bool, rule: str, frame: Frame) -> None:
 @both_roles
 def test_a_length_of_2_to_the_63(key: bytes | None) -> None:
     for size in (NO_LIMIT, (1 << 64) - 1):
-        for seen in drive_every_way(partial(make, key), [head(BINARY, size, form=64, key=key)]):
+        for seen in drive_every_way(partial(make, key), [header(BINARY, size, form=64, key=key)]):
             assert seen.fault == Fault(1002, "frame length of 2^63 or more")
 
 
 @both_roles
 def test_a_limit_is_met_at_the_header(key: bytes | None) -> None:
     """Not after a gigabyte has been passed on."""
-    seen = drive(make(key, limit=1 << 20), [head(BINARY, 1 << 40, form=64, key=key)])
+    seen = drive(make(key, limit=1 << 20), [header(BINARY, 1 << 40, form=64, key=key)])
     assert seen.fault == Fault(1009, "message over the limit of 1048576 bytes")
     assert seen.passed == b""
 
@@ -308,10 +308,10 @@ def test_a_limit_is_met_at_the_header(key: bytes | None) -> None:
 def test_fragments_cannot_add_up_past_every_limit(key: bytes | None) -> None:
     walk = make(key)
     huge = Frame(BINARY, fin=False).encode(key)
-    seen = drive(walk, [huge, head(CONTINUATION, NO_LIMIT - 1, fin=False, form=64, key=key)])
+    seen = drive(walk, [huge, header(CONTINUATION, NO_LIMIT - 1, fin=False, form=64, key=key)])
     assert seen.fault is None
     seen = drive(
-        make(key, limit=5), [Frame(BINARY, b"x", fin=False).encode(key)] + [head(0, 1, fin=False, key=key) + b"x"] * 9
+        make(key, limit=5), [Frame(BINARY, b"x", fin=False).encode(key)] + [header(0, 1, fin=False, key=key) + b"x"] * 9
     )
     assert seen.fault == Fault(1009, "message over the limit of 5 bytes")
 

@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
+from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, TEXT, Frame
 from wsgate.wire.fault import Fault
 from wsgate.wire.walk import FrameWalk
 
 from .drive import drive, drive_every_way
-from .reference import BINARY, CONTINUATION, KEY, PING, TEXT, Frame
 from .utf8_cases import INVALID, TRUNCATED, VALID
 
 pytestmark = pytest.mark.usefixtures("twin")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("twin")
 NOT_UTF8 = Fault(1007, "text is not UTF-8")
 ENDS_INSIDE = Fault(1007, "text ends inside a UTF-8 sequence")
 
-both_roles = pytest.mark.parametrize("key", [KEY, None], ids=["client", "server"])
+both_roles = pytest.mark.parametrize("key", [MASK, None], ids=["client", "server"])
 both_ways = pytest.mark.parametrize("unwrap", [False, True], ids=["pass", "unwrap"])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.peers import plain_request
 from tests.gate.conftest import exchange_for, files_at, route
+from tests.peers.heads import plain_request
 from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.files import handle
 from wsgate.wire.http import Refusal

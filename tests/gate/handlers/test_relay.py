@@ -10,10 +10,12 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.peers import KEY, Backend, Frame, request
 from tests.gate.conftest import exchange_for, relay_to, route
 from tests.gate.handlers.conftest import COMPRESSED, TEXT, Ends, Made
 from tests.limits import no_descriptors, refusing
+from tests.peers.frames import Frame
+from tests.peers.heads import KEY, request
+from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers import relay as relay_module
 from wsgate.gate.handlers.relay import handle

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.peers import Backend, request
 from tests.gate.conftest import StartGate, route, tunnel_to
 from tests.log import Log
+from tests.peers.heads import request
+from tests.peers.stream import Backend
 from wsgate.gate.handlers.subprotocols import in_words, tunnel_subprotocol
 from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade

@@ -6,11 +6,12 @@ import socket
 
 import trio
 
-from tests.e2e.peers import Backend, request
 from tests.gate.conftest import exchange_for, route, tunnel_to
 from tests.gate.handlers.conftest import TEXT, Ends, Made
 from tests.limits import no_descriptors, refusing
 from tests.log import Log
+from tests.peers.heads import request
+from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers.tunnel import handle
 from wsgate.relay.flow import UnwrapFlow, WrapFlow

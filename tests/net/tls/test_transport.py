@@ -16,7 +16,8 @@ import trio
 import trio.testing
 
 from tests.descriptors import descriptors
-from tests.relay.joined import KEY, Frame, Peer, Session, TlsEnd, close_frame, data, encode, session, tls_pair
+from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.joined import Peer, Session, TlsEnd, data, session, tls_pair
 from wsgate.net.tls.transport import TLS_RECORD, TlsTransport
 from wsgate.relay.closing import Cause
 from wsgate.relay.leg import Leg
@@ -178,18 +179,18 @@ async def test_16_mib_each_way_at_once_through_tiny_buffers(pump: Pump, version:
         async def client() -> None:
             received = bytearray()
             while len(received) < len(down):
-                received += (await running.client.frame()).payload
+                received += (await running.client.receive()).payload
             assert received == down
 
         @nursery.start_soon
         async def backend() -> None:
             if mode == "relay":
-                assert (await running.backend.frame()).payload == up
+                assert (await running.backend.receive()).payload == up
             else:
-                assert await running.backend.take(len(up)) == up
+                assert await running.backend.read(len(up)) == up
 
         nursery.start_soon(running.client.send, data(up))
-        nursery.start_soon(running.backend.send_bytes, encode(data(down), None) if mode == "relay" else down)
+        nursery.start_soon(running.backend.write, data(down).encode(None) if mode == "relay" else down)
 
 
 @versions
@@ -198,16 +199,16 @@ async def test_bytes_inside_openssl_need_no_event(
 ) -> None:
     """Records that do not fit the buffer's end: the last part is read although the kernel has nothing more."""
     async with session(pump, tls=version) as running:
-        raw = encode(data(b"x" * (10 * READ_SIZE + 5)), KEY)
+        raw = data(b"x" * (10 * READ_SIZE + 5)).encode(MASK)
         assert isinstance(running.client.sock, TlsEnd)
         async with trio.open_nursery() as nursery:
 
             @nursery.start_soon
             async def send() -> None:
-                await running.client.send_bytes(raw[:100])  # so that no later record ends where the buffer does
-                await running.client.send_bytes(raw[100:])
+                await running.client.write(raw[:100])  # so that no later record ends where the buffer does
+                await running.client.write(raw[100:])
 
-            assert await running.backend.take(len(raw)) == raw
+            assert await running.backend.read(len(raw)) == raw
 
 
 async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
@@ -218,13 +219,13 @@ async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
     def half_read(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsTransport, TlsEnd]:
         ours, theirs = tls_pair(buffer, version, server_side=server_side)
         if server_side:
-            theirs.ssl.send(b"head" + encode(data(b"in the same record"), KEY))
+            theirs.ssl.send(b"head" + data(b"in the same record").encode(MASK))
             assert ours.recv(4) == b"head"
         return ours, theirs
 
     monkeypatch.setattr("tests.relay.joined.tls_pair", half_read)
     async with session(pump, tls=TLS13) as running:
-        assert await running.backend.frame() == data(b"in the same record")
+        assert await running.backend.receive() == data(b"in the same record")
 
 
 async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
@@ -232,11 +233,11 @@ async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
 ) -> None:
     async with session(pump, tls=TLS13) as running:
         assert isinstance(running.client.sock, TlsEnd)
-        raw = encode(data(b"x" * (2 * TLS_RECORD)), KEY)
+        raw = data(b"x" * (2 * TLS_RECORD)).encode(MASK)
         running.client.sock.ssl.send(raw[:TLS_RECORD])
         socket.socket.send(running.client.sock.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))
-        assert await running.backend.take(TLS_RECORD) == raw[:TLS_RECORD]
-        assert await running.backend.ended() == b""
+        assert await running.backend.read(TLS_RECORD) == raw[:TLS_RECORD]
+        assert await running.backend.read_all() == b""
         assert "bad record mac" in running.session.outcome().detail.lower().replace("_", " ")
 
 
@@ -262,7 +263,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
             await trio.lowlevel.checkpoint()
         assert leg.interest == READABLE | WRITABLE
         wants_write = False
-        assert await running.backend.frame() == data(b"hello")
+        assert await running.backend.receive() == data(b"hello")
         assert leg.interest == READABLE
 
 
@@ -272,18 +273,18 @@ async def test_a_close_ends_both_connections_cleanly(
     pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion, mode: str
 ) -> None:
     async with session(pump, mode=mode, tls=version) as running:
-        await running.client.send(data(b"question"), close_frame(1000, b"done"))
+        await running.client.send(data(b"question"), close_frame(1000, "done"))
         if mode == "relay":
-            assert await running.backend.frame() == data(b"question")
-            assert await running.backend.frame() == close_frame(1000, b"done")
-            await running.backend.send(data(b"answer"), close_frame(1000, b"done"))
+            assert await running.backend.receive() == data(b"question")
+            assert await running.backend.receive() == close_frame(1000, "done")
+            await running.backend.send(data(b"answer"), close_frame(1000, "done"))
         else:
-            assert await running.backend.ended() == b"question"  # close_notify: else it would raise
-            await running.backend.send_bytes(b"answer")
+            assert await running.backend.read_all() == b"question"  # close_notify: else it would raise
+            await running.backend.write(b"answer")
         running.backend.finish()
-        assert await running.client.frame() == data(b"answer")
-        assert await running.client.frame() == close_frame(1000, b"done")
-        assert await running.client.ended() == b""
+        assert await running.client.receive() == data(b"answer")
+        assert await running.client.receive() == close_frame(1000, "done")
+        assert await running.client.read_all() == b""
         running.client.finish()
         outcome = await running.outcome()
     assert outcome.cause is Cause.CLOSED
@@ -294,11 +295,11 @@ async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
     pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
 ) -> None:
     async with session(pump, mode="tunnel", tls=version) as running:
-        await running.backend.send_bytes(b"half of an ans")
+        await running.backend.write(b"half of an ans")
         assert isinstance(running.backend.sock, TlsEnd)
         socket.socket.shutdown(running.backend.sock.ssl, socket.SHUT_WR)
-        assert await running.client.frame() == data(b"half of an ans")
-        assert await running.client.frame() == close_frame(1011, b"backend connection lost")
+        assert await running.client.receive() == data(b"half of an ans")
+        assert await running.client.receive() == close_frame(1011, "backend connection lost")
         outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: TLS ended without close_notify")
 
@@ -306,7 +307,7 @@ async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
 async def test_a_service_that_ends_cleanly_is_1000(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, mode="tunnel", tls=TLS13) as running:
         running.backend.finish()
-        assert await running.client.frame() == close_frame(1000, b"Target closed")
+        assert await running.client.receive() == close_frame(1000, "Target closed")
 
 
 async def test_a_message_costs_one_read_and_one_write_of_openssl(
@@ -347,6 +348,6 @@ def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -
 
 async def exchange(client: Peer, backend: Peer) -> None:
     await client.send(data(b"ping"))
-    assert await backend.frame() == data(b"ping")
+    assert await backend.receive() == data(b"ping")
     await backend.send(Frame(Opcode.TEXT, b"pong"))
-    assert await client.frame() == Frame(Opcode.TEXT, b"pong")
+    assert await client.receive() == Frame(Opcode.TEXT, b"pong")
