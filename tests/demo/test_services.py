@@ -9,13 +9,12 @@ import pytest
 import trio
 import trio.testing
 
-from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Peer
 from wsgate.demo.services import serve_echo, serve_lines
 from wsgate.wire.handshake import accept_value
 
-MASK = b"\x37\xfa\x21\x3d"
 DEADLINE = 30.0  # seconds; the slowest test takes less than one
 
 Connect = Callable[[], Awaitable[Peer]]

@@ -15,6 +15,7 @@ import pytest
 import trio
 from websockets.trio.server import serve as serve_websockets
 
+from tests.peers.frames import MASK
 from tests.peers.stream import Backend, Peer
 
 from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, write_config
@@ -104,7 +105,7 @@ async def open_client(start_gateway: StartGateway) -> AsyncIterator[OpenClient]:
             sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, receive_buffer)
         await sock.connect(("127.0.0.1", gateway.port))
         # a key without a pattern would prove no more, and this one can be seen in a dump
-        clients.append(Peer(trio.SocketStream(sock), mask=b"\x37\xfa\x21\x3d"))
+        clients.append(Peer(trio.SocketStream(sock), mask=MASK))
         return clients[-1]
 
     yield open_client

@@ -11,18 +11,17 @@ import math
 import resource
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import trio
 
-from tests.peers.frames import BINARY, CLOSE, Frame, xor
-from tests.peers.heads import accept_value, request
+from tests.peers.frames import BINARY, CLOSE, MASK, Frame, close_code, parse
+from tests.peers.heads import Head, request, switching
 
 AT_ONCE = 200  # handshakes under way: the backend's queue must take them
 DEADLINE = 25.0  # seconds, for any step: less than a test has
-_MASK = b"\x37\xfa\x21\x3d"
 _SPARE = 500  # descriptors for everything else in a process
 
 
@@ -42,7 +41,7 @@ def message(number: int) -> bytes:
 class Results:
     """What some clients have seen: the codes of their Closes."""
 
-    codes: Counter[int] = field(default_factory=Counter)
+    codes: Counter[int | None] = field(default_factory=Counter)
     clients: list[_Client] = field(default_factory=list)
 
 
@@ -72,8 +71,10 @@ class _End(asyncio.Protocol):
                 return
             self._received = rest
             self._upgraded = True
-            self.upgraded(head.decode("latin-1"))
-        for opcode, payload in self._frames():
+            self.upgraded(Head.parse(head))
+        while parsed := parse(self._received):
+            del self._received[: parsed.size]
+            opcode, payload = parsed.frame.opcode, parsed.frame.payload
             if self._closed:
                 self.fault(f"{payload[:16]!r} behind the Close")
             elif opcode == CLOSE:
@@ -84,23 +85,6 @@ class _End(asyncio.Protocol):
             else:
                 self._number += 1
                 self.came(payload)
-
-    def _frames(self) -> Iterator[tuple[int, bytes]]:
-        received = self._received
-        while len(received) >= 2:
-            size, start = received[1] & 0x7F, 2
-            if size == 126:
-                size, start = int.from_bytes(received[2:4], "big"), 4
-            if received[1] >= 0x80:
-                start += 4
-            if len(received) < start + size:
-                return
-            payload = bytes(received[start : start + size])
-            if received[1] >= 0x80:
-                payload = xor(payload, bytes(received[start - 4 : start]))
-            opcode = received[0] & 0x0F
-            del received[: start + size]
-            yield opcode, payload
 
     def send(self, opcode: int, payload: bytes) -> None:
         self.transport.write(Frame(opcode, payload).encode(self.mask))
@@ -113,7 +97,7 @@ class _End(asyncio.Protocol):
             self.fault(f"the end came with {bytes(self._received[:100])!r} instead of a Close")
         self.over.set_result(None)
 
-    def upgraded(self, head: str) -> None:
+    def upgraded(self, head: Head) -> None:
         raise NotImplementedError
 
     def came(self, payload: bytes) -> None:
@@ -124,7 +108,7 @@ class _End(asyncio.Protocol):
 
 
 class _Client(_End):
-    mask = _MASK
+    mask = MASK
 
     def __init__(self, faults: list[str], results: Results, path: str, pause: float) -> None:
         super().__init__(faults)
@@ -140,9 +124,9 @@ class _Client(_End):
         super().connection_made(transport)
         self.transport.write(request(self._path))
 
-    def upgraded(self, head: str) -> None:
-        if not head.startswith("HTTP/1.1 101 "):
-            self.fault(head)
+    def upgraded(self, head: Head) -> None:
+        if head.status != 101:
+            self.fault(str(head))
         self._send_next()
 
     def came(self, payload: bytes) -> None:
@@ -156,18 +140,14 @@ class _Client(_End):
             self.send(BINARY, message(self._number))
 
     def closed(self, payload: bytes) -> None:
-        self._results.codes[int.from_bytes(payload[:2], "big")] += 1
+        self._results.codes[close_code(Frame(CLOSE, payload))] += 1
         self.send(CLOSE, payload[:2])  # and the gateway ends the connection (RFC 6455 §7.1.1)
 
 
 class _Backend(_End):
-    def upgraded(self, head: str) -> None:
-        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
-        _, _, key = head.partition("Sec-WebSocket-Key: ")
-        accept = accept_value(key.partition("\r\n")[0])
-        assert fields["upgrade"] == "websocket"
-        answer = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}"
-        self.transport.write(f"HTTP/1.1 101 Switching Protocols\r\n{answer}\r\n\r\n".encode())
+    def upgraded(self, head: Head) -> None:
+        assert head.one("Upgrade") == "websocket"
+        self.transport.write(switching(head.key))
 
     def came(self, payload: bytes) -> None:
         self.send(BINARY, payload)

@@ -12,7 +12,7 @@ import pytest
 import trio
 import yaml
 
-from tests.peers.frames import TEXT, Frame, close_frame
+from tests.peers.frames import MASK, TEXT, Frame, close_frame
 from tests.peers.heads import request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
@@ -22,7 +22,6 @@ from . import services
 from .gateway import PROJECT, Gateway, OpenBackend, OpenClient, StartGateway, relay
 
 PAGE = (PROJECT / "docs" / "behind-a-proxy.md").read_text()
-MASK = b"\x37\xfa\x21\x3d"
 V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([6, 6, 6, 6, 127, 0, 0, 1]) + b"\0\1\0\2"
 
 # What a client writes that would like to be somebody else

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -15,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.frames import MASK, TEXT, Frame
-from tests.peers.heads import plain_request, request
-from tests.peers.threads import Backend, echo
+from tests.peers.heads import plain_request
+from tests.peers.threads import Backend, Client, echo
 
 from .gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, relay, write_config
 
@@ -40,35 +38,27 @@ class Running:
         command = [*COMMAND, "serve", str(file)]
         self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._session = self._until_it_listens()
-        self._session.sendall(request())
-        assert _head(self._session).startswith(b"HTTP/1.1 101 ")
+        self._session.upgrade()
 
-    def _until_it_listens(self) -> socket.socket:
+    def _until_it_listens(self) -> Client:
         deadline = time.monotonic() + STOP_DEADLINE
         while True:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(STOP_DEADLINE)
             try:
-                sock.connect(self._address)
-                return sock
+                return Client(self._address)
             except OSError:
-                sock.close()
                 assert time.monotonic() < deadline
                 assert self.process.poll() is None
                 time.sleep(0.01)
 
     def round_trip(self) -> None:
-        self._session.sendall(Frame(TEXT, b"0123456789").encode(MASK))
-        assert self._session.recv(12, socket.MSG_WAITALL) == Frame(TEXT, b"0123456789").encode(None)
+        self._session.round_trip()
 
     def refuse(self, number: int) -> None:
         """Requests that get an answer and a line in the log each."""
         for _ in range(number):
-            with socket.socket(socket.AF_UNIX) as sock:
-                sock.settimeout(STOP_DEADLINE)
-                sock.connect(self._address)
-                sock.sendall(plain_request(PATH))
-                assert _head(sock).startswith(b"HTTP/1.1 426 ")
+            with contextlib.closing(Client(self._address)) as client:
+                client.send(plain_request(PATH))
+                assert client.read_head().status == 426
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -103,15 +93,6 @@ def pipe() -> Iterator[tuple[int, int]]:
     for fd in (reader, writer):
         with contextlib.suppress(OSError):
             os.close(fd)
-
-
-def _head(sock: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        byte = sock.recv(1)
-        assert byte, data
-        data += byte
-    return data
 
 
 def test_whoever_reads_it_stops_reading(start: Start, pipe: tuple[int, int], workers: int) -> None:

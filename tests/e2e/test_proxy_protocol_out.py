@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.peers.frames import BINARY, CLOSE, Frame
+from tests.peers.frames import BINARY, CLOSE, MASK, Frame
 from tests.peers.stream import Peer
 
 from .gateway import Gateway, StartGateway, tunnel
@@ -16,7 +16,6 @@ __all__ = ["front", "port"]  # fixtures
 pytestmark = pytest.mark.needs("haproxy")
 
 CLIENT = "127.0.0.7"
-MASK = b"\x37\xfa\x21\x3d"
 SAYS_WHO = """
 frontend who
   mode http

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, TEXT, Frame, close_frame
 from tests.peers.stream import Peer, open_session
 
 from .gateway import OpenBackend, OpenClient, StartGateway, relay
 
 LIMIT = 1000
-MASK = b"\xa0\xb1\xc2\xd3"
 
 
 @dataclass(frozen=True)

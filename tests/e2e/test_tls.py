@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.frames import BINARY, MASK, Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend
 from tests.pki import Authority, Pair, client_context, days, encrypt
@@ -18,7 +18,7 @@ from tests.pki import Authority, Pair, client_context, days, encrypt
 from . import gateway as gateway_module
 from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay, write_config
 from .library import Serve, connect, echo
-from .tls import MASK, connect_tls, listener, run, s_client, subject
+from .tls import connect_tls, listener, run, s_client, subject
 
 NAME = "gateway.test"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

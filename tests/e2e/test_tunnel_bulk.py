@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import socket
-import struct
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
-from tests.peers.frames import BINARY, Frame, close_frame
-from tests.peers.heads import request
+from tests.peers.frames import BINARY, MASK, Frame, close_frame, parse
+from tests.peers.heads import Head, request
+from tests.peers.threads import read_head
 
 from .gateway import Gateway, StartGateway, tunnel
 
@@ -21,7 +21,6 @@ PART = 64 * MIB  # bytes, at least: far more than the kernel's buffers on both l
 PARTS = 16
 READ = 256 << 10  # bytes
 PATIENCE = 10.0  # seconds for any one read, write or turn; one that waits for ever fails
-MASK = b"\x5e\x0f\xb1\xc4"
 
 # What is sent again and again. Its length is prime, so that what is lost, doubled or in the wrong place never fits.
 BLOCK = random.Random(64).randbytes(1_000_003)
@@ -57,35 +56,14 @@ class Messages(Content):
 
     def __init__(self) -> None:
         super().__init__()
-        self._head = b""  # of a frame, as far as it has come
-        self._left = 0  # bytes of the frame's payload
+        self._received = bytearray()
 
     def add(self, data: memoryview) -> None:
-        at = 0
-        while at < len(data):
-            if self._left:
-                payload = data[at : at + self._left]
-                super().add(payload)
-                self._left -= len(payload)
-                at += len(payload)
-            else:
-                self._head += data[at : at + 1]
-                at += 1
-                self._begin()
-
-    def _begin(self) -> None:
-        """Begin with the payload if the head is complete."""
-        if len(self._head) < 2:
-            return
-        first, size = self._head[:2]
-        assert first == 0x80 | BINARY, hex(first)
-        more = {126: ("!H", 2), 127: ("!Q", 8)}.get(size)
-        if more is not None:
-            code, length = more
-            if len(self._head) < 2 + length:
-                return
-            (size,) = struct.unpack(code, self._head[2:])
-        self._left, self._head = size, b""
+        self._received += data
+        while parsed := parse(self._received):
+            del self._received[: parsed.size]
+            assert (parsed.frame.opcode, parsed.frame.fin, parsed.key) == (BINARY, True, None)
+            super().add(memoryview(parsed.frame.payload))
 
 
 class Reader:
@@ -137,10 +115,7 @@ async def session(gateway: Gateway, service: socket.socket, work: Callable[..., 
         client.sendall(request())
         server, _ = service.accept()
         server.settimeout(PATIENCE)
-        head = bytearray()
-        while not head.endswith(b"\r\n\r\n"):
-            head += client.recv(1)
-        assert head.startswith(b"HTTP/1.1 101 ")
+        assert Head.parse(read_head(client)).status == 101
         return client, server
 
     def end(client: socket.socket, server: socket.socket) -> None:

@@ -16,6 +16,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.peers.frames import MASK
 from tests.peers.heads import plain_request
 from tests.peers.stream import Peer
 from tests.pki import Authority, client_context
@@ -126,7 +127,7 @@ async def closed(url: str, *, send: Sequence[str] = (), **options: object) -> tu
 
 
 async def get(running: Running, path: str, **headers: str) -> tuple[int, bytes]:
-    peer = Peer(await trio.open_tcp_stream("127.0.0.1", running.port), mask=b"abcd")
+    peer = Peer(await trio.open_tcp_stream("127.0.0.1", running.port), mask=MASK)
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     await peer.write(plain_request(path).removesuffix(b"\r\n") + fields.encode() + b"\r\n")
     head = await peer.read_head()

@@ -8,13 +8,13 @@ from typing import Any
 
 import trio
 
+from tests.peers.frames import MASK
 from tests.peers.stream import Peer
 from tests.pki import Pair, client_context
 from tests.programs import find
 
 from .gateway import Gateway
 
-MASK = b"\x37\xfa\x21\x3d"
 DEADLINE = 10.0  # seconds for a program that ends by itself
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
+from tests.peers.heads import KEY
 from wsgate.settings.model import ProxyVersion, TcpAddress
 from wsgate.wire.client import Broken
 from wsgate.wire.handshake import (
@@ -21,7 +22,7 @@ from wsgate.wire.proxy_protocol import BEGINNINGS, MAX_V1, MAX_V2, Malformed, Pr
 
 from .inputs import chance, cut, mutated, some
 
-_KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+_KEY = KEY.encode()
 _MAX_HEAD, _MAX_TARGET = 2000, 500  # bytes
 
 _DANGEROUS = re.compile(rb"[\0\r\n]")  # RFC 9110 §5.5: other control characters may be carried

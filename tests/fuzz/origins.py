@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from random import Random
 
+from tests.peers.heads import KEY
+from tests.peers.heads import request as upgrade_request
 from wsgate.gate.client import Client, RemoteEnd, backend_fields, client_of
 from wsgate.gate.request_values import find_value, path_for_log
 from wsgate.settings.model import Files, Network, Place, PlaceKind, Route, TcpAddress, Token, Tunnel
@@ -15,10 +17,6 @@ from wsgate.wire.http import HttpServer, Request
 
 from .inputs import chance, mutated, some
 
-_KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-_UPGRADE = (
-    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + _KEY + b"\r\n"
-)
 _FIELDS = [
     *(b"X-Forwarded-For: 192.0.2.1, 10.0.0.9", b"X-Forwarded-For: ::ffff:10.0.0.1, [2001:db8::1]:80, unknown"),
     *(
@@ -44,7 +42,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def origins(random: Random) -> None:
     """What a backend is told is clean, and means the same to one behind us; what a client names has no controls."""
-    head = b"GET " + random.choice(_TARGETS) + b" HTTP/1.1\r\nHost: gateway.test\r\n" + _UPGRADE
+    head = upgrade_request(random.choice(_TARGETS).decode("latin-1")).removesuffix(b"\r\n")
     request = _read(head + b"".join(mutated(random, field) + b"\r\n" for field in some(random, _FIELDS, 5)) + b"\r\n")
     if request is None:
         return
@@ -54,7 +52,7 @@ def origins(random: Random) -> None:
     fields = backend_fields(said)
     upgrade = check_upgrade(request)
     assert isinstance(upgrade, Upgrade)
-    passed = _read(BackendHandshake(request, upgrade, target=b"/", key=_KEY, forwarded=fields).request)
+    passed = _read(BackendHandshake(request, upgrade, target=b"/", key=KEY.encode(), forwarded=fields).request)
     assert passed is not None, fields
     both = [
         [field for field in passed.headers if not field[0].startswith(out)] for out in (b"forwarded", b"x-forwarded-")

@@ -15,6 +15,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.peers.frames import MASK
 from tests.peers.heads import request
 from tests.peers.stream import Backend, Peer
 from wsgate.gate.client import RemoteEnd, client_of
@@ -50,7 +51,6 @@ from wsgate.wire.handshake import Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Request
 
 CLIENT = "192.0.2.7:50000"
-MASK = b"\x37\xfa\x21\x3d"
 DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest test takes less than one
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.gate.conftest import CLIENT, MASK, Gate, StartGate, at, files_at, live_tls, relay_to, route, tunnel_to
+from tests.gate.conftest import CLIENT, Gate, StartGate, at, files_at, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
-from tests.peers.frames import close_frame
+from tests.peers.frames import MASK, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context

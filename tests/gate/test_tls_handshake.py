@@ -11,9 +11,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gate.conftest import CLIENT, MASK, NOWHERE, Gate, StartGate, files_at, live_tls, relay_to, route
+from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, files_at, live_tls, relay_to, route
 from tests.log import Log
-from tests.peers.frames import Frame
+from tests.peers.frames import MASK, Frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context

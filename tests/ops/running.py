@@ -12,6 +12,8 @@ from typing import Any
 
 import trio
 
+from tests.peers.frames import MASK, close_frame
+from tests.peers.heads import request
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import open_listeners
@@ -29,26 +31,17 @@ from wsgate.settings.model import (
     Tunnel,
 )
 from wsgate.site.build import build
-from wsgate.wire.close import Close
-from wsgate.wire.frames import Opcode, encode_frame
 
 ANYWHERE = TcpAddress("127.0.0.1", 0)
 
 
-def upgrade(path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: A1EEou7Nnq6+BBZoAZqWlg==\r\n\r\n"
-    ).encode()
-
-
 def close_to_client(code: int) -> bytes:
     """What a drain says, with its words."""
-    return encode_frame(Opcode.CLOSE, Close(code, DRAIN_REASON).payload(), None)
+    return close_frame(code, DRAIN_REASON).encode(None)
 
 
 def close_from_client(code: int) -> bytes:
-    return encode_frame(Opcode.CLOSE, Close(code).payload(), b"abcd")
+    return close_frame(code).encode(MASK)
 
 
 def send(number: int) -> None:
@@ -183,7 +176,7 @@ class Running:
     async def open(self, route: str = "t", address: Address | None = None) -> trio.SocketStream:
         """A session by a route."""
         stream = await self.connect(address)
-        await stream.send_all(upgrade(f"/{route}"))
+        await stream.send_all(request(f"/{route}"))
         head = await stream.receive_some()
         assert head.startswith(b"HTTP/1.1 101"), head
         return stream

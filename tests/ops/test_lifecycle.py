@@ -11,12 +11,13 @@ import pytest
 import trio
 import trio.testing
 
+from tests.peers.heads import request
 from wsgate.net.resolver import Resolver
 from wsgate.ops import drain
 from wsgate.ops.lifecycle import Stage
 from wsgate.settings.model import Drain, Timeouts
 
-from .running import Running, Start, close_from_client, close_to_client, send, upgrade
+from .running import Running, Start, close_from_client, close_to_client, send
 
 
 def last_line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
@@ -141,7 +142,7 @@ async def test_who_had_connected_is_answered(autojump_clock: trio.testing.MockCl
     session = await running.open()
     send(signal.SIGTERM)
     late = socket.create_connection(running.reach())  # before anybody has had a turn
-    late.sendall(upgrade("/t"))
+    late.sendall(request("/t"))
     await session.receive_some()
     late.setblocking(False)
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(late))

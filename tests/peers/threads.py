@@ -35,7 +35,11 @@ class Client:
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(PATIENCE)
-            self.sock.connect(address)
+            try:
+                self.sock.connect(address)
+            except OSError:
+                self.sock.close()
+                raise
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)

@@ -100,6 +100,14 @@ class Peer(stream.Peer):
             while rest:
                 rest = rest[await self.sock.send(rest) :]
 
+    async def fill(self, data: bytes) -> int:
+        """Send until nothing moves any more, or it is over; how many bytes went out."""
+        sent = 0
+        with trio.move_on_after(1):
+            while sent < len(data):
+                sent += await self.sock.send(data[sent : sent + 65536])
+        return sent
+
     async def _receive_some(self) -> bytes:
         with trio.fail_after(PATIENCE):
             return await self.sock.recv(1 << 20)

@@ -33,12 +33,7 @@ async def pump_at_rest() -> AsyncIterator[Pump]:
 
 async def fill(source: Peer, sink_leg: Leg, raw: bytes) -> int:
     """Send until nothing moves any more; how much of ``raw`` went out."""
-    sent = 0
-    while sent < len(raw):
-        with trio.move_on_after(1) as stuck:
-            sent += await source.sock.send(raw[sent : sent + 65536])
-        if stuck.cancelled_caught:
-            break
+    sent = await source.fill(raw)
     assert sink_leg.pending is not None
     return sent
 

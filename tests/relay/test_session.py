@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.peers.frames import Frame, close_frame
+from tests.peers.frames import BINARY, CONTINUATION, TEXT, Frame, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Session, data, session
 from wsgate.relay.closing import DRAIN_REASON, Cause, Side
 from wsgate.relay.flow import Flow
@@ -161,30 +161,24 @@ async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 FAULTS = [
-    (b"\x80\x80\x00\x00\x00\x00", 1002),  # continuation outside a message
-    (b"\xc2\x80\x00\x00\x00\x00", 1002),  # RSV1 without an extension
-    (b"\x83\x80\x00\x00\x00\x00", 1002),  # reserved opcode
-    (b"\x81\x81\x00\x00\x00\x00\xff", 1007),  # not UTF-8
-    (b"\x88\x82\x00\x00\x00\x00\x03\xee", 1002),  # Close with 1006
-    (b"\x82\xfe\x27\x10\x00\x00\x00\x00", 1009),  # 10,000 bytes announced
+    (Frame(CONTINUATION), 1002),  # outside a message
+    (Frame(TEXT, rsv=4), 1002),  # RSV1 without an extension
+    (Frame(3), 1002),  # a reserved opcode
+    (Frame(TEXT, b"\xff"), 1007),  # not UTF-8
+    (close_frame(1006), 1002),
+    (Frame(BINARY, bytes(10_000)), 1009),
 ]
 
 
-def unmasked(raw: bytes) -> bytes:
-    """The same frame from a backend. The key of every frame in the table is zero."""
-    head = 4 if raw[1] & 0x7F == 126 else 2
-    return raw[:1] + bytes([raw[1] & 0x7F]) + raw[2:head] + raw[head + 4 :]
-
-
-@pytest.mark.parametrize(("raw", "code"), FAULTS)
+@pytest.mark.parametrize(("wrong", "code"), FAULTS)
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_a_fault_in_a_relay_tells_both_sides(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str, raw: bytes, code: int
+    pump: Pump, autojump_clock: trio.testing.MockClock, side: str, wrong: Frame, code: int
 ) -> None:
     async with session(pump, limit=9999) as running:
         faulty, other = (running.client, running.backend) if side == "client" else (running.backend, running.client)
         await faulty.send(data(b"before"))
-        await faulty.write(raw if side == "client" else unmasked(raw))
+        await faulty.send(wrong)
         told = await faulty.receive()
         assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
         assert await other.receive() == data(b"before")
@@ -200,12 +194,12 @@ async def test_a_fault_in_a_relay_tells_both_sides(
     assert outcome.detail == told.payload[2:].decode()  # the log and the faulty side hear the same rule
 
 
-@pytest.mark.parametrize(("raw", "code"), FAULTS)
+@pytest.mark.parametrize(("wrong", "code"), FAULTS)
 async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
-    pump: Pump, autojump_clock: trio.testing.MockClock, raw: bytes, code: int
+    pump: Pump, autojump_clock: trio.testing.MockClock, wrong: Frame, code: int
 ) -> None:
     async with session(pump, mode="tunnel", limit=9999) as running:
-        await running.client.write(data(b"before").encode(running.client.mask) + raw)
+        await running.client.send(data(b"before"), wrong)
         told = await running.client.receive()
         assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
         assert await running.backend.read_all() == b"before"
@@ -241,7 +235,7 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
         raw = frame.encode(None)
         await running.backend.write(raw[:500])
         assert await running.client.read(500) == raw[:500]
-        await running.client.write(b"\x83\x80\x00\x00\x00\x00")
+        await running.client.send(Frame(3))
         assert await running.backend.receive() == close_frame(1001, "client broke the protocol: reserved opcode 0x3")
         await running.backend.write(raw[500:] + data(b"not any more").encode(None))
         assert await running.client.read(len(raw) - 500) == raw[500:]

@@ -201,10 +201,7 @@ async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
     """The backend takes nothing, so the client is not read: what it may have said cannot be known."""
     async with session(pump, unix=True, heartbeat=BEAT) as running:
         raw = data(b"x" * 4_000_000).encode(MASK)
-        sent = 0
-        with trio.move_on_after(1):
-            while True:
-                sent += await running.client.sock.send(raw[sent : sent + 65536])
+        sent = await running.client.fill(raw)
         assert not running.client_leg.reading
 
         async def live() -> None:
@@ -369,11 +366,7 @@ async def stall(running: Session, side: str) -> tuple[bytes, int]:
     """Fill the way from ``side`` to the other, who does not read."""
     source, _ = both(running, side)
     raw = data(b"x" * 4_000_000).encode(source.mask)
-    sent = 0
-    with trio.move_on_after(1):
-        while True:
-            sent += await source.sock.send(raw[sent : sent + 65536])
-    return raw, sent
+    return raw, await source.fill(raw)
 
 
 async def slowly(peer: Peer, size: int, *, every: float) -> bytes:
