@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.descriptors import descriptors
-from wsgate.disk.beneath import NOT_THERE, LeadsOut, open_beneath
+from wsgate.disk.beneath import NOT_THERE, OutsideRoot, open_beneath
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_no_link_leads_out(root: Path) -> None:
     (root / "device").symlink_to("/dev/zero")
     (root / "everything").symlink_to("/")
     for path in ("relative", "absolute", "up", "up/secret", "a/far", "device", "everything/etc", "../secret", ".."):
-        with pytest.raises(LeadsOut):
+        with pytest.raises(OutsideRoot):
             read(root, path)
 
 
@@ -104,7 +104,7 @@ def swap_after_stat(monkeypatch: pytest.MonkeyPatch, name: str, swap: Callable[[
 def test_a_file_becomes_a_link_meanwhile(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "new").symlink_to("../secret")
     swap_after_stat(monkeypatch, "file", lambda: os.rename(root / "new", root / "file"))
-    with pytest.raises(LeadsOut):
+    with pytest.raises(OutsideRoot):
         read(root, "file")
 
 
@@ -114,7 +114,7 @@ def test_a_directory_becomes_a_link_meanwhile(root: Path, monkeypatch: pytest.Mo
         os.symlink("..", root / "a")
 
     swap_after_stat(monkeypatch, "a", swap)
-    with pytest.raises(LeadsOut):
+    with pytest.raises(OutsideRoot):
         read(root, "a/secret")
 
 
@@ -123,7 +123,7 @@ def test_a_socket_becomes_a_link_meanwhile(root: Path, monkeypatch: pytest.Monke
         listener.bind(str(root / "socket"))
     (root / "new").symlink_to("../secret")
     swap_after_stat(monkeypatch, "socket", lambda: os.rename(root / "new", root / "socket"))
-    with pytest.raises(LeadsOut):
+    with pytest.raises(OutsideRoot):
         open_beneath(str(root), ["socket"])
 
 

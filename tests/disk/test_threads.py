@@ -7,7 +7,7 @@ import threading
 import pytest
 import trio
 
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.threads import in_thread, thread_limiter
 
 
 class Work:
@@ -24,7 +24,7 @@ class Work:
         self.free.wait(10)
         return "done"
 
-    def give_back(self, result: str | None) -> None:
+    def on_abandoned(self, result: str | None) -> None:
         self.given_back.append(result)
         self.over.set()
 
@@ -32,7 +32,7 @@ class Work:
 async def test_in_time() -> None:
     work = Work()
     work.free.set()
-    assert await in_thread(threads("test", "/", 1), 10, work, work.give_back) == "done"
+    assert await in_thread(thread_limiter("test", "/", 1), 10, work, work.on_abandoned) == "done"
     assert not work.given_back
 
 
@@ -41,13 +41,13 @@ async def test_what_it_raises_is_raised() -> None:
         raise OSError("no disk")
 
     with pytest.raises(OSError, match="no disk"):
-        await in_thread(threads("test", "/", 1), 10, fail)
+        await in_thread(thread_limiter("test", "/", 1), 10, fail)
 
 
 async def test_too_late() -> None:
     work = Work()
     with pytest.raises(trio.TooSlowError):
-        await in_thread(threads("test", "/", 1), 0.01, work, work.give_back)
+        await in_thread(thread_limiter("test", "/", 1), 0.01, work, work.on_abandoned)
     assert work.begun.is_set()
     assert not work.given_back  # not while it runs
     work.free.set()
@@ -58,7 +58,7 @@ async def test_too_late() -> None:
 async def test_cancelled() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(in_thread, threads("test", "/", 1), 10, work, work.give_back)
+        nursery.start_soon(in_thread, thread_limiter("test", "/", 1), 10, work, work.on_abandoned)
         await trio.to_thread.run_sync(work.begun.wait, 10)
         nursery.cancel_scope.cancel()
     assert not work.given_back
@@ -75,7 +75,7 @@ async def test_one_that_fails_too_late_has_nothing_to_give_back() -> None:
         raise OSError("no disk")
 
     with pytest.raises(trio.TooSlowError):
-        await in_thread(threads("test", "/", 1), 0.01, fail, work.give_back)
+        await in_thread(thread_limiter("test", "/", 1), 0.01, fail, work.on_abandoned)
     work.free.set()
     assert work.over.wait(10)
     assert work.given_back == [None]
@@ -84,9 +84,9 @@ async def test_one_that_fails_too_late_has_nothing_to_give_back() -> None:
 async def test_one_that_has_not_begun_is_given_back_and_never_begins() -> None:
     hung, work = Work(), Work()
     with pytest.raises(trio.TooSlowError):
-        await in_thread(threads("test", "/", 1), 0.01, hung)
+        await in_thread(thread_limiter("test", "/", 1), 0.01, hung)
     with pytest.raises(trio.TooSlowError):
-        await in_thread(threads("test", "/", 1), 0.01, work, work.give_back)
+        await in_thread(thread_limiter("test", "/", 1), 0.01, work, work.on_abandoned)
     assert work.over.wait(10)
     assert work.given_back == [None]
     hung.free.set()
@@ -94,5 +94,7 @@ async def test_one_that_has_not_begun_is_given_back_and_never_begins() -> None:
 
 
 async def test_each_directory_and_purpose_has_its_own() -> None:
-    assert threads("files", "/a", 2) is threads("files", "/a", 2)
-    assert len({id(threads(purpose, place, 2)) for purpose in ("files", "record") for place in ("/a", "/b")}) == 4
+    assert thread_limiter("files", "/a", 2) is thread_limiter("files", "/a", 2)
+    assert (
+        len({id(thread_limiter(purpose, place, 2)) for purpose in ("files", "record") for place in ("/a", "/b")}) == 4
+    )

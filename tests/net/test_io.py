@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.net.io import READ_SIZE, end_politely, is_reset, local_address, receive, send_all, set_nodelay
+from wsgate.net.io import READ_SIZE, end_gracefully, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
 
@@ -133,7 +133,7 @@ async def test_a_polite_end_loses_no_answer() -> None:
         assert await send_all(ours, b"the answer")
         theirs.send(b"GET /smuggled HTTP/1.1\r\n\r\n")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(end_politely, ours)
+            nursery.start_soon(end_gracefully, ours)
             assert await receive(theirs) == b"the answer"
             assert await receive(theirs) == b""
             theirs.send(b"and more")
@@ -147,7 +147,7 @@ async def test_a_polite_end_of_a_peer_that_talks_on() -> None:
         with trio.CancelScope() as scope:
             theirs.send(b"x" * 100_000)
             scope.cancel()
-            await end_politely(ours)
+            await end_gracefully(ours)
         assert scope.cancelled_caught
 
 
@@ -155,7 +155,7 @@ async def test_a_polite_end_after_the_connections_end() -> None:
     ours, theirs = tcp_pair()
     with ours:
         reset(theirs)
-        await end_politely(ours)
+        await end_gracefully(ours)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])

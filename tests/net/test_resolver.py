@@ -14,15 +14,15 @@ import trio.testing
 
 from tests.log import Log
 from wsgate.net.resolver import (
-    _LOOK,
-    HOSTS_PLACES,
-    KEPT,
-    KEPT_FAILURE,
-    LANE_PLACES,
-    PLACES,
+    _CHECK,
+    ALL_LOOKUPS,
+    ANSWER_TTL,
+    FAILURE_TTL,
+    HOSTS_LOOKUPS,
+    REQUESTER_LOOKUPS,
     Resolver,
     _HostsFile,
-    lane,
+    requester,
 )
 
 FAR = 30.0  # seconds; what takes so long has failed
@@ -114,19 +114,19 @@ async def test_the_same_question_is_asked_once(dns: Dns) -> None:
     assert sorted(found) == [("127.0.0.1", port) for port in range(1, 101)]
 
 
-async def test_a_lane_full_of_dead_names_holds_up_no_other_lane(dns: Dns, log: Log) -> None:
-    """Nor what needs no name server: names of /etc/hosts and addresses, in the same lane."""
+async def test_a_requester_with_many_dead_names_delays_no_other(dns: Dns, log: Log) -> None:
+    """Nor what needs no name server: names of /etc/hosts and addresses, in the same requester."""
     async with trio.open_nursery() as nursery:
-        with lane("dead"):
-            for number in range(LANE_PLACES + 5):
+        with requester("dead"):
+            for number in range(REQUESTER_LOOKUPS + 5):
                 nursery.start_soon(look_up, b"slow%d" % number)
-        for _ in range(LANE_PLACES):
+        for _ in range(REQUESTER_LOOKUPS):
             await dns.next.acquire()
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert len(dns.asked) == LANE_PLACES
-        with lane("well"):
+        assert len(dns.asked) == REQUESTER_LOOKUPS
+        with requester("well"):
             assert await look_up(b"quick")
-        with lane("dead"):
+        with requester("dead"):
             assert await look_up(b"mapped")
             assert await look_up(b"127.0.0.1")
             with trio.move_on_after(0.01) as patience:
@@ -138,18 +138,18 @@ async def test_a_lane_full_of_dead_names_holds_up_no_other_lane(dns: Dns, log: L
 
 
 async def test_there_is_an_end_to_threads(dns: Dns) -> None:
-    lanes = PLACES // LANE_PLACES + 1
+    requesters = ALL_LOOKUPS // REQUESTER_LOOKUPS + 1
     async with trio.open_nursery() as nursery:
-        for number in range(lanes):
-            with lane(f"lane {number}"):
-                for name in range(LANE_PLACES):
+        for number in range(requesters):
+            with requester(f"requester {number}"):
+                for name in range(REQUESTER_LOOKUPS):
                     nursery.start_soon(look_up, b"slow%d-%d" % (number, name))
-        for _ in range(PLACES):
+        for _ in range(ALL_LOOKUPS):
             await dns.next.acquire()
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert len(dns.asked) == PLACES
+        assert len(dns.asked) == ALL_LOOKUPS
         dns.answer.set()
-    assert len(dns.asked) == lanes * LANE_PLACES
+    assert len(dns.asked) == requesters * REQUESTER_LOOKUPS
 
 
 async def test_names_of_the_hosts_file_have_an_end_too(dns: Dns) -> None:
@@ -157,12 +157,12 @@ async def test_names_of_the_hosts_file_have_an_end_too(dns: Dns) -> None:
     await dns.next.acquire()
     async with trio.open_nursery() as nursery:
         questions = itertools.product((0, socket.AF_INET, socket.AF_INET6), (0, socket.SOCK_STREAM, socket.SOCK_DGRAM))
-        for question in itertools.islice(questions, HOSTS_PLACES + 1):
+        for question in itertools.islice(questions, HOSTS_LOOKUPS + 1):
             nursery.start_soon(trio.socket.getaddrinfo, b"slow-mapped", 80, *question)
-        for _ in range(HOSTS_PLACES):
+        for _ in range(HOSTS_LOOKUPS):
             await dns.next.acquire()
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert len(dns.asked) == 1 + HOSTS_PLACES
+        assert len(dns.asked) == 1 + HOSTS_LOOKUPS
         nursery.cancel_scope.cancel()
 
 
@@ -173,10 +173,10 @@ async def test_answers_are_kept_for_a_while(dns: Dns, autojump_clock: trio.testi
         with pytest.raises(socket.gaierror):
             await look_up(b"none")
     assert dns.asked == [b"quick", b"none"]
-    autojump_clock.jump(KEPT_FAILURE)
+    autojump_clock.jump(FAILURE_TTL)
     with pytest.raises(socket.gaierror):
         await look_up(b"none")
-    autojump_clock.jump(KEPT - KEPT_FAILURE)
+    autojump_clock.jump(ANSWER_TTL - FAILURE_TTL)
     assert await look_up(b"quick")
     assert dns.asked == [b"quick", b"none", b"none", b"quick"]
 
@@ -198,10 +198,10 @@ async def test_an_edit_of_the_hosts_file_counts(tmp_path: Path, autojump_clock: 
     hosts = _HostsFile(str(path))
     assert await hosts.has("localhost")  # without a file, too
     path.write_text("10.0.0.1 one\n")
-    autojump_clock.jump(_LOOK)
+    autojump_clock.jump(_CHECK)
     assert await hosts.has(b"ONE")
     assert not await hosts.has("two")
     path.write_text("10.0.0.1 one\n10.0.0.2 two\n")
-    autojump_clock.jump(_LOOK)
+    autojump_clock.jump(_CHECK)
     assert await hosts.has("two")
     assert not await hosts.has("zwö")

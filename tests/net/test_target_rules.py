@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.net.target_rules import Rules, is_special, rules_of, undress
+from wsgate.net.target_rules import Rules, is_special, rules_of, unmapped
 from wsgate.settings.model import (
     ClientTarget,
     Place,
@@ -69,7 +69,7 @@ NETWORKS = [
     ("*", "", "127.0.0.1", True),
     ("*", "", "::1", True),
     ("/", "", "10.1.2.3", False),
-    # IPv4 in IPv6's clothes: mapped, and behind a NAT64
+    # IPv4 in IPv6's network: mapped, and behind a NAT64
     ("10.0.0.0/8", "", "::ffff:10.1.2.3", True),
     ("10.0.0.0/8", "", "64:ff9b::10.1.2.3", True),
     ("::/0", "", "::ffff:10.1.2.3", False),
@@ -329,7 +329,7 @@ def test_clothes_open_no_door(
 ) -> None:
     """However it is written, an IPv4 address gets no further than as itself."""
     dressed = IPv6Address(int(IPv6Address(prefix)) | int(ip))
-    assert undress(dressed) == ip
+    assert unmapped(dressed) == ip
     found = Rules(allow, deny, needs_allow=True)
     if found.check("a.test", port, dressed):
         assert found.check("a.test", port, ip)

@@ -13,7 +13,7 @@ from wsgate.settings import tls_context
 from wsgate.site.tokens.fresh import Fresh
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
-from wsgate.text.file import look_at_file, open_at_once, password, read_file
+from wsgate.text.file import check_file, open_nonblocking, password, read_file
 
 
 def test_a_file_up_to_its_bound(tmp_path: Path) -> None:
@@ -22,8 +22,8 @@ def test_a_file_up_to_its_bound(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("it")
     for path in (file, tmp_path / "link"):
         assert read_file(str(path), 4) == b"1234"
-        assert look_at_file(str(path), 4).st_size == 4
-    for read in (read_file, look_at_file):
+        assert check_file(str(path), 4).st_size == 4
+    for read in (read_file, check_file):
         with pytest.raises(TextError) as caught:
             read(str(file), 3)
         assert str(caught.value) == f"the file {str(file)!r} is larger than 3B: not what should stand here"
@@ -48,7 +48,7 @@ def link_to_zero(path: Path) -> None:
 def test_what_is_no_file_is_none_for_any_reader(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / "it"
     make(path)
-    for read in (read_file, look_at_file):
+    for read in (read_file, check_file):
         with pytest.raises(TextError) as caught:
             read(str(path), 100)
         assert str(caught.value) == f"{str(path)!r} is not a file"
@@ -71,7 +71,7 @@ def test_a_file_that_becomes_a_fifo_before_it_is_opened(tmp_path: Path, monkeypa
 
 def test_a_fifo_is_opened_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "it")
-    descriptor = open_at_once(str(tmp_path / "it"))
+    descriptor = open_nonblocking(str(tmp_path / "it"))
     assert not os.get_inheritable(descriptor)
     os.close(descriptor)
 

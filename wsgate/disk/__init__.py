@@ -1,1 +1,1 @@
-"""Files and directories whose disk may hang, or that others may change meanwhile."""
+"""Files and directories whose disk may hang, or that other programs may change at the same time."""

@@ -1,12 +1,12 @@
-"""Opening what lies beneath a directory, by a stranger's path: where the path leads is decided by what is opened.
+"""Opening a file beneath a directory by a client's path, so that the path cannot lead outside.
 
-Between the check of a path and its opening, whoever may write there can put a symbolic link in its place. So no path is
-checked here. Each name is opened in the directory that was opened before it, and never followed if it is a link
-(O_NOFOLLOW); a link's text is read and walked in the same way, from the root on. ".." goes back to what was opened
-before. What lies outside is never opened, so nothing of it is waited for either.
+Between the check of a path and its opening, a local user may replace a part of it by a symbolic link. So this file
+checks no path. It opens each name in the directory that was opened before it, without following links (O_NOFOLLOW). It
+reads a link's text and walks it in the same way, starting at the root if it is absolute. ".." goes back to the
+directory opened before. Nothing outside is ever opened, so nothing outside can cause a wait.
 
-(openat2(2) would do this in one call, but takes no absolute links, which today's roots have, and containers' seccomp
-profiles may not have it. Two ways would be one more than needed.)
+(openat2(2) would do this in one call. But it accepts no absolute links, which existing roots have, and the seccomp
+profiles of containers may forbid it.)
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MAX_LINKS = 40  # path_resolution(7)
-_LOOK = getattr(os, "O_PATH", os.O_RDONLY)  # Linux: asks for no permission to read, and has no effect on a device
-_DIRECTORY = _LOOK | os.O_DIRECTORY | os.O_CLOEXEC
+_PATH_ONLY = getattr(os, "O_PATH", os.O_RDONLY)  # Linux: needs no permission to read, and has no effect on a device
+_DIRECTORY = _PATH_ONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO would wait for its writer. O_NOCTTY: opening a terminal could give it to this process
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-# What is not there, or cannot be: no fault of the disk's
+# The file does not exist, or cannot exist: the disk is not at fault
 NOT_THERE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV}
 )
 
 
-class LeadsOut(OSError):
-    """A link, or "..", leads out of the root."""
+class OutsideRoot(OSError):
+    """A link or ".." leads out of the root."""
 
     def __init__(self) -> None:
         super().__init__(errno.EXDEV, "a symbolic link leads out of the directory")
 
 
 @dataclass(slots=True)
-class Found:
-    """What was found and is open. A directory is not open for reading, nor is a socket or another special file.
+class OpenedPath:
+    """An open file or directory. Only a regular file is open for reading.
 
-    names: where it really lies, beneath the root
+    fd: its descriptor; -1 after ``take`` or ``close``
+    names: its real path beneath the root, without links
     """
 
     fd: int
@@ -60,30 +61,30 @@ class Found:
         return stat.S_ISSOCK(self.status.st_mode)
 
     def take(self) -> int:
-        """Its descriptor, which is now the caller's to close."""
+        """Returns its descriptor, which the caller has to close from now on."""
         fd, self.fd = self.fd, -1
         return fd
 
     def close(self) -> None:
-        """Unless it was taken."""
+        """Closes the descriptor unless it was taken."""
         if self.fd >= 0:
             os.close(self.take())
 
-    def __enter__(self) -> Found:
+    def __enter__(self) -> OpenedPath:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
 
-def open_beneath(root: str, names: Sequence[str]) -> Found:
-    """Open what ``names`` lead to, from ``root`` on, which may itself be a link. Slow: not for the event loop.
+def open_beneath(root: str, names: Sequence[str]) -> OpenedPath:
+    """Opens the path ``names`` beneath ``root``, which may itself be a link. May wait for a disk: call it in a thread.
 
-    Raises ``OSError``; ``LeadsOut`` where that would lie outside.
+    Raises ``OSError`` when it cannot be opened, ``OutsideRoot`` when it lies outside.
     """
     todo = list(reversed(names))
     links = 0
-    opened: list[tuple[str, int]] = [("", os.open(root, _DIRECTORY))]  # the way so far
+    opened: list[tuple[str, int]] = [("", os.open(root, _DIRECTORY))]  # the path so far
     try:
         while todo:
             name = todo.pop()
@@ -92,7 +93,7 @@ def open_beneath(root: str, names: Sequence[str]) -> Found:
                 continue
             if name == "..":
                 if len(opened) == 1:
-                    raise LeadsOut
+                    raise OutsideRoot
                 os.close(opened.pop()[1])
                 continue
             fd = _open(name, above, is_last=not todo)
@@ -107,14 +108,14 @@ def open_beneath(root: str, names: Sequence[str]) -> Found:
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-                todo.append(name)  # no link any more
+                todo.append(name)  # it is no link any more
                 continue
             if text.startswith("/"):
                 text = _relative(root, text)
                 _close(opened[1:])
                 del opened[1:]
             todo += reversed(text.split("/"))
-        found = Found(opened[-1][1], os.fstat(opened[-1][1]), tuple(name for name, _ in opened[1:]))
+        found = OpenedPath(opened[-1][1], os.fstat(opened[-1][1]), tuple(name for name, _ in opened[1:]))
         opened.pop()
         return found
     finally:
@@ -122,7 +123,7 @@ def open_beneath(root: str, names: Sequence[str]) -> Found:
 
 
 def _open(name: str, above: int, *, is_last: bool) -> int | None:
-    """What ``name`` is in the directory ``above``; ``None`` where it is a link."""
+    """Opens ``name`` in the directory ``above``. Returns its descriptor; ``None`` if it is a link."""
     mode = os.stat(name, dir_fd=above, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
         return None
@@ -131,11 +132,11 @@ def _open(name: str, above: int, *, is_last: bool) -> int | None:
     elif stat.S_ISREG(mode):
         flags = _FILE
     else:
-        flags = _LOOK | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        flags = _PATH_ONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         fd = os.open(name, flags | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
-        # It has become another thing since
+        # It was replaced since the call of stat
         if error.errno == errno.ELOOP or (error.errno == errno.ENOTDIR and stat.S_ISDIR(mode)):
             return None
         raise
@@ -146,10 +147,10 @@ def _open(name: str, above: int, *, is_last: bool) -> int | None:
 
 
 def _relative(root: str, text: str) -> str:
-    """Where an absolute link leads, as seen from the root. It is only a text, and is walked as any other."""
+    """Returns the target of an absolute link relative to the root. Only a text: the caller walks it like any other."""
     top, where = os.path.realpath(root), os.path.realpath(text)
     if os.path.commonpath((top, where)) != top:
-        raise LeadsOut
+        raise OutsideRoot
     return os.path.relpath(where, top)
 
 

@@ -1,8 +1,8 @@
-"""Threads for what may wait for a disk, so that one that hangs keeps nobody from another.
+"""Threads for calls that may wait for a disk, so that a disk that hangs does not delay work on other disks.
 
-A call into a disk that hangs, or into a network file system whose server is gone, does not return, and nothing can end
-its thread before. So each directory that the configuration names has a few threads of its own, and whoever waits for
-one has a deadline. What was opened for somebody who has gone meanwhile is closed on the thread: closing may wait, too.
+A call to a disk that hangs, or to a network file system without its server, does not return, and its thread cannot be
+stopped. So each directory of the configuration has a few threads of its own, and every wait for one has a deadline. A
+file that was opened for a caller that has gone is closed on the thread, because closing may wait too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ T = TypeVar("T")
 _limiters: trio.lowlevel.RunVar[dict[tuple[str, str], trio.CapacityLimiter]] = trio.lowlevel.RunVar("disk threads")
 
 
-def threads(purpose: str, directory: str, number: int) -> trio.CapacityLimiter:
-    """What bounds the threads of a directory, by what they are for. The first who asks says their number."""
+def thread_limiter(purpose: str, directory: str, number: int) -> trio.CapacityLimiter:
+    """Returns the limiter for the threads of a directory. The first call for ``purpose`` and ``directory`` sets the
+    number."""
     try:
         limiters = _limiters.get()
     except LookupError:
@@ -31,37 +32,40 @@ async def in_thread(
     limiter: trio.CapacityLimiter,
     within: float,
     work: Callable[[], T],
-    give_back: Callable[[T | None], object] = lambda result: None,
+    on_abandoned: Callable[[T | None], object] = lambda result: None,
 ) -> T:
-    """What ``work`` returns or raises, from a thread.
+    """Runs ``work`` in a thread.
 
-    Raises ``trio.TooSlowError`` after ``within`` seconds, in which the wait for others is counted.
+    within: seconds, with the wait for a free thread
+    on_abandoned: called once if the caller stops waiting, after ``work``: with its result, or ``None`` if it has
+      none; it must not raise
 
-    give_back: called once, if nobody waits any more, and never while ``work`` runs: with its result, or with ``None``
-      where it has none. It must not raise
+    Returns what ``work`` returns and raises what it raises. Raises ``trio.TooSlowError`` after ``within`` seconds.
     """
-    errand = _Errand(work, give_back)
+    job = _Job(work, on_abandoned)
     try:
         with trio.fail_after(within):
-            return await trio.to_thread.run_sync(errand.run, abandon_on_cancel=True, limiter=limiter)
+            return await trio.to_thread.run_sync(job.run, abandon_on_cancel=True, limiter=limiter)
     except (trio.Cancelled, trio.TooSlowError):
-        errand.give_up()
+        job.give_up()
         raise
 
 
-class _Errand(Generic[T]):
-    def __init__(self, work: Callable[[], T], give_back: Callable[[T | None], object]) -> None:
+class _Job(Generic[T]):
+    """A call in a thread, and what happens to its result if nobody waits for it any more."""
+
+    def __init__(self, work: Callable[[], T], on_abandoned: Callable[[T | None], object]) -> None:
         self._work = work
-        self._give_back = give_back
+        self._on_abandoned = on_abandoned
         self._result: T | None = None
         self._lock = threading.Lock()  # never held during a call that may wait for the disk
         self._begun = self._ended = self._given_up = False
 
     def run(self) -> T:
-        """On the thread."""
+        """Runs in the thread."""
         with self._lock:
             if self._given_up:
-                raise RuntimeError("nobody waits any more")  # and nobody hears this
+                raise RuntimeError("nobody waits any more")  # trio discards it
             self._begun = True
         try:
             self._result = result = self._work()
@@ -71,16 +75,16 @@ class _Errand(Generic[T]):
                 self._ended = True
                 given_up = self._given_up
             if given_up:
-                self._give_back(self._result)
+                self._on_abandoned(self._result)
 
     def give_up(self) -> None:
         with self._lock:
             self._given_up = True
             running = self._begun and not self._ended
-        if not running:  # it has not begun, or its result came too late for whoever waited
-            later(lambda: self._give_back(self._result))
+        if not running:  # it has not begun, or its result came too late
+            run_in_background(lambda: self._on_abandoned(self._result))
 
 
-def later(work: Callable[[], object]) -> None:
-    """Do it on a thread, and wait for nothing. It must not raise."""
+def run_in_background(work: Callable[[], object]) -> None:
+    """Runs ``work`` in a thread without waiting for it. It must not raise."""
     trio.lowlevel.start_thread_soon(work, lambda outcome: outcome.unwrap())

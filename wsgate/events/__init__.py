@@ -1,1 +1,1 @@
-"""What the log is told."""
+"""Events for the log."""

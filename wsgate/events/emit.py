@@ -1,19 +1,24 @@
-"""One event for the log.
+"""Emits an event for the log.
 
-It goes through the standard logger "wsgate"; the ``event`` and its ``fields`` travel in the record's ``extra``, and
-``ops.log`` writes them as JSON or for people.
+The event goes through the standard logger "wsgate", with its name and fields in the ``extra`` of the ``LogRecord``.
+``ops.log`` writes it as JSON or as text.
 """
 
 from __future__ import annotations
 
 import logging
 
-HIDDEN = "…"  # what the log has in a secret's place
+HIDDEN = "…"  # replaces a secret in the log
 
 _log = logging.getLogger("wsgate")
 
 
 def emit(level: int, event: str, **fields: object) -> None:
-    """Log an event with its fields."""
+    """Logs an event.
+
+    level: of ``logging``
+    event: its name
+    fields: JSON values, or what ``str`` shows
+    """
     if _log.isEnabledFor(level):
         _log.log(level, event, extra={"event": event, "fields": fields})

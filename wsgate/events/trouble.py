@@ -1,4 +1,4 @@
-"""Something that may fail for everybody: said once when it does, and once when it is well again."""
+"""Logs a lasting failure once when it begins, and once when it is over."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import trio
 
 from wsgate.events.emit import emit
 
-REPEAT = 60.0  # seconds before the same trouble is said again, should it come and go
+REPEAT = 60.0  # seconds until the same failure is logged again, if it comes and goes
 
 
 class Trouble:
-    """Of one thing; ``failed`` and ``well`` are the events, ``fields`` say which thing it is."""
+    """The failure of one thing.
+
+    failed, well: the events when it begins and when it is over
+    fields: say which thing it is
+    """
 
     __slots__ = ("_failed", "_fields", "_said", "_saying", "_well")
 
@@ -20,11 +24,11 @@ class Trouble:
         self._failed = failed
         self._well = well
         self._fields = fields
-        self._saying = False  # that it failed, and not yet that it is well
+        self._saying = False  # the failure is logged, and its end is not
         self._said = -REPEAT
 
     def begin(self, error: str, **more: object) -> None:
-        """It has failed. Said where it was well before, but not more often than once in ``REPEAT``."""
+        """It has failed. Logs this unless it is logged already, at most once in ``REPEAT`` seconds."""
         now = trio.current_time()
         if not self._saying and now >= self._said + REPEAT:
             self._said = now
@@ -32,7 +36,7 @@ class Trouble:
             emit(logging.WARNING, self._failed, **self._fields, error=error, **more)
 
     def end(self) -> None:
-        """It has worked."""
+        """It has worked. Logs this if the failure was logged."""
         if self._saying:
             self._saying = False
             emit(logging.WARNING, self._well, **self._fields)

@@ -27,7 +27,7 @@ from wsgate.gate.request_values import path_for_log
 from wsgate.gate.sending import PATIENCE, send_response
 from wsgate.gate.switch import Begun, begin, run_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
-from wsgate.net.io import end_politely, is_reset, receive, send_all, set_nodelay
+from wsgate.net.io import end_gracefully, is_reset, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.session_info import ClientInfo
@@ -199,7 +199,7 @@ class _Connection:
             sent = await self._respond(refusal, close=True)
         if sent:
             with trio.move_on_after(self._timeouts.close):
-                await end_politely(self._transport)
+                await end_gracefully(self._transport)
 
     async def _respond(self, refusal: Refusal, *, close: bool) -> bool:
         headers, body = refusal.headers, refusal.body

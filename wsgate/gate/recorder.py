@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import trio
 
-from wsgate.disk.threads import in_thread, later, threads
+from wsgate.disk.threads import in_thread, run_in_background, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import SessionInfo
@@ -130,7 +130,7 @@ class Recorder:
         self._begun = False
         self._end = b""
         self._scope = trio.CancelScope(shield=True)
-        self._threads = threads("record", settings.directory, _THREADS)
+        self._threads = thread_limiter("record", settings.directory, _THREADS)
 
     async def begin(self, within: float) -> str | None:
         """Make the file before the session begins; why it cannot be made within so many seconds, or ``None``."""
@@ -147,7 +147,7 @@ class Recorder:
 
     def discard(self) -> None:
         """There is no session: nor is there to be a file."""
-        later(self._file.remove)
+        run_in_background(self._file.remove)
 
     async def run(
         self,

@@ -9,7 +9,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.net.io import end_politely, send_all
+from wsgate.net.io import end_gracefully, send_all
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.handshake import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
 from wsgate.net.tls.transport import TlsTransport
@@ -66,7 +66,7 @@ async def secure(
         _log_failure(listener, client, str(error))
         with trio.move_on_after(timeouts.close):
             with take_over(tls) as plain:
-                await end_politely(plain)
+                await end_gracefully(plain)
     finally:
         if secured is None:
             tls.close()
@@ -84,7 +84,7 @@ async def refuse_tls(listener: LiveListener, sock: Transport, client: str) -> No
         listener, client, "TLS spoken to a plain listener: use http:// or ws://, or give the listener a certificate"
     )
     if await send_all(sock, _ALERT):
-        await end_politely(sock)
+        await end_gracefully(sock)
 
 
 async def _first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelScope) -> bytes:

@@ -1,2 +1,2 @@
-"""Connections: ``transport`` is what a leg reads and writes, ``plain`` and ``tls`` are its kinds; ``io`` waits for them
-before the data plane takes over."""
+"""Connections: a ``transport`` is what a leg reads and writes, ``plain`` and ``tls`` implement it, ``io`` waits for
+transports before the data plane takes over."""

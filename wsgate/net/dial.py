@@ -1,8 +1,7 @@
-"""Connecting to a backend, under a deadline: resolve, check, connect, tell who the client is, TLS.
+"""Connecting to a backend under a deadline: resolve, check, connect, send the PROXY header, TLS handshake.
 
-A name is resolved once. What it gives is checked against the route's rules, and the very addresses that were checked
-are dialled: a name that means something else a moment later gains nothing. The result is a raw non-blocking socket,
-plain or TLS.
+A name is resolved once. Its addresses are checked against the route's rules, and only checked addresses are dialled. So
+a name that resolves to other addresses a moment later cannot get around the rules.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from functools import partial
 
 import trio
 
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.net.happy_eyeballs import SocketAddress, connect_to, connect_to_any
-from wsgate.net.io import NO_ROOM, send_all, set_nodelay
+from wsgate.net.io import RESOURCE_ERRNOS, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.target_rules import IpAddress, Rules, is_beneath, is_special
 from wsgate.net.tls.handshake import TlsError, shake_hands, wrap
@@ -30,17 +29,20 @@ from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Address, Target, TcpAddress, UnixAddress, WebSocketUrl
 
-# What a resolver takes as it stands. Of others it might look up a part only: what stands in front of a zero byte, or
-# "127.0.0.1" of "127.0.0.1 .example.com" (inet_aton(3)).
+# The names that a resolver looks up as a whole. Of others it might use only a part: the bytes in front of a zero byte,
+# or the "127.0.0.1" of "127.0.0.1 .example.com" (inet_aton(3)).
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-_THREADS = 8  # that look for the sockets of one token directory, or for all that rules allow
+_THREADS = 8  # that open Unix sockets, for each token directory, and for the sockets that rules allow
 
 
 class DialError(Exception):
-    """No connection. ``status`` is for the client: 502, 504 for silence, 503 where it is our own lack of room, 403
-    where the route's rules refuse. ``is_plain``: TLS was wanted, and the target does not speak it."""
+    """There is no connection; the message is for the log.
+
+    status: for the client: 502, 504 after a timeout, 503 if the gateway is out of resources, 403 if the rules refuse
+    is_plain: TLS was wanted, and the target does not speak it
+    """
 
     def __init__(self, reason: str, status: int = 502, *, is_plain: bool = False) -> None:
         super().__init__(reason)
@@ -50,10 +52,10 @@ class DialError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TlsClient:
-    """How to speak TLS to the backends of a route.
+    """The TLS settings for the backends of a route.
 
-    server_name: the name that their certificates must have, and that SNI asks for; ``None`` is each one's own host
-    serve_if_due: called before each step of a handshake, which takes up to some milliseconds of CPU
+    server_name: for SNI and for checking certificates; ``None``: the host of each backend
+    serve_if_due: called before each step of a handshake, because a step takes up to some milliseconds of CPU
     """
 
     context: ssl.SSLContext
@@ -69,11 +71,14 @@ async def dial(
     rules: Rules | None = None,
     greeting: bytes = b"",
 ) -> Transport:
-    """A connection to ``target``, within so many seconds, TLS handshake included. Raises ``DialError``.
+    """Connects to ``target``.
 
-    tls: needed where the target has TLS
-    rules: what may be reached; without them, everything
-    greeting: what is sent first on the connection, before TLS: a PROXY header
+    within: seconds, the TLS handshake included
+    tls: needed if the target has TLS
+    rules: which addresses may be dialled; ``None``: all
+    greeting: sent first on the connection, before TLS: a PROXY header
+
+    Raises ``DialError`` when there is no connection.
     """
     address = target.address
     silence = f"{address} did not answer within {within:g} s"
@@ -89,21 +94,21 @@ async def dial(
                 silence = f"{address} did not finish the TLS handshake within {within:g} s"
                 return await _secure(sock, address, tls)
             except BaseException:
-                sock.close()  # does nothing to one that was wrapped
+                sock.close()  # no effect on a socket that was wrapped
                 raise
     except trio.TooSlowError:
         raise DialError(silence, 504) from None
     except TlsError as error:
         raise DialError(f"no TLS with {address}: {error}", is_plain=error.is_plain) from None
     except OSError as error:
-        status = 503 if error.errno in NO_ROOM else 502
+        status = 503 if error.errno in RESOURCE_ERRNOS else 502
         raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None
 
 
 async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsTransport:
     assert tls is not None
     assert not isinstance(address, UnixAddress)
-    # RFC 6066 §3: without the dot at the end that a fully qualified name may have; a zone is nobody's name either
+    # RFC 6066 §3: without the dot at the end that a fully qualified name may have. A zone is no part of a name either
     name = tls.server_name or address.host.partition("%")[0]
     wrapped = wrap(sock, tls.context, name.removesuffix("."))
     try:
@@ -121,11 +126,11 @@ async def _connect(address: Address, rules: Rules | None) -> PlainTransport:
 
 
 async def _connect_unix(address: UnixAddress, rules: Rules | None) -> PlainTransport:
-    """Where somebody may not reach every socket, the one that is open is checked and dialled: its path may lead
+    """If not every socket is allowed, opens the socket first, then checks and dials the open one: its path may lead
     elsewhere a moment later."""
     if rules is None and address.beneath is None:
         return await connect_to(socket.AF_UNIX, address.path)
-    limiter = threads("sockets", address.beneath or "", _THREADS)
+    limiter = thread_limiter("sockets", address.beneath or "", _THREADS)
     fd = await in_thread(limiter, math.inf, partial(_open_socket, address, rules), _close)
     try:
         return await connect_to(socket.AF_UNIX, f"/proc/self/fd/{fd}")
@@ -134,10 +139,13 @@ async def _connect_unix(address: UnixAddress, rules: Rules | None) -> PlainTrans
 
 
 def _open_socket(address: UnixAddress, rules: Rules | None) -> int:
-    """Its descriptor, which is good for nothing but to say which one it is. Raises ``OSError`` and ``DialError``."""
+    """Returns a descriptor that only identifies the socket (O_PATH).
+
+    Raises ``OSError`` when there is no such socket, ``DialError`` when it is not allowed.
+    """
     fd = os.open(address.path, os.O_PATH | os.O_CLOEXEC)
     try:
-        where = os.readlink(f"/proc/self/fd/{fd}")  # the kernel's word: where that really lies
+        where = os.readlink(f"/proc/self/fd/{fd}")  # the kernel tells the real path
         is_inside = address.beneath is None or is_beneath(where, address.beneath)
         if not is_inside or not (rules is None or rules.check_unix(where)):
             raise _refused(address)
@@ -153,17 +161,18 @@ def _close(fd: int | None) -> None:
 
 
 async def _resolve(address: TcpAddress, rules: Rules | None) -> list[SocketAddress]:
-    """The addresses that a target has and that may be reached, the preferred ones first.
+    """Returns the target's addresses that the rules allow, the preferred ones first.
 
-    Raises ``DialError`` where there is none that may be reached, ``OSError`` where there is none at all.
+    Raises ``DialError`` when the rules allow none of them, ``OSError`` when there is none.
     """
-    # A zone (RFC 4007 §11) is an interface of this machine. Who has rules takes targets from others, who know of none.
+    # A zone (RFC 4007 §11) names an interface of this machine. With rules, targets may come from clients, which know no
+    # interfaces
     literal = _literal(address)
     if rules is not None and ("%" in address.host or not rules.check(address.host, address.port, literal)):
         raise _refused(address, [literal] if literal else [])
     if literal is None and not _NAME.fullmatch(address.host):
         raise DialError(f"cannot connect to {address}: this is not a host name")
-    # In bytes: of a text, the resolver might make another name (IDNA) than the one that was checked
+    # As bytes: the resolver would encode a str by IDNA, to another name than the one that was checked
     found = await trio.socket.getaddrinfo(address.host.encode(), address.port, type=socket.SOCK_STREAM)
     addresses: list[SocketAddress] = [(family, where) for family, _, _, _, where in found]
     if rules is None:
@@ -183,7 +192,7 @@ def _literal(address: TcpAddress) -> IpAddress | None:
 
 
 def _refused(address: Address, ips: Sequence[IpAddress] = ()) -> DialError:
-    """For the log: the client is not told what a name means here."""
+    """The message is for the log: the client does not learn the addresses of a name."""
     names = ", ".join(map(str, dict.fromkeys(ips)))
     which = f" (that is {names})" if isinstance(address, TcpAddress) and names not in ("", address.host) else ""
     cure = "; link-local, metadata, unspecified and multicast addresses need an allow rule of their own"

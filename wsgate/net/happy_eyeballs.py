@@ -1,6 +1,6 @@
 """Connecting to the first of several addresses that answers (happy eyeballs, RFC 8305).
 
-The addresses are given: whoever resolved a name has seen, and checked, every one that is tried here.
+The caller has resolved the name and checked every address.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import Any
 
 import trio
 
-from wsgate.net.io import NO_ROOM
+from wsgate.net.io import RESOURCE_ERRNOS
 from wsgate.net.plain import PlainTransport
 
-STAGGER = 0.25  # seconds until the next address is tried beside those that are silent (RFC 8305 §5)
+STAGGER = 0.25  # seconds without an answer until the next address is tried too (RFC 8305 §5)
 
-SocketAddress = tuple[socket.AddressFamily, Any]  # the family, and what socket.connect takes
+SocketAddress = tuple[socket.AddressFamily, Any]  # the family, and the argument for socket.connect
 
 
 async def connect_to_any(addresses: Sequence[SocketAddress]) -> PlainTransport:
-    """A raw non-blocking socket, connected to one of ``addresses``; they are tried in the order of ``interleave``.
+    """Returns a connection to one of ``addresses``, tried in the order of ``interleave``.
 
-    The next has its turn when the one before has failed, or has been silent for ``STAGGER``. Raises ``OSError``, which
-    has each reason once in its words. How long it may take is the caller's to say.
+    The next address is tried when the one before has failed, or has not answered within ``STAGGER``. The caller bounds
+    the time.
+
+    Raises ``OSError``, with all reasons in its message, when every address failed.
     """
     if len(addresses) == 1:
         return await connect_to(*addresses[0])
@@ -54,15 +56,15 @@ async def connect_to_any(addresses: Sequence[SocketAddress]) -> PlainTransport:
         for sock in connected:
             sock.close()
         raise
-    for late in connected[1:]:  # two can answer in the same moment
+    for late in connected[1:]:  # two can answer at the same time
         late.close()
     if connected:
         return connected[0]
-    raise _all_of(errors)
+    raise _combined(errors)
 
 
 async def connect_to(family: socket.AddressFamily, where: Any) -> PlainTransport:
-    """A raw non-blocking socket, connected to one address. Raises ``OSError``."""
+    """Returns a connection to one address. Raises ``OSError`` when that fails."""
     sock = PlainTransport(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         result = sock.connect_ex(where)
@@ -78,14 +80,14 @@ async def connect_to(family: socket.AddressFamily, where: Any) -> PlainTransport
 
 
 def interleave(addresses: Sequence[SocketAddress]) -> list[SocketAddress]:
-    """RFC 8305 §4: the families take turns, in the order in which the resolver prefers them; each address once."""
+    """Alternates between the families, the resolver's preferred one first (RFC 8305 §4); each address once."""
     once = list(dict.fromkeys(addresses))
     preferred = [address for address in once if address[0] == once[0][0]]
     others = [address for address in once if address[0] != once[0][0]]
     return [address for pair in zip_longest(preferred, others) for address in pair if address is not None]
 
 
-def _all_of(errors: Sequence[OSError]) -> OSError:
-    """One error for all. Its number is that of our own lack of room, if that was among them."""
-    number = next((error.errno for error in errors if error.errno in NO_ROOM), errors[-1].errno)
+def _combined(errors: Sequence[OSError]) -> OSError:
+    """Returns one error for all. Its number is one of ``RESOURCE_ERRNOS`` if any error has such a number."""
+    number = next((error.errno for error in errors if error.errno in RESOURCE_ERRNOS), errors[-1].errno)
     return OSError(number, ", ".join(sorted({error.strerror or str(error) for error in errors})))

@@ -1,6 +1,6 @@
-"""Waiting for transports from trio: the few reads and writes before the pump takes over.
+"""Reading and writing transports in trio, before the pump takes over.
 
-A peer that goes away is a value here, not an exception: an empty read, a send that says no.
+A peer that goes away is a value here, not an exception: an empty read, or False from a send.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import trio
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.settings.model import Address, TcpAddress, UnixAddress
 
-# No more descriptors or memory: not the peer's fault, and over when others have ended
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# No more descriptors or memory: the peer is not at fault, and it may be over when other connections end
+RESOURCE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 READ_SIZE = 16 << 10  # bytes: a head fits into one read
 
 
 async def receive(transport: Transport) -> bytes:
-    """What the peer sent; ``b""`` when it has ended or reset the connection.
+    """Returns what the peer sent; ``b""`` when it has ended or reset the connection.
 
-    Always a checkpoint: a peer that never stops sending must let the others, and its own deadline, have their turn.
+    Always a checkpoint: otherwise a peer that never stops sending could block other tasks and its own deadline.
     """
     try:
         return await receive_or_raise(transport)
@@ -33,7 +33,7 @@ async def receive(transport: Transport) -> bytes:
 
 
 async def receive_or_raise(transport: Transport) -> bytes:
-    """As ``receive``, but raises the ``OSError`` of a connection that was reset or whose TLS failed."""
+    """Like ``receive``, but raises ``OSError`` when the connection was reset or its TLS failed."""
     await trio.lowlevel.checkpoint()
     while True:
         try:
@@ -46,7 +46,7 @@ async def receive_or_raise(transport: Transport) -> bytes:
 
 
 async def send_all(transport: Transport, data: bytes) -> bool:
-    """Send everything; False when the peer is gone."""
+    """Sends everything. Returns False when the peer is gone."""
     rest = memoryview(data)
     while rest:
         try:
@@ -59,15 +59,15 @@ async def send_all(transport: Transport, data: bytes) -> bool:
 
 
 def is_reset(transport: Transport) -> bool:
-    """Whether the peer has reset the connection: what it sent before can be read, but nobody waits for an answer."""
+    """Whether the peer has reset the connection. Bytes sent before can still be read, but nobody reads an answer."""
     return transport.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
 
-async def end_politely(transport: Transport) -> None:
-    """Send FIN and read until the peer's. The caller bounds the time.
+async def end_gracefully(transport: Transport) -> None:
+    """Sends FIN and discards what the peer sends until its FIN. The caller bounds the time.
 
-    Closing with unread bytes would reset the connection, and the reset can overtake the answer just sent (RFC 9112
-    §9.6). What comes is thrown away: it is never read as a request.
+    Closing a socket with unread bytes resets the connection, and the reset can overtake the answer that was just sent
+    (RFC 9112 §9.6). The discarded bytes are never read as a request.
     """
     try:
         transport.shutdown(socket.SHUT_WR)
@@ -78,15 +78,17 @@ async def end_politely(transport: Transport) -> None:
 
 
 def local_address(transport: Transport) -> Address:
-    """Where the peer has connected to."""
+    """Returns the address that the peer has connected to."""
     connection = transport.connection
     name = connection.getsockname()
     return UnixAddress(os.fsdecode(name)) if connection.family is socket.AF_UNIX else TcpAddress(name[0], name[1])
 
 
 def set_nodelay(sock: socket.socket) -> None:
-    """Small frames leave at once, not when the last one was acknowledged. A peer that is gone (some systems then say
-    EINVAL) is found by the next read."""
+    """Sends small frames at once, without waiting for the acknowledgement of the one before (TCP_NODELAY).
+
+    Some systems report EINVAL for a peer that is gone; the next read finds it.
+    """
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

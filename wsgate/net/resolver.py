@@ -1,19 +1,19 @@
-"""Names to addresses, by the system's resolver, so that no name holds up another.
+"""Resolves names by the system's resolver, so that a slow name does not delay other names.
 
 Theory of operation
 -------------------
-A lookup may take as long as somebody's DNS likes, and nothing can end its thread before: not even the deadline of who
-has asked. So a name that does not answer must not take what others need:
+A lookup takes as long as the name server needs, and its thread cannot be stopped, not even by the caller's deadline. So
+a name without an answer must not use up what other names need:
 
-- The same question is asked once: whoever asks meanwhile waits, under a deadline of their own, for the same answer.
-  A thousand clients of one dead name hold one thread.
-- Each *lane*, the route or the source for which a name is looked up, has a few places, and so have all together. Who
-  names many dead names fills its own lane.
-- A literal address is looked up at once, without a thread. Names of /etc/hosts, which the system answers by itself,
-  have places that nobody else can take.
-- An answer is kept for a few seconds, a failure for one: what a name means may change.
+- The same name is looked up once at a time. Later callers wait for the same answer, each under its own deadline. A
+  thousand clients of a dead name use one thread.
+- Each *requester*, the route or token source for which a name is looked up, may run a few lookups at once. A requester
+  with many dead names uses up only its own lookups. There is a limit for all requesters too.
+- A literal address needs no thread. Names of /etc/hosts, which the system answers without a name server, have a limit
+  of their own.
+- An answer is cached for a few seconds, a failure for one: the addresses of a name may change.
 
-trio asks this resolver through ``trio.socket.getaddrinfo``; ``lane`` says for whom.
+trio uses this resolver for ``trio.socket.getaddrinfo``; ``requester`` sets the requester.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ import trio
 
 from wsgate.events.emit import emit
 
-PLACES = 128  # lookups at once
-LANE_PLACES = 8  # of one lane
-HOSTS_PLACES = 8  # of the names of /etc/hosts
-KEPT = 5.0  # seconds, an answer
-KEPT_FAILURE = 1.0  # seconds
-_MOST_KEPT = 1024  # answers
-_MOST_HOSTS = 1 << 20  # bytes of /etc/hosts
-_LOOK = 1.0  # seconds between two looks at /etc/hosts
-_PATIENCE = 0.1  # seconds for such a look: its disk may hang
-_SAY_AGAIN = 60.0  # seconds between two lines about the same lane
+ALL_LOOKUPS = 128  # lookups at once
+REQUESTER_LOOKUPS = 8  # of one requester
+HOSTS_LOOKUPS = 8  # of the names of /etc/hosts
+ANSWER_TTL = 5.0  # seconds that an answer is cached
+FAILURE_TTL = 1.0  # seconds that a failure is cached
+_MAX_CACHED = 1024  # answers
+_MAX_HOSTS = 1 << 20  # bytes of /etc/hosts
+_CHECK = 1.0  # seconds between two checks of /etc/hosts
+_CHECK_TIMEOUT = 0.1  # seconds that such a check may take: its disk may hang
+_LOG_AGAIN = 60.0  # seconds between two log lines about the same requester
 
-Key = tuple[Any, ...]  # what was asked, but for the port
+Key = tuple[Any, ...]  # the arguments of the lookup without the port
 
-_lane: ContextVar[str] = ContextVar("lane", default="")
+_requester: ContextVar[str] = ContextVar("requester", default="")
 
 
 @contextmanager
-def lane(name: str) -> Iterator[None]:
-    """Names are looked up for ``name`` here: a route, or a source of tokens."""
-    before = _lane.set(name)
+def requester(name: str) -> Iterator[None]:
+    """Sets the requester of all lookups inside the block: ``name`` is a route or a token source."""
+    before = _requester.set(name)
     try:
         yield
     finally:
-        _lane.reset(before)
+        _requester.reset(before)
 
 
-def lane_name() -> str:
-    """For whom names are looked up here; empty where nobody has said."""
-    return _lane.get()
+def requester_name() -> str:
+    """Returns the present requester; empty if none was set."""
+    return _requester.get()
 
 
-class _Question:
-    """A lookup that is under way."""
+class _Lookup:
+    """A running lookup."""
 
     def __init__(self) -> None:
         self.answered = trio.Event()
@@ -73,113 +73,115 @@ class _Question:
 
 
 class Resolver(trio.abc.HostnameResolver):
-    """For ``trio.socket.set_custom_hostname_resolver``; for one run of trio."""
+    """A resolver for ``trio.socket.set_custom_hostname_resolver``, for one run of trio."""
 
     def __init__(self, hosts: str = "/etc/hosts") -> None:
         self._hosts = _HostsFile(hosts)
-        self._places = trio.CapacityLimiter(PLACES)
-        self._own_places = trio.CapacityLimiter(HOSTS_PLACES)
-        self._lanes: dict[str, _Lane] = {}
-        self._asked: dict[Key, _Question] = {}
-        self._kept: OrderedDict[Key, tuple[float, list[Any] | OSError]] = OrderedDict()
+        self._limiter = trio.CapacityLimiter(ALL_LOOKUPS)
+        self._hosts_limiter = trio.CapacityLimiter(HOSTS_LOOKUPS)
+        self._requesters: dict[str, _Requester] = {}
+        self._running: dict[Key, _Lookup] = {}
+        self._cache: OrderedDict[Key, tuple[float, list[Any] | OSError]] = OrderedDict()
 
     async def getaddrinfo(
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
-        """As ``socket.getaddrinfo``. Whoever is cancelled leaves a thread behind, in the place of its lane."""
+        """Like ``socket.getaddrinfo``. After a cancellation the thread runs on and counts for its requester's limit."""
         if _is_literal(host) or flags & socket.AI_NUMERICHOST:
-            return socket.getaddrinfo(host, port, family, type, proto, flags)  # no file is opened, nobody is asked
+            return socket.getaddrinfo(host, port, family, type, proto, flags)  # needs no file and no name server
         found = await self._find(host, (host, family, type, proto, flags))
         if isinstance(found, OSError):
             raise found
         return [(*rest, (where[0], port, *where[2:])) for *rest, where in found]
 
     async def getnameinfo(self, *asked: Any) -> Any:
-        """As ``socket.getnameinfo``. Nobody here asks for names."""
-        return await trio.to_thread.run_sync(socket.getnameinfo, *asked, abandon_on_cancel=True, limiter=self._places)
+        """Like ``socket.getnameinfo``; not used here, but part of the interface."""
+        return await trio.to_thread.run_sync(socket.getnameinfo, *asked, abandon_on_cancel=True, limiter=self._limiter)
 
     async def _find(self, host: Any, key: Key) -> list[Any] | OSError:
-        while not self._is_kept(key):
-            question = self._asked.get(key)
-            if question is not None:
-                await question.answered.wait()
-                assert question.found is not None
-                return question.found
+        while not self._is_cached(key):
+            lookup = self._running.get(key)
+            if lookup is not None:
+                await lookup.answered.wait()
+                assert lookup.found is not None
+                return lookup.found
             await self._begin(host, key)
-        return self._kept[key][1]
+        return self._cache[key][1]
 
-    def _is_kept(self, key: Key) -> bool:
-        return key in self._kept and trio.current_time() < self._kept[key][0]
+    def _is_cached(self, key: Key) -> bool:
+        return key in self._cache and trio.current_time() < self._cache[key][0]
 
     async def _begin(self, host: Any, key: Key) -> None:
-        """Ask in a thread, when there is a place; unless somebody else has begun meanwhile."""
-        question = _Question()
-        limiters = [self._own_places] if await self._hosts.has(host) else [self._lane().places, self._places]
+        """Starts a lookup in a thread when the limits allow it, unless another task has started it meanwhile."""
+        lookup = _Lookup()
+        limiters = (
+            [self._hosts_limiter] if await self._hosts.has(host) else [self._present_requester().limiter, self._limiter]
+        )
         taken: list[trio.CapacityLimiter] = []
         try:
             for limiter in limiters:
-                await limiter.acquire_on_behalf_of(question)
+                await limiter.acquire_on_behalf_of(lookup)
                 taken.append(limiter)
-                if key in self._asked or self._is_kept(key):
+                if key in self._running or self._is_cached(key):
                     return
-            self._asked[key] = question
+            self._running[key] = lookup
             token = trio.lowlevel.current_trio_token()
             trio.lowlevel.start_thread_soon(
-                partial(_look_up, *key), partial(_deliver, token, self._take, key, limiters)
+                partial(_look_up, *key), partial(_deliver, token, self._finish, key, limiters)
             )
-            taken.clear()  # they are the thread's
+            taken.clear()  # the thread releases them
         finally:
             for limiter in taken:
-                limiter.release_on_behalf_of(question)
+                limiter.release_on_behalf_of(lookup)
 
-    def _lane(self) -> _Lane:
-        name = lane_name()
-        if name not in self._lanes:
-            self._lanes[name] = _Lane(name)
-        found = self._lanes[name]
-        found.look()
+    def _present_requester(self) -> _Requester:
+        name = requester_name()
+        if name not in self._requesters:
+            self._requesters[name] = _Requester(name)
+        found = self._requesters[name]
+        found.check()
         return found
 
-    def _take(self, key: Key, limiters: list[trio.CapacityLimiter], found: list[Any] | OSError) -> None:
-        """A thread has ended."""
-        question = self._asked.pop(key)
+    def _finish(self, key: Key, limiters: list[trio.CapacityLimiter], found: list[Any] | OSError) -> None:
+        """A lookup has ended: caches its result and wakes the waiting tasks."""
+        lookup = self._running.pop(key)
         for limiter in limiters:
-            limiter.release_on_behalf_of(question)
-        seconds = KEPT_FAILURE if isinstance(found, OSError) else KEPT
-        self._kept[key] = (trio.current_time() + seconds, found)
-        self._kept.move_to_end(key)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
-        question.found = found
-        question.answered.set()
+            limiter.release_on_behalf_of(lookup)
+        seconds = FAILURE_TTL if isinstance(found, OSError) else ANSWER_TTL
+        self._cache[key] = (trio.current_time() + seconds, found)
+        self._cache.move_to_end(key)
+        if len(self._cache) > _MAX_CACHED:
+            self._cache.popitem(last=False)
+        lookup.found = found
+        lookup.answered.set()
 
 
-class _Lane:
-    """The places of one route or source."""
+class _Requester:
+    """The limit of one requester."""
 
     def __init__(self, name: str) -> None:
-        self.places = trio.CapacityLimiter(LANE_PLACES)
+        self.limiter = trio.CapacityLimiter(REQUESTER_LOOKUPS)
         self._name = name
-        self._said = -_SAY_AGAIN
+        self._logged = -_LOG_AGAIN
 
-    def look(self) -> None:
-        """Say so, once in a while, where all of them are taken."""
+    def check(self) -> None:
+        """Logs, at most once in ``_LOG_AGAIN`` seconds, that the limit is reached."""
         now = trio.current_time()
-        if not self.places.available_tokens and now >= self._said + _SAY_AGAIN:
-            self._said = now
+        if not self.limiter.available_tokens and now >= self._logged + _LOG_AGAIN:
+            self._logged = now
             emit(
                 logging.WARNING,
                 "names do not resolve",
                 route=self._name or None,
-                waiting=int(self.places.borrowed_tokens),
+                waiting=int(self.limiter.borrowed_tokens),
                 reason="the name server does not answer for them; others of this route wait for a place",
             )
 
 
 class _HostsFile:
-    """The names that the system knows by itself (hosts(5)), read again when the file changes.
+    """The names in /etc/hosts (hosts(5)), read again when the file changes.
 
-    It is looked at in a thread of its own: where that hangs, what was read last is what counts.
+    A thread of its own reads the file. If that hangs, the names that were read last are used.
     """
 
     def __init__(self, path: str) -> None:
@@ -187,13 +189,13 @@ class _HostsFile:
         self._limiter = trio.CapacityLimiter(1)
         self._stamp: tuple[int, ...] = ()
         self._names = frozenset({b"localhost"})
-        self._looked = -_LOOK
+        self._checked = -_CHECK
 
     async def has(self, host: Any) -> bool:
         now = trio.current_time()
-        if now >= self._looked + _LOOK:
-            self._looked = now
-            with trio.move_on_after(_PATIENCE):
+        if now >= self._checked + _CHECK:
+            self._checked = now
+            with trio.move_on_after(_CHECK_TIMEOUT):
                 await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._limiter)
         name = host if isinstance(host, bytes) else str(host).encode("ascii", "ignore")
         return name.lower() in self._names
@@ -205,7 +207,7 @@ class _HostsFile:
             if stamp == self._stamp:
                 return
             with open(self._path, "rb") as file:
-                data = file.read(_MOST_HOSTS)
+                data = file.read(_MAX_HOSTS)
         except OSError:
             return
         words = (line.partition(b"#")[0].split() for line in data.splitlines())
@@ -222,17 +224,17 @@ def _is_literal(host: Any) -> bool:
 
 
 def _look_up(host: Any, family: int, type: int, proto: int, flags: int) -> list[Any] | OSError:
-    """On the thread."""
+    """Looks a name up; runs in a thread."""
     try:
         return socket.getaddrinfo(host, None, family, type, proto, flags)
     except OSError as error:
         return error
-    except UnicodeError as error:  # of a text that IDNA does not take
+    except UnicodeError as error:  # IDNA cannot encode the name
         return socket.gaierror(socket.EAI_NONAME, str(error))
 
 
 def _deliver(token: trio.lowlevel.TrioToken, take: Any, key: Key, limiters: Any, outcome: Any) -> None:
-    """From the thread to the loop, if that still runs."""
+    """Passes the result from the thread to the event loop, if it still runs."""
     found = outcome.unwrap()
     with suppress(trio.RunFinishedError):
         token.run_sync_soon(take, key, limiters, found)

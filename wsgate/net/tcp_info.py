@@ -1,4 +1,4 @@
-"""What the kernel knows of a connection and can watch for us, where it runs TCP on Linux."""
+"""What the kernel knows about a TCP connection, and the timeouts that it can enforce; on Linux."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wsgate.net.transport import Transport
 
 _INET = (socket.AF_INET, socket.AF_INET6)
 _LAST_ACK_RECEIVED = 56  # offset of tcpi_last_ack_recv, milliseconds, in struct tcp_info (linux/tcp.h)
-_PROBES = 3  # keepalive probes that are lost before the connection is
+_PROBES = 3  # keepalive probes without an answer after which the connection counts as lost
 
 
 def is_acknowledging(transport: Transport, within: float) -> bool:
-    """Whether the peer has not yet got all that the kernel took for it, but is getting it.
+    """Whether bytes are still on their way to the peer, and it acknowledged some in the last ``within`` seconds.
 
-    It has acknowledged something less than ``within`` seconds ago. A peer that has vanished acknowledges nothing; one
-    that has got everything and says nothing is silent.
+    A peer that has vanished acknowledges nothing. A peer that has got everything is not waiting for bytes, so if it
+    sends nothing it is silent.
     """
     connection = transport.connection
     if connection.family not in _INET or not hasattr(socket, "TCP_INFO"):
@@ -32,9 +32,10 @@ def is_acknowledging(transport: Transport, within: float) -> bool:
 
 
 def unacknowledged(transport: Transport) -> int:
-    """Bytes that the kernel took and the peer's has not acknowledged yet; 0 where the kernel does not say.
+    """Returns the bytes that the kernel accepted and the peer has not acknowledged; 0 if the kernel does not tell.
 
-    A peer that takes nothing acknowledges, too: the probes of its closed window. But this gets no less.
+    A peer that reads nothing also sends acknowledgements, for the probes of its closed window, but this number does not
+    fall.
     """
     connection = transport.connection
     try:
@@ -45,7 +46,10 @@ def unacknowledged(transport: Transport) -> int:
 
 
 def watch_for_silence(transport: Transport, interval: float, timeout: float) -> None:
-    """Have the kernel ask a peer that knows no Ping: after ``interval`` seconds of silence, for ``timeout`` seconds."""
+    """Makes the kernel probe a TCP peer: after ``interval`` seconds of silence, for at most ``timeout`` seconds.
+
+    For peers without WebSocket, which have no Ping.
+    """
     connection = transport.connection
     if connection.family not in _INET:
         return
@@ -57,9 +61,9 @@ def watch_for_silence(transport: Transport, interval: float, timeout: float) -> 
 
 
 def limit_unacknowledged(transport: Transport, timeout: float) -> None:
-    """Have the kernel end a connection whose peer acknowledges nothing of what was sent for ``timeout`` seconds.
+    """Makes the kernel end the connection if the peer acknowledges nothing for ``timeout`` seconds.
 
-    Without this a lost peer is retried for a quarter of an hour (tcp(7), tcp_retries2).
+    Otherwise it sends again to a lost peer for a quarter of an hour (tcp(7), tcp_retries2).
     """
     connection = transport.connection
     if connection.family in _INET and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -67,5 +71,5 @@ def limit_unacknowledged(transport: Transport, timeout: float) -> None:
 
 
 def _whole(seconds: float) -> int:
-    """The kernel counts whole seconds here, from 1 to 32767 (tcp(7))."""
+    """Rounds to what the kernel takes: whole seconds from 1 to 32767 (tcp(7))."""
     return min(max(1, round(seconds)), 32767)

@@ -19,7 +19,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.handshake_limiter import HandshakeLimiter
-from wsgate.net.io import NO_ROOM
+from wsgate.net.io import RESOURCE_ERRNOS
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.ops.descriptors import Room
 from wsgate.ops.listeners import bound_address
@@ -72,7 +72,7 @@ async def accept_forever(
             except OSError as error:
                 if error.errno in _OF_CONNECTION:
                     continue
-                if error.errno in NO_ROOM:
+                if error.errno in RESOURCE_ERRNOS:
                     trouble.out_of(error.errno)
                     if room is not None:
                         room.make_place(turns.limit)

@@ -16,7 +16,7 @@ from functools import partial
 
 import trio
 
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.settings.model import BackendTls
 from wsgate.settings.tls_context import files
@@ -71,7 +71,7 @@ class CertificateWatch:
         # In a thread: a disk may be slow, or a network behind it. Whoever stops the process does not wait for that, and
         # one that hangs keeps nobody from another disk's certificates.
         directory = os.path.dirname(next(iter(files(live.key[0])), ""))
-        limiter = threads("certificates", directory, 1)
+        limiter = thread_limiter("certificates", directory, 1)
         hung = (f"the disk of {directory} did not answer within {DISK_TIME:g} s",)
         if not limiter.available_tokens:  # since an earlier look
             self._note(live, hung)

@@ -17,7 +17,7 @@ from functools import partial
 
 import trio
 
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.gate.connection import serve
 from wsgate.gate.gateway import Gateway
@@ -110,7 +110,7 @@ async def close_in_thread(sock: socket.socket) -> None:
     if not has_file(sock):
         close_listeners([sock])
         return
-    limiter = threads("listeners", os.path.dirname(sock.getsockname()), 1)
+    limiter = thread_limiter("listeners", os.path.dirname(sock.getsockname()), 1)
     with trio.CancelScope(shield=True), contextlib.suppress(trio.TooSlowError):
         await in_thread(limiter, DISK_TIME, partial(close_listeners, [sock]), lambda _: sock.close())
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import trio
 
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateWatch
@@ -225,7 +225,7 @@ class Reloader:
         for listener, opened in zip(listeners, stay, strict=True):
             if opened is not None and opened.live.settings != listener:
                 try:
-                    limiter = threads("listeners", str(listener.bind), 1)
+                    limiter = thread_limiter("listeners", str(listener.bind), 1)
                     await in_thread(limiter, DISK_TIME, partial(adjust, opened.sock, listener))
                 except OSError as error:
                     failed[opened] = error.strerror or str(error)

@@ -8,7 +8,7 @@ import stat
 import time
 
 from wsgate.settings.problem import ConfigError, Problem
-from wsgate.text.file import open_at_once
+from wsgate.text.file import open_nonblocking
 
 # A route takes some 200 bytes. What is larger than this is another kind of file, or a device without an end.
 _MAX_BYTES = 16 << 20
@@ -42,7 +42,7 @@ def read_text(path: str) -> str:
 
 
 def _read(path: str) -> bytes:
-    descriptor = open_at_once(path)  # reading a FIFO would wait for what its writer writes, too
+    descriptor = open_nonblocking(path)  # reading a FIFO would wait for what its writer writes, too
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISREG(mode):

@@ -12,13 +12,13 @@ from wsgate.text.error import TextError
 from wsgate.text.size import show_size
 
 
-def open_at_once(path: str) -> int:
+def open_nonblocking(path: str) -> int:
     """A descriptor to read from. Opening a FIFO would wait for its writer, and a terminal would become this process's.
     Raises ``OSError``."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
-def look_at_file(path: str, max_bytes: int) -> os.stat_result:
+def check_file(path: str, max_bytes: int) -> os.stat_result:
     """What is at the path, behind all symbolic links. Raises ``OSError``, and ``TextError`` for what is no regular file
     or larger than ``max_bytes``."""
     found = os.stat(path)
@@ -27,9 +27,9 @@ def look_at_file(path: str, max_bytes: int) -> os.stat_result:
 
 
 def read_file(path: str, max_bytes: int) -> bytes:
-    """Raises as ``look_at_file`` does."""
-    look_at_file(path, max_bytes)  # opening a device may do something
-    descriptor = open_at_once(path)
+    """Raises as ``check_file`` does."""
+    check_file(path, max_bytes)  # opening a device may do something
+    descriptor = open_nonblocking(path)
     try:
         _check(path, os.fstat(descriptor), max_bytes)  # it may have become another since
         with open(descriptor, "rb", closefd=False) as opened:

@@ -63,13 +63,13 @@ async def test_names_are_looked_up_for_the_routes_tokens() -> None:
     for_whom: list[str] = []
 
     async def look_up(token: str) -> Targets | None:
-        for_whom.append(resolver.lane_name())
+        for_whom.append(resolver.requester_name())
         return DESK
 
-    with resolver.lane("vnc"):
+    with resolver.requester("vnc"):
         await lookups(Fake(look_up)).targets("desk")
         assert for_whom == ["vnc (its tokens)"]
-        assert resolver.lane_name() == "vnc"
+        assert resolver.requester_name() == "vnc"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from io import FileIO
 
 import trio
 
-from wsgate.disk.threads import in_thread, later
+from wsgate.disk.threads import in_thread, run_in_background
 from wsgate.events.emit import emit
 from wsgate.gate.handlers.representation import limiter, silence
 from wsgate.settings.model import Files, Route
@@ -50,7 +50,7 @@ class FileBody:
         """On a thread."""
         file, self._file = self._file, None
         if file is not None and not file.closed:
-            later(file.close)
+            run_in_background(file.close)
 
 
 def _read_some(file: FileIO, left: int) -> bytes:

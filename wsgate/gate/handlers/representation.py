@@ -17,11 +17,11 @@ from urllib.parse import unquote
 
 import trio
 
-from wsgate.disk.beneath import Found, open_beneath
-from wsgate.disk.threads import in_thread, threads
+from wsgate.disk.beneath import OpenedPath, open_beneath
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.gate.handlers.listing import page
 from wsgate.gate.refusals import OUT_OF_RESOURCES
-from wsgate.net.io import NO_ROOM
+from wsgate.net.io import RESOURCE_ERRNOS
 from wsgate.settings.model import Files, PathKind, Route
 from wsgate.text.paths import has_bad_escape
 from wsgate.wire.conditions import ConditionResult, Validators, evaluate_conditions, range_applies
@@ -76,7 +76,7 @@ def _close(answer: Answer | Refusal | None) -> None:
 
 def limiter(files: Files) -> trio.CapacityLimiter:
     """What bounds the threads that read the files of a route, and of others that have the same root."""
-    return threads("files", files.root, THREADS)
+    return thread_limiter("files", files.root, THREADS)
 
 
 def silence(files: Files, within: float) -> str:
@@ -111,7 +111,7 @@ def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
                 fields = [(b"Content-Type", b"text/html; charset=utf-8"), (b"Content-Length", b"%d" % len(body))]
                 return Answer(200, [*fields, *_common(files)], body=body)
     except OSError as error:
-        return OUT_OF_RESOURCES if error.errno in NO_ROOM else _NOT_FOUND
+        return OUT_OF_RESOURCES if error.errno in RESOURCE_ERRNOS else _NOT_FOUND
     return _NOT_FOUND
 
 
@@ -126,12 +126,12 @@ def _names(relative: str) -> list[str] | None:
     return names
 
 
-def _file(files: Files, names: Sequence[str]) -> Found | None:
+def _file(files: Files, names: Sequence[str]) -> OpenedPath | None:
     """A file that may be there; ``None`` where it is not. Raises ``OSError`` where there is no room for it."""
     try:
         found = open_beneath(files.root, names)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno in RESOURCE_ERRNOS:
             raise
         return None
     if found.is_file:
@@ -150,7 +150,7 @@ def _redirect(request: Request) -> Answer:
     return Answer(301, [(b"Location", location), (b"Content-Length", b"0")])
 
 
-def _representation(files: Files, plain: Found, request: Request) -> Answer | Refusal:
+def _representation(files: Files, plain: OpenedPath, request: Request) -> Answer | Refusal:
     """A file as it is or as somebody has compressed it before, whole or in part."""
     if not plain.is_file:
         return _NOT_FOUND
@@ -191,7 +191,9 @@ def _representation(files: Files, plain: Found, request: Request) -> Answer | Re
         return Answer(status, [*headers, (b"Content-Length", b"%d" % size)], file, size)
 
 
-def _choose(files: Files, plain: Found, request: Request, closing: contextlib.ExitStack) -> tuple[bytes, Found, bool]:
+def _choose(
+    files: Files, plain: OpenedPath, request: Request, closing: contextlib.ExitStack
+) -> tuple[bytes, OpenedPath, bool]:
     """The coding of what is sent, its file, and whether others would get something else. Whatever is opened for that is
     closed with ``closing``."""
     there = {}

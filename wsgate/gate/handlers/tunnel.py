@@ -14,7 +14,7 @@ from wsgate.gate.handlers.targets import find_targets
 from wsgate.gate.refusals import is_our_own, unreachable
 from wsgate.net.dial import DialError, dial
 from wsgate.net.io import local_address
-from wsgate.net.resolver import lane
+from wsgate.net.resolver import requester
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
@@ -67,7 +67,7 @@ async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]
     # Failures of the file's own targets are told: with those of tokens and clients strangers could fill a log
     for target, backend in zip_longest(targets, route.tunnels_to):
         try:
-            with lane(route.name):
+            with requester(route.name):
                 within = route.settings.timeouts.connect
                 transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
         except DialError as error:

@@ -1,7 +1,7 @@
-"""The TLS handshake, on either side, over a raw non-blocking socket.
+"""The TLS handshake, as client or server, over a non-blocking socket.
 
-``wrap`` takes a connection over, ``shake_hands`` drives it, under the caller's deadline; ``TlsTransport`` is for what
-comes after. A peer that fails is one exception, ``TlsError``, whose words are for the log.
+``wrap`` takes a connection over and ``shake_hands`` does the handshake, under the caller's deadline. ``TlsTransport``
+follows. Every failure of the peer is a ``TlsError``, whose message is for the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GONE = "the peer ended the connection"
 
 _NO_TLS = "the peer does not speak TLS"
 
-# What OpenSSL says, where it needs saying otherwise
+# OpenSSL's reasons that need a clearer message
 _REASONS = {
     "CALLBACK_FAILED": "the peer asked for a name that is not ASCII",  # our SNI callback has no other way to fail
     "HTTP_REQUEST": _NO_TLS,
@@ -36,7 +36,7 @@ _REASONS = {
 _ALERT = re.compile(r"(?:TLSV\d+|SSLV3)_ALERT_(\w+)")
 _DISTRUST = frozenset({"UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED"})
 
-# x509_vfy.h: what can be done about a backend's certificate that is not accepted, by OpenSSL's code
+# The cure for a backend's certificate that is not accepted, by OpenSSL's code (x509_vfy.h)
 _EXPIRED, _NOT_YET, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
 _CURES = {
     _NOT_YET: "is this machine's clock right?",
@@ -49,7 +49,7 @@ _CURES = {
     21: "name the CA that signed it with tls.ca",
 }
 
-# RFC 4514 §3, and OpenSSL's names for two more that certificates of people have
+# RFC 4514 §3, and OpenSSL's names for two more that occur in certificates of persons
 _SHORT = {
     "commonName": "CN",
     "countryName": "C",
@@ -68,22 +68,22 @@ Name = tuple[tuple[tuple[str, str], ...], ...]  # as ssl.SSLSocket.getpeercert()
 
 
 class TlsError(Exception):
-    """There is no TLS with this peer; the message says why, in one line."""
+    """There is no TLS with this peer; the message gives the reason in one line."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether the peer speaks, but not TLS."""
+        """Whether the peer answered with something else than TLS."""
         return str(self) == _NO_TLS
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """What a client has proved to be: its certificate is signed by one of the listener's ``client_ca``.
+    """A client's certificate that was verified: it is signed by one of the listener's ``client_ca``.
 
     subject, issuer: as in RFC 4514, in ASCII without control characters: ``CN=worker 7,O=Example``
     serial: hexadecimal digits
     fingerprint: SHA-256 of the certificate, 64 hexadecimal digits
-    common_name: the subject's CN as it is, the most specific one; ``None`` where it has none
+    common_name: the subject's most specific CN, unescaped; ``None`` if there is none
     """
 
     subject: str
@@ -94,12 +94,14 @@ class ClientCertificate:
 
 
 def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> ssl.SSLSocket:
-    """Take a connection over; ``shake_hands`` comes next. ``server_hostname`` is for a client's context.
+    """Takes a connection over for TLS; ``shake_hands`` comes next.
 
-    Raises ``TlsError``; whoever owns the connection then, ``sock`` can be closed.
+    server_hostname: for a client's context: the name for SNI and for checking the certificate
+
+    Raises ``TlsError`` when that fails. The caller may close ``sock`` in any case.
     """
     try:
-        # What would leave the SSLSocket half made: a peer that has reset the connection, a name that IDNA does not take
+        # First the checks that would leave the SSLSocket half made: the connection was reset, IDNA rejects the name
         sock.getpeername()
         (server_hostname or "").encode("idna")
         return context.wrap_socket(
@@ -116,9 +118,12 @@ def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | No
 
 
 async def shake_hands(tls: ssl.SSLSocket, serve_if_due: Callable[[], object] = lambda: None) -> None:
-    """Shake hands. ``serve_if_due`` is called before every step: one takes up to some milliseconds of CPU.
+    """Does the handshake.
 
-    Raises ``TlsError``: an alert may be on its way to the peer then, so the connection should be ended politely.
+    serve_if_due: called before every step, because a step takes up to some milliseconds of CPU
+
+    Raises ``TlsError`` when it fails. An alert may be on its way to the peer then, so the connection should be ended by
+    ``net.io.end_gracefully``.
     """
     while True:
         serve_if_due()
@@ -134,13 +139,13 @@ async def shake_hands(tls: ssl.SSLSocket, serve_if_due: Callable[[], object] = l
 
 
 def explain(error: OSError) -> str:
-    """Why a connection that has shaken hands was lost: TLS 1.3 learns only then what the peer thinks of our
-    certificate."""
+    """Returns why a connection was lost after the handshake. In TLS 1.3 a client learns only then that the server
+    rejected its certificate."""
     return _explain(error, is_backend=True)
 
 
 def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
-    """What the client has shown and OpenSSL has verified."""
+    """Returns the client's certificate, which OpenSSL has verified; ``None`` without one."""
     der = tls.getpeercert(binary_form=True)
     shown: Any = tls.getpeercert()
     if der is None or not shown:
@@ -157,14 +162,14 @@ def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
 
 
 def format_name(name: Name) -> str:
-    """RFC 4514 §2: the most specific part first."""
+    """Formats a name by RFC 4514 §2: the most specific part first."""
     return ",".join(
         "+".join(f"{_SHORT.get(kind, kind)}={_escape(value)}" for kind, value in parts) for parts in reversed(name)
     )
 
 
 def _escape(value: str) -> str:
-    """RFC 4514 §2.4. What is not printable ASCII is escaped too: this goes into header fields and logs."""
+    """Escapes by RFC 4514 §2.4, and all but printable ASCII too: the result goes into header fields and logs."""
     text = "".join(
         f"\\{character}"
         if character in '"+,;<>\\'

@@ -1,17 +1,21 @@
-"""An established TLS connection with the manners of a plain socket, so that legs and flows need not know.
+"""An established TLS connection with the interface of a plain socket, so that legs and flows need no special cases.
 
 Theory of operation
 -------------------
-The ``ssl.SSLSocket`` itself is driven: no memory BIOs, no copy. What differs from a plain socket is here:
+It uses the ``ssl.SSLSocket`` itself, without memory BIOs and without a copy. The differences from a plain socket are
+handled here:
 
-- A record holds at most 16 KiB, and one call of OpenSSL handles one. A read goes on while full records come, so that a
-  stream fills the buffer before it is walked and sent; a write goes on until the kernel takes no more.
-- A record that the buffer's end has cut leaves bytes inside OpenSSL, which raise no event: ``more`` says so.
-- A read may need to write first (the answer to a TLS 1.3 key update): ``wants_write`` asks for that event.
-- What was not taken must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at their end.
-- An end without close_notify is an error, for anybody on the way can forge a FIN (RFC 8446 §6.1).
-- ``SSLSocket.unwrap`` sends our close_notify and then reads, which would swallow what the peer still has to say. TLS
-  knows half-closed connections as TCP does, so here close_notify is made with the descriptor pointed elsewhere.
+- A TLS record holds at most 16 KiB, and one call of OpenSSL handles one record. ``recv_into`` reads on while full
+  records come, so that a stream fills the buffer before it is walked and sent. ``send`` writes until the kernel accepts
+  no more.
+- If the end of the buffer cuts a record, OpenSSL keeps the rest, which raises no event of the descriptor: ``more``
+  reports it.
+- A read may have to write first (the answer to a TLS 1.3 key update): ``wants_write`` asks for that event.
+- Bytes that were not accepted must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at the
+end.
+- An end without close_notify is an error, because an attacker on the network can forge a FIN (RFC 8446 §6.1).
+- ``SSLSocket.unwrap`` sends close_notify and then reads, so it would discard what the peer still sends. TLS allows
+  half-closed connections as TCP does. So close_notify is made while the descriptor refers to another socket.
 """
 
 from __future__ import annotations
@@ -31,7 +35,10 @@ _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class TlsTransport:
-    """``sock`` is non-blocking, has shaken hands, and was made with ``suppress_ragged_eofs=False``."""
+    """A ``Transport`` over TLS.
+
+    sock: non-blocking, after its handshake, made with ``suppress_ragged_eofs=False``
+    """
 
     __slots__ = ("_error", "_sock", "more", "read", "wants_write", "write")
 
@@ -40,7 +47,7 @@ class TlsTransport:
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
-        # What is behind SSLSocket's own read and write: those only look whether there is TLS at all, each time
+        # The object behind SSLSocket's read and write, which only check each time whether there is TLS
         inside: Any = getattr(sock, "_sslobj", None) or sock
         self.read: Callable[[int, memoryview], int] = inside.read
         self.write: Callable[[memoryview | bytes | bytearray], int] = inside.write
@@ -64,7 +71,7 @@ class TlsTransport:
         return self._sock.fileno()
 
     def recv_into(self, room: memoryview) -> int:
-        """As ``socket.recv_into``: ``BlockingIOError`` where nothing is there, 0 for a clean end."""
+        """Like ``socket.recv_into``. Returns 0 after close_notify. Raises ``BlockingIOError`` when nothing has come."""
         if self._error is not None:
             raise self._error
         self.wants_write = False
@@ -74,7 +81,7 @@ class TlsTransport:
                 last = self._read(room[size:])
             except BlockingIOError:
                 break
-            except OSError as error:  # for the next read: these bytes are good
+            except OSError as error:  # raised by the next read: the bytes so far are valid
                 self._error = error
                 break
             size += last
@@ -82,7 +89,7 @@ class TlsTransport:
         return size
 
     def recv(self, size: int) -> bytes:
-        """As ``socket.recv``."""
+        """Like ``socket.recv``."""
         room = bytearray(size)
         with memoryview(room) as view:
             return bytes(view[: self.recv_into(view)])
@@ -96,7 +103,7 @@ class TlsTransport:
         except ssl.SSLWantWriteError:
             self.wants_write = True
             raise BlockingIOError from None
-        except ssl.SSLZeroReturnError:  # a clean end, once we have sent our own close_notify
+        except ssl.SSLZeroReturnError:  # the peer's close_notify after ours
             return 0
         except ssl.SSLError as error:
             if not is_cut(error):
@@ -104,7 +111,8 @@ class TlsTransport:
             raise ConnectionAbortedError(errno.ECONNABORTED, "TLS ended without close_notify") from None
 
     def send(self, data: memoryview | bytes | bytearray) -> int:
-        """As ``socket.send``, by whole records: OpenSSL says of a write that it is done, or has to be made again."""
+        """Like ``socket.send``, by whole TLS records: OpenSSL writes a record completely, or it must be written
+        again."""
         sent, size = 0, len(data)
         try:
             write = self.write
@@ -119,14 +127,14 @@ class TlsTransport:
         return sent
 
     def shutdown(self, how: int) -> None:
-        """Send close_notify, then FIN. Reading goes on. ``how`` is ``socket.SHUT_WR``."""
-        with contextlib.suppress(OSError):  # without it the peer cannot trust the end: all that is left to say so
+        """Sends close_notify, then FIN. Reading goes on. ``how`` is ``socket.SHUT_WR``."""
+        with contextlib.suppress(OSError):  # if it fails, a FIN without close_notify tells the peer of the loss
             self._send_close_notify()
-        socket.socket.shutdown(self._sock, how)  # SSLSocket's own would read ciphertext from now on
+        socket.socket.shutdown(self._sock, how)  # after SSLSocket.shutdown it would read ciphertext
 
     def _send_close_notify(self) -> None:
         fd = self._sock.fileno()
-        aside = os.dup(fd)  # keeps the connection, and its place in the poller, while the number means something else
+        aside = os.dup(fd)  # keeps the connection and its place in the poller while ``fd`` is another socket
         try:
             ours, theirs = socket.socketpair()
             with ours, theirs:
@@ -147,6 +155,9 @@ class TlsTransport:
 
 
 def is_cut(error: ssl.SSLError) -> bool:
-    """Whether the connection ended without close_notify. OpenSSL 3 says so by a reason, of which newer Pythons make an
-    ``SSLEOFError`` and Python 3.11.2 (Debian 12) a plain ``SSLError``. OpenSSL 1.1.1 gives no reason."""
+    """Whether the connection ended without close_notify.
+
+    OpenSSL 3 gives a reason, from which newer Pythons make an ``SSLEOFError``, and Python 3.11.2 (Debian 12) a plain
+    ``SSLError``. OpenSSL 1.1.1 gives no reason.
+    """
     return isinstance(error, ssl.SSLEOFError) or getattr(error, "reason", None) == "UNEXPECTED_EOF_WHILE_READING"

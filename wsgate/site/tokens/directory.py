@@ -10,7 +10,7 @@ import logging
 import os
 from pathlib import Path
 
-from wsgate.disk.beneath import NOT_THERE, Found, LeadsOut, open_beneath
+from wsgate.disk.beneath import NOT_THERE, OpenedPath, OutsideRoot, open_beneath
 from wsgate.events.emit import emit
 from wsgate.site.tokens.source import Local, SourceError
 from wsgate.site.tokens.values import Targets, target, targets
@@ -38,7 +38,7 @@ class DirectorySource(Local):
             root = self._path.resolve(strict=True)
             try:
                 found = open_beneath(str(root), parts)
-            except LeadsOut:
+            except OutsideRoot:
                 self._warn()
                 return None
             except OSError as error:
@@ -64,7 +64,7 @@ class DirectorySource(Local):
             emit(logging.WARNING, "token directory has a link outwards", directory=str(self._path), reason=reason)
 
 
-def _read(found: Found) -> str:
+def _read(found: OpenedPath) -> str:
     with open(found.take(), "rb") as opened:
         data = opened.read(MAX_SIZE + 1)
     if len(data) > MAX_SIZE:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
-from wsgate.text.file import look_at_file, read_file
+from wsgate.text.file import check_file, read_file
 
 T = TypeVar("T")
 
@@ -57,5 +57,5 @@ class Fresh(Generic[T]):
         self._stamp = self._data = self._known = None
 
     def _look(self) -> tuple[int, ...]:
-        found = look_at_file(self._path, self._max_size)
+        found = check_file(self._path, self._max_size)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
