@@ -7,7 +7,7 @@ gateway would wait for their answers), then the gateways, which must exit cleanl
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ import trio
 from websockets.trio.server import serve as serve_websockets
 
 from tests.peers.frames import MASK
-from tests.peers.stream import Backend, Peer
+from tests.peers.stream import Backend, Peer, open_session
 
-from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, write_config
+from .gateway import (
+    Gateway,
+    OpenBackend,
+    OpenClient,
+    OpenSession,
+    StartGateway,
+    StartSession,
+    relay,
+    tunnel,
+    write_config,
+)
 from .library import OPTIONS, Handler, Serve
 
 TEST_DEADLINE = 30.0  # seconds; the slowest test takes a few
@@ -111,3 +121,52 @@ async def open_client(start_gateway: StartGateway) -> AsyncIterator[OpenClient]:
     yield open_client
     for client in clients:
         await client.stream.aclose()
+
+
+def _starts(
+    route_to: Callable[..., dict[str, Any]],
+    start_gateway: StartGateway,
+    open_backend: OpenBackend,
+    open_client: OpenClient,
+) -> StartSession:
+    async def start(settings: Mapping[str, Any] = {}, **route: Any) -> tuple[Gateway, Peer, Backend]:
+        backend = await open_backend()
+        gateway = await start_gateway(route_to(backend.port, **route), **settings)
+        return gateway, await open_client(gateway), backend
+
+    return start
+
+
+@pytest.fixture
+def start_relay(start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient) -> StartSession:
+    """``gateway, client, backend = await start_relay(settings={...}, **route)``: who can have a session, before it."""
+    return _starts(relay, start_gateway, open_backend, open_client)
+
+
+@pytest.fixture
+def start_tunnel(start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient) -> StartSession:
+    """The same with a tunnel."""
+    return _starts(tunnel, start_gateway, open_backend, open_client)
+
+
+@pytest.fixture
+def open_relay(start_relay: StartSession) -> OpenSession:
+    """``gateway, client, server = await open_relay(settings={...}, **route)``: the two ends of a session."""
+
+    async def open_relay(**options: Any) -> tuple[Gateway, Peer, Peer]:
+        gateway, client, backend = await start_relay(**options)
+        return gateway, client, await open_session(client, backend)
+
+    return open_relay
+
+
+@pytest.fixture
+def open_tunnel(start_tunnel: StartSession) -> OpenSession:
+    """The same with a tunnel."""
+
+    async def open_tunnel(**options: Any) -> tuple[Gateway, Peer, Peer]:
+        gateway, client, service = await start_tunnel(**options)
+        await client.upgrade()
+        return gateway, client, await service.accept()
+
+    return open_tunnel

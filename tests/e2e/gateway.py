@@ -31,6 +31,9 @@ Fields = Mapping[str, Any]
 StartGateway = Callable[..., Awaitable["Gateway"]]  # the fixture ``start_gateway``
 OpenBackend = Callable[[], Awaitable[Backend]]  # the fixture ``open_backend``
 OpenClient = Callable[..., Awaitable[Peer]]  # the fixture ``open_client``
+# The fixtures ``start_relay`` and ``start_tunnel``, ``open_relay`` and ``open_tunnel``
+StartSession = Callable[..., Awaitable[tuple["Gateway", Peer, Backend]]]
+OpenSession = Callable[..., Awaitable[tuple["Gateway", Peer, Peer]]]
 
 
 def write_config(directory: Path, routes: Sequence[Fields], **settings: Any) -> Path:

@@ -12,7 +12,7 @@ from tests.peers.heads import request
 from tests.peers.stream import open_session
 
 from . import herd
-from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay, tunnel
+from .gateway import Gateway, OpenBackend, OpenClient, OpenSession, StartGateway, StartSession, relay, tunnel
 from .library import Serve, connect, echo
 from .services import free_port
 
@@ -110,13 +110,8 @@ async def test_a_process_without_sessions_just_ends(start_gateway: StartGateway,
     assert await gateway.wait_exit() == 0
 
 
-async def test_the_close_waits_for_the_end_of_a_frame(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port), drain=LONG)
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+async def test_the_close_waits_for_the_end_of_a_frame(open_relay: OpenSession) -> None:
+    gateway, client, server = await open_relay(settings={"drain": LONG})
     message = Frame(BINARY, bytes(1000)).encode(None)
     await server.write(message[:500])
     assert await client.read(500) == message[:500]
@@ -133,12 +128,8 @@ async def test_the_close_waits_for_the_end_of_a_frame(
     assert await gateway.wait_exit() == 0
 
 
-async def test_a_handshake_under_way_is_turned_away(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port), drain=LONG)
-    waiting = await open_client(gateway)
+async def test_a_handshake_under_way_is_turned_away(start_relay: StartSession) -> None:
+    gateway, waiting, backend = await start_relay(settings={"drain": LONG})
     await waiting.write(request())
     server = await backend.accept_request()
     gateway.process.terminate()
@@ -152,13 +143,8 @@ async def test_a_handshake_under_way_is_turned_away(
     assert await gateway.wait_exit() == 0
 
 
-async def test_who_never_answers_is_cut_when_the_grace_is_over(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, timeouts={"close": "60s"}), drain={"grace": "300ms"})
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+async def test_who_never_answers_is_cut_when_the_grace_is_over(open_relay: OpenSession) -> None:
+    gateway, client, server = await open_relay(settings={"drain": {"grace": "300ms"}}, timeouts={"close": "60s"})
     gateway.process.terminate()
     assert (await client.receive_close())[0] == 1001
     assert (await server.receive_close())[0] == 1001
@@ -170,13 +156,8 @@ async def test_who_never_answers_is_cut_when_the_grace_is_over(
     assert line["duration"] < 3
 
 
-async def test_a_second_signal_cuts(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, timeouts={"close": "60s"}), drain=LONG)
-    client = await open_client(gateway)
-    await open_session(client, backend)
+async def test_a_second_signal_cuts(open_relay: OpenSession) -> None:
+    gateway, client, _ = await open_relay(settings={"drain": LONG}, timeouts={"close": "60s"})
     gateway.process.terminate()
     assert (await client.receive_close())[0] == 1001
     gateway.process.send_signal(signal.SIGINT)

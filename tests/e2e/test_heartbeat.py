@@ -17,7 +17,7 @@ from tests.peers.frames import BINARY, CLOSE, PING, PONG, Frame
 from tests.peers.heads import request
 from tests.programs import find
 
-from .gateway import LINE_DEADLINE, Gateway, OpenBackend, OpenClient, StartGateway, relay, tunnel
+from .gateway import LINE_DEADLINE, Gateway, StartGateway, StartSession, relay
 from .library import Serve
 
 FAST = {"interval": "300ms", "timeout": "300ms"}
@@ -127,12 +127,8 @@ async def outlive(gateway: Gateway, beats: int) -> None:
     assert not gateway.untaken("session")
 
 
-async def test_an_idle_session_is_asked_on_both_sides_and_answers_keep_it(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, heartbeat=FAST, timeouts={"close": "500ms"}))
-    client = await open_client(gateway)
+async def test_an_idle_session_is_asked_on_both_sides_and_answers_keep_it(start_relay: StartSession) -> None:
+    gateway, client, backend = await start_relay(heartbeat=FAST, timeouts={"close": "500ms"})
     await client.write(request("/"))
     server = await backend.accept_request()
     await server.accept_upgrade()
@@ -157,12 +153,8 @@ async def test_an_idle_session_is_asked_on_both_sides_and_answers_keep_it(
     assert line["backend_code"] == 1011
 
 
-async def test_a_tunnels_service_is_watched_by_keepalive(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(tunnel(backend.port), defaults={"heartbeat": {"interval": "7s", "timeout": "9s"}})
-    client = await open_client(gateway)
+async def test_a_tunnels_service_is_watched_by_keepalive(start_tunnel: StartSession) -> None:
+    _, client, backend = await start_tunnel(settings={"defaults": {"heartbeat": {"interval": "7s", "timeout": "9s"}}})
     await client.write(request("/", {"Sec-WebSocket-Protocol": "binary"}))
     server = await backend.accept()
     assert (await client.read_head()).status == 101

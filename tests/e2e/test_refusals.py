@@ -12,7 +12,7 @@ from tests.peers.frames import Frame
 from tests.peers.heads import KEY, plain_request, request
 from tests.peers.stream import Peer
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay, tunnel
+from .gateway import OpenBackend, OpenClient, StartGateway, StartSession, relay, tunnel
 from .services import free_port
 
 NO_HOST = {"Host": None}
@@ -116,23 +116,17 @@ async def test_the_line_of_a_refusal(start_gateway: StartGateway, open_client: O
     assert (await gateway.refused_line())["route"] == "relay"
 
 
-async def test_a_slow_client(start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port), defaults={"timeouts": {"handshake": "200ms"}})
-    client = await open_client(gateway)
+async def test_a_slow_client(start_relay: StartSession) -> None:
+    gateway, client, _ = await start_relay(settings={"defaults": {"timeouts": {"handshake": "200ms"}}})
     await client.write(request()[:-2])
     answer = await read_answer(client)
     assert (answer.status, answer.rest) == (408, b"")
     assert (await gateway.refused_line())["status"] == 408
 
 
-async def test_a_client_that_says_nothing(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
+async def test_a_client_that_says_nothing(start_relay: StartSession) -> None:
     """A browser's spare connection: nobody asked, so nobody is answered (and nothing is logged)."""
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port), defaults={"timeouts": {"handshake": "200ms"}})
-    client = await open_client(gateway)
+    gateway, client, _ = await start_relay(settings={"defaults": {"timeouts": {"handshake": "200ms"}}})
     await client.read_end()
     assert gateway.untaken("refused") == []
 
@@ -188,35 +182,23 @@ async def test_a_backend_whose_101_is_broken(
     assert seen == dict.fromkeys(BROKEN, (502, b"", 502))
 
 
-async def test_a_backend_that_speaks_no_http(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_a_backend_that_speaks_no_http(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     await client.write(request())
     server = await backend.accept_request()
     await server.write(b"220 mail.example.com ESMTP\r\n\r\n")
     assert (await read_answer(client)).status == 502
 
 
-async def test_a_backend_that_hangs_up(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_a_backend_that_hangs_up(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     await client.write(request())
     await (await backend.accept_request()).vanish()
     assert (await read_answer(client)).status == 502
 
 
-async def test_a_backend_that_is_too_slow(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, timeouts={"handshake": "200ms"}))
-    client = await open_client(gateway)
+async def test_a_backend_that_is_too_slow(start_relay: StartSession) -> None:
+    gateway, client, backend = await start_relay(timeouts={"handshake": "200ms"})
     await client.write(request())
     server = await backend.accept_request()
     answer = await read_answer(client)
@@ -225,12 +207,8 @@ async def test_a_backend_that_is_too_slow(
     await server.read_end()
 
 
-async def test_the_backends_own_refusal_is_passed_on(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_the_backends_own_refusal_is_passed_on(start_relay: StartSession) -> None:
+    gateway, client, backend = await start_relay()
     await client.write(request() + request("/smuggled"))
     server = await backend.accept_request()
     body = b'{"error": "log in first"}'
@@ -245,12 +223,8 @@ async def test_the_backends_own_refusal_is_passed_on(
     await server.read_end()  # not one byte of a second request
 
 
-async def test_a_redirect_of_the_backend_is_passed_on(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_a_redirect_of_the_backend_is_passed_on(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     await client.write(request())
     server = await backend.accept_request()
     await server.write(

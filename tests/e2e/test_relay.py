@@ -11,7 +11,7 @@ from websockets.trio.server import ServerConnection
 from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame
 from tests.peers.stream import Peer, open_session
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay
+from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
 from .library import Serve, connect, echo
 
 MIB = 1 << 20
@@ -62,13 +62,8 @@ async def test_text_goes_unchecked_where_the_route_says_so(
     assert await server.receive() == latin1
 
 
-async def test_fragments_stay_fragments_with_control_frames_between_them(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+async def test_fragments_stay_fragments_with_control_frames_between_them(open_relay: OpenSession) -> None:
+    _, client, server = await open_relay()
     frames = [
         Frame(TEXT, "one ∈ ".encode()[:-3], fin=False),  # it ends inside a character
         Frame(PING, b"are you there?"),
@@ -87,13 +82,8 @@ async def test_fragments_stay_fragments_with_control_frames_between_them(
         assert await source.receive() == Frame(PONG, b"are you there?")
 
 
-async def test_bytes_may_come_one_by_one(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+async def test_bytes_may_come_one_by_one(open_relay: OpenSession) -> None:
+    _, client, server = await open_relay()
     for peer in (client, server):
         peer.stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
     frames = [Frame(TEXT, "κόσμε".encode()), Frame(PING, b"!"), Frame(BINARY, bytes(range(130)))]

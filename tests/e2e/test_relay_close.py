@@ -7,7 +7,7 @@ import pytest
 from tests.peers.frames import BINARY, TEXT, Frame, close_frame
 from tests.peers.stream import open_session
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay
+from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
 
 
 @pytest.mark.parametrize("closer", ["client", "backend"])
@@ -45,14 +45,9 @@ async def test_a_close_goes_through_and_its_answer_comes_back(
     assert (line["ended_by"], line["reason"]) == (closer, "closed")
 
 
-async def test_messages_that_were_under_way_arrive_before_the_close(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
+async def test_messages_that_were_under_way_arrive_before_the_close(open_relay: OpenSession) -> None:
     """The side that was told Close may finish what it is sending (RFC 6455 §5.5.1)."""
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+    _, client, server = await open_relay()
     await client.send(close_frame(1000))
     assert await server.receive_close() == (1000, "")
     rest = [Frame(BINARY, bytes([number]) * 50_000) for number in range(4)]
@@ -63,39 +58,20 @@ async def test_messages_that_were_under_way_arrive_before_the_close(
 
 
 @pytest.mark.parametrize("how", ["vanish", "reset"])
-async def test_a_client_gone_without_close(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, how: str
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
-    await getattr(client, how)()
-    assert (await server.receive_close())[0] == 1001
-    await server.send(close_frame(1001))
-    await server.stream.send_eof()
-    await server.read_end()
+@pytest.mark.parametrize("goes", ["client", "backend"])
+async def test_a_side_gone_without_close(open_relay: OpenSession, goes: str, how: str) -> None:
+    gateway, client, server = await open_relay()
+    gone, told, code = (client, server, 1001) if goes == "client" else (server, client, 1011)
+    await getattr(gone, how)()
+    assert (await told.receive_close())[0] == code
+    await told.send(close_frame(code))
+    if told is server:
+        await server.stream.send_eof()
+    await told.read_end()
+    await told.vanish()
     line = await gateway.session_line()
-    assert (line["client_code"], line["backend_code"]) == (None, 1001)
-    assert (line["ended_by"], line["reason"]) == ("client", "gone")
-
-
-@pytest.mark.parametrize("how", ["vanish", "reset"])
-async def test_a_backend_gone_without_close(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, how: str
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
-    await getattr(server, how)()
-    assert (await client.receive_close())[0] == 1011
-    await client.send(close_frame(1011))
-    await client.read_end()
-    await client.vanish()
-    line = await gateway.session_line()
-    assert (line["client_code"], line["backend_code"]) == (1011, None)
-    assert (line["ended_by"], line["reason"]) == ("backend", "gone")
+    assert (line["client_code"], line["backend_code"]) == ((None, 1001) if goes == "client" else (1011, None))
+    assert (line["ended_by"], line["reason"]) == (goes, "gone")
 
 
 async def test_a_backend_gone_inside_a_frame(
@@ -118,13 +94,8 @@ async def test_a_backend_gone_inside_a_frame(
 
 
 @pytest.mark.parametrize("silent", ["client", "backend"])
-async def test_a_side_that_does_not_answer_close_is_cut(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, silent: str
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, timeouts={"close": "200ms"}))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+async def test_a_side_that_does_not_answer_close_is_cut(open_relay: OpenSession, silent: str) -> None:
+    gateway, client, server = await open_relay(timeouts={"close": "200ms"})
     one, other = (server, client) if silent == "client" else (client, server)
     await one.send(close_frame(4000, "bye"))
     assert await other.receive_close() == (4000, "bye")

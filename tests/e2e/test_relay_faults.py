@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, TEXT, Frame, close_code, close_frame, header
 from tests.peers.stream import Peer, open_session
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay
+from .gateway import OpenClient, OpenSession, StartSession
 
 LIMIT = 1000
 
@@ -53,21 +53,17 @@ FAULTS = (
 )
 
 
-async def told(peer: Peer) -> tuple[int, str]:
+async def told(peer: Peer) -> tuple[int | None, str]:
     """Code and reason of the Close that comes after whatever was on its way before the fault."""
     while (frame := await peer.receive()).opcode != CLOSE:
         pass
-    return int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
+    return close_code(frame), frame.payload[2:].decode()
 
 
 @pytest.mark.parametrize("faulty", ["client", "backend"])
-async def test_faults(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, faulty: str
-) -> None:
+async def test_faults(start_relay: StartSession, open_client: OpenClient, faulty: str) -> None:
     """One gateway takes them all, while a well-behaved session goes on beside them."""
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, limits={"message": f"{LIMIT}B"}))
-    good_client = await open_client(gateway)
+    gateway, good_client, backend = await start_relay(limits={"message": f"{LIMIT}B"})
     good_server = await open_session(good_client, backend, "/good")
     other_is_told = 1001 if faulty == "client" else 1011
     seen, expected = {}, {}
@@ -93,74 +89,38 @@ async def test_faults(
     assert seen == expected
 
 
-async def test_an_unmasked_frame_from_a_client(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
-    await client.write(Frame(TEXT, b"hello").encode(None))
-    assert (await client.receive_close())[0] == 1002
-    assert (await server.receive_close())[0] == 1001
-    await client.vanish()
-    await server.vanish()
-    assert "client frame is not masked" in str(await gateway.session_line())
-
-
-async def test_a_masked_frame_from_a_backend(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
-    await server.write(Frame(TEXT, b"hello").encode(MASK))
-    assert (await server.receive_close())[0] == 1002
-    assert (await client.receive_close())[0] == 1011
-    await client.vanish()
-    await server.vanish()
-    assert "server frame is masked" in str(await gateway.session_line())
-
-
 @pytest.mark.parametrize(
-    "header",
-    [b"\x82\xfe\x00\x7d", b"\x82\xff\x00\x00\x00\x00\x00\x00\xff\xff", b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00"],
-    ids=["125-in-16-bits", "65535-in-64-bits", "2^63"],
+    ("faulty", "wrong", "rule"),
+    [
+        ("client", Frame(TEXT, b"hello").encode(None), "client frame is not masked"),
+        ("backend", Frame(TEXT, b"hello").encode(MASK), "server frame is masked"),
+        ("client", header(BINARY, 125, form=16, key=MASK), "length"),
+        ("client", header(BINARY, 65_535, form=64, key=MASK), "length"),
+        ("client", header(BINARY, 1 << 63, form=64, key=MASK), "length"),
+    ],
+    ids=["unmasked", "masked", "125-in-16-bits", "65535-in-64-bits", "2^63"],
 )
-async def test_a_length_in_a_wrong_form(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, header: bytes
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
-    await client.write(header + MASK)
-    assert (await client.receive_close())[0] == 1002
-    assert (await server.receive_close())[0] == 1001
+async def test_a_wrong_mask_or_length(open_relay: OpenSession, faulty: str, wrong: bytes, rule: str) -> None:
+    gateway, client, server = await open_relay()
+    one, other = (client, server) if faulty == "client" else (server, client)
+    await one.write(wrong)
+    assert (await one.receive_close())[0] == 1002
+    assert (await other.receive_close())[0] == (1001 if faulty == "client" else 1011)
     await client.vanish()
     await server.vanish()
-    assert "length" in str(await gateway.session_line())
+    assert rule in str(await gateway.session_line())
 
 
-async def test_a_fault_inside_a_frame_that_is_half_passed_on(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
+async def test_a_fault_inside_a_frame_that_is_half_passed_on(open_relay: OpenSession) -> None:
     """A Close does not fit into the middle of a frame: the backend never sees the whole of a bad message."""
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+    gateway, client, server = await open_relay()
     text = Frame(TEXT, b"x" * 1_000_000 + b"\xff").encode(MASK)
     await client.write(text[:100_000])
     await server.read(50_000)
     await client.write(text[100_000:])
     assert (await client.receive_close())[0] == 1007
     await client.vanish()
-    rest = 50_000
-    while data := await server.stream.receive_some():
-        rest += len(data)
-    assert rest < len(text)
+    assert 50_000 + len(await server.read_all()) < len(text)
     await server.vanish()
     line = await gateway.session_line()
     assert (line["client_code"], line["backend_code"]) == (1007, None)

@@ -12,7 +12,7 @@ from websockets.trio.server import ServerConnection
 from tests.peers.frames import BINARY, TEXT, Frame
 from tests.peers.heads import KEY, plain_request, request
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay
+from .gateway import OpenClient, StartGateway, StartSession, relay
 from .library import Handler, Serve, connect, echo
 
 
@@ -59,12 +59,8 @@ async def test_permessage_deflate_where_both_want_it(
         assert line["bytes_up"] > 2 * len(text)
 
 
-async def test_an_extension_that_the_gateway_does_not_know_is_not_offered_on(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_an_extension_that_the_gateway_does_not_know_is_not_offered_on(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     await client.write(request("/", {"Sec-WebSocket-Extensions": "x-secret-mux; channels=4"}))
     server = await backend.accept_request()
     assert server.head.all("Sec-WebSocket-Extensions") == []
@@ -72,12 +68,8 @@ async def test_an_extension_that_the_gateway_does_not_know_is_not_offered_on(
     assert (await client.read_head()).all("Sec-WebSocket-Extensions") == []
 
 
-async def test_what_the_backend_learns_about_the_client(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_what_the_backend_learns_about_the_client(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     passed_on = {
         "Origin": "https://app.example.com",
         "Cookie": "session=1; theme=dark",
@@ -111,12 +103,8 @@ async def test_what_the_backend_learns_about_the_client(
     assert head.one("Sec-WebSocket-Key") not in (None, KEY), "each leg has a handshake of its own"
 
 
-async def test_what_the_client_learns_from_the_backend(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_what_the_client_learns_from_the_backend(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     await client.write(request())
     server = await backend.accept_request()
     await server.accept_upgrade({"Set-Cookie": "sticky=7", "X-Served-By": "app-7"})
@@ -127,12 +115,8 @@ async def test_what_the_client_learns_from_the_backend(
     assert head.one("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
-async def test_bytes_right_behind_both_heads(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
+async def test_bytes_right_behind_both_heads(start_relay: StartSession) -> None:
+    _, client, backend = await start_relay()
     impatient = [Frame(TEXT, b"I could not wait"), Frame(BINARY, bytes(100_000))]
     mask = b"\x11\x22\x33\x44"
     await client.write(request() + b"".join(frame.encode(mask) for frame in impatient))

@@ -14,7 +14,7 @@ from tests.peers.heads import plain_request
 from tests.peers.stream import Peer, open_session
 from tests.pki import Authority, client_context
 
-from .gateway import OpenBackend, OpenClient, StartGateway, relay
+from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
 from .herd import Herd
 from .library import Serve, connect, echo
 from .services import free_port
@@ -172,14 +172,11 @@ async def test_listeners_come_and_go(
 
 
 async def test_a_listener_begins_to_speak_tls(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, serve: Serve, tmp_path: Path
+    open_relay: OpenSession, open_client: OpenClient, serve: Serve, tmp_path: Path
 ) -> None:
     """On the same socket; what is open goes on as it is."""
     authority = Authority(tmp_path)
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    client = await open_client(gateway)
-    server = await open_session(client, backend)
+    gateway, client, server = await open_relay()
     tls = {"tls": authority.issue("127.0.0.1").settings()}
     await gateway.reload(relay(await serve(echo)), listeners=[{"bind": "127.0.0.1:0", **tls}])
     assert (await gateway.next_line("listener changed"))["changed"] == "tls"

@@ -9,25 +9,14 @@ import trio
 
 from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
 from tests.peers.heads import request
-from tests.peers.stream import Backend, Peer
 
-from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, tunnel
+from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, StartSession, tunnel
 
 MIB = 1 << 20
 
 
-async def open_tunnel(gateway: Gateway, service: Backend, open_client: OpenClient) -> tuple[Peer, Peer]:
-    client = await open_client(gateway)
-    await client.upgrade()
-    return client, await service.accept()
-
-
-async def test_payloads_become_bytes_and_bytes_become_messages(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+async def test_payloads_become_bytes_and_bytes_become_messages(open_tunnel: OpenSession) -> None:
+    _, client, server = await open_tunnel()
     frames = [
         Frame(BINARY, b"one "),
         Frame(PING, b"still there?"),
@@ -52,12 +41,8 @@ async def test_payloads_become_bytes_and_bytes_become_messages(
     assert received == stream
 
 
-async def test_the_service_may_speak_first_and_the_client_without_waiting(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client = await open_client(gateway)
+async def test_the_service_may_speak_first_and_the_client_without_waiting(start_tunnel: StartSession) -> None:
+    _, client, service = await start_tunnel()
     await client.write(request() + Frame(BINARY, b"CONNECT").encode(b"\x01\x02\x03\x04"))
     server = await service.accept()
     await server.write(b"220 ready\r\n")
@@ -75,36 +60,24 @@ async def test_the_service_may_speak_first_and_the_client_without_waiting(
     ],
 )
 async def test_the_subprotocol_is_the_first_accepted_one_that_is_offered(
-    start_gateway: StartGateway,
-    open_backend: OpenBackend,
-    open_client: OpenClient,
+    start_tunnel: StartSession,
     offered: str | None,
     accepted: list[str] | None,
     chosen: str | None,
 ) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port, **({"subprotocols": accepted} if accepted else {})))
-    client = await open_client(gateway)
+    _, client, _ = await start_tunnel(**({"subprotocols": accepted} if accepted else {}))
     head = await client.upgrade("/", {"Sec-WebSocket-Protocol": offered})
     assert head.one("Sec-WebSocket-Protocol") == chosen
 
 
-async def test_compression_is_not_agreed_on(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client = await open_client(gateway)
+async def test_compression_is_not_agreed_on(start_tunnel: StartSession) -> None:
+    _, client, _ = await start_tunnel()
     head = await client.upgrade("/", {"Sec-WebSocket-Extensions": "permessage-deflate"})
     assert head.one("Sec-WebSocket-Extensions") is None
 
 
-async def test_text_is_rejected_unless_the_route_accepts_it(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    strict = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(strict, service, open_client)
+async def test_text_is_rejected_unless_the_route_accepts_it(open_tunnel: OpenSession) -> None:
+    strict, client, server = await open_tunnel()
     await client.send(Frame(BINARY, b"bytes"), Frame(TEXT, b"text"))
     assert (await client.receive_close())[0] == 1003
     assert await server.read(5) == b"bytes"
@@ -115,19 +88,14 @@ async def test_text_is_rejected_unless_the_route_accepts_it(
     assert (line["client_code"], line["messages_up"]) == (1003, 1)
     assert "text" in str(line)
 
-    lenient = await start_gateway(tunnel(service.port, text="accept"))
-    client, server = await open_tunnel(lenient, service, open_client)
+    _, client, server = await open_tunnel(text="accept")
     await client.send(Frame(TEXT, "tëxt".encode()))
     assert await server.read(5) == "tëxt".encode()
 
 
-async def test_a_tunnel_takes_messages_of_any_size(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
+async def test_a_tunnel_takes_messages_of_any_size(open_tunnel: OpenSession) -> None:
     """They are no messages to its service, which gets bytes."""
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+    _, client, server = await open_tunnel()
     payload = random.Random(1).randbytes(20 << 20)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.send, Frame(BINARY, payload))
@@ -139,20 +107,18 @@ async def test_a_frame_over_the_limit(
 ) -> None:
     service = await open_backend()
     gateway = await start_gateway({**tunnel(service.port), "limits": {"frame": "1KiB"}})
-    client, server = await open_tunnel(gateway, service, open_client)
+    client = await open_client(gateway)
+    await client.upgrade()
+    server = await service.accept()
     await client.send(Frame(BINARY, bytes(1024)), Frame(BINARY, bytes(1025)))
     assert (await client.receive_close())[0] == 1009
     assert await server.read(1024) == bytes(1024)
     await server.read_end()
 
 
-async def test_half_close_the_answer_still_arrives(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
+async def test_half_close_the_answer_still_arrives(open_tunnel: OpenSession) -> None:
     """Close is to WebSocket what FIN is to TCP: the client has nothing more to say, and listens to the end."""
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+    gateway, client, server = await open_tunnel()
     await client.send(Frame(BINARY, b"everything, please"), close_frame(1000))
     assert await server.read(18) == b"everything, please"
     await server.read_end()
@@ -177,12 +143,8 @@ async def test_half_close_the_answer_still_arrives(
     assert (line["client_code"], line["ended_by"], line["reason"]) == (1000, "client", "closed")
 
 
-async def test_the_service_finishes_first(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+async def test_the_service_finishes_first(open_tunnel: OpenSession) -> None:
+    gateway, client, server = await open_tunnel()
     await server.write(b"bye")
     await server.stream.send_eof()
     assert await client.receive() == Frame(BINARY, b"bye")
@@ -197,12 +159,8 @@ async def test_the_service_finishes_first(
     assert (line["client_code"], line["backend_code"], line["ended_by"]) == (1000, None, "backend")
 
 
-async def test_the_service_resets(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+async def test_the_service_resets(open_tunnel: OpenSession) -> None:
+    gateway, client, server = await open_tunnel()
     await server.reset()
     assert (await client.receive_close())[0] == 1011
     await client.send(close_frame(1011))
@@ -213,12 +171,8 @@ async def test_the_service_resets(
 
 
 @pytest.mark.parametrize("how", ["vanish", "reset"])
-async def test_the_client_goes_without_close(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, how: str
-) -> None:
-    service = await open_backend()
-    gateway = await start_gateway(tunnel(service.port))
-    client, server = await open_tunnel(gateway, service, open_client)
+async def test_the_client_goes_without_close(open_tunnel: OpenSession, how: str) -> None:
+    gateway, client, server = await open_tunnel()
     await client.send(Frame(BINARY, b"last words"))
     assert await server.read(10) == b"last words"
     await getattr(client, how)()
