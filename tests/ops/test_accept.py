@@ -18,7 +18,7 @@ from tests.gate.conftest import gateway_of
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops import accept
 from wsgate.ops.accept import accept_forever, accept_waiting
-from wsgate.ops.descriptors import Room
+from wsgate.ops.descriptors import DescriptorLimit
 from wsgate.ops.listeners import close_listeners, open_listeners
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
@@ -248,7 +248,7 @@ class Case:
         (self.listener,) = listen(ANYWHERE)
         self.others = 10  # descriptors that are no client's
         self.inside: list[trio.CancelScope] = []
-        self.room = Room(self.gateway, lambda: LIMIT, lambda: self.others + self.room.connections)
+        self.room = DescriptorLimit(self.gateway, lambda: LIMIT, lambda: self.others + self.room.connections)
         self.clients: list[socket.socket] = []
         nursery.start_soon(accept_forever, self.listener, self.serve, nursery, HandshakeLimiter(64), self.room)
 

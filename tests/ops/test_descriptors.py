@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gate.conftest import gateway_of
-from wsgate.ops.descriptors import Room, open_descriptors, raise_limit
+from wsgate.ops.descriptors import DescriptorLimit, open_descriptors, raise_limit
 
 
 @pytest.fixture
@@ -55,19 +55,19 @@ def test_an_unlimited_process_counts_nothing() -> None:
     def count() -> int:
         raise AssertionError
 
-    room = Room(gateway_of(), lambda: resource.RLIM_INFINITY, count)
+    room = DescriptorLimit(gateway_of(), lambda: resource.RLIM_INFINITY, count)
     for _ in range(1000):
         room.enter()
-    assert room.has_place()
+    assert room.has_room()
 
 
 def test_without_proc_it_counts_its_connections() -> None:
     def count() -> int:
         raise FileNotFoundError
 
-    room = Room(gateway_of(), lambda: 1024, count)
+    room = DescriptorLimit(gateway_of(), lambda: 1024, count)
     taken = 0
-    while room.has_place():
+    while room.has_room():
         room.enter()
         taken += 1
     assert 200 < taken < 340

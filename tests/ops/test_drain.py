@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.ops.drain import SLOT, tell
+from wsgate.ops.drain import SLOT, drain_sessions
 from wsgate.relay.session import Session
 from wsgate.settings.model import Drain
 
@@ -35,7 +35,7 @@ async def told(count: int, drain: Drain) -> list[float]:
     """When each of so many sessions was told, in seconds from the beginning."""
     sessions = [Told() for _ in range(count)]
     began = trio.current_time()
-    await tell(sessions, drain)
+    await drain_sessions(sessions, drain)
     assert {session.code for session in sessions} == {drain.code}
     assert trio.current_time() == max(session.told for session in sessions)
     return [session.told - began for session in sessions]
@@ -97,5 +97,5 @@ async def test_without_a_spread_all_are_told_at_once_but_not_without_a_pause(
 
 async def test_nobody_to_tell(autojump_clock: trio.testing.MockClock) -> None:
     began = trio.current_time()
-    await tell([], Drain(spread=20))
+    await drain_sessions([], Drain(spread=20))
     assert trio.current_time() == began

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from wsgate.gate.shared_counters import SharedCounters
-from wsgate.ops.idle import LOOK, Idle
+from wsgate.ops.idle import CHECK_INTERVAL, IdleTimer
 from wsgate.ops.lifecycle import Stage
 
 from .running import Running, Start, close_from_client, send
@@ -61,12 +61,12 @@ async def test_it_counts_from_the_end_of_the_last_session(autojump_clock: trio.t
     await end_session(running, stream)
     ended = trio.current_time()
     await running.stopped.wait()
-    assert LIMIT <= trio.current_time() - ended + 0.1 <= LIMIT + LOOK + 0.2
+    assert LIMIT <= trio.current_time() - ended + 0.1 <= LIMIT + CHECK_INTERVAL + 0.2
 
 
 async def test_a_session_between_two_looks_counts(autojump_clock: trio.testing.MockClock, start: Start) -> None:
     running = await start(exit_when_idle=LIMIT)
-    await trio.sleep(LIMIT - LOOK / 2)
+    await trio.sleep(LIMIT - CHECK_INTERVAL / 2)
     await end_session(running, await running.open())
     ended = trio.current_time()
     assert ended < LIMIT
@@ -82,7 +82,7 @@ async def test_a_connection_that_is_no_session_keeps_nothing_up(
     await trio.sleep(LIMIT - 1)
     await running.connect()
     await running.stopped.wait()
-    assert trio.current_time() - began <= LIMIT + LOOK + 1.5  # it has a second to ask for something
+    assert trio.current_time() - began <= LIMIT + CHECK_INTERVAL + 1.5  # it has a second to ask for something
 
 
 async def test_a_reload_sets_the_limit_and_takes_it_back(autojump_clock: trio.testing.MockClock, start: Start) -> None:
@@ -113,15 +113,15 @@ async def test_a_signal_comes_first(autojump_clock: trio.testing.MockClock, star
 
 def test_the_sessions_of_all_workers_count() -> None:
     board = SharedCounters(2)
-    idle = Idle(board.counts)
-    assert idle.wait(LIMIT, 0.0) == LOOK
+    idle = IdleTimer(board.counts)
+    assert idle.wait(LIMIT, 0.0) == CHECK_INTERVAL
     assert board.rows[1].enter(None)
-    assert idle.wait(LIMIT, 100.0) == LOOK
+    assert idle.wait(LIMIT, 100.0) == CHECK_INTERVAL
     board.rows[1].leave()
-    assert idle.wait(LIMIT, 101.0) == LOOK  # it has ended since the look before
+    assert idle.wait(LIMIT, 101.0) == CHECK_INTERVAL  # it has ended since the look before
     assert idle.wait(LIMIT, 105.5) == 0.5
     assert idle.wait(LIMIT, 106.0) == 0.0
 
 
 def test_without_a_limit_there_is_nothing_to_look_at() -> None:
-    assert Idle(SharedCounters().counts).wait(None, 0.0) == math.inf
+    assert IdleTimer(SharedCounters().counts).wait(None, 0.0) == math.inf

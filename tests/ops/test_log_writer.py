@@ -196,7 +196,7 @@ def test_a_writer_that_is_killed_is_replaced(pipe: tuple[int, int]) -> None:
 def test_a_child_of_the_parent_writes_at_once_and_starts_nobody(pipe: tuple[int, int]) -> None:
     writer = ProcessWriter(pipe[1], describe)
     pid = writer._pid
-    writer.forget()
+    writer.close_in_child()
     writer.put(LINE)
     assert writer._pid == 0
     os.waitpid(pid, 0)
@@ -209,11 +209,11 @@ def test_a_line_that_is_owed_is_said_without_another(pipe: tuple[int, int], monk
     monkeypatch.setattr(writer, "_send", lambda line: False)
     writer.put(LINE)
     writer.put(LINE)
-    assert writer.owes
-    assert not writer.tell()
+    assert writer.has_unreported
+    assert not writer.report_dropped()
     monkeypatch.undo()
-    assert writer.tell()
-    assert not writer.owes
+    assert writer.report_dropped()
+    assert not writer.has_unreported
     writer.close()
     os.close(pipe[1])
     assert Reading(pipe[0]).lines() == [b"2 dropped: %s\n" % TOO_SLOW.encode()]

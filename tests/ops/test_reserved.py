@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
-from wsgate.ops.reserved import Inheritance, Reservation, Reserved
+from wsgate.ops.reserved import Inheritance, Reservation, Reservations
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 ANYWHERE = Listener(bind=TcpAddress("127.0.0.1", 0))
 
 
-def worker_of(reserved: Reserved) -> Inheritance:
+def worker_of(reserved: Reservations) -> Inheritance:
     """What a forked worker has; here the parent lives on in the same process."""
     return Inheritance(copies(reserved._held))
 
@@ -51,7 +51,7 @@ def accepted(listeners: list[socket.socket]) -> list[int]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
 def test_every_worker_gets_its_share_and_the_parent_none(host: str) -> None:
     listener = Listener(bind=TcpAddress(host, 0))
-    reserved = Reserved([listener])
+    reserved = Reservations([listener])
     (address,) = reserved.addresses
     sockets = [worker_of(reserved).open([listener])[0] for _ in range(3)]
     assert {sock.getsockname()[1] for sock in sockets} == {port(address)}
@@ -65,7 +65,7 @@ def test_every_worker_gets_its_share_and_the_parent_none(host: str) -> None:
 
 
 def test_a_dead_workers_share_goes_to_the_others() -> None:
-    reserved = Reserved([ANYWHERE])
+    reserved = Reservations([ANYWHERE])
     (one,), (other,) = worker_of(reserved).open([ANYWHERE]), worker_of(reserved).open([ANYWHERE])
     one.close()
     clients = [socket.create_connection(other.getsockname()) for _ in range(40)]
@@ -77,11 +77,11 @@ def test_a_dead_workers_share_goes_to_the_others() -> None:
 @pytest.mark.parametrize("listening", [False, True])
 def test_nobody_comes_in_beside_the_workers(listening: bool) -> None:
     """Not even another gateway with workers of the same user, whose sockets have SO_REUSEPORT too."""
-    reserved = Reserved([ANYWHERE])
+    reserved = Reservations([ANYWHERE])
     sockets = worker_of(reserved).open([ANYWHERE]) if listening else []
     taken = Listener(bind=reserved.addresses[0])
     with pytest.raises(ListenError, match="the address is in use"):
-        Reserved([taken])
+        Reservations([taken])
     with pytest.raises(ListenError, match="the address is in use"):
         open_listeners([taken])
     close_listeners(sockets)
@@ -95,19 +95,19 @@ def test_an_address_of_another_program_is_not_shared() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(ListenError, match="the address is in use"):
-            Reserved([Listener(bind=TcpAddress(*other.getsockname()))])
+            Reservations([Listener(bind=TcpAddress(*other.getsockname()))])
 
 
 def test_connections_of_the_gateway_before_are_no_obstacle() -> None:
     """It was stopped; what it had accepted still ends."""
-    before = Reserved([ANYWHERE])
+    before = Reservations([ANYWHERE])
     (listener,) = worker_of(before).open([ANYWHERE])
     client = socket.create_connection(listener.getsockname())
     session, _ = listener.accept()
     again = Listener(bind=before.addresses[0])
     close_listeners([listener])
     before.close()
-    reserved = Reserved([again])
+    reserved = Reservations([again])
     close_listeners(worker_of(reserved).open([again]))
     reserved.close()
     for sock in (client, session):
@@ -116,7 +116,7 @@ def test_connections_of_the_gateway_before_are_no_obstacle() -> None:
 
 def test_a_unix_socket_is_one_for_all_and_its_file_the_parents(tmp_path: Path) -> None:
     listener = Listener(bind=UnixAddress(str(tmp_path / "s")), mode=0o600)
-    reserved = Reserved([listener])
+    reserved = Reservations([listener])
     (one,), (other,) = worker_of(reserved).open([listener]), worker_of(reserved).open([listener])
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "s"))
@@ -131,7 +131,7 @@ def test_a_unix_socket_is_one_for_all_and_its_file_the_parents(tmp_path: Path) -
 
 def test_a_change_keeps_what_stays(tmp_path: Path) -> None:
     stays, goes, comes = (Listener(bind=UnixAddress(str(tmp_path / name))) for name in ("stays", "goes", "comes"))
-    reserved = Reserved([stays, goes])
+    reserved = Reservations([stays, goes])
     (new,) = reserved.change([comes, stays])
     assert new.bind == comes.bind
     assert reserved.addresses == [comes.bind, stays.bind]
@@ -141,7 +141,7 @@ def test_a_change_keeps_what_stays(tmp_path: Path) -> None:
 
 def test_a_change_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None:
     stays = Listener(bind=UnixAddress(str(tmp_path / "stays")))
-    reserved = Reserved([stays])
+    reserved = Reservations([stays])
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = Listener(bind=TcpAddress(*other.getsockname()))
         with pytest.raises(ListenError, match="in use"):
@@ -152,7 +152,7 @@ def test_a_change_that_cannot_be_made_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_port_0_twice_is_two_ports() -> None:
-    reserved = Reserved([ANYWHERE, ANYWHERE])
+    reserved = Reservations([ANYWHERE, ANYWHERE])
     sockets = worker_of(reserved).open([ANYWHERE, ANYWHERE])
     assert [sock.getsockname()[1] for sock in sockets] == [port(address) for address in reserved.addresses]
     assert len(set(reserved.addresses)) == 2
@@ -161,7 +161,7 @@ def test_port_0_twice_is_two_ports() -> None:
 
 
 def test_a_worker_takes_what_its_parent_adds() -> None:
-    reserved = Reserved([ANYWHERE])
+    reserved = Reservations([ANYWHERE])
     worker = worker_of(reserved)
     sockets = worker.open([ANYWHERE])
     added = Listener(bind=TcpAddress("::1", 0))
@@ -174,7 +174,7 @@ def test_a_worker_takes_what_its_parent_adds() -> None:
 
 def test_what_was_given_up_before_the_worker_came_to_it() -> None:
     """Two reloads in a row: the worker is at the first when the second has taken back what it added."""
-    reserved = Reserved([])
+    reserved = Reservations([])
     worker = Inheritance([])
     worker.change([ANYWHERE], copies(reserved.change([ANYWHERE])))
     reserved.change([])
@@ -192,7 +192,7 @@ def test_what_was_given_up_before_the_worker_came_to_it() -> None:
 def test_a_worker_that_fails_can_try_again(tmp_path: Path) -> None:
     path = Listener(bind=UnixAddress(str(tmp_path / "s")))
     unknown = Listener(bind=TcpAddress("127.0.0.1", 1))
-    reserved = Reserved([path, ANYWHERE])
+    reserved = Reservations([path, ANYWHERE])
     worker = worker_of(reserved)
     with pytest.raises(ListenError):
         worker.open([path, ANYWHERE, unknown])
@@ -205,10 +205,10 @@ def test_a_worker_that_fails_can_try_again(tmp_path: Path) -> None:
 def test_a_child_that_is_no_worker_forgets_them(tmp_path: Path) -> None:
     """It may hang, and must not keep an address from whoever comes next; a socket's file is its parent's."""
     path = tmp_path / "s"
-    reserved = Reserved([Listener(bind=UnixAddress(str(path))), Listener(bind=TcpAddress("127.0.0.1", 0))])
+    reserved = Reservations([Listener(bind=UnixAddress(str(path))), Listener(bind=TcpAddress("127.0.0.1", 0))])
     pid = os.fork()
     if not pid:
-        reserved.forget()
+        reserved.close_in_child()
         os._exit(len(reserved.addresses))
     assert os.waitpid(pid, 0)[1] == 0
     assert path.exists()
@@ -226,7 +226,7 @@ def test_a_disk_of_a_unix_socket_that_hangs(tmp_path: Path) -> None:
         return work()
 
     held = Listener(bind=UnixAddress(str(tmp_path / "held")))
-    reserved = Reserved([held], elsewhere)
+    reserved = Reservations([held], elsewhere)
     hangs = True
     with pytest.raises(ListenError, match="the disk of its file hangs: it did not answer within 2 s"):
         reserved.change([held, Listener(bind=UnixAddress(str(tmp_path / "new")))])

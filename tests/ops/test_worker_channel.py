@@ -14,7 +14,7 @@ import trio.testing
 
 from tests.descriptors import descriptors
 from wsgate.ops.listeners import close_listeners
-from wsgate.ops.reserved import Inheritance, Reserved
+from wsgate.ops.reserved import Inheritance, Reservations
 from wsgate.ops.worker_channel import Report, ToParent, ToWorker
 from wsgate.settings.model import (
     Listener,
@@ -82,7 +82,7 @@ async def test_a_reload_brings_settings_and_sockets(pair: Pair, tmp_path: Path) 
     before = descriptors()
     path = Listener(bind=UnixAddress(str(tmp_path / "s")))
     tcp = Listener(bind=TcpAddress("127.0.0.1", 0))
-    reserved = Reserved([])
+    reserved = Reservations([])
     new = settings(path, tcp, routes=5000)
     pair.parent.reload(new, reserved.change(new.listeners))
     assert await anext(pair.worker) == signal.SIGHUP

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.text.paths import has_bad_escape, normal, rest
+from wsgate.text.paths import has_bad_escape, normal, path_after
 
 NORMAL = [
     (b"/", "/"),
@@ -99,7 +99,7 @@ def test_the_rest_leads_nowhere_else(path: bytes, at: int) -> None:
     """What is behind the prefix means what it means in the normal form, and begins no way out."""
     found = normal(path)
     prefix = found[: found.rfind("/", 0, at + 1) + 1]
-    behind = rest(path, prefix)
+    behind = path_after(path, prefix)
     assert normal(b"/" + behind) == "/" + found[len(prefix) :]
     assert not {".", ".."} & set(normal(b"/x/" + behind).split("/"))
     assert normal(b"/x/" + behind).startswith("/x/")

@@ -1,7 +1,7 @@
-"""Accepting connections, whatever the system says about them.
+"""Accepting connections, also after errors of accept(2).
 
-An error of accept(2) is nearly always one connection's that was lost while it waited, and ends nothing else. Where
-descriptors or memory are short, the connections wait in the kernel's queue.
+Nearly every error of accept(2) belongs to one connection that was lost in the queue, and affects no other. When
+descriptors or memory run out, connections wait in the kernel's queue.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from wsgate.events.emit import emit
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.net.io import RESOURCE_ERRNOS
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.ops.descriptors import Room
+from wsgate.ops.descriptors import DescriptorLimit
 from wsgate.ops.listeners import bound_address
 from wsgate.settings.model import Address, TcpAddress
 
 _MOST_QUEUED = 4096  # net.core.somaxconn, which caps the kernel's queue, since Linux 5.4
-_PAUSE = 0.1  # seconds to wait for descriptors or memory to come free; what trio's own accept loop waits
-_SAY_AGAIN = 60.0  # seconds between two lines about the same trouble
+_PAUSE = 0.1  # seconds to wait for free descriptors or memory, as in trio's own accept loop
+_SAY_AGAIN = 60.0  # seconds between two log lines about the same problem
 
-# accept(2), "Error handling", and what other systems give: errors that wait on the new connection
 _MAPPED = re.compile(r"::ffff:[0-9.]+")
 
+# Errors of the new connection: accept(2), "Error handling", and those of other systems
 _NAMES = (
     *("ECONNABORTED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
     *("ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT"),
@@ -42,61 +42,69 @@ Serve = Callable[[PlainTransport, Address], Awaitable[None]]
 
 
 async def accept_forever(
-    listener: socket.socket, serve: Serve, nursery: trio.Nursery, turns: HandshakeLimiter, room: Room | None = None
+    listener: socket.socket,
+    serve: Serve,
+    nursery: trio.Nursery,
+    limiter: HandshakeLimiter,
+    room: DescriptorLimit | None = None,
 ) -> None:
-    """Start ``serve`` in ``nursery`` for every connection, as many in one go as there are ``turns``. Never ends by
-    itself.
+    """Starts ``serve`` in ``nursery`` for every connection, until cancelled.
 
-    Where there is no ``room`` for one more, or the system has no descriptors or memory, it says so once and goes on
-    when there is: the waiting connections stay in the kernel's queue. When that is empty again, it says so too. An
-    error that nobody knows is logged, at most once a minute, and it goes on.
+    limiter: limits how many connections are accepted at once
+    room: says whether there are descriptors for one more; ``None``: not checked
+
+    Without room, or when the system has no descriptors or memory, this logs it once, and goes on when there are some:
+    connections wait in the kernel's queue. It also logs when the queue is empty again. Other errors are logged at most
+    once a minute.
     """
-    trouble = _Trouble(listener, room)
+    problems = _AcceptProblems(listener, room)
     while True:
-        if trouble.short:  # look again after the pause: only an empty queue ends it
+        if problems.short:  # try again after the pause: only an empty queue ends the shortage
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(listener)
-        await turns.wait_no_line()
-        for _ in range(turns.limit):
-            if room is not None and not room.has_place() and _somebody_waits(listener):
-                trouble.out_of(errno.EMFILE)
-                room.make_place(turns.limit)
+        await limiter.wait_no_line()
+        for _ in range(limiter.limit):
+            if room is not None and not room.has_room() and _somebody_waits(listener):
+                problems.out_of(errno.EMFILE)
+                room.make_room(limiter.limit)
                 await room.wait_freed(_PAUSE)
                 break
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
-                trouble.is_over()  # not after the first connection that fits, or the two lines would alternate
+                problems.is_over()  # not at the first accepted connection, or the two log lines would alternate
                 break
             except OSError as error:
                 if error.errno in _OF_CONNECTION:
                     continue
                 if error.errno in RESOURCE_ERRNOS:
-                    trouble.out_of(error.errno)
+                    problems.out_of(error.errno)
                     if room is not None:
-                        room.make_place(turns.limit)
+                        room.make_room(limiter.limit)
                 else:
-                    trouble.unknown(error)
+                    problems.unknown(error)
                 await trio.sleep(_PAUSE)
                 break
             _start(listener, sock, address, serve, nursery, room)
-            trouble.accepted = True
+            problems.accepted = True
         else:
-            if not trouble.accepted:  # errors alone, as many as there are turns: no reason to spin
+            if not problems.accepted:  # only errors: do not busy-loop
                 await trio.sleep(_PAUSE)
-        trouble.accepted = False
+        problems.accepted = False
 
 
-def accept_waiting(listener: socket.socket, serve: Serve, nursery: trio.Nursery, room: Room | None = None) -> None:
-    """Before it is closed: take who waits in its queue. The kernel would reset them."""
+def accept_waiting(
+    listener: socket.socket, serve: Serve, nursery: trio.Nursery, room: DescriptorLimit | None = None
+) -> None:
+    """Accepts the connections in the queue of a listener that is about to be closed. The kernel would reset them."""
     for _ in range(_MOST_QUEUED):
         try:
             sock, address = listener.accept()
         except OSError as error:
             if error.errno in _OF_CONNECTION:
                 continue
-            return  # the queue is empty, or there is no room for more
+            return  # the queue is empty, or resources have run out
         _start(listener, sock, address, serve, nursery, room)
 
 
@@ -106,7 +114,7 @@ def _start(
     address: object,
     serve: Serve,
     nursery: trio.Nursery,
-    room: Room | None,
+    room: DescriptorLimit | None,
 ) -> None:
     work = partial(serve, take_over(sock), _peer(listener, address))
     if room is None:
@@ -118,12 +126,11 @@ def _start(
 
 def _peer(listener: socket.socket, address: object) -> Address:
     if listener.family is socket.AF_UNIX:
-        return bound_address(listener)  # a Unix socket's client has no address of its own
-    if not isinstance(address, tuple):  # macOS, of a connection that is gone already
+        return bound_address(listener)  # the client of a Unix socket has no address of its own
+    if not isinstance(address, tuple):  # macOS, for a connection that is gone already
         return TcpAddress("0.0.0.0", 0)
-    # a client of IPv4 on a dual-stack socket (RFC 4291 §2.5.5.2)
     host: str = address[0]
-    # IPv4 on a dual-stack socket; ::ffff:0:102:304 (RFC 2765 §2.1) is another thing
+    # An IPv4 client on a dual-stack socket (RFC 4291 §2.5.5.2); ::ffff:0:102:304 (RFC 2765 §2.1) is no such address
     return TcpAddress(host.removeprefix("::ffff:") if _MAPPED.fullmatch(host) else host, address[1])
 
 
@@ -133,14 +140,14 @@ def _somebody_waits(listener: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-class _Trouble:
-    """What is said of one listener's.
+class _AcceptProblems:
+    """Logs the problems of one listener.
 
-    short: there are no descriptors or no memory, since the queue was last empty
-    accepted: a connection, in this go
+    short: descriptors or memory have run out since the queue was last empty
+    accepted: whether the present iteration accepted a connection
     """
 
-    def __init__(self, listener: socket.socket, room: Room | None) -> None:
+    def __init__(self, listener: socket.socket, room: DescriptorLimit | None) -> None:
         self.short = False
         self.accepted = False
         self._address = str(bound_address(listener))

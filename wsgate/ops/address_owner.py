@@ -1,4 +1,4 @@
-"""Which process has an address that we want, where /proc tells (proc(5)): for one message, and in bounded time."""
+"""Finds the process that listens on an address, from /proc (proc(5)), for an error message; in bounded time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from collections.abc import Iterator
 
 from wsgate.settings.model import Address, TcpAddress, UnixAddress
 
-_LONGEST = 0.5  # seconds for looking at all processes
+_LONGEST = 0.5  # seconds for searching all processes
 _LISTENING = "0A"  # TCP_LISTEN
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON of a Unix socket
 
 
 def owner_of(address: Address) -> str | None:
-    """``nginx (pid 812)``; or whose process it is where we may not look at it; ``None`` where nothing is known.
+    """Returns the owner for a message: ``nginx (pid 812)``, or only its user without permission to look at the process.
 
-    ``address`` has an IP address or a path, no name.
+    Returns ``None`` if nothing is known.
+
+    address: with an IP address or a path, no name
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         inodes = dict(_of_unix(address) if isinstance(address, UnixAddress) else _of_tcp(address))
@@ -34,7 +36,7 @@ def owner_of(address: Address) -> str | None:
 
 
 def _of_tcp(address: TcpAddress) -> Iterator[tuple[str, int | None]]:
-    """Inode and user of each listening socket that has the address, or all of them."""
+    """Yields inode and user of each listening socket on this address or on all addresses."""
     wanted = ipaddress.ip_address(address.host)
     for file in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError), open(file, encoding="ascii") as lines:
@@ -50,7 +52,7 @@ def _of_tcp(address: TcpAddress) -> Iterator[tuple[str, int | None]]:
 
 
 def _decode(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The kernel prints words of 32 bits in the machine's own order."""
+    """Decodes an address, which the kernel prints as 32-bit words in the machine's byte order."""
     words = [bytes.fromhex(host[i : i + 8]) for i in range(0, len(host), 8)]
     packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
     return ipaddress.ip_address(packed)
@@ -72,7 +74,7 @@ def _process_with(sockets: set[str]) -> int | None:
             continue
         if time.monotonic() > end:
             break
-        # OSError: another user's, or it has ended
+        # OSError: a process of another user, or one that has ended
         with contextlib.suppress(OSError), os.scandir(f"/proc/{name}/fd") as entries:
             if any(_link(entry.path) in sockets for entry in entries):
                 return int(name)
@@ -87,7 +89,7 @@ def _link(path: str) -> str:
 
 
 def _name(pid: int) -> str:
-    """As ps shows it. Any process may choose its own: what is not printable does not reach a terminal."""
+    """Returns the name that ps shows. A process may choose any name, so it is escaped if it is not printable."""
     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
         name = file.read().rstrip("\n")
     return name if name.isprintable() else ascii(name)

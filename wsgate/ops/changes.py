@@ -1,4 +1,4 @@
-"""What differs between two settings, in the words of the file."""
+"""The differences between two settings, named as in the configuration file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACTIONS: dict[type[Action], str] = {Relay: "relay", Tunnel: "tunnel", Files: "f
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A key whose value has changed: ``relay.to``. Its values are what the model has."""
+    """A configuration key whose value has changed, like ``relay.to``, with both values of the model."""
 
     key: str
     before: Any
@@ -23,7 +23,10 @@ class Difference:
 
 
 def differences(before: Any, now: Any, key: str = "") -> Iterator[Difference]:
-    """The keys that differ between two mappings of one kind, as deep as both have them."""
+    """Yields the configuration keys that differ between two parts of settings, as deep as both have them.
+
+    key: of the parts themselves
+    """
     if before == now:
         return
     if type(before) is not type(now) or not is_dataclass(before):
@@ -31,20 +34,21 @@ def differences(before: Any, now: Any, key: str = "") -> Iterator[Difference]:
         return
     for field in fields(before):
         one, other = getattr(before, field.name), getattr(now, field.name)
-        name = _ACTIONS.get(type(other)) or field.name.removesuffix("_")  # an action's key is its kind
+        name = _ACTIONS.get(type(other)) or field.name.removesuffix("_")  # the key of an action is its type's
         yield from differences(one, other, f"{key}.{name}" if key else name)
 
 
 def keys(before: Any, now: Any) -> str:
-    """The keys that differ, for one line of the log."""
+    """Returns the configuration keys that differ, for one line of the log."""
     return ", ".join(difference.key for difference in differences(before, now))
 
 
 def show(value: Any, path: str = "", from_environment: Mapping[str, str] = _NOTHING) -> str:
-    """A value much as the file has it.
+    """Returns a value similar to how the file has it.
 
-    path, from_environment: the value's, and the settings' own. What came from the environment may be a secret, so what
-    the file has in its place is shown
+    path: of the value
+    from_environment: of the settings: text of the file by path, for values from the environment; such a value may be a
+    secret, so the text of the file is shown instead
     """
     if path in from_environment:
         return from_environment[path]

@@ -1,8 +1,9 @@
-"""Descriptors: how many the process may have, and whether one more connection can be led on.
+"""Descriptors: how many the process may have, and whether there are enough for one more connection.
 
-A session needs two, one for each side, and for a while, or where it is recorded, a third; token sources, files and logs
-need some of their own. So a connection is accepted only where all of its own can still be had: until then it waits in
-the kernel's queue, which costs nothing. Counted is what is really open, so nobody has to tell this what he opens.
+A session needs two, one for each side, and sometimes a third, for example for a recording. Token sources, files and
+logs need more. So a connection is accepted only if there are descriptors for all that it may open. Until then it waits
+in the kernel's queue, which costs nothing. The number of open descriptors is taken from the system, so other code need
+not report what it opens.
 """
 
 from __future__ import annotations
@@ -18,29 +19,33 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 
-NEEDS = 3  # of a connection: its own, its backend's, and one for a recording, a file, or a second attempt to connect
-SILENCE = 0.25  # seconds that a connection may owe its request where others wait for its place
-_RESERVE = (8, 32, 256)  # at least, the part of the limit, and at most; for what belongs to no connection
+NEEDS = 3  # descriptors of a connection: the client's, the backend's, and one for a recording, a file or a second dial
+SILENCE = 0.25  # seconds that a connection may be open without a request while others wait
+_RESERVE = (8, 32, 256)  # for what belongs to no connection: at least, as a fraction of the limit (1/32), at most
 
 
 def raise_limit() -> None:
-    """Take as many descriptors as the system lets this process have: by default it offers a small part of them."""
+    """Raises the limit of open descriptors to the most that the system allows; the default is usually lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with contextlib.suppress(OSError, ValueError):  # macOS says infinity, and does not take it
+        with contextlib.suppress(OSError, ValueError):  # macOS reports infinity but rejects it
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     emit(logging.DEBUG, "descriptors", limit=_shown(now), before=_shown(soft) if soft != now else None)
 
 
 def open_descriptors() -> int:
-    """How many this process has."""
-    # Linux 6.2 and later count them for us
+    """Returns how many descriptors this process has open."""
+    # Linux 6.2 and later give the number as the size
     return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))
 
 
-class Room:
-    """For one process: all connections that it accepts are run by ``serve``."""
+class DescriptorLimit:
+    """Whether a process has descriptors for one more connection. ``serve`` must run every connection.
+
+    connections: how many are open
+    ended: how many silent connections were ended to make room
+    """
 
     def __init__(
         self,
@@ -53,10 +58,10 @@ class Room:
         self._used = used
         self.connections = 0
         self._freed = trio.Event()
-        self.ended = 0  # connections that were ended because they said nothing where others waited
+        self.ended = 0
 
     async def serve(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a connection from its acceptance to its end."""
+        """Runs a connection until its end."""
         try:
             await work()
         finally:
@@ -67,12 +72,12 @@ class Room:
         """A connection has been accepted; ``serve`` follows."""
         self.connections += 1
 
-    def has_place(self) -> bool:
-        """Whether one more connection can be accepted and led on."""
+    def has_room(self) -> bool:
+        """Whether there are descriptors for one more connection."""
         limit = self._limit()
-        if limit == resource.RLIM_INFINITY or NEEDS * self.connections < limit // 2:  # far away: nothing is counted
+        if limit == resource.RLIM_INFINITY or NEEDS * self.connections < limit // 2:  # far from it: no need to count
             return True
-        # whoever has no session yet will need what it has not opened
+        # connections without a session have not opened all of their descriptors yet
         beginning = self.connections - len(self._gateway.sessions)
         least, part, most = _RESERVE
         reserve = min(max(least, limit // part), most)
@@ -83,17 +88,17 @@ class Room:
         return used + (NEEDS - 1) * beginning + NEEDS <= limit - reserve
 
     def describe(self) -> str:
-        """What there is, for the log."""
+        """Returns the used and the allowed number, for the log."""
         with contextlib.suppress(OSError):
             return f"{self._used()} of {_shown(self._limit())}"
         return _shown(self._limit())
 
-    def make_place(self, most: int) -> None:
-        """End up to ``most`` connections that owe their request, the oldest first."""
+    def make_room(self, most: int) -> None:
+        """Ends up to ``most`` connections that have sent no request yet, the oldest first."""
         self.ended += self._gateway.end_silent(SILENCE, most)
 
     async def wait_freed(self, longest: float) -> None:
-        """Until a connection ends, or so many seconds: other things take and free descriptors too."""
+        """Waits until a connection ends, at most ``longest`` seconds, because other code frees descriptors too."""
         self._freed = trio.Event()
         with trio.move_on_after(longest):
             await self._freed.wait()

@@ -1,8 +1,8 @@
-"""How sessions are told to end: not all at once.
+"""Starts to end all sessions, spread over time.
 
-A thousand clients that are closed in one moment come back in one moment. So each session has a slot of its own in the
-spread, in random order, and a random place in it. The slot is never longer than ``SLOT``: a few sessions need not wait
-for a spread that is meant for a herd.
+A thousand clients whose sessions end at the same time reconnect at the same time. So each session gets a time slot of
+its own, in random order, and a random time within it. A slot is at most ``SLOT`` long, so that a few sessions do not
+take the whole spread.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import trio
 from wsgate.relay.session import Session
 from wsgate.settings.model import Drain, Settings
 
-MARGIN = 10.0  # seconds more than they were given, for processes to end before they are killed
-SLOT = 0.1  # seconds, at most, between two sessions: ten a second are no herd
+MARGIN = 10.0  # seconds after the end of the drain until a process that still runs is killed
+SLOT = 0.1  # seconds, at most, between two sessions: ten reconnects a second are harmless
 
 
-async def tell(sessions: Iterable[Session], drain: Drain) -> None:
-    """Tell each of ``sessions``, over ``drain.spread`` or less. Returns when the last one has been told."""
+async def drain_sessions(sessions: Iterable[Session], drain: Drain) -> None:
+    """Drains each of ``sessions``, over ``drain.spread`` seconds or less. Returns when the last one has been told."""
     order = list(sessions)
-    random.shuffle(order)  # not by age: the oldest would be told first at every deploy
+    random.shuffle(order)  # not by age, or the oldest session would be the first at every restart
     began = trio.current_time()
     slot = min(SLOT, drain.spread / len(order)) if order else 0.0
     for place, session in enumerate(order):
@@ -31,6 +31,6 @@ async def tell(sessions: Iterable[Session], drain: Drain) -> None:
 
 
 def longest_drain(settings: Settings) -> float:
-    """Seconds after which whoever still drains is stuck."""
+    """Returns the seconds after which a process that still drains must be stuck."""
     drain = settings.drain
     return drain.delay + drain.spread + drain.grace + MARGIN

@@ -1,6 +1,7 @@
-"""The end of a process that nobody uses: TERM, as if somebody had sent it.
+"""Ends a process that has had no session for a while, by a TERM signal to itself.
 
-Sessions begin and end without telling anybody, least of all across workers; so this looks at the counts, often enough.
+No event tells that a session has begun or ended, in particular not in another worker. So this checks the counts
+periodically.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.shared_counters import Counts
 
-LOOK = 1.0  # seconds, at most, between two looks: so late an end of a session may be noticed
+CHECK_INTERVAL = 1.0  # seconds between two checks at most: the end of a session is noticed at most so late
 
 
-class Idle:
-    """Whether there was no session for as long as ``settings.exit_when_idle`` says.
+class IdleTimer:
+    """Whether there was no session for ``settings.exit_when_idle`` seconds.
 
-    It counts from the first look, from the last look at which there was a session or one had ended since, and from the
-    one that first sees another limit.
+    The time begins anew at each check that finds a session, finds that a session has ended since, or finds another
+    limit.
     """
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
@@ -33,23 +34,27 @@ class Idle:
         self._since = 0.0
 
     def wait(self, limit: float | None, now: float) -> float:
-        """Seconds until the next look; 0.0 when the time has come."""
+        """Returns the seconds until the next check; 0.0 when the time is over.
+
+        limit: ``exit_when_idle`` in seconds; ``None``: never
+        now: trio or monotonic seconds
+        """
         if limit is None:
             self._limit = None
             return math.inf
         counts = self._counts()
         if counts.sessions or counts.ended != self._ended or limit != self._limit:
             self._since, self._ended, self._limit = now, counts.ended, limit
-        return max(0.0, min(self._since + limit - now, LOOK))
+        return max(0.0, min(self._since + limit - now, CHECK_INTERVAL))
 
 
 def log_idle(limit: float) -> None:
-    """Say why the process ends."""
+    """Logs why the process ends."""
     emit(logging.INFO, "idle", reason=f"no session for {limit:g} s, which is what exit_when_idle gives it")
 
 
 class IdleWatch:
-    """A process without workers, watched over by itself."""
+    """Watches a process without workers, from inside."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -60,8 +65,8 @@ class IdleWatch:
         self._changed.set()
 
     async def run(self) -> None:
-        """Return when TERM is on its way; or never."""
-        idle = Idle(self._gateway.counters.counts)
+        """Returns after it has raised TERM."""
+        idle = IdleTimer(self._gateway.counters.counts)
         while True:
             limit = self._gateway.settings.exit_when_idle
             wait = idle.wait(limit, trio.current_time())

@@ -1,9 +1,8 @@
-"""From the first signal to the last session.
+"""The life of a serving process: start, reload, drain, end.
 
-TERM or INT drains: after a delay nothing new is taken, every session is told in its turn (``ops.drain``), and the
-process waits for their ends, for the grace that the settings give. A process that nobody uses may send TERM to itself
-(``ops.idle``). A second signal cuts what is left, at any time. HUP
-reloads (``ops.reload``).
+TERM or INT drains. After a delay the process accepts no new connection, sends a Close to every session (``ops.drain``),
+and waits for their ends, for the grace in the settings. A second signal cuts the rest at once. HUP reloads
+(``ops.reload``). A process without sessions may send TERM to itself (``ops.idle``).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from wsgate.gate import revoke
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
-from wsgate.ops.drain import tell
+from wsgate.ops.drain import drain_sessions
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
 from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
@@ -32,7 +31,7 @@ from wsgate.settings.model import Address
 
 
 class Stage(enum.Enum):
-    """What a service manager wants to know. A reload, done or refused, ends in READY."""
+    """The stages for the service manager. A reload, done or refused, ends in READY."""
 
     READY = "ready"
     RELOADING = "reloading"
@@ -49,14 +48,16 @@ async def run(
     reached: Callable[[Stage], None] = lambda stage: None,
     signals: AsyncIterator[int] | None = None,
 ) -> int:
-    """Serve until a signal, then drain. Returns the exit status: 0, or 1 if sessions had to be cut.
+    """Serves until a signal, then drains.
 
-    sockets: for the listeners of the gateway's site, in their order; this closes them
-    load: reads the settings anew at a HUP, in a thread; raises ``ConfigError``. Without it nothing can be reloaded
+    sockets: for the listeners of the gateway's site, in their order; closed here
+    load: reads the settings again at a HUP, in a thread; raises ``ConfigError``; ``None``: no reload is possible
     open_more: opens the listeners that a reload adds, in a thread; raises ``ListenError``
-    ready: called once, when connections are being accepted, with the addresses that were bound
+    ready: called once, when connections are accepted, with the bound addresses
     reached: called at every stage
-    signals: without them the process's own
+    signals: ``None``: those of the process
+
+    Returns the exit status: 0, or 1 if sessions had to be cut.
     """
     with contextlib.ExitStack() as stack:
         if signals is None:
@@ -97,7 +98,7 @@ async def run(
                     emit(logging.INFO, "ready")
                     ready(bound)
                     reached(Stage.READY)
-                    if gateway.workers == 1:  # else the parent watches over them all
+                    if gateway.workers == 1:  # otherwise the parent watches all workers
                         serving.start_soon(idle.run)
                     received = await _reload_until_stop(signals, reloader)
                     reloader.stop()
@@ -117,7 +118,7 @@ async def run(
 
 
 async def _reload_until_stop(signals: AsyncIterator[int], reloader: Reloader) -> int:
-    """Returns the signal to stop."""
+    """Returns the signal that asked to stop."""
     async for received in signals:
         if received != signal.SIGHUP:
             return received
@@ -139,9 +140,9 @@ def _log_drain(gateway: Gateway, received: int) -> None:
 
 
 async def _end_sessions(gateway: Gateway, connections: trio.CancelScope) -> None:
-    """Tell them all, then wait no longer than the grace."""
+    """Sends a Close to all sessions, then bounds the wait for their ends."""
     drain = gateway.settings.drain
-    await tell(gateway.sessions, drain)
+    await drain_sessions(gateway.sessions, drain)
     connections.deadline = trio.current_time() + drain.grace
 
 

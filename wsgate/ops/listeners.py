@@ -24,14 +24,14 @@ T = TypeVar("T")
 _LOCK_TRIES = 100
 
 
-# The address of each that has one, as the system takes it
+# The resolved addresses of listeners, in the form for socket.bind
 LookedUp = Mapping[TcpAddress, tuple[socket.AddressFamily, Any]]
 
 
 class ListenError(Exception):
-    """A listener cannot be opened; the message is one line that says which, why, and what to do.
+    """A listener cannot be opened; the message says in one line which, why, and what to do.
 
-    status: the exit status of a process that cannot begin without it (sysexits(3), or 1)
+    status: the exit status for a process that cannot start without it (sysexits(3), or 1)
     """
 
     def __init__(self, message: str, status: int = 1) -> None:
@@ -39,30 +39,31 @@ class ListenError(Exception):
         self.status = status
 
 
-class Elsewhere(Protocol):
-    """Does what may wait for the disk of a Unix socket's file, or raises ``OSError`` where that takes too long."""
+class BlockingCall(Protocol):
+    """Calls ``work``, which may wait for the disk of a Unix socket's file. Raises ``OSError`` when it takes too
+    long."""
 
     def __call__(self, work: Callable[[], T], /) -> T: ...
 
 
-def here(work: Callable[[], T], /) -> T:
-    """In a process, or a thread, that may wait."""
+def call_directly(work: Callable[[], T], /) -> T:
+    """Calls ``work`` directly: for a process or a thread that may wait."""
     return work()
 
 
 class _UnixListener(socket.socket):
-    """A Unix socket whose file is ours to remove, unless it has become another's."""
+    """A Unix socket with a file that this process removes, unless another process has replaced it."""
 
     file: tuple[int, int] | None = None  # device and inode
 
 
 def open_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
-    """A listening socket for each. Raises ``ListenError``, with none left open."""
+    """Opens a listening socket for each. Raises ``ListenError`` when one fails; none is open then."""
     return _all_or_none(_open, listeners)
 
 
 def look_up(listeners: Sequence[Listener]) -> LookedUp:
-    """Where their names lead: it may take as long as a name server takes. Raises ``ListenError``."""
+    """Resolves the names of listeners, which may take long. Raises ``ListenError`` when one does not resolve."""
     found: dict[TcpAddress, tuple[socket.AddressFamily, Any]] = {}
     for listener in listeners:
         if isinstance(listener.bind, TcpAddress):
@@ -74,22 +75,31 @@ def look_up(listeners: Sequence[Listener]) -> LookedUp:
 
 
 def reserve_listeners(
-    listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({}), elsewhere: Elsewhere = here
+    listeners: Sequence[Listener],
+    looked_up: LookedUp = MappingProxyType({}),
+    call_blocking: BlockingCall = call_directly,
 ) -> list[socket.socket]:
-    """For a process whose workers do the listening: a socket for each that they inherit, for ``open_reserved``.
+    """Reserves the addresses in the parent of workers: returns a socket for each, which the workers inherit.
 
-    A TCP address is bound and not listened on, so that no connection comes here, nobody else gets the address, and port
-    0 is one port for all workers. Unix sockets know no SO_REUSEPORT: this one is what all workers accept from. Raises
-    ``ListenError``, with none left open.
+    A TCP address is bound without listening. So no connection comes to the parent, no other process gets the address,
+    and port 0 is the same port for all workers. Unix sockets have no SO_REUSEPORT, so all workers accept from the
+    parent's socket. A worker calls ``open_reserved``.
+
+    call_blocking: calls what may wait for a disk
+
+    Raises ``ListenError`` when one fails; none is open then.
     """
-    return _all_or_none(partial(_reserve, looked_up, elsewhere), listeners, looked_up, elsewhere)
+    return _all_or_none(partial(_reserve, looked_up, call_blocking), listeners, looked_up, call_blocking)
 
 
 def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
-    """A worker's own listening socket for what its parent has reserved. Raises ``ListenError``."""
+    """Returns a worker's own listening socket for an address that its parent reserved.
+
+    Raises ``ListenError`` when that fails.
+    """
     try:
         if reserved.family == socket.AF_UNIX:
-            sock = socket.socket(fileno=os.dup(reserved.fileno()))  # a plain one: the file stays the parent's
+            sock = socket.socket(fileno=os.dup(reserved.fileno()))  # a plain socket: the parent removes the file
             sock.setblocking(False)
             return sock
         sock = _bind(listener, reserved.family, reserved.getsockname(), shared=True)
@@ -99,24 +109,24 @@ def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
 
 
 def adjust(sock: socket.socket, listener: Listener) -> None:
-    """Give an open socket what else its settings say of it: they have changed. Raises ``OSError``."""
+    """Applies changed settings to an open socket: backlog and mode. Raises ``OSError`` when that fails."""
     sock.listen(listener.backlog)
     if isinstance(listener.bind, UnixAddress) and listener.mode is not None:
         os.chmod(listener.bind.path, listener.mode)
 
 
-def close_listeners(sockets: Sequence[socket.socket], elsewhere: Elsewhere = here) -> None:
-    """Stop listening; a Unix socket's file goes with it, where this process made it, or its disk hangs."""
+def close_listeners(sockets: Sequence[socket.socket], call_blocking: BlockingCall = call_directly) -> None:
+    """Closes listening sockets, and removes the files of Unix sockets that this process made."""
     for sock in sockets:
         if isinstance(sock, _UnixListener) and sock.file is not None:
-            with contextlib.suppress(OSError):  # somebody was faster
-                # first: what is closed and still there looks stale to the next process
-                elsewhere(partial(_remove_file, sock.getsockname(), sock.file))
+            with contextlib.suppress(OSError):  # it is gone already, or its disk hangs
+                # before the close: the file of a closed socket looks stale to the next process
+                call_blocking(partial(_remove_file, sock.getsockname(), sock.file))
         sock.close()
 
 
 def has_file(sock: socket.socket) -> bool:
-    """Whether ``close_listeners`` has a file to remove, and so may wait for its disk."""
+    """Whether ``close_listeners`` has to remove a file, which may wait for its disk."""
     return isinstance(sock, _UnixListener)
 
 
@@ -124,7 +134,7 @@ def _all_or_none(
     open_one: Callable[[Listener], socket.socket],
     listeners: Sequence[Listener],
     looked_up: LookedUp = MappingProxyType({}),
-    elsewhere: Elsewhere = here,
+    call_blocking: BlockingCall = call_directly,
 ) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
@@ -132,23 +142,23 @@ def _all_or_none(
             opened.append(open_one(listener))
     except OSError as error:
         bound = [bound_address(sock) for sock in opened]
-        close_listeners(opened, elsewhere)
+        close_listeners(opened, call_blocking)
         raise ListenError(_explain(listener, error, listeners, bound, looked_up), _status(error)) from None
     return opened
 
 
 def _open(listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener, here)
+        return _open_unix(listener.bind.path, listener, call_directly)
     family, where = _resolve(listener.bind)
     return _listen(_bind(listener, family, where), listener)
 
 
-def _reserve(looked_up: LookedUp, elsewhere: Elsewhere, listener: Listener) -> socket.socket:
+def _reserve(looked_up: LookedUp, call_blocking: BlockingCall, listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener, elsewhere)
+        return _open_unix(listener.bind.path, listener, call_blocking)
     family, where = looked_up.get(listener.bind) or _resolve(listener.bind)
-    # Bound alone first: with SO_REUSEPORT the kernel would let us in beside another gateway of the same user
+    # First bound without SO_REUSEPORT: with it the kernel would also allow it beside another gateway of the same user
     sock = _bind(listener, family, where)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -168,7 +178,7 @@ def _bind(listener: Listener, family: int, where: Any, *, shared: bool = False) 
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # [::] takes IPv4 too, as in nginx's and HAProxy's documentation of "both"; any other address cannot
+            # [::] accepts IPv4 too; other IPv6 addresses cannot
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if _is_any(listener.bind) else 1)
         sock.bind(where)
     except BaseException:
@@ -186,13 +196,13 @@ def _listen(sock: socket.socket, listener: Listener) -> socket.socket:
     return sock
 
 
-def _open_unix(path: str, listener: Listener, elsewhere: Elsewhere) -> socket.socket:
+def _open_unix(path: str, listener: Listener, call_blocking: BlockingCall) -> socket.socket:
     sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        sock.file = elsewhere(partial(_bind_file, sock, path, listener.mode))
+        sock.file = call_blocking(partial(_bind_file, sock, path, listener.mode))
         sock.listen(listener.backlog)
     except BaseException:
-        close_listeners([sock], elsewhere)
+        close_listeners([sock], call_blocking)
         raise
     return sock
 
@@ -204,7 +214,7 @@ def _bind_file(sock: socket.socket, path: str, mode: int | None) -> tuple[int, i
         file = _file(path)
         try:
             if mode is not None:
-                os.chmod(path, mode)  # nobody can connect before listen()
+                os.chmod(path, mode)  # in time: no client can connect before listen()
         except BaseException:
             _remove_file(path, file)
             raise
@@ -218,9 +228,9 @@ def _remove_file(path: str, file: tuple[int, int]) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """Between looking at a stale socket and replacing it, no other gateway does the same (flock(2) on the directory).
+    """Locks the directory by flock(2), so that two gateways do not replace a stale socket at the same time.
 
-    Where the directory cannot be read or another program keeps it locked, it goes without.
+    If the directory cannot be read, or another program keeps it locked, the block runs without the lock.
     """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(PermissionError):
@@ -231,7 +241,7 @@ def _locked(directory: str) -> Iterator[None]:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    time.sleep(0.01)  # the other needs microseconds
+                    time.sleep(0.01)  # another gateway needs only microseconds
         yield
 
 
@@ -241,7 +251,7 @@ def _file(path: str) -> tuple[int, int]:
 
 
 def _is_any(bind: Address) -> bool:
-    """Whether a bind means every address of its family."""
+    """Whether a bind is for every address of its family."""
     try:
         return isinstance(bind, TcpAddress) and ipaddress.ip_address(bind.host).is_unspecified
     except ValueError:
@@ -249,15 +259,15 @@ def _is_any(bind: Address) -> bool:
 
 
 def _remove_stale(path: str) -> None:
-    """A socket file that nobody listens on is in the way; a live one is somebody's."""
+    """Removes a socket's file if no process listens on it. Raises ``OSError`` when the path is in use."""
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with probe:
-        probe.setblocking(False)  # a full backlog is EAGAIN, so alive
+        probe.setblocking(False)  # EAGAIN is a full backlog, so a process listens
         try:
             probe.connect(path)
         except FileNotFoundError:
             return
-        except ConnectionRefusedError:  # nobody listens, or the file is no socket at all
+        except ConnectionRefusedError:  # no process listens, or the file is no socket
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
                 raise FileExistsError(errno.EEXIST, "there is a file that is no socket") from None
             os.unlink(path)
@@ -274,7 +284,11 @@ def _explain(
     bound: Sequence[Address] = (),
     looked_up: LookedUp = MappingProxyType({}),
 ) -> str:
-    """``listeners``: all that were opened together, among which the fault may be; ``bound``: those that could be."""
+    """Returns the message for an error.
+
+    listeners: all that were to be opened together
+    bound: the addresses of those that were opened
+    """
     bind = listener.bind
     if error.errno == errno.EADDRINUSE:
         if isinstance(bind, TcpAddress) and _takes_both(bind, listeners):
@@ -302,7 +316,7 @@ def _explain(
 
 
 def _where(bind: Address, looked_up: LookedUp) -> Address:
-    """With the IP address of a name, as it was bound."""
+    """Returns the address with its name resolved, as it was bound."""
     if isinstance(bind, TcpAddress):
         with contextlib.suppress(OSError):
             _, where = looked_up.get(bind) or _resolve(bind)
@@ -315,7 +329,7 @@ def _status(error: OSError) -> int:
 
 
 def _takes_both(bind: TcpAddress, listeners: Sequence[Listener]) -> bool:
-    """Whether 0.0.0.0 and [::] are both among the listeners, with this port."""
+    """Whether both 0.0.0.0 and [::] are among the listeners with this port."""
     same_port = [
         other.bind for other in listeners if isinstance(other.bind, TcpAddress) and other.bind.port == bind.port
     ]
@@ -323,6 +337,6 @@ def _takes_both(bind: TcpAddress, listeners: Sequence[Listener]) -> bool:
 
 
 def bound_address(listener: socket.socket) -> Address:
-    """Where a socket really listens: with the port that the kernel picked for port 0."""
+    """Returns the address of a listening socket; for port 0 with the port that the kernel chose."""
     name = listener.getsockname()
     return UnixAddress(name) if listener.family is socket.AF_UNIX else TcpAddress(name[0], name[1])

@@ -1,7 +1,7 @@
-"""The log: one line per event, as JSON for machines or as text for people.
+"""The log: one line per event, as JSON or as text.
 
-What writes the lines is ``ops.log_writer``'s; until one of its writers is set, and in children that live for a moment,
-they are written at once.
+The writers of ``ops.log_writer`` write the lines. Before one is set, and in short-lived children, lines are written
+directly.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from wsgate.settings.model import Log, LogFormat
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-# The session's fields that make up its line for people; any other event shows all of its fields.
+# The text line of the event "session"; the line of any other event shows all of its fields.
 _SESSION_LINE = (
     "{route}: {client}{through}{user}{host} -> {backend}{protocol} {reason} by {ended_by}, "
     "codes {client_code}/{backend_code}, {duration} s, up {messages_up} messages {bytes_up} bytes, "
     "down {messages_down} messages {bytes_down} bytes{worker}{detail}"
 )
 
-# What a parent says for all of its workers
+# Events that the parent logs for all of its workers
 _SAID_BY_PARENT = frozenset({"listening", "ready", "draining", "cutting", "stopped", "kernel"})
 
 
-# Characters of a field, so that a line is hardly ever more than 4 KiB: what a pipe takes whole, also where several
-# processes write to it (pipe(7), PIPE_BUF). A traceback, which has line breaks, is not cut.
+# Characters of a field. So a line is rarely more than 4 KiB, which several processes can write to a pipe without mixing
+# their lines (pipe(7), PIPE_BUF). A traceback, which has line breaks, is not cut.
 LONGEST_FIELD = 1024
 
 
@@ -57,7 +57,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A sentence a line."""
+    """One line of text for each event."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record)
@@ -89,7 +89,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    """An event's own. A long text is cut: what a stranger sends is no reason for a long line."""
+    """Returns the fields of an event, long texts cut, because a client may have chosen them."""
     fields: dict[str, object] = getattr(record, "fields", {})
     return {name: _short(value) if isinstance(value, str) else value for name, value in fields.items()}
 
@@ -100,7 +100,7 @@ def _short(text: str) -> str:
 
 def _quote(value: object) -> str:
     text = str(value)
-    # a stranger's path must not look like a second line or another field
+    # a path that a client chose must not look like a second line or another field
     return json.dumps(text, ensure_ascii=True) if not text.isprintable() or " " in text or '"' in text else text
 
 
@@ -109,7 +109,7 @@ def _time(record: logging.LogRecord) -> datetime.datetime:
 
 
 class _OfWorker(logging.Filter):
-    """Says in every line which worker it is from."""
+    """Adds the worker's number to every line, and drops the events that the parent logs."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class _OfWorker(logging.Filter):
 
 
 def mark_worker(number: int) -> None:
-    """From now on this process is the worker with this number, and its parent speaks for the whole."""
+    """From now on this process logs as the worker with this number."""
     logging.getLogger("wsgate").addFilter(_OfWorker(number))
 
 
 class LineHandler(logging.Handler):
-    """Makes a line of each record and gives it to ``put``."""
+    """Makes a line of each ``LogRecord`` and gives it to ``put``."""
 
     def __init__(self, put: Callable[[bytes], object]) -> None:
         super().__init__()
@@ -137,15 +137,15 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self.put(self.line(record))
-        except Exception as error:  # our own bug; logging's own answer would wait for standard error
+        except Exception as error:  # our own bug; logging's own handler would wait for standard error
             self.put(f"wsgate: a log line could not be made: {type(error).__name__}: {error}\n".encode())
 
     def line(self, record: logging.LogRecord) -> bytes:
-        """The record as it is written. Lone surrogates, of a name that is not UTF-8, are escaped."""
+        """Returns the line of a ``LogRecord``. Lone surrogates, from a name that is not UTF-8, are escaped."""
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
     def describe(self, lines: int, reason: str) -> bytes:
-        """The line in place of ``lines`` that were dropped."""
+        """Returns the line that replaces ``lines`` lines that were dropped."""
         logger = logging.getLogger("wsgate")
         made = logger.makeRecord(
             logger.name,
@@ -157,13 +157,17 @@ class LineHandler(logging.Handler):
             None,
             extra={"event": "log lines dropped", "fields": {"lines": lines, "reason": reason}},
         )
-        logger.filter(made)  # which says whose line it is
+        logger.filter(made)  # adds the worker's number
         return self.line(made)
 
 
 def set_up(settings: Log, fd: int | None = None) -> LineHandler:
-    """Have the "wsgate" logger, and the warnings of libraries, write lines to ``fd``, and wait until they are written;
-    left out, to where they go now, at first standard error."""
+    """Makes the "wsgate" logger and the warnings of libraries write lines directly to ``fd``.
+
+    fd: ``None``: to the present place, at first standard error
+
+    Returns the handler.
+    """
     root = logging.getLogger()
     handler = next((handler for handler in root.handlers if isinstance(handler, LineHandler)), None)
     if fd is not None or handler is None:
@@ -184,7 +188,7 @@ def _write(fd: int, line: bytes) -> None:
 
 @contextlib.contextmanager
 def written_by(handler: LineHandler, writer: Writer) -> Iterator[None]:
-    """Have ``writer`` write the lines for as long as this lasts, and what is left at its end."""
+    """Makes ``writer`` write the lines inside the block; at its end it writes what is left."""
     before, handler.put = handler.put, writer.put
     try:
         yield
@@ -195,8 +199,8 @@ def written_by(handler: LineHandler, writer: Writer) -> Iterator[None]:
 
 @contextlib.contextmanager
 def everything_logged() -> Iterator[None]:
-    """What Python would write to standard error by itself, and wait for, becomes a log line: what it can raise to
-    nobody, what ends a thread, warnings."""
+    """Turns what Python would write to standard error, and wait for, into log lines: exceptions that it cannot raise,
+    exceptions that end a thread, warnings."""
     before = sys.unraisablehook, threading.excepthook
     sys.unraisablehook, threading.excepthook = _log_unraisable, _log_thread
     logging.captureWarnings(True)
@@ -219,7 +223,7 @@ def _log_thread(thread: threading.ExceptHookArgs) -> None:
 
 def _log_unraisable(unraisable: UnraisableHookArgs) -> None:
     error = unraisable.exc_value
-    # ssl reports a client's SNI that is not ASCII so; that handshake fails, and its own line says why
+    # ssl reports an SNI that is not ASCII in this way; the handshake fails, and has a log line of its own
     if error is None or (isinstance(error, UnicodeDecodeError) and isinstance(unraisable.object, bytes)):
         return
     logging.getLogger("wsgate").error(

@@ -1,16 +1,16 @@
-"""Lines on their way to a descriptor that may take none.
+"""Writes log lines to a descriptor that may block, without blocking the gateway.
 
 Theory of operation
 -------------------
-Whoever reads the log may stop reading: a log driver that is stuck, a shipper that is paused. Then the pipe fills, and a
-write to it does not return. O_NONBLOCK is no way out: it belongs to the open file, which others have too. So the write
-is left to somebody who may wait for ever, and ``put`` never waits: what does not fit into the bound is dropped and
-counted, and one line says how many when lines flow again. A sink that fails (EPIPE, ENOSPC) loses the lines that it was
-given; it is tried again with those that come a second later.
+The reader of the log may stop reading, for example a log driver that hangs. Then the pipe fills up, and a write to it
+does not return. O_NONBLOCK does not help: it is set on the open file, which other processes share. So a thread or a
+child, which may wait for ever, does the writes, and ``put`` never waits. Lines over the bound are dropped and counted,
+and one line reports their number when writing works again. If a write fails (EPIPE, ENOSPC), its lines are lost; the
+next lines are tried a second later.
 
-  ThreadWriter   a queue, and a thread that writes. For a process that does not fork from then on
+  ThreadWriter   a queue, and a thread that writes. For a process that does not fork afterwards
   ProcessWriter  a pair of sockets, whose buffer is the queue, and a child that writes. For the parent of workers: a
-                 process that forks runs no thread, because a child would find its locks taken
+                 process that forks must run no thread, because a child could find its locks held
 """
 
 from __future__ import annotations
@@ -29,38 +29,39 @@ from typing import Protocol
 
 from wsgate.ops.processes import fork
 
-BOUND = 1 << 20  # bytes of lines that wait for the thread: some thousands
-LAST = 1.0  # seconds that the end of the process waits for what is left
-_BATCH = 64 << 10  # bytes that the thread takes from the queue at once: what a pipe holds (pipe(7))
-_LONGEST = 96 << 10  # bytes of a line that goes through the pair of sockets; its buffer has some 200 KB
-_GATHER = 0.05  # seconds in which lines gather after others were written: a thread that wakes costs more than its line
-_RETRY = 1.0  # seconds before a sink that has failed is tried again, and a child that has died is replaced
+BOUND = 1 << 20  # bytes of lines in the thread's queue: some thousand lines
+LAST = 1.0  # seconds that the end of the process waits for the remaining lines
+_BATCH = 64 << 10  # bytes that the thread takes from the queue at once: the size of a pipe (pipe(7))
+_LONGEST = 96 << 10  # bytes of a line through the pair of sockets, whose buffer has about 200 KB
+_GATHER = 0.05  # seconds between two batches, because waking the thread costs more than writing a line
+_RETRY = 1.0  # seconds until a failed write is followed by the next, and a dead child is replaced
 
-NAME = "wsgate-log"  # of the child, in 15 characters at most (proc(5), comm)
+NAME = "wsgate-log"  # of the child, at most 15 characters (proc(5), comm)
 TOO_SLOW = "whoever reads the log was too slow"
 
-# Makes the line that says how many were dropped, and why
+# Makes the line that reports how many lines were dropped, and why
 Describe = Callable[[int, str], bytes]
 
 
 class Writer(Protocol):
     def put(self, line: bytes) -> None:
-        """Have a line written. Never waits, never fails."""
+        """Passes a line on to be written. Never waits, never raises."""
 
     def close(self) -> None:
-        """Write what is left, within ``LAST`` seconds."""
+        """Writes the remaining lines, within ``LAST`` seconds."""
 
 
 class Sink:
-    """The descriptor. ``write`` may wait for ever: for a thread or process that does nothing else."""
+    """The descriptor of the log. ``write`` may wait for ever, so a thread or process that does nothing else calls
+    it."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._torn = False  # it has taken a piece of a line
+        self._partial_line = False  # the last line was written only in part
 
     def write(self, lines: Sequence[bytes]) -> tuple[int, str]:
-        """How many of ``lines`` it did not take whole, and why."""
-        data = memoryview(b"\n" * self._torn + b"".join(lines))
+        """Writes lines. Returns how many were not written completely, and why."""
+        data = memoryview(b"\n" * self._partial_line + b"".join(lines))
         sent = 0
         try:
             for size in self._pieces(lines):
@@ -68,17 +69,17 @@ class Sink:
                 while sent < end:
                     try:
                         sent += os.write(self._fd, data[sent:end])
-                    except BlockingIOError:  # another process has set O_NONBLOCK on the file that we share
+                    except BlockingIOError:  # another process has set O_NONBLOCK on the shared open file
                         self._wait_writable()
         except OSError as error:
             return self._count_lost(lines, sent), error.strerror or str(error)
-        self._torn = False
+        self._partial_line = False
         return 0, ""
 
     def _pieces(self, lines: Sequence[bytes]) -> Iterator[int]:
-        """The bytes of each write: as many whole lines as a pipe takes in one piece, for other workers write there
-        too; at least one line."""
-        size = int(self._torn)
+        """Yields the size of each write: as many whole lines as a pipe takes atomically, because other workers write to
+        it too; at least one line."""
+        size = int(self._partial_line)
         for line in lines:
             if size and size + len(line) > select.PIPE_BUF:
                 yield size
@@ -87,10 +88,10 @@ class Sink:
         yield size
 
     def _count_lost(self, lines: Sequence[bytes], sent: int) -> int:
-        sent -= self._torn
+        sent -= self._partial_line
         for place, line in enumerate(lines):
             if sent < len(line):
-                self._torn = sent > 0 or (self._torn and sent < 0)
+                self._partial_line = sent > 0 or (self._partial_line and sent < 0)
                 return len(lines) - place
             sent -= len(line)
         raise AssertionError("every line was written")
@@ -102,13 +103,16 @@ class Sink:
 
 
 class ThreadWriter:
-    """``put`` is for one thread at a time: a ``logging.Handler`` holds its lock."""
+    """Writes lines in a thread. Only one thread at a time may call ``put``; a ``logging.Handler`` has a lock for that.
+
+    describe: makes the line that reports dropped lines
+    """
 
     def __init__(self, fd: int, describe: Describe) -> None:
         self._sink = Sink(fd)
         self._describe = describe
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        # Each is written by one side alone, so there is no lock that one could hold while the other waits
+        # Only one of the two threads writes each of these, so no lock is needed
         self._put = self._done = 0  # bytes
         self._dropped = self._lost = self._told = 0  # lines
         self._reason = TOO_SLOW
@@ -134,7 +138,7 @@ class ThreadWriter:
         self._tell()
 
     def _write_some(self) -> bool:
-        """Write what waits; False at the end."""
+        """Writes a batch of lines. Returns False at the end."""
         line = self._lines.get()
         lines: list[bytes] = []
         size = 0
@@ -169,13 +173,16 @@ class ThreadWriter:
 
 
 class ProcessWriter:
-    """``prepare`` is what a child does first: it closes what is its parent's. It may be set later."""
+    """Writes lines in a child process.
+
+    prepare: called first in the child, to close what belongs to the parent; may be set later
+    """
 
     def __init__(self, fd: int, describe: Describe) -> None:
         self._fd = fd
         self._describe = describe
         self._dropped = 0
-        self._forgotten = False
+        self._in_child = False
         self._pid = 0
         self._channel: socket.socket | None = None
         self._began = 0.0
@@ -183,40 +190,40 @@ class ProcessWriter:
         self._begin()
 
     @property
-    def owes(self) -> bool:
-        """Whether lines were dropped of which nobody has been told yet: ``tell`` tries."""
+    def has_unreported(self) -> bool:
+        """Whether lines were dropped that have not been reported yet; ``report_dropped`` reports them."""
         return bool(self._dropped)
 
     def put(self, line: bytes) -> None:
-        if self._forgotten:  # in a child that lives for a moment, or has not set its own writer yet
+        if self._in_child:  # in a short-lived child, or in a worker that has no writer of its own yet
             Sink(self._fd).write([line])
-        elif not self.tell() or not self._send(line):
+        elif not self.report_dropped() or not self._send(line):
             self._dropped += 1
 
-    def tell(self) -> bool:
-        """Say how many lines were dropped; False where that cannot be said yet."""
+    def report_dropped(self) -> bool:
+        """Writes the line that reports dropped lines. Returns False if that is not possible yet."""
         if self._dropped and self._send(self._describe(self._dropped, TOO_SLOW)):
             self._dropped = 0
         return not self._dropped
 
-    def forget(self) -> None:
-        """In a child of this process, whose end must be the end of the channel. Lines are written at once there."""
-        self._forgotten = True
+    def close_in_child(self) -> None:
+        """Called in a child of this process, which must not keep the channel open. Lines are written directly there."""
+        self._in_child = True
         self._pid = 0
-        self._hang_up()
+        self._close_channel()
 
     def close(self) -> None:
-        if self._forgotten:
+        if self._in_child:
             return
         deadline = time.monotonic() + LAST
-        while not self.tell() and self._channel is not None and (left := deadline - time.monotonic()) > 0:
+        while not self.report_dropped() and self._channel is not None and (left := deadline - time.monotonic()) > 0:
             poll = select.poll()
             poll.register(self._channel, select.POLLOUT)
             poll.poll(left * 1000)
-        self._hang_up()
+        self._close_channel()
         self._end(deadline)
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -230,7 +237,7 @@ class ProcessWriter:
         except BlockingIOError:
             return False
         except OSError:  # the child is dead
-            self._hang_up()
+            self._close_channel()
             return False
         return True
 
@@ -242,7 +249,7 @@ class ProcessWriter:
         self._end(now)
         try:
             self._pid, self._channel = fork(partial(_write_on, self._fd, self._describe), self._prepare)
-        except OSError:  # no process or descriptor to be had now
+        except OSError:  # the system has no process or descriptor now
             return False
         self._channel.setblocking(False)
         return True
@@ -251,7 +258,7 @@ class ProcessWriter:
         self.prepare()
 
     def _end(self, deadline: float) -> None:
-        """Wait for the child, which ends with the channel, until ``deadline`` and no longer."""
+        """Waits for the child, which ends with the channel, until ``deadline``, then kills it."""
         while self._pid:
             with contextlib.suppress(ChildProcessError):
                 if not os.waitpid(self._pid, os.WNOHANG)[0]:
@@ -264,9 +271,9 @@ class ProcessWriter:
 
 
 def _write_on(fd: int, describe: Describe, channel: socket.socket) -> int:
-    """The child, until its parent closes the channel or dies."""
+    """Runs the child until its parent closes the channel or dies."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
-        name.write(NAME)  # for ps(1): this one is no worker
+        name.write(NAME)  # shown by ps(1), to tell it from the workers
     sink = Sink(fd)
     missing, reason = 0, ""
     with channel:

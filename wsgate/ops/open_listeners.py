@@ -23,7 +23,7 @@ from wsgate.gate.connection import serve
 from wsgate.gate.gateway import Gateway
 from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
-from wsgate.ops.descriptors import Room
+from wsgate.ops.descriptors import DescriptorLimit
 from wsgate.ops.listeners import bound_address, close_listeners, has_file
 from wsgate.settings.model import Address, Listener
 from wsgate.site.listener import LiveListener
@@ -59,7 +59,7 @@ class OpenListeners:
         self._gateway = gateway
         self._connections = connections
         self._accepting = accepting
-        self._room = Room(gateway)
+        self._room = DescriptorLimit(gateway)
         self._open: list[OpenListener] = []
 
     def __iter__(self) -> Iterator[OpenListener]:

@@ -1,4 +1,4 @@
-"""fork(2), and the signals of whoever forks."""
+"""Child processes by fork(2), and the signals of their parent."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wsgate")
 
-# What a parent hears. Whatever reaches a whole group of processes reaches the parent too, so its children hear nothing
-_ORDERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_HEARD = (*_ORDERS, signal.SIGCHLD)
+# The signals that a parent handles. A signal to the whole process group reaches the parent too, so children ignore them
+_CONTROL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_CAUGHT = (*_CONTROL, signal.SIGCHLD)
 
 
 @contextlib.contextmanager
 def caught_signals() -> Iterator[socket.socket]:
-    """TERM, INT, HUP and CHLD as bytes to read; whoever has read one looks for every child that may have ended."""
+    """Yields a socket from which TERM, INT, HUP and CHLD are read as bytes.
+
+    One CHLD may stand for several children that have ended.
+    """
     reader, writer = socket.socketpair()
     with reader, writer:
         reader.setblocking(False)
         writer.setblocking(False)
-        handlers = {number: signal.signal(number, lambda number, frame: None) for number in _HEARD}
+        handlers = {number: signal.signal(number, lambda number, frame: None) for number in _CAUGHT}
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield reader
@@ -41,14 +44,18 @@ def caught_signals() -> Iterator[socket.socket]:
 
 
 def fork(work: Callable[[socket.socket], int], prepare: Callable[[], None]) -> tuple[int, socket.socket]:
-    """A child that does ``work``, with its end of a pair of sockets, and ends with the status that this returns.
+    """Starts a child that calls ``work`` and exits with the status that it returns.
 
-    ``prepare`` runs in the child first: it closes what the parent keeps for itself. Returns the child's process id and
-    the parent's end. Raises ``OSError``. The caller runs no other thread: a child would find their locks taken.
+    work: gets the child's end of a pair of sockets
+    prepare: called first in the child, to close what belongs to the parent
+
+    Returns the child's process id and the parent's end. Raises ``OSError`` when there is no process. The caller must
+    run
+    no other thread: the child could find its locks held.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sys.stderr.flush()  # or what waits in it is written twice
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # none may reach a child that still acts as its parent
+    sys.stderr.flush()  # or buffered text is written twice
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)  # until the child has its own handlers
     try:
         pid = os.fork()
         if not pid:
@@ -69,12 +76,12 @@ def _be_child(
     theirs: socket.socket,
     mask: set[signal.Signals | int],
 ) -> None:
-    """Never returns."""
+    """Runs the child. Never returns."""
     status = os.EX_SOFTWARE
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for number in _ORDERS:
+        for number in _CONTROL:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ours.close()
@@ -88,10 +95,15 @@ def _be_child(
 
 
 def call_in_child(work: Callable[[], T], prepare: Callable[[], None], within: float) -> T:
-    """What ``work`` returns or raises as ``OSError``, done by a child, to which the caller's descriptors belong, too.
+    """Calls ``work`` in a child, which shares the caller's open files.
 
-    For what may wait for a disk, in a process that has no thread for it. Raises ``TimeoutError`` after ``within``
-    seconds, and ``OSError`` where there is no process, or it dies. ``prepare`` is as for ``fork``.
+    For a call that may wait for a disk, in a process that must run no thread.
+
+    prepare: as for ``fork``
+    within: seconds
+
+    Returns what ``work`` returns and raises its ``OSError``. Raises ``TimeoutError`` after ``within`` seconds,
+    ``OSError`` when there is no process or it dies.
     """
 
     def report(channel: socket.socket) -> int:
@@ -109,7 +121,7 @@ def call_in_child(work: Callable[[], T], prepare: Callable[[], None], within: fl
         poll.register(channel, select.POLLIN)
         if not poll.poll(within * 1000):
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, os.WNOHANG)  # the kernel may not let it go yet: then it stays a zombie
+            os.waitpid(pid, os.WNOHANG)  # if it cannot end yet, it stays a zombie
             raise TimeoutError(f"it did not answer within {within:g} s")
         data = channel.recv(1 << 16)
     os.waitpid(pid, 0)
@@ -123,20 +135,20 @@ def call_in_child(work: Callable[[], T], prepare: Callable[[], None], within: fl
 
 
 def run_in_child(work: Callable[[], T]) -> T:
-    """What ``work`` returns, from a process that ends with it: nothing that it imports or opens stays.
+    """Calls ``work`` in a child, so that nothing that it imports or opens stays in this process.
 
-    For a process that does nothing else meanwhile. Raises ``OSError`` where there is no process, or it dies.
+    This process waits for it. Returns what ``work`` returns. Raises ``OSError`` when there is no process or it dies.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
 
     def end(number: int, _: object) -> None:
-        os.kill(pid, signal.SIGKILL)  # what it imports may never end
+        os.kill(pid, signal.SIGKILL)  # an import may never end
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
-    # A signal between the fork and the readiness to end the child would leave the child behind: it waits until then.
+    # The signals are blocked until this process can kill the child: otherwise one could leave the child behind.
     before = signal.signal(signal.SIGTERM, end)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     pid = os.fork()

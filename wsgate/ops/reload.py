@@ -23,7 +23,7 @@ from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.changes import differences, keys, show
 from wsgate.ops.checking import DEADLINE, MOST_HUNG, SLOW, TOO_SLOW, Checked, CheckError
-from wsgate.ops.drain import tell
+from wsgate.ops.drain import drain_sessions
 from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
@@ -389,5 +389,5 @@ class Reloader:
             emit(logging.INFO, "routes reordered", routes=", ".join(route.name for route in now))
             changes += 1
         if drained:
-            self._background.start_soon(tell, drained, self._gateway.settings.drain)
+            self._background.start_soon(drain_sessions, drained, self._gateway.settings.drain)
         return changes

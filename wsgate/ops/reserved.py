@@ -1,18 +1,20 @@
-"""The addresses of a gateway with workers: reserved by the parent, listened on by each worker.
+"""The addresses of a gateway with workers: the parent reserves them, each worker listens on them.
 
 Theory of operation
--------------------
-Every worker binds a TCP socket of its own with SO_REUSEPORT, and the kernel deals the connections out among them. When
-a worker dies its socket goes, and the next connection finds another worker at once, however long a replacement takes.
-(If the parent kept the workers' sockets open instead, nothing in a dead worker's queue would be lost, but whoever
-connects would go on being dealt to a queue that nobody serves.)
+------------------- Every worker binds a TCP socket of its own with SO_REUSEPORT, and the kernel distributes the
+connections among them. When a worker dies, its socket is closed, and new connections go to the other workers at once.
+(If the parent kept the workers' sockets open instead, the connections in a dead worker's queue would not be lost, but
+new connections would still be put into that queue, which no process serves.)
 
-The parent binds the same address and does not listen, so it gets no connection. That reserves it: SO_REUSEPORT would
-let another gateway of the same user in beside us without a word; a first bind without it finds "address in use". It
-keeps the address between the death of the last worker and its replacement. It makes port 0 one port for all. And the
-address is looked up and permitted once.
+The parent binds the same address without listening, so it gets no connection. This reserves the address:
 
-Unix sockets know no SO_REUSEPORT: there the parent listens, and all workers accept from the one queue.
+- With SO_REUSEPORT the kernel would silently allow another gateway of the same user on the address. The parent's first
+  bind, without it, reports "address in use".
+- The address stays reserved between the death of the last worker and its replacement.
+- Port 0 is the same port for all workers.
+- The name is resolved once, and the permission for the port is needed once.
+
+Unix sockets have no SO_REUSEPORT: there the parent listens, and all workers accept from its queue.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from wsgate.ops.listeners import (
-    Elsewhere,
+    BlockingCall,
     ListenError,
     LookedUp,
     bound_address,
+    call_directly,
     close_listeners,
-    here,
     open_reserved,
     reserve_listeners,
 )
@@ -38,31 +40,33 @@ from wsgate.settings.model import Address, Listener
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """``bind`` is as in the settings: its port may be 0."""
+    """A reserved address and its socket. ``bind`` is as in the settings: its port may be 0."""
 
     bind: Address
     sock: socket.socket
 
 
-class Reserved:
-    """The parent's. Raises ``ListenError`` where an address cannot be had.
+class Reservations:
+    """The addresses that a parent has reserved. Raises ``ListenError`` when one cannot be reserved.
 
-    elsewhere: does what may wait for the disk of a Unix socket's file. Without it this is done here
+    call_blocking: calls what may wait for the disk of a Unix socket's file
     """
 
-    def __init__(self, listeners: Sequence[Listener], elsewhere: Elsewhere = here) -> None:
-        self._elsewhere = elsewhere
+    def __init__(self, listeners: Sequence[Listener], call_blocking: BlockingCall = call_directly) -> None:
+        self._elsewhere = call_blocking
         self._held = self._reserve(listeners)
 
     @property
     def addresses(self) -> list[Address]:
-        """Where the workers really listen, in the order of the settings."""
+        """The addresses on which the workers listen, in the order of the settings."""
         return [bound_address(reservation.sock) for reservation in self._held]
 
     def change(self, listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
-        """Hold what ``listeners`` want, and nothing else. Returns what is new. Raises ``ListenError``, unchanged.
+        """Reserves the addresses of ``listeners`` and releases all others.
 
-        looked_up: where their names lead; what is not in there is looked up
+        looked_up: resolved names; missing ones are resolved here
+
+        Returns the new reservations. Raises ``ListenError`` when one fails; nothing is changed then.
         """
         gone = list(self._held)
         held: list[Reservation | None] = []
@@ -79,17 +83,17 @@ class Reserved:
         return new
 
     def inherit(self) -> Inheritance:
-        """In a worker, right after the fork: they are its own from now on."""
+        """Passes the reservations to a worker. Called in the worker, right after the fork."""
         return Inheritance(Reservation(held.bind, socket.socket(fileno=held.sock.detach())) for held in self._held)
 
-    def forget(self) -> None:
-        """In another child: its parent's addresses are none of its business."""
+    def close_in_child(self) -> None:
+        """Closes the sockets in a child that is no worker."""
         for reservation in self._held:
             reservation.sock.close()
         self._held = []
 
     def close(self) -> None:
-        """Give the addresses up; the files of Unix sockets go."""
+        """Releases the addresses and removes the files of Unix sockets."""
         close_listeners([reservation.sock for reservation in self._held], self._elsewhere)
         self._held = []
 
@@ -99,14 +103,14 @@ class Reserved:
 
 
 class Inheritance:
-    """The worker's: what it may listen on and does not yet."""
+    """The reservations of a worker on which it does not listen yet."""
 
     def __init__(self, reservations: Iterable[Reservation]) -> None:
         self._waiting = list(reservations)
         self._lock = threading.Lock()  # a reload opens in a thread
 
     def change(self, listeners: Sequence[Listener], new: Iterable[Reservation]) -> None:
-        """What the parent holds has changed, to what ``listeners`` want."""
+        """The parent has changed its reservations to those of ``listeners``: ``new`` are added, others are dropped."""
         wanted = {listener.bind for listener in listeners}
         with self._lock:
             for reservation in [waiting for waiting in self._waiting if waiting.bind not in wanted]:
@@ -114,12 +118,12 @@ class Inheritance:
             self._waiting += new
 
     def open(self, listeners: Sequence[Listener]) -> list[socket.socket]:
-        """A listening socket for each. Raises ``ListenError``, with none left open."""
+        """Opens a listening socket for each. Raises ``ListenError`` when one fails; none is open then."""
         with self._lock:
             return self._open(listeners)
 
     def close(self) -> None:
-        """Listen on nothing of it."""
+        """Drops all reservations."""
         with self._lock:
             for reservation in list(self._waiting):
                 self._drop(reservation)
@@ -131,7 +135,7 @@ class Inheritance:
             for listener in listeners:
                 fits = (held for held in self._waiting if held.bind == listener.bind and held not in used)
                 reservation = next(fits, None)
-                if reservation is None:  # a second reload was faster
+                if reservation is None:  # a second reload has dropped it already
                     raise ListenError(f"cannot listen on {listener.bind}: it is no longer wanted")
                 opened.append(open_reserved(listener, reservation.sock))
                 used.append(reservation)

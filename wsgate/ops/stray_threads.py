@@ -1,7 +1,7 @@
-"""Threads of an operator's own code that outlive the gateway.
+"""Ends the process although threads of a plugin still run.
 
-Python waits at its exit for every thread that is no daemon: those of a plugin's pool, in a call that hangs, would keep
-a process that has stopped for ever. Workers need none of this: they end without Python's exit.
+At its exit Python waits for every thread that is no daemon. A plugin's thread that hangs would keep the stopped process
+alive for ever. Workers do not need this: they end without Python's exit.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Collection
 
 from wsgate.events.emit import emit
 
-PATIENCE = 5.0  # seconds that such threads have to end by themselves
+PATIENCE = 5.0  # seconds that such threads get to end by themselves
 
 
 def bound_exit(status: int, before: Collection[threading.Thread]) -> None:
-    """Called when the gateway has stopped, and nothing is left but Python's exit: where threads would hold that up, the
-    process ends in ``PATIENCE`` seconds all the same, with this status.
+    """Ends the process in ``PATIENCE`` seconds if threads would delay its exit. Called when the gateway has stopped.
 
-    before: the threads that were there before the gateway began; they are their owner's
+    status: of the process
+    before: the threads that ran before the gateway started; they do not count
     """
     stray = [thread.name for thread in threading.enumerate() if not thread.daemon and thread not in before]
     if stray:

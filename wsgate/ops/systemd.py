@@ -1,6 +1,6 @@
-"""What systemd is told, where it asks for it: sd_notify(3), without its library.
+"""Notifies systemd by the protocol of sd_notify(3), without its library.
 
-A notification is a datagram to the socket that ``NOTIFY_SOCKET`` names. That one is lost is no reason to stop serving.
+A notification is a datagram to the socket in ``NOTIFY_SOCKET``. A lost notification does not stop the gateway.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from wsgate.events.emit import emit
 
 
 class Notifier:
-    """For the process that the service manager started.
+    """Sends notifications from the process that the service manager started; does nothing without one.
 
-    watchdog: seconds within which systemd wants to hear ``alive``; ``None`` where it does not care
+    watchdog: the longest time between two calls of ``alive``, in seconds; ``None`` if systemd does not ask for them
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -25,15 +25,15 @@ class Notifier:
         self.watchdog = _watchdog(environment) if self._address else None
 
     def ready(self) -> None:
-        """It serves; or a reload is over, done or refused."""
+        """The gateway serves, or a reload is over, done or refused."""
         self._send("READY=1", "STATUS=serving")
 
     def reloading(self) -> None:
-        # With its time, or systemd would take the READY of an earlier reload for the end of this one
+        # With its time, so that systemd does not take the READY of an earlier reload for the end of this one
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
 
     def stopping(self, longest: float) -> None:
-        """It drains, and asks for so many seconds: TimeoutStopSec= knows nothing of the drain's."""
+        """The gateway drains, and asks for ``longest`` seconds, because TimeoutStopSec= may be shorter."""
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(longest * 1e6)}", "STATUS=draining")
 
     def alive(self) -> None:
@@ -50,7 +50,7 @@ class Notifier:
 
 
 def _address(name: str) -> str | None:
-    """A path, or with @ a name in Linux' abstract namespace; systemd's vsock: and others are not for us."""
+    """Returns the socket's address: a path, or with @ an abstract name; ``None`` for others, like vsock:."""
     if name.startswith("@"):
         return "\0" + name[1:]
     return name if name.startswith("/") else None
@@ -58,7 +58,7 @@ def _address(name: str) -> str | None:
 
 def _watchdog(environment: Mapping[str, str]) -> float | None:
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return None  # meant for another process, whose environment came down to us
+        return None  # inherited from the environment of another process
     try:
         microseconds = int(environment.get("WATCHDOG_USEC", "0"))
     except ValueError:

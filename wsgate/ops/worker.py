@@ -1,22 +1,22 @@
-"""One place among the workers, as the parent sees it, and how soon it is filled again."""
+"""A worker from the parent's side, and how soon it is replaced after its death."""
 
 from __future__ import annotations
 
 from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops.worker_channel import ToWorker
 
-STEADY = 30.0  # seconds: a worker that lived so long did not die of what it began with
+STEADY = 30.0  # seconds: if a worker lived so long, its start was not the problem
 LONGEST_PAUSE = 30.0  # seconds between two attempts to replace one
 
 
 class Backoff:
-    """How long to wait before a worker is replaced: not at all, then 1 s, doubled up to ``LONGEST_PAUSE``."""
+    """The pause before a worker is replaced: at first none, then 1 s, doubled up to ``LONGEST_PAUSE``."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def pause(self, lived: float) -> float:
-        """The pause after a worker that lived for so many seconds."""
+        """Returns the pause, in seconds, after a worker that lived for ``lived`` seconds."""
         if lived >= STEADY:
             self._next = 0.0
         pause = self._next
@@ -25,22 +25,22 @@ class Backoff:
 
 
 class Worker:
-    """One place among the workers, whoever fills it at the time."""
+    """The worker with a given number; a replacement has the same number."""
 
     def __init__(self, number: int, row: WorkerCounters) -> None:
         self.number = number
         self.row = row
         self.backoff = Backoff()
-        self.pid = 0  # 0: nobody is there
+        self.pid = 0  # 0: it does not run
         self.channel: ToWorker | None = None
         self.began = 0.0
-        self.start_at = 0.0  # when the next one begins, where nobody is there
+        self.start_at = 0.0  # when to start it, if it does not run
         self.ready = False
         self.served = False  # it was ready once
-        self.slow = False  # the log has said that it is not
-        self.reason = ""  # why it says it could not begin
+        self.slow = False  # the log has a line that it is not ready
+        self.reason = ""  # why it could not start, in its own words
 
     @property
     def is_starting(self) -> bool:
-        """Whether it has not begun to serve, and the log has not said so yet."""
+        """Whether it runs, does not serve yet, and the log has no line about it yet."""
         return self.pid != 0 and not self.served and not self.slow

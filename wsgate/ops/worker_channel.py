@@ -1,8 +1,8 @@
-"""What a parent and one of its workers say to each other, over a pair of sockets between them.
+"""The messages between a parent and a worker, over a pair of sockets.
 
-A worker takes no signals: a terminal's Ctrl-C and a service manager's TERM reach every process of a group, and each of
-them would count twice. Its parent hears them and gives orders. The end of the channel is the end of the other process,
-however it died, with no moment in which it could be missed.
+A worker ignores signals: a terminal's Ctrl-C and a service manager's TERM reach every process of the group, so each
+would count twice. The parent handles them and sends messages. When one process dies, for whatever reason, the other one
+reads the end of the channel.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from wsgate.events.emit import emit
 from wsgate.ops.reserved import Inheritance, Reservation
 from wsgate.settings.model import Listener, Settings
 
-_SIZE = 4096  # bytes of a message; what is larger travels as a file
+_SIZE = 4096  # bytes of a message; larger content is passed as a file
 _MOST_DESCRIPTORS = 253  # in one message: SCM_MAX_FD of Linux
 
 
 class Report(enum.Enum):
-    """What a worker says of itself."""
+    """The messages of a worker."""
 
-    READY = b"ready"  # it accepts connections, or has done with a reload
+    READY = b"ready"  # it accepts connections, or a reload is over
     BUSY = b"busy"  # it reloads
-    FAILED = b"failed"  # it could not begin; the reason follows
+    FAILED = b"failed"  # it could not start; the reason follows
 
 
 class ToWorker:
-    """The parent's end. What cannot be said to a worker that is dead or stuck is dropped: its end is seen otherwise."""
+    """The parent's end. A message that a dead or stuck worker cannot take is dropped."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         channel.setblocking(False)
 
     def stop(self, number: int) -> None:
-        """Drain; the second time, cut. ``number`` is the signal that asked for it."""
+        """Tells the worker to drain; the second time, to cut. ``number`` is the signal that asked for it."""
         self._send([b"stop %d" % number])
 
     def reload(self, settings: Settings, new: Sequence[Reservation]) -> None:
-        """Go on with these settings; ``new`` are the addresses that it did not inherit."""
+        """Tells the worker to use these settings; ``new`` are reservations that it did not inherit."""
         file = os.memfd_create("wsgate-settings", os.MFD_CLOEXEC)
         try:
             with open(file, "wb", closefd=False) as writer:
@@ -55,7 +55,10 @@ class ToWorker:
             os.close(file)
 
     def receive(self) -> tuple[Report, str] | None:
-        """What it says; ``None`` when it has died. Raises ``BlockingIOError`` when it says nothing."""
+        """Returns a message with its text; ``None`` when the worker has died.
+
+        Raises ``BlockingIOError`` when there is no message.
+        """
         try:
             message = self.channel.recv(_SIZE)
         except ConnectionError:
@@ -68,14 +71,14 @@ class ToWorker:
     def _send(self, message: list[bytes], descriptors: Sequence[int] = ()) -> None:
         try:
             socket.send_fds(self.channel, message, descriptors)
-        except ConnectionError:  # it is dead, which is seen otherwise
+        except ConnectionError:  # it is dead; ``receive`` reports it
             return
         except OSError as error:
             emit(logging.ERROR, "worker does not listen", error=error.strerror)
 
 
 class ToParent:
-    """The worker's end: the signals and the settings that ``ops.lifecycle`` would find itself in a single process."""
+    """The worker's end. It gives ``ops.lifecycle`` the signals and settings that a single process gets by itself."""
 
     def __init__(self, channel: socket.socket, settings: Settings, inheritance: Inheritance) -> None:
         self._channel = channel
@@ -85,30 +88,30 @@ class ToParent:
         self._orphaned = False
 
     def load(self) -> Settings:
-        """The settings as the parent has read and checked them last."""
+        """Returns the settings that the parent has read and checked last."""
         return self._settings
 
     def open_more(self, listeners: Sequence[Listener]) -> list[socket.socket]:
-        """A listening socket for each. Raises ``ListenError``, with none left open."""
+        """Opens a listening socket for each. Raises ``ListenError`` when one fails; none is open then."""
         return self._inheritance.open(listeners)
 
     def fail(self, reason: str) -> None:
-        """Tell the parent that this worker cannot begin."""
+        """Tells the parent that this worker cannot start."""
         self._inheritance.close()
         self.report(Report.FAILED, reason)
 
     def report(self, word: Report, text: str = "") -> None:
-        """Tell the parent."""
+        """Sends a message to the parent."""
         try:
             self._channel.send(b"%s %s" % (word.value, text.encode()[: _SIZE - 16]))
-        except OSError:  # it is dead; the channel's end says so too
+        except OSError:  # it is dead; the end of the channel reports it
             return
 
     def __aiter__(self) -> AsyncIterator[int]:
         return self
 
     async def __anext__(self) -> int:
-        """The next order, as the signal that a single process would have had: TERM or INT to stop, HUP to reload."""
+        """Returns the next signal, as a single process would get it: TERM or INT to stop, HUP to reload."""
         while self._orphaned:
             await trio.sleep_forever()
         while True:
@@ -134,7 +137,7 @@ class ToParent:
     def _take_settings(self, descriptors: Sequence[int]) -> None:
         file, *fds = descriptors
         with open(file, "rb") as reader:
-            reader.seek(0)  # the parent's position is ours
+            reader.seek(0)  # the file position is shared with the parent
             self._settings, binds = pickle.load(reader)
         new = [Reservation(bind, socket.socket(fileno=fd)) for bind, fd in zip(binds, fds, strict=True)]
         self._inheritance.change(self._settings.listeners, new)

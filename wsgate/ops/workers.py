@@ -37,13 +37,13 @@ from wsgate.events.emit import emit
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
-from wsgate.ops.idle import Idle, log_idle
+from wsgate.ops.idle import IdleTimer, log_idle
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import mark_worker, set_up
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import call_in_child, caught_signals, fork
 from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
-from wsgate.ops.reserved import Reserved
+from wsgate.ops.reserved import Reservations
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
 from wsgate.ops.worker_channel import Report, ToParent, ToWorker
@@ -112,12 +112,12 @@ class Workers:
         self._tell_ready = ready
         self._board = SharedCounters(count)
         self._workers = [Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
-        self._reserved = Reserved([], self._call_in_child)
+        self._reserved = Reservations([], self._call_in_child)
         self._selector = selectors.PollSelector()
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
         self._give_up_at = math.inf  # the same for those who have never served
-        self._idle = Idle(self._board.counts)
+        self._idle = IdleTimer(self._board.counts)
         self._look_at = math.inf  # when to see again whether anybody uses it
         self._status = 0
         self._before = self._board.counts()  # when the drain began
@@ -232,7 +232,7 @@ class Workers:
             except BlockingIOError:
                 return
             if said is None:  # SIGCHLD says the rest
-                self._hang_up(worker)
+                self._close_channel(worker)
                 break
             report, text = said
             worker.ready = report is Report.READY
@@ -251,7 +251,7 @@ class Workers:
 
     def _handle_death(self, worker: Worker, code: int) -> None:
         self._hear(worker)  # its last words
-        self._hang_up(worker)
+        self._close_channel(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
         lost = worker.row.abandon()
         how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("status", code)
@@ -304,7 +304,7 @@ class Workers:
     def _act(self, now: float) -> bool:
         """Do what is due; whether there is anything to wait for."""
         if self._log is not None:
-            self._log.tell()
+            self._log.report_dropped()
         self._look_at_check(now)
         for worker in self._workers:
             if not worker.pid and worker.start_at <= now and self._stage in (_Stage.STARTING, _Stage.SERVING):
@@ -354,7 +354,7 @@ class Workers:
         due = min([due, *(worker.began + SLOW_START for worker in self._workers if worker.is_starting)])
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)
-        if self._log is not None and self._log.owes:
+        if self._log is not None and self._log.has_unreported:
             due = min(due, now + OWING)
         return None if due == math.inf else max(0.0, due - now)
 
@@ -393,13 +393,13 @@ class Workers:
     def _let_go(self) -> None:
         """In the parent when it ends, and in a worker, or the other workers would not see their parent's end."""
         for worker in self._workers:
-            self._hang_up(worker)
+            self._close_channel(worker)
         self._selector.close()
 
     def _be_child(self) -> None:
         """In a child: what is the parent's alone."""
         if self._log is not None:
-            self._log.forget()
+            self._log.close_in_child()
         self._let_go()
 
     def _call_in_child(self, work: Callable[[], T], /) -> T:
@@ -408,9 +408,9 @@ class Workers:
     def _forget(self) -> None:
         """In a child that is no worker: nothing of its parent's stays open because of it."""
         self._be_child()
-        self._reserved.forget()
+        self._reserved.close_in_child()
 
-    def _hang_up(self, worker: Worker) -> None:
+    def _close_channel(self, worker: Worker) -> None:
         if worker.channel is not None:
             self._selector.unregister(worker.channel.channel)
             worker.channel.channel.close()

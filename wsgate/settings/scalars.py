@@ -30,7 +30,7 @@ from wsgate.settings.quantities import head_size, message_size, size_above_zero,
 from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.error import TextError, quote
 from wsgate.text.paths import normal
-from wsgate.text.regexes import danger
+from wsgate.text.regexes import why_too_slow
 from wsgate.text.size import SIZES, show_size
 from wsgate.text.subprotocol import SUBPROTOCOL, is_subprotocol
 from wsgate.text.url import is_path
@@ -208,7 +208,7 @@ def _regex(text: str) -> PathPattern:
             # What Python warns of ("possible nested set") would mean something else one day.
             warnings.simplefilter("error")
             re.compile(text)
-            why = danger(text)
+            why = why_too_slow(text)
     except re.error as error:
         at = f" at character {error.pos + 1}" if error.pos is not None else ""
         raise TextError(f"{quote(text)} is not a regular expression: {error.msg}{at}") from None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from wsgate.settings.model import Match, PathKind, PathPattern
-from wsgate.text.paths import normal, rest
+from wsgate.text.paths import normal, path_after
 from wsgate.text.regexes import MAX_LENGTH, literal_beginning
 from wsgate.wire.http import Refusal
 
@@ -93,7 +93,7 @@ def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> byt
         return target
     path, question, query = target.partition(b"?")
     if pattern is None or pattern.kind is PathKind.PREFIX:
-        behind = rest(path, "/" if pattern is None else pattern.text)
+        behind = path_after(path, "/" if pattern is None else pattern.text)
         path = base.encode()
         if behind:
             path = path.removesuffix(b"/") + b"/" + behind
@@ -101,5 +101,5 @@ def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> byt
         path = base.encode()
     else:
         found = re.match(pattern.text, normal(path))
-        path = base.encode() + (b"" if found is None else rest(path, found[0]))
+        path = base.encode() + (b"" if found is None else path_after(path, found[0]))
     return path + question + query

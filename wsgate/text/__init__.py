@@ -1,1 +1,1 @@
-"""One grammar for each text that the configuration has and that is met again at runtime."""
+"""One grammar for each kind of text that both the configuration and requests or files at runtime have."""

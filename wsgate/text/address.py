@@ -15,9 +15,10 @@ _MAX_UNIX_PATH = 107
 
 
 def host_and_port(text: str) -> tuple[str, str | None]:
-    """``host``, ``host:port``, ``[v6]`` or ``[v6]:port``: the host, checked, and what stands for the port, as written.
+    """Splits ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``.
 
-    Raises ``TextError``.
+    Returns the host in its normal form, and the port as it was written, ``None`` if there is none. Raises ``TextError``
+    when the host or the form is wrong; the port is not checked.
     """
     if text.startswith("["):
         brackets = _BRACKETS.fullmatch(text)
@@ -31,7 +32,7 @@ def host_and_port(text: str) -> tuple[str, str | None]:
 
 
 def unix_path(text: str) -> str:
-    """The absolute path of a Unix socket. Raises ``TextError``."""
+    """Returns ``text`` if it is the absolute path of a Unix socket. Raises ``TextError`` when it is not."""
     written = quote(f"unix:{text}")
     if not _UNIX_PATH.fullmatch(text):
         cure = text.strip("/") or "run/wsgate.sock"

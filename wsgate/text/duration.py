@@ -1,6 +1,6 @@
 """A duration: a number with its unit.
 
-What others write for the same is understood well enough to say how it is written here.
+Forms that other programs accept are an error, but are understood so far that the message gives the right form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ DURATIONS = "a duration like 500ms, 20s, 5m or 1h"
 
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h)")
 _MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-# Longer than a year is a slip of the keyboard; off is the word for "never".
+# More than a year is probably a typing error; the setting for "never" is off.
 _MAX_DURATION = 8760 * 3600.0
 # 1m30s, 1.5s, 5 sec, 2 minutes, 1d
 _LOOSE_DURATIONS = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?\s*[a-z]+\s*)+", re.IGNORECASE)
@@ -28,7 +28,7 @@ _LOOSE_MILLISECONDS = {
 
 
 def duration(text: str) -> float:
-    """Seconds. Raises ``TextError``."""
+    """Returns seconds. Raises ``TextError`` when ``text`` is no duration, or longer than a year."""
     match = _DURATION.fullmatch(text)
     if match is None:
         if re.fullmatch(r"[0-9]{1,12}", text):
@@ -55,7 +55,7 @@ def _duration_meant(text: str) -> str | None:
 
 
 def show_duration(seconds: float) -> str:
-    """The shortest text without a fraction."""
+    """Returns the shortest text without a fraction."""
     milliseconds = round(seconds * 1000)
     unit = next((unit for unit, size in _MILLISECONDS.items() if milliseconds and milliseconds % size == 0), "s")
     return f"{milliseconds // _MILLISECONDS[unit]}{unit}"

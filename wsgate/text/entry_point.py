@@ -1,4 +1,4 @@
-"""The name of a Python object, as packaging tools write entry points: ``package.module:name``."""
+"""The name of a Python object, written like an entry point of a package: ``package.module:name``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENTRY_POINT = re.compile(f"({_DOTTED}):({_DOTTED})", re.ASCII)
 
 
 def module_and_name(text: str) -> tuple[str, str]:
-    """The module, and the name in it. Raises ``TextError``."""
+    """Returns the module and the name in it. Raises ``TextError`` when ``text`` has another form."""
     found = _ENTRY_POINT.fullmatch(text)
     if found is None:
         raise TextError("is no name of a Python object: write package.module:name", quote(text))

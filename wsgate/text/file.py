@@ -1,6 +1,6 @@
-"""A file that the operator names: opened without waiting, a regular one, and not larger than it can be meant to be.
+"""A file that the operator names: it must be a regular file and not too large, and opening it must not wait.
 
-For threads that may wait for a disk.
+These functions may wait for a disk: call them in a thread.
 """
 
 from __future__ import annotations
@@ -13,25 +13,29 @@ from wsgate.text.size import show_size
 
 
 def open_nonblocking(path: str) -> int:
-    """A descriptor to read from. Opening a FIFO would wait for its writer, and a terminal would become this process's.
-    Raises ``OSError``."""
+    """Opens a file for reading, also a FIFO without a writer; a terminal does not become the process's own.
+
+    Returns a descriptor. Raises ``OSError`` when it cannot be opened.
+    """
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def check_file(path: str, max_bytes: int) -> os.stat_result:
-    """What is at the path, behind all symbolic links. Raises ``OSError``, and ``TextError`` for what is no regular file
-    or larger than ``max_bytes``."""
+    """Returns the status of a file, behind all symbolic links.
+
+    Raises ``OSError`` when there is none, ``TextError`` when it is no regular file or larger than ``max_bytes``.
+    """
     found = os.stat(path)
     _check(path, found, max_bytes)
     return found
 
 
 def read_file(path: str, max_bytes: int) -> bytes:
-    """Raises as ``check_file`` does."""
-    check_file(path, max_bytes)  # opening a device may do something
+    """Returns the content of a file. Raises as ``check_file`` does."""
+    check_file(path, max_bytes)  # before opening, because opening a device may have an effect
     descriptor = open_nonblocking(path)
     try:
-        _check(path, os.fstat(descriptor), max_bytes)  # it may have become another since
+        _check(path, os.fstat(descriptor), max_bytes)  # it may be another file since
         with open(descriptor, "rb", closefd=False) as opened:
             data = opened.read(max_bytes + 1)
     finally:
@@ -42,7 +46,7 @@ def read_file(path: str, max_bytes: int) -> bytes:
 
 
 def password(data: bytes) -> bytes:
-    """The password in a file: its first line. Raises ``TextError``."""
+    """Returns the password in a file's content: its first line. Raises ``TextError`` when that is empty."""
     line = data.split(b"\n", 1)[0].rstrip(b"\r")
     if not line:
         raise TextError("has no password in its first line", "the file")

@@ -1,6 +1,6 @@
 """A host: a name or an IP address.
 
-Names come out in lower case and addresses in their shortest form, so that equal hosts compare equal.
+The functions return names in lower case and addresses in their shortest form, so that equal hosts compare equal.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 
 from wsgate.text.error import TextError, quote
 
-# RFC 1123 §2.1, and the underscore, which container networks have in their names. A last dot says that the name is
+# RFC 1123 §2.1, and the underscore, which names in container networks have. A dot at the end means that the name is
 # complete: the resolver then tries no search domains.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _MAX_NAME = 253
 
-# A name whose last label is a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number"): getaddrinfo(3)
-# takes 127.1, 0x7f.1 and 2130706433 for 127.0.0.1, which rules for names would not see.
+# A name whose last label is a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number"). getaddrinfo(3)
+# reads 127.1, 0x7f.1 and 2130706433 as 127.0.0.1, so they could get around rules for names.
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.DOTALL)
 
 # RFC 3986 §3.2.2: an IP literal in brackets or a registered name, then a port. HTTP has no userinfo (RFC 9110 §4.2.4).
@@ -25,7 +25,10 @@ _FIELD = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+;=%0-9A-Za-z]*)(:[0-9]{0
 
 
 def name_or_ipv4(text: str) -> str:
-    """Raises ``TextError`` for anything else, and for an IPv4 address that is not four decimal numbers."""
+    """Returns a name or an IPv4 address in its normal form.
+
+    Raises ``TextError`` for anything else, also for an IPv4 address that is not four decimal numbers.
+    """
     if not text:
         raise TextError("is missing", "the host")
     if not text.isascii():
@@ -42,9 +45,9 @@ def name_or_ipv4(text: str) -> str:
 
 
 def ipv6(text: str) -> str:
-    """An IPv6 address without brackets. A zone (RFC 4007 §11) depends on this machine's interfaces: it is refused.
+    """Returns an IPv6 address, which has no brackets, in its normal form.
 
-    Raises ``TextError``.
+    Raises ``TextError`` for anything else, also for a zone (RFC 4007 §11), which names an interface of this machine.
     """
     if "%" in text:
         raise TextError("has a zone: only addresses without one can be used", quote(text))
@@ -55,14 +58,15 @@ def ipv6(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """A name or an address, IPv6 with brackets or without. Raises ``TextError``."""
+    """Returns a name or an address in its normal form; IPv6 may have brackets. Raises ``TextError`` for anything
+    else."""
     if text.startswith("[") and text.endswith("]"):
         return ipv6(text[1:-1])
     return ipv6(text) if ":" in text else name_or_ipv4(text)
 
 
 def is_ip(text: str) -> bool:
-    """Whether this is an IP address without brackets."""
+    """Whether ``text`` is an IP address without brackets."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -71,8 +75,8 @@ def is_ip(text: str) -> bool:
 
 
 def is_host_field(value: bytes) -> bool:
-    """Whether a Host field can hold a value: a host, or nothing, with or without a port.
+    """Whether ``value`` is a valid Host field: a host or nothing, with or without a port.
 
-    Such a host is compared and passed on, never looked up: it may be any name that a URL can have (RFC 9110 §7.2).
+    The host is compared and passed on, but never resolved, so it may be any name that a URL can have (RFC 9110 §7.2).
     """
     return _FIELD.fullmatch(value) is not None

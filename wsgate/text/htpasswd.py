@@ -1,7 +1,7 @@
 """Users and their passwords as htpasswd(1) writes them: ``user:hash``, or ``user:{PLAIN}password``.
 
-What is not such a line, or has a hash that nothing here can check, could never let its user in: it is refused. No
-message repeats anything of a password.
+A line of another form, or with a hash that is not supported, could never let its user in, so it is an error. No message
+repeats anything of a password.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wsgate.text.error import TextError, quote
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 _WHOLE_BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _SHA1 = 20  # bytes
-# Of crypt(5). What else stands between two "$" may be a password, which no message repeats.
+# Kinds of crypt(5). Other text between two "$" may be part of a password, so no message repeats it.
 _UNSUPPORTED = {"$apr1$": "Apache's MD5", "$1$": "MD5"} | dict.fromkeys(
     ("$5$", "$6$", "$7$", "$y$", "$gy$", "$md5$", "$sha1$", "$argon2i$", "$argon2id$"), "a hash of crypt(3)"
 )
@@ -27,7 +27,7 @@ _CURE = "write what htpasswd -nB prints for this user"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A user, and the hash of the password with its kind in front."""
+    """A user, and the password's hash, which begins with its kind."""
 
     user: str
     hashed: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 def split(line: str) -> tuple[str, str]:
-    """The user and the hash, which may be none that can be checked. Raises ``TextError``."""
+    """Returns user and hash, which may be unsupported. Raises ``TextError`` when the line has another form."""
     user, colon, hashed = line.partition(":")
     if not colon or not user or not hashed:
         raise TextError("is not user:hash: write what htpasswd -nB USER prints, or user:{PLAIN}password", "this")
@@ -48,7 +48,7 @@ def split(line: str) -> tuple[str, str]:
 
 
 def entry(line: str) -> Entry:
-    """Raises ``TextError``."""
+    """Parses a line. Raises ``TextError`` when its form is wrong or its hash is not supported."""
     user, hashed = split(line)
     if problem := _wrong_with(hashed):
         raise TextError(problem, f"the password of {quote(user)}")
@@ -56,8 +56,10 @@ def entry(line: str) -> Entry:
 
 
 def entries(data: bytes) -> Iterator[tuple[int, Entry | TextError]]:
-    """The users in a file, or what is wrong with their lines, by the number of the line. Empty lines and those that
-    begin with ``#`` say nothing."""
+    """Yields the number of each line, from 1, with its entry or its error.
+
+    Empty lines and lines that begin with ``#`` are skipped.
+    """
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         try:
             text = line.decode().strip()
@@ -73,7 +75,7 @@ def entries(data: bytes) -> Iterator[tuple[int, Entry | TextError]]:
 
 
 def _wrong_with(hashed: str) -> str | None:
-    """What is wrong with a hash, with the cure."""
+    """Returns what is wrong with a hash, with the cure; ``None`` for a valid one."""
     if hashed.startswith("{PLAIN}"):
         return None if hashed != "{PLAIN}" else "is empty: write one behind {PLAIN}"
     for kind in ("{SHA}", "{SSHA}"):
@@ -90,7 +92,7 @@ def _wrong_with(hashed: str) -> str | None:
 
 
 def _decoded_size(text: str) -> int:
-    """Bytes; 0 for what is no base64."""
+    """Returns the number of decoded bytes; 0 if ``text`` is no base64."""
     try:
         return len(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""The signature algorithms of JSON Web Tokens, by the keys that they take.
+"""The signature algorithms of JSON Web Tokens, by the kind of key.
 
 RFC 7518 §3.1, RFC 8812 §3.2 and RFC 8037 §3.1.
 """
@@ -15,7 +15,7 @@ ALGORITHMS = (*RSA, *CURVES.values(), *EDDSA, *HMAC)
 
 
 def signature_algorithm(text: str) -> str:
-    """Raises ``TextError``, for ``none`` too."""
+    """Returns ``text`` if it is a supported algorithm. Raises ``TextError`` when it is not, also for ``none``."""
     if text not in ALGORITHMS:
         raise TextError(f"is no signature algorithm that is known: write one of {', '.join(ALGORITHMS)}", quote(text))
     return text

@@ -1,15 +1,14 @@
-"""The normal form of a URL's path (RFC 3986 §6.2.2): what decides which route, which user and which file is meant.
+"""The normal form of a URL's path (RFC 3986 §6.2.2), which decides the route, the user's access and the file.
 
-One thing may be written in many ways, and whoever acts on a path reads them all as the same. So everybody who decides
-by one decides by its normal form:
+One path can be written in many ways that servers treat as the same. So every decision by path uses the normal form:
 
-- a percent-encoded character that may stand in a path for itself (§3.3: unreserved, sub-delims, ":", "@") is decoded;
-- everything else is encoded, in capitals: bytes above 0x7F and what a path cannot have, like a blank or a backslash;
-- "%2F" is no separator, and stays what it is;
-- empty segments are merged, then "." and ".." removed (§5.2.4), however their dots were written.
+- a percent-encoded character that a path may contain unencoded (§3.3: unreserved, sub-delims, ":", "@") is decoded;
+- every other byte is encoded, with capital digits: above 0x7F, or not allowed in a path, like a blank or a backslash;
+- "%2F" is no separator and stays encoded;
+- empty segments are removed, then "." and ".." (§5.2.4), also if their dots were encoded.
 
-A "%" without two hexadecimal digits behind it stays as it is, and so does an escape of a digit that would complete it:
-so the normal form of a normal form is itself.
+A "%" without two hexadecimal digits after it stays unchanged. If decoding a digit would complete such a "%", the digit
+stays encoded. So normalising twice gives the same as normalising once.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _DECODED = {
     f"{byte:02x}".encode(): bytes((byte,)) if byte in _PLAIN and byte != ord("/") else b"%%%02X" % byte
     for byte in range(256)
 }
-# No possessive group: in Python 3.11.2 (Debian 12) one that fails half-way keeps what it took, and "//" is normal.
+# No possessive group: in Python 3.11.2 (Debian 12) it wrongly matches "//".
 _NORMAL = re.compile(rb"(?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*/?")
 _UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 _DIGIT_OR_NONE = re.compile(rb"[0-9A-Fa-f]?")
@@ -30,25 +29,28 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-F]{2})")
 
 
 def normal(path: bytes) -> str:
-    """The normal form of a path that begins with a slash, in ASCII."""
+    """Returns the normal form, which is ASCII, of a path that begins with a slash."""
     if not _NORMAL.fullmatch(path):
         path = _without_dots(_decoded(path))
     return path.decode("ascii")
 
 
 def has_bad_escape(path: str) -> bool:
-    """Whether a path in its normal form has a "%" that encodes nothing."""
+    """Whether a path in its normal form has a "%" that is no percent-encoding."""
     return _BAD_ESCAPE.search(path) is not None
 
 
-def rest(path: bytes, prefix: str) -> bytes:
-    """What stands behind ``prefix`` in ``path``, whose normal form begins so: as it was sent where it can be found
-    there, and where dot segments cannot lead it out of what comes in the prefix's place; else from the normal form."""
+def path_after(path: bytes, prefix: str) -> bytes:
+    """Returns the part of ``path`` after ``prefix``, with which its normal form begins.
+
+    The part is as it was sent, if it can be found there. It is from the normal form if ``path`` has dot segments, which
+    could lead out of the path that replaces the prefix.
+    """
     if path.startswith(prefix.encode()) and not _has_dots(path):
         return path[len(prefix) :]
     found = normal(path)
     units = _UNIT.findall(path)
-    # A unit is one byte, encoded or not. Whatever is removed from a path makes fewer of them.
+    # A unit is one byte, encoded or not. If normalising removed anything, there are fewer of them.
     if len(units) == len(_UNIT.findall(found.encode())):
         return b"".join(units[len(_UNIT.findall(prefix.encode())) :])
     return found[len(prefix) :].encode()

@@ -1,14 +1,14 @@
-"""How long a regular expression can take on a path that a stranger chose, told from the expression alone.
+"""Finds regular expressions that could take very long on a path that a client chose.
 
-Python's engine goes back to its last choice whenever what follows does not fit. How long that takes goes by the number
-of ways in which parts of the expression can take the same text: two inside a repetition are 2^n over n repetitions, one
-repetition behind another that takes the same characters are n^2. So the ways are counted here, for the longest path
-that is matched, and more than a few of each length are refused.
+Python's engine backtracks: when the rest does not match, it returns to its last choice and tries the next one. The time
+depends on the number of ways in which the expression can match the same text. Two ways inside a repetition give 2^n
+ways for n repetitions. Two repetitions in a row that match the same characters give n^2. This file counts the ways for
+the longest path that is matched, and refuses expressions with more than a few for each character of it.
 
-There is one way through a choice if the next character decides it, for then the others fail at once: "[^/]+/" has one,
-".*/" as many as there are slashes. ``first`` is the characters that can come next, ``follow`` those that can come
-behind. Both, and the counts, are only ever too large, so that some good expressions are refused, but no bad one passes.
-(A linear-time engine would need no such rule, but would take a library that most do not need.)
+A choice has only one way if the next character decides it, because the other ways fail at once: "[^/]+/" has one way,
+".*/" has one for each slash. ``first`` is the set of characters that can come next, ``follow`` the set of those that
+can come after that. Sets and counts may be too large, never too small: some good expressions are refused, but no bad
+one is accepted. (An engine with linear time would need no such check, but would be one more dependency.)
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MAX_LENGTH = 1024  # characters that are matched with an expression
 _MAX_WAYS = 4 * MAX_LENGTH
 _TOO_MANY = _MAX_WAYS + 1
 
-# Of a path in its normal form
+# The characters of a path in its normal form
 PATH_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%"
-_END = 1  # as a bit among those of characters
+_END = 1  # the end of the text, as a bit in a set of characters
 _ANY = -1
 
 _CHARACTERS = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
@@ -34,13 +34,15 @@ _REFERENCES = (_constants.GROUPREF, _constants.GROUPREF_EXISTS)
 _BEGINNINGS = (_constants.AT_BEGINNING, _constants.AT_BEGINNING_STRING)
 _ENDS = (_constants.AT_END, _constants.AT_END_STRING)
 
-_Node = tuple[Any, Any]  # of re's parser: what it is, and its parts
+_Node = tuple[Any, Any]  # of re's parser: the kind and the parts
 
 
-def danger(text: str, alphabet: str = PATH_CHARACTERS) -> str | None:
-    """Why an expression could take too long on a text of these characters, and the cure; ``None`` for a good one.
+def why_too_slow(text: str, alphabet: str = PATH_CHARACTERS) -> str | None:
+    """Returns why an expression could take too long, with the cure; ``None`` for a good one.
 
-    Raises ``re.error`` where it is none.
+    alphabet: the characters of the texts that are matched
+
+    Raises ``re.error`` when ``text`` is no regular expression.
     """
     tree = _parser.parse(text)
     try:
@@ -57,15 +59,14 @@ def danger(text: str, alphabet: str = PATH_CHARACTERS) -> str | None:
 
 
 def first_characters(text: str) -> frozenset[str] | None:
-    """The characters with which what an expression matches can begin; ``None`` where it can match nothing at all, so
-    that any may come."""
+    """Returns the characters with which a match can begin; ``None`` if the expression can match the empty text."""
     tree = _parser.parse(text)
     found, nullable = _Expression(PATH_CHARACTERS).first(list(tree), tree.state.flags)
     return None if nullable else frozenset(char for bit, char in enumerate(PATH_CHARACTERS, 1) if found >> bit & 1)
 
 
 def literal_beginning(text: str) -> str:
-    """The characters with which all begins that an expression matches, as far as they are plain to see."""
+    """Returns the literal text with which every match begins, as far as the expression shows it directly."""
     tree = _parser.parse(text)
     found = ""
     for kind, parts in tree:
@@ -77,18 +78,21 @@ def literal_beginning(text: str) -> str:
 
 
 class _ReferenceError(Exception):
-    """There is a back-reference."""
+    """The expression has a back-reference."""
 
 
 class _Expression:
-    """Sets of characters are bits. ``follow`` is what can come behind a sequence of nodes."""
+    """Counts the ways of an expression over an alphabet.
+
+    A set of characters is an int with one bit for each. ``follow`` is the set that can come after a sequence of nodes.
+    """
 
     def __init__(self, alphabet: str) -> None:
         self._alphabet = alphabet
-        self._sets: dict[tuple[int, int], int] = {}  # of nodes that are one character
+        self._sets: dict[tuple[int, int], int] = {}  # by node, for nodes that match one character
 
     def first(self, nodes: Sequence[_Node], flags: int) -> tuple[int, bool]:
-        """What a sequence can begin with; and whether it can be empty."""
+        """Returns the set with which a sequence can begin, and whether the sequence can be empty."""
         found = 0
         for node in nodes:
             more, nullable = self._first_of_one(node, flags)
@@ -98,8 +102,10 @@ class _Expression:
         return found, True
 
     def ways(self, nodes: Sequence[_Node], follow: int, flags: int) -> tuple[int, int]:
-        """In how many ways a sequence can take one text; and how many are tried within, which are more only where it
-        looks ahead."""
+        """Returns in how many ways a sequence can match a text, and how many ways are tried.
+
+        The two differ only for look-ahead and look-behind.
+        """
         ways = tried = 1
         for place, node in enumerate(nodes):
             behind, nullable = self.first(nodes[place + 1 :], flags)
@@ -125,11 +131,11 @@ class _Expression:
             return (begin if high else 0), nullable or not low
         if kind is _constants.AT:
             return (_END, False) if parts in _ENDS else (0, True)
-        if kind in _ASSERTIONS:  # it looks at more than the next character, wherever it is tried
+        if kind in _ASSERTIONS:  # they depend on more than the next character
             return _ANY, True
         if kind in _REFERENCES:
             raise _ReferenceError
-        return 0, False  # what else there is always fails
+        return 0, False  # the only other kind always fails
 
     def _ways_of_one(self, node: _Node, follow: int, flags: int) -> tuple[int, int]:
         kind, parts = node
@@ -163,12 +169,12 @@ class _Expression:
         times = min(int(high), max(MAX_LENGTH, low))
         decided = low == high or not (nullable or begin & follow)  # by the next character
         whole = _power(ways, times) * (1 if decided else times - low + 1)
-        # Where the body takes no characters, their number is no bound
+        # If the body can match the empty text, the length of the text is no bound
         again = tried * times if tried > ways or (nullable and low) else 1
         return _bounded(whole), _bounded(whole * again)
 
     def _begin(self, nodes: Sequence[_Node], follow: int, flags: int) -> list[int]:
-        """What the first characters can be, one after the other, as far as it is plain to see."""
+        """Returns the sets of the first, second, … character, as far as the nodes show them directly."""
         begin: list[int] = []
         for place, node in enumerate(nodes):
             if node[0] not in _CHARACTERS:
@@ -178,7 +184,7 @@ class _Expression:
         return [*begin, follow]
 
     def _characters(self, node: _Node, flags: int) -> int:
-        """What one character can be, by the engine's own word."""
+        """Returns the set of a node that matches one character, by trying each character with the engine."""
         key = id(node), flags
         if key not in self._sets:
             single = _compiler.compile(_parser.SubPattern(_parser.State(), [node]), flags)

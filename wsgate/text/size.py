@@ -1,6 +1,6 @@
 """A size: a number of bytes with its unit.
 
-What others write for the same is understood well enough to say how it is written here.
+Forms that other programs accept are an error, but are understood so far that the message gives the right form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOOSE_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def size(text: str) -> int:
-    """Bytes. 0 needs no unit. Raises ``TextError``."""
+    """Returns bytes; 0 needs no unit. Raises ``TextError`` when ``text`` is no size."""
     match = _SIZE.fullmatch(text)
     if match is not None:
         return int(match[1]) * _BYTES[match[2]]
@@ -34,6 +34,6 @@ def size(text: str) -> int:
 
 
 def show_size(value: int) -> str:
-    """The shortest text without a fraction."""
+    """Returns the shortest text without a fraction."""
     unit = next((unit for unit, size in _BYTES.items() if value and value % size == 0), "B")
     return f"{value // _BYTES[unit]}{unit}"

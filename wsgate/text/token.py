@@ -1,10 +1,10 @@
-"""A token of HTTP (RFC 9110 §5.6.2): the names of fields and cookies, and much of what stands in fields."""
+"""A token of HTTP (RFC 9110 §5.6.2): the names of fields and cookies, and many values of fields."""
 
 from __future__ import annotations
 
 import re
 
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # to stand in larger patterns
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # a part of larger patterns
 
 _TOKEN = re.compile(TOKEN)
 

@@ -1,4 +1,4 @@
-"""The parts of a URL, as they are written (RFC 3986). What paths mean the same is in ``text.paths``."""
+"""The parts of a URL as they are written (RFC 3986). Which paths are equal is in ``text.paths``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")  # Â
 
 
 def is_path(text: str) -> bool:
-    """Whether this is a path that begins with a slash, with all percent-encoded that has to be."""
+    """Whether ``text`` is a path that begins with a slash and is percent-encoded where needed."""
     return _PATH.fullmatch(text) is not None
 
 
 def is_query(text: str) -> bool:
-    """Whether this can stand behind the question mark."""
+    """Whether ``text`` is a valid query, without its question mark."""
     return _QUERY.fullmatch(text) is not None
