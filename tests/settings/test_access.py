@@ -255,4 +255,4 @@ def test_what_may_be_reached_survives_being_shown(what: Any, ports: list[int]) -
     mapped = isinstance(what, ipaddress.IPv6Network) and what.network_address.ipv4_mapped is not None
     rule = TargetRule(what, first, last)
     if not mapped:
-        assert access.reach(access.show_reach(rule)) == rule
+        assert access.target_rule(access.show_target_rule(rule)) == rule

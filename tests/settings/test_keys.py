@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from wsgate.settings import model
-from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
 from wsgate.settings.model import setting
 
 
@@ -36,12 +36,12 @@ class Example:
 def test_a_key_is_read_off_its_field() -> None:
     keys = keys_of(Example)
     assert list(keys) == ["size", "flag", "hosts", "from", "left", "right"]
-    assert keys["size"] == Key("size", "size", model.MessageSize, True, "A size.", None)
-    assert keys["flag"] == Key("flag", "flag", bool, False, "A flag.", dataclasses.MISSING)
-    assert keys["hosts"] == Key("hosts", "hosts", tuple[model.HostPattern, ...], False, "Hosts.", ())
-    assert keys["from"] == Key("from", "from_", Left, True, "Where from.", None)
-    assert keys["left"] == Key("left", "turn", Left, False, "Go left.", dataclasses.MISSING, choice=True)
-    assert keys["right"] == Key("right", "turn", Right, False, "Go right.", dataclasses.MISSING, choice=True)
+    assert keys["size"] == ConfigKey("size", "size", model.MessageSize, True, "A size.", None)
+    assert keys["flag"] == ConfigKey("flag", "flag", bool, False, "A flag.", dataclasses.MISSING)
+    assert keys["hosts"] == ConfigKey("hosts", "hosts", tuple[model.HostPattern, ...], False, "Hosts.", ())
+    assert keys["from"] == ConfigKey("from", "from_", Left, True, "Where from.", None)
+    assert keys["left"] == ConfigKey("left", "turn", Left, False, "Go left.", dataclasses.MISSING, choice=True)
+    assert keys["right"] == ConfigKey("right", "turn", Right, False, "Go right.", dataclasses.MISSING, choice=True)
     assert [name for name in keys if keys[name].required] == ["flag"]
 
 

@@ -5,7 +5,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from wsgate.settings import model
-from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
 from wsgate.settings.load import loads
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence, compose
 from wsgate.settings.problem import ConfigError
@@ -92,7 +92,7 @@ def test_the_schema_has_every_key_of_the_model() -> None:
         assert described.get("required", []) == [name for name, key in keys_of(cls).items() if key.required]
         return 1 + sum(descend(key, described["properties"][key.name]) for key in keys_of(cls).values())
 
-    def descend(key: Key, described: dict[str, Any]) -> int:
+    def descend(key: ConfigKey, described: dict[str, Any]) -> int:
         assert described["description"] == key.doc
         item = item_type(key.type)
         if scalar_type(item or key.type) or item is model.HeaderField:

@@ -4,7 +4,7 @@ from wsgate.settings.decode import Decoder
 from wsgate.settings.keys import keys_of
 from wsgate.settings.model import Listener, Match, Relay, Route, Settings, Tunnel
 from wsgate.settings.nodes import compose
-from wsgate.settings.unknown import meant_by
+from wsgate.settings.unknown import guess_key
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ from wsgate.settings.unknown import meant_by
     ],
 )
 def test_an_unknown_key_says_what_to_write(cls: type, path: str, name: str, cure: str) -> None:
-    assert meant_by(name, path, keys_of(cls)).cure == cure
+    assert guess_key(name, path, keys_of(cls)).cure == cure
 
 
 def test_a_key_in_the_wrong_place_is_one_fault() -> None:

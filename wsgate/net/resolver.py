@@ -44,7 +44,7 @@ _CHECK = 1.0  # seconds between two checks of /etc/hosts
 _CHECK_TIMEOUT = 0.1  # seconds that such a check may take: its disk may hang
 _LOG_AGAIN = 60.0  # seconds between two log lines about the same requester
 
-Key = tuple[Any, ...]  # the arguments of the lookup without the port
+_LookupKey = tuple[Any, ...]  # the arguments of the lookup without the port
 
 _requester: ContextVar[str] = ContextVar("requester", default="")
 
@@ -80,8 +80,8 @@ class Resolver(trio.abc.HostnameResolver):
         self._limiter = trio.CapacityLimiter(ALL_LOOKUPS)
         self._hosts_limiter = trio.CapacityLimiter(HOSTS_LOOKUPS)
         self._requesters: dict[str, _Requester] = {}
-        self._running: dict[Key, _Lookup] = {}
-        self._cache: OrderedDict[Key, tuple[float, list[Any] | OSError]] = OrderedDict()
+        self._running: dict[_LookupKey, _Lookup] = {}
+        self._cache: OrderedDict[_LookupKey, tuple[float, list[Any] | OSError]] = OrderedDict()
 
     async def getaddrinfo(
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
@@ -98,7 +98,7 @@ class Resolver(trio.abc.HostnameResolver):
         """Like ``socket.getnameinfo``; not used here, but part of the interface."""
         return await trio.to_thread.run_sync(socket.getnameinfo, *asked, abandon_on_cancel=True, limiter=self._limiter)
 
-    async def _find(self, host: Any, key: Key) -> list[Any] | OSError:
+    async def _find(self, host: Any, key: _LookupKey) -> list[Any] | OSError:
         while not self._is_cached(key):
             lookup = self._running.get(key)
             if lookup is not None:
@@ -108,10 +108,10 @@ class Resolver(trio.abc.HostnameResolver):
             await self._begin(host, key)
         return self._cache[key][1]
 
-    def _is_cached(self, key: Key) -> bool:
+    def _is_cached(self, key: _LookupKey) -> bool:
         return key in self._cache and trio.current_time() < self._cache[key][0]
 
-    async def _begin(self, host: Any, key: Key) -> None:
+    async def _begin(self, host: Any, key: _LookupKey) -> None:
         """Starts a lookup in a thread when the limits allow it, unless another task has started it meanwhile."""
         lookup = _Lookup()
         limiters = (
@@ -142,7 +142,7 @@ class Resolver(trio.abc.HostnameResolver):
         found.check()
         return found
 
-    def _finish(self, key: Key, limiters: list[trio.CapacityLimiter], found: list[Any] | OSError) -> None:
+    def _finish(self, key: _LookupKey, limiters: list[trio.CapacityLimiter], found: list[Any] | OSError) -> None:
         """A lookup has ended: caches its result and wakes the waiting tasks."""
         lookup = self._running.pop(key)
         for limiter in limiters:
@@ -233,7 +233,7 @@ def _look_up(host: Any, family: int, type: int, proto: int, flags: int) -> list[
         return socket.gaierror(socket.EAI_NONAME, str(error))
 
 
-def _deliver(token: trio.lowlevel.TrioToken, take: Any, key: Key, limiters: Any, outcome: Any) -> None:
+def _deliver(token: trio.lowlevel.TrioToken, take: Any, key: _LookupKey, limiters: Any, outcome: Any) -> None:
     """Passes the result from the thread to the event loop, if it still runs."""
     found = outcome.unwrap()
     with suppress(trio.RunFinishedError):

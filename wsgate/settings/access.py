@@ -1,6 +1,6 @@
-"""Who may use a route, and what a client may reach by it, as the file writes them.
+"""Values of the configuration about access: who may use a route, and which targets a client may reach.
 
-Every function takes the text of one value and returns what the model holds, or raises TextError.
+Every parser takes the text of one value and returns the model's value. It raises ``TextError`` when the text is wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PLACES = "query:NAME, header:NAME, cookie:NAME, host or path"
 
 
 def place(text: str) -> Place:
-    """``query:NAME``, ``header:NAME``, ``cookie:NAME``, ``host`` or ``path``."""
+    """Parses ``query:NAME``, ``header:NAME``, ``cookie:NAME``, ``host`` or ``path``."""
     kind, colon, name = text.partition(":")
     if kind in ("host", "path"):
         if colon:
@@ -55,9 +55,9 @@ _BRACKETS = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _IP_LIKE = re.compile(r"[0-9.]+(/.*)?")
 
 
-def reach(text: str) -> TargetRule:
-    """A network, an address, a host pattern, ``*`` or ``unix:/directory/``; all but the last with ``:port`` or
-    ``:first-last`` behind it."""
+def target_rule(text: str) -> TargetRule:
+    """Parses a network, an address, a host pattern or ``*``, each perhaps with ``:port`` or ``:first-last`` behind it,
+    or ``unix:/directory/``."""
     if text == "unix" or text.startswith("unix:"):
         return TargetRule(_below(text))
     if "://" in text:
@@ -80,7 +80,8 @@ def reach(text: str) -> TargetRule:
     return TargetRule(host_pattern(what), first, last)
 
 
-def show_reach(rule: TargetRule) -> str:
+def show_target_rule(rule: TargetRule) -> str:
+    """The inverse of ``target_rule``."""
     what = rule.what
     if isinstance(what, UnixAddress):
         return str(what)
@@ -112,7 +113,7 @@ def _below(text: str) -> UnixAddress:
 
 
 def entry_point(text: str) -> EntryPoint:
-    """``package.module:name``."""
+    """Parses ``package.module:name``."""
     return EntryPoint(*module_and_name(text))
 
 
@@ -121,7 +122,7 @@ _HOLE = "{token}"
 
 
 def token_url(text: str) -> TokenUrl:
-    """``http://host[:port]/path?query`` or ``https://``, with ``{token}`` behind the host."""
+    """Parses ``http://host[:port]/path?query`` or ``https://``, with ``{token}`` in path or query."""
     found = _URL.fullmatch(text)
     if found is None:
         raise TextError(f"{quote(text)} is no URL: write http://host:port/path/{_HOLE}, or https://")
@@ -144,7 +145,7 @@ def token_url(text: str) -> TokenUrl:
 
 
 def service_address(text: str) -> Address:
-    """``host:port`` or ``unix:/path``."""
+    """Parses ``host:port`` or ``unix:/path``."""
     if text.startswith("unix:"):
         return bind_address(text)
     if "://" in text:
@@ -159,7 +160,7 @@ def service_address(text: str) -> Address:
 
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# What stands for the host in other schemes is theirs to say: file:// has none, vscode-webview:// a hash
+# Other schemes have other forms of a host: file:// has none, vscode-webview:// a hash
 _OTHER_HOST = re.compile(r"[!-~]*")
 
 
@@ -171,8 +172,11 @@ _ORIGIN_WORDS = {
 
 
 def web_origin(text: str) -> str:
-    """``scheme://host[:port]`` in its normal form (RFC 6454 §6.2): lower case, without the scheme's own port; or
-    ``null``, which pages from sandboxes and some from files send; or the words ``same-host`` and ``any``."""
+    """Parses an origin, ``scheme://host[:port]``, to its normal form (RFC 6454 §6.2): lower case, without the scheme's
+    default port.
+
+    Also accepts ``null``, which sandboxed pages and some from files send, ``same-host`` and ``any``.
+    """
     if text in ("null", SAME_HOST, ANY_ORIGIN):
         return text
     if text == "*":
@@ -206,12 +210,12 @@ def web_origin(text: str) -> str:
 
 
 def credential(text: str) -> str:
-    """``user:hash``, as htpasswd(1) writes it, or ``user:{PLAIN}password``. Never repeats it."""
+    """Checks ``user:hash``, as htpasswd(1) writes it, or ``user:{PLAIN}password``. No message repeats the text."""
     split(text)
     return text
 
 
-# What the gateway writes itself, by what a response is
+# The fields that the gateway writes itself
 _OURS = frozenset(
     {"accept-ranges", "cache-control", "connection", "content-encoding", "content-length", "content-range"}
     | {"content-type", "date", "etag", "keep-alive", "last-modified", "location", "te", "trailer"}
@@ -220,7 +224,7 @@ _OURS = frozenset(
 
 
 def header_name(text: str) -> str:
-    """A field that the gateway does not write itself."""
+    """Checks the name of a field that the gateway does not write itself."""
     field_name(text)
     if text.lower() in _OURS:
         cure = "use cache_control" if text.lower() == "cache-control" else "remove it"
@@ -229,7 +233,7 @@ def header_name(text: str) -> str:
 
 
 def header_value(text: str) -> str:
-    """The value of a field that the gateway sends by itself."""
+    """Checks the value of a field that the gateway adds to its answers."""
     if not text:
         raise TextError("the value is empty: write one, or remove the key")
     return field_value(text)

@@ -1,7 +1,7 @@
-"""Hosts, addresses and URLs as the file writes them.
+"""Hosts, addresses and URLs in the configuration.
 
-Every function takes the text of one value and returns what the model holds, or raises TextError. Names come out in
-lower case and IP addresses in their shortest form, so that equal addresses compare equal.
+Every parser takes the text of one value and returns the model's value. It raises ``TextError`` when the text is wrong.
+Names are returned in lower case and IP addresses in their shortest form, so that equal addresses compare equal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def bind_address(text: str) -> Address:
-    """``host[:port]``, ``[v6][:port]`` (port 0: the kernel picks one) or ``unix:/path``."""
+    """Parses ``host[:port]``, ``[v6][:port]`` (port 0: the kernel chooses one) or ``unix:/path``."""
     if text.startswith("unix:"):
         return _unix(text)
     if scheme := _SCHEME.match(text):
@@ -53,7 +53,7 @@ def bind_address(text: str) -> Address:
 
 
 def tunnel_target(text: str) -> Target:
-    """``tcp://host:port``, ``tls://host:port`` or ``unix:/path``."""
+    """Parses ``tcp://host:port``, ``tls://host:port`` or ``unix:/path``."""
     if text.startswith("unix:"):
         return Target(_unix(text))
     scheme = _SCHEME.match(text)
@@ -76,7 +76,7 @@ def tunnel_target(text: str) -> Target:
 
 
 def backend_url(text: str) -> WebSocketUrl:
-    """``ws://host[:port][/path]`` or ``wss://``, port 80 or 443 when there is none (RFC 6455 §3)."""
+    """Parses ``ws://host[:port][/path]`` or ``wss://``; the default port is 80 or 443 (RFC 6455 §3)."""
     scheme = _SCHEME.match(text)
     if scheme is None:
         cure = _with_scheme(text, "ws") or "ws://host:port or wss://host:port"
@@ -104,7 +104,7 @@ def backend_url(text: str) -> WebSocketUrl:
 
 
 def network(text: str) -> Network:
-    """``10.0.0.0/8``, an address alone, or ``unix`` for whoever comes over a Unix socket."""
+    """Parses ``10.0.0.0/8``, a single address, or ``unix`` for clients over a Unix socket."""
     if text in ("unix", "unix:"):
         return Network(None)
     address, slash, prefix = text.partition("/")
@@ -113,7 +113,7 @@ def network(text: str) -> Network:
     if "%" in address:
         raise TextError(f"{quote(text)} has a zone: only addresses without one can be used")
     try:
-        if slash and not _PREFIX.fullmatch(prefix):  # ipaddress would take netmasks, too
+        if slash and not _PREFIX.fullmatch(prefix):  # ipaddress would also accept netmasks
             raise ValueError
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -126,7 +126,7 @@ def network(text: str) -> Network:
 
 
 def host_name(text: str) -> str:
-    """A name or an IP address, as a certificate has it."""
+    """Parses a name or an IP address as certificates have them."""
     if scheme := _SCHEME.match(text):
         raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the name alone")
     if text.count(":") > 1 and not text.startswith("["):
@@ -138,7 +138,7 @@ def host_name(text: str) -> str:
 
 
 def host_field(text: str) -> str:
-    """``keep``, ``backend``, or what a Host field holds: a host with or without a port."""
+    """Parses ``keep``, ``backend``, or the value of a Host field: a host with or without a port."""
     if text in ("keep", "backend"):
         return text
     if scheme := _SCHEME.match(text):
@@ -151,7 +151,7 @@ def host_field(text: str) -> str:
 
 
 def host_pattern(text: str) -> str:
-    """``example.com``, ``*.example.com``, or an IP address; IPv6 without brackets."""
+    """Parses ``example.com``, ``*.example.com``, or an IP address; returns IPv6 without brackets."""
     if scheme := _SCHEME.match(text):
         raise TextError(f"{quote(text)} has a scheme: leave {scheme[0]} out, write the host alone")
     if text == "*":
@@ -181,7 +181,7 @@ def host_pattern(text: str) -> str:
 
 
 def _with_scheme(text: str, scheme: str) -> str | None:
-    """A target that lacks nothing but its scheme; a port alone is one of this machine."""
+    """Returns a target that lacks only its scheme, with ``scheme``; a port alone gets 127.0.0.1. Otherwise ``None``."""
     if looks_like_port(text):
         return f"{scheme}://127.0.0.1:{text}"
     return f"{scheme}://{text}" if _HOST_AND_PORT.fullmatch(text) else None
@@ -192,7 +192,7 @@ def _unix(text: str) -> UnixAddress:
 
 
 def _in_brackets(text: str) -> str:
-    """An address that lacks them, as it was probably meant: what looks like a port is one, but 1 behind two colons."""
+    """Returns how an IPv6 address without brackets was probably meant: a last part that looks like a port is one."""
     host, _, port = text.rpartition(":")
     if looks_like_port(port) and is_ip(host):
         return f"'[{host}]:{port}'"

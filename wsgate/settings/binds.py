@@ -1,4 +1,4 @@
-"""Addresses of listeners that cannot be listened on at the same time."""
+"""Finds listener addresses that cannot be bound at the same time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def overlap(one: Address, other: Address) -> str | None:
-    """Why the kernel gives nobody both, in words for ``one``; ``None`` where it does.
+    """Returns why the kernel does not allow to bind both, in words for ``one``; ``None`` if it does.
 
-    As the gateway binds: ``[::]`` takes IPv4 too. A name other than localhost is not looked up, so it is only equal to
-    itself.
+    ``[::]`` counts for IPv4 too, because the gateway binds it so. A name other than localhost is not resolved, so it
+    overlaps only with itself.
     """
     if isinstance(one, UnixAddress) or isinstance(other, UnixAddress):
         if not isinstance(one, UnixAddress) or not isinstance(other, UnixAddress):
@@ -25,7 +25,7 @@ def overlap(one: Address, other: Address) -> str | None:
             return f"has {other} already"
         same = os.path.realpath(one.path) == os.path.realpath(other.path)
         return f"has {other}, which is the same file as {one}" if same else None
-    if one.port != other.port or one.port == 0:  # the kernel gives each port 0 a port of its own
+    if one.port != other.port or one.port == 0:  # each port 0 becomes a different port
         return None
     if one == other:
         return f"has {other} already"
@@ -50,7 +50,7 @@ def _ip(address: TcpAddress) -> _Ip | None:
         return ipaddress.ip_address(address.host)
     if address.host != "localhost":
         return None
-    try:  # as it will be bound; /etc/hosts has it
+    try:  # the same call as for binding; /etc/hosts has the name
         found = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         return None

@@ -1,8 +1,8 @@
-"""The first pass, shape: nodes -> model, with every fault of every value.
+"""The first pass over a configuration: nodes -> model. It finds every fault of a single value.
 
-Driven by the model's type hints and the table of scalars. Where a value is wrong, the fault is noted and a ``Broken``
-takes its place, so that the rest is decoded and the second pass can still compare what is right. A model that has a
-``Broken`` in it never leaves this package, since each comes with a problem.
+The model's type hints and the table of scalars control it. A wrong value is reported as a problem and replaced by a
+``Broken``, so that the rest is decoded and the second pass can still compare the valid values. A model with a
+``Broken`` never leaves this package, because every ``Broken`` comes with a problem.
 """
 
 from __future__ import annotations
@@ -15,37 +15,41 @@ from typing import Any
 
 from wsgate.settings.access import header_name
 from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references, without_braces
-from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.problem import Problem
 from wsgate.settings.scalars import ScalarType
-from wsgate.settings.unknown import meant_by
+from wsgate.settings.unknown import guess_key
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_value
 
-# What is read as off, with quotes and without: YAML 1.1 knows false under all of these names, and tools that speak it
-# write one for another.
+# The texts that mean off, with or without quotes. They all mean false in YAML 1.1, and tools may replace one by
+# another.
 OFF = tuple(form for word in ("off", "false", "no") for form in (word, word.capitalize(), word.upper()))
 
 _ON = ("true", "yes", "on")
-# What other programs have for it.
+# Other programs' texts for it.
 _LIKE_OFF = re.compile(
     "-1|0+(ms|s|m|h|B|KiB|MiB|GiB)?|never|none|disabled?|unlimited|infinit[ey]|infinity|inf|nil", re.IGNORECASE
 )
 
 
 class Broken:
-    """Stands where a right value is missing. Not equal to any other, so that nothing is compared with it."""
+    """Replaces a wrong value. It is not equal to any other value, so no comparison matches it."""
 
 
 class Decoder:
-    """Decodes one file. ``problems`` gathers the faults, ``warnings`` what is taken but probably not meant, ``places``
-    has line and column of each value by its path."""
+    """Decodes one file.
+
+    problems: the faults
+    warnings: for values that are valid but probably not meant
+    places: line and column of each value by its path
+    from_environment: the text of the file for each value from the environment, by its path
+    """
 
     def __init__(self, file: str, environment: Environment) -> None:
         self.file = file
-        # What the file has for each value that came from the environment, by its path.
         self.from_environment: dict[str, str] = {}
         self._environment = environment
         self._mask = Mask()
@@ -53,28 +57,28 @@ class Decoder:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.places: dict[str, tuple[int, int]] = {}
-        # What mappings of a class start from instead of the class's own defaults: the values of Settings.defaults.
+        # The values of Settings.defaults by class; they replace the defaults of the class.
         self._starts: dict[type, Any] = {}
 
     def settings(self, root: Node | None) -> Any:
-        """The Settings, or Broken, of the document."""
+        """Decodes the document to ``Settings``, or to ``Broken``."""
         if root is None:
             required = " and ".join(key.name for key in keys_of(Settings).values() if key.required)
             return self.fault("", f"the file is empty: it needs {required}", (1, 1))
         return self._mapping(Settings, root, "")
 
     def fault(self, path: str, message: str, place: tuple[int, int] | None = None) -> Broken:
-        """Note a problem with the value at ``path``; ``place`` where it is not that value's own.
+        """Reports a problem with the value at ``path``.
 
-        What the file leaves out is shown at the mapping or list that it would stand in.
+        place: line and column, if not those of the value; a missing value has those of the mapping or list around it
         """
         line, col = place or self._place(path)
         self.problems.append(Problem(self.file, line, col, path, self._mask.apply(message)))
         return Broken()
 
     def warn(self, path: str, message: str) -> None:
-        """Note that the value at ``path`` is taken, but that its writer probably wants something else. The message says
-        what to write instead."""
+        """Reports that the value at ``path`` is valid, but probably not meant. The message says what to write
+        instead."""
         line, col = self._place(path)
         self.warnings.append(Problem(self.file, line, col, path, self._mask.apply(message), is_warning=True))
 
@@ -84,7 +88,7 @@ class Decoder:
         return self.places[path]
 
     def _expanded(self, node: Scalar, path: str) -> Scalar | Broken:
-        """The scalar with the values of the environment in it."""
+        """Returns the scalar with its references to the environment replaced."""
         try:
             expansion = expand(node.text, self._environment)
         except TextError as error:
@@ -98,7 +102,7 @@ class Decoder:
             self._mask.hide([expansion.text], node.text)
         return node.expanded(expansion.text, is_secret=bool(expansion.values))
 
-    def _value(self, key: Key, node: Node, path: str) -> Any:
+    def _value(self, key: ConfigKey, node: Node, path: str) -> Any:
         self.places[path] = (node.line, node.col)
         if isinstance(node, Scalar) and item_type(key.type) is None:
             expanded = self._expanded(node, path)
@@ -142,14 +146,14 @@ class Decoder:
         return value
 
     def _warn_of_dollar(self, scalar: ScalarType, node: Scalar, path: str) -> None:
-        # Passwords and their hashes have it, and an expression's end.
+        # Passwords, their hashes and the end of a regular expression have a $.
         if scalar.is_secret or node.is_expanded or node.text.startswith("~"):
             return
         if advice := without_braces(node.text, self._environment):
             self.warn(path, advice)
 
     def _hide(self, value: Any, node: Scalar) -> None:
-        """Show no value of the environment in any message, in whatever form the model has it."""
+        """Hides a value of the environment in all messages, in each form that the model has of it."""
         if node.written is None:
             return
         if isinstance(value, str):
@@ -160,7 +164,7 @@ class Decoder:
                 self._hide(getattr(value, field.name), node)
 
     def _fields(self, node: Node, path: str) -> Any:
-        """Header fields, whose names are the file's own: a mapping of name to value -> pairs."""
+        """Decodes header fields: a mapping with any field names as keys -> pairs."""
         if not isinstance(node, Mapping):
             return self.fault(path, f"expected header fields, like {{X-Frame-Options: DENY}}, found {node}")
         if not node.items:
@@ -189,7 +193,7 @@ class Decoder:
 
     def _items(self, item: Any, required: bool, node: Node, path: str) -> Any:
         scalar = scalar_type(item)
-        key = Key("", "", item, False, "", None)
+        key = ConfigKey("", "", item, False, "", None)
         if isinstance(node, Sequence):
             if not node.items:
                 cure = "write at least one item" + ("" if required else ", or leave the key out")
@@ -204,7 +208,7 @@ class Decoder:
         if scalar is not None:
             if isinstance(node, Scalar) and ", " in node.text:
                 return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
-            # A list of one may be written as the one.
+            # A list of one item may be written as the item.
             return (self._value(key, node, path),)
         return self.fault(path, f"expected a list, found {node}: {_list_meant(item, node)}")
 
@@ -223,7 +227,7 @@ class Decoder:
             return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}{cure}")
         given, meant = self._given(keys, node, path)
         values: dict[str, Any] = {}
-        # The defaults come first wherever they stand, the routes start from them.
+        # The defaults are decoded first, wherever they are in the file, because the routes need them.
         for name in sorted(given, key=lambda name: keys[name].type is not Defaults):
             key = keys[name]
             value = self._value(key, given[name], f"{path}.{name}" if path else name)
@@ -237,8 +241,8 @@ class Decoder:
         self._choose(keys, given, meant, values, path)
         return cls(**values)
 
-    def _given(self, keys: dict[str, Key], node: Mapping, path: str) -> tuple[dict[str, Node], set[str]]:
-        """The values of known keys, and the known keys that unknown ones were probably meant to be."""
+    def _given(self, keys: dict[str, ConfigKey], node: Mapping, path: str) -> tuple[dict[str, Node], set[str]]:
+        """Returns the values by known key, and the known keys that the unknown ones were probably meant to be."""
         given: dict[str, Node] = {}
         meant: set[str] = set()
         lines: dict[str, int] = {}
@@ -260,14 +264,14 @@ class Decoder:
                     path, "merge keys (<<) are not supported: write the keys out, or put them under defaults", place
                 )
             else:
-                guess = meant_by(name, path, keys)
+                guess = guess_key(name, path, keys)
                 meant |= guess.keys
                 self.fault(path, f"unknown key {quote(name)}; {guess.cure}", place)
         return given, meant
 
-    def _left_out(self, cls: type, key: Key, path: str, meant: bool) -> Any:
+    def _left_out(self, cls: type, key: ConfigKey, path: str, meant: bool) -> Any:
         if meant:
-            # A misspelt key is one fault: neither is it missing, nor does its default hold.
+            # The key is probably misspelt, which is reported already: do not report it as missing, use no default.
             return Broken()
         if key.required:
             return self.fault(path, f"the key {quote(key.name)} is missing: {key.doc}")
@@ -275,7 +279,7 @@ class Decoder:
         return self._starts.get(key.type, key.default) if start is None else getattr(start, key.attribute)
 
     def _choose(
-        self, keys: dict[str, Key], given: dict[str, Node], meant: set[str], values: dict[str, Any], path: str
+        self, keys: dict[str, ConfigKey], given: dict[str, Node], meant: set[str], values: dict[str, Any], path: str
     ) -> None:
         options = [key for key in keys.values() if key.choice]
         chosen = [key.name for key in options if key.name in given]
@@ -290,7 +294,7 @@ class Decoder:
 
 
 def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
-    """Why a text is not a value of its type, and what to write."""
+    """Returns why a text is not a value of its type, and what to write."""
     if node.written is not None:
         shown = references(node.written) if scalar.is_secret else str(node)
         return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
@@ -299,12 +303,13 @@ def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
     advice = None if scalar.is_secret else advise_braces(node.text)
     if advice is None:
         return str(error)
-    shown = "this" if "@" in node.text else quote(node.text)  # a password may stand before it
+    shown = "this" if "@" in node.text else quote(node.text)  # a password may be in front of the @
     return f"{shown} does not fit here; {advice}"
 
 
 def _without_ends(scalar: ScalarType, text: str) -> str | None:
-    """The value in a text that has another language's end of a line behind it, or blanks or quotes around it."""
+    """Returns the value in a text with a ``;`` or ``,`` behind it, or with blanks or quotes around it, else
+    ``None``."""
     bare = text.strip(" \t\"'").rstrip(";, ").strip("\"'")
     if bare == text or not bare:
         return None
@@ -312,7 +317,7 @@ def _without_ends(scalar: ScalarType, text: str) -> str | None:
 
 
 def _list_meant(item: Any, node: Node) -> str:
-    """How to write a list of mappings where something else stands in its place."""
+    """Returns how to write a list of mappings, for a value that is none."""
     keys = keys_of(item)
     start = next((key.name for key in keys.values() if key.required), next(iter(keys)))
     if isinstance(node, Scalar) and node.kind == "null":
@@ -328,12 +333,12 @@ def _list_meant(item: Any, node: Node) -> str:
     return f"begin each item with '- '{_mapping_meant(item, node)}"
 
 
-# The keys that are meant first, where a value stands in the place of a mapping that needs none of them.
+# The keys that are tried first if a value was written instead of a mapping without required keys.
 _MEANT_FIRST = ("to", "idle")
 
 
 def _mapping_meant(cls: type, node: Node) -> str:
-    """How to write a mapping where its most important value stands alone, like ``relay: ws://app:9000``."""
+    """Returns how to write a mapping, for its most important value alone, like ``relay: ws://app:9000``."""
     if not isinstance(node, Scalar) or node.kind in ("null", "bool") or node.is_expanded or node.text in OFF:
         return ""
     name, colon, rest = node.text.partition(":")
@@ -358,7 +363,7 @@ def _mapping_meant(cls: type, node: Node) -> str:
 
 
 def _secret_key(cls: type) -> str | None:
-    """The key of a mapping whose value is shown to nobody."""
+    """Returns the key of a mapping whose value is a secret; ``None`` if there is none."""
     for key in keys_of(cls).values():
         scalar = scalar_type(item_type(key.type) or key.type)
         if scalar is not None and scalar.is_secret:
@@ -367,7 +372,7 @@ def _secret_key(cls: type) -> str | None:
 
 
 def _with_units(text: str) -> tuple[str, ...]:
-    """A text, and the values it may be short for."""
+    """Returns a text and the values that it may abbreviate."""
     if text.isdecimal():
         return text, f"{text}s", f"ws://127.0.0.1:{text}", f"tcp://127.0.0.1:{text}"
     return text, f"ws://{text}", f"tcp://{text}"
@@ -382,7 +387,7 @@ def _is_value(scalar: ScalarType, text: str) -> bool:
 
 
 def _needs_no_quotes(node: Scalar) -> bool:
-    """Whether a text can stand in braces without quotes."""
+    """Whether a text needs no quotes inside braces."""
     return not set(node.text) & set("[]{},#") and ": " not in node.text and len(node.text) <= 80
 
 

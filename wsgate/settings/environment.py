@@ -1,7 +1,7 @@
 """References to the environment in the text of a value: ``${NAME}`` and ``${NAME:-default}``.
 
-The default stands where NAME is not set, or empty, as in a shell; it may hold references of its own. ``$${`` is a
-literal ``${``. A ``$`` before anything else is that character: hashes of passwords are full of it.
+The default is used if NAME is not set or empty, as in a shell; it may contain references too. ``$${`` is a literal
+``${``. Any other ``$`` is a literal ``$``, because hashes of passwords contain many.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wsgate.text.error import TextError, quote
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
-# A default may have pairs of braces in it, like those of {token} or of a regular expression.
+# A default may contain pairs of braces, like {token} or those of a regular expression.
 _PIECE = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<body>(?:[^{}]|\{[^{}]*\})*)\}|(?P<open>\$\{)")
 _BODY = re.compile(rf"(?P<name>{_NAME})(?::-(?P<default>.*))?", re.DOTALL)
 _WITHOUT_BRACES = re.compile(rf"\$({_NAME})")
@@ -21,24 +21,26 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Environment = Mapping[str, str]
 
-# What a text with a reference has in it, for the JSON Schema.
+# Matches in every text that has a reference; for the JSON Schema.
 PATTERN = rf"\$\{{{_NAME}(?::-|\}})"
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A text with its references replaced. ``values`` has what came from the environment, by the reference; a default
-    did not."""
+    """A text with its references replaced.
+
+    values: the values from the environment, by reference; defaults are not among them
+    """
 
     text: str
     values: Mapping[str, str]
 
 
 def expand(text: str, environment: Environment) -> Expansion:
-    """The text with the values of the environment in it.
+    """Replaces the references in a text.
 
-    :raises TextError: for a name that is not set and has no default, and for what is no reference. No message has a
-        value of the environment in it.
+    Raises ``TextError`` when a name is not set and has no default, or when a reference is malformed. No message
+    contains a value of the environment.
     """
     values: dict[str, str] = {}
     pieces: list[str] = []
@@ -77,14 +79,16 @@ def _value(piece: re.Match[str], environment: Environment) -> Expansion:
 
 
 def references(text: str) -> str:
-    """The references in a text, without their defaults."""
+    """Returns the references in a text, without their defaults, for a message."""
     bodies = (_BODY.fullmatch(piece["body"]) for piece in _PIECE.finditer(text) if piece["body"])
     return " and ".join(f"${{{body['name']}}}" for body in bodies if body is not None)
 
 
 def without_braces(text: str, environment: Environment) -> str | None:
-    """What to say of a text that is taken as it stands, and has in it what is probably a reference: the name of a value
-    that is set, or one in capitals. ``/$metadata`` is none."""
+    """Returns a warning if a text contains ``$NAME`` that was probably meant as a reference; ``None`` otherwise.
+
+    That is so if NAME is set in the environment or in capitals. ``/$metadata`` gets no warning.
+    """
     for found in _WITHOUT_BRACES.finditer(text):
         if found[1] in environment or found[1].isupper():
             return (
@@ -94,28 +98,29 @@ def without_braces(text: str, environment: Environment) -> str | None:
 
 
 def advise_braces(text: str) -> str | None:
-    """What to write where ``$NAME`` has probably been meant as a reference; None where there is none."""
+    """Returns what to write instead of the first ``$NAME`` in a text; ``None`` if it has none."""
     found = _WITHOUT_BRACES.search(text)
     return None if found is None else f"a value of the environment is written with braces: ${{{found[1]}}}"
 
 
 class Mask:
-    """Puts what the file has in the place of what came from the environment, in messages: a value may be a secret."""
+    """Replaces values of the environment in messages by the text of the file, because a value may be a secret."""
 
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def hide(self, texts: Iterable[str], written: str) -> None:
-        """From now on, ``written`` is shown for each of these texts."""
+        """From now on, messages show ``written`` instead of each of these texts."""
         for text in texts:
             if text:
                 self._shown[text.casefold()] = written
-                # as messages quote it: escaped, and cut where it is long
+                # also in the quoted form of messages: escaped, and cut if it is long
                 self._shown[quote(text)[1:-1].removesuffix("...").casefold()] = written
         self._pattern = None
 
     def apply(self, message: str) -> str:
+        """Returns the message with all of these texts replaced."""
         if not self._shown:
             return message
         if self._pattern is None:
@@ -125,5 +130,5 @@ class Mask:
 
 
 def _alternative(text: str) -> str:
-    # A short value is looked for as a word only, and not as the index of a path: else it would be found in any message.
+    # A short value is replaced only as a word of its own, and not as an index in a path, or it would match everywhere.
     return re.escape(text) if len(text) > 3 else rf"(?<![\w\[]){re.escape(text)}(?!\w)"

@@ -1,4 +1,4 @@
-"""The keys of a YAML mapping, read off the model's dataclasses: names, types, defaults, documentation."""
+"""The keys of a YAML mapping, derived from the model's dataclasses: names, types, defaults, documentation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One key. ``default`` is ``MISSING`` where the file must have it.
+class ConfigKey:
+    """A configuration key.
 
-    ``attribute`` is the field that takes the value. It is ``name``, except for the keys of a choice: a field whose type
-    is a union of dataclasses stands for one key per class, in lower case, and the file names exactly one of them.
+    attribute: the field of the dataclass for the value
+    type: of the value, without ``None``
+    optional: the value may be off
+    doc: one line of documentation
+    default: ``MISSING`` if the file must have the key
+    choice: the key is one of several for the same field: a field whose type is a union of dataclasses has one key per
+    class, named like the class in lower case, and the file must have exactly one of them
     """
 
     name: str
@@ -34,10 +39,10 @@ class Key:
 
 
 @functools.cache
-def keys_of(cls: type) -> dict[str, Key]:
-    """The keys of the mapping that ``cls`` stands for, in the model's order."""
+def keys_of(cls: type) -> dict[str, ConfigKey]:
+    """Returns the keys of the mapping for the dataclass ``cls``, in the model's order."""
     hints = get_type_hints(cls, include_extras=True)
-    keys: dict[str, Key] = {}
+    keys: dict[str, ConfigKey] = {}
     for field in dataclasses.fields(cls):
         if not field.metadata.get("is_key", True):
             continue
@@ -46,24 +51,24 @@ def keys_of(cls: type) -> dict[str, Key]:
             for option in get_args(hint):
                 doc = (option.__doc__ or "").partition("\n")[0]
                 name = option.__name__.lower()
-                keys[name] = Key(name, field.name, option, False, doc, dataclasses.MISSING, choice=True)
+                keys[name] = ConfigKey(name, field.name, option, False, doc, dataclasses.MISSING, choice=True)
         else:
             doc = field.metadata["doc"]
-            name = field.name.rstrip("_")  # what Python keeps for itself, like from
-            keys[name] = Key(name, field.name, hint, optional, doc, field.default)
+            name = field.name.rstrip("_")  # for reserved words of Python, like from
+            keys[name] = ConfigKey(name, field.name, hint, optional, doc, field.default)
     return keys
 
 
 @functools.cache
 def scalar_type(hint: Any) -> ScalarType | None:
-    """How a value of this type is written, if it is a scalar."""
+    """Returns how a value of this type is written; ``None`` if it is no scalar."""
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return enumeration(hint)
     return SCALARS.get(hint)
 
 
 def item_type(hint: Any) -> Any:
-    """``T`` of ``tuple[T, ...]``, None for any other type."""
+    """Returns ``T`` for ``tuple[T, ...]``, ``None`` for any other type."""
     return get_args(hint)[0] if get_origin(hint) is tuple else None
 
 

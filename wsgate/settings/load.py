@@ -26,7 +26,7 @@ Warn = Callable[[Problem], object]
 def load(path: str, warn: Warn | None = None) -> Settings:
     """The settings in the file at ``path``. Relative paths in the file are relative to its directory.
 
-    :raises ConfigError: if the file cannot be read or anything in it is wrong.
+    Raises ``ConfigError`` when the file cannot be read or anything in it is wrong.
     """
     return loads(read_text(path), path, warn)
 
@@ -34,7 +34,7 @@ def load(path: str, warn: Warn | None = None) -> Settings:
 def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
     """The settings in ``text``. ``name`` is the file's: problems show it, relative paths begin at its directory.
 
-    :raises ConfigError: if anything in the text is wrong.
+    Raises ``ConfigError`` when anything in the text is wrong.
     """
     decoder = Decoder(name, os.environ)
     settings = decoder.settings(compose(text, name))

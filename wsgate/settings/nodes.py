@@ -1,9 +1,9 @@
-"""YAML text -> a tree of nodes that know their place.
+"""YAML text -> a tree of nodes with their lines and columns.
 
-This does the work of PyYAML's ``compose()`` on PyYAML's events, because a file may be hostile or just broken:
-``compose()`` recurses, so that a long row of ``[`` overflows the C stack and kills the process, and it forgets where an
-alias stood. Here depth and alias expansion have limits. There is no construction of Python objects at all: a scalar
-keeps its text, and ``kind`` says what YAML 1.1 would have made of it.
+It replaces PyYAML's ``compose()``, which recurses, so that many ``[`` in a row overflow the C stack and kill the
+process, and which does not keep the place of an alias. Here depth and alias expansion have limits. No Python objects
+are
+constructed: a scalar keeps its text, and ``kind`` says what YAML 1.1 would make of it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from wsgate.settings.problem import ConfigError, Problem
 from wsgate.settings.syntax import explain
 from wsgate.text.error import quote
 
-# The deepest value of the model, one of a listener's certificates, is 7 levels down.
+# The deepest value of the model, in a listener's certificate, has 7 levels.
 MAX_DEPTH = 20
-# A thousand routes that share one block of ten values stay far below; "billion laughs" does not.
+# A thousand routes that share one block of ten values are far below it; a "billion laughs" attack is not.
 MAX_ALIASED = 100_000
 
-# libyaml is some 20 times faster; both give the same events.
+# libyaml is about 20 times faster; both give the same events.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _RESOLVER: Any = Resolver()
 
-# YAML 1.1 §5.1, less the byte order mark, which is allowed at the start only.
+# YAML 1.1 §5.1, without the byte order mark, which is allowed only at the start.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
-# "\\ud800" in double quotes: libyaml refuses it, the Python scanner does not.
+# "\\ud800" in double quotes: libyaml rejects it, the Python scanner does not.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _KINDS = {
@@ -50,7 +50,11 @@ _KINDS = {
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """``line`` and ``col`` count from 1. ``size`` is the number of nodes from here down, aliases expanded."""
+    """A node of the tree.
+
+    line, col: from 1
+    size: the number of nodes in this subtree, with aliases expanded
+    """
 
     line: int
     col: int
@@ -59,11 +63,13 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Scalar(Node):
-    """``kind`` is YAML 1.1's name for what the text stands for: ``str``, ``bool``, ``int``, ``null``, …; ``is_plain``
-    says that it stands without quotes.
+    """A scalar.
 
-    ``is_expanded``: the file has a reference to the environment in its place. ``written`` is that text of the file
-    where ``text`` came from the environment: messages show it, and never ``text``.
+    text: with references to the environment replaced if ``is_expanded``
+    kind: the type that YAML 1.1 gives it: ``str``, ``bool``, ``int``, ``null``, …
+    is_plain: it has no quotes
+    is_expanded: the file has a reference to the environment
+    written: the text of the file, if ``text`` has a value of the environment; messages show it instead of ``text``
     """
 
     text: str
@@ -78,7 +84,7 @@ class Scalar(Node):
         return quote(self.text) if self.kind != "null" else "nothing"
 
     def expanded(self, text: str, *, is_secret: bool) -> Scalar:
-        """The scalar with the environment's values in its text, read as if that stood in the file."""
+        """Returns the scalar with another text, of the kind that this text would have in the file."""
         kind = _kind(text, self.is_plain)
         return Scalar(self.line, self.col, text, kind, self.is_plain, True, self.text if is_secret else None)
 
@@ -123,9 +129,9 @@ class _Refused(Exception):
 
 
 def compose(text: str, file: str) -> Node | None:
-    """The root node of the one document in ``text``; None when there is none.
+    """Returns the root node of the document in ``text``; ``None`` if there is none.
 
-    :raises ConfigError: with one problem, when the text is not YAML or does what this module does not allow.
+    Raises ``ConfigError`` with one problem when the text is no YAML, or exceeds the limits of this module.
     """
     text = text.removeprefix("\ufeff")
     try:

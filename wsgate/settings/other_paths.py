@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a path as nginx, Traefik, a shell or a URL has it."""
+"""Recognises paths in the syntax of nginx, Traefik, a shell or a URL, to tell how they are written here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from wsgate.text.error import quote
 
-# nginx's "= /x" and "^~ /x", Traefik's rules, a whole URL, an expression for all below, and a prefix without its slash.
+# nginx's "= /x" and "^~ /x", Traefik's rules, a URL, a regular expression for all below, a prefix without its slash.
 _OTHER_PATHS = (
     (re.compile(r"=\s*(/[^\s*]*)"), "'{0}'"),
     (re.compile(r"\^~\s*(/[^\s*]*?)/?"), "'{0}/*'"),
@@ -16,12 +16,12 @@ _OTHER_PATHS = (
     (re.compile(r"(/[A-Za-z0-9._~/-]*)/\.\*\$?"), "'{0}/*'"),
     (re.compile(r"(/[A-Za-z0-9._~/-]*?[^/*])\*"), "'{0}' for this path alone, '{0}/*' for all below it, or '~^{0}'"),
 )
-# A place for a name, as routers of applications have it.
+# A parameter in a path, as in routers of web frameworks.
 _NAME_IN_PATH = re.compile(r"\{[^{}/]*\}")
 
 
 def path_meant(text: str) -> str | None:
-    """What to write for a path as other programs have it; None where it is none."""
+    """Returns what to write for a path in the syntax of another program; ``None`` if it is none."""
     for pattern, cure in _OTHER_PATHS:
         if found := pattern.fullmatch(text):
             return cure.format(found[1])

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, and where."""
+"""Problems of a configuration file, with their places."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault, or one warning. Lines and columns count from 1; line 0 means the file as a whole (it cannot be read,
-    say).
+    """A fault or a warning.
 
-    ``path`` names the value as the model does (``routes[0].relay.to[1]``); it is empty for the top of the file.
-    ``is_warning``: the file is taken all the same, but probably does not do what its writer wants.
+    line, col: from 1; line 0 means the whole file, for example if it cannot be read
+    path: of the value in the model, like ``routes[0].relay.to[1]``; empty for the top of the file
+    is_warning: the file is valid, but probably does not do what is wanted
     """
 
     file: str
@@ -28,12 +28,12 @@ class Problem:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Line and column, which sort problems as they stand in the file."""
+        """Line and column, for sorting problems in the order of the file."""
         return self.line, self.col
 
 
 class ConfigError(Exception):
-    """A configuration file is refused. ``problems`` has every fault of it, in file order, and at least one."""
+    """A configuration file is refused. ``problems`` has all of its faults, at least one, in the order of the file."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)

@@ -1,6 +1,6 @@
-"""Durations and sizes, with the bounds that each kind has.
+"""Durations and sizes with the bounds of each kind.
 
-Every function takes the text of one value and returns seconds or bytes, or raises TextError.
+Every parser takes the text of one value and returns seconds or bytes. It raises ``TextError`` when the text is wrong.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from wsgate.text.duration import duration
 from wsgate.text.error import TextError
 from wsgate.text.size import size
 
-# RFC 6455 §5.5 lets control frames have 125 bytes, §5.2 lets a payload have 63 bits of length.
+# RFC 6455: a control frame may have 125 bytes (§5.5), the length of a payload 63 bits (§5.2).
 _MIN_MESSAGE, _MAX_MESSAGE = 125, (1 << 63) - 1
 _MIN_HEAD, _MAX_HEAD = 1 << 10, 1 << 20
 
 
 def timeout(text: str) -> float:
-    """Seconds, more than 0."""
+    """Parses seconds, more than 0."""
     seconds = 0.0 if text == "0" else duration(text)
     if seconds == 0:
         raise TextError(f"{text} would end everything at once: write a time above 0, like 1ms or 5s")
@@ -23,7 +23,7 @@ def timeout(text: str) -> float:
 
 
 def size_above_zero(text: str) -> int:
-    """Bytes, more than 0."""
+    """Parses bytes, more than 0."""
     value = size(text)
     if not 0 < value <= _MAX_MESSAGE:
         raise TextError(f"{text} is {'nothing' if value == 0 else 'more than any file has'}: write a size like 1GiB")
@@ -31,7 +31,7 @@ def size_above_zero(text: str) -> int:
 
 
 def head_size(text: str) -> int:
-    """Bytes: what every client needs, and what each connection may take of our memory."""
+    """Parses bytes of a head, with a lower bound that every client needs and an upper bound for the memory."""
     value = size(text)
     if not _MIN_HEAD <= value <= _MAX_HEAD:
         raise TextError(f"{text} is no size for a head: write one from 1KiB to 1MiB")
@@ -39,7 +39,7 @@ def head_size(text: str) -> int:
 
 
 def message_size(text: str) -> int:
-    """Bytes, at least what a control frame may have."""
+    """Parses bytes of a message, at least what a control frame may have."""
     value = size(text)
     if value < _MIN_MESSAGE:
         raise TextError(f"{text} is less than a control frame may have (RFC 6455 §5.5): write {_MIN_MESSAGE}B or more")

@@ -1,7 +1,7 @@
-"""The text of one value -> what the model holds: one row of ``SCALARS`` per type, with its JSON Schema beside it.
+"""The parsers of single values: one row of ``SCALARS`` per type of the model, with its JSON Schema.
 
-A parser raises TextError with what is wrong and what to write instead. It sees the text as it stands in the file, and
-not what YAML 1.1 makes of it: ``off`` is no boolean here and ``12:30`` is not 750.
+A parser takes the text of the file, not YAML 1.1's value: ``off`` is no boolean here, and ``12:30`` is not 750. It
+raises ``TextError`` with what is wrong and what to write instead.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ScalarType:
-    """``expected`` completes "expected …"; ``schema`` accepts all that ``parse`` does, and may accept more.
+    """How the values of a type are written.
 
-    ``kinds`` are YAML 1.1's readings of the plain text that are harmless: other tools that read the file must not take
-    a name for a number. ``show`` is the inverse of ``parse``, as a value for JSON. What ``is_secret`` stands in no
-    message. Where ``null_is_meant``, who writes null without quotes means the word.
+    expected: completes the message "expected …"
+    schema: accepts every text that ``parse`` accepts, and perhaps more
+    kinds: the types that YAML 1.1 may give the text without quotes: other tools must not read a name as a number
+    is_secret: no message shows the value
+    null_is_meant: null without quotes probably means the word
+    show: the inverse of ``parse``, as a value for JSON
     """
 
     expected: str
@@ -103,7 +106,7 @@ def file_path(text: str) -> str:
 
 
 def file_mode(text: str) -> int:
-    """Permission bits, written as chmod(1) takes them."""
+    """Parses permission bits in the octal form of chmod(1)."""
     if not re.fullmatch("0?[0-7]{3}", text):
         raise TextError(f"{quote(text)} is not a mode: write three octal digits with a 0 in front, like 0660")
     return int(text, 8)
@@ -119,11 +122,11 @@ def ciphers(text: str) -> str:
     return text
 
 
-_MAX_COUNT = (1 << 31) - 1  # what the kernel takes for a number of anything
+_MAX_COUNT = (1 << 31) - 1  # the kernel's largest int
 
 
 def count(text: str) -> int:
-    # No 0 in front: YAML 1.1 takes what follows it for octal.
+    # No 0 in front: YAML 1.1 would read the number as octal.
     if not re.fullmatch("[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
         raise TextError(f"expected a number from 1 to {_MAX_COUNT}, found {quote(text)}")
     return int(text)
@@ -164,12 +167,12 @@ def show_bind(address: Address) -> str:
     return text.removesuffix(f":{SCHEMES_PORT}") if no_port else text
 
 
-# What no path has, or not like this; a group in brackets alone is no sign, RFC 3986 lets a path have one.
+# Signs of a regular expression that a path does not have; a group alone is no sign, RFC 3986 allows parentheses.
 _REGEX_SIGNS = re.compile(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\|")
 
 
 def path_pattern(text: str) -> PathPattern:
-    """``/x`` exact, ``/x/*`` prefix, ``~regex``; the first two in their normal form."""
+    """Parses ``/x`` (exact), ``/x/*`` (prefix) or ``~regex``; the first two to their normal form."""
     if text.startswith("~"):
         return _regex(text[1:])
     if text in ("*", "**"):
@@ -205,7 +208,7 @@ def _regex(text: str) -> PathPattern:
         raise TextError(f"{quote('~' + text)} is not how a regular expression is written: write {cure}")
     try:
         with warnings.catch_warnings():
-            # What Python warns of ("possible nested set") would mean something else one day.
+            # Python warns of syntax whose meaning may change ("possible nested set"): an error here
             warnings.simplefilter("error")
             re.compile(text)
             why = why_too_slow(text)
@@ -220,7 +223,7 @@ def _regex(text: str) -> PathPattern:
 
 
 def enumeration(words: type[enum.Enum]) -> ScalarType:
-    """The row of an enum: its values are the words of the file."""
+    """Returns the row of an enum: its values are the words in the file."""
     values: list[str] = [member.value for member in words]
     expected = " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
 
@@ -337,7 +340,7 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.TargetRule: ScalarType(
         "a network, a host, * or unix:/directory/, with :port or :first-last",
-        access.reach,
+        access.target_rule,
         _text(
             r"unix:/[\s\S]*|[^\s\[\]]+|\[[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?\](?::[0-9-]+)?",
             "10.0.0.0/8:5900-5999",
@@ -345,7 +348,7 @@ SCALARS: dict[Any, ScalarType] = {
             "*.example.com:22",
             "unix:/run/vnc/",
         ),
-        show=access.show_reach,
+        show=access.show_target_rule,
     ),
     model.EntryPoint: ScalarType(
         "package.module:name",

@@ -1,8 +1,8 @@
 """The JSON Schema of the configuration, for editors and other tools that check YAML.
 
-Generated from the same fields and the same table of scalars that the loader reads. It accepts all that the loader
-accepts; what takes more than the shape of one value (names that are there twice, directories, the environment) only the
-loader finds.
+It is generated from the same fields and the same table of scalars that the loader uses. It accepts every file that the
+loader accepts. Faults beyond the shape of a single value (duplicate names, directories, the environment) are found only
+by the loader.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from wsgate.settings.decode import OFF
 from wsgate.settings.environment import PATTERN
-from wsgate.settings.keys import Key, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
 from wsgate.settings.model import HeaderField, Settings
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ _DEFINITIONS: Json = {
 
 
 def schema() -> Json:
-    """JSON Schema, draft 7, of a configuration file."""
+    """Returns the JSON Schema, draft 7, of a configuration file."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "wsgate configuration",
@@ -45,7 +45,7 @@ def schema() -> Json:
 
 
 def schema_text() -> str:
-    """The schema as the text of config/wsgate.schema.json."""
+    """Returns the schema as the text of config/wsgate.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -64,7 +64,7 @@ def _mapping(cls: type) -> Json:
     return result
 
 
-def _key(key: Key) -> Json:
+def _key(key: ConfigKey) -> Json:
     result = {"description": key.doc, **_value(key.type, key.optional)}
     default = _default(key)
     if default is not None:
@@ -90,12 +90,12 @@ def _value(hint: Any, optional: bool = False) -> Json:
 
 
 def _is_narrow(schema: Json) -> bool:
-    """Whether a scalar's own schema refuses a text with a reference in it."""
+    """Whether a scalar's own schema refuses a text with a reference to the environment."""
     return schema.get("type") != "string" or "pattern" in schema
 
 
-def _default(key: Key) -> Any:
-    """The default as the file would have it; None where there is none, or where the keys below have their own."""
+def _default(key: ConfigKey) -> Any:
+    """Returns the default as the file would have it; ``None`` if there is none, or if the keys below have their own."""
     value = key.default
     scalar = scalar_type(item_type(key.type) or key.type)
     if scalar is None or value is dataclasses.MISSING:

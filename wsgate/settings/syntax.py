@@ -1,4 +1,4 @@
-"""What a YAML parser says of broken text -> what somebody who wrote a configuration can do about it."""
+"""Turns the errors of a YAML parser into messages for the writer of a configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 _UNQUOTED_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]*\]:|\[[0-9A-Fa-f:.]*::[0-9A-Fa-f:.]*\]")
-# What stands before a bracket that the parser did not expect: the text that the bracket is part of.
+# The text in front of an unexpected bracket, of which the bracket is a part.
 _TEXT_BEFORE = re.compile(r"[^\s,\[\]{}'\"]+$")
 _TEXT_BEHIND = re.compile(r"[^\s,'\"]*")
 _STAR_ALONE = re.compile(r"[\s{-]*(bind|origins):\s*\[?\s*\*(:[0-9]{1,5})?(?=[\s,}\]]|$)")
@@ -16,9 +16,10 @@ _INDENTATION = ("expected key", "expected '-' indicator", "expected <block end>"
 
 
 def explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
-    """The parser's words, or better ones for what people really write into this file.
+    """Returns the parser's message, or a better one for frequent mistakes. Knows libyaml's and Python's parser.
 
-    ``mark`` is where the parser stopped; both parsers, libyaml's and Python's, are understood.
+    mark: where the parser stopped
+    lines: of the file
     """
     problem = str(getattr(error, "problem", error))
     line = lines[mark.line]
@@ -59,7 +60,7 @@ def explain(error: yaml.YAMLError, mark: Any, lines: list[str]) -> str:
 
 
 def _bracket_in_text(line: str, column: int) -> tuple[str, str] | None:
-    """An opening bracket at ``column`` in the middle of a text, and that text, like ``~^/[a-z]+$`` and ``${NAME}``."""
+    """Returns an opening bracket at ``column`` inside a text, and that text, like ``~^/[a-z]+$`` or ``${NAME}``."""
     bracket = line[column : column + 1]
     before = _TEXT_BEFORE.search(line, 0, column)
     if bracket not in ("[", "{") or before is None:
@@ -68,7 +69,7 @@ def _bracket_in_text(line: str, column: int) -> tuple[str, str] | None:
     depth = 0
     for char in _TEXT_BEHIND.match(line, column)[0]:  # type: ignore[index]  # it matches anywhere
         depth += (char in "[{") - (char in "]}")
-        if depth < 0:  # the bracket that ends what is around the text
+        if depth < 0:  # the bracket closes a list or mapping around the text
             break
         text += char
     return bracket, text

@@ -1,4 +1,4 @@
-"""The text of a configuration file, which may be a pipe, and is then read for so long and no longer."""
+"""Reads the text of a configuration file; a pipe is read with a time limit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import time
 from wsgate.settings.problem import ConfigError, Problem
 from wsgate.text.file import open_nonblocking
 
-# A route takes some 200 bytes. What is larger than this is another kind of file, or a device without an end.
+# A route takes about 200 bytes. A larger file is no configuration, or a device without an end.
 _MAX_BYTES = 16 << 20
-_LONGEST = 10.0  # seconds that the writer of a pipe has
+_LONGEST = 10.0  # seconds within which the writer of a pipe must end
 _PIECE = 1 << 16
 
 _UNWRITTEN = "nobody writes to this pipe: name a file, or write to it"
@@ -20,9 +20,9 @@ _TOO_SLOW = f"this pipe did not end within {_LONGEST:g} s: name a file, or let i
 
 
 def read_text(path: str) -> str:
-    """What is in the file at ``path``: a regular one, a pipe (``/dev/stdin``, ``<(command)``) or a terminal.
+    """Returns the text of a regular file, a pipe (``/dev/stdin``, ``<(command)``) or a terminal.
 
-    :raises ConfigError: if it cannot be read.
+    Raises ``ConfigError`` when it cannot be read.
     """
     try:
         data = _read(path)
@@ -42,13 +42,13 @@ def read_text(path: str) -> str:
 
 
 def _read(path: str) -> bytes:
-    descriptor = open_nonblocking(path)  # reading a FIFO would wait for what its writer writes, too
+    descriptor = open_nonblocking(path)  # non-blocking, because reading a FIFO could also wait
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISREG(mode):
             data = _read_to_end(descriptor)
         else:
-            os.read(descriptor, 1)  # a directory says so itself
+            os.read(descriptor, 1)  # raises for a directory
             raise ValueError("it is not a file")
     finally:
         os.close(descriptor)
@@ -58,7 +58,7 @@ def _read(path: str) -> bytes:
 
 
 def _read_to_end(descriptor: int) -> bytes:
-    """Up to its end, or to more than a configuration may have."""
+    """Reads up to the end, or one byte more than a configuration may have."""
     data = bytearray()
     end = time.monotonic() + _LONGEST
     poll = select.poll()

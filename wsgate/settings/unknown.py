@@ -1,5 +1,5 @@
-"""What somebody meant by a key that is not known where it stands: a key of another mapping, a word of another program,
-or a slip of the keyboard."""
+"""Guesses what an unknown key was meant to be: a key of another mapping, a word of another program, or a typing
+error."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from wsgate.settings.keys import item_type, keys_of, scalar_type
 from wsgate.settings.model import HeaderField, Settings
 from wsgate.text.error import quote
 
-# A place in the model: keys from the top down, with [] for the items of a list.
+# The place of a mapping in the model: keys from the top, with [] for the items of a list.
 _Place = tuple[str, ...]
 
-# Words of nginx, HAProxy, Traefik, Caddy, compose files and websockify, and the keys that do their work here.
+# Words of nginx, HAProxy, Traefik, Caddy, compose files and websockify, and the corresponding keys here.
 _OTHER_WORDS = {
     **dict.fromkeys(("listen", "port", "ports", "entrypoints", "entry_points", "addr", "host"), ("bind",)),
     **dict.fromkeys(("frontend", "frontends"), ("listeners",)),
@@ -44,51 +44,52 @@ _OTHER_WORDS = {
     **dict.fromkeys(("protocols", "protocol"), ("subprotocol", "subprotocols")),
 }
 
-# What files of docker compose, Kubernetes and Traefik begin with.
+# The first keys of files of docker compose, Kubernetes and Traefik.
 _OTHER_FILES = frozenset(
     {"version", "services", "networks", "volumes", "apiversion", "kind", "metadata", "http", "tcp"}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """What to say of an unknown key; and the key of this mapping that it was probably meant for, or to stand under."""
+class KeyGuess:
+    """The message about an unknown key, and the keys of this mapping that it was probably meant to be or to be
+    under."""
 
     cure: str
     keys: frozenset[str] = frozenset()
 
 
-def meant_by(name: str, path: str, known: Collection[str]) -> Meant:
-    """What was probably meant by the unknown key ``name`` of the mapping at ``path``, whose keys are ``known``."""
+def guess_key(name: str, path: str, known: Collection[str]) -> KeyGuess:
+    """Guesses the meaning of the unknown key ``name`` in the mapping at ``path``, whose keys are ``known``."""
     before_colon, colon, rest = name.partition(":")
     if colon and before_colon in known:
-        return Meant(f"write a blank behind the colon: '{before_colon}: {rest}'", frozenset({before_colon}))
+        return KeyGuess(f"write a blank behind the colon: '{before_colon}: {rest}'", frozenset({before_colon}))
     here: _Place = tuple(part for part in re.sub(r"\[[0-9]+\]", ".[]", path).split(".") if part)
     for number in (f"{name}s", name.removesuffix("s")):
         if number in known:
-            return Meant(f"did you mean {quote(number)}?", frozenset({number}))
+            return KeyGuess(f"did you mean {quote(number)}?", frozenset({number}))
     lower = name.lower().replace("-", "_")
     words = _OTHER_WORDS.get(lower, ())
     for word in words:
         if word in known:
-            return Meant(f"here it is {quote(word)}", frozenset({word}))
+            return KeyGuess(f"here it is {quote(word)}", frozenset({word}))
     if not here and lower in _OTHER_FILES:
-        return Meant(f"this is of another program's file; the keys here are {', '.join(known)}")
+        return KeyGuess(f"this is of another program's file; the keys here are {', '.join(known)}")
     if places := _nearest(name, here):
         return _belongs(places, here, path)
     if lower in known:
-        return Meant(f"write {quote(lower)}", frozenset({lower}))
+        return KeyGuess(f"write {quote(lower)}", frozenset({lower}))
     for word in words:
         if places := _nearest(word, here):
             found = _belongs(places, here, path)
-            return Meant(f"here it is {quote(word)}, and {found.cure}", found.keys)
+            return KeyGuess(f"here it is {quote(word)}, and {found.cure}", found.keys)
     if near := difflib.get_close_matches(name, known, 1, 0.7):
-        return Meant(f"did you mean {quote(near[0])}?", frozenset(near))
-    return Meant(f"the keys here are {', '.join(known)}")
+        return KeyGuess(f"did you mean {quote(near[0])}?", frozenset(near))
+    return KeyGuess(f"the keys here are {', '.join(known)}")
 
 
 def _nearest(name: str, here: _Place) -> list[_Place]:
-    """The mappings that know the key and are the fewest steps away; those below are nearer than those beside."""
+    """Returns the nearest mappings that have the key, by steps in the tree; those below come before those beside."""
     best: list[_Place] = []
     least = (99, 99)
     for parent in _parents().get(name, ()):
@@ -102,23 +103,23 @@ def _nearest(name: str, here: _Place) -> list[_Place]:
     return best
 
 
-def _belongs(places: list[_Place], here: _Place, path: str) -> Meant:
-    """Where a key belongs, seen from ``here``."""
+def _belongs(places: list[_Place], here: _Place, path: str) -> KeyGuess:
+    """Says where a key belongs, seen from ``here``."""
     common = _common(places[0], here)
     below = list(dict.fromkeys(_down(place[common:]) for place in places if _common(place, here) == common))
     where = " or ".join(below[:3])
     base = _ancestor(path, here, common)
     keys = frozenset(place[common] for place in places if common == len(here) and len(place) > common)
     if common == len(here):
-        return Meant(f"it belongs under {where}", keys)
+        return KeyGuess(f"it belongs under {where}", keys)
     top = "at the top of the file" if not base else f"of {base}"
     if not where:
-        return Meant(f"it belongs {'to ' + base if base else top}, beside {quote(here[common])}")
-    return Meant(f"it belongs under {where}, {top}" if not base else f"it belongs under {where} {top}")
+        return KeyGuess(f"it belongs {'to ' + base if base else top}, beside {quote(here[common])}")
+    return KeyGuess(f"it belongs under {where}, {top}" if not base else f"it belongs under {where} {top}")
 
 
 def _down(steps: _Place) -> str:
-    """``match``, ``tunnel.token``, ``an item of listeners``; empty for no step."""
+    """Describes steps down: ``match``, ``tunnel.token``, ``an item of listeners``; empty for none."""
     if not steps:
         return ""
     if "[]" in steps:
@@ -133,13 +134,13 @@ def _dotted(steps: _Place) -> str:
 
 
 def _ancestor(path: str, here: _Place, common: int) -> str:
-    """The path of the mapping ``common`` parts down on the way to ``path``."""
+    """Returns the first part of ``path`` that has ``common`` steps."""
     parts = re.findall(r"[^.\[\]]+|\[[0-9]+\]", path)[:common]
     return ".".join(parts).replace(".[", "[")
 
 
 def _common(one: _Place, other: _Place) -> int:
-    """How many parts two places have in common from the top; a list and its items are not parted."""
+    """Returns how many steps two places share from the top; a list and its items count as one."""
     count = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     if count < len(other) and other[count] == "[]":
         return count - 1
@@ -148,7 +149,7 @@ def _common(one: _Place, other: _Place) -> int:
 
 @functools.cache
 def _parents() -> dict[str, list[_Place]]:
-    """The places of the mappings that know a key, by the key."""
+    """Returns the places of the mappings that have a key, by key."""
     found: dict[str, list[_Place]] = {}
     for name, place in _keys_below(Settings, ()):
         found.setdefault(name, []).append(place)

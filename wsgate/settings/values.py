@@ -1,6 +1,6 @@
-"""The values of the configuration: words, addresses, and what a number or a text means.
+"""The types of values in the configuration: words, addresses, and special types of numbers and texts.
 
-Imported by ``settings.model`` alone, which has all of them: everybody else takes them from there.
+Only ``settings.model`` imports this; other code imports the types from there.
 """
 
 from __future__ import annotations
@@ -101,8 +101,10 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """``unix:/path``. ``beneath``: a directory in which it has to lie when it is dialled, wherever symbolic links lead
-    then."""
+    """``unix:/path``.
+
+    beneath: a directory in which the socket must be when it is dialled, with all symbolic links resolved
+    """
 
     path: str
     beneath: str | None = field(default=None, compare=False)
@@ -113,12 +115,12 @@ class UnixAddress:
 
 Address = TcpAddress | UnixAddress
 
-SCHEMES_PORT = -1  # in a bind without a port: the scheme's own (RFC 6455 §3)
+SCHEMES_PORT = -1  # in a bind without a port: the scheme's default port (RFC 6455 §3)
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Addresses of peers: an IP network, or with ``None`` whoever comes over a Unix socket (``unix``)."""
+    """Addresses of peers: an IP network, or with ``None`` all peers over a Unix socket (``unix``)."""
 
     ip: ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
@@ -153,8 +155,8 @@ class PlaceKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``query:NAME``, ``cookie:NAME``, ``header:NAME``; ``host`` (without its port) and ``path`` (what follows the
-    route's prefix), which have no name."""
+    """``query:NAME``, ``cookie:NAME``, ``header:NAME``, ``host`` (without its port) or ``path`` (the part after the
+    route's prefix); the last two have no name."""
 
     kind: PlaceKind
     name: str = ""
@@ -165,8 +167,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """Targets that a rule is about: a network, a host pattern, any host (``None``), or the Unix sockets below a
-    directory; at any port, or at those from ``first`` to ``last``.
+    """The targets of a rule: a network, a host pattern, any host (``None``), or the Unix sockets below a directory; at
+    the ports from ``first`` to ``last``.
 
     ``10.0.0.0/8:5900-5999``, ``[fd00::/8]:5900``, ``*.example.com:22``, ``*:5900``, ``unix:/run/vnc/``.
     """
@@ -199,7 +201,7 @@ class TokenUrl:
         return f"{'https' if self.tls else 'http'}://{self.address}{self.target}"
 
 
-# What a value means beyond its Python type. settings.scalars has the syntax, the limits and the schema of each.
+# Types that say more than their Python type. settings.scalars has the syntax, the limits and the schema of each.
 Duration = Annotated[float, "seconds"]
 Timeout = Annotated[float, "seconds, more than 0"]
 MessageSize = Annotated[int, "bytes"]
@@ -224,7 +226,7 @@ FileName = Annotated[str, "name of a file, without a slash"]
 FileOrDirectory = Annotated[str, "absolute path of a file or a directory"]
 WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null; or one of the two words below"]
 
-SAME_HOST = "same-host"  # among origins: pages of the host that was asked for, and clients that are no browsers
+SAME_HOST = "same-host"  # an origin: pages of the requested host, and clients that are no browsers
 ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
 Text = Annotated[str, "any text that is not empty"]
@@ -236,8 +238,8 @@ HostField = Annotated[str, "keep, backend, or a host with or without a port"]
 class WebSocketUrl:
     """A relay's backend, ``ws://host[:port][/path]`` or ``wss://``.
 
-    ``path`` is ``None`` where the URL has none: the request's own path is kept then. With one, it replaces the
-    matched prefix (as nginx's proxy_pass does).
+    path: replaces the matched prefix, as in nginx's proxy_pass; ``None`` if the URL has none: the request's path is
+    kept then
     """
 
     address: TcpAddress

@@ -50,7 +50,7 @@ class X509:
 def read_pem(data: bytes) -> list[X509]:
     """The certificates of a PEM file, in their order; other blocks and the text between them are passed over.
 
-    :raises ValueError: if something between the markers of a certificate is none.
+    Raises ``ValueError`` when the text between the markers of a certificate is no certificate.
     """
     found = []
     for block in _PEM.finditer(data):
@@ -65,7 +65,7 @@ def read_pem(data: bytes) -> list[X509]:
 def read_der(data: bytes) -> X509:
     """One certificate.
 
-    :raises ValueError: if it is none.
+    Raises ``ValueError`` when it is none.
     """
     try:
         return _certificate(data)
