@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,6 +13,7 @@ import trio
 import trio.testing
 
 from tests.log import Log
+from tests.pki import Authority
 from tests.programs import PACKAGES, find
 from wsgate.relay.poller import EpollPoller
 from wsgate.relay.pump import Pump
@@ -78,6 +80,12 @@ async def pump() -> AsyncIterator[Pump]:
         nursery.start_soon(pump.run)
         yield pump
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Who signs the test's certificates; its files are in ``tmp_path``."""
+    return Authority(tmp_path)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -84,13 +83,6 @@ async def gateway(action: dict[str, Any], directory: Path) -> AsyncIterator[int]
         raise RunError(f"the gateway ended with status {running.returncode}: see {log}")
     if any(json.loads(line)["event"] == "bug" for line in log.read_text().splitlines()):
         raise RunError(f"the gateway reports a bug of its own: see {log}")
-
-
-def free_port() -> int:
-    """A port for a program that cannot be told to let the kernel choose."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 async def wait_listening(port: int, running: trio.Process) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import trio
 
+from tests.peers.sockets import free_port
+
 from .client import AGENT
 from .install import PROJECT, Suite
-from .processes import RunError, echo, free_port, gateway, process, wait_listening
+from .processes import RunError, echo, gateway, process, wait_listening
 from .setups import SetUp
 from .verdict import Result
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.docs.pages import ROOT, Block, blocks
 from tests.e2e.gateway import ENVIRONMENT
-from tests.e2e.services import free_port
+from tests.peers.sockets import free_port
 from tests.recording.test_commands import HEAD, RECORDS
 from wsgate import __version__
 

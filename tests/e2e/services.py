@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
-import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +11,6 @@ import trio
 from tests.programs import find
 
 START_DEADLINE = 10.0  # seconds
-
-
-def free_port() -> int:
-    """A port for a program that cannot be told to let the kernel choose.
-
-    It lies below those that the kernel gives to whoever connects (ip(7)): one of them could be taken meanwhile.
-    """
-    for port in random.sample(range(15_000, 32_000), 1000):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("no port is free")
 
 
 async def start(nursery: trio.Nursery, program: str, arguments: Sequence[str | Path], *, ready: bytes) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from tests.peers.frames import MASK, TEXT, Frame, close_frame
 from tests.peers.heads import request
+from tests.peers.sockets import free_port
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from tests.programs import find
@@ -55,7 +56,7 @@ def gateway_settings(section: str) -> dict[str, Any]:
 
 @pytest.fixture
 def port() -> int:
-    return services.free_port()
+    return free_port()
 
 
 class Front:
@@ -309,7 +310,7 @@ async def test_curl_follows_to_https(start_gateway: StartGateway, tmp_path: Path
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "a b.txt").write_text("over TLS")
     authority = Authority(tmp_path)
-    plain = services.free_port()
+    plain = free_port()
     gateway = await start_gateway(
         {"name": "site", "files": {"root": str(tmp_path / "site")}},
         listeners=[

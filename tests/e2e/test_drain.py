@@ -9,12 +9,12 @@ import trio
 
 from tests.peers.frames import BINARY, TEXT, Frame, close_frame
 from tests.peers.heads import request
+from tests.peers.sockets import free_port
 from tests.peers.stream import open_session
 
 from . import herd
 from .gateway import Gateway, OpenBackend, OpenClient, OpenSession, StartGateway, StartSession, relay, tunnel
 from .library import Serve, connect, echo
-from .services import free_port
 
 LONG = {"grace": "60s", "spread": "0s"}  # more than a test may take
 

@@ -17,12 +17,12 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.peers.sockets import free_port
 from tests.pki import Authority, Pair
 from tests.programs import find
 
 from .browser import chromium, complaints, resize, screenshot
 from .gateway import COMMAND, PROJECT, write_config
-from .services import free_port
 from .started import started
 from .tls import listener
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
+from tests.peers.sockets import free_port
 from tests.programs import MODULES, find
 
 from .browser import chromium
 from .gateway import COMMAND, write_config
-from .services import free_port
 from .started import started
 
 DRIVER = "@neondatabase/serverless"

@@ -10,10 +10,10 @@ import pytest
 
 from tests.peers.frames import Frame
 from tests.peers.heads import KEY, plain_request, request
+from tests.peers.sockets import free_port
 from tests.peers.stream import Peer
 
 from .gateway import OpenBackend, OpenClient, StartGateway, StartSession, relay, tunnel
-from .services import free_port
 
 NO_HOST = {"Host": None}
 REQUESTS = {

@@ -11,13 +11,13 @@ import trio
 
 from tests.peers.frames import TEXT, Frame, close_frame
 from tests.peers.heads import plain_request
+from tests.peers.sockets import free_port
 from tests.peers.stream import Peer, open_session
 from tests.pki import Authority, client_context
 
 from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
 from .herd import Herd
 from .library import Serve, connect, echo
-from .services import free_port
 
 OTHER = "127.0.0.2:0"  # another listener than the usual one, with a port of the kernel's choice too
 

@@ -11,6 +11,8 @@ import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.server import ServerConnection
 
+from tests.peers.sockets import free_port
+
 from . import services
 from .gateway import Gateway, relay, write_config
 from .library import Serve, connect
@@ -95,7 +97,7 @@ async def test_a_rolling_restart_fails_no_message_beyond_the_close(
     nursery: trio.Nursery, serve: Serve, tmp_path: Path, deadline: None
 ) -> None:
     backend = await serve(echo)
-    ports = {name: services.free_port() for name in ("port", "one", "two")}
+    ports = {name: free_port() for name in ("port", "one", "two")}
     gateways: list[Gateway] = []
     try:
         await roll(nursery, backend, ports, tmp_path, gateways)

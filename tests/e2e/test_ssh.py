@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.peers.sockets import free_port
 from tests.programs import find
 
 from . import services
@@ -96,7 +97,7 @@ async def ssh(nursery: trio.Nursery, tmp_path: Path, start_gateway: StartGateway
     make_directory()
     await make_key(tmp_path / "user")
     (tmp_path / "known_hosts").write_text(f"desk {await make_key(tmp_path / 'host')}\n")
-    port = services.free_port()
+    port = free_port()
     (tmp_path / "sshd_config").write_text(SERVER.format(port=port, directory=tmp_path))
     arguments = ["-D", "-e", "-f", str(tmp_path / "sshd_config")]
     await services.start(nursery, "sshd", arguments, ready=b"Server listening on")

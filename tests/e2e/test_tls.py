@@ -25,11 +25,6 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def pair(authority: Authority) -> Pair:
     return authority.issue(NAME, "localhost", common_name=NAME)
 

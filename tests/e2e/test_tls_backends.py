@@ -11,6 +11,7 @@ import trio
 
 from tests.peers.frames import BINARY, Frame, close_frame
 from tests.peers.heads import request
+from tests.peers.sockets import free_port
 from tests.peers.stream import Peer
 from tests.pki import Authority, Pair, server_context
 
@@ -18,11 +19,6 @@ from . import services
 from .gateway import OpenClient, StartGateway
 from .gateway import relay as plain_relay
 from .library import Serve, connect, echo
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 @pytest.fixture
@@ -157,7 +153,7 @@ async def test_a_tunnel_to_openssl(
     version: str,
 ) -> None:
     """openssl s_server -rev: every line comes back reversed; an empty one is no end."""
-    port = services.free_port()
+    port = free_port()
     arguments = ["s_server", "-rev", "-accept", f"127.0.0.1:{port}", "-cert", pair.certificate, "-key", pair.key]
     await services.start(nursery, "openssl", [*arguments, version], ready=b"ACCEPT")
     gateway = await start_gateway(tunnel(port, ca=authority.file))

@@ -6,7 +6,6 @@ import hashlib
 import random
 import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import trio
 from tests.peers.frames import BINARY, Frame, close_frame
 from tests.peers.heads import request
 from tests.peers.stream import Backend, Peer
-from tests.pki import Authority, client_context
+from tests.pki import Authority, client_context, server_context
 
 from .gateway import StartGateway
 from .tls import connect_tls, listener
@@ -76,20 +75,13 @@ async def both_ways(
         assert hashlib.sha256(received[direction]).digest() == hashlib.sha256(data).digest(), direction
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 async def listen(authority: Authority) -> Any:
     """A TLS listener with small buffers, in this test."""
     pair = authority.issue("127.0.0.1", to="backend")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
     (opened,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     for option in (trio.socket.SO_RCVBUF, trio.socket.SO_SNDBUF):
         opened.socket.setsockopt(trio.socket.SOL_SOCKET, option, BUFFER)  # accepted sockets inherit it
-    tls: Any = trio.SSLListener(opened, context)
+    tls: Any = trio.SSLListener(opened, server_context(pair))
     tls.socket = opened.socket
     return Backend(tls)
 

@@ -12,17 +12,12 @@ import pytest
 import trio
 from websockets.exceptions import InvalidStatus
 
-from tests.pki import Authority, Pair, client_context, days
+from tests.pki import Authority, Pair, client_context, days, server_context
 from wsgate.settings.x509 import read_pem
 
 from .gateway import Gateway, StartGateway, relay
 from .library import Serve, connect, echo
 from .tls import listener
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 async def shown(gateway: Gateway) -> str:
@@ -93,9 +88,7 @@ async def test_what_a_backend_trusts_changes(
     """The gateway's own ca for its backends is a file like the others."""
     other = Authority(tmp_path, "other")
     backend = other.issue("127.0.0.1", to="backend")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(backend.certificate, backend.key)
-    port = await serve(echo, ssl=context)
+    port = await serve(echo, ssl=server_context(backend))
     ca = tmp_path / "backends.pem"
     ca.write_bytes(authority.ca.cert_pem.bytes())
     route = {"name": "relay", "relay": {"to": f"wss://127.0.0.1:{port}", "tls": {"ca": str(ca)}}}

@@ -13,7 +13,9 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.peers import sockets
 from tests.peers.heads import request
+from tests.peers.sockets import serve_tcp
 from tests.site.tokens.signing import SECRET
 
 from .gateway import Gateway, OpenBackend, StartGateway
@@ -28,16 +30,7 @@ DEBUG = {"level": "debug"}  # the log that says most
 def echo(nursery: trio.Nursery) -> Service:
     """``await echo()``: a TCP service that sends back what it gets; returns its port."""
 
-    async def answer(stream: trio.SocketStream) -> None:
-        async for data in stream:
-            await stream.send_all(data)
-
-    async def start() -> int:
-        (listener,) = await nursery.start(functools.partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
-        port: int = listener.socket.getsockname()[1]
-        return port
-
-    return start
+    return functools.partial(serve_tcp, nursery, sockets.echo)
 
 
 def by_token(name: str, **token: Any) -> dict[str, Any]:

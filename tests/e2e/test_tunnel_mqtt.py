@@ -14,6 +14,8 @@ import trio
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.peers.sockets import free_port
+
 from . import services
 from .gateway import Gateway, StartGateway, tunnel
 
@@ -26,7 +28,7 @@ DEADLINE = 10.0  # seconds for any one step
 @pytest.fixture
 async def mosquitto(nursery: trio.Nursery, tmp_path: Path) -> int:
     """A broker's TCP port."""
-    port = services.free_port()
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n")
     await services.start(nursery, "mosquitto", ["-c", config], ready=b"running")

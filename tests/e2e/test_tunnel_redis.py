@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.peers.frames import BINARY, Frame, close_frame
+from tests.peers.sockets import free_port
 from tests.peers.stream import Peer
 
 from . import services
@@ -23,7 +24,7 @@ VALUE = 32 * MIB
 @pytest.fixture
 async def redis(nursery: trio.Nursery, tmp_path: Path) -> int:
     """A server's TCP port; it listens on ``redis.sock`` in ``tmp_path`` too."""
-    port = services.free_port()
+    port = free_port()
     options: list[str | Path] = [
         "--save",
         "",

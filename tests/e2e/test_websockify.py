@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import os
 import re
 import ssl
@@ -18,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.peers.frames import MASK
 from tests.peers.heads import plain_request
+from tests.peers.sockets import echo, serve_tcp
 from tests.peers.stream import Peer
 from tests.pki import Authority, client_context
 
@@ -88,19 +88,13 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 await process.stdout.aclose()
 
 
-async def echo(stream: trio.SocketStream) -> None:
-    async for data in stream:
-        await stream.send_all(data)
-
-
 async def greet(stream: trio.SocketStream) -> None:
     await stream.send_all(b"another")
 
 
 async def serve(nursery: trio.Nursery, handler: Callable[[trio.SocketStream], Awaitable[None]] = echo) -> str:
     """A TCP service, as websockify's command line names it."""
-    (listener,) = await nursery.start(functools.partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))
-    return f"127.0.0.1:{listener.socket.getsockname()[1]}"
+    return f"127.0.0.1:{await serve_tcp(nursery, handler)}"
 
 
 async def assert_echo(url: str, **options: object) -> None:

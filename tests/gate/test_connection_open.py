@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from tests.limits import refusing
 from tests.log import Log
 from tests.peers.frames import BINARY, PING, PONG, TEXT, Frame, close_frame
 from tests.peers.heads import plain_request, request
+from tests.peers.sockets import reset
 from tests.peers.stream import Backend, Peer
 from wsgate.gate import connection, switch
 from wsgate.net.plain import take_over
@@ -449,8 +449,7 @@ async def test_a_client_that_asks_and_leaves_is_not_dialled_for(start_gate: Star
         client = socket.create_connection(listener.getsockname())
         accepted, _ = listener.accept()
         client.sendall(request())
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        reset(client)
         gate.connections.start_soon(
             connection.serve, gate.gateway, gate.listener, take_over(accepted), address_of(CLIENT)
         )

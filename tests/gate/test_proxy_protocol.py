@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import socket
 import ssl
 import struct
 from pathlib import Path
@@ -17,8 +16,9 @@ from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, li
 from tests.log import Log
 from tests.peers.frames import TEXT, Frame
 from tests.peers.heads import plain_request, request
+from tests.peers.sockets import reset, tcp_pair
 from tests.peers.stream import Backend, Peer
-from tests.pki import Authority, client_context
+from tests.pki import Authority, client_context, server_context
 from wsgate.gate import connection
 from wsgate.net.plain import take_over
 from wsgate.settings.model import (
@@ -115,8 +115,7 @@ async def test_a_balancer_on_a_unix_socket(start_gate: StartGate, log: Log) -> N
 @pytest.mark.parametrize("apart", [True, False])
 async def test_tls_behind_the_header(start_gate: StartGate, log: Log, tmp_path: Path, apart: bool) -> None:
     authority = Authority(tmp_path)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*authority.issue("gateway.test").settings().values())
+    server = server_context(authority.issue("gateway.test"))
     gate = behind_balancer(start_gate(route(NOWHERE)), tls=Tls())
     gate.listener.tls = live_tls(server)
     peer = gate.connect()
@@ -260,15 +259,11 @@ async def test_a_header_where_none_is_expected(start_gate: StartGate, log: Log, 
 
 async def test_a_balancer_that_resets_its_connection(start_gate: StartGate, log: Log) -> None:
     gate = behind_balancer(start_gate(route(NOWHERE)))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
-        accepted, _ = listener.accept()
-    accepted.setblocking(False)
+    accepted, client = tcp_pair()
     client.send(V1[:-1])
     gate.connections.start_soon(connection.serve, gate.gateway, gate.listener, take_over(accepted), address_of(CLIENT))
     await trio.testing.wait_all_tasks_blocked()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+    reset(client)
     await closed(gate)
     assert log.one("proxy protocol failed")["reason"] == "the PROXY header did not end" + CURE
     assert log.all("bug") == []

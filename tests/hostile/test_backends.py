@@ -13,7 +13,8 @@ import trio.testing
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame
 from tests.peers.heads import KEY, Head, accept_for, accept_value, request
-from tests.peers.threads import Client, Recorder, reset
+from tests.peers.sockets import reset
+from tests.peers.threads import Client, Recorder
 
 from ..e2e.gateway import relay
 from ..relay.joined import socket_pair

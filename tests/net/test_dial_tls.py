@@ -13,7 +13,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.pki import Authority
+from tests.pki import Authority, server_context
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.settings.model import BackendTls, Target, TcpAddress
@@ -24,11 +24,6 @@ from .test_dial import listener, no_descriptor_leaks, refusing, resolve
 __all__ = ["listener", "refusing"]  # fixtures
 
 TIMEOUT = 5.0
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 class Service:
@@ -73,13 +68,8 @@ async def start_service(authority: Authority) -> AsyncIterator[StartService]:
 
         async def start_service(*names: str, client_ca: str | None = None) -> Service:
             pair = authority.issue(*(names or ("localhost", "127.0.0.1")))
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(pair.certificate, pair.key)
-            if client_ca is not None:
-                context.verify_mode = ssl.CERT_REQUIRED
-                context.load_verify_locations(client_ca)
             (opened,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            service = Service(opened, context)
+            service = Service(opened, server_context(pair, client_ca))
             nursery.start_soon(service.run)
             return service
 

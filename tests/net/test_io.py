@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
+from tests.peers import sockets
+from tests.peers.sockets import reset
 from wsgate.net.io import READ_SIZE, end_gracefully, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
@@ -20,15 +21,8 @@ def pair() -> tuple[PlainTransport, PlainTransport]:
 
 
 def tcp_pair() -> tuple[PlainTransport, PlainTransport]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        theirs = socket.create_connection(listener.getsockname())
-        ours, _ = listener.accept()
+    ours, theirs = sockets.tcp_pair()
     return take_over(ours), take_over(theirs)
-
-
-def reset(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 async def test_receive_waits_for_bytes() -> None:

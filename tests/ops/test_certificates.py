@@ -40,11 +40,6 @@ FILES = Route(name="files", action=Files(root="/"))
 DAY = 86400.0
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def listener(*pairs: Pair, port: int = 443, **more: Any) -> Listener:
     own = tuple(Certificate(certificate=pair.certificate, key=pair.key) for pair in pairs)
     return Listener(bind=TcpAddress("127.0.0.1", port), tls=Tls(certificates=own, **more))
@@ -379,17 +374,6 @@ async def test_routes_that_are_not_verified_are_named(log: Log) -> None:
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A virtual clock does not wait for threads."""
-
-    async def at_once(work: Callable[..., object], *arguments: object, **options: object) -> object:
-        await trio.lowlevel.checkpoint()
-        return work(*arguments)
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
 
 def end_of(pair: Pair) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ import trio
 
 from .frames import Frame, close_code, parse
 from .heads import Head, request, switching, write_head
+from .sockets import reset
 
 
 class Peer:
@@ -86,7 +85,7 @@ class Peer:
 
     async def reset(self) -> None:
         """Break the connection: the other side sees a RST."""
-        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset(self.tcp.socket)
         await self.tcp.aclose()
 
     # What a client does

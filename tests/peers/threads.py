@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from ipaddress import IPv4Address
 
 from .frames import MASK, TEXT, Frame, parse
 from .heads import Head, accept_for, request
+from .sockets import reset
 
 PATIENCE = 20.0  # seconds that a test waits for what takes milliseconds; machines are shared
 _FIRST = IPv4Address("127.1.0.0")
@@ -98,12 +98,6 @@ def read(sock: socket.socket, size: int) -> bytes:
     while len(data) < size and (piece := sock.recv(min(size - len(data), 1 << 20))):
         data += piece
     return bytes(data)
-
-
-def reset(sock: socket.socket) -> None:
-    """Break the connection: the other side sees RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import functools
 import os
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import trio
 
 from tests.peers import stream
 from tests.peers.frames import BINARY, MASK, Frame
+from tests.peers.sockets import reset
 from tests.pki import shared
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
@@ -127,8 +127,7 @@ class Peer(stream.Peer):
 
     async def reset(self) -> None:
         assert isinstance(self.sock, trio.socket.SocketType)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        reset(self.sock)
 
 
 @dataclass

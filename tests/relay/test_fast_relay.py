@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.peers.frames import MASK
+from tests.peers.sockets import reset, tcp_pair
 from tests.relay.joined import data
 from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay import fast_relay
@@ -145,11 +146,8 @@ def test_the_end_of_the_stream(ends: Ends) -> None:
 
 def test_a_source_that_was_reset(compiled: ModuleType) -> None:
     ends = Ends(compiled)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    near.close()
+    far, near = tcp_pair()
+    reset(near)
     ends.source.close()
     ends.source = far
     with pytest.raises(ConnectionResetError):

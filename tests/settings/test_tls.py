@@ -17,11 +17,6 @@ from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def pair(authority: Authority) -> Pair:
     return authority.issue("one.test")
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from tests.pki import Authority, Pair, client_context, encrypt, pair_of, shake_hands
+from tests.pki import Authority, Pair, client_context, encrypt, pair_of, server_context, shake_hands
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 from wsgate.settings.tls_context import (
     ALPN,
@@ -21,11 +21,6 @@ from wsgate.settings.tls_context import (
 )
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 def certificate(pair: Pair) -> Certificate:
@@ -205,9 +200,7 @@ def test_an_intermediate_ca_is_enough(tmp_path: Path) -> None:
 @pytest.fixture
 def backend(authority: Authority) -> ssl.SSLContext:
     """A backend's own context."""
-    pair = authority.issue("one.test", "127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+    context = server_context(authority.issue("one.test", "127.0.0.1"))
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 

@@ -16,11 +16,6 @@ from wsgate.site.certificates import CertificateError
 from wsgate.site.site import Site
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
     pair, missing = authority.issue("one.test"), str(tmp_path / "missing")
     with pytest.raises(CertificateError) as caught:

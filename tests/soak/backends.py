@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from tests.peers import sockets
 from tests.peers.frames import BINARY, CLOSE, PING, PONG, Frame, close_frame
 from tests.peers.stream import Peer
 
@@ -22,7 +23,6 @@ async def listen(
     nursery: trio.Nursery, serve: Callable[[trio.abc.Stream], Awaitable[None]], tls: ssl.SSLContext | None = None
 ) -> int:
     """Serve a port of the kernel's choice; a connection that breaks is no fault."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1000)
 
     async def handle(stream: trio.SocketStream) -> None:
         with contextlib.suppress(*Gone):
@@ -32,9 +32,7 @@ async def listen(
             async with wrapped:
                 await serve(wrapped)
 
-    nursery.start_soon(trio.serve_listeners, handle, [listener])
-    port: int = listener.socket.getsockname()[1]
-    return port
+    return await sockets.serve_tcp(nursery, handle)
 
 
 async def serve_websocket(stream: trio.abc.Stream) -> None:

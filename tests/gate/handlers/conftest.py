@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.gate.conftest import exchange_for, route
+from tests.peers.sockets import tcp_pair
 from tests.relay.joined import INFO
 from wsgate.gate.handlers import relay, tunnel
 from wsgate.net.plain import PlainTransport, take_over
@@ -47,8 +47,6 @@ class Made:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
+    far, near = tcp_pair()
     with take_over(near) as client, take_over(far) as backend:
         yield client, backend

@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import trio.testing
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from tests.peers.sockets import reset, tcp_pair
 from tests.pki import Authority, client_context
 from wsgate.net.tls.handshake import (
     ClientCertificate,
@@ -33,22 +33,8 @@ from wsgate.settings.tls_context import backend_context, listener_context
 TLS12 = ssl.TLSVersion.TLSv1_2
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def pair() -> tuple[socket.socket, socket.socket]:
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    return ours, theirs
-
-
-def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        theirs = socket.create_connection(listener.getsockname())
-        ours, _ = listener.accept()
     ours.setblocking(False)
     theirs.setblocking(False)
     return ours, theirs
@@ -276,11 +262,6 @@ async def test_a_peer_that_resets(authority: Authority) -> None:
         reset(theirs)
         with pytest.raises(TlsError, match=r"^the peer ended the connection$"):
             wrap(ours, server_context(authority))
-
-
-def reset(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def test_a_name_that_cannot_be_asked_for(authority: Authority) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import random
 import socket
 import ssl
-import struct
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ import trio.testing
 
 from tests.descriptors import descriptors
 from tests.peers.frames import MASK, Frame, close_frame
+from tests.peers.sockets import reset
 from tests.relay.joined import Peer, Session, TlsEnd, data, session, tls_pair
 from wsgate.net.tls.transport import TLS_RECORD, TlsTransport
 from wsgate.relay.closing import Cause
@@ -158,8 +158,7 @@ def test_what_the_kernel_does_not_take_is_offered_again(version: ssl.TLSVersion)
 
 def test_shutting_down_a_connection_that_is_reset_says_so() -> None:
     ours, theirs = tls_pair(None, TLS13, server_side=True)
-    theirs.ssl.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    theirs.close()
+    reset(theirs.ssl)
     with pytest.raises(OSError, match=r"not connected|reset"):
         ours.shutdown(socket.SHUT_WR)
     ours.close()

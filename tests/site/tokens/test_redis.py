@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.e2e.services import free_port, start
+from tests.e2e.services import start
+from tests.peers.sockets import free_port, serve_tcp
 from tests.pki import Authority, client_context
 from wsgate.settings.model import Address, BackendTls, Redis, Target, TcpAddress, UnixAddress
 from wsgate.site.tokens import redis as module
@@ -38,9 +39,7 @@ async def ask(address: UnixAddress, *commands: tuple[str, ...]) -> list[Reply]:
 
 
 async def serve(nursery: trio.Nursery, handler: Callable[[trio.SocketStream], Awaitable[object]]) -> TcpAddress:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    nursery.start_soon(trio.serve_listeners, handler, [listener])
-    return TcpAddress("127.0.0.1", listener.socket.getsockname()[1])
+    return TcpAddress("127.0.0.1", await serve_tcp(nursery, handler))
 
 
 StartRedis = Callable[..., Awaitable[UnixAddress]]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
-import socket
 import ssl
-import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,7 +14,8 @@ import pytest
 import trio
 import trio.testing
 
-from tests.pki import Authority, client_context
+from tests.peers.sockets import reset, serve_tcp
+from tests.pki import Authority, client_context, server_context
 from wsgate.settings.model import BackendTls, Target, TcpAddress, TokenUrl
 from wsgate.site.tokens.source import SourceError
 from wsgate.site.tokens.url import UrlSource
@@ -148,8 +147,7 @@ def test_the_host_that_is_asked_for(address: TcpAddress, expected: str) -> None:
 async def test_https(service: Service, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+    context = server_context(pair)
     service.socket = context.wrap_socket(service.socket, server_side=True)
     url = TokenUrl(True, service.address, "/desks/{token}")
     trusted = client_context(authority)
@@ -161,9 +159,7 @@ async def test_https(service: Service, tmp_path: Path) -> None:
 
 
 async def peer(nursery: trio.Nursery, handler: Callable[[trio.SocketStream], Awaitable[object]]) -> TcpAddress:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    nursery.start_soon(trio.serve_listeners, handler, [listener])
-    return TcpAddress("127.0.0.1", listener.socket.getsockname()[1])
+    return TcpAddress("127.0.0.1", await serve_tcp(nursery, handler))
 
 
 @pytest.mark.parametrize(
@@ -196,8 +192,7 @@ async def test_an_answer_that_a_reset_has_cut_is_none() -> None:
         await stream.receive_some()
         await stream.send_all(HALF)
         await trio.testing.wait_all_tasks_blocked()  # until that is read: a reset throws away what is not
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        stream.socket.close()
+        reset(stream.socket)
 
     async with trio.open_nursery() as nursery:
         with pytest.raises(SourceError, match=r"its body broke off after 12 bytes$"):
@@ -210,8 +205,7 @@ async def test_an_answer_over_tls_is_whole_only_behind_a_close_notify(tmp_path: 
     """RFC 8446 §6.1: anybody on the way can forge a FIN."""
     authority = Authority(tmp_path)
     pair = authority.issue("localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+    context = server_context(pair)
 
     async def handle(stream: trio.SocketStream) -> None:
         tls = trio.SSLStream(stream, context, server_side=True)
