@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import trio.testing
 
 from tests.peers import sockets
 from tests.peers.sockets import reset
+from tests.relay.joined import tls_pair
 from wsgate.net.io import READ_SIZE, end_gracefully, is_reset, local_address, receive, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
@@ -46,6 +48,29 @@ async def test_receive_takes_a_head_at_once() -> None:
         theirs.send(b"x" * READ_SIZE + b"more")
         assert await receive(ours) == b"x" * READ_SIZE
         assert await receive(ours) == b"more"
+
+
+async def test_receive_of_tls_that_must_write_first_waits_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = tls_pair(None, ssl.TLSVersion.TLSv1_3, server_side=True)
+    real, waits = ours.read, 0
+
+    def read(size: int, room: memoryview) -> int:
+        """As OpenSSL does where the answer to a key update finds the kernel full."""
+        if not waits:
+            raise ssl.SSLWantWriteError
+        return real(size, room)
+
+    async def wait_writable(transport: object) -> None:
+        nonlocal waits
+        assert transport is ours
+        waits += 1
+
+    monkeypatch.setattr(trio.lowlevel, "wait_writable", wait_writable)
+    monkeypatch.setattr(ours, "read", read)
+    theirs.ssl.send(b"hello")
+    with ours.connection, theirs.ssl:
+        assert await receive(ours) == b"hello"
+    assert waits == 1
 
 
 async def test_a_peer_that_is_gone_is_an_empty_read() -> None:

@@ -30,6 +30,11 @@ def fill(sock: socket.socket) -> None:
             pass
 
 
+def test_nothing_is_unacknowledged_where_the_kernel_does_not_say() -> None:
+    with take_over(socket.create_server(("127.0.0.1", 0))) as ours:  # EINVAL: it listens (tcp(7))
+        assert unacknowledged(ours) == 0
+
+
 def test_a_peer_that_has_everything_is_not_acknowledging_but_silent(
     pair: tuple[PlainTransport, socket.socket],
 ) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import trio
 import trio.testing
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import data, session
+from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay.flow import FLOOD_READ_SIZE
 from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
+
+TLS13 = ssl.TLSVersion.TLSv1_3
 
 FRAMES = [
     data(b""),
@@ -180,3 +186,53 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
     assert len(up.read_area) == FLOOD_READ_SIZE
     assert max(sizes[-10:]) <= FLOOD_READ_SIZE
     assert up.octets == 3 * 10_008 + len(flood)
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+@pytest.mark.parametrize("tls", [None, TLS13])
+async def test_an_event_without_bytes_changes_nothing(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str, tls: ssl.TLSVersion | None
+) -> None:
+    """A descriptor may be called readable and have nothing (select(2)), and a TLS record may hold no data."""
+    async with session(pump, mode=mode, tls=tls) as running:
+        for leg in running.client_leg, running.backend_leg:
+            leg.reader()
+        for source, sink in (running.client, running.backend), (running.backend, running.client):
+            raw = data(b"hello").encode(source.mask)
+            await source.write(raw)
+            assert await sink.read(1)
+        assert not running.over
+
+
+async def test_a_stream_of_full_tls_records_is_read_at_once_and_what_follows_it_frame_by_frame(
+    pump: Pump, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Only the compiled twin makes a difference; both pass on the same."""
+    async with session(pump, tls=TLS13) as running:
+        leg = running.client_leg
+        alone = leg.reader
+        raw = data(b"x" * (3 * TLS_RECORD)).encode(MASK)
+        await running.client.write(raw[:TLS_RECORD])
+        assert await running.backend.read(TLS_RECORD) == raw[:TLS_RECORD]
+        assert (leg.reader != alone) is kernel.COMPILED
+        await running.client.write(raw[TLS_RECORD:])
+        assert await running.backend.read(len(raw) - TLS_RECORD) == raw[TLS_RECORD:]
+        await running.client.send(data(b"small"))
+        assert (await running.backend.receive()).payload == b"small"
+        assert leg.reader == alone
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_tls_record_that_is_larger_than_a_read_after_a_flood_is_read_to_its_end(
+    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+) -> None:
+    """What OpenSSL holds of it raises no event."""
+    message = b"x" * (3 * FLOOD_READ_SIZE)
+    async with session(pump, mode=mode, tls=TLS13) as running:
+        await running.client.write(Frame(Opcode.PONG).encode(MASK) * 600)
+        await running.client.send(data(message))
+        if mode == "relay":
+            assert await running.backend.read(600 * 6) == Frame(Opcode.PONG).encode(MASK) * 600
+            assert (await running.backend.receive()).payload == message
+        else:
+            assert await running.backend.read(len(message)) == message

@@ -391,7 +391,8 @@ async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: tri
 async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.revoke(1008, b"token revoked")
-        running.session.drain(1001)  # it is closing already
+        running.session.revoke(1008, b"again")  # it is closing already
+        running.session.drain(1001)
         assert await running.client.receive() == close_frame(1008, "token revoked")
         await running.client.send(close_frame(1008))
         assert await running.backend.read_all() == b""

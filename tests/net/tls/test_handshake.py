@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -281,6 +282,22 @@ async def test_cancelled_it_leaves_the_connection_to_its_owner(authority: Author
                 scope.cancel()
         assert scope.cancelled_caught
         assert tls.fileno() >= 0
+
+
+async def test_it_waits_for_a_peer_that_does_not_read_yet(authority: Authority) -> None:
+    ours, theirs = pair()
+    before = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            before += ours.send(bytes(1 << 16))
+    with wrap(ours, client_context(authority), "one.test") as client, theirs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shake_hands, client)
+            await trio.testing.wait_all_tasks_blocked()
+            while before:
+                before -= len(theirs.recv(before))
+            with wrap(theirs, server_context(authority)) as server:
+                await shake_hands(server)
 
 
 async def test_a_turn_is_given_before_every_step(authority: Authority) -> None:
