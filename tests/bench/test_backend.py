@@ -48,7 +48,7 @@ def test_a_header_that_comes_byte_by_byte_is_a_header(roles: dict[str, int]) -> 
 
 
 def test_a_source_sends_messages_of_the_size_that_the_path_says(roles: dict[str, int]) -> None:
-    with connect(f"ws://127.0.0.1:{roles['ws']}/source/1000", compression=None) as client:
+    with connect(f"ws://127.0.0.1:{roles['ws']}/source/1000", compression=None, close_timeout=0) as client:
         assert [len(client.recv()) for _ in range(2000)] == [1000] * 2000
 
 

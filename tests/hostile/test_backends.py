@@ -162,6 +162,7 @@ def test_an_early_end_at_every_byte_of_the_head(
 ) -> None:
     size = len(accept_for(request().replace(b"sec-", b"Sec-")))
     recorder.leave = leave
+    addresses = []
     for sent in range(size):
         recorder.answer = functools.partial(lambda head, sent: accept_for(head)[:sent], sent=sent)
         client = Client(gateway.port)
@@ -169,7 +170,9 @@ def test_an_early_end_at_every_byte_of_the_head(
         answer = client.read_all()
         client.close()
         assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n"), sent
-        line = gateway.wait_line("refused", client=client.address)
+        addresses.append(client.address)
+    for sent, address in enumerate(addresses):  # only now: a line takes a moment to the file
+        line = gateway.wait_line("refused", client=address)
         assert f"ws://127.0.0.1:{recorder.port}" in line["detail"]
         assert "ended" in line["detail"] or "the connection was lost" in line["detail"], line
         assert (f"; if it speaks TLS, write wss://127.0.0.1:{recorder.port} in to" in line["detail"]) is (sent == 0), (

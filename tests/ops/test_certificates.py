@@ -400,7 +400,7 @@ async def test_it_warns_from_14_days_before_once_a_day(
     async def pass_days(number: float) -> list[tuple[str, float]]:
         for _ in range(round(number * 24)):
             await running.certificates.look()
-            await trio.sleep(DAY / 24)
+            autojump_clock.jump(DAY / 24)
         return [(event, fields["days"]) for event, fields in log()]
 
     assert await pass_days(1.5) == []
@@ -424,7 +424,7 @@ async def test_an_expired_certificate_is_served_until_it_is_renewed(
     for _ in range(3):
         for _ in range(24):
             await running.certificates.look()
-            await trio.sleep(DAY / 24)
+            autojump_clock.jump(DAY / 24)
     lines = log()
     assert [(event, fields["file"]) for event, fields in lines] == [("certificate expired", old.certificate)] * 3
     assert "renew it" in lines[0][1]["cure"]
