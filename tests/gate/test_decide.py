@@ -16,7 +16,6 @@ from wsgate.gate.decide import (
     NO_WEBSOCKET,
     UPGRADE_REQUIRED,
     Refused,
-    State,
     decide,
 )
 from wsgate.settings.model import Listener, Match, Redirect, Settings, TcpAddress
@@ -35,11 +34,11 @@ ROUTES = (
 SITE = build(Settings(listeners=(PLAIN,), routes=ROUTES))
 
 
-def ask(asked: bytes, state: State = State(), listener: Listener = PLAIN) -> tuple[str | None, Refusal | None]:  # noqa: B008 - frozen
+def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | None, Refusal | None]:
     """The route's name, where one takes it, and why it is refused."""
     exchange = exchange_for(ROUTES[0], asked)
     upgrade = check_upgrade(exchange.request)
-    found = decide(SITE, listener, exchange.client, exchange.request, upgrade, state)
+    found = decide(SITE, listener, exchange.client, exchange.request, upgrade, **state)
     if isinstance(found, Refused):
         return None if found.route is None else found.route.name, found.refusal
     return found.name, None
@@ -48,20 +47,22 @@ def ask(asked: bytes, state: State = State(), listener: Listener = PLAIN) -> tup
 @pytest.mark.parametrize(
     ("asked", "state", "name", "refusal"),
     [
-        (request("/chat"), State(), "chat", None),
-        (request("/chat"), State(draining=True, full=True), "chat", DRAINING),
-        (request("/chat"), State(full=True), "chat", FULL),
-        (plain_request("/chat"), State(), "chat", UPGRADE_REQUIRED),
-        (plain_request("/files"), State(), "files", None),
-        (plain_request("/files"), State(draining=True, full=True), "files", None),
-        (request("/files"), State(), "files", NO_WEBSOCKET),
-        (request("/none"), State(), None, NO_ROUTE),
-        (plain_request("/none"), State(full=True), None, NO_ROUTE),
-        (request("/regex/" + "x" * 2000), State(), None, TOO_LONG),
+        (request("/chat"), {}, "chat", None),
+        (request("/chat"), {"draining": True, "full": True}, "chat", DRAINING),
+        (request("/chat"), {"full": True}, "chat", FULL),
+        (plain_request("/chat"), {}, "chat", UPGRADE_REQUIRED),
+        (plain_request("/files"), {}, "files", None),
+        (plain_request("/files"), {"draining": True, "full": True}, "files", None),
+        (request("/files"), {}, "files", NO_WEBSOCKET),
+        (request("/none"), {}, None, NO_ROUTE),
+        (plain_request("/none"), {"full": True}, None, NO_ROUTE),
+        (request("/regex/" + "x" * 2000), {}, None, TOO_LONG),
     ],
 )
-def test_what_becomes_of_a_request(asked: bytes, state: State, name: str | None, refusal: Refusal | None) -> None:
-    assert ask(asked, state) == (name, refusal)
+def test_what_becomes_of_a_request(
+    asked: bytes, state: dict[str, bool], name: str | None, refusal: Refusal | None
+) -> None:
+    assert ask(asked, PLAIN, **state) == (name, refusal)
 
 
 def test_an_upgrade_that_is_wrong_is_refused_by_its_route() -> None:

@@ -22,7 +22,7 @@ from wsgate.net.resolver import (
     REQUESTER_LOOKUPS,
     Resolver,
     _HostsFile,
-    requester,
+    set_requester,
 )
 
 FAR = 30.0  # seconds; what takes so long has failed
@@ -117,20 +117,20 @@ async def test_the_same_question_is_asked_once(dns: Dns) -> None:
 async def test_a_requester_with_many_dead_names_delays_no_other(dns: Dns, log: Log) -> None:
     """Nor what needs no name server: names of /etc/hosts and addresses, in the same requester."""
     async with trio.open_nursery() as nursery:
-        with requester("dead"):
-            for number in range(REQUESTER_LOOKUPS + 5):
-                nursery.start_soon(look_up, b"slow%d" % number)
+        set_requester("dead")
+        for number in range(REQUESTER_LOOKUPS + 5):
+            nursery.start_soon(look_up, b"slow%d" % number)
         for _ in range(REQUESTER_LOOKUPS):
             await dns.next.acquire()
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert len(dns.asked) == REQUESTER_LOOKUPS
-        with requester("well"):
-            assert await look_up(b"quick")
-        with requester("dead"):
-            assert await look_up(b"mapped")
-            assert await look_up(b"127.0.0.1")
-            with trio.move_on_after(0.01) as patience:
-                await look_up(b"quick too")
+        set_requester("well")
+        assert await look_up(b"quick")
+        set_requester("dead")
+        assert await look_up(b"mapped")
+        assert await look_up(b"127.0.0.1")
+        with trio.move_on_after(0.01) as patience:
+            await look_up(b"quick too")
         assert patience.cancelled_caught
         nursery.cancel_scope.cancel()
     assert log.events() == ["names do not resolve"]
@@ -141,9 +141,9 @@ async def test_there_is_an_end_to_threads(dns: Dns) -> None:
     requesters = ALL_LOOKUPS // REQUESTER_LOOKUPS + 1
     async with trio.open_nursery() as nursery:
         for number in range(requesters):
-            with requester(f"requester {number}"):
-                for name in range(REQUESTER_LOOKUPS):
-                    nursery.start_soon(look_up, b"slow%d-%d" % (number, name))
+            set_requester(f"requester {number}")
+            for name in range(REQUESTER_LOOKUPS):
+                nursery.start_soon(look_up, b"slow%d-%d" % (number, name))
         for _ in range(ALL_LOOKUPS):
             await dns.next.acquire()
         await trio.testing.wait_all_tasks_blocked(0.01)

@@ -262,6 +262,7 @@ class Case:
                 await trio.sleep_forever()
             finally:
                 self.inside.remove(scope)
+                self.room.leave()
 
     def close(self) -> None:
         for sock in (*self.clients, self.listener):

@@ -61,7 +61,7 @@ class RemoteEnd:
     def client_info(self, name: str | None = None, host: str | None = None) -> ClientInfo:
         """For the log. ``name``: the client's address, where a proxy has named another; ``host`` that it asked for."""
         peer = str(self.peer)
-        name = name or str(self.address)
+        name = name or (peer if self.address is self.peer else str(self.address))
         return ClientInfo(
             name, None if peer == name else peer, self.certificate.subject if self.certificate else None, None, host
         )

@@ -9,8 +9,8 @@ went. Nothing behind a refused upgrade is ever read as a request.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -18,7 +18,7 @@ from wsgate.gate.access_log import CLIENT_GONE, refused
 from wsgate.gate.admission import admit
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import by_close, hear_close, opened_and_closed
-from wsgate.gate.decide import Refused, State, decide
+from wsgate.gate.decide import Refused, decide
 from wsgate.gate.exchange import Answer, Exchange, Opened, Response
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import handler_of
@@ -46,33 +46,57 @@ UNEXPECTED_PROXY_HEADER = Refusal(
 )
 
 
-async def serve(gateway: Gateway, listener: LiveListener, sock: PlainTransport, peer: Address) -> None:
-    """One connection from its acceptance to its end. Owns ``sock``. ``peer`` is who has connected."""
+async def serve(
+    gateway: Gateway,
+    listener: LiveListener,
+    sock: PlainTransport,
+    peer: Address,
+    left: Callable[[], object] = lambda: None,
+) -> None:
+    """One connection from its acceptance to its end. Owns ``sock``.
+
+    peer: who has connected
+    left: called when it is over
+    """
     try:
         with sock:
-            gateway.pump.serve_if_due()
-            set_nodelay(sock)
-            # Who the client is, by the word of a balancer in front
-            address = await real_address(gateway, listener, sock, peer)
-            if address is None:
-                return
-            # Who it has proved to be, where TLS asked it
-            secured = (sock, None) if listener.tls is None else await secure(gateway, listener, sock, str(address))
-            if secured is None:
-                return
-            if isinstance(secured, Refusal):
-                await _Connection(gateway, listener, sock, RemoteEnd(peer, address)).refuse(secured)
-                return
-            transport, certificate = secured
-            end = RemoteEnd(peer, address, transport.secure, certificate)
-            with contextlib.closing(transport):
-                # What the handshake needed is gone with this call: an idle session keeps none of it
-                begun = await _Connection(gateway, listener, transport, end).run()
-                if begun is not None:
-                    await run_session(gateway, begun)
+            # What the handshake needed is gone with this call: an idle session keeps none of it
+            session = await _begin(gateway, listener, sock, peer)
+            if session is not None:
+                await session
     except Exception:
         # Our own bug ends this connection, loudly, and no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
+    finally:
+        left()
+
+
+async def _begin(
+    gateway: Gateway, listener: LiveListener, sock: PlainTransport, peer: Address
+) -> Awaitable[None] | None:
+    """A connection up to its session, which is to be awaited, and owns the transport; ``None`` where it is over."""
+    gateway.pump.serve_if_due()
+    set_nodelay(sock)
+    # Who the client is, by the word of a balancer in front
+    address = await real_address(gateway, listener, sock, peer)
+    if address is None:
+        return None
+    # Who it has proved to be, where TLS asked it
+    secured = (sock, None) if listener.tls is None else await secure(gateway, listener, sock, str(address))
+    if secured is None:
+        return None
+    if isinstance(secured, Refusal):
+        await _Connection(gateway, listener, sock, RemoteEnd(peer, address)).refuse(secured)
+        return None
+    transport, certificate = secured
+    end = RemoteEnd(peer, address, transport.secure, certificate)
+    begun = None
+    try:
+        begun = await _Connection(gateway, listener, transport, end).run()
+    finally:
+        if begun is None:
+            transport.close()
+    return None if begun is None else run_session(gateway, begun)
 
 
 class _Connection:
@@ -100,8 +124,9 @@ class _Connection:
             site = self._gateway.site
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
-            state = State(self._gateway.draining, upgrade is not None and self._gateway.is_full)
-            route = decide(site, self._listener.settings, client, request, upgrade, state)
+            draining, full = self._gateway.draining, upgrade is not None and self._gateway.is_full
+            listener = self._listener.settings
+            route = decide(site, listener, client, request, upgrade, draining=draining, full=full)
             asked = upgrade if isinstance(upgrade, Upgrade) else None
             if isinstance(route, Refused):
                 await self.refuse(route.refusal, request, asked, client.info, route.route)

@@ -27,14 +27,6 @@ UPGRADE_REQUIRED = Refusal(
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """Of the gateway: ``draining`` or ``full``, it takes no new session."""
-
-    draining: bool = False
-    full: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
     """Why a request gets no further, and by which ``route``, where one takes it."""
 
@@ -48,9 +40,15 @@ def decide(
     client: Client,
     request: Request,
     upgrade: Upgrade | Refusal | None,
-    state: State,
+    *,
+    draining: bool = False,
+    full: bool = False,
 ) -> LiveRoute | Refused:
-    """The route that handles a request. ``upgrade`` is what ``check_upgrade`` says of it."""
+    """The route that handles a request.
+
+    upgrade: what ``check_upgrade`` says of the request
+    draining, full: why the gateway takes no new session
+    """
     asks = upgrade is not None
     moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
     if moved is not None:
@@ -67,9 +65,9 @@ def decide(
         return Refused(UPGRADE_REQUIRED, route)
     if isinstance(upgrade, Refusal):
         return Refused(upgrade, route)
-    if state.draining:
+    if draining:
         return Refused(DRAINING, route)
-    if state.full:
+    if full:
         return Refused(FULL, route)
     return route
 

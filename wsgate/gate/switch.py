@@ -24,7 +24,7 @@ from wsgate.wire.http import HttpServer, Refusal
 UNRECORDED = Refusal(503, "sessions cannot be recorded now: try again", RETRY_AFTER)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begun:
     """A session that nothing but its bytes is missing. ``early`` is what came behind the two heads."""
 
@@ -86,24 +86,24 @@ async def _begin(
     return Begun(session, route, (http.trailing(), backend.early), recorder)
 
 
-async def run_session(gateway: Gateway, begun: Begun) -> None:
-    """From the 101 to the last byte."""
-    if begun.recorder is None:
-        await _run(gateway, begun)
-    else:
-        session = begun.session
-        await begun.recorder.run(partial(_run, gateway, begun), session.outcome, session.end_unrecorded)
-
-
-async def _run(gateway: Gateway, begun: Begun) -> None:
+def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
+    """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
+    if begun.recorder is None:
+        return _run(gateway, session, begun.route, begun.early)
+    run = partial(_run, gateway, session, begun.route, begun.early)
+    return begun.recorder.run(run, session.outcome, session.end_unrecorded)
+
+
+async def _run(gateway: Gateway, session: Session, route: LiveRoute, early: tuple[bytes, bytes]) -> None:
     gateway.sessions.add(session)
     opened(session.info)
-    if gateway.draining or begun.route.drained:  # since its 101, which this client was slow to take
+    if gateway.draining or route.drained:  # since its 101, which this client was slow to take
         trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
+    outcome = None
     cut = False
     try:
-        await session.run(begun.early)
+        outcome = await session.run(early)
     except trio.Cancelled:
         gateway.cut += 1
         cut = True
@@ -111,4 +111,4 @@ async def _run(gateway: Gateway, begun: Begun) -> None:
     finally:
         gateway.sessions.remove(session)
         gateway.counters.leave(cut=cut)
-        ended(session.info, session.outcome())
+        ended(session.info, session.outcome() if outcome is None else outcome)

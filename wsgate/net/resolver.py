@@ -13,7 +13,7 @@ a name without an answer must not use up what other names need:
   of their own.
 - An answer is cached for a few seconds, a failure for one: the addresses of a name may change.
 
-trio uses this resolver for ``trio.socket.getaddrinfo``; ``requester`` sets the requester.
+trio uses this resolver for ``trio.socket.getaddrinfo``; ``set_requester`` sets the requester.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ import logging
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -49,14 +48,9 @@ _LookupKey = tuple[Any, ...]  # the arguments of the lookup without the port
 _requester: ContextVar[str] = ContextVar("requester", default="")
 
 
-@contextmanager
-def requester(name: str) -> Iterator[None]:
-    """Sets the requester of all lookups inside the block: ``name`` is a route or a token source."""
-    before = _requester.set(name)
-    try:
-        yield
-    finally:
-        _requester.reset(before)
+def set_requester(name: str) -> None:
+    """Sets the requester of all lookups of this task from now on: ``name`` is a route or a token source."""
+    _requester.set(name)
 
 
 def requester_name() -> str:

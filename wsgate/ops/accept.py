@@ -13,7 +13,6 @@ import re
 import select
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import trio
 
@@ -116,12 +115,9 @@ def _start(
     nursery: trio.Nursery,
     room: DescriptorLimit | None,
 ) -> None:
-    work = partial(serve, take_over(sock), _peer(listener, address))
-    if room is None:
-        nursery.start_soon(work)
-    else:
-        room.enter()
-        nursery.start_soon(room.serve, work)
+    if room is not None:
+        room.enter()  # the connection's own end is its ``leave``
+    nursery.start_soon(serve, take_over(sock), _peer(listener, address))
 
 
 def _peer(listener: socket.socket, address: object) -> Address:

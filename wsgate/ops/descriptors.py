@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import trio
 
@@ -41,7 +41,7 @@ def open_descriptors() -> int:
 
 
 class DescriptorLimit:
-    """Whether a process has descriptors for one more connection. ``serve`` must run every connection.
+    """Whether a process has descriptors for one more connection. Every connection calls ``enter`` and ``leave``.
 
     connections: how many are open
     ended: how many silent connections were ended to make room
@@ -60,17 +60,14 @@ class DescriptorLimit:
         self._freed = trio.Event()
         self.ended = 0
 
-    async def serve(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Runs a connection until its end."""
-        try:
-            await work()
-        finally:
-            self.connections -= 1
-            self._freed.set()
-
     def enter(self) -> None:
-        """A connection has been accepted; ``serve`` follows."""
+        """A connection has been accepted."""
         self.connections += 1
+
+    def leave(self) -> None:
+        """A connection has ended."""
+        self.connections -= 1
+        self._freed.set()
 
     def has_room(self) -> bool:
         """Whether there are descriptors for one more connection."""

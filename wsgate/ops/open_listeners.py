@@ -21,7 +21,6 @@ from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.gate.connection import serve
 from wsgate.gate.gateway import Gateway
-from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
 from wsgate.ops.descriptors import DescriptorLimit
 from wsgate.ops.listeners import bound_address, close_listeners, has_file
@@ -99,10 +98,8 @@ class OpenListeners:
                 emit(logging.INFO, "listener removed", address=str(address))
 
     def _server(self, opened: OpenListener) -> Serve:
-        async def serve_there(sock: PlainTransport, peer: Address) -> None:
-            await serve(self._gateway, opened.live, sock, peer)
-
-        return serve_there
+        # no coroutine of its own: an idle session would hold it
+        return lambda sock, peer: serve(self._gateway, opened.live, sock, peer, self._room.leave)
 
 
 async def close_in_thread(sock: socket.socket) -> None:

@@ -291,6 +291,11 @@ class Leg:
         """Whether the kernel has accepted all output, and no more will follow."""
         return self.pending is None and self.output not in (Output.OPEN, Output.CLOSING)
 
+    @property
+    def has_sent_all(self) -> bool:
+        """Nothing is read or written any more but the end of TCP, if that."""
+        return self.released or (self.input is not Input.OPEN and self.output_over)
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def close(self, close: Close) -> None:

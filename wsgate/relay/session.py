@@ -39,7 +39,7 @@ from wsgate.wire.close import Close
 from wsgate.wire.kernel import Walk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a session ended, with its counts.
 
@@ -148,6 +148,7 @@ class Session:
                 pump.add(leg)
             for flow, data in zip(self._flows, early, strict=True):
                 flow.feed(data)
+            del early, data  # an idle session holds no bytes
             for flow in self._flows:
                 if flow.sink.pending is None:
                     flow.resume()
@@ -211,12 +212,13 @@ class Session:
 
     def progressed(self) -> None:
         """Does the next steps after the input or the output of a leg has reached its end."""
-        for leg in self._legs:
+        client, backend = self._legs
+        for leg in (client, backend):
             if not leg.released and leg.finish():
                 leg.release()
-        if all(leg.released for leg in self._legs):
+        if client.released and backend.released:
             self._ended.set()
-        elif self._stage is _Stage.CLOSING and all(leg.released or self._has_sent_all(leg) for leg in self._legs):
+        elif self._stage is _Stage.CLOSING and client.has_sent_all and backend.has_sent_all:
             self._linger()
 
     def crash(self, error: Exception) -> None:
@@ -315,10 +317,6 @@ class Session:
         self._deadline = trio.current_time() + self._timeouts.close
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, self._deadline)
-
-    @staticmethod
-    def _has_sent_all(leg: Leg) -> bool:
-        return leg.input is not Input.OPEN and leg.output_over
 
 
 def _rtt(leg: Leg) -> float | None:

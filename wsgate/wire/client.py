@@ -33,7 +33,7 @@ class Answer:
     cut: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Switched:
     """A 101. ``early`` holds the bytes that came behind its head."""
 

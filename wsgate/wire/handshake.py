@@ -27,7 +27,7 @@ def accept_value(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _GUID).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upgrade:
     """What a well-formed upgrade request asks for.
 
@@ -90,7 +90,7 @@ def accept_headers(upgrade: Upgrade, subprotocol: bytes | None, extensions: byte
     return headers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """A backend's valid 101.
 

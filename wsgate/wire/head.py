@@ -20,6 +20,7 @@ MAX_HEAD = 32 << 10  # bytes; cookies and tokens of 20 KB are real. nginx takes 
 MAX_TARGET = 16 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, and access tokens stand in queries
 
 _END = re.compile(rb"\n\r?\n")
+_LINE_ENDS = b"\r\n"
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 _BLANKS_BEFORE_COLON = re.compile(rb"^(" + TOKEN + rb")[ \t]+:", re.MULTILINE)
 _REQUEST_LINE = re.compile(rb"[^ \r\n]+ ([!-~\x80-\xff]+) HTTP/")
@@ -56,10 +57,13 @@ class HeadBuffer:
 
     def peek(self, size: int) -> bytes:
         """Returns the first ``size`` bytes of the next head, fewer if fewer have come."""
-        if self._data.startswith((b"\r", b"\n")) and (found := _EMPTY_LINES.match(self._data)):
+        data = self._data
+        if not data:
+            return b""
+        if data[0] in _LINE_ENDS and (found := _EMPTY_LINES.match(data)):
             self._skipped += found.end()
-            del self._data[: found.end()]
-        return bytes(self._data[:size])
+            del data[: found.end()]
+        return bytes(data[:size])
 
     def rest(self) -> bytes:
         """Returns the bytes behind the heads that were taken."""

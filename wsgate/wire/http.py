@@ -20,7 +20,7 @@ from wsgate.wire.headers import Headers, values
 _BODILESS = frozenset({204, 304})  # answers that need no Content-Length (RFC 9110 §8.6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request head.
 
@@ -40,7 +40,7 @@ class Request:
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", normal(self.target.partition(b"?")[0]))  # frozen for everybody else
+        self.path = normal(self.target.partition(b"?")[0])
 
 
 @dataclass(frozen=True, slots=True)

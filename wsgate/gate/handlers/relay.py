@@ -19,7 +19,7 @@ from wsgate.gate.handlers.legs import client_leg, frame_limit
 from wsgate.gate.refusals import is_our_own, unreachable
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
-from wsgate.net.resolver import requester
+from wsgate.net.resolver import set_requester
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
@@ -55,15 +55,15 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Relay)
     asking = _Asking(exchange, action, backend_fields(exchange.client), exchange.backend_tls(action.tls))
     opened: Answer | None = None
-    with requester(exchange.route.name):
-        for backend in exchange.route.relays_to:
-            opened = await _ask(asking, backend.address, backend.name)
-            if isinstance(opened, Refusal) and (opened.body is None or opened.status in _TRY_NEXT):
-                if not is_our_own(opened):
-                    backend.failed(opened.detail)
-                continue
-            backend.worked()
-            break
+    set_requester(exchange.route.name)
+    for backend in exchange.route.relays_to:
+        opened = await _ask(asking, backend.address, backend.name)
+        if isinstance(opened, Refusal) and (opened.body is None or opened.status in _TRY_NEXT):
+            if not is_our_own(opened):
+                backend.failed(opened.detail)
+            continue
+        backend.worked()
+        break
     assert opened is not None
     return opened
 
@@ -71,7 +71,7 @@ async def handle(exchange: Exchange) -> Answer:
 HANDLER = Handler(handle)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asking:
     """What all backends of a route are asked with."""
 

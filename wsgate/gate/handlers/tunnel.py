@@ -14,7 +14,7 @@ from wsgate.gate.handlers.targets import find_targets
 from wsgate.gate.refusals import is_our_own, unreachable
 from wsgate.net.dial import DialError, dial
 from wsgate.net.io import local_address
-from wsgate.net.resolver import requester
+from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
@@ -64,12 +64,12 @@ async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]
         greeting = proxy_header(action.proxy_protocol, exchange.end, exchange.client, here)
     tls = exchange.backend_tls(action.tls)
     refusal: Refusal | None = None
+    within = route.settings.timeouts.connect
+    set_requester(route.name)
     # Failures of the file's own targets are told: with those of tokens and clients strangers could fill a log
     for target, backend in zip_longest(targets, route.tunnels_to):
         try:
-            with requester(route.name):
-                within = route.settings.timeouts.connect
-                transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
+            transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
         except DialError as error:
             refusal = unreachable(error, f"tcp://{target.address}")
             if backend is not None and not is_our_own(refusal):

@@ -13,7 +13,7 @@ import trio
 
 from wsgate.events.emit import HIDDEN
 from wsgate.events.trouble import Trouble
-from wsgate.net.resolver import requester
+from wsgate.net.resolver import set_requester
 from wsgate.settings.model import Target, Token, UnixAddress
 from wsgate.site.tokens.source import Local, NoTarget, Source, SourceError
 from wsgate.site.tokens.values import Targets
@@ -47,8 +47,8 @@ class Lookups:
         try:
             with trio.fail_after(self.settings.timeout):
                 async with self._under_way:
-                    with requester(f"{self._route} (its tokens)"):
-                        found = await self._source.look_up(value)
+                    set_requester(f"{self._route} (its tokens)")
+                    found = await self._source.look_up(value)
         except NoTarget as reason:
             self._well()
             return Refusal(403, _FORBIDDEN, detail=str(reason))
