@@ -1,7 +1,7 @@
 """What is measured: every row of the benchmark, declared once.
 
 A row is some work, the proxies that do it in alternation (its cases), and a goal: which quantity of the first case is
-held against which other cases. The project's design sets the numbers; ``None`` stands where a row only informs.
+compared with which other cases, and the ratio to reach. ``None``: the row only informs.
 """
 
 from __future__ import annotations
