@@ -4,6 +4,7 @@ within one, too, no module imports itself by way of others."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +14,26 @@ LAYERS = (
     *("ops", "gate", "site", "relay", "net", "disk", "events", "wire", "settings", "text"),
 )
 
-# Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model.
-READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops", "site")
+# Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model;
+# and site/, which makes it live, notes in the draft what is wrong on this machine.
+READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")
+NOTES_FAULTS = ("site",)
+NOTED_IN = ("wsgate.settings.draft", "wsgate.settings.problem")
 
 # wire/ turns bytes into meaning and back, text/ texts; tasks, descriptors and clocks are their callers'.
 PURE = ("wire", "text")
 BANNED_IN_PURE = frozenset(
     {"anyio", "asyncio", "multiprocessing", "select", "selectors", "signal", "sniffio", "socket", "ssl", "subprocess"}
     | {"threading", "time", "trio"}
+)
+
+# settings/ judges what the operator wrote, not this machine: what is named there is loaded by site/.
+BANNED_IN_SETTINGS = frozenset({"importlib", "pkgutil", "socket", "ssl", "subprocess", "threading", "trio"})
+# The one file there is read by this module; nobody else there opens or looks at one.
+READS_THE_FILE = "wsgate.settings.text"
+FILE_CALLS = re.compile(
+    r"(builtins\.|io\.)?open|os\.(access|listdir|l?stat|open|readlink|scandir|walk)"
+    r"|os\.path\.(exists|get\w+|is(dir|file|link|mount)|lexists|realpath|same\w+)|(pathlib\.)?Path"
 )
 
 
@@ -82,10 +95,16 @@ def _check(module: str, file: Path, modules: dict[str, Path]) -> Iterator[tuple[
                 yield line, problem
         elif layer in PURE and top in BANNED_IN_PURE:
             yield line, f"{layer} imports {imported}: it knows no task, no descriptor and no clock"
+        elif layer == "settings" and top in BANNED_IN_SETTINGS:
+            yield line, f"settings imports {imported}: what is on this machine is looked at in site/"
     if layer in PURE:
         for node in ast.walk(tree):
             if isinstance(node, ast.AsyncFunctionDef | ast.Await):
                 yield node.lineno, f"{layer} waits: it is sans-I/O"
+    if layer == "settings" and module != READS_THE_FILE:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and FILE_CALLS.fullmatch(call := ast.unparse(node.func)):
+                yield node.lineno, f"settings calls {call}: what is on this machine is looked at in site/"
 
 
 def _arrow(layer: str, imported: str) -> str | None:
@@ -97,6 +116,8 @@ def _arrow(layer: str, imported: str) -> str | None:
         return f"the package's root imports {imported}: it is imported by all"
     if target in LAYERS and LAYERS.index(target) < LAYERS.index(layer):
         return f"{layer} imports {imported}, which is above it"
+    if layer in NOTES_FAULTS and imported in NOTED_IN:
+        return None
     if target == "settings" and not imported.endswith(".settings.model") and layer not in READERS_OF_SETTINGS:
         return f"{layer} imports {imported}: below ops, settings are the plain data of settings.model"
     return None

@@ -42,6 +42,15 @@ def test_imports_point_downwards() -> None:
         ("gate/connection.py", "import wsgate.ops.log", "gate imports wsgate.ops.log, which is above it"),
         ("ops/log.py", "if TYPE_CHECKING:\n    from wsgate.app import serve", "ops imports wsgate.app, which is above"),
         ("settings/load.py", "from ..wire import frames", "settings imports wsgate.wire.frames, which is above it"),
+        ("settings/model.py", "import ssl", "settings imports ssl: what is on this machine is looked at in site/"),
+        ("settings/model.py", "def f():\n    import importlib.util", "settings imports importlib.util"),
+        (
+            "settings/model.py",
+            "import os\nos.path.isfile('a')",
+            "settings/model.py:2: settings calls os.path.is",
+        ),
+        ("settings/model.py", "with open('a') as file: ...", "settings calls open"),
+        ("site/build.py", "from wsgate.settings.load import load", "site imports wsgate.settings.load: below ops"),
         ("settings/model.py", "from wsgate.cli import main", "settings imports wsgate.cli, which is above it"),
         ("app.py", "from wsgate import demo", "app imports wsgate.demo, which is above it"),
         ("app.py", "from wsgate import websockify", "app imports wsgate.websockify, which is above it"),
@@ -103,6 +112,9 @@ def _legal_tree(directory: Path) -> Path:
         "text/host.py": "import re",
         "settings/load.py": "from wsgate.text import host\nfrom . import model\nfrom .model import Settings",
         "settings/model.py": "import time",
+        "settings/text.py": "import os\nos.stat('a')",
+        "site/build.py": "from wsgate.settings.draft import Draft\nfrom wsgate.settings.model import Settings",
+        "settings/draft.py": "import os\nos.path.join('a', 'b')",
     }
     package = directory / "wsgate"
     for name, text in files.items():

@@ -7,16 +7,17 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from wsgate import __version__
 from wsgate.ops.processes import run_in_child
 from wsgate.settings.addresses import bind_address
-from wsgate.settings.load import ConfigError, load
+from wsgate.settings.load import read
 from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
-from wsgate.settings.problem import Problem
+from wsgate.settings.problem import ConfigError, Problem
 from wsgate.settings.schema import schema_text
+from wsgate.site.checks import check
 from wsgate.text.error import TextError
 
 # 0, 1 and 2 are what they are everywhere, the others sysexits(3)
@@ -95,7 +96,7 @@ def _serve(file: str) -> int:
     settings = outcome
     from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
 
-    return app.serve(settings, load=partial(load, file, app.log_warning), warnings=warnings)
+    return app.serve(settings, load=partial(_read, file, app.log_warning), warnings=warnings)
 
 
 def _check(file: str) -> int:
@@ -132,9 +133,15 @@ def _try_load(file: str) -> tuple[Settings | ConfigError, list[Problem]]:
     """The settings, or what is wrong; and what the file warns of."""
     warnings: list[Problem] = []
     try:
-        return load(file, warnings.append), warnings
+        return _read(file, warnings.append), warnings
     except ConfigError as error:
         return error, warnings
+
+
+def _read(file: str, warn: Callable[[Problem], object]) -> Settings:
+    draft = read(file)
+    check(draft)
+    return draft.finish(warn)
 
 
 def _print_problems(file: str, error: ConfigError, warnings: Sequence[Problem]) -> None:

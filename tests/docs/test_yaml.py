@@ -10,8 +10,8 @@ import yaml
 
 from tests.docs.pages import blocks
 from tests.pki import Authority
+from tests.settings.checked import load_checked
 from wsgate.settings.keys import keys_of
-from wsgate.settings.load import load
 from wsgate.settings.model import Listener, Route, Settings
 
 CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
@@ -72,4 +72,4 @@ def test_there_are_blocks() -> None:
 def test_a_block_loads(text: str, tmp_path: Path) -> None:
     file = tmp_path / "wsgate.yaml"
     file.write_text(whole(put_in_place(text, tmp_path)), encoding="utf-8")
-    assert load(str(file)).routes
+    assert load_checked(str(file)).routes

@@ -13,7 +13,7 @@ import trio
 from websockets.exceptions import InvalidStatus
 
 from tests.pki import Authority, Pair, client_context, days, server_context
-from wsgate.settings.x509 import read_pem
+from wsgate.net.tls.x509 import read_pem
 
 from .gateway import Gateway, StartGateway, relay
 from .library import Serve, connect, echo

@@ -16,8 +16,8 @@ from tests.peers.frames import MASK, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
+from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Network, Tls
-from wsgate.settings.tls_context import listener_context
 
 TRUSTED = (Network(ipaddress.ip_network("192.0.2.0/24")),)  # has CLIENT in it
 FORWARDED_FOR = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.test"}

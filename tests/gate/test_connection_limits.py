@@ -16,8 +16,8 @@ from tests.peers.stream import Backend, Peer, open_session
 from tests.pki import Authority, client_context
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.shared_counters import Counts, SharedCounters
+from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Limits, Tls
-from wsgate.settings.tls_context import listener_context
 
 ONE = Limits(sessions=1)
 

@@ -18,8 +18,8 @@ from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from wsgate.gate import tls_handshake as secure_module
+from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Listener, TcpAddress, Tls
-from wsgate.settings.tls_context import listener_context
 
 TIMEOUT = 10.0  # seconds: timeouts.handshake
 CLOSE = 5.0  # seconds: timeouts.close

@@ -15,9 +15,9 @@ import trio.testing
 
 from tests.pki import Authority, server_context
 from wsgate.net.dial import DialError, TlsClient, dial
+from wsgate.net.tls.contexts import backend_context
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.settings.model import BackendTls, Target, TcpAddress
-from wsgate.settings.tls_context import backend_context
 
 from .test_dial import listener, no_descriptor_leaks, refusing, resolve
 

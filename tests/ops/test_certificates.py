@@ -16,6 +16,7 @@ import trio.testing
 
 from tests.pki import Authority, Pair, client_context, days, pair_of, shake_hands
 from wsgate.disk.threads import in_thread
+from wsgate.net.tls.x509 import read_pem
 from wsgate.ops import certificates as module
 from wsgate.ops.certificates import INTERVAL, CertificateWatch
 from wsgate.settings.model import (
@@ -32,7 +33,6 @@ from wsgate.settings.model import (
     Tunnel,
     WebSocketUrl,
 )
-from wsgate.settings.x509 import read_pem
 from wsgate.site.build import build
 
 BIND = TcpAddress("127.0.0.1", 443)

@@ -188,7 +188,7 @@ def contexts(version: ssl.TLSVersion) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     ca.configure_trust(client)
     ca.issue_cert("peer.example").configure_cert(server)
     client.minimum_version = client.maximum_version = version
-    for context in client, server:  # as settings/tls_context.py does: Python 3.11.2 sets it itself
+    for context in client, server:  # as net/tls/contexts.py does: Python 3.11.2 sets it itself
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return client, server
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from wsgate.settings import meaning, model
-from wsgate.settings.decode import Broken, Decoder
+from wsgate.settings.decode import Decoder
+from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.model import (
     BackendTls,
     Certificate,
@@ -42,6 +43,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.nodes import compose
+from wsgate.site import checks
 
 EVERYTHING = """
 log: {format: text, level: error}
@@ -326,7 +328,7 @@ def test_a_field_has_its_place_and_its_name_once() -> None:
     assert [str(problem) for problem in decoder.problems] == [
         "f:3:50: routes[0].files.headers: duplicate field 'x-a': line 3 has it already"
     ]
-    assert decoder.places["routes[0].files.headers.X-B"] == (3, 63)
+    assert decoder.places.by_path["routes[0].files.headers.X-B"] == (3, 63)
     action: Any = settings.routes[0].action
     assert [field for field in action.headers if not isinstance(field, Broken)] == [("X-A", "b"), ("X-B", "d")]
 
@@ -359,11 +361,11 @@ def test_a_relative_directory_begins_at_the_file(monkeypatch: pytest.MonkeyPatch
 
 def test_places_are_kept_beside_the_model() -> None:
     _, decoder = decode(EVERYTHING)
-    assert decoder.places[""] == (2, 1)
-    assert decoder.places["routes[0].relay.to"] == (15, 11)
-    assert decoder.places["routes[1].tunnel.to[1]"] == (22, 30)
-    assert decoder.places["listeners[0].proxy_protocol.from"] == (33, 28)
-    assert decoder.places["listeners[1].bind"] == (35, 12)
+    assert decoder.places.by_path[""] == (2, 1)
+    assert decoder.places.by_path["routes[0].relay.to"] == (15, 11)
+    assert decoder.places.by_path["routes[1].tunnel.to[1]"] == (22, 30)
+    assert decoder.places.by_path["listeners[0].proxy_protocol.from"] == (33, 28)
+    assert decoder.places.by_path["listeners[1].bind"] == (35, 12)
 
 
 def test_a_fault_leaves_a_broken_value_and_the_rest_intact() -> None:
@@ -561,13 +563,14 @@ def test_no_message_has_a_value_of_the_environment(route: str, message: str) -> 
     assert SECRET.lower() not in said.lower()
 
 
-def test_the_second_pass_says_no_value_of_the_environment_either() -> None:
+def test_what_looks_at_the_settings_says_no_value_of_the_environment_either() -> None:
     text = routes(
         "- {name: '${S}', match: {path: '/${S}'}, files: {root: '/nowhere/${S}'}}\n"
         "- {name: '${S}', tunnel: {token: {from: host, python: {call: '${S}.m:f'}}}}\n"
     )
     settings, decoder = expanded(text, S=SECRET)
     meaning.check(settings, decoder.fault, decoder.warn, decoder.places)
+    checks.check(Draft(settings, decoder.places, decoder.problems))
     decoder.warn("routes", f"has {SECRET}")
     assert sorted(problem.message for problem in decoder.problems) == [
         "routes[0] has the name ${S} already: rename one of them",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.pki import Authority, encrypt
+from tests.settings.checked import load_checked
 from wsgate.settings import model
 from wsgate.settings.keys import item_type, keys_of, scalar_type
-from wsgate.settings.load import ConfigError, load
 from wsgate.settings.model import (
     Files,
     Listener,
@@ -27,6 +27,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence, compose
+from wsgate.settings.problem import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "config"
 EXAMPLES = sorted(CONFIG.glob("*.yaml"))
@@ -80,7 +81,7 @@ def test_an_example_loads_and_names_its_schema(
     path: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(str(config / path.name), warn=lambda warning: pytest.fail(str(warning))).routes
+    assert load_checked(str(config / path.name), warn=lambda warning: pytest.fail(str(warning))).routes
     first_line = path.read_text(encoding="utf-8").partition("\n")[0]
     assert first_line == "# yaml-language-server: $schema=./wsgate.schema.json"
 
@@ -88,13 +89,13 @@ def test_an_example_loads_and_names_its_schema(
 @pytest.mark.parametrize("name", ["full.yaml", "wss.yaml"])
 def test_an_example_without_its_files_says_which_they_are(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(str(CONFIG / name))
+        load_checked(str(CONFIG / name))
     for problem in caught.value.problems:
         assert problem.message.endswith("does not exist") or problem.path.endswith("python.call")
 
 
 def test_minimal() -> None:
-    settings = load(str(CONFIG / "minimal.yaml"))
+    settings = load_checked(str(CONFIG / "minimal.yaml"))
     assert [listener.bind for listener in settings.listeners] == [TcpAddress("127.0.0.1", 8080)]
     assert [route.action for route in settings.routes] == [
         Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", 9000), None),))
@@ -102,7 +103,7 @@ def test_minimal() -> None:
 
 
 def test_tunnel() -> None:
-    settings = load(str(CONFIG / "tunnel.yaml"))
+    settings = load_checked(str(CONFIG / "tunnel.yaml"))
     assert [(route.name, route.match.path) for route in settings.routes] == [
         ("vnc", PathPattern(PathKind.EXACT, "/websockify")),
         ("mqtt", PathPattern(PathKind.EXACT, "/mqtt")),
@@ -117,7 +118,7 @@ def test_tunnel() -> None:
 
 
 def test_wss(config: Path) -> None:
-    settings = load(str(config / "wss.yaml"))
+    settings = load_checked(str(config / "wss.yaml"))
     assert settings.listeners == (
         Listener(bind=TcpAddress("0.0.0.0", 80), redirect=Redirect.HTTPS),
         Listener(
@@ -132,7 +133,7 @@ def test_wss(config: Path) -> None:
 
 
 def test_novnc(config: Path) -> None:
-    settings = load(str(config / "novnc.yaml"))
+    settings = load_checked(str(config / "novnc.yaml"))
     desktops, novnc = settings.routes
     assert desktops.errors is model.Errors.CLOSE
     assert isinstance(desktops.action, Tunnel)
@@ -146,7 +147,7 @@ def test_novnc(config: Path) -> None:
 
 
 def test_databases() -> None:
-    (route,) = load(str(CONFIG / "databases.yaml")).routes
+    (route,) = load_checked(str(CONFIG / "databases.yaml")).routes
     assert isinstance(route.action, Tunnel)
     assert route.action.target == model.ClientTarget(from_=(model.Place(model.PlaceKind.QUERY, "address"),))
     assert [(str(rule.what), rule.first, rule.last) for rule in route.action.allow] == [
@@ -202,7 +203,7 @@ def values(node: Any) -> list[tuple[type, dataclasses.Field[Any], Any]]:
 
 
 def test_full_has_the_defaults(config: Path) -> None:
-    for cls, field, value in values(load(str(config / "full.yaml"))):
+    for cls, field, value in values(load_checked(str(config / "full.yaml"))):
         # A default of "anything" cannot be written down: there is an example instead, and the comment says so.
         if field.default not in (dataclasses.MISSING, None, ()) and not dataclasses.is_dataclass(field.default):
             assert value == field.default, f"{cls.__name__}.{field.name}"

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.settings.checked import load_checked
 from wsgate.settings import nodes
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import ConfigError, Problem, load, loads
@@ -25,7 +26,7 @@ MINIMAL = "listeners: [{bind: 127.0.0.1:1}]\nroutes: [{name: a, relay: {to: ws:/
 
 def problems(path: Path | str) -> tuple[Problem, ...]:
     with pytest.raises(ConfigError) as caught:
-        load(str(path))
+        load_checked(str(path))
     return caught.value.problems
 
 

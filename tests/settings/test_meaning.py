@@ -1,15 +1,14 @@
-import os
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pki import Authority, days
-from wsgate.settings.decode import Broken, Decoder
+from tests.pki import Authority
+from wsgate.settings.decode import Decoder
+from wsgate.settings.draft import Broken
 from wsgate.settings.meaning import check
 from wsgate.settings.model import (
-    SCHEMES_PORT,
     Address,
     BackendTls,
     Certificate,
@@ -85,39 +84,6 @@ def test_a_right_file_has_no_faults() -> None:
     assert faults(binds, routes) == []
 
 
-@pytest.mark.parametrize("bind", [TcpAddress("::1", 80), UnixAddress("/a")])
-def test_two_listeners_cannot_have_one_address(bind: Address) -> None:
-    message = f"listeners[0] has {bind} already: remove one of them"
-    assert faults([bind, TcpAddress("a", 1), bind, bind], []) == [
-        ("listeners[2].bind", message),
-        ("listeners[3].bind", message),
-    ]
-
-
-def test_two_listeners_cannot_have_overlapping_addresses() -> None:
-    binds: list[Address] = [TcpAddress("0.0.0.0", 80), TcpAddress("127.0.0.1", 80), TcpAddress("127.0.0.1", 81)]
-    why = "listeners[0] has 0.0.0.0:80, which takes 127.0.0.1:80 too"
-    assert faults(binds, []) == [("listeners[1].bind", f"{why}: remove one of them, or change its port")]
-
-
-def test_port_0_may_be_there_twice() -> None:
-    assert faults([TcpAddress("::1", 0), TcpAddress("::1", 0)], []) == []
-
-
-def test_a_bind_without_a_port_is_compared_by_the_port_that_it_gets(tmp_path: Path) -> None:
-    anywhere = TcpAddress("a", SCHEMES_PORT)
-    listeners = [
-        Listener(bind=anywhere),
-        Listener(bind=anywhere, tls=one_tls(tmp_path)),
-        Listener(bind=TcpAddress("a", 80)),
-        Listener(bind=TcpAddress("a", 443)),
-    ]
-    assert faults_of(listeners, []) == [
-        ("listeners[2].bind", "listeners[0] has a:80 already: remove one of them"),
-        ("listeners[3].bind", "listeners[1] has a:443 already: remove one of them"),
-    ]
-
-
 def test_only_a_unix_socket_has_a_mode() -> None:
     listeners = [Listener(bind=UnixAddress("/a"), mode=0o660), Listener(bind=TcpAddress("::1", 8080), mode=0o660)]
     assert faults_of(listeners, []) == [
@@ -146,34 +112,6 @@ def test_a_redirect_is_for_plain_listeners_beside_one_with_tls(tmp_path: Path) -
     # What is Broken may have been meant to speak TLS.
     for broken in (Broken(), Listener(bind=UnixAddress("/b"), tls=Broken())):  # type: ignore[arg-type]
         assert faults_of([plain, broken], []) == []
-
-
-def test_the_files_of_tls_are_looked_at(tmp_path: Path) -> None:
-    tls = one_tls(tmp_path)
-    other = Authority(tmp_path, "other").issue("b.test", to="other")
-    none = Listener(bind=UnixAddress("/a"), tls=Tls())
-    several = Listener(
-        bind=UnixAddress("/b"),
-        tls=Tls(certificates=(Certificate(certificate=tls.certificate, key=other.key),)),
-    )
-    gone = BackendTls(ca="/no/such/ca", server_name="x")
-    routes = [
-        Route(name="a", match=Match(host=("a",)), action=Relay(to=(wss("a"), ws("b")), tls=gone)),
-        Route(name="b", match=Match(host=("b",)), action=Tunnel(to=(TLS_TARGET,), tls=gone)),
-        Route(name="c", match=Match(host=("c",)), action=Relay(to=(wss("a"),), tls=BackendTls(server_name="x"))),
-        # Whether it would do nothing is not known here
-        Route(name="d", match=Match(host=("d",)), action=Relay(to=(Broken(),), tls=gone)),  # type: ignore[arg-type]
-    ]
-    assert faults_of([none, several], routes) == [
-        ("listeners[0].tls", "there is no certificate: name its file with certificate, or several with certificates"),
-        (
-            "listeners[1].tls.certificates[0].key",
-            f"the key in {other.key!r} does not belong to the first certificate in {tls.certificate!r}",
-        ),
-        ("routes[0].relay.tls.ca", "the file '/no/such/ca' does not exist"),
-        ("routes[1].tunnel.tls.ca", "the file '/no/such/ca' does not exist"),
-        ("routes[3].relay.tls.ca", "the file '/no/such/ca' does not exist"),
-    ]
 
 
 @pytest.mark.parametrize("auth", ClientAuth)
@@ -228,12 +166,9 @@ def test_a_fault_has_the_place_of_its_key_or_of_the_mapping_around_it() -> None:
     decoder = Decoder("f", {})
     check(decoder.settings(compose(FILE, "f")), decoder.fault, decoder.warn, decoder.places)
     assert [(problem.path, problem.line, problem.col) for problem in decoder.problems] == [
-        ("listeners[2].bind", 9, 11),
         ("listeners[0].mode", 4, 11),
         ("listeners[1].redirect", 8, 15),
         ("listeners[1].tls.client_auth", 7, 56),
-        ("listeners[1].tls.certificate", 7, 24),
-        ("listeners[1].tls.key", 7, 36),
         ("listeners[3].tls.certificates[0]", 13, 11),
         ("routes[0].relay.tls", 18, 12),
     ]
@@ -264,18 +199,6 @@ def test_nothing_is_reached_after_a_match_of_everything(everything: Match) -> No
     assert unreached(Match(path=PATH_A), everything, Match(path=PATH_A), Match()) == [
         ("routes[2]", message),
         ("routes[3]", message),
-    ]
-
-
-def test_a_files_route_needs_a_directory(tmp_path: os.PathLike[str]) -> None:
-    file = os.path.join(tmp_path, "file")
-    with open(file, "w"):
-        pass
-    roots = [str(tmp_path), file, os.path.join(tmp_path, "none")]
-    routes = [Route(name=f"r{i}", match=Match(host=(str(i),)), action=Files(root=r)) for i, r in enumerate(roots)]
-    assert faults([], routes) == [
-        ("routes[1].files.root", f"the directory {file!r} is not a directory"),
-        ("routes[2].files.root", f"the directory {roots[2]!r} does not exist"),
     ]
 
 
@@ -315,18 +238,6 @@ def test_broken_parts_are_passed_over() -> None:
     }
     for part in parts:
         check(part, lambda path, message: pytest.fail(f"{path}: {message}"), ignore, given)
-
-
-def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
-    """Everything else can be served, and it too: its clients decide."""
-    old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
-    listener = Listener(bind=TcpAddress("a", 443), tls=Tls(certificate=old.certificate, key=old.key))
-    action = Relay(to=(wss("a"),), tls=BackendTls(certificate=old.certificate, key=old.key))
-    warned: list[tuple[str, str]] = []
-    settings = Settings(listeners=(listener,), routes=(Route(name="a", action=action),))
-    check(settings, no_fault, lambda path, message: warned.append((path, message)), ())
-    dated = [path for path, message in warned if message.endswith("1 day ago: renew it")]
-    assert dated == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
 
 
 def test_a_tunnel_has_no_messages_to_limit() -> None:

@@ -1,14 +1,11 @@
 """What takes another machine than the files in invalid/, which have the rest."""
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from wsgate.settings.decode import Broken
+from wsgate.settings.draft import Broken
 from wsgate.settings.meaning_auth import check_access
 from wsgate.settings.model import (
     Auth,
@@ -141,35 +138,6 @@ def test_the_default_of_errors_is_no_fault_on_files() -> None:
     assert faults(action=files) == []
     assert [path for path, _ in faults(action=files, errors=Errors.STATUS, given=("r.errors",))] == ["r.errors"]
     assert faults(errors=Errors.CLOSE, origins=("null",), given=("r.errors", "r.origins")) == []
-
-
-def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "users"
-    file.write_text(f"bob:{{PLAIN}}a\n{BCRYPT}\n")
-    monkeypatch.setitem(sys.modules, "bcrypt", None)
-    assert faults(basic("bob:{PLAIN}a")) == []
-    assert faults(basic(BCRYPT, file=str(file)), given=("r.auth.basic.users", "r.auth.basic.users[0]")) == [
-        ("r.auth.basic.users[0]", NO_BCRYPT),
-        ("r.auth.basic.file", f"line 2 of {str(file)!r}: {NO_BCRYPT}"),
-    ]
-    there = ModuleType("bcrypt")
-    there.__spec__ = sys.__spec__
-    monkeypatch.setitem(sys.modules, "bcrypt", there)
-    assert faults(basic(BCRYPT, file=str(file))) == []
-
-
-def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("ann\n" * 12)
-    found = faults(basic(file=str(file)))
-    assert [message.partition(" of ")[0] for _, message in found[:-1]] == [f"line {n}" for n in range(1, 11)]
-    assert found[-1] == ("r.auth.basic.file", f"2 more lines of {str(file)!r} are wrong")
-
-
-def test_one_user_may_stand_in_the_file_too(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("ann:{PLAIN}b\n")
-    assert faults(basic("ann:{PLAIN}a", file=str(file))) == []
 
 
 @pytest.mark.parametrize("users", [("ann:{PLAIN}a", "ann:{PLAIN}a"), ("ann:{PLAIN}a", "Ann:{PLAIN}a")])

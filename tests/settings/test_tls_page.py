@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.pki import Authority
-from wsgate.settings.load import load
+from tests.settings.checked import load_checked
 from wsgate.settings.model import ClientAuth, Relay, Settings, Tunnel
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
@@ -44,7 +44,7 @@ def load_example(section: str, directory: Path) -> Settings:
     }
     file = directory / "wsgate.yaml"
     file.write_text(yaml.safe_dump({**usual, **written}))
-    return load(str(file))
+    return load_checked(str(file))
 
 
 def test_a_certificate(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tests.gate.conftest import live_tls
 from tests.pki import Authority
+from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Listener, TcpAddress, Tls
-from wsgate.settings.tls_context import listener_context
 from wsgate.site.listener import LiveListener
 
 

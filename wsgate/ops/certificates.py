@@ -18,8 +18,8 @@ import trio
 
 from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
+from wsgate.net.tls.contexts import files
 from wsgate.settings.model import BackendTls
-from wsgate.settings.tls_context import files
 from wsgate.site.certificates import CertificateError, LiveTls, load_changed
 from wsgate.site.site import Site
 

@@ -15,8 +15,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
+from wsgate.net.binds import overlap
 from wsgate.ops.address_owner import owner_of
-from wsgate.settings.binds import overlap
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 T = TypeVar("T")

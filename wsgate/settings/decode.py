@@ -14,10 +14,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from wsgate.settings.access import header_name
-from wsgate.settings.environment import Environment, Mask, advise_braces, expand, references, without_braces
+from wsgate.settings.draft import Broken, Draft
+from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
+from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
 from wsgate.settings.scalars import ScalarType
 from wsgate.settings.unknown import guess_key
@@ -35,10 +37,6 @@ _LIKE_OFF = re.compile(
 )
 
 
-class Broken:
-    """Replaces a wrong value. It is not equal to any other value, so no comparison matches it."""
-
-
 class Decoder:
     """Decodes one file.
 
@@ -49,16 +47,19 @@ class Decoder:
     """
 
     def __init__(self, file: str, environment: Environment) -> None:
-        self.file = file
         self.from_environment: dict[str, str] = {}
         self._environment = environment
-        self._mask = Mask()
+        self.places = Places(file)
+        self._mask = self.places.mask
         self.directory = os.path.dirname(os.path.abspath(file))
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.places: dict[str, tuple[int, int]] = {}
         # The values of Settings.defaults by class; they replace the defaults of the class.
         self._starts: dict[type, Any] = {}
+
+    def draft(self, root: Node | None) -> Draft:
+        """The document, as far as it can be decoded."""
+        return Draft(self.settings(root), self.places, self.problems, self.warnings, self.from_environment)
 
     def settings(self, root: Node | None) -> Any:
         """Decodes the document to ``Settings``, or to ``Broken``."""
@@ -72,20 +73,13 @@ class Decoder:
 
         place: line and column, if not those of the value; a missing value has those of the mapping or list around it
         """
-        line, col = place or self._place(path)
-        self.problems.append(Problem(self.file, line, col, path, self._mask.apply(message)))
+        self.problems.append(self.places.problem(path, message, place))
         return Broken()
 
     def warn(self, path: str, message: str) -> None:
         """Reports that the value at ``path`` is valid, but probably not meant. The message says what to write
         instead."""
-        line, col = self._place(path)
-        self.warnings.append(Problem(self.file, line, col, path, self._mask.apply(message), is_warning=True))
-
-    def _place(self, path: str) -> tuple[int, int]:
-        while path not in self.places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.places[path]
+        self.warnings.append(self.places.problem(path, message, is_warning=True))
 
     def _expanded(self, node: Scalar, path: str) -> Scalar | Broken:
         """Returns the scalar with its references to the environment replaced."""
@@ -103,7 +97,7 @@ class Decoder:
         return node.expanded(expansion.text, is_secret=bool(expansion.values))
 
     def _value(self, key: ConfigKey, node: Node, path: str) -> Any:
-        self.places[path] = (node.line, node.col)
+        self.places.by_path[path] = (node.line, node.col)
         if isinstance(node, Scalar) and item_type(key.type) is None:
             expanded = self._expanded(node, path)
             if isinstance(expanded, Broken):
@@ -181,7 +175,7 @@ class Decoder:
                 fields.append(self.fault(path, f"duplicate field {quote(name)}: line {line} has it already", place))
                 continue
             lines[name.lower()] = name_node.line
-            self.places[f"{path}.{name}"] = (value_node.line, value_node.col)
+            self.places.by_path[f"{path}.{name}"] = (value_node.line, value_node.col)
             value = self._expanded(value_node, f"{path}.{name}")
             if value is value_node and (advice := without_braces(value_node.text, self._environment)):
                 self.warn(f"{path}.{name}", advice)
@@ -213,7 +207,7 @@ class Decoder:
         return self.fault(path, f"expected a list, found {node}: {_list_meant(item, node)}")
 
     def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
-        self.places[path] = (node.line, node.col)
+        self.places.by_path[path] = (node.line, node.col)
         keys = keys_of(cls)
         if not isinstance(node, Mapping):
             if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in _ON:

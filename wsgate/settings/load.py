@@ -1,30 +1,49 @@
 """A configuration file -> Settings, or every problem of the file at once.
 
 Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``).
-Values may be taken from this process's environment (``environment``).
+Values may be taken from this process's environment (``environment``). No file that the settings name is looked at:
+``site`` does that, with the ``Draft``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 
 from wsgate.settings.decode import Decoder
+from wsgate.settings.draft import Draft, Warn
 from wsgate.settings.meaning import check
 from wsgate.settings.model import Settings
 from wsgate.settings.nodes import compose
 from wsgate.settings.problem import ConfigError, Problem
 from wsgate.settings.text import read_text
 
-__all__ = ["ConfigError", "Problem", "load", "loads"]
+__all__ = ["ConfigError", "Problem", "load", "loads", "read", "reads"]
 
-# Is told of each warning, in file order, also when the file is refused.
-Warn = Callable[[Problem], object]
+
+def read(path: str) -> Draft:
+    """What the file at ``path`` has. Relative paths in it are relative to its directory.
+
+    :raises ConfigError: if the file cannot be read, or is no YAML.
+    """
+    return reads(read_text(path), path)
+
+
+def reads(text: str, name: str) -> Draft:
+    """What ``text`` has. ``name`` is the file's: problems show it, relative paths begin at its directory.
+
+    :raises ConfigError: if the text is no YAML.
+    """
+    decoder = Decoder(name, os.environ)
+    draft = decoder.draft(compose(text, name))
+    check(draft.settings, draft.fault, draft.warn, draft.places)
+    if isinstance(draft.settings, Settings):
+        draft.settings = replace(draft.settings, places=draft.places, from_environment=draft.from_environment)
+    return draft
 
 
 def load(path: str, warn: Warn | None = None) -> Settings:
-    """The settings in the file at ``path``. Relative paths in the file are relative to its directory.
+    """The settings in the file at ``path``, with which nothing is wrong but perhaps on this machine.
 
     Raises ``ConfigError`` when the file cannot be read or anything in it is wrong.
     """
@@ -36,17 +55,4 @@ def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
 
     Raises ``ConfigError`` when anything in the text is wrong.
     """
-    decoder = Decoder(name, os.environ)
-    settings = decoder.settings(compose(text, name))
-    check(settings, decoder.fault, decoder.warn, decoder.places)
-    if warn is not None:
-        for warning in _in_order(decoder.warnings):
-            warn(warning)
-    if decoder.problems:
-        raise ConfigError(_in_order(decoder.problems))
-    assert isinstance(settings, Settings)
-    return replace(settings, from_environment=decoder.from_environment)
-
-
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda problem: problem.place))
+    return reads(text, name).finish(warn)

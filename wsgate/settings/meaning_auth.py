@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from wsgate.settings.decode import Broken
-from wsgate.settings.faults import Fault, Warn, at, is_installed, items
+from wsgate.settings.draft import Broken
+from wsgate.settings.faults import Fault, Warn, at, items
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
@@ -21,11 +21,8 @@ from wsgate.settings.model import (
     Tls,
     Tunnel,
 )
-from wsgate.settings.tls_context import read_file
 from wsgate.text.error import TextError
-from wsgate.text.htpasswd import Entry, entries, entry, split
-
-_MAX_NAMED = 10  # wrong lines of one file
+from wsgate.text.htpasswd import entry, split
 
 
 def check_access(
@@ -83,39 +80,14 @@ def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -
             continue
         where = at(f"{path}.users", index, given)
         try:
-            wrong = _cannot_check(entry(line))
+            entry(line)
         except TextError as error:
-            wrong = str(error)
-        if wrong is not None:
-            fault(where, wrong)
+            fault(where, str(error))
         user, _ = split(line)
         other, same = first.setdefault(user, (index, line))
         # the same text again is noted by the first pass
         if other != index and same != line:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
-    if isinstance(basic.file, str):
-        _check_file(basic.file, f"{path}.file", fault)
-
-
-def _check_file(file: str, path: str, fault: Fault) -> None:
-    try:
-        lines = list(entries(read_file(file)))
-    except ValueError as error:
-        fault(path, str(error))
-        return
-    found = [(number, str(line) if isinstance(line, TextError) else _cannot_check(line)) for number, line in lines]
-    faults = [f"line {number} of {file!r}: {wrong}" for number, wrong in found if wrong]
-    for message in faults[:_MAX_NAMED]:
-        fault(path, message)
-    if len(faults) > _MAX_NAMED:
-        fault(path, f"{len(faults) - _MAX_NAMED} more lines of {file!r} are wrong")
-
-
-def _cannot_check(line: Entry) -> str | None:
-    """Why a user's password cannot be checked here."""
-    if line.needs_bcrypt and not is_installed("bcrypt"):
-        return "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
-    return None
 
 
 def _may_ask(listener: Any) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from wsgate.settings.decode import Broken
-from wsgate.settings.faults import Fault, Warn, is_whole
+from wsgate.settings.draft import Broken, is_whole
+from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.model import Files, Match, PathKind, PathPattern, Route
 from wsgate.text.regexes import first_characters, literal_beginning
 

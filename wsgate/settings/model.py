@@ -1,9 +1,9 @@
 """The configuration as plain data: frozen, complete, already checked.
 
-Anyone may import this module; it imports nothing but its own values. A class is a YAML mapping and a field is a key, so
-the path of an error in the file is the path of the attribute in the code. Durations are seconds, sizes are bytes;
-``None`` stands for ``off``. ``settings.load`` builds these objects, ``settings.schema`` describes them: both read the
-same field metadata.
+Anyone may import this module; it imports nothing but its own values, and where they stand in their file. A class is a
+YAML mapping and a field is a key, so the path of an error in the file is the path of the attribute in the code.
+Durations are seconds, sizes are bytes; ``None`` stands for ``off``. ``settings.load`` builds these objects,
+``settings.schema`` describes them: both read the same field metadata.
 """
 
 # ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wsgate.settings.places import Places
 from wsgate.settings.values import *
 
 
@@ -411,3 +412,5 @@ class Settings:
     # Not a key: what the file has in place of each value that came from the environment, by the value's path. Whoever
     # shows a setting shows this.
     from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})
+    # Not a key: where each value stands in the file.
+    places: Places = field(default_factory=Places, compare=False, repr=False, metadata={"is_key": False})

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Tls, Tunnel
-from wsgate.settings.tls import check_backend_tls, check_listener_tls, outdated
-from wsgate.settings.tls_context import (
+from wsgate.net.tls.checks import check_backend_tls, check_listener_tls, outdated
+from wsgate.net.tls.contexts import (
     ALPN,
     backend_context,
     certificates,
@@ -24,7 +23,8 @@ from wsgate.settings.tls_context import (
     read_certificate,
     read_file,
 )
-from wsgate.settings.x509 import X509, read_pem
+from wsgate.net.tls.x509 import X509, read_pem
+from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Tls, Tunnel
 
 # What one context is made from: a listener's settings, or a route's and the protocols that its backends are offered
 TlsKey = tuple[Tls | BackendTls, tuple[str, ...]]

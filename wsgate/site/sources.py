@@ -10,8 +10,8 @@ import ssl
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.net.tls.contexts import files
 from wsgate.settings.model import Token
-from wsgate.settings.tls_context import files
 from wsgate.site.certificates import CertificateError, load_one
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.opening import open_source, source_tls

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from wsgate.settings.load import ConfigError, loads
+from wsgate.settings.load import ConfigError, reads
 from wsgate.settings.model import Address, Files, Settings, TcpAddress, Tunnel
 from wsgate.settings.problem import Problem
+from wsgate.site.checks import check
 from wsgate.websockify.flags import Flags, UsageError, parse
 from wsgate.websockify.translate import to_yaml
 
@@ -45,7 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         return _refuse(str(error))
     try:
-        settings = loads(text, "wsgate-tunnel.yaml")
+        draft = reads(text, "wsgate-tunnel.yaml")
+        check(draft)
+        settings = draft.finish()
     except ConfigError as error:
         for problem in error.problems:
             _refuse(_explain(problem))

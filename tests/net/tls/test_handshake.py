@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.peers.sockets import reset, tcp_pair
 from tests.pki import Authority, client_context
+from wsgate.net.tls.contexts import backend_context, listener_context
 from wsgate.net.tls.handshake import (
     ClientCertificate,
     TlsError,
@@ -29,7 +30,6 @@ from wsgate.net.tls.handshake import (
     wrap,
 )
 from wsgate.settings.model import BackendTls, ClientAuth, Tls, TlsVersion
-from wsgate.settings.tls_context import backend_context, listener_context
 
 TLS12 = ssl.TLSVersion.TLSv1_2
 

@@ -1,1 +1,1 @@
-"""TLS: the handshake, and the connection behind it."""
+"""TLS: contexts and certificates, the handshake, and the connection behind it."""

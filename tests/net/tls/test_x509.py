@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pki import days, shared
-from wsgate.settings.x509 import X509, read_der, read_pem
+from wsgate.net.tls.x509 import X509, read_der, read_pem
 
 LEAF = shared().issue_cert("one.test", "*.two.test", "192.0.2.7", "someone@three.test", common_name="a name")
 PEM = LEAF.cert_chain_pems[0].bytes()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from wsgate.net.binds import overlap
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
-from wsgate.settings.binds import overlap
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 HOSTS = ["0.0.0.0", "127.0.0.1", "127.0.0.2", "::", "::1", "localhost"]

@@ -10,8 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from tests.pki import Authority, Pair, client_context, encrypt, pair_of, server_context, shake_hands
-from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
-from wsgate.settings.tls_context import (
+from wsgate.net.tls.contexts import (
     ALPN,
     backend_context,
     certificates,
@@ -19,6 +18,7 @@ from wsgate.settings.tls_context import (
     listener_context,
     read_certificate,
 )
+from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 

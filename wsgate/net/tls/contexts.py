@@ -1,6 +1,6 @@
 """TLS as the operator wrote it -> ``ssl.SSLContext``.
 
-For settings in which ``settings.tls`` finds no fault. Where it would, these raise ``ValueError`` or ``OSError``, which
+For settings in which ``checks`` finds no fault. Where it would, these raise ``ValueError`` or ``OSError``, which
 ``ssl.SSLError`` is. All read files: off the event loop, where there is one.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 
+from wsgate.net.tls.x509 import X509, read_pem
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
-from wsgate.settings.x509 import X509, read_pem
 from wsgate.text import file as text_file
 from wsgate.text.error import TextError
 

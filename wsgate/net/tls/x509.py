@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 # RFC 7468 §5.1, and the older label that OpenSSL takes too
-_PEM = re.compile(rb"-----BEGIN (X509 |)CERTIFICATE-----(.*?)-----END \1CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
 
 # RFC 5280 §4.1, X.690 §8: the tags of the fields that are read
 _BOOLEAN, _INTEGER, _OCTETS, _OID, _UTC_TIME, _GENERALIZED_TIME = 0x01, 0x02, 0x04, 0x06, 0x17, 0x18
@@ -55,7 +55,7 @@ def read_pem(data: bytes) -> list[X509]:
     found = []
     for block in _PEM.finditer(data):
         try:
-            der = base64.b64decode(b"".join(block[2].split()), validate=True)
+            der = base64.b64decode(b"".join(block[1].split()), validate=True)
         except binascii.Error as error:
             raise ValueError(f"not base64: {error}") from None
         found.append(read_der(der))

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from wsgate.settings.entry_points import check_entry_point
 from wsgate.settings.model import EntryPoint, Lookup
+from wsgate.site.entry_points import check_entry_point
 
 MODULE = """
 async def ask(token): ...

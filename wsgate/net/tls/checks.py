@@ -6,9 +6,9 @@ import datetime
 import ssl
 import time
 
+from wsgate.net.tls.contexts import certificates, load_chain, read_file, read_password
+from wsgate.net.tls.x509 import X509, read_der, read_pem
 from wsgate.settings.model import BackendTls, Certificate, Tls
-from wsgate.settings.tls_context import certificates, load_chain, read_file, read_password
-from wsgate.settings.x509 import X509, read_der, read_pem
 
 # The path of a key below the tls mapping, empty for the mapping itself; and what is wrong there, with the cure.
 Fault = tuple[str, str]
@@ -18,16 +18,9 @@ _TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK",
 
 
 def check_listener_tls(tls: Tls) -> list[Fault]:
-    """What is wrong with a listener's TLS."""
+    """What is wrong with the files and ciphers of a listener's TLS."""
     faults: list[Fault] = []
-    own = certificates(tls)
-    if not own:
-        faults.append(("", "there is no certificate: name its file with certificate, or several with certificates"))
-    elif tls.certificate is not None and tls.certificates:
-        faults.append(("certificates", "certificate stands beside it: move that one into this list, to the top"))
-    if tls.certificate is None:
-        _check_strays(tls, faults)
-    for path, certificate in own:
+    for path, certificate in certificates(tls):
         _check_certificate(certificate, path, faults)
     if tls.ciphers is not None:
         try:
@@ -40,16 +33,11 @@ def check_listener_tls(tls: Tls) -> list[Fault]:
 
 
 def check_backend_tls(tls: BackendTls) -> list[Fault]:
-    """What is wrong with a route's TLS to its backends."""
+    """What is wrong with the files of a route's TLS to its backends."""
     faults: list[Fault] = []
-    if tls.certificate is not None:
-        _check_certificate(tls, "", faults)
-    else:
-        _check_strays(tls, faults)
+    _check_certificate(tls, "", faults)
     if tls.ca is not None:
         _check_ca(tls.ca, "ca", faults)
-        if not tls.verify:
-            faults.append(("ca", "with verify: false nothing is checked against it: remove one of them"))
     return faults
 
 
@@ -82,15 +70,8 @@ def _readable(file: str | None) -> list[X509]:
     return [] if file is None else _read_certificates(file, "", [])
 
 
-def _check_strays(certificate: Certificate, faults: list[Fault]) -> None:
-    for key in ("key", "password_file"):
-        if getattr(certificate, key) is not None:
-            faults.append((key, "there is no certificate that it belongs to: name its file with certificate"))
-
-
 def _check_certificate(certificate: Certificate, path: str, faults: list[Fault]) -> None:
     if certificate.certificate is None:
-        faults.append((path.removesuffix("."), "there is no certificate: name its file with certificate"))
         return
     before = len(faults)
     chain = _read_certificates(certificate.certificate, f"{path}certificate", faults)

@@ -1,0 +1,279 @@
+"""What is wrong on this machine; tests/settings/invalid has what can be shown by files alone."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.pki import Authority, days
+from wsgate.settings.draft import Broken, Draft
+from wsgate.settings.model import (
+    SCHEMES_PORT,
+    Address,
+    BackendTls,
+    Basic,
+    Certificate,
+    EntryPoint,
+    Files,
+    Jwt,
+    Listener,
+    Lookup,
+    Match,
+    Place,
+    PlaceKind,
+    Record,
+    Redis,
+    Relay,
+    Route,
+    Settings,
+    Target,
+    TcpAddress,
+    Tls,
+    Token,
+    TokenUrl,
+    Tunnel,
+    UnixAddress,
+    WebSocketUrl,
+)
+from wsgate.settings.places import Places
+from wsgate.site.checks import check, check_basic, check_tunnel, pass_on
+
+QUERY = Place(PlaceKind.QUERY, "token")
+REDIS = TcpAddress("redis", 6379)
+TLS_TARGET = Target(TcpAddress("x", 5901), tls=True)
+TO = (Target(TcpAddress("a", 1)),)
+BCRYPT = "ann:$2y$05$" + "a" * 53
+NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
+
+
+def ws(host: str) -> WebSocketUrl:
+    return WebSocketUrl(TcpAddress(host, 80), None)
+
+
+def wss(host: str) -> WebSocketUrl:
+    return WebSocketUrl(TcpAddress(host, 443), None, tls=True)
+
+
+def one_tls(directory: Path) -> Tls:
+    pair = Authority(directory).issue("a.test")
+    return Tls(certificate=pair.certificate, key=pair.key)
+
+
+def noted(draft: Draft) -> list[tuple[str, str]]:
+    return [(problem.path, problem.message) for problem in draft.problems]
+
+
+def faults(binds: list[Address], routes: list[Any]) -> list[tuple[str, str]]:
+    return faults_of([Listener(bind=bind) for bind in binds], routes)
+
+
+def faults_of(listeners: list[Any], routes: list[Any]) -> list[tuple[str, str]]:
+    draft = Draft(Settings(listeners=tuple(listeners), routes=tuple(routes)))
+    check(draft)
+    return noted(draft)
+
+
+def basic_faults(*users: str, file: str | None = None, given: Iterable[str] = ()) -> list[tuple[str, str]]:
+    draft = Draft(None, Places("f", dict.fromkeys(given, (1, 1))))
+    check_basic(Basic(users=users, file=file), "b", draft)
+    return noted(draft)
+
+
+def tunnel_faults(tunnel: Tunnel) -> list[tuple[str, str]]:
+    draft = Draft(None)
+    check_tunnel(tunnel, "t", draft)
+    return noted(draft)
+
+
+def token_faults(**source: Any) -> list[tuple[str, str]]:
+    return tunnel_faults(Tunnel(token=Token(from_=(QUERY,), **source)))
+
+
+def test_faults_below_a_path_are_passed_on() -> None:
+    draft = Draft(None)
+    pass_on([("", "a"), ("b", "c")], "x.y", draft)
+    assert noted(draft) == [("x.y", "a"), ("x.y.b", "c")]
+
+
+@pytest.mark.parametrize("bind", [TcpAddress("::1", 80), UnixAddress("/a")])
+def test_two_listeners_cannot_have_one_address(bind: Address) -> None:
+    message = f"listeners[0] has {bind} already: remove one of them"
+    assert faults([bind, TcpAddress("a", 1), bind, bind], []) == [
+        ("listeners[2].bind", message),
+        ("listeners[3].bind", message),
+    ]
+
+
+def test_two_listeners_cannot_have_overlapping_addresses() -> None:
+    binds: list[Address] = [TcpAddress("0.0.0.0", 80), TcpAddress("127.0.0.1", 80), TcpAddress("127.0.0.1", 81)]
+    why = "listeners[0] has 0.0.0.0:80, which takes 127.0.0.1:80 too"
+    assert faults(binds, []) == [("listeners[1].bind", f"{why}: remove one of them, or change its port")]
+
+
+def test_port_0_may_be_there_twice() -> None:
+    assert faults([TcpAddress("::1", 0), TcpAddress("::1", 0)], []) == []
+
+
+def test_a_bind_without_a_port_is_compared_by_the_port_that_it_gets(tmp_path: Path) -> None:
+    anywhere = TcpAddress("a", SCHEMES_PORT)
+    listeners = [
+        Listener(bind=anywhere),
+        Listener(bind=anywhere, tls=one_tls(tmp_path)),
+        Listener(bind=TcpAddress("a", 80)),
+        Listener(bind=TcpAddress("a", 443)),
+    ]
+    assert faults_of(listeners, []) == [
+        ("listeners[2].bind", "listeners[0] has a:80 already: remove one of them"),
+        ("listeners[3].bind", "listeners[1] has a:443 already: remove one of them"),
+    ]
+
+
+def test_the_files_of_tls_are_looked_at(tmp_path: Path) -> None:
+    tls = one_tls(tmp_path)
+    other = Authority(tmp_path, "other").issue("b.test", to="other")
+    none = Listener(bind=UnixAddress("/a"), tls=Tls())
+    several = Listener(
+        bind=UnixAddress("/b"),
+        tls=Tls(certificates=(Certificate(certificate=tls.certificate, key=other.key),)),
+    )
+    gone = BackendTls(ca="/no/such/ca", server_name="x")
+    routes = [
+        Route(name="a", match=Match(host=("a",)), action=Relay(to=(wss("a"), ws("b")), tls=gone)),
+        Route(name="b", match=Match(host=("b",)), action=Tunnel(to=(TLS_TARGET,), tls=gone)),
+        Route(name="c", match=Match(host=("c",)), action=Relay(to=(wss("a"),), tls=BackendTls(server_name="x"))),
+        # Whether it would do nothing is not known here
+        Route(name="d", match=Match(host=("d",)), action=Relay(to=(Broken(),), tls=gone)),  # type: ignore[arg-type]
+    ]
+    assert faults_of([none, several], routes) == [
+        (
+            "listeners[1].tls.certificates[0].key",
+            f"the key in {other.key!r} does not belong to the first certificate in {tls.certificate!r}",
+        ),
+        ("routes[0].relay.tls.ca", "the file '/no/such/ca' does not exist"),
+        ("routes[1].tunnel.tls.ca", "the file '/no/such/ca' does not exist"),
+        ("routes[3].relay.tls.ca", "the file '/no/such/ca' does not exist"),
+    ]
+
+
+def test_a_files_route_needs_a_directory(tmp_path: os.PathLike[str]) -> None:
+    file = os.path.join(tmp_path, "file")
+    with open(file, "w"):
+        pass
+    roots = [str(tmp_path), file, os.path.join(tmp_path, "none")]
+    routes = [Route(name=f"r{i}", match=Match(host=(str(i),)), action=Files(root=r)) for i, r in enumerate(roots)]
+    assert faults([], routes) == [
+        ("routes[1].files.root", f"the directory {file!r} is not a directory"),
+        ("routes[2].files.root", f"the directory {roots[2]!r} does not exist"),
+    ]
+
+
+def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
+    """Everything else can be served, and it too: its clients decide."""
+    old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
+    listener = Listener(bind=TcpAddress("a", 443), tls=Tls(certificate=old.certificate, key=old.key))
+    action = Relay(to=(wss("a"),), tls=BackendTls(certificate=old.certificate, key=old.key))
+    draft = Draft(Settings(listeners=(listener,), routes=(Route(name="a", action=action),)))
+    check(draft)
+    assert draft.problems == []
+    dated = [warning.path for warning in draft.warnings if warning.message.endswith("1 day ago: renew it")]
+    assert dated == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
+
+
+def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"bob:{{PLAIN}}a\n{BCRYPT}\n")
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    assert basic_faults("bob:{PLAIN}a") == []
+    assert basic_faults(BCRYPT, file=str(file), given=("b.users", "b.users[0]")) == [
+        ("b.users[0]", NO_BCRYPT),
+        ("b.file", f"line 2 of {str(file)!r}: {NO_BCRYPT}"),
+    ]
+    there = ModuleType("bcrypt")
+    there.__spec__ = sys.__spec__
+    monkeypatch.setitem(sys.modules, "bcrypt", there)
+    assert basic_faults(BCRYPT, file=str(file)) == []
+
+
+def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("ann\n" * 12)
+    found = basic_faults(file=str(file))
+    assert [message.partition(" of ")[0] for _, message in found[:-1]] == [f"line {n}" for n in range(1, 11)]
+    assert found[-1] == ("b.file", f"2 more lines of {str(file)!r} are wrong")
+
+
+def test_one_user_may_stand_in_the_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("ann:{PLAIN}b\n")
+    assert basic_faults("ann:{PLAIN}a", file=str(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing"),
+    [
+        (["jwt"], "PyJWT"),
+        (["cryptography"], "cryptography"),
+        (["jwt", "cryptography"], "PyJWT and cryptography"),
+    ],
+)
+def test_signed_tokens_need_their_libraries(
+    gone: list[str], missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "key"
+    key.touch()
+    for module in gone:
+        monkeypatch.setitem(sys.modules, module, None)
+    assert token_faults(jwt=Jwt(key=str(key))) == [
+        ("t.token.jwt", f"it needs {missing}, not installed here: pip install 'wsgate[jwt]'")
+    ]
+
+
+def test_what_a_python_object_lacks_stands_at_its_key() -> None:
+    assert token_faults(python=Lookup(call=EntryPoint("json.decoder", "scanstrin"))) == [
+        ("t.token.python.call", "json.decoder has no scanstrin; did you mean 'scanstring'?")
+    ]
+    assert token_faults(python=Lookup(call=EntryPoint("json", "loads"), source="a")) == [
+        ("t.token.python.source", "it would do nothing, only a class is made with it, and loads is none: remove it")
+    ]
+
+
+def test_files_that_only_others_may_read_are_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, int] = {}
+
+    def access(path: str, mode: int, *, effective_ids: bool) -> bool:
+        asked[path] = mode
+        return not mode & (os.R_OK | os.W_OK)
+
+    for name in ("tokens", "targets", "recordings"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(os, "access", access)
+    tokens, targets, recordings = (str(tmp_path / name) for name in ("tokens", "targets", "recordings"))
+    permit = "permit it to the user that runs wsgate"
+    # a directory of files is listed, one of targets is not
+    assert token_faults(file=tokens) == [("t.token.file", f"the directory {tokens!r} cannot be read: {permit}")]
+    assert token_faults(directory=targets) == []
+    assert tunnel_faults(Tunnel(to=TO, record=Record(directory=recordings))) == [
+        ("t.record.directory", f"the directory {recordings!r} cannot be written to: {permit}")
+    ]
+
+
+def test_a_sources_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
+    """Of a source that is asked over TLS, too."""
+    old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
+    tls = BackendTls(certificate=old.certificate, key=old.key)
+    warned: list[str] = []
+    sources: list[dict[str, Any]] = [
+        {"redis": Redis(address=REDIS, tls=tls)},
+        {"url": TokenUrl(True, TcpAddress("a", 443), "/{token}"), "url_tls": tls},
+    ]
+    for source in sources:
+        tunnel = Tunnel(token=Token(from_=(QUERY,), **source))
+        draft = Draft(None)
+        check_tunnel(tunnel, "t", draft)
+        assert draft.problems == []
+        warned += [warning.path for warning in draft.warnings]
+    assert warned == ["t.token.redis.tls.certificate", "t.token.url_tls.certificate"]

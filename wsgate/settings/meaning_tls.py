@@ -1,0 +1,78 @@
+"""The second pass, meaning: which keys of TLS go together. Their files are looked at where they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from wsgate.settings.draft import is_whole
+from wsgate.settings.faults import Fault
+from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
+
+_NONE = "there is no certificate: name its file with certificate"
+
+
+def check_listeners_tls(listeners: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    """Note what is wrong with the listeners' TLS."""
+    for index, listener in listeners:
+        if not isinstance(listener.tls, Tls):
+            continue
+        path = f"listeners[{index}].tls"
+        auth = f"{path}.client_auth"
+        # Even where it is the default: who writes required must not get a listener that takes everybody.
+        if auth in given and is_whole(listener.tls.client_auth) and listener.tls.client_ca is None:
+            fault(auth, "there is no client_ca to check certificates with: name its file")
+        _check_plaintext(listener.tls, path, fault)
+        if is_whole(listener.tls):
+            _check_certificates(listener.tls, path, fault)
+
+
+def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    """Note what is wrong with the TLS of relays and tunnels to their backends."""
+    for index, route in routes:
+        if not isinstance(route.action, Relay | Tunnel):
+            continue
+        tls, to = route.action.tls, route.action.to
+        key, scheme = ("relay", "wss://") if isinstance(route.action, Relay) else ("tunnel", "tls://")
+        path = f"routes[{index}].{key}.tls"
+        if not is_whole(tls):
+            continue
+        # who shows a token or names a target may be led to one with TLS
+        if to and is_whole(to) and path in given and not any(target.tls for target in to):
+            cure = f"write {scheme} there, or remove it"
+            fault(path, f"it would do nothing, no address in to begins with {scheme}: {cure}")
+        else:
+            check_backend_tls(tls, path, fault)
+
+
+def check_backend_tls(tls: BackendTls, path: str, fault: Fault) -> None:
+    """Note what is wrong with TLS of which the gateway is the client."""
+    if tls.certificate is None:
+        _check_strays(tls, path, fault)
+    if tls.ca is not None and not tls.verify:
+        fault(f"{path}.ca", "with verify: false nothing is checked against it: remove one of them")
+
+
+def _check_plaintext(tls: Tls, path: str, fault: Fault) -> None:
+    required = isinstance(tls.client_ca, str) and tls.client_auth is ClientAuth.REQUIRED
+    if tls.plaintext is True and required:
+        message = "who comes without TLS shows no certificate: remove plaintext, or write client_auth: optional"
+        fault(f"{path}.plaintext", message)
+
+
+def _check_certificates(tls: Tls, path: str, fault: Fault) -> None:
+    if tls.certificate is None and not tls.certificates:
+        fault(path, f"{_NONE}, or several with certificates")
+    elif tls.certificate is not None and tls.certificates:
+        fault(f"{path}.certificates", "certificate stands beside it: move that one into this list, to the top")
+    if tls.certificate is None:
+        _check_strays(tls, path, fault)
+    for index, certificate in enumerate(tls.certificates):
+        if certificate.certificate is None:
+            fault(f"{path}.certificates[{index}]", _NONE)
+
+
+def _check_strays(certificate: Certificate, path: str, fault: Fault) -> None:
+    for key in ("key", "password_file"):
+        if getattr(certificate, key) is not None:
+            fault(f"{path}.{key}", "there is no certificate that it belongs to: name its file with certificate")
