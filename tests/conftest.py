@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from tests.pki import Authority
@@ -61,7 +61,7 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.fixture
-def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> trio.testing.MockClock:
+def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
     """Virtual time that jumps only when the sockets too have had their say (real seconds).
 
     At 0 it would jump as soon as every task waits, while the kernel is still bringing what was sent. Nor does the
@@ -69,7 +69,7 @@ def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> trio.testing.MockClock:
     it here whether a peer is still taking something; tests/relay/test_tcp.py does.
     """
     monkeypatch.setattr("wsgate.relay.leg.is_acknowledging", lambda sock, within: False)
-    return trio.testing.MockClock(autojump_threshold=0.02)
+    return MockClock(autojump_threshold=0.02)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from wsgate import app
 from wsgate.app import serve
@@ -185,7 +185,7 @@ def test_handshakes_are_shared_out(monkeypatch: pytest.MonkeyPatch, capfd: pytes
     assert events(capfd).count("4 of 3") == 3
 
 
-async def test_signs_of_life(autojump_clock: trio.testing.MockClock) -> None:
+async def test_signs_of_life(autojump_clock: MockClock) -> None:
     times: list[float] = []
     with trio.move_on_after(10):
         await app._repeat(lambda: times.append(trio.current_time()), 2.5)

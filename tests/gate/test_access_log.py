@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.gate.access_log import ended, opened, refused
@@ -41,7 +41,7 @@ async def test_the_start_of_a_session_has_its_line(log: Log) -> None:
 )
 async def test_a_sessions_line(
     log: Log,
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     cause: Cause,
     side: Side | None,
     detail: str,

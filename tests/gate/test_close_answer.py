@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import NOWHERE, StartGate, relay_to, route, tunnel_to
 from tests.log import Log
@@ -144,7 +144,7 @@ async def test_what_is_no_upgrade_gets_a_status(start_gate: StartGate, bad: byte
     assert (await peer.read_head()).status in (400, 426)
 
 
-async def test_the_clients_close_is_awaited(start_gate: StartGate, autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_clients_close_is_awaited(start_gate: StartGate, autojump_clock: MockClock) -> None:
     """Through whatever it sends before, in any pieces: a browser that meets the end first calls it unclean."""
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
@@ -166,7 +166,7 @@ async def test_the_clients_close_is_awaited(start_gate: StartGate, autojump_cloc
 
 @pytest.mark.parametrize("last", [b"\x81\x05hello", b"\xf8\x80\0\0\0\0", None], ids=["unmasked", "reserved", "end"])
 async def test_who_breaks_a_rule_or_ends_is_not_waited_for(
-    start_gate: StartGate, autojump_clock: trio.testing.MockClock, last: bytes | None
+    start_gate: StartGate, autojump_clock: MockClock, last: bytes | None
 ) -> None:
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
@@ -178,9 +178,7 @@ async def test_who_breaks_a_rule_or_ends_is_not_waited_for(
     assert trio.current_time() == began
 
 
-async def test_a_client_that_does_not_answer_the_close(
-    start_gate: StartGate, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_client_that_does_not_answer_the_close(start_gate: StartGate, autojump_clock: MockClock) -> None:
     """It has the close timeout, and then that of TCP's end."""
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
@@ -195,9 +193,7 @@ async def test_a_client_that_does_not_answer_the_close(
     assert not gate.connections.child_tasks
 
 
-async def test_a_client_that_floods_instead_of_closing(
-    start_gate: StartGate, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_client_that_floods_instead_of_closing(start_gate: StartGate, autojump_clock: MockClock) -> None:
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
     await peer.upgrade()

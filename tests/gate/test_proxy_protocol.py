@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.log import Log
@@ -198,7 +199,7 @@ async def test_a_header_that_is_cut_off(start_gate: StartGate, log: Log, beginni
 
 
 async def test_a_header_that_never_ends(
-    start_gate: StartGate, backend: Backend, log: Log, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, backend: Backend, log: Log, autojump_clock: MockClock
 ) -> None:
     """Closed by the deadline, which is the whole header's; nobody else notices."""
     gate = start_gate(route(relay_to(backend.port)))
@@ -222,9 +223,7 @@ async def test_a_header_that_never_ends(
     assert await server.receive() == Frame(TEXT, b"still here")
 
 
-async def test_a_balancer_that_says_nothing(
-    start_gate: StartGate, log: Log, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_balancer_that_says_nothing(start_gate: StartGate, log: Log, autojump_clock: MockClock) -> None:
     gate = behind_balancer(start_gate(route(NOWHERE), defaults=Defaults(timeouts=Timeouts(handshake=3.0))))
     peer = gate.connect()
     began = trio.current_time()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import close_frame
 from tests.relay import joined
@@ -26,7 +26,7 @@ from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.source import NoTarget, SourceError
 from wsgate.site.tokens.values import Targets
 
-Clock = trio.testing.MockClock
+Clock = MockClock
 DESK = (Target(TcpAddress("10.0.0.1", 5900)),)
 PLACE = (Place(PlaceKind.QUERY, "token"),)
 

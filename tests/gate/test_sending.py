@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import NOWHERE, route
 from tests.relay.joined import socket_pair
@@ -157,7 +157,7 @@ async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket])
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_takes_nothing(
     pair: tuple[PlainTransport, socket.socket],
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     write: float | None,
     seconds: float,
 ) -> None:
@@ -168,7 +168,7 @@ async def test_a_client_that_takes_nothing(
 
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_is_slow_has_time(
-    pair: tuple[PlainTransport, socket.socket], autojump_clock: trio.testing.MockClock
+    pair: tuple[PlainTransport, socket.socket], autojump_clock: MockClock
 ) -> None:
     """Each piece that it takes gives it more: a file may take hours."""
     ours, theirs = pair
@@ -195,7 +195,7 @@ async def test_a_client_that_is_slow_has_time(
 
 @pytest.mark.usefixtures("no_threads")
 async def test_a_client_that_takes_little_has_time(
-    pair: tuple[PlainTransport, socket.socket], autojump_clock: trio.testing.MockClock
+    pair: tuple[PlainTransport, socket.socket], autojump_clock: MockClock
 ) -> None:
     """Less than the kernel calls room within the timeout, but something."""
     ours, theirs = pair
@@ -216,7 +216,7 @@ async def test_a_client_that_takes_little_has_time(
 
 
 @pytest.mark.usefixtures("no_threads")
-async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: MockClock) -> None:
     """Its kernel acknowledges each, for ever."""
     ours, theirs = socket_pair(4096)
     with ours, socket.socket(fileno=theirs.detach()):

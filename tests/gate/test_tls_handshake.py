@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, files_at, live_tls, relay_to, route
 from tests.log import Log
@@ -128,7 +129,7 @@ async def test_with_plaintext_the_first_byte_decides(
 
 
 async def test_with_plaintext_who_says_nothing_has_the_handshake_timeout_and_no_more(
-    start_gate: StartGate, context: ssl.SSLContext, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, context: ssl.SSLContext, autojump_clock: MockClock
 ) -> None:
     peer = both(start_gate(route(NOWHERE)), context).connect()
     began = trio.current_time()
@@ -186,7 +187,7 @@ async def test_too_slow(
     authority: Authority,
     log: Log,
     said: str,
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     """Whatever it does, it is gone by the handshake timeout. Who says nothing is not worth a line."""
     peer = secured(start_gate(route(NOWHERE)), context).connect()
@@ -211,7 +212,7 @@ async def wait_end(peer: Peer) -> None:
 
 
 async def test_a_failed_handshake_lingers_no_longer_than_a_close(
-    start_gate: StartGate, context: ssl.SSLContext, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, context: ssl.SSLContext, autojump_clock: MockClock
 ) -> None:
     """So that the alert arrives; but the client need not take part in it."""
     peer = secured(start_gate(route(NOWHERE)), context).connect()
@@ -232,7 +233,7 @@ async def talk_on(peer: Peer) -> None:
 
 
 async def test_a_drain_does_not_wait_for_who_says_nothing(
-    start_gate: StartGate, context: ssl.SSLContext, authority: Authority, autojump_clock: trio.testing.MockClock
+    start_gate: StartGate, context: ssl.SSLContext, authority: Authority, autojump_clock: MockClock
 ) -> None:
     gate = secured(start_gate(route(NOWHERE)), context)
     silent = gate.connect()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame
 from tests.peers.heads import KEY, Head, accept_for, accept_value, request
@@ -262,7 +262,7 @@ SLOW: dict[str, Answer] = {
 
 @pytest.mark.parametrize("name", SLOW)
 async def test_an_answer_that_comes_byte_by_byte(
-    name: str, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    name: str, autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     """504 by the deadline, which is the whole answer's, and the log says whose it was."""
     caplog.set_level(logging.INFO, "wsgate")
@@ -303,7 +303,7 @@ STALLED: dict[str, tuple[bytes, bytes]] = {
 async def test_a_refusal_whose_body_stalls(
     name: str,
     pace: float,
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     nursery: trio.Nursery,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame, header
 from wsgate.relay.closing import Cause, Side
@@ -26,7 +26,7 @@ FLOODS: dict[str, Frame] = {
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("name", FLOODS)
 async def test_a_flood_at_a_peer_that_does_not_read(
-    pump: Pump, autojump_clock: trio.testing.MockClock, name: str, side: Side
+    pump: Pump, autojump_clock: MockClock, name: str, side: Side
 ) -> None:
     """It is stopped at its source, after one read; and every frame of it arrives when the peer reads again."""
     async with session(pump, buffer=4096) as running:
@@ -39,7 +39,7 @@ async def test_a_flood_at_a_peer_that_does_not_read(
         assert held(running) <= HEADROOM + READ_SIZE
 
 
-async def test_a_flood_of_pings_at_a_tunnel_costs_one_pong(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_flood_of_pings_at_a_tunnel_costs_one_pong(pump: Pump, autojump_clock: MockClock) -> None:
     """The client does not read the answers: the newest waits for all (§5.5.3), and what the client sends is read."""
     async with session(pump, mode="tunnel", buffer=4096) as running:
         for number in range(20_000):
@@ -65,7 +65,7 @@ async def test_a_message_of_a_hundred_thousand_empty_fragments(pump: Pump, mode:
         assert held(running) == 0
 
 
-async def test_frames_announced_at_their_largest(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_frames_announced_at_their_largest(pump: Pump, autojump_clock: MockClock) -> None:
     """Without a limit a frame of 2^63 - 1 bytes is a valid one, and its end a long way off: only time can end it."""
     async with session(pump) as running:
         start = header(BINARY, (1 << 63) - 1, form=64, key=MASK)

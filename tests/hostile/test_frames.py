@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame
 from wsgate.relay.closing import Cause, Side
@@ -141,7 +141,7 @@ async def test_a_close_in_mid_message_and_data_behind_it(pump: Pump, side: Side)
 
 
 @pytest.mark.parametrize("side", Side)
-async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: trio.testing.MockClock, side: Side) -> None:
+async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """It reads, and goes on talking. It is cut after the close timeout, and who said Close has its answer then."""
     async with session(pump) as running:
         talking, closing = sides(running, side)
@@ -163,7 +163,7 @@ async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: trio.
 @LEAVE
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_that_leaves_instead_of_answering_close(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Callable[[Peer], Awaitable[None]]
+    pump: Pump, autojump_clock: MockClock, side: Side, leave: Callable[[Peer], Awaitable[None]]
 ) -> None:
     """Who said it gets its own words back, at once."""
     async with session(pump) as running:
@@ -179,9 +179,7 @@ async def test_a_peer_that_leaves_instead_of_answering_close(
 
 
 @pytest.mark.parametrize("side", Side)
-async def test_a_peer_that_neither_answers_nor_reads(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side
-) -> None:
+async def test_a_peer_that_neither_answers_nor_reads(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """Its buffers are full, so not even the Close goes out. It costs the close timeout twice, and no more."""
     async with session(pump, buffer=4096) as running:
         deaf, other = sides(running, side)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.heads import Head, accept_value
 from tests.peers.threads import Client, Recorder
@@ -305,7 +305,7 @@ def test_a_field_that_connection_names_goes_no_further(gateway: Process, recorde
 
 @pytest.mark.parametrize("pace", [0.5, 1.0, 9.9])
 async def test_a_head_that_comes_byte_by_byte(
-    pace: float, recorder: Recorder, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    pace: float, recorder: Recorder, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """408 by the deadline, which is the whole head's: bytes that keep coming do not move it."""
     ours, theirs = socket_pair(None)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, TEXT, Frame
 from wsgate.relay.closing import Cause, Side
@@ -30,7 +30,7 @@ STORY = [
 @LEAVE
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side, leave: Leave
+    pump: Pump, autojump_clock: MockClock, side: Side, leave: Leave
 ) -> None:
     """The other side is told, or its connection ends inside the frame that will never be whole. No time is lost."""
     encoded = [frame.encode(MASK if side is Side.CLIENT else None) for frame in STORY]
@@ -56,7 +56,7 @@ async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
 
 @LEAVE
 async def test_a_tunnels_client_that_leaves_at_every_possible_point(
-    pump: Pump, autojump_clock: trio.testing.MockClock, leave: Leave
+    pump: Pump, autojump_clock: MockClock, leave: Leave
 ) -> None:
     story = b"".join(frame.encode(MASK) for frame in STORY)
     payloads = b"".join(frame.payload for frame in STORY if frame.opcode <= BINARY)
@@ -78,7 +78,7 @@ async def test_a_tunnels_client_that_leaves_at_every_possible_point(
 )
 async def test_a_tunnels_service_that_leaves(
     pump: Pump,
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     leave: Leave,
     code: int,
     cause: Cause,
@@ -98,7 +98,7 @@ async def test_a_tunnels_service_that_leaves(
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
+async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
     async with session(pump, mode=mode) as running:
         await running.client.reset()
         await running.backend.reset()
@@ -108,9 +108,7 @@ async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: trio.testing
 
 
 @pytest.mark.parametrize("side", Side)
-async def test_a_peer_that_is_flooded_and_leaves(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: Side
-) -> None:
+async def test_a_peer_that_is_flooded_and_leaves(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """What it had not read is thrown away, and who flooded it is told."""
     async with session(pump, buffer=4096) as running:
         leaving, flooding = sides(running, side)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.descriptors import descriptors as open_descriptors
 from tests.limits import no_descriptors
@@ -146,7 +147,7 @@ class Listener(socket.socket):
 
 
 async def test_out_of_descriptors_it_tries_ten_times_a_second(
-    pump: Pump, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    pump: Pump, autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No busy loop: so often in virtual time. One line, however often; and the session that is there goes on."""
     caplog.set_level(logging.INFO, "wsgate")
@@ -293,7 +294,7 @@ def attempt(gateway: Process, silent: socket.socket, times: int) -> None:
 
 
 async def test_no_task_is_left_of_a_backend_that_never_answers(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """The same in this process, where tasks and sockets can be counted."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=ATTEMPTS)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.descriptors import descriptors
 from wsgate.net import dial as dial_module
@@ -193,7 +194,7 @@ async def test_a_unix_socket_whose_backlog_is_full(tmp_path: Path) -> None:
     assert error.status == 502
 
 
-async def test_no_answer_by_the_deadline(silent: TcpAddress, autojump_clock: trio.testing.MockClock) -> None:
+async def test_no_answer_by_the_deadline(silent: TcpAddress, autojump_clock: MockClock) -> None:
     began = trio.current_time()
     error = await failure(silent, 2.5)
     assert trio.current_time() - began == 2.5
@@ -201,7 +202,7 @@ async def test_no_answer_by_the_deadline(silent: TcpAddress, autojump_clock: tri
     assert error.status == 504
 
 
-async def test_no_answer_from_a_name(silent: TcpAddress, autojump_clock: trio.testing.MockClock) -> None:
+async def test_no_answer_from_a_name(silent: TcpAddress, autojump_clock: MockClock) -> None:
     resolve(service=[silent])
     began = trio.current_time()
     error = await failure(TcpAddress("service", silent.port))

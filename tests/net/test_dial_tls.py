@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.pki import Authority, server_context
 from wsgate.net.dial import DialError, TlsClient, dial
@@ -222,7 +223,7 @@ async def test_a_service_that_ends_the_connection(listener: socket.socket, autho
 
 
 async def test_a_service_that_says_nothing(
-    listener: socket.socket, authority: Authority, autojump_clock: trio.testing.MockClock
+    listener: socket.socket, authority: Authority, autojump_clock: MockClock
 ) -> None:
     """It takes the connection: silence is then in the handshake."""
     target = Target(TcpAddress("127.0.0.1", listener.getsockname()[1]), tls=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.descriptors import descriptors
 from tests.limits import no_descriptors
@@ -65,25 +65,23 @@ async def check(addresses: Sequence[SocketAddress], expected: socket.socket) -> 
 
 @needs_ipv6
 @pytest.mark.parametrize(("good", "bad"), [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
-async def test_one_family_is_silent(
-    listen: Listen, good: str, bad: str, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_one_family_is_silent(listen: Listen, good: str, bad: str, autojump_clock: MockClock) -> None:
     answering, silent = listen(good), listen(bad, silent=True)
     assert await check([at(silent), at(answering)], answering) == STAGGER
     assert await check([at(answering), at(silent)], answering) == 0
 
 
-async def test_those_that_refuse_take_no_time(listen: Listen, autojump_clock: trio.testing.MockClock) -> None:
+async def test_those_that_refuse_take_no_time(listen: Listen, autojump_clock: MockClock) -> None:
     answering = listen()
     assert await check([refusing(listen), refusing(listen), at(answering)], answering) == 0
 
 
-async def test_a_family_that_the_machine_does_not_have(listen: Listen, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_family_that_the_machine_does_not_have(listen: Listen, autojump_clock: MockClock) -> None:
     answering = listen()
     assert await check([(socket.AF_APPLETALK, ("::1", 1)), at(answering)], answering) == 0
 
 
-async def test_many_that_are_silent(listen: Listen, autojump_clock: trio.testing.MockClock) -> None:
+async def test_many_that_are_silent(listen: Listen, autojump_clock: MockClock) -> None:
     """They go on waiting beside the others."""
     answering = listen()
     silent = [at(listen(silent=True)) for _ in range(3)]
@@ -91,7 +89,7 @@ async def test_many_that_are_silent(listen: Listen, autojump_clock: trio.testing
 
 
 async def test_the_first_may_still_win(
-    listen: Listen, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    listen: Listen, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, silent = listen(), listen(silent=True)
     connect_to = happy_eyeballs.connect_to
@@ -124,7 +122,7 @@ async def test_our_own_lack_of_room_is_what_counts(listen: Listen) -> None:
     assert caught.value.errno == errno.EMFILE
 
 
-async def test_cancelled_while_it_waits(listen: Listen, autojump_clock: trio.testing.MockClock) -> None:
+async def test_cancelled_while_it_waits(listen: Listen, autojump_clock: MockClock) -> None:
     silent = [at(listen(silent=True)) for _ in range(3)]
     before = descriptors()
     with trio.move_on_after(5 * STAGGER) as scope:
@@ -152,9 +150,7 @@ class Race:
 ANY: list[SocketAddress] = [(V4, ("192.0.2.1", 1)), (V4, ("192.0.2.2", 1))]
 
 
-async def test_two_answer_in_the_same_moment(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_two_answer_in_the_same_moment(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
     race = Race(monkeypatch)
     async with trio.open_nursery() as nursery:
 
@@ -170,7 +166,7 @@ async def test_two_answer_in_the_same_moment(
 
 
 async def test_cancelled_in_the_moment_of_the_answer(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     race = Race(monkeypatch)
     async with trio.open_nursery() as nursery:

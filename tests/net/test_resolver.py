@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.net.resolver import (
@@ -166,7 +167,7 @@ async def test_names_of_the_hosts_file_have_an_end_too(dns: Dns) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_answers_are_kept_for_a_while(dns: Dns, autojump_clock: trio.testing.MockClock) -> None:
+async def test_answers_are_kept_for_a_while(dns: Dns, autojump_clock: MockClock) -> None:
     autojump_clock.autojump_threshold = float("inf")
     for _ in range(2):
         assert await look_up(b"quick")
@@ -192,7 +193,7 @@ async def test_a_text_that_is_no_name(dns: Dns, monkeypatch: pytest.MonkeyPatch)
         await look_up(b"quick")
 
 
-async def test_an_edit_of_the_hosts_file_counts(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_edit_of_the_hosts_file_counts(tmp_path: Path, autojump_clock: MockClock) -> None:
     autojump_clock.autojump_threshold = float("inf")
     path = tmp_path / "hosts"
     hosts = _HostsFile(str(path))

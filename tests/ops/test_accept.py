@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import gateway_of
 from wsgate.gate.handshake_limiter import HandshakeLimiter
@@ -125,7 +126,7 @@ class Full(socket.socket):
 
 
 async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
-    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "wsgate")
     listener = Full(socket.AF_INET)
@@ -180,7 +181,7 @@ async def test_an_error_of_one_connection_is_nothing_to_the_next(
     assert caplog.records == []
 
 
-async def test_errors_without_end_do_not_spin(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> None:
+async def test_errors_without_end_do_not_spin(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     served = trio.Event()
 
     async def serve(sock: socket.socket, client: Address) -> None:
@@ -195,7 +196,7 @@ async def test_errors_without_end_do_not_spin(autojump_clock: trio.testing.MockC
 
 
 async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     nursery: trio.Nursery,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -282,7 +283,7 @@ def events(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
 
 
 async def test_no_more_are_accepted_than_can_be_led_on(
-    case: Case, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    case: Case, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     case.connect(60)
     await trio.sleep(0.2)
@@ -299,7 +300,7 @@ async def test_no_more_are_accepted_than_can_be_led_on(
 
 
 async def test_who_says_nothing_makes_room_the_oldest_first(
-    case: Case, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    case: Case, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     case.connect(27)
     await trio.sleep(10)
@@ -316,9 +317,7 @@ async def test_who_says_nothing_makes_room_the_oldest_first(
     assert events(caplog) == ["out of resources", "accepting again"]
 
 
-async def test_who_has_just_come_is_given_the_time_to_say_something(
-    case: Case, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_who_has_just_come_is_given_the_time_to_say_something(case: Case, autojump_clock: MockClock) -> None:
     case.connect(40)
     await trio.sleep(0.2)
     assert case.room.ended == 0
@@ -326,7 +325,7 @@ async def test_who_has_just_come_is_given_the_time_to_say_something(
     assert case.room.ended > 0
 
 
-async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: trio.testing.MockClock) -> None:
+async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: MockClock) -> None:
     case.connect(27)
     await trio.sleep(1)
     case.gateway.owing.clear()  # they have said what they want
@@ -336,9 +335,7 @@ async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: trio.test
     assert case.inside == before
 
 
-async def test_where_the_others_take_all_a_few_are_still_accepted(
-    case: Case, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_where_the_others_take_all_a_few_are_still_accepted(case: Case, autojump_clock: MockClock) -> None:
     """It is better to answer one after the other than nobody."""
     case.others = LIMIT
     case.connect(40)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from wsgate.ops.drain import SLOT, drain_sessions
 from wsgate.relay.session import Session
@@ -15,9 +15,9 @@ from wsgate.settings.model import Drain
 
 
 @pytest.fixture
-def autojump_clock() -> trio.testing.MockClock:
+def autojump_clock() -> MockClock:
     """Nothing here has to do with sockets."""
-    return trio.testing.MockClock(autojump_threshold=0)
+    return MockClock(autojump_threshold=0)
 
 
 class Told(Session):
@@ -41,7 +41,7 @@ async def told(count: int, drain: Drain) -> list[float]:
     return [session.told - began for session in sessions]
 
 
-async def test_5000_sessions_are_spread_evenly(autojump_clock: trio.testing.MockClock) -> None:
+async def test_5000_sessions_are_spread_evenly(autojump_clock: MockClock) -> None:
     times = await told(5000, Drain(spread=20, code=1012))
     assert min(times) >= 0
     assert max(times) < 20
@@ -53,14 +53,14 @@ async def test_5000_sessions_are_spread_evenly(autojump_clock: trio.testing.Mock
     assert all(later - earlier > 20 / 5000 for earlier, later in zip(ordered, ordered[2:], strict=False))
 
 
-async def test_the_order_is_not_the_order_of_age(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_order_is_not_the_order_of_age(autojump_clock: MockClock) -> None:
     """The oldest would be the first to go at every deploy."""
     times = await told(1000, Drain(spread=20))
     earlier = sum(one < other for one, other in pairwise(times))
     assert 400 < earlier < 600
 
 
-async def test_the_place_in_the_slot_is_random(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_place_in_the_slot_is_random(autojump_clock: MockClock) -> None:
     """Gateways that are stopped together must not beat the same time."""
     times = sorted(await told(1000, Drain(spread=20)))
     quarters = Counter(int(time % 0.02 / 0.005) for time in times)
@@ -69,15 +69,13 @@ async def test_the_place_in_the_slot_is_random(autojump_clock: trio.testing.Mock
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
-async def test_a_few_do_not_wait_for_a_spread_meant_for_a_herd(
-    autojump_clock: trio.testing.MockClock, count: int
-) -> None:
+async def test_a_few_do_not_wait_for_a_spread_meant_for_a_herd(autojump_clock: MockClock, count: int) -> None:
     times = sorted(await told(count, Drain(spread=20)))
     assert all(SLOT * place <= time < SLOT * (place + 1) for place, time in enumerate(times))
 
 
 async def test_without_a_spread_all_are_told_at_once_but_not_without_a_pause(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     """The data plane and the timers have their turns between them."""
     turns = 0
@@ -95,7 +93,7 @@ async def test_without_a_spread_all_are_told_at_once_but_not_without_a_pause(
     assert turns >= 95  # one for each, but for the first and the last
 
 
-async def test_nobody_to_tell(autojump_clock: trio.testing.MockClock) -> None:
+async def test_nobody_to_tell(autojump_clock: MockClock) -> None:
     began = trio.current_time()
     await drain_sessions([], Drain(spread=20))
     assert trio.current_time() == began

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from wsgate.gate.shared_counters import SharedCounters
 from wsgate.ops.idle import CHECK_INTERVAL, IdleTimer
@@ -41,7 +41,7 @@ async def end_session(running: Running, stream: trio.SocketStream) -> None:
 
 
 async def test_it_ends_when_nobody_has_come(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
     began = trio.current_time()
     running = await start(exit_when_idle=LIMIT)
@@ -53,7 +53,7 @@ async def test_it_ends_when_nobody_has_come(
     assert fields(log, "draining")["signal"] == "SIGTERM"
 
 
-async def test_it_counts_from_the_end_of_the_last_session(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+async def test_it_counts_from_the_end_of_the_last_session(autojump_clock: MockClock, start: Start) -> None:
     running = await start(exit_when_idle=LIMIT, route={"heartbeat": None})
     stream = await running.open()
     await trio.sleep(2 * LIMIT)
@@ -64,7 +64,7 @@ async def test_it_counts_from_the_end_of_the_last_session(autojump_clock: trio.t
     assert LIMIT <= trio.current_time() - ended + 0.1 <= LIMIT + CHECK_INTERVAL + 0.2
 
 
-async def test_a_session_between_two_looks_counts(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+async def test_a_session_between_two_looks_counts(autojump_clock: MockClock, start: Start) -> None:
     running = await start(exit_when_idle=LIMIT)
     await trio.sleep(LIMIT - CHECK_INTERVAL / 2)
     await end_session(running, await running.open())
@@ -74,9 +74,7 @@ async def test_a_session_between_two_looks_counts(autojump_clock: trio.testing.M
     assert trio.current_time() - ended >= LIMIT - 0.1
 
 
-async def test_a_connection_that_is_no_session_keeps_nothing_up(
-    autojump_clock: trio.testing.MockClock, start: Start
-) -> None:
+async def test_a_connection_that_is_no_session_keeps_nothing_up(autojump_clock: MockClock, start: Start) -> None:
     began = trio.current_time()
     running = await start(exit_when_idle=LIMIT)
     await trio.sleep(LIMIT - 1)
@@ -85,7 +83,7 @@ async def test_a_connection_that_is_no_session_keeps_nothing_up(
     assert trio.current_time() - began <= LIMIT + CHECK_INTERVAL + 1.5  # it has a second to ask for something
 
 
-async def test_a_reload_sets_the_limit_and_takes_it_back(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+async def test_a_reload_sets_the_limit_and_takes_it_back(autojump_clock: MockClock, start: Start) -> None:
     running = await start()
     await trio.sleep(10 * LIMIT)
     assert not running.stopped.is_set()
@@ -103,7 +101,7 @@ async def test_a_reload_sets_the_limit_and_takes_it_back(autojump_clock: trio.te
     assert trio.current_time() - began == pytest.approx(LIMIT, abs=0.1)
 
 
-async def test_a_signal_comes_first(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+async def test_a_signal_comes_first(autojump_clock: MockClock, start: Start) -> None:
     running = await start(exit_when_idle=LIMIT)
     began = trio.current_time()
     send(signal.SIGTERM)

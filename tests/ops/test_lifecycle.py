@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.heads import request
 from wsgate.net.resolver import Resolver
@@ -39,9 +40,7 @@ async def stop(running: Running, *, within: float = 1.0) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_without_sessions_a_signal_ends_it_at_once(
-    autojump_clock: trio.testing.MockClock, start: Start, number: int
-) -> None:
+async def test_without_sessions_a_signal_ends_it_at_once(autojump_clock: MockClock, start: Start, number: int) -> None:
     running = await start()
     assert running.gateway.ready
     send(number)
@@ -51,7 +50,7 @@ async def test_without_sessions_a_signal_ends_it_at_once(
 
 
 async def test_sessions_are_told_and_waited_for(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
     running = await start(drain=Drain(code=1012))
     stream = await running.open()
@@ -80,7 +79,7 @@ async def receive(stream: trio.SocketStream, told: list[float]) -> None:
 
 
 async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
     """It begins when the last one has been told."""
     running = await start(route=PATIENT, drain=Drain(grace=3, spread=20))
@@ -98,7 +97,7 @@ async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
 
 
 async def test_it_does_not_wait_for_the_end_of_the_spread(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
     start: Start,
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -117,7 +116,7 @@ async def test_it_does_not_wait_for_the_end_of_the_spread(
 
 
 async def test_during_the_delay_everything_goes_on(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
     """Except that balancers are told."""
     running = await start(route=PATIENT, drain=Drain(delay=7, spread=0, grace=3))
@@ -136,7 +135,7 @@ async def test_during_the_delay_everything_goes_on(
     assert last_line(log) == {"ended": 0, "cut": 2}
 
 
-async def test_who_had_connected_is_answered(autojump_clock: trio.testing.MockClock, start: Start) -> None:
+async def test_who_had_connected_is_answered(autojump_clock: MockClock, start: Start) -> None:
     """In the kernel's queue when the listener is closed: a reset would tell nothing."""
     running = await start(route=PATIENT, drain=Drain(spread=0, grace=60))
     session = await running.open()
@@ -152,7 +151,7 @@ async def test_who_had_connected_is_answered(autojump_clock: trio.testing.MockCl
 
 @pytest.mark.parametrize("stage", ["delay", "spread", "grace"])
 async def test_a_second_signal_cuts_at_once(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture, stage: str
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture, stage: str
 ) -> None:
     during = {"delay": {"delay": 60}, "spread": {"spread": 600}, "grace": {"grace": 60}}[stage]
     running = await start(route=PATIENT, drain=Drain(**{"spread": 0, **during}))
@@ -169,7 +168,7 @@ async def test_a_second_signal_cuts_at_once(
 
 
 async def test_a_reload_while_stopping_is_ignored(
-    autojump_clock: trio.testing.MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
 ) -> None:
     running = await start(route=PATIENT, drain=Drain(delay=5, spread=0, grace=5))
     await running.open()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.descriptors import descriptors
 from wsgate.ops.listeners import close_listeners
@@ -105,7 +106,7 @@ async def test_the_last_of_two_reloads_counts(pair: Pair) -> None:
 
 
 async def test_a_parent_that_dies_is_a_signal_to_stop(
-    pair: Pair, caplog: pytest.LogCaptureFixture, autojump_clock: trio.testing.MockClock
+    pair: Pair, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     """Once: it must not count as the second signal too."""
     pair.parent.stop(signal.SIGHUP)

@@ -7,6 +7,7 @@ import ssl
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import data, session
@@ -50,7 +51,7 @@ async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> N
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
+async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
     """Each byte alone: headers and control frames are carried over from read to read and arrive whole."""
     frames = [frame for frame in FRAMES if len(frame.payload) < 1000]
     raw = b"".join(frame.encode(MASK) for frame in frames)
@@ -66,9 +67,7 @@ async def test_frames_cross_however_they_are_cut(pump: Pump, autojump_clock: tri
         assert running.session.outcome().octets_up == len(raw)
 
 
-async def test_what_came_behind_the_handshakes_is_part_of_the_stream(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_what_came_behind_the_handshakes_is_part_of_the_stream(pump: Pump, autojump_clock: MockClock) -> None:
     early = data(b"from the client").encode(MASK)
     async with session(pump, early=(early[:-3], data(b"from the backend").encode(None))) as running:
         await running.client.write(early[-3:])
@@ -76,9 +75,7 @@ async def test_what_came_behind_the_handshakes_is_part_of_the_stream(
         assert await running.client.receive() == data(b"from the backend")
 
 
-async def test_early_bytes_longer_than_a_read_and_a_close_among_them(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_early_bytes_longer_than_a_read_and_a_close_among_them(pump: Pump, autojump_clock: MockClock) -> None:
     big = data(b"x" * (READ_SIZE + 1000))
     early = big.encode(MASK) + close_frame(1000).encode(MASK) + data(b"late" * READ_SIZE).encode(MASK)
     async with session(pump, early=(early, b"")) as running:
@@ -101,23 +98,21 @@ async def test_a_tunnel_gives_the_service_the_payloads_and_nothing_else(either_p
 
 @pytest.mark.parametrize("size", [1, 125, 126, 127, 5000, 65_535])
 async def test_what_the_service_sends_becomes_one_binary_message(
-    pump: Pump, autojump_clock: trio.testing.MockClock, size: int
+    pump: Pump, autojump_clock: MockClock, size: int
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.backend.write(b"z" * size)
         assert await running.client.receive() == data(b"z" * size)
 
 
-async def test_the_longest_read_takes_the_longest_header(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_longest_read_takes_the_longest_header(pump: Pump, autojump_clock: MockClock) -> None:
     """Over 64 KiB: more than a 16-bit length can say."""
     async with session(pump, mode="tunnel", early=(b"", b"z" * READ_SIZE)) as running:
         assert await running.client.read(10) == b"\x82\x7f" + READ_SIZE.to_bytes(8, "big")
         assert await running.client.read(READ_SIZE) == b"z" * READ_SIZE
 
 
-async def test_a_tunnel_answers_pings_between_fragments_with_their_data(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_tunnel_answers_pings_between_fragments_with_their_data(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"be", fin=False), Frame(Opcode.PING, b"\x00\xffdata"))
         assert await running.client.receive() == Frame(Opcode.PONG, b"\x00\xffdata")
@@ -128,7 +123,7 @@ async def test_a_tunnel_answers_pings_between_fragments_with_their_data(
 
 @pytest.mark.parametrize("carried", [False, True])
 async def test_pings_cross_a_relay_and_their_pongs_come_back(
-    pump: Pump, autojump_clock: trio.testing.MockClock, carried: bool
+    pump: Pump, autojump_clock: MockClock, carried: bool
 ) -> None:
     async with session(pump) as running:
         if carried:  # the ping stands behind half a header of another frame's beginning
@@ -142,9 +137,7 @@ async def test_pings_cross_a_relay_and_their_pongs_come_back(
         assert await running.client.receive() == Frame(Opcode.PONG, b"are you there")
 
 
-async def test_compressed_messages_pass_when_the_extension_is_agreed(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_compressed_messages_pass_when_the_extension_is_agreed(pump: Pump, autojump_clock: MockClock) -> None:
     """RSV1 stays, and what is not text to anybody's eye is not validated as text."""
     raw = b"\xc1\x83" + MASK + bytes(a ^ b for a, b in zip(b"\xff\xfe\xfd", MASK, strict=False))
     async with session(pump, compression=True) as running:
@@ -155,7 +148,7 @@ async def test_compressed_messages_pass_when_the_extension_is_agreed(
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 @pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
 async def test_a_flood_of_control_frames_is_read_in_small_pieces(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str, opcode: Opcode
+    pump: Pump, autojump_clock: MockClock, mode: str, opcode: Opcode
 ) -> None:
     """Each costs a step of Python's: a whole buffer of them would keep the other sessions waiting."""
     sizes: list[int] = []

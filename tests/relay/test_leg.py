@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import Peer, data, session, unix_pair
@@ -40,7 +41,7 @@ async def fill(source: Peer, sink_leg: Leg, raw: bytes) -> int:
 
 @pytest.mark.parametrize(("mode", "side"), [("relay", "client"), ("relay", "backend"), ("tunnel", "client")])
 async def test_a_peer_that_does_not_read_stops_its_source_and_loses_nothing(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str, side: str
+    pump: Pump, autojump_clock: MockClock, mode: str, side: str
 ) -> None:
     async with session(pump, mode=mode, buffer=BUFFER) as running:
         up = side == "client"
@@ -63,9 +64,7 @@ async def test_a_peer_that_does_not_read_stops_its_source_and_loses_nothing(
         assert source_leg.reading
 
 
-async def test_a_client_that_does_not_read_stops_the_service(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_client_that_does_not_read_stops_the_service(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel", buffer=BUFFER) as running:
         payload = bytes(range(256)) * 16384
         sent = await fill(running.backend, running.client_leg, payload)
@@ -82,9 +81,7 @@ async def test_a_client_that_does_not_read_stops_the_service(
         assert received == payload
 
 
-async def test_one_direction_that_stands_still_does_not_stop_the_other(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_one_direction_that_stands_still_does_not_stop_the_other(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, buffer=BUFFER) as running:
         await fill(running.backend, running.client_leg, data(b"x" * 4_000_000).encode(None))
         await running.client.send(data(b"still heard"))
@@ -92,7 +89,7 @@ async def test_one_direction_that_stands_still_does_not_stop_the_other(
 
 
 async def test_a_flood_of_pings_at_a_client_that_does_not_read_costs_one_pong(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, mode="tunnel", buffer=BUFFER) as running:
         sent = await fill(running.backend, running.client_leg, b"x" * 4_000_000)
@@ -115,7 +112,7 @@ async def test_a_flood_of_pings_at_a_client_that_does_not_read_costs_one_pong(
 
 
 async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)
@@ -133,7 +130,7 @@ async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
         assert running.client.nothing_there()
 
 
-async def test_a_boundary_inside_a_read_is_used(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_boundary_inside_a_read_is_used(pump: Pump, autojump_clock: MockClock) -> None:
     """A stream whose frames never end where a read ends would otherwise keep a Close waiting for ever."""
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)
@@ -146,9 +143,7 @@ async def test_a_boundary_inside_a_read_is_used(pump: Pump, autojump_clock: trio
         assert await running.client.read(700) == raw[:700]
 
 
-async def test_a_close_behind_what_a_slow_peer_has_not_taken_yet(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_close_behind_what_a_slow_peer_has_not_taken_yet(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, buffer=BUFFER) as running:
         frame = data(b"x" * 200_000)
         async with trio.open_nursery() as nursery:
@@ -159,9 +154,7 @@ async def test_a_close_behind_what_a_slow_peer_has_not_taken_yet(
             assert await running.client.receive() == close_frame(4000, "end")
 
 
-async def test_a_masked_frame_of_our_own_is_masked_with_a_fresh_key(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_masked_frame_of_our_own_is_masked_with_a_fresh_key(pump: Pump, autojump_clock: MockClock) -> None:
     keys = set()
     async with session(pump) as running:
         for _ in range(4):
@@ -172,7 +165,7 @@ async def test_a_masked_frame_of_our_own_is_masked_with_a_fresh_key(
     assert len(keys) == 4  # §5.3: unpredictable, so never twice but by a chance of 2^-32
 
 
-async def test_a_dead_sink_lets_its_source_run_on(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_dead_sink_lets_its_source_run_on(pump: Pump, autojump_clock: MockClock) -> None:
     """Stalled on a client that then resets: the backend is read again, so that its Close is seen."""
     async with session(pump, buffer=BUFFER) as running:
         raw = data(b"x" * 4_000_000).encode(None)
@@ -191,7 +184,7 @@ async def test_a_dead_sink_lets_its_source_run_on(pump: Pump, autojump_clock: tr
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+    pump: Pump, autojump_clock: MockClock, mode: str
 ) -> None:
     """The data is read in the same round, before the end of the other connection is seen."""
     async with session(pump, mode=mode) as running:
@@ -204,9 +197,7 @@ async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
     assert outcome.cause is Cause.GONE
 
 
-async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(pump: Pump, autojump_clock: MockClock) -> None:
     """The kernel tells of a reset once, to a read or to a write; the other then sees a quiet end."""
     async with session(pump, mode="tunnel") as running:
         running.backend_leg.set_reading(False)  # so that the write comes first
@@ -221,7 +212,7 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(
 
 
 async def test_what_a_closing_peer_still_sends_is_read_and_thrown_away_until_it_dies(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         await running.client.send(close_frame(1000))
@@ -253,7 +244,7 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
 
 
 async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_again(
-    pump_at_rest: Pump, autojump_clock: trio.testing.MockClock
+    pump_at_rest: Pump, autojump_clock: MockClock
 ) -> None:
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
@@ -271,7 +262,7 @@ async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_a
 
 
 async def test_what_a_socket_takes_in_small_pieces_arrives_whole_and_in_order(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     """A socket may take any part of what it is given (send(2)); here, 100 bytes at a time, a Close included."""
     async with session(pump, unix=True) as running:
@@ -286,9 +277,7 @@ async def test_what_a_socket_takes_in_small_pieces_arrives_whole_and_in_order(
         assert leg.output_over
 
 
-async def test_frames_of_our_own_are_taken_in_small_pieces_too(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_frames_of_our_own_are_taken_in_small_pieces_too(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, unix=True) as running:
         leg = running.client_leg
         take = leg.transport.send
@@ -301,7 +290,7 @@ async def test_frames_of_our_own_are_taken_in_small_pieces_too(
         assert await running.client.receive() == close_frame(4000, "a long reason")
 
 
-async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, unix=True) as running:
         leg = running.client_leg
         raw = data(b"x" * 1000).encode(None)
@@ -318,7 +307,7 @@ async def test_frames_of_our_own_queue_behind_each_other(pump: Pump, autojump_cl
 
 
 async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     early = data(b"x" * 1_000_000).encode(MASK)
     async with session(pump, unix=True, early=(early, b"")) as running:
@@ -328,7 +317,7 @@ async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
         assert running.client_leg.reading
 
 
-async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: MockClock) -> None:
     """It waits for the end of a frame; what the peer does meanwhile does not change it."""
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)
@@ -342,9 +331,7 @@ async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: 
         assert await running.client.receive() == close_frame(1012, DRAIN_REASON)
 
 
-async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         raw = data(b"x" * 500 + b"\xff" * 500, Opcode.TEXT).encode(None)
         await running.backend.write(raw[:500])
@@ -355,7 +342,7 @@ async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(
         assert await running.client.read_all() == b""
 
 
-async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: MockClock) -> None:
     """A Ping waits for the end of a frame; the same read brings that end, a Close, and what nobody may read."""
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import MASK, close_frame
 from tests.relay.joined import Session, data, session
@@ -52,9 +53,7 @@ def count(running: Session, calls: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_a_message_costs_one_read_and_one_write(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
-) -> None:
+async def test_a_message_costs_one_read_and_one_write(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
     calls: Counter[str] = Counter()
     async with session(pump, mode=mode) as running:
         count(running, calls)
@@ -68,7 +67,7 @@ async def test_a_message_costs_one_read_and_one_write(
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_many_small_frames_in_one_read_leave_in_one_write(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+    pump: Pump, autojump_clock: MockClock, mode: str
 ) -> None:
     calls: Counter[str] = Counter()
     async with session(pump, mode=mode) as running:
@@ -87,7 +86,7 @@ class Switches(trio.abc.Instrument):
         self.steps[task.name] += 1
 
 
-async def test_messages_switch_no_task_but_the_pump(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_messages_switch_no_task_but_the_pump(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await trio.testing.wait_all_tasks_blocked()
         switches = Switches()
@@ -100,7 +99,7 @@ async def test_messages_switch_no_task_but_the_pump(pump: Pump, autojump_clock: 
     assert not any("Session.run" in name for name in others), others
 
 
-async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: MockClock) -> None:
     """One read per socket and round: a message behind a megabyte of another session's does not wait for all of it."""
     order: list[str] = []
     async with session(pump) as flood, session(pump) as other:
@@ -125,7 +124,7 @@ async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: 
     assert order.index("other") <= 1
 
 
-async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock: MockClock) -> None:
     """A stream that is always ready must not keep trio from its other tasks."""
     async with session(pump) as running:
         stop = False
@@ -150,7 +149,7 @@ async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock
 
 
 async def test_a_descriptor_closed_by_an_earlier_event_of_the_round_is_skipped(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     """The client's fault and the backend's data are ready in the same round; serving one may release the other."""
     async with session(pump, mode="tunnel") as running:

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import BINARY, CONTINUATION, TEXT, Frame, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Session, data, session
@@ -35,7 +35,7 @@ async def ends_at_once(running: Session) -> None:
 
 @pytest.mark.parametrize("close", [close_frame(1000, "done"), close_frame(4321, "größe"), close_frame()])
 async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
-    pump: Pump, autojump_clock: trio.testing.MockClock, close: Frame
+    pump: Pump, autojump_clock: MockClock, close: Frame
 ) -> None:
     async with session(pump) as running:
         await running.client.send(close)
@@ -54,7 +54,7 @@ async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
     assert (outcome.client_code, outcome.backend_code) == (code, code)
 
 
-async def test_backends_close_reaches_the_client(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_backends_close_reaches_the_client(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await running.backend.send(data(b"last"), close_frame(1012, "restart"))
         assert await running.client.receive() == data(b"last")
@@ -68,9 +68,7 @@ async def test_backends_close_reaches_the_client(pump: Pump, autojump_clock: tri
     assert (outcome.cause, outcome.side, outcome.backend_code) == (Cause.CLOSED, Side.BACKEND, 1012)
 
 
-async def test_data_behind_the_clients_close_still_reaches_it(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_data_behind_the_clients_close_still_reaches_it(pump: Pump, autojump_clock: MockClock) -> None:
     """§5.5.1: an endpoint may finish what it is sending before it answers a Close."""
     async with session(pump) as running:
         await running.client.send(close_frame(1000))
@@ -81,9 +79,7 @@ async def test_data_behind_the_clients_close_still_reaches_it(
         assert await running.client.receive() == close_frame(1000)
 
 
-async def test_crossing_closes_end_the_session_without_a_timeout(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_crossing_closes_end_the_session_without_a_timeout(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await running.client.send(close_frame(4001))
         await running.backend.send(close_frame(4002))
@@ -94,7 +90,7 @@ async def test_crossing_closes_end_the_session_without_a_timeout(
         await ends_at_once(running)
 
 
-async def test_nothing_behind_a_close_is_passed_on(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_nothing_behind_a_close_is_passed_on(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await running.client.send(close_frame(1000), data(b"late"), close_frame(1001))
         assert await running.backend.receive() == close_frame(1000)
@@ -109,9 +105,7 @@ async def test_nothing_behind_a_close_is_passed_on(pump: Pump, autojump_clock: t
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_client_gone_tells_a_relays_backend_1001(
-    pump: Pump, autojump_clock: trio.testing.MockClock, how: str
-) -> None:
+async def test_client_gone_tells_a_relays_backend_1001(pump: Pump, autojump_clock: MockClock, how: str) -> None:
     async with session(pump) as running:
         await running.client.send(data(b"last words"))
         assert await running.backend.receive() == data(b"last words")
@@ -126,9 +120,7 @@ async def test_client_gone_tells_a_relays_backend_1001(
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_backend_gone_tells_a_relays_client_1011(
-    pump: Pump, autojump_clock: trio.testing.MockClock, how: str
-) -> None:
+async def test_backend_gone_tells_a_relays_client_1011(pump: Pump, autojump_clock: MockClock, how: str) -> None:
     async with session(pump) as running:
         await (running.backend.reset() if how == "reset" else running.backend.vanish())
         assert await running.client.receive() == BACKEND_LOST
@@ -142,7 +134,7 @@ async def test_backend_gone_tells_a_relays_client_1011(
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+    pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     """A Close inside the unfinished frame would be data: the other side must see the stream end, nothing else."""
     async with session(pump) as running:
@@ -173,7 +165,7 @@ FAULTS = [
 @pytest.mark.parametrize(("wrong", "code"), FAULTS)
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_a_fault_in_a_relay_tells_both_sides(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str, wrong: Frame, code: int
+    pump: Pump, autojump_clock: MockClock, side: str, wrong: Frame, code: int
 ) -> None:
     async with session(pump, limit=9999) as running:
         faulty, other = (running.client, running.backend) if side == "client" else (running.backend, running.client)
@@ -196,7 +188,7 @@ async def test_a_fault_in_a_relay_tells_both_sides(
 
 @pytest.mark.parametrize(("wrong", "code"), FAULTS)
 async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
-    pump: Pump, autojump_clock: trio.testing.MockClock, wrong: Frame, code: int
+    pump: Pump, autojump_clock: MockClock, wrong: Frame, code: int
 ) -> None:
     async with session(pump, mode="tunnel", limit=9999) as running:
         await running.client.send(data(b"before"), wrong)
@@ -208,14 +200,14 @@ async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
         await ends_at_once(running)
 
 
-async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel", accept_text=False) as running:
         await running.client.send(data(b"hello", Opcode.TEXT))
         assert (await running.client.receive()).payload[:2] == (1003).to_bytes(2, "big")
 
 
 async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_connection(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         raw = data(b"a" * 100 + b"\xff" * 100, Opcode.TEXT).encode(running.client.mask)
@@ -227,7 +219,7 @@ async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_
 
 
 async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     """The client breaks a rule while the backend is half way through a frame to it."""
     async with session(pump) as running:
@@ -247,7 +239,7 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
 
 
 async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_still_sends(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"question"), close_frame(4000, "thanks"))
@@ -264,7 +256,7 @@ async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_s
 
 
 async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_is_delivered(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.backend.write(b"bye")
@@ -279,7 +271,7 @@ async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_
     assert (outcome.cause, outcome.side, outcome.client_code) == (Cause.FINISHED, Side.BACKEND, 1000)
 
 
-async def test_services_reset_is_1011(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_services_reset_is_1011(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.backend.reset()
         assert await running.client.receive() == BACKEND_LOST
@@ -291,7 +283,7 @@ async def test_services_reset_is_1011(pump: Pump, autojump_clock: trio.testing.M
     assert "reset" in outcome.detail.lower()
 
 
-async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"last words"))
         assert await running.backend.read(10) == b"last words"
@@ -305,7 +297,7 @@ async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: t
 
 
 async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_the_client_answered(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
@@ -320,7 +312,7 @@ async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_t
 
 
 async def test_a_service_that_never_ends_is_cut_after_the_timeout_and_the_client_answered(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         before = trio.current_time()
@@ -330,7 +322,7 @@ async def test_a_service_that_never_ends_is_cut_after_the_timeout_and_the_client
 
 
 async def test_a_client_that_never_answers_close_is_cut_after_the_timeout(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
@@ -342,7 +334,7 @@ async def test_a_client_that_never_answers_close_is_cut_after_the_timeout(
 
 
 async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_timeout(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
@@ -356,7 +348,7 @@ async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_t
 
 
 async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_timeout(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump) as running:
         before = trio.current_time()
@@ -372,7 +364,7 @@ async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_ti
 # -- drain, bug, cut ---------------------------------------------------------------------------------------------------
 
 
-async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         running.session.drain(1012)
         running.session.drain(1001)  # a second word does not count
@@ -388,7 +380,7 @@ async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: tri
     assert (outcome.client_code, outcome.backend_code) == (1012, 1012)
 
 
-async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.revoke(1008, b"token revoked")
         running.session.revoke(1008, b"again")  # it is closing already
@@ -404,7 +396,7 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     assert (outcome.client_code, outcome.backend_code) == (1008, None)
 
 
-async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.end_unrecorded("the disk is too slow")
         running.session.end_unrecorded("again")  # it is closing already
@@ -419,7 +411,7 @@ async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump
 
 
 async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answer(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.drain(1001)
@@ -431,7 +423,7 @@ async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answe
         await ends_at_once(running)
 
 
-async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(running.client.mask)
         await running.client.write(raw[:500])
@@ -444,9 +436,7 @@ async def test_drain_waits_for_the_frame_boundary(pump: Pump, autojump_clock: tr
         assert await running.backend.receive() == DRAINED
 
 
-async def test_our_own_bug_ends_its_session_alone_and_is_raised(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_our_own_bug_ends_its_session_alone_and_is_raised(pump: Pump, autojump_clock: MockClock) -> None:
     def broken() -> None:
         raise ValueError("planted")
 
@@ -460,9 +450,7 @@ async def test_our_own_bug_ends_its_session_alone_and_is_raised(
         assert await other.backend.receive() == data(b"x")
 
 
-async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         running.scope.cancel()
         outcome = await running.outcome()
@@ -474,7 +462,7 @@ async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_a_session_that_has_ended_is_freed_without_the_collector(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+    pump: Pump, autojump_clock: MockClock, mode: str
 ) -> None:
     """Thousands that end leave no cycles, whose collection would stop all the others."""
     before = parts()

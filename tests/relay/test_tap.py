@@ -8,6 +8,7 @@ import ssl
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import data, session
@@ -84,7 +85,7 @@ async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
     assert joined(taken(tap), RecordKind.UP) == b"good"
 
 
-async def test_times(autojump_clock: trio.testing.MockClock, pump: Pump) -> None:
+async def test_times(autojump_clock: MockClock, pump: Pump) -> None:
     tap, _ = new_tap()
     async with session(pump, mode="tunnel", tap=tap) as running:
         for payload, pause in ((b"1", 2.5), (b"2", 0.0)):
@@ -160,7 +161,7 @@ async def test_the_first_reason_is_told() -> None:
     assert stops == [TOO_LARGE]
 
 
-async def test_waiting_for_more(autojump_clock: trio.testing.MockClock) -> None:
+async def test_waiting_for_more(autojump_clock: MockClock) -> None:
     """A little waits for more, for as long as one has patience; much waits for nobody, nor does the end."""
     tap, _ = new_tap()
     began = trio.current_time()

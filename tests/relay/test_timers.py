@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Peer, Session, data, session, unix_pair
@@ -45,7 +46,7 @@ def both(running: Session, side: str) -> tuple[Peer, Peer]:
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+    pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         asked, other = both(running, side)
@@ -67,9 +68,7 @@ async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
     assert set(rtts.values()) == {None}
 
 
-async def test_sessions_with_a_heartbeat_live_as_long_as_their_peers_do(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_sessions_with_a_heartbeat_live_as_long_as_their_peers_do(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, heartbeat=BEAT) as running, trio.open_nursery() as nursery:
         nursery.start_soon(answer_pings, running.client)
         nursery.start_soon(answer_pings, running.backend)
@@ -78,7 +77,7 @@ async def test_sessions_with_a_heartbeat_live_as_long_as_their_peers_do(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: MockClock) -> None:
     """They keep what stands between awake, which may forget a silent connection after a minute."""
     async with session(pump, heartbeat=Heartbeat(interval=20.0, timeout=300.0)) as running:
         start = trio.current_time()
@@ -100,7 +99,7 @@ async def test_a_long_timeout_makes_pings_no_rarer(pump: Pump, autojump_clock: t
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: trio.testing.MockClock, mode: str) -> None:
+async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
     async with session(pump, mode=mode, heartbeat=BEAT) as running:
         start = trio.current_time()
         for second in (15, 30, 45):
@@ -117,7 +116,7 @@ async def test_what_comes_puts_the_ping_off(pump: Pump, autojump_clock: trio.tes
 
 
 async def test_a_silent_client_is_told_1011_and_the_backend_that_it_is_gone(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
@@ -141,7 +140,7 @@ async def test_a_silent_client_is_told_1011_and_the_backend_that_it_is_gone(
     assert outcome.detail == "client did not answer a Ping"
 
 
-async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
         async with trio.open_nursery() as nursery:
@@ -158,9 +157,7 @@ async def test_a_silent_backend_is_the_clients_1011(pump: Pump, autojump_clock: 
     assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.BACKEND)
 
 
-async def test_a_tunnels_silent_client_ends_the_services_connection(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_tunnels_silent_client_ends_the_services_connection(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel", heartbeat=BEAT) as running:
         start = trio.current_time()
         assert await running.backend.read_all() == b""
@@ -169,9 +166,7 @@ async def test_a_tunnels_silent_client_ends_the_services_connection(
         assert (await running.outcome()).cause is Cause.SILENT
 
 
-async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
         assert (await running.client.receive()).opcode == Opcode.PING
@@ -185,7 +180,7 @@ async def test_a_pong_with_other_data_is_life_too_and_somebody_elses(
         assert running.session.outcome().client_rtt is None
 
 
-async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
         await running.client.write(data(b"x" * 1000).encode(MASK)[:500])
@@ -195,9 +190,7 @@ async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clo
     assert outcome.cause is Cause.SILENT
 
 
-async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(pump: Pump, autojump_clock: MockClock) -> None:
     """The backend takes nothing, so the client is not read: what it may have said cannot be known."""
     async with session(pump, unix=True, heartbeat=BEAT) as running:
         raw = data(b"x" * 4_000_000).encode(MASK)
@@ -225,7 +218,7 @@ async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(
 
 
 async def test_a_ping_that_the_peer_has_not_been_given_yet_has_not_been_asked(
-    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel still delivers what was written before it, and gets acknowledgements."""
     delivering = True
@@ -240,7 +233,7 @@ async def test_a_ping_that_the_peer_has_not_been_given_yet_has_not_been_asked(
 
 
 async def test_a_ping_that_waits_for_the_end_of_a_frame_has_not_been_asked(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
         start = trio.current_time()
@@ -255,7 +248,7 @@ async def test_a_ping_that_waits_for_the_end_of_a_frame_has_not_been_asked(
         assert (await running.client.receive()).opcode == Opcode.PING
 
 
-async def test_without_a_heartbeat_nobody_is_asked(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_without_a_heartbeat_nobody_is_asked(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await trio.sleep(1000)
         assert running.client.nothing_there()
@@ -267,7 +260,7 @@ async def test_without_a_heartbeat_nobody_is_asked(pump: Pump, autojump_clock: t
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_pings_are_answered_here_where_the_route_says_so(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+    pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     async with session(pump, answers_pings=True) as running:
         asks, other = both(running, side)
@@ -289,7 +282,7 @@ async def test_pings_are_answered_here_where_the_route_says_so(
 
 
 async def test_a_read_of_nothing_but_answered_pings_writes_nothing_to_the_other_side(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, answers_pings=True) as running:
         await running.client.send(Frame(Opcode.PING), Frame(Opcode.PING, b"x"), close_frame(1000))
@@ -303,7 +296,7 @@ async def test_a_read_of_nothing_but_answered_pings_writes_nothing_to_the_other_
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_a_session_without_data_ends_and_control_frames_are_no_data(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
+    pump: Pump, autojump_clock: MockClock, mode: str
 ) -> None:
     async with session(pump, mode=mode, timeouts=timeouts(idle=60)) as running:
         start = trio.current_time()
@@ -332,9 +325,7 @@ async def test_a_session_without_data_ends_and_control_frames_are_no_data(
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_data_of_either_side_keeps_a_session(
-    pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
-) -> None:
+async def test_data_of_either_side_keeps_a_session(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
     async with session(pump, mode=mode, timeouts=timeouts(idle=60)) as running:
         start = trio.current_time()
         await at(50, start)
@@ -348,7 +339,7 @@ async def test_data_of_either_side_keeps_a_session(
         assert running.session.outcome().cause is Cause.IDLE
 
 
-async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, timeouts=timeouts(idle=60)) as running:
         start = trio.current_time()
         await at(50, start)
@@ -381,7 +372,7 @@ async def slowly(peer: Peer, size: int, *, every: float) -> bytes:
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
-    pump: Pump, autojump_clock: trio.testing.MockClock, side: str
+    pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
         await at(25, trio.current_time())
@@ -406,7 +397,7 @@ async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
     assert outcome.detail.endswith("took nothing for 30 s")
 
 
-async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
         raw, sent = await stall(running, "client")
         async with trio.open_nursery() as nursery:
@@ -415,7 +406,7 @@ async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock:
 
 
 async def test_a_peer_that_is_stuck_while_the_session_closes_is_cut_by_the_same_timeout(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     """Nothing accepted is lost for the close timeout's sake; but a peer that takes nothing ends it."""
     async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
@@ -430,7 +421,7 @@ async def test_a_peer_that_is_stuck_while_the_session_closes_is_cut_by_the_same_
 
 
 async def test_closing_with_nothing_stuck_waits_for_the_close_timeout_alone(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
         start = trio.current_time()
@@ -441,7 +432,7 @@ async def test_closing_with_nothing_stuck_waits_for_the_close_timeout_alone(
 
 
 async def test_closing_waits_for_a_peer_that_is_still_taking_what_was_accepted(
-    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = data(b"x" * 4_000_000)
     acknowledging = True
@@ -463,9 +454,7 @@ async def test_closing_waits_for_a_peer_that_is_still_taking_what_was_accepted(
 # -- lifetime ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_session_ends_at_its_age_or_up_to_a_tenth_earlier(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_session_ends_at_its_age_or_up_to_a_tenth_earlier(pump: Pump, autojump_clock: MockClock) -> None:
     ages = []
     for _ in range(20):
         async with session(pump, timeouts=timeouts(lifetime=3600)) as running:
@@ -510,7 +499,7 @@ async def answer_ping(peer: Peer) -> None:
 
 
 async def test_two_thousand_idle_sessions_outlive_a_middlebox_that_forgets(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     middlebox = Middlebox()
     sessions: list[Session] = []
@@ -532,7 +521,7 @@ async def test_two_thousand_idle_sessions_outlive_a_middlebox_that_forgets(
         nursery.cancel_scope.cancel()
 
 
-async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_clock: MockClock) -> None:
     """Else the test above would prove nothing."""
     middlebox = Middlebox()
     async with session(pump) as running:
@@ -540,9 +529,7 @@ async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_cl
     assert middlebox.forgotten == 1
 
 
-async def test_a_client_that_does_not_read_lives_by_what_it_sends(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_client_that_does_not_read_lives_by_what_it_sends(pump: Pump, autojump_clock: MockClock) -> None:
     """Its kernel takes our Pings. It is at work, and answers none; a message of its own is life enough."""
     async with session(pump, heartbeat=BEAT) as running, trio.open_nursery() as nursery:
 
@@ -564,7 +551,7 @@ async def test_a_client_that_does_not_read_lives_by_what_it_sends(
     assert (outcome.cause, outcome.side) == (Cause.SILENT, Side.CLIENT)
 
 
-async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: trio.testing.MockClock) -> None:
+async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: MockClock) -> None:
     """The pump may be late: the deadline looks for itself before it calls a peer dead."""
     pump = Pump()  # at rest
     ours, peer = unix_pair()

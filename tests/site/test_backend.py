@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.settings.model import Target, TcpAddress
 from wsgate.site.backend import LiveBackend
 
 
-async def test_that_it_fails_is_said_once_and_that_it_is_well_again(
-    log: Log, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_that_it_fails_is_said_once_and_that_it_is_well_again(log: Log, autojump_clock: MockClock) -> None:
     backend = LiveBackend("it", Target(TcpAddress("h", 1)))
     backend.worked()
     for _ in range(3):

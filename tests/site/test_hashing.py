@@ -9,6 +9,7 @@ import threading
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.site import hashing as module
@@ -118,7 +119,7 @@ def wait_for(it: Hashing, address: str) -> float:
 
 
 async def test_who_guesses_is_answered_late_and_nobody_else(
-    autojump_clock: trio.testing.MockClock, log: Log, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = Hashing()
     for _ in range(module.FREE):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.gate.conftest import exchange_for, relay_to, route
 from tests.gate.handlers.conftest import COMPRESSED, TEXT, Ends, Made
@@ -211,7 +212,7 @@ async def test_the_next_backend_gives_the_session(backend: Backend) -> None:
     assert noted[2][1] == f"{url} answered 503"
 
 
-async def test_every_backend_has_its_own_time(backend: Backend, autojump_clock: trio.testing.MockClock) -> None:
+async def test_every_backend_has_its_own_time(backend: Backend, autojump_clock: MockClock) -> None:
     async def answer() -> None:
         for _ in range(2):
             await backend.accept_request()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.descriptors import descriptors
 from tests.peers.frames import MASK, Frame, close_frame
@@ -194,7 +194,7 @@ async def test_16_mib_each_way_at_once_through_tiny_buffers(pump: Pump, version:
 
 @versions
 async def test_bytes_inside_openssl_need_no_event(
-    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+    pump: Pump, autojump_clock: MockClock, version: ssl.TLSVersion
 ) -> None:
     """Records that do not fit the buffer's end: the last part is read although the kernel has nothing more."""
     async with session(pump, tls=version) as running:
@@ -211,7 +211,7 @@ async def test_bytes_inside_openssl_need_no_event(
 
 
 async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
-    pump: Pump, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control plane may have read half of a record."""
 
@@ -228,7 +228,7 @@ async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
 
 
 async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
-    pump: Pump, autojump_clock: trio.testing.MockClock
+    pump: Pump, autojump_clock: MockClock
 ) -> None:
     async with session(pump, tls=TLS13) as running:
         assert isinstance(running.client.sock, TlsEnd)
@@ -242,7 +242,7 @@ async def test_what_breaks_behind_good_bytes_is_seen_without_another_event(
 
 @versions
 async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
-    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+    pump: Pump, autojump_clock: MockClock, version: ssl.TLSVersion
 ) -> None:
     async with session(pump, tls=version) as running:
         leg = running.client_leg
@@ -269,7 +269,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
 @versions
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
 async def test_a_close_ends_both_connections_cleanly(
-    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion, mode: str
+    pump: Pump, autojump_clock: MockClock, version: ssl.TLSVersion, mode: str
 ) -> None:
     async with session(pump, mode=mode, tls=version) as running:
         await running.client.send(data(b"question"), close_frame(1000, "done"))
@@ -291,7 +291,7 @@ async def test_a_close_ends_both_connections_cleanly(
 
 @versions
 async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
-    pump: Pump, autojump_clock: trio.testing.MockClock, version: ssl.TLSVersion
+    pump: Pump, autojump_clock: MockClock, version: ssl.TLSVersion
 ) -> None:
     async with session(pump, mode="tunnel", tls=version) as running:
         await running.backend.write(b"half of an ans")
@@ -303,15 +303,13 @@ async def test_a_service_that_is_cut_off_is_told_from_one_that_ends(
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: TLS ended without close_notify")
 
 
-async def test_a_service_that_ends_cleanly_is_1000(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_service_that_ends_cleanly_is_1000(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel", tls=TLS13) as running:
         running.backend.finish()
         assert await running.client.receive() == close_frame(1000, "Target closed")
 
 
-async def test_a_message_costs_one_read_and_one_write_of_openssl(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_message_costs_one_read_and_one_write_of_openssl(pump: Pump, autojump_clock: MockClock) -> None:
     calls: Counter[str] = Counter()
     async with session(pump, tls=TLS13) as running:
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.events.trouble import REPEAT
@@ -107,7 +108,7 @@ async def test_a_broken_source(log: Log) -> None:
     assert log.one("token source broken") == {"route": "vnc", "error": "the database is down: start it"}
 
 
-async def test_a_silent_source(log: Log, autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_silent_source(log: Log, autojump_clock: MockClock) -> None:
     began = trio.current_time()
     refusal = await lookups().targets("silent")
     assert trio.current_time() - began == TIMEOUT
@@ -118,7 +119,7 @@ async def test_a_silent_source(log: Log, autojump_clock: trio.testing.MockClock)
 
 
 async def test_a_hanging_source_holds_up_its_own_clients_only_and_not_for_longer(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: MockClock,
 ) -> None:
     slow, other = lookups(), lookups()
     ended: list[float] = []
@@ -165,9 +166,7 @@ async def test_a_thread_that_hangs_is_left_behind() -> None:
         release.set()
 
 
-async def test_it_is_logged_when_it_breaks_and_when_it_is_well(
-    log: Log, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_it_is_logged_when_it_breaks_and_when_it_is_well(log: Log, autojump_clock: MockClock) -> None:
     found = lookups()
     for token in ("desk", "broken", "silent", "broken", "broken"):
         await found.targets(token)
@@ -209,7 +208,7 @@ async def test_what_is_gone() -> None:
 
 @pytest.mark.parametrize("fault", ["broken", "silent"])
 async def test_a_source_that_does_not_answer_is_asked_no_further(
-    fault: str, log: Log, autojump_clock: trio.testing.MockClock
+    fault: str, log: Log, autojump_clock: MockClock
 ) -> None:
     found = lookups()
     assert await found.gone(["lost", fault, *(["unknown"] * 100)]) <= {"lost", "unknown"}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from tests.log import Log
 from wsgate.site.tokens import memory as module
@@ -54,7 +54,7 @@ async def test_what_was_read_is_the_answer_while_a_look_hangs(monkeypatch: pytes
 
 
 async def test_nothing_is_answered_that_is_old_or_that_a_look_has_contradicted(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, log: Log
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock, log: Log
 ) -> None:
     file = File()
     memory = Memory(file.look)
