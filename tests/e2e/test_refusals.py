@@ -1,4 +1,7 @@
-"""What is said before the upgrade instead of 101: the right status, one answer, then the end of the connection."""
+"""What is said before the upgrade instead of 101: the right status, one answer, then the end of the connection.
+
+What is wrong with a request or with a backend's answer is in the tables of ``tests.hostile``.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.peers.frames import Frame
-from tests.peers.heads import KEY, plain_request, request
+from tests.peers.heads import plain_request, request
 from tests.peers.sockets import free_port
 from tests.peers.stream import Peer
 
 from .gateway import OpenBackend, OpenClient, StartGateway, StartSession, relay, tunnel
-
-NO_HOST = {"Host": None}
-REQUESTS = {
-    "plain HTTP": (plain_request("/ws"), 426),
-    "no route": (request("/nowhere"), 404),
-    "plain HTTP, no route": (plain_request("/nowhere"), 404),
-    "another host": (request("/ws", {"Host": "example.com"}), 404),
-    "old version": (request("/ws", {"Sec-WebSocket-Version": "8"}), 426),
-    "no version": (request("/ws", {"Sec-WebSocket-Version": None}), 400),
-    "no key": (request("/ws", {"Sec-WebSocket-Key": None}), 400),
-    "short key": (request("/ws", {"Sec-WebSocket-Key": "c2hvcnQ="}), 400),
-    "key that is no base64": (request("/ws", {"Sec-WebSocket-Key": "!" * 24}), 400),
-    "two keys": (request("/ws", {"sec-websocket-key": KEY[:-4] + "AA=="}), 400),
-    "no Connection: Upgrade": (request("/ws", {"Connection": "keep-alive"}), 400),
-    "HTTP/1.0": (request("/ws", version="HTTP/1.0"), 400),
-    "POST": (request("/ws", method="POST"), 405),
-    "no Host": (request("/ws", NO_HOST), 400),
-    "two Hosts": (request("/ws", {"host": "example.com"}), 400),
-    "a body": (request("/ws", {"Content-Length": "5"}) + b"hello", 400),
-    "a chunked body": (request("/ws", {"Transfer-Encoding": "chunked"}) + b"0\r\n\r\n", 400),
-    "quoted subprotocols": (request("/ws", {"Sec-WebSocket-Protocol": '"a, b"'}), 400),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", 400),
-    "space in a field name": (request("/ws", {"X Y": "z"}), 400),
-    "fragment in the target": (request("/ws#here"), 400),
-    "target too long": (request("/ws?" + "x" * 17000), 414),
-    "head too long": (request("/ws", {f"X-{number}": "x" * 4000 for number in range(40)}), 431),
-}
-EXTRA_FIELDS = {
-    "plain HTTP": ("Upgrade", "websocket"),
-    "old version": ("Sec-WebSocket-Version", "13"),
-    "POST": ("Allow", "GET"),
-}
 
 
 class Answer:
@@ -67,37 +37,7 @@ class Answer:
 
 
 async def read_answer(client: Peer) -> Answer:
-    data = b""
-    while chunk := await client.stream.receive_some():
-        data += chunk
-    return Answer(data)
-
-
-async def test_requests_that_get_no_session(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    """Every one of them is followed by a good request, which must not be answered, nor reach the backend."""
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port, match={"host": ["gateway.test"], "path": "/ws"}))
-    seen: dict[str, Any] = {}
-    expected: dict[str, Any] = {}
-    for name, (head, status) in REQUESTS.items():
-        client = await open_client(gateway)
-        await client.write(head + request("/ws"))
-        answer = await read_answer(client)
-        line = await gateway.refused_line(client=client.address)
-        explained = bool(answer.body.strip()) and bool(line["reason"])
-        closes = "close" in answer.headers.get_all("Connection", [])
-        seen[name] = (answer.status, line["status"], closes, answer.rest, explained)
-        expected[name] = (status, status, True, b"", True)
-        if name in EXTRA_FIELDS:
-            field, value = EXTRA_FIELDS[name]
-            assert answer.headers[field] == value, name
-    assert seen == expected
-
-    client = await open_client(gateway)
-    await client.write(request("/ws?the=first"))
-    assert (await backend.accept_request()).head.target == "/ws?the=first"
+    return Answer(await client.read_all())
 
 
 async def test_the_line_of_a_refusal(start_gateway: StartGateway, open_client: OpenClient) -> None:
@@ -155,46 +95,6 @@ async def test_the_next_backend_is_tried(
     await client.upgrade()
     await (await service.accept()).write(b"here")
     assert (await client.receive()).payload == b"here"
-
-
-BROKEN = {
-    "accept": {"Sec-WebSocket-Accept": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="},
-    "subprotocol": {"Sec-WebSocket-Protocol": "not-offered"},
-    "extension": {"Sec-WebSocket-Extensions": "permessage-deflate"},
-    "upgrade": {"Upgrade": "h2c"},
-}
-
-
-async def test_a_backend_whose_101_is_broken(
-    start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
-) -> None:
-    backend = await open_backend()
-    gateway = await start_gateway(relay(backend.port))
-    seen = {}
-    for name, headers in BROKEN.items():
-        client = await open_client(gateway)
-        await client.write(request())
-        server = await backend.accept_request()
-        await server.accept_upgrade(headers, behind=[Frame(1, b"never to be seen")])
-        answer = await read_answer(client)
-        seen[name] = (answer.status, answer.rest, (await gateway.refused_line())["status"])
-        await server.read_end()  # the gateway does not keep what it cannot use
-    assert seen == dict.fromkeys(BROKEN, (502, b"", 502))
-
-
-async def test_a_backend_that_speaks_no_http(start_relay: StartSession) -> None:
-    _, client, backend = await start_relay()
-    await client.write(request())
-    server = await backend.accept_request()
-    await server.write(b"220 mail.example.com ESMTP\r\n\r\n")
-    assert (await read_answer(client)).status == 502
-
-
-async def test_a_backend_that_hangs_up(start_relay: StartSession) -> None:
-    _, client, backend = await start_relay()
-    await client.write(request())
-    await (await backend.accept_request()).vanish()
-    assert (await read_answer(client)).status == 502
 
 
 async def test_a_backend_that_is_too_slow(start_relay: StartSession) -> None:

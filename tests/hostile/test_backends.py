@@ -69,6 +69,10 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     "an empty Accept": (with_accept(lambda right, key: ""), "Sec-WebSocket-Accept"),
     "more than the Accept": (with_accept(lambda right, key: f"{right}, {right}"), "Sec-WebSocket-Accept"),
     "the Accept in small letters": (with_accept(lambda right, key: right.lower()), "Sec-WebSocket-Accept"),
+    "an empty Accept, and a frame behind it": (
+        lambda head: with_accept(lambda right, key: "")(head) + Frame(TEXT, b"never to be seen").encode(None),
+        "Sec-WebSocket-Accept",
+    ),
     "two Accepts": (with_fields(b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), "Sec-WebSocket-Accept"),
     "no Upgrade": (changed(b"Upgrade: websocket\r\n", b""), "Upgrade"),
     "no Connection": (changed(b"Connection: Upgrade\r\n", b""), "Upgrade"),
@@ -133,6 +137,7 @@ def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name
     """502; the log says what was wrong with it and whose it was, the client learns neither."""
     recorder.answer, reason = BROKEN[name]
     recorder.leave = None
+    number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request(headers=OFFERS))
     answer = client.read_all()
@@ -144,6 +149,7 @@ def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name
     assert f"ws://127.0.0.1:{recorder.port}" in line["detail"]
     assert reason in line["detail"]
     assert len(line["detail"]) < 300
+    assert recorder.wait(number).ended.wait(5)  # the gateway does not keep what it cannot use
 
 
 @pytest.mark.parametrize("name", GOOD)

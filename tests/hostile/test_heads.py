@@ -118,6 +118,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "no Upgrade": (head(upgrade=None), 426, NO_UPGRADE),
     "another Upgrade": (head(upgrade=b"Upgrade: h2c"), 426, NO_UPGRADE),
     "Upgrade with a version": (head(upgrade=b"Upgrade: websocket/13"), 426, NO_UPGRADE),
+    "no Upgrade, and no route": (head(line=b"GET /nowhere HTTP/1.1", upgrade=None), 404, NO_ROUTE),
     "no Connection": (head(connection=None), 400, NO_CONNECTION),
     "another Connection": (head(connection=b"Connection: keep-alive"), 400, NO_CONNECTION),
     # Sec-WebSocket-Key
@@ -128,6 +129,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "two keys in one": (head(key=KEY + b", " + KEY.split()[1]), 400, BAD_KEY),
     "a key of 15 bytes": (head(key=encoded(15)), 400, BAD_KEY),
     "a key of 17 bytes": (head(key=encoded(17)), 400, BAD_KEY),
+    "a key that is no base64": (head(key=b"Sec-WebSocket-Key: " + b"!" * 24), 400, BAD_KEY),
     "a key without padding": (head(key=KEY.rstrip(b"=")), 400, BAD_KEY),
     "a key with a space": (head(key=KEY.replace(b"IHNh", b"IH Nh")), 400, BAD_KEY),
     "a key of the URL alphabet": (head(key=KEY.replace(b"IHNh", b"IH_-")), 400, BAD_KEY),
