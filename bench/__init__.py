@@ -1,1 +1,1 @@
-"""The benchmark: wsgate against nginx, HAProxy and websockify, same work, one run, in alternation."""
+"""The benchmark: wsgate, nginx, HAProxy and websockify do the same work in one run, in alternation."""

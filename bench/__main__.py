@@ -19,10 +19,10 @@ from bench.proxies import BUILD
 from bench.results import Run
 from bench.rows import ROWS, Row
 
-# Many short rounds and not few long ones: what comes between hits a round or two, and the median is of the others.
+# Many short rounds instead of a few long ones: a disturbance hits only one or two, which the median leaves out.
 SECONDS, ROUNDS = 0.3, 7
 QUICK_SECONDS, QUICK_ROUNDS = 0.15, 3
-WARM_UP = 0.1  # seconds: Python's interpreter has specialised its code by then, and every buffer has been touched
+WARM_UP = 0.1  # seconds, after which Python's interpreter has specialised its code and every buffer has been used
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
             repetitions=options.repetitions or (QUICK_ROUNDS if options.quick else ROUNDS),
             cores=cores(),
         )
-        # told to end, it ends what it has started
+        # at a signal to end, it ends the programs that it has started
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         with contextlib.ExitStack() as stack:
             try:

@@ -1,4 +1,4 @@
-"""The load generator and the backends: started, told to go, listened to."""
+"""Runs the load generator and the backends: starts them, sends commands, reads results."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class LoadFailed(Exception):
 
 
 def build() -> None:
-    """Compile the generator and the backends, if they are not newer than their sources."""
+    """Compiles the generator and the backends, if they are older than their sources."""
     subprocess.run(["make", "--silent", "-C", str(PROJECT / "bench")], check=True)
 
 
 def arguments(load: Load, port: int, *, seconds: float, warm_up: float, share: float = 1.0) -> list[str]:
-    """The generator's command line. Every "go" takes this ``share`` of the times."""
+    """Returns the generator's command line. ``share``: the part of the times that each "go" takes."""
     words = [f"--port={port}", f"--mode={load.mode}", f"--path={load.path}", f"--size={load.size}"]
     words += [f"--connections={load.connections}", f"--in-flight={load.in_flight}"]
     words += [f"--seconds={max(load.seconds, seconds) * share:g}"]
@@ -37,7 +37,7 @@ def arguments(load: Load, port: int, *, seconds: float, warm_up: float, share: f
 
 
 class Lines:
-    """The lines of a pipe, each within a time."""
+    """Reads lines from a pipe with a timeout."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout
@@ -45,7 +45,7 @@ class Lines:
         self._rest = b""
 
     def next(self, timeout: float) -> str:
-        """Raises ``EOFError`` at the end, ``TimeoutError`` when none comes in ``timeout`` seconds."""
+        """Returns the next line. Raises ``EOFError`` at the end, ``TimeoutError`` after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while b"\n" not in self._rest:
             if not select.select([self._file], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -60,7 +60,7 @@ class Lines:
 
 @contextmanager
 def backends(cores: frozenset[int]) -> Iterator[tuple[int, dict[str, int]]]:
-    """Run the backends; gives their process id, and the port of each role."""
+    """Runs the backends. Yields their process id, and the port of each role."""
     directory = BUILD / "run" / "backend"
     directory.mkdir(parents=True, exist_ok=True)
     process = start([str(BUILD / "backend")], cores=cores, directory=directory, stdout=subprocess.PIPE)
@@ -75,8 +75,9 @@ def backends(cores: frozenset[int]) -> Iterator[tuple[int, dict[str, int]]]:
 
 
 class Generator:
-    """One run of the generator: ``opened`` waits for its sessions, ``go`` measures; again and again where the work is
-    echo. ``name`` is of its directory.
+    """One run of the generator: ``opened`` waits for its sessions, ``go`` measures; for echo work it can be repeated.
+
+    name: of its directory
     """
 
     def __init__(self, words: Sequence[str], cores: frozenset[int], name: str = "load") -> None:
@@ -103,9 +104,9 @@ class Generator:
     def go(
         self, cores: tuple[int, int], proxy: Sequence[int], backend: Sequence[int], timeout: float
     ) -> dict[str, Any]:
-        """Let it work and wait for its result: the line that load.c describes.
+        """Starts the work and waits for its result, the line that load.c describes.
 
-        ``cores`` are the proxy's and the load's, -1 where there is none of its own; then come process ids.
+        cores: the proxy's and the load's; -1 for none of its own; then process ids
         """
         assert self.process.stdin
         pids = [",".join(map(str, each)) or "-" for each in (proxy, backend)]

@@ -1,4 +1,4 @@
-"""A row, measured: its proxies started, the work done in alternation, the samples kept."""
+"""Measures a row: starts its proxies, alternates between them, keeps the samples."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from bench.stats import Sample
 OPEN_TIMEOUT = 60.0  # seconds for 8,000 upgrades through the slowest
 SETTLE = 0.5  # seconds between the last upgrade and a look at memory
 
-SLICES = 3  # a measurement in slices is this much shorter, its warm-up too
-SLICES_A_ROUND = 5  # and they are this many more
-TRIES = 3  # a virtual machine may lose all of a slice to others
-UNCOUNTED = 3  # slices before the first: the interpreter has specialised its code then, and socket buffers have grown
+SLICES = 3  # a measurement in slices is shorter by this factor, also its warm-up
+SLICES_A_ROUND = 5  # and repeated so many times
+TRIES = 3  # other virtual machines may use the processor during a whole slice
+UNCOUNTED = 3  # slices that do not count, in which the interpreter specialises its code and socket buffers grow
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where. On a machine with one core everything shares it, and no figure means much."""
+    """The cores of proxy and load. On a machine with one core all share it, and the figures are not reliable."""
 
     proxy: int
     load: int
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Measured:
-    """A row and what came of it; ``why_not`` has a line for each case without numbers."""
+    """A row and its results; ``why_not`` has a line for each case without numbers."""
 
     row: Row
     samples: dict[str, list[Sample]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Running:
 
 
 def choose_cores(allowed: set[int]) -> Cores:
-    """The first two cores of those that we may use."""
+    """Chooses the first two of the allowed cores."""
     order = sorted(allowed)
     proxy, load = (order[0], order[1]) if len(order) > 1 else (order[0], order[0])
     return Cores(proxy, load, frozenset(allowed - {load} if len(order) > 2 else allowed))
@@ -87,7 +87,7 @@ def file_name(case: Case) -> str:
 
 @contextlib.contextmanager
 def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
-    """The case's proxy in front of a backend's port."""
+    """Runs the case's proxy in front of a backend's port."""
     if case.proxy == "direct":
         yield Running(case, backend, None)
         return
@@ -109,9 +109,10 @@ def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
 
 
 def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Callable[[str], None]) -> Measured:
-    """Run every case of a row as often as the plan says, one after another, round after round.
+    """Runs every case of a row in turn, for as many rounds as the plan has.
 
-    ``backend`` is the backends' process id, ``roles`` has the port of each of them.
+    backend: the process id of the backends
+    roles: their ports
     """
     measured = Measured(row)
     with contextlib.ExitStack() as stack:
@@ -133,7 +134,7 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
 
 
 def rounds(plan: Plan) -> str:
-    """How often and for how long each proxy works, in words."""
+    """Says how often and for how long each proxy works."""
     slices = (
         f"{plan.repetitions * SLICES_A_ROUND} of {plan.seconds / SLICES:g} s for each proxy where its work can pause"
     )
@@ -141,7 +142,7 @@ def rounds(plan: Plan) -> str:
 
 
 def _rounds(row: Row, plan: Plan) -> int:
-    """Half of the plan's where the row has no bound to keep: it informs."""
+    """Returns the number of rounds: half of the plan's if the row has no goal that must be reached."""
     most = plan.repetitions if row.goal.at_least is not None else ceil(plan.repetitions / 2)
     return min(row.repetitions or most, most)
 
@@ -149,8 +150,9 @@ def _rounds(row: Row, plan: Plan) -> int:
 def _in_slices(
     measured: Measured, started: Sequence[Running], plan: Plan, backend: int, say: Callable[[str], None]
 ) -> None:
-    """Every generator stays, its sessions open, and the proxies take turns quickly, each a slice of a round: what slows
-    the machine for a second slows them all, and there are many pairs for the median.
+    """Keeps all generators with open sessions, and alternates quickly between the proxies, by slices of a round.
+
+    A disturbance of a second then slows all of them, and the median has many pairs.
     """
     row = measured.row
     with contextlib.ExitStack() as stack:
@@ -175,7 +177,7 @@ def _in_slices(
                     work(each)
         total = _rounds(row, plan) * SLICES_A_ROUND
         for turn in range(total):
-            # there and back again, so that what gets slower or faster meanwhile favours nobody
+            # in both orders, so that a machine that becomes slower or faster favours no proxy
             for each in started if turn % 2 == 0 else reversed(started):
                 label = each.case.label
                 if label in measured.why_not or (turn % SLICES_A_ROUND and not row.is_compared(each.case)):
@@ -188,7 +190,7 @@ def _in_slices(
 def _in_rounds(
     measured: Measured, started: Sequence[Running], plan: Plan, backend: int, say: Callable[[str], None]
 ) -> None:
-    """Sessions are opened anew for each measurement."""
+    """Opens new sessions for each measurement."""
     row = measured.row
     repetitions = _rounds(row, plan)
     for turn in range(repetitions):
@@ -204,7 +206,7 @@ def _in_rounds(
 
 @contextlib.contextmanager
 def _failing(measured: Measured, case: Case) -> Iterator[None]:
-    """A case that fails has no numbers at all, and says why."""
+    """Removes all numbers of a case that fails, and notes why."""
     try:
         yield
     except LoadFailed as error:
@@ -233,7 +235,7 @@ def _go(generator: Generator, each: Running, plan: Plan, backend: int) -> dict[s
 
 
 def to_sample(load: Load, result: dict[str, Any]) -> Sample:
-    """The generator's result in the units of the table. Raises ``LoadFailed`` when there is nothing to count."""
+    """Returns the generator's result in the units of the table. Raises ``LoadFailed`` when nothing was counted."""
     seconds = result["seconds"]
     counted = result["joining"]["count"] if load.mode == "storm" else result["messages"]
     if not counted:

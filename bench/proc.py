@@ -1,4 +1,4 @@
-"""What the kernel says of a process and its children: their ids, and their memory."""
+"""Reads the ids and the memory of a process and its children from /proc."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tree(root: int) -> list[int]:
 
 
 def pss_kib(rollup: str) -> int:
-    """Pss of /proc/PID/smaps_rollup, where what is shared counts by its share. The unit is KiB, though it says kB."""
+    """Returns Pss from /proc/PID/smaps_rollup, in which shared memory counts by its share. Its "kB" are KiB."""
     for line in rollup.splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
@@ -45,5 +45,5 @@ def pss_kib(rollup: str) -> int:
 
 
 def memory(pids: Iterable[int]) -> int:
-    """Bytes of memory that processes use together, PSS."""
+    """Returns the bytes of memory that processes use together (PSS)."""
     return sum(pss_kib((PROC / str(pid) / "smaps_rollup").read_text()) for pid in pids) * 1024

@@ -1,4 +1,4 @@
-"""Programs that run beside the benchmark: started on a core, waited for, stopped."""
+"""Starts programs on a core, waits for them, and stops them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import IO
 
 START_TIMEOUT = 20.0  # seconds until a program must accept connections; Python on a busy machine takes two
 
-QUIET_TIMEOUT = 10.0  # seconds; then the next work starts all the same
+QUIET_TIMEOUT = 10.0  # seconds, after which the next work starts in any case
 QUIET_STEP = 0.05  # seconds
-QUIET_SHARE = 0.02  # of a core: a timer now and then
+QUIET_SHARE = 0.02  # of a core: an occasional timer is allowed
 
 
 class NotStarted(Exception):
-    """A program did not begin to serve; the message has what it said."""
+    """A program did not start to serve; the message has its output."""
 
 
 @contextlib.contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
-    """Children that are started within run on these cores only."""
+    """Makes children that are started inside the block run only on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -37,7 +37,10 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Raises ``BlockingIOError`` while another process holds this; the kernel lets go when that one ends."""
+    """Holds a lock, which the kernel releases at the end of the process.
+
+    Raises ``BlockingIOError`` when another process has it.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,7 +63,7 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Run a program in a session of its own; what it says on standard error goes to ``stderr`` in the directory."""
+    """Runs a program in a session of its own, with its standard error in the file ``stderr`` of the directory."""
     with on_cores(cores), (directory / "stderr").open("wb") as errors:
         return subprocess.Popen(
             command,
@@ -93,9 +96,9 @@ def wait_until_accepting(process: subprocess.Popen[bytes], port: int, directory:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and all of its threads; 0 when it has ended.
+    """Returns the CPU time of a process with all of its threads; 0 when it has ended.
 
-    Linux makes a clock id of every process id (clock_getcpuclockid(3)): nanoseconds, where /proc/PID/stat has 10 ms.
+    The clock of the process (clock_getcpuclockid(3)) has nanoseconds; /proc/PID/stat has only units of 10 ms.
     """
     try:
         return time.clock_gettime(~pid << 3 | 2)
@@ -104,7 +107,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def wait_until_quiet(pids: Sequence[int]) -> None:
-    """Until the closing of the last work's sessions is done, so that it is not charged to the next work."""
+    """Waits until the sessions of the last work are closed, so that this does not count for the next work."""
     deadline = time.monotonic() + QUIET_TIMEOUT
     used = sum(map(cpu_seconds, pids))
     while time.monotonic() < deadline:
@@ -115,7 +118,7 @@ def wait_until_quiet(pids: Sequence[int]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program and all that it started; politely, then not."""
+    """Ends a program and all that it started: by TERM, then by KILL."""
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 10.0)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""The proxies that are compared: whether they are here, and how each is started."""
+"""The proxies that are compared: how to find and how to start each one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 
-# What a person does about a missing one.
+# How to install a missing one.
 CURE = {
     "nginx": "apt-get install nginx-light",
     "haproxy": "apt-get install haproxy",
@@ -75,7 +75,7 @@ PROXIES: Mapping[str, Proxy] = {
     "nginx 64k": Proxy("nginx", functools.partial(_nginx, tuned=True)),
     "haproxy": Proxy("haproxy", functools.partial(_haproxy, tuned=False)),
     "haproxy 64k": Proxy("haproxy", functools.partial(_haproxy, tuned=True)),
-    # with more workers than one, and beside them the same with one: on all cores, so that they differ in nothing else
+    # with several workers, and for comparison with one worker, but also on all cores
     "wsgate 1 free": Proxy("wsgate", _wsgate, pinned=False),
     "wsgate 2": Proxy("wsgate", functools.partial(_wsgate, workers=2), pinned=False),
     "nginx 64k 1 free": Proxy("nginx", functools.partial(_nginx, tuned=True), pinned=False),
@@ -89,9 +89,9 @@ PROXIES: Mapping[str, Proxy] = {
 
 @functools.cache
 def certificate() -> Path:
-    """A certificate with its key in one file, new for each run: ECDSA P-256, what most sites are given today.
+    """Makes a certificate with its key in one file, new for each run: ECDSA P-256, as most sites have today.
 
-    Raises ``NotStarted`` where there is no OpenSSL to make it with.
+    Raises ``NotStarted`` when OpenSSL is missing.
     """
     openssl = find("openssl")
     if openssl is None:
@@ -116,6 +116,6 @@ def certificate() -> Path:
 
 
 def missing(proxy: str) -> str | None:
-    """Why this proxy cannot take part, or ``None``."""
+    """Returns why this proxy cannot take part; ``None`` if it can."""
     program = PROXIES[proxy].program
     return f"not installed ({CURE[program]})" if find(program) is None else None

@@ -1,4 +1,4 @@
-"""The results on a terminal, and the words for them everywhere."""
+"""Prints the results on a terminal, and has the texts for them in all reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )
 SHARES = frozenset({"busy", "load_busy"})
 RATES = frozenset({"messages_s", "mb_s"})
-FULL, FREE = 0.97, 0.93  # shares of a core: the load's is used up, the proxy's is not
+FULL, FREE = 0.97, 0.93  # shares of a core: the load's core is busy, the proxy's is not
 
 QUANTITIES = {
     "cpu_us": "CPU per message",
@@ -35,7 +35,7 @@ QUANTITIES = {
 
 
 def progress(stream: TextIO) -> Callable[[str], None]:
-    """A line that is written over, on a terminal; nothing elsewhere."""
+    """Shows progress in a line that is overwritten, on a terminal; does nothing elsewhere."""
     if not stream.isatty():
         return lambda text: None
 
@@ -47,7 +47,7 @@ def progress(stream: TextIO) -> Callable[[str], None]:
 
 
 def number(value: float | None, quantity: str = "") -> str:
-    """Three digits that count, thousands grouped; shares as percent; small ratios as 1/472."""
+    """Formats with three significant digits, thousands grouped; shares as percent; small ratios as 1/472."""
     if value is None:
         return "-"
     if quantity in SHARES:
@@ -60,7 +60,8 @@ def number(value: float | None, quantity: str = "") -> str:
 
 
 def cell(samples: Sequence[Sample], quantity: str) -> str:
-    """The median; with ``≥`` where the generator's core was full and the proxy's was not: it could do more."""
+    """Returns the median, with ``≥`` if the generator's core was busy and the proxy's was not: the proxy could do
+    more."""
     shown = number(median(samples, quantity), quantity)
     busy, load_busy = median(samples, "busy"), median(samples, "load_busy")
     held_up = busy is not None and load_busy is not None and busy < FREE and load_busy >= FULL

@@ -30,7 +30,7 @@ routes:
 
 
 def run(listen: TcpAddress) -> int:
-    """Run the demo until Ctrl-C. Returns the exit status."""
+    """Runs the demo until Ctrl-C. Returns the exit status."""
     anywhere = Listener(bind=TcpAddress("127.0.0.1", 0))
     echo, lines = open_listeners([anywhere, anywhere])
     site = importlib.resources.files("wsgate.demo") / "site"

@@ -1,8 +1,8 @@
 """The demo's two backends: a WebSocket echo and a TCP line echo.
 
-They stand behind the gateway on loopback and know only what the page's visitor needs to see: an echo, and on a word of
-command each way that a session can end. The echo repeats frames as they come, fragments and all; what is wrong with a
-frame the gateway has found already.
+They run behind the gateway on loopback and do only what the demo page shows: an echo, and by a command each way in
+which a session can end. The WebSocket echo repeats frames as they come, also fragments. It checks nothing, because the
+gateway has checked every frame.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _CLOSE_COMMAND = re.compile(rb"close (\d{4})(?: (.{0,123}))?")
 
 
 async def serve_echo(listener: socket.socket) -> None:
-    """Accept echo sessions on a listening socket until cancelled."""
+    """Accepts echo sessions on a listening socket until cancelled."""
     await _serve(listener, _echo)
 
 
 async def serve_lines(listener: socket.socket) -> None:
-    """Accept line sessions on a listening socket until cancelled."""
+    """Accepts line sessions on a listening socket until cancelled."""
     await _serve(listener, _lines)
 
 
@@ -51,18 +51,18 @@ async def _session(handler: _Handler, stream: trio.SocketStream) -> None:
         async with stream:
             await handler(stream)
     except trio.BrokenResourceError:
-        pass  # the gateway ended it; its log says why
+        pass  # the gateway ended the connection, and has logged why
 
 
 class _Input:
-    """Exactly as many bytes as are asked for."""
+    """Reads exact numbers of bytes from a stream."""
 
     def __init__(self, stream: trio.SocketStream, first: bytes = b"") -> None:
         self._stream = stream
         self._data = bytearray(first)
 
     async def take(self, size: int) -> bytes:
-        """Raises ``EOFError`` where the stream ends before."""
+        """Returns ``size`` bytes. Raises ``EOFError`` when the stream ends before."""
         while len(self._data) < size:
             data = await self._stream.receive_some(_CHUNK)
             if not data:
@@ -93,7 +93,7 @@ async def _echo(stream: trio.SocketStream) -> None:
 
 
 async def _repeat(stream: trio.SocketStream, source: _Input) -> None:
-    """Send every frame back, until the Close."""
+    """Sends every frame back, until the Close."""
     closing = False
     while True:
         first, payload = await _read_frame(source)
@@ -118,7 +118,7 @@ async def _repeat(stream: trio.SocketStream, source: _Input) -> None:
 
 
 async def _read_frame(source: _Input) -> tuple[int, bytes]:
-    """The next frame's first byte and its unmasked payload."""
+    """Returns the next frame's first byte and its unmasked payload."""
     first, second = await source.take(2)
     size = second & 0x7F
     if size > 125:

@@ -1,1 +1,1 @@
-"""``wsgate recording``: what to do with recorded sessions."""
+"""``wsgate recording``: commands for recordings of sessions."""

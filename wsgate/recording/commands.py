@@ -13,24 +13,27 @@ from wsgate.wire.recording import RecordKind
 
 
 def info(file: str) -> int:
-    """Print a summary; the exit status."""
+    """Prints a summary of a recording. Returns the exit status."""
     return _read(file, _describe)
 
 
 def convert(file: str, output: str | None) -> int:
-    """Write ``file`` to ``output``, or to standard output, as websockify would have; the exit status."""
+    """Converts a recording to websockify's format. Returns the exit status.
+
+    output: a path; ``None``: standard output
+    """
 
     def write(recording: Recording) -> None:
         if output is None:
             sys.stdout.writelines(to_javascript(recording.records()))
             return
-        # What passed may have been a password: for others to read only if the file is there and they may
+        # The bytes may contain a password: a new file is readable only by its owner, an existing one keeps its mode
         fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(fd, "w", encoding="ascii") as text:
                 text.writelines(to_javascript(recording.records()))
         except BaseException:
-            os.unlink(output)  # half a script is none
+            os.unlink(output)  # an incomplete script is useless
             raise
 
     return _read(file, write)
@@ -45,7 +48,7 @@ def _read(file: str, use: Callable[[Recording], None]) -> int:
         print(f"wsgate: {file}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        raise  # whoever reads has had enough: ``cli.main`` ends quietly
+        raise  # the reader has closed the pipe: ``cli.main`` ends without a message
     except OSError as error:
         print(f"wsgate: {error.filename or file}: {error.strerror}", file=sys.stderr)
         return 1
@@ -73,5 +76,5 @@ def _describe(recording: Recording) -> None:
 
 def _print(name: str, value: object) -> None:
     text = "-" if value is None else str(value)
-    # A client's path must not look like a line of ours, nor move the terminal's cursor
+    # A client's path must not look like another line of output or control the terminal
     print(f"{name:12} {text if text.isprintable() else ascii(text)}")

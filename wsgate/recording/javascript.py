@@ -1,8 +1,9 @@
-"""Recordings as websockify writes them (--record), for what reads those: noVNC's player, tests/vnc_playback.html.
+"""Recordings in the format of websockify (--record), for noVNC's player, tests/vnc_playback.html.
 
-A JavaScript array of strings. Each begins with the milliseconds between two marks, ``{`` for what came from the service
-and ``}`` for what came from the client; behind them stands one character per byte. The last string is ``EOF``. Players
-take the mark of the first string's data for that of base64 if it is ``UkZC``; websockify has long written bytes.
+The format is a JavaScript array of strings. A string begins with its time in milliseconds between two marks, ``{`` for
+bytes from the service and ``}`` for bytes from the client; then comes one character per byte. The last string is
+``EOF``. If the data of the first string begins with ``UkZC``, players read base64; websockify has written bytes for
+years.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _MARKS = {RecordKind.UP: "}", RecordKind.DOWN: "{"}
 
 
 def convert(records: Iterable[RecordingRecord]) -> Iterator[str]:
-    """The text of the JavaScript file, piece by piece. All of it is ASCII."""
+    """Yields the text of the JavaScript file, in ASCII, piece by piece."""
     yield BEGINNING
     for record in records:
         mark = _MARKS[record.kind]
@@ -27,5 +28,5 @@ def convert(records: Iterable[RecordingRecord]) -> Iterator[str]:
 
 
 def escape(data: bytes) -> str:
-    """Bytes as the inside of a JavaScript string in single quotes, one character for each."""
+    """Returns bytes as the inside of a JavaScript string in single quotes, one character for each."""
     return data.decode("latin-1").encode("unicode_escape").decode("ascii").replace("'", "\\'")

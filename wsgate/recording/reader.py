@@ -1,4 +1,4 @@
-"""Reads a recorded session from its file, however that has ended."""
+"""Reads a recording, also an incomplete one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _KINDS = frozenset(RecordKind)
 
 
 class FormatError(Exception):
-    """A file that is no recording, or is damaged; the message says where."""
+    """The file is no recording, or is damaged; the message says where."""
 
 
 class Recording:
-    """A recorded session.
+    """A recording.
 
-    head: whose session it is
-    end: how it, or its recording, has ended; ``None`` before all records are read, and where the file was cut
-    cut: bytes of an unfinished record at the end of a file that was cut
+    head: about the session
+    end: how the session, or its recording, ended; ``None`` before all records are read, and for an incomplete file
+    cut: bytes of the unfinished record at the end of an incomplete file
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read the head. Raises ``FormatError``, and ``OSError`` of the file."""
+        """Reads the head. Raises ``FormatError`` when it is no recording, ``OSError`` when reading fails."""
         self._file = file
         magic = file.readline(len(MAGIC))
         if magic != MAGIC:
@@ -48,7 +48,8 @@ class Recording:
         self._at = len(magic) + len(line)
 
     def records(self) -> Iterator[RecordingRecord]:
-        """What has passed, in order, up to the last whole record. Raises ``FormatError``, and ``OSError``."""
+        """Yields the records in order, up to the last whole one. Raises ``FormatError`` when the file is damaged,
+        ``OSError`` when reading fails."""
         while True:
             begin = self._file.read(RECORD_HEADER.size)
             if len(begin) < RECORD_HEADER.size:

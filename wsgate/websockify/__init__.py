@@ -1,4 +1,4 @@
-"""``wsgate tunnel``: websockify's command line, for a gateway with one tunnel in it."""
+"""``wsgate tunnel``: a gateway with one tunnel, started by websockify's command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsgate.site.checks import check
 from wsgate.websockify.flags import Flags, UsageError, parse
 from wsgate.websockify.translate import to_yaml
 
-# Which flag a value of the configuration came from, by the end of its path
+# The flag from which a value of the configuration came, by the end of its path
 _FLAG_OF = (
     (r"\.bind$", "[HOST:]PORT"),
     (r"\.mode$", "--unix-listen-mode"),
@@ -39,7 +39,7 @@ _FLAG_OF = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the tunnel that a command line asks for, or show it. Returns the exit status."""
+    """Runs the tunnel of a command line, or shows its configuration. Returns the exit status."""
     try:
         flags = parse(arguments)
         text = to_yaml(flags)
@@ -64,13 +64,13 @@ def run(arguments: Sequence[str]) -> int:
             except OSError as error:
                 reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
                 return _refuse(f"--log-file: cannot write {flags.log_file!r}: {reason}")
-        from wsgate import app  # trio takes a fifth of a second to import: --show-config answers without it
+        from wsgate import app  # importing trio takes 0.2 seconds, and --show-config does not need it
 
         return app.serve(settings, ready=partial(_announce, flags, settings), log=log)
 
 
 def _open(path: str, flags: int) -> int:
-    """As ``os.open``, but fails with ENXIO where a pipe that nobody reads would hold it up (fifo(7))."""
+    """Like ``os.open``, but raises ENXIO for a pipe without a reader instead of waiting (fifo(7))."""
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     os.set_blocking(descriptor, True)
     return descriptor
@@ -82,18 +82,18 @@ def _refuse(message: str) -> int:
 
 
 def _explain(problem: Problem) -> str:
-    """A fault of the configuration, for somebody who has written flags."""
+    """Returns the message for a fault of the configuration, in terms of flags."""
     flag = next((flag for pattern, flag in _FLAG_OF if re.search(pattern, problem.path)), problem.path)
     return f"{flag}: {problem.message}" if flag else problem.message
 
 
 def _announce(flags: Flags, settings: Settings, bound: list[Address]) -> None:
-    # With its end in one piece: the log is written by a thread, and may go to the same terminal
+    # Written in one call with its line break, because a thread may write the log to the same terminal
     print(f"wsgate tunnel: {announcement(flags, settings, bound[0])}\n", end="", flush=True)
 
 
 def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
-    """Where it listens, where that leads, and what to open in a browser."""
+    """Returns a text that says where the tunnel listens, where it leads, and what to open in a browser."""
     (listener,) = settings.listeners
     secure = "s" if listener.tls is not None else ""
     here = str(bound) if not isinstance(bound, TcpAddress) else f"ws{secure}://{_reachable(bound)}/"
@@ -110,7 +110,7 @@ def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
 
 
 def _reachable(bound: TcpAddress) -> TcpAddress:
-    """What a browser on this machine can open: nobody connects to all addresses."""
+    """Returns an address that a browser on this machine can open, also for a bind to all addresses."""
     return TcpAddress("localhost", bound.port) if bound.host in ("0.0.0.0", "::") else bound
 
 

@@ -1,6 +1,6 @@
-"""The command line of ``wsgate tunnel``: websockify's own, as far as a flag means the same here.
+"""The command line of ``wsgate tunnel``: websockify's flags, if they have a meaning here.
 
-What means nothing here is answered with what to use instead. Nothing is looked up yet: a flag's text is kept as it is.
+For any other flag the error says what to use instead. The texts of flags are kept unchanged; nothing is resolved yet.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EPILOG = """\
 The flags are websockify's. docs/from-websockify.md has them one by one, with what differs; --show-config prints the
 configuration that a command line stands for, to go on from with: wsgate serve FILE"""
 
-# websockify's flags that have no meaning here, and what has it instead
+# websockify's flags that have no meaning here, and what to use instead
 _INSTEAD = {
     "--daemon": "let systemd or a container run it; in a shell: nohup wsgate tunnel ... &",
     "--run-once": "use --idle-timeout SECONDS: it ends when nobody has been connected for so long",
@@ -41,12 +41,12 @@ _WRAP = "-- COMMAND: " + _INSTEAD["--wrap-mode"]
 
 
 class UsageError(Exception):
-    """The command line means nothing; the message is one line that says why, and what to write instead."""
+    """The command line is wrong; the message says in one line why, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """What was written, each flag under its own name.
+    """The flags of a command line, each under its own name.
 
     listen: ``[host:]port``; ``None`` with ``unix_listen``
     target: ``None`` with ``unix_target`` or ``token_plugin``
@@ -85,7 +85,7 @@ class Flags:
 
 
 def parse(arguments: Sequence[str]) -> Flags:
-    """The flags of a command line. Raises ``UsageError``; and ``SystemExit`` after the help that was asked for."""
+    """Parses a command line. Raises ``UsageError`` when it is wrong, ``SystemExit`` after --help."""
     if "--" in arguments:
         raise UsageError(_WRAP)
     parser = _parser()
@@ -128,7 +128,7 @@ def _what_is_there(found: argparse.Namespace) -> str:
 
 
 def _check(flags: Flags) -> None:
-    """Flags that go only with others, as websockify has it; and those that without them would do nothing."""
+    """Checks for flags that need others, as in websockify, and for flags that have no effect without others."""
     needs = (
         (flags.token_source, "--token-source", flags.token_plugin, "--token-plugin"),
         (flags.host_token, "--host-token", flags.token_plugin, "--token-plugin"),
@@ -161,7 +161,7 @@ class _Instead(argparse.Action):
 
 
 def _parser() -> _Parser:
-    # No abbreviations of its own: _expand() has websockify's
+    # argparse's abbreviations are off: _expand() handles websockify's
     parser = _Parser(
         prog="wsgate tunnel",
         usage=_USAGE,
@@ -207,7 +207,7 @@ def _parser() -> _Parser:
     return parser
 
 
-# Abbreviations are looked for among websockify's flags, so that ours make none of its ambiguous
+# Only websockify's flags can be abbreviated, so that additional flags make no abbreviation ambiguous
 _OURS = frozenset({"--show-config", "--key-password-file", "--token-password-file"})
 _WEBSOCKIFYS = frozenset(
     {f"--{field.name.replace('_', '-')}" for field in fields(Flags) if field.name not in ("listen", "target")} - _OURS
@@ -217,7 +217,8 @@ _WEBSOCKIFYS = frozenset(
 
 
 def _expand(argument: str) -> str:
-    """A flag in full: websockify takes the beginning of one, where no other begins so. Raises ``UsageError``."""
+    """Completes an abbreviated flag, which websockify allows if it is unambiguous. Raises ``UsageError`` when it is
+    not."""
     name, equals, value = argument.partition("=")
     if not name.startswith("--") or name in _WEBSOCKIFYS:
         return argument

@@ -13,16 +13,16 @@ from wsgate.websockify.flags import Flags, UsageError
 _TOKEN_MODULE = "websockify.token_plugins."
 _AUTH_MODULE = "websockify.auth_plugins."
 _REDIS_PORT = 6379
-_SALT = 8  # bytes, as OpenLDAP's slappasswd takes
+_SALT = 8  # bytes, as in OpenLDAP's slappasswd
 
-# One field of TokenRedis's source: in quotes a colon may be in it
+# One field of TokenRedis's source; in quotes it may contain a colon
 _FIELD = re.compile(r'"([^"]+)"(?=:|$)|([^:]*)')
 
 Keys = dict[str, Any]
 
 
 def token_keys(flags: Flags) -> Keys:
-    """What stands under ``tunnel.token``. Raises ``UsageError``."""
+    """Returns the keys under ``tunnel.token``. Raises ``UsageError`` when the plugin or its source is wrong."""
     assert flags.token_plugin is not None
     name = flags.token_plugin.removeprefix(_TOKEN_MODULE)
     if flags.token_password_file is not None and name != "TokenRedis":
@@ -58,7 +58,7 @@ def _jwt(flags: Flags) -> Keys:
 
 
 def _url(flags: Flags) -> Keys:
-    """websockify's plugin puts the token in with ``%``, so a percent sign that stays one is doubled."""
+    """websockify's plugin inserts the token by Python's ``%`` operator, so a literal percent sign is doubled."""
     assert flags.token_source is not None
     pieces = re.split("(%.?)", flags.token_source)
     if pieces.count("%s") != 1 or any(piece not in ("%s", "%%") for piece in pieces[1::2]):
@@ -92,7 +92,7 @@ def _redis_fields(source: str) -> list[str]:
     values, at = [], 0
     while True:
         found = _FIELD.match(source, at)
-        assert found is not None  # it matches nothing, too
+        assert found is not None  # it also matches the empty text
         values.append(found[1] or found[2] or "")
         at = found.end() + 1
         if at > len(source):
@@ -112,7 +112,8 @@ _TOKEN_PLUGINS = {
 
 
 def auth_keys(flags: Flags) -> Keys:
-    """What a route gets of ``auth`` and ``origins``. Raises ``UsageError``."""
+    """Returns the keys ``auth`` and ``origins`` of a route. Raises ``UsageError`` when the plugin or its source is
+    wrong."""
     if flags.auth_plugin is None:
         return {}
     name = flags.auth_plugin.removeprefix(_AUTH_MODULE)
@@ -135,7 +136,7 @@ def _basic(flags: Flags) -> Keys:
 
 
 def ssha(password: str) -> str:
-    """A password for a file that others may read: LDAP's {SSHA}, with a salt of its own."""
+    """Returns a password as LDAP's {SSHA} hash with a new salt, for a file that others may read."""
     salt = os.urandom(_SALT)
     digest = hashlib.sha1(os.fsencode(password) + salt, usedforsecurity=False).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
@@ -161,7 +162,7 @@ _AUTH_PLUGINS = {"BasicHTTPAuth": _basic, "ExpectOrigin": _origins, "ClientCertC
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in front of a port."""
+    """Returns a host as it is written in front of a port."""
     return f"[{host}]" if ":" in host else host
 
 

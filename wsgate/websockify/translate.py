@@ -1,4 +1,4 @@
-"""Flags -> the configuration that they stand for, as somebody would write it by hand."""
+"""Translates flags to a configuration in the style of a handwritten one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TLS_VERSIONS = {"tlsv1_2": "TLSv1.2", "tlsv1_3": "TLSv1.3"}
 
 
 def to_yaml(flags: Flags) -> str:
-    """The configuration, as text. Raises ``UsageError`` where the flags cannot be said in it."""
+    """Returns the text of the configuration. Raises ``UsageError`` when it cannot express the flags."""
     settings: Keys = {"listeners": [_listener(flags)]}
     log: Keys = {"format": "text"}
     if flags.verbose:
@@ -60,14 +60,14 @@ def _mode(flags: Flags) -> str:
 
 
 def _bind(text: str, *, ipv6: bool) -> str:
-    """Where websockify listens: on IPv4 alone, with -6 on IPv6, which on [::] is both."""
+    """Returns the address on which websockify would listen: only IPv4, with -6 IPv6, and with [::] both."""
     host, port = _host_and_port(text) if ":" in text else ("", text)
     _check_port(port, "[HOST:]PORT")
     return f"{bracketed(_resolve(host, ipv6=ipv6))}:{int(port)}"
 
 
 def _resolve(host: str, *, ipv6: bool) -> str:
-    """The address that websockify takes of a name that has several; the name where it has none at this time."""
+    """Returns the address of a name that websockify would choose; the name itself if it does not resolve now."""
     if not host:
         return "::" if ipv6 else "0.0.0.0"
     if _is_ip(host):
@@ -83,7 +83,7 @@ def _resolve(host: str, *, ipv6: bool) -> str:
 def _tls(flags: Flags) -> Keys | None:
     certificate = flags.cert or (_DEFAULT_CERT if os.path.exists(_DEFAULT_CERT) else None)
     if certificate is None:
-        # websockify goes on without TLS then, whatever was said of it
+        # websockify goes on without TLS then, whatever the flags say
         without = {
             "--ssl-only": flags.ssl_only,
             "--key": flags.key,
@@ -112,7 +112,7 @@ def _tls(flags: Flags) -> Keys | None:
             raise UsageError("--verify-client needs --cafile FILE: the CA that signs your clients' certificates")
         tls["client_ca"] = os.path.abspath(flags.cafile)
     elif not flags.ssl_only:
-        # not with --verify-client: who comes without TLS would be let in without a certificate
+        # not with --verify-client: clients without TLS would be admitted without a certificate
         tls["plaintext"] = True
     return tls
 
@@ -165,7 +165,7 @@ def _target(text: str, *, tls: bool) -> str:
         raise UsageError(f"the target {text!r} is not HOST:PORT: write {example}, say")
     host, port = _host_and_port(text)
     _check_port(port, f"the target {text!r}")
-    # without a host it is this machine, to getaddrinfo(3) as to websockify
+    # without a host it is this machine, for getaddrinfo(3) and for websockify
     return f"{'tls' if tls else 'tcp'}://{bracketed(host or 'localhost')}:{int(port)}"
 
 
@@ -191,12 +191,12 @@ def _is_ip(host: str) -> bool:
 
 
 class _Plain(str):
-    """A word that stands without quotes, whatever else YAML 1.1 takes it for: ``off``, ``0660``."""
+    """A text that is written without quotes although YAML 1.1 reads it as another type: ``off``, ``0660``."""
 
 
 class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)  # lists stand further in than their key
+        super().increase_indent(flow, False)  # lists are indented under their key
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         node = super().represent_mapping(tag, mapping, flow_style)
@@ -209,11 +209,11 @@ class _Dumper(yaml.SafeDumper):
         return node
 
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # the same auth twice is written twice
+        return True  # no aliases: a value that occurs twice is written twice
 
 
 def _is_short(value: yaml.Node) -> bool:
-    """Whether it may stand on a line with others: with a colon in it, it would need quotes there."""
+    """Whether a value may be written on a line with others; with a colon it would need quotes there."""
     return isinstance(value, yaml.ScalarNode) and ":" not in value.value
 
 
@@ -223,7 +223,7 @@ def _represent_plain(dumper: yaml.SafeDumper, word: _Plain) -> yaml.ScalarNode:
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_str(text.replace("${", "$${"))  # what a flag has is no reference to the environment
+    return dumper.represent_str(text.replace("${", "$${"))  # the text of a flag is no reference to the environment
 
 
 _Dumper.add_representer(_Plain, _represent_plain)
