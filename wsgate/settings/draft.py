@@ -57,7 +57,7 @@ class Draft:
     def finish(self, warn: Warn | None = None) -> Settings:
         """The Settings. ``warn`` is told of the warnings, in file order.
 
-        :raises ConfigError: with every fault, in file order, if there is one.
+        Raises ``ConfigError`` with every fault, in file order, when there is one.
         """
         if warn is not None:
             for warning in in_order(self.warnings):

@@ -24,7 +24,7 @@ __all__ = ["ConfigError", "Problem", "load", "loads", "read", "reads"]
 def read(path: str) -> Draft:
     """What the file at ``path`` has. Relative paths in it are relative to its directory.
 
-    :raises ConfigError: if the file cannot be read, or is no YAML.
+    Raises ``ConfigError`` when the file cannot be read, or is no YAML.
     """
     return reads(read_text(path), path)
 
@@ -32,7 +32,7 @@ def read(path: str) -> Draft:
 def reads(text: str, name: str) -> Draft:
     """What ``text`` has. ``name`` is the file's: problems show it, relative paths begin at its directory.
 
-    :raises ConfigError: if the text is no YAML.
+    Raises ``ConfigError`` when the text is no YAML.
     """
     decoder = Decoder(name, os.environ)
     draft = decoder.draft(compose(text, name))
