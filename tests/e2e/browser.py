@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -29,6 +32,13 @@ FLAGS = (
     "--disable-dev-shm-usage",  # a container's /dev/shm is small
     "--no-proxy-server",
 )
+
+
+def pin(certificate: str) -> str:
+    """The flag with which a browser takes this one certificate without knowing its CA, and no other."""
+    public = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).public_key()
+    key = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return "--ignore-certificate-errors-spki-list=" + base64.b64encode(hashlib.sha256(key).digest()).decode()
 
 
 @contextmanager

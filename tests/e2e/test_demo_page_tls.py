@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium.webdriver import Chrome
 
 from tests.pki import Authority, Pair
 
-from .browser import chromium, complaints
+from .browser import chromium, complaints, pin
 from .gateway import COMMAND, ENVIRONMENT, PROJECT, write_config
 from .test_demo_page import LIFETIME, RELAY, TUNNEL, Page, running_demo
 from .tls import listener
@@ -32,12 +27,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Iterator[Chrome]:
-    """A browser that takes this one certificate without knowing its CA, and no other."""
-    certificate = x509.load_pem_x509_certificate(Path(pair.certificate).read_bytes())
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    pin = base64.b64encode(hashlib.sha256(key).digest()).decode()
-    profile: Path = tmp_path_factory.mktemp("chromium")
-    with chromium(profile, f"--ignore-certificate-errors-spki-list={pin}") as driver:
+    with chromium(tmp_path_factory.mktemp("chromium"), pin(pair.certificate)) as driver:
         yield driver
 
 

@@ -86,15 +86,6 @@ def start(tmp_path: Path, workers: int) -> Iterator[Start]:
         yield start
 
 
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    reader, writer = os.pipe()
-    yield reader, writer
-    for fd in (reader, writer):
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
 def test_whoever_reads_it_stops_reading(start: Start, pipe: tuple[int, int], workers: int) -> None:
     running = start(pipe[1])
     running.round_trip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -21,7 +17,7 @@ from tests.peers.sockets import free_port
 from tests.pki import Authority, Pair
 from tests.programs import find
 
-from .browser import chromium, complaints, resize, screenshot
+from .browser import chromium, complaints, pin, resize, screenshot
 from .gateway import COMMAND, PROJECT, write_config
 from .started import started
 from .tls import listener
@@ -96,12 +92,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Iterator[Chrome]:
-    """A browser that takes this one certificate without knowing its CA, and no other."""
-    certificate = x509.load_pem_x509_certificate(Path(pair.certificate).read_bytes())
-    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    pin = base64.b64encode(hashlib.sha256(key).digest()).decode()
-    profile: Path = tmp_path_factory.mktemp("chromium")
-    with chromium(profile, f"--ignore-certificate-errors-spki-list={pin}") as driver:
+    with chromium(tmp_path_factory.mktemp("chromium"), pin(pair.certificate)) as driver:
         resize(driver, 800, 600)
         yield driver
 

@@ -26,6 +26,25 @@ from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 ANYWHERE = TcpAddress("127.0.0.1", 0)
 
 
+class Served:
+    """What serves each connection here: ends it, and keeps whose it was."""
+
+    def __init__(self) -> None:
+        self.clients: list[str] = []
+        self._first = trio.Event()
+
+    async def __call__(self, sock: socket.socket, client: Address) -> None:
+        assert sock.getblocking() is False
+        sock.close()
+        self.clients.append(str(client))
+        self._first.set()
+
+    async def somebody(self) -> None:
+        """Wait for the first."""
+        with trio.fail_after(5):
+            await self._first.wait()
+
+
 def listen(*binds: Address) -> list[socket.socket]:
     return open_listeners([Listener(bind=bind) for bind in binds])
 
@@ -39,24 +58,15 @@ async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, n
     }
     bind = binds[kind]
     (listener,) = listen(bind)
-    served = trio.Event()
-    names: list[str] = []
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        with sock:
-            assert sock.getblocking() is False
-        names.append(str(client))
-        served.set()
-
-    nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
+    served = Served()
+    nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
     client = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
     with client:
         where = bind.path if isinstance(bind, UnixAddress) else ("127.0.0.1", listener.getsockname()[1])
         client.connect(where)
         expected = str(bind) if kind == "unix" else f"127.0.0.1:{client.getsockname()[1]}"
-        with trio.fail_after(5):
-            await served.wait()
-    assert names == [expected]
+        await served.somebody()
+    assert served.clients == [expected]
     nursery.cancel_scope.cancel()
     close_listeners([listener])
 
@@ -129,20 +139,11 @@ async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
     autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "wsgate")
-    listener = Full(socket.AF_INET)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    listener.setblocking(False)
-    listener.failures = [errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE]
-    served = trio.Event()
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.set()
-
-    nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
+    listener = failing(errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE)
+    served = Served()
+    nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
     with socket.create_connection(listener.getsockname()):
-        await served.wait()
+        await served.somebody()
         await trio.testing.wait_all_tasks_blocked()
     assert trio.current_time() >= 0.3  # a pause for each of the three
     assert [record.event for record in caplog.records] == ["out of resources", "accepting again"]  # type: ignore[attr-defined]
@@ -167,30 +168,19 @@ LOST = ("ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREAC
 async def test_an_error_of_one_connection_is_nothing_to_the_next(
     name: str, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
-    served = trio.Event()
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.set()
-
+    served = Served()
     with failing(getattr(errno, name)) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
-        with trio.fail_after(5):
-            await served.wait()
+        nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
+        await served.somebody()
         nursery.cancel_scope.cancel()
     assert caplog.records == []
 
 
 async def test_errors_without_end_do_not_spin(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    served = trio.Event()
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.set()
-
+    served = Served()
     with failing(*[errno.EOPNOTSUPP] * 40) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(4))
-        await served.wait()
+        nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(4))
+        await served.somebody()
         nursery.cancel_scope.cancel()
     assert trio.current_time() == pytest.approx(1.0)
 
@@ -202,15 +192,10 @@ async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(accept, "_SAY_AGAIN", 1.95)
-    served = trio.Event()
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.set()
-
+    served = Served()
     with failing(*[errno.EXDEV] * 25) as listener, socket.create_connection(listener.getsockname()):
-        nursery.start_soon(accept_forever, listener, serve, nursery, HandshakeLimiter(64))
-        await served.wait()
+        nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
+        await served.somebody()
         nursery.cancel_scope.cancel()
         address = "{}:{}".format(*listener.getsockname())
     lines = [vars(record)["fields"] for record in caplog.records if vars(record)["event"] == "accept failed"]
@@ -221,19 +206,14 @@ async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
 
 
 async def test_who_waits_when_a_listener_is_closed_is_taken_past_errors(nursery: trio.Nursery) -> None:
-    served: list[Address] = []
-
-    async def serve(sock: socket.socket, client: Address) -> None:
-        sock.close()
-        served.append(client)
-
+    served = Served()
     with failing(errno.ECONNABORTED, errno.ENOPROTOOPT) as listener:
         clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
-        accept_waiting(listener, serve, nursery)
+        accept_waiting(listener, served, nursery)
         await trio.testing.wait_all_tasks_blocked()
         for client in clients:
             client.close()
-    assert len(served) == 2
+    assert len(served.clients) == 2
 
 
 # -- room --------------------------------------------------------------------------------------------------------------

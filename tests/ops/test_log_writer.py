@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -19,16 +18,6 @@ PATIENCE = 20.0  # seconds, for what takes milliseconds
 
 def describe(lines: int, reason: str) -> bytes:
     return b"%d dropped: %s\n" % (lines, reason.encode())
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe that nobody reads but the test."""
-    reader, writer = os.pipe()
-    yield reader, writer
-    for fd in (reader, writer):
-        with contextlib.suppress(OSError):
-            os.close(fd)
 
 
 @pytest.fixture(autouse=True)

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.ops.manager import Manager
 from wsgate.ops.systemd import Notifier
-
-
-class Manager:
-    """What systemd listens on."""
-
-    def __init__(self, address: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(address)
-        self.sock.setblocking(False)
-
-    def heard(self) -> dict[str, str]:
-        """The next notification."""
-        return dict(line.split("=", 1) for line in self.sock.recv(4096).decode().split("\n"))
-
-    def silent(self) -> bool:
-        try:
-            self.sock.recv(4096)
-        except BlockingIOError:
-            return True
-        return False
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -42,13 +22,12 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def manager(address: str) -> Iterator[Manager]:
-    manager = Manager("\0" + address[1:] if address.startswith("@") else address)
-    with manager.sock:
+    with Manager(address) as manager:
         yield manager
 
 
-def test_a_life(manager: Manager, address: str) -> None:
-    notifier = Notifier({"NOTIFY_SOCKET": address})
+def test_a_life(manager: Manager) -> None:
+    notifier = manager.notifier()
     notifier.ready()
     assert manager.heard() == {"READY": "1", "STATUS": "serving"}
     before = time.monotonic_ns() // 1000
@@ -78,10 +57,8 @@ def test_a_manager_that_is_gone_stops_nobody(tmp_path: Path, caplog: pytest.LogC
 
 def test_a_manager_that_does_not_read_keeps_nobody_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "wsgate")
-    path = str(tmp_path / "notify")
-    manager = Manager(path)
-    with manager.sock:
-        notifier = Notifier({"NOTIFY_SOCKET": path})
+    with Manager(str(tmp_path / "notify")) as manager:
+        notifier = manager.notifier()
         while not caplog.records:  # until its queue is full
             notifier.alive()
     assert caplog.records[0].fields["error"] == "Resource temporarily unavailable"  # type: ignore[attr-defined]

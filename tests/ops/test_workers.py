@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.ops.manager import Manager
 from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops import checking, processes
 from wsgate.ops import drain as drain_module
@@ -357,9 +358,8 @@ def test_a_replacement_that_cannot_begin_is_tried_again(case: Case, monkeypatch:
 
 
 def test_a_worker_that_hangs_is_replaced(case: Case, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
+    with Manager(str(tmp_path / "notify")) as manager:
+        notifier = manager.notifier(WATCHDOG_USEC="200000")
 
         def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
             if row.beat:
@@ -372,13 +372,7 @@ def test_a_worker_that_hangs_is_replaced(case: Case, tmp_path: Path) -> None:
             return 0
 
         assert case.run(start, count=1, notifier=notifier) == 0
-        heard = []
-        manager.setblocking(False)
-        while True:
-            try:
-                heard.append(manager.recv(4096).decode().split("\n")[0])
-            except BlockingIOError:
-                break
+        heard = manager.all_heard()
     assert case.one("worker died")["signal"] == "SIGABRT"
     assert heard[-1] == "WATCHDOG=1"  # the parent is alive to the end
     assert [line for line in heard if line != "WATCHDOG=1"] == ["READY=1", "STOPPING=1"]
@@ -450,14 +444,11 @@ def test_a_reload_that_is_refused_reaches_nobody(case: Case, tmp_path: Path, loa
     def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         return serve(parent, on_reload=lambda settings: os._exit(9))
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-
-        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    with Manager(str(tmp_path / "notify")) as manager:
+        notifier = manager.notifier()
         with when("reload refused", stop):
             assert case.run(start, load=load, notifier=notifier, ready=reload) == 0
-        heard = [manager.recv(4096).split(b"\n")[0] for _ in range(4)]
-    assert heard == [b"READY=1", b"RELOADING=1", b"READY=1", b"STOPPING=1"]
+        assert manager.all_heard() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
     assert "reload refused" in case.events()
     assert "worker died" not in case.events()
 
@@ -485,9 +476,8 @@ def hang() -> Settings:
 def test_a_file_that_hangs_stops_nothing(case: Case, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The parent goes on: signs of life, workers that die, and the end."""
     monkeypatch.setattr(checking, "SLOW", 0.05)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"})
+    with Manager(str(tmp_path / "notify")) as manager:
+        notifier = manager.notifier(WATCHDOG_USEC="60000000")
 
         def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
             if row.beat:  # it is a replacement: the parent has noticed the death
@@ -514,16 +504,11 @@ def test_the_watchdog_is_fed_while_a_reload_takes_long(
 ) -> None:
     monkeypatch.setattr(checking, "SLOW", 0.02)
     monkeypatch.setattr(checking, "DEADLINE", 0.2)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "10000000"})
+    with Manager(str(tmp_path / "notify")) as manager:
+        notifier = manager.notifier(WATCHDOG_USEC="10000000")
         with when("reload refused", stop):
             assert case.run(refuse_reload, count=1, load=hang, notifier=notifier, ready=reload) == 0
-        heard = []
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                heard.append(manager.recv(4096).decode().split("\n")[0])
+        heard = manager.all_heard()
     during = heard[heard.index("RELOADING=1") + 1 :]
     assert during.index("READY=1") > during.index("WATCHDOG=1")
 
