@@ -74,7 +74,7 @@ async def open_relay(
 
 
 def reload(gate: Gate, *routes: Route) -> None:
-    gate.gateway.adopt(build(replace(gate.gateway.settings, routes=routes), gate.gateway.site))
+    gate.gateway.use_site(build(replace(gate.gateway.settings, routes=routes), gate.gateway.site))
 
 
 async def open_tunnel(gate: Gate, backend: Backend, headers: Mapping[str, str | None] = {}) -> tuple[Peer, Peer]:
@@ -476,7 +476,7 @@ async def test_a_drain(start_gate: StartGate, backend: Backend, log: Log) -> Non
     peer, server = await open_relay(gate, backend)
     await trio.testing.wait_all_tasks_blocked()
 
-    gate.gateway.stop_taking()
+    gate.gateway.stop_accepting()
     (join,) = gate.gateway.sessions
     join.drain(1012)
     await idle.read_end()
@@ -516,7 +516,7 @@ async def test_a_drain_while_the_backend_is_asked(start_gate: StartGate, backend
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
-    gate.gateway.stop_taking()
+    gate.gateway.stop_accepting()
     await server.accept_upgrade()
     assert (await peer.read_head()).status == 503
     await server.read_end()
@@ -565,7 +565,7 @@ async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_i
     gate = start_gate(route(relay_to(backend.port)), drain=Drain(code=1012))
 
     def drain_meanwhile(*accepted: Any) -> list[tuple[bytes, bytes]]:
-        gate.gateway.stop_taking()
+        gate.gateway.stop_accepting()
         return accept_headers(*accepted)
 
     monkeypatch.setattr(switch, "accept_headers", drain_meanwhile)
@@ -585,7 +585,7 @@ async def test_a_connection_accepted_just_before_a_drain(
     """It has said nothing yet, so nobody waits for it long; if it asks in time, it is told."""
     gate = start_gate(route(tunnel_to(1)))
     silent, asking = gate.connect(), gate.connect()
-    gate.gateway.stop_taking()  # before their tasks have had a turn
+    gate.gateway.stop_accepting()  # before their tasks have had a turn
     await asking.write(request())
     assert (await asking.read_head()).status == 503
     began = trio.current_time()
@@ -603,7 +603,7 @@ async def test_a_request_that_is_there_when_a_drain_begins(start_gate: StartGate
         await trio.lowlevel.checkpoint()
     for peer in (waiting, *beginning):
         os.write(peer.stream.socket.fileno(), request())
-    gate.gateway.stop_taking()
+    gate.gateway.stop_accepting()
     for peer in (waiting, *beginning):
         assert (await peer.read_head()).status == 503
 

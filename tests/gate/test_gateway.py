@@ -32,6 +32,6 @@ async def test_a_drain_wakes_who_has_asked_for_nothing() -> None:
         for _ in range(3):
             nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
-        gateway.stop_taking()
+        gateway.stop_accepting()
     assert gateway.draining
     assert gateway.idle == set()

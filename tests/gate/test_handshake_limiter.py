@@ -98,14 +98,14 @@ async def test_who_wants_to_accept_waits_until_nobody_stands_in_line() -> None:
         worked += 1
 
     with trio.testing.assert_no_checkpoints():
-        await turns.wait_no_line()
+        await turns.wait_idle()
     async with trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(work)
         while came < 20:  # trio runs them in any order, and us among them: before they have come there is no line
             await trio.lowlevel.checkpoint()
         with trio.testing.assert_checkpoints():
-            await turns.wait_no_line()
+            await turns.wait_idle()
         assert worked >= 18  # the last two have their turns, and may not have used them
 
 
@@ -117,7 +117,7 @@ async def test_who_gives_up_in_line_takes_nobodys_turn() -> None:
         await turns.take()
     assert scope.cancelled_caught
     with trio.fail_after(5):
-        await turns.wait_no_line()
+        await turns.wait_idle()
         for _ in range(5):
             await turns.take()
 
@@ -128,13 +128,13 @@ async def test_who_gives_up_leaves_no_accept_loop_waiting() -> None:
     await turns.take()
     async with trio.open_nursery() as nursery:
         with trio.CancelScope() as scope:
-            nursery.start_soon(turns.wait_no_line)
+            nursery.start_soon(turns.wait_idle)
             scope.cancel()
             await turns.take()
         nursery.start_soon(turns.take)
-        nursery.start_soon(turns.wait_no_line)
+        nursery.start_soon(turns.wait_idle)
         with trio.fail_after(5):
-            await turns.wait_no_line()
+            await turns.wait_idle()
 
 
 async def test_another_limit_holds_from_the_next_deal_on() -> None:

@@ -238,7 +238,7 @@ async def test_a_drain_does_not_wait_for_a_header(start_gate: StartGate) -> None
     silent, begun = gate.connect(), gate.connect()
     await begun.write(V1[:-1])
     await trio.testing.wait_all_tasks_blocked()
-    gate.gateway.stop_taking()
+    gate.gateway.stop_accepting()
     await silent.read_end()
     await begun.write(V1[-1:] + request())
     assert (await begun.read_head()).status == 503

@@ -239,7 +239,7 @@ async def test_a_drain_does_not_wait_for_who_says_nothing(
     silent = gate.connect()
     await trio.testing.wait_all_tasks_blocked()
     began = trio.current_time()
-    gate.gateway.stop_taking()
+    gate.gateway.stop_accepting()
     await silent.read_end()
     assert trio.current_time() == began
     late = gate.connect()  # it was in the kernel's queue

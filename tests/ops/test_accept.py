@@ -237,7 +237,7 @@ class Case:
         self.clients += [socket.create_connection(self.listener.getsockname()) for _ in range(count)]
 
     async def serve(self, sock: socket.socket, client: Address) -> None:
-        with sock, trio.CancelScope() as scope, self.gateway.owed(scope):
+        with sock, trio.CancelScope() as scope, self.gateway.awaiting(scope):
             self.inside.append(scope)
             try:
                 await trio.sleep_forever()
@@ -308,7 +308,7 @@ async def test_who_has_just_come_is_given_the_time_to_say_something(case: Case, 
 async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: MockClock) -> None:
     case.connect(27)
     await trio.sleep(1)
-    case.gateway.owing.clear()  # they have said what they want
+    case.gateway.awaited.clear()  # they have said what they want
     before = list(case.inside)
     case.connect(5)
     await trio.sleep(5)

@@ -1,4 +1,4 @@
-"""What is said of a connection when it is over: one line, whatever happened."""
+"""The log lines of requests and sessions: one when a session begins, one when a session or a refused request ends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from wsgate.wire.http import Refusal
 
 _log = logging.getLogger("wsgate")
 
-CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; nobody is there to hear it
+CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; only for the log
 
 
 def opened(info: SessionInfo) -> None:
     """A session has begun."""
-    if not _log.isEnabledFor(logging.INFO):  # and nobody wants the fields
+    if not _log.isEnabledFor(logging.INFO):  # do not compute the fields
         return
     emit(logging.INFO, "opened", **info.fields())
 
 
 def ended(info: SessionInfo, outcome: Outcome) -> None:
-    """A session is over. ``reason`` is one word; ``detail`` says which rule, timeout or error it was."""
+    """A session is over. The field ``reason`` is one word; ``detail`` names the rule, timeout or error."""
     if not _log.isEnabledFor(logging.INFO):
         return
     emit(
@@ -51,7 +51,11 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Refusal) -> None:
-    """A connection that got an HTTP answer instead of a session."""
+    """A request was refused.
+
+    path: as the log may show it; ``None`` if there was no request
+    route: its name; ``None`` if no route was found
+    """
     emit(
         logging.INFO,
         "refused",

@@ -1,5 +1,7 @@
-"""Who may use a route: the page that it comes from, its user and password, its certificate. All that is written must be
-passed, in this order."""
+"""Checks whether a client may use a route: by the origin of its page, by user and password, by its certificate.
+
+All checks that the route has must succeed, in this order.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,10 @@ _DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
 
 
 async def admit(exchange: Exchange) -> Refusal | None:
-    """Whether a client may use its route; notes whose password it knew. A password's check has the handshake
-    timeout."""
+    """Returns why the client may not use the route; ``None`` if it may. Sets the exchange's ``user``.
+
+    The check of a password has the handshake timeout.
+    """
     route, client = exchange.route.settings, exchange.client
     if exchange.upgrade is not None:
         refusal = _check_page(_pages(route), exchange.request, client)
@@ -46,14 +50,17 @@ async def admit(exchange: Exchange) -> Refusal | None:
 
 
 def _pages(route: Route) -> tuple[str, ...]:
-    """A browser sends the password or the certificate that its user has shown before for every page: where a route asks
-    for one, other hosts' pages must be named."""
+    """Returns the allowed origins.
+
+    A browser sends a password or certificate that its user has entered once for requests of every page. So if a route
+    asks for one, pages of other hosts must be named in ``origins``.
+    """
     return route.origins or ((ANY_ORIGIN,) if route.auth is None else (SAME_HOST,))
 
 
 def _check_page(allowed: tuple[str, ...], request: Request, client: Client) -> Refusal | None:
-    """RFC 6455 §10.2. Browsers always send an Origin, of which the page has no choice; others may send what they like:
-    this keeps out foreign pages, not other programs."""
+    """Checks the Origin (RFC 6455 §10.2). Browsers always send it, and a page cannot change it; other programs may send
+    any. So this refuses foreign pages, not other programs."""
     if ANY_ORIGIN in allowed:
         return None
     sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
@@ -74,8 +81,11 @@ def _check_page(allowed: tuple[str, ...], request: Request, client: Client) -> R
 
 
 def _is_of_host(page: str, client: Client) -> bool:
-    """Whether a page is of the host and port that were asked for, as the client knows them. http or https does not
-    matter: a proxy in front may speak TLS, and say nothing of it. So both schemes' own ports are the same one."""
+    """Whether a page is of the host and port that the client asked for.
+
+    http and https count as the same, because a proxy in front may use TLS without telling us. So the default ports of
+    both schemes count as the same port.
+    """
     found = _PAGE.fullmatch(page)
     if found is None or host_name(found[2].encode("latin-1")) != host_name(client.host):
         return False
@@ -84,14 +94,14 @@ def _is_of_host(page: str, client: Client) -> bool:
 
 
 def _normal(origin: str) -> str:
-    """RFC 6454 §6.2, of what browsers send so anyhow."""
+    """Normalises an Origin (RFC 6454 §6.2), which browsers send in nearly this form."""
     text = origin.lower()
     found = _DEFAULT_PORT.fullmatch(text)
     return (found[1] or found[2]) if found else text
 
 
 async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:
-    """RFC 7617."""
+    """Checks user and password by HTTP Basic authentication (RFC 7617)."""
     realm = re.sub(r'(["\\])', r"\\\1", basic.realm).encode("utf-8")
     challenge = ((b"WWW-Authenticate", b'Basic realm="' + realm + b'", charset="UTF-8"'),)
     needed = Refusal(401, "user and password are needed", challenge)
@@ -129,13 +139,15 @@ async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:
 
 
 async def _hold(gateway: Gateway, address: str) -> bool:
-    """Let the answer wait where the address guesses, which is told; not while the process stops, nor where others need
-    the place."""
+    """Delays the answer to an address that has guessed passwords. Returns whether it has.
+
+    There is no delay while the process stops, and it ends if other connections need the descriptor.
+    """
     with hashing().hold(address) as seconds, trio.CancelScope() as scope:
         if seconds and not gateway.draining:
             gateway.idle.add(scope)
             try:
-                with gateway.owed(scope):
+                with gateway.awaiting(scope):
                     await trio.sleep(seconds)
             finally:
                 gateway.idle.discard(scope)

@@ -1,12 +1,12 @@
-"""Who a client is, and what its backend is told about it.
+"""Determines the client of a request, and what its backend is told about it.
 
-Three may say who it is, each believed on the word of the one before: the socket; a balancer that speaks the PROXY
-protocol; proxies that write X-Forwarded-* or Forwarded (RFC 7239). Every proxy appends what it knows on the right, so
-these are read from the right, and only as long as the one who wrote an element is in ``trusted_proxies``. What stands
-further left may be anybody's invention: it decides nothing and goes no further.
+There are three sources, each trusted only if the one before is: the socket, a load balancer's PROXY header, and proxies
+that write X-Forwarded-* or Forwarded (RFC 7239). Every proxy appends its element on the right. So elements are read
+from the right, as long as the writer of an element is in ``trusted_proxies``. Elements further to the left may be
+forged: they are not used and not passed on.
 
-A proxy that we trust may still hand on, as a stranger wrote it, the kind of field that it does not write itself. So the
-two kinds are never mixed: Forwarded is read only where there is no X-Forwarded-For, -Proto, -Host or -Port.
+A trusted proxy may pass on the kind of field that it does not write itself, as a client wrote it. So the two kinds are
+never mixed: Forwarded is read only if there is no X-Forwarded-For, -Proto, -Host or -Port.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from wsgate.wire.proxy_protocol import encode
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _DEFAULT_PORTS = {b"http": 80, b"https": 443}
-# What proxies say of WebSocket's own schemes too: Traefik writes ws and wss
+# Some proxies write WebSocket's schemes: Traefik writes ws and wss
 _SCHEMES = {b"http": b"http", b"ws": b"http", b"https": b"https", b"wss": b"https"}
 _X_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"})
 
 _PORT = re.compile(rb":([0-9]{1,5})\Z")
 _ANY_PORT = re.compile(rb":[0-9]*\Z")
-# An IP address with or without a port, IPv6 then in brackets (RFC 7239 §6); what a proxy hides its port behind is none
+# An IP address with or without a port, IPv6 with a port in brackets (RFC 7239 §6); an obfuscated port is ignored
 _NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
-# RFC 7239 §4, with the white space around ";" that is seen though the grammar has none
-# No possessive group: in Python 3.11.2 (Debian 12) one that fails half-way keeps what it took, and "for=h;x=" is one.
+# RFC 7239 §4, also with white space around ";", which occurs although the grammar does not allow it.
+# No possessive group: in Python 3.11.2 (Debian 12) it wrongly matches "for=h;x=".
 _PAIR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++|\"[^\"\\]*+(?:\\.[^\"\\]*+)*\")"
 _ELEMENT = re.compile(rb"[ \t]*+" + _PAIR + rb"(?:[ \t]*+;(?:[ \t]*+" + _PAIR + rb")?)*[ \t]*+")
 _NAME_AND_VALUE = re.compile(rb"([^=; \t]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\"; \t]+))")
@@ -46,11 +46,12 @@ _QUOTED_PAIR = re.compile(rb"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """The other end of a connection, before it has asked for anything.
+    """The other end of a connection, before its first request.
 
-    peer: who has connected
-    address: who the PROXY protocol says it is; the peer, where nobody says anything
-    tls: whether it speaks TLS, and the ``certificate`` that it has shown then
+    peer: the address of the socket's other end
+    address: the address in the PROXY header; the peer's without one
+    tls: whether it uses TLS
+    certificate: the client certificate; ``None`` without one
     """
 
     peer: Address
@@ -59,7 +60,11 @@ class RemoteEnd:
     certificate: ClientCertificate | None = None
 
     def client_info(self, name: str | None = None, host: str | None = None) -> ClientInfo:
-        """For the log. ``name``: the client's address, where a proxy has named another; ``host`` that it asked for."""
+        """Returns the client's data for the log.
+
+        name: the client's address as a trusted proxy tells it; ``None`` without one
+        host: that the client asked for
+        """
         peer = str(self.peer)
         name = name or (peer if self.address is self.peer else str(self.address))
         return ClientInfo(
@@ -69,13 +74,14 @@ class RemoteEnd:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from, as far as it is sure.
+    """The client of a request, as far as trusted sources tell.
 
-    chain: the IP addresses of the client and of the proxies that passed its request on, the last one's at the end; a
-    Unix socket's peer has none
-    scheme: ``b"http"`` or ``b"https"``, as the client spoke
-    host, port: what the client asked for; ``host`` may have the port in it, or be empty
-    proxied: whether somebody stands between the client and us, of whom we know
+    info: for the log
+    chain: the IP addresses of the client and of the proxies in order, the nearest proxy at the end; without that of a
+    Unix socket's peer, which has none
+    scheme: ``b"http"`` or ``b"https"``, as the client used it
+    host, port: that the client asked for; ``host`` may include the port, or be empty
+    proxied: whether a known proxy or balancer is between the client and the gateway
     """
 
     info: ClientInfo
@@ -93,8 +99,8 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What proxies that are trusted say. ``hops`` are those in front of the peer, the nearest first."""
+class _ProxyInfo:
+    """What trusted proxies tell. ``hops``: the addresses in front of the peer, the nearest first."""
 
     hops: Sequence[IpAddress] = ()
     scheme: bytes | None = None
@@ -103,15 +109,15 @@ class _Said:
 
 
 def is_among(address: Address, networks: Iterable[Network]) -> bool:
-    """Whether a peer is in one of the networks."""
+    """Whether an address is in one of the networks."""
     if isinstance(address, UnixAddress):
         return any(network.ip is None for network in networks)
     return _is_in(ipaddress.ip_address(_host(address)), networks)
 
 
 def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> Client:
-    """Where a request comes from. ``trusted``: the proxies that are believed."""
-    said = _Said()
+    """Returns the client of a request. ``trusted``: the networks of trusted proxies."""
+    said = _ProxyInfo()
     believed = bool(trusted) and is_among(end.address, trusted)
     if believed:
         headers = request.headers
@@ -120,7 +126,7 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
     hops = [str(hop) for hop in reversed(said.hops)]
     peer = [_host(end.address)] if isinstance(end.address, TcpAddress) else []
     scheme = said.scheme or (b"https" if end.tls else b"http")
-    # A proxy that names the host names its port too, where it is not the scheme's own; the one in Host may be ours
+    # A proxy that tells the host also tells its port, if it is not the default; the port in Host may be the gateway's
     named = _port(said.host) or said.port if said.host else said.port or _port(request.host)
     port = named or _DEFAULT_PORTS[scheme]
     host = said.host or request.host
@@ -136,7 +142,7 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
 
 
 def backend_fields(client: Client) -> Headers:
-    """What a backend is told about the client: written anew, never copied from a stranger."""
+    """Returns the fields that tell a backend about the client: made here, never copied from an untrusted request."""
     fields = [(b"X-Forwarded-Proto", client.scheme), (b"X-Forwarded-Port", b"%d" % client.port)]
     if client.host:
         fields.append((b"X-Forwarded-Host", client.host))
@@ -155,9 +161,11 @@ def backend_fields(client: Client) -> Headers:
 
 
 def proxy_header(version: ProxyVersion, end: RemoteEnd, client: Client, here: Address) -> bytes:
-    """What a TCP service is told about the client, in front of everything else. ``here`` is where it has connected to.
+    """Returns the PROXY header that tells a TCP service the client's address.
 
-    A client that came through proxies has port 0: they name none.
+    A client behind HTTP proxies gets port 0, because they do not tell it.
+
+    here: the address that the client's connection was accepted on
     """
     source = end.address
     if client.chain and (isinstance(source, UnixAddress) or len(client.chain) > 1):
@@ -166,7 +174,8 @@ def proxy_header(version: ProxyVersion, end: RemoteEnd, client: Client, here: Ad
 
 
 def _forwarded(client: Client) -> bytes:
-    """RFC 7239 §4. An IPv6 address is quoted, in brackets (§6); a client without an address is "unknown" (§6.2)."""
+    """Returns the value of Forwarded (RFC 7239 §4). An IPv6 address is quoted, in brackets (§6); a client without an
+    address is "unknown" (§6.2)."""
     nodes = [b'for="[%s]"' % host.encode() if ":" in host else b"for=" + host.encode() for host in client.chain]
     first, *others = nodes or [b"for=unknown"]
     host = client.host
@@ -174,7 +183,7 @@ def _forwarded(client: Client) -> bytes:
     return b", ".join([first + asked + b";proto=" + client.scheme, *others])
 
 
-def _read_x_forwarded(headers: Headers, trusted: Sequence[Network]) -> _Said:
+def _read_x_forwarded(headers: Headers, trusted: Sequence[Network]) -> _ProxyInfo:
     hops: list[IpAddress] = []
     proxies = 1
     for proxies, element in enumerate(reversed(elements(headers, b"x-forwarded-for")), 1):  # noqa: B007
@@ -184,18 +193,19 @@ def _read_x_forwarded(headers: Headers, trusted: Sequence[Network]) -> _Said:
         hops.append(hop)
         if not _is_in(hop, trusted):
             break
-    # Where the proxies append to these too, the one that met the client has written as far to the left as its address
+    # If proxies append to these fields too, the element of the first proxy has the same place from the right as its
+    # address
     scheme, host, port = (
         _from_right(elements(headers, b"x-forwarded-" + name), proxies) for name in (b"proto", b"host", b"port")
     )
-    return _Said(hops, _scheme(scheme), _checked_host(host), _port(b":" + port) if port else None)
+    return _ProxyInfo(hops, _scheme(scheme), _checked_host(host), _port(b":" + port) if port else None)
 
 
 def _from_right(written: Sequence[bytes], number: int) -> bytes | None:
     return written[-min(number, len(written))] if written else None
 
 
-def _read_forwarded(headers: Headers, trusted: Sequence[Network]) -> _Said:
+def _read_forwarded(headers: Headers, trusted: Sequence[Network]) -> _ProxyInfo:
     hops: list[IpAddress] = []
     last: dict[bytes, bytes] = {}
     for element in _forwarded_from_right(headers):
@@ -206,14 +216,14 @@ def _read_forwarded(headers: Headers, trusted: Sequence[Network]) -> _Said:
         hops.append(hop)
         if not _is_in(hop, trusted):
             break
-    return _Said(hops, _scheme(last.get(b"proto")), _checked_host(last.get(b"host")))
+    return _ProxyInfo(hops, _scheme(last.get(b"proto")), _checked_host(last.get(b"host")))
 
 
 def _forwarded_from_right(headers: Headers) -> Iterator[dict[bytes, bytes]]:
-    """The elements of Forwarded, the last one first; ends at the first that is none.
+    """Yields the elements of Forwarded, the last one first; ends at a malformed one.
 
-    They are taken off at the right, not split from the left: a quotation mark that a stranger left open would swallow
-    what a proxy has appended.
+    They are parsed from the right: parsing from the left, a quotation mark that a client left open would hide what a
+    proxy has appended.
     """
     for text in reversed(values(headers, b"forwarded")):
         end = len(text)
@@ -236,8 +246,9 @@ def _pairs(element: bytes) -> dict[bytes, bytes]:
 
 
 def _node(text: bytes) -> IpAddress | None:
-    """The address of an element; ``None`` for "unknown", for names that hide one (RFC 7239 §6.3) and for nonsense."""
-    if b"%" in text:  # a zone, which ip_address takes, means nothing here (RFC 4007 §11.2)
+    """Returns the address of an element; ``None`` for "unknown", obfuscated names (RFC 7239 §6.3) and malformed
+    ones."""
+    if b"%" in text:  # ip_address accepts a zone, which has no meaning on this host (RFC 4007 §11.2)
         return None
     name = text.decode("latin-1")
     found = _NODE.fullmatch(name)
@@ -253,7 +264,7 @@ def _is_in(ip: IpAddress, networks: Iterable[Network]) -> bool:
 
 
 def _host(address: TcpAddress) -> str:
-    """Without the zone of a link-local address, which means nothing to anybody else."""
+    """Returns the host without the zone of a link-local address, which has a meaning only on this host."""
     return address.host.partition("%")[0]
 
 
@@ -266,6 +277,6 @@ def _checked_host(said: bytes | None) -> bytes | None:
 
 
 def _port(host: bytes) -> int | None:
-    """The port in an authority."""
+    """Returns the port in an authority; ``None`` without a valid one."""
     found = _PORT.search(host)
     return int(found[1]) if found and 1 <= int(found[1]) <= 65535 else None

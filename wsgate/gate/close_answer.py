@@ -1,8 +1,8 @@
-"""``errors: close``: a WebSocket that is refused is opened first, so that somebody can read why.
+"""``errors: close``: refuses a WebSocket by a Close frame, so that a page can read the reason.
 
-A browser keeps the HTTP answer to an upgrade to itself: its page sees 1006 whatever the status was. A Close frame it
-does show, code and reason. So the upgrade is accepted, and all that is ever said on it is Close. It ends like every
-WebSocket (RFC 6455 §7.1.1): the client's Close is awaited before TCP ends.
+A browser does not show a page the HTTP answer to an upgrade: the page gets 1006 for every status. But it shows code and
+reason of a Close. So the upgrade is accepted, and only a Close is sent. The connection ends like every WebSocket (RFC
+6455 §7.1.1): the gateway waits for the client's Close before it ends TCP.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import CONTROL, FAULT
 
-# What users of noVNC know, and search for; a status has no such fixed words
+# The text that users of noVNC know and search for
 _NOT_REACHED = Close(CloseCode.INTERNAL_ERROR, b"Failed to connect to downstream server")
 
 
 def by_close(route: Route | None, upgrade: Upgrade | None, request: Request | None, answer: Refusal) -> bool:
-    """Whether a refusal on this route is told by a Close frame: only to who has asked rightly for a WebSocket.
+    """Whether a refusal on this route is sent as a Close frame: only after a well-formed upgrade request.
 
-    A challenge to who has shown no credentials is no refusal yet: a browser sends those of the URL, and may ask its
-    user, only when it hears the status (RFC 9110 §11.6.1).
+    A 401 to a client without credentials stays an HTTP answer: only after this status does a browser send the
+    credentials in the URL or ask its user (RFC 9110 §11.6.1).
     """
     if route is None or upgrade is None or request is None or route.errors is not Errors.CLOSE:
         return False
@@ -35,8 +35,10 @@ def by_close(route: Route | None, upgrade: Upgrade | None, request: Request | No
 
 
 def close_for(refusal: Refusal) -> Close:
-    """The Close that says what a status says. What is the client's fault has 4000 and the status for its code, of those
-    that are free for applications (RFC 6455 §7.4.2)."""
+    """Returns the Close for a refusal.
+
+    For a fault of the client the code is 4000 plus the status, in the range for applications (RFC 6455 §7.4.2).
+    """
     status = refusal.status
     if status in (502, 504):
         return _NOT_REACHED
@@ -47,21 +49,21 @@ def close_for(refusal: Refusal) -> Close:
 
 
 def opened_and_closed(http: HttpServer, upgrade: Upgrade, refusal: Refusal) -> bytes:
-    """All that such a client is sent.
+    """Returns the 101 and the Close for such a client.
 
-    A browser fails a WebSocket that speaks none of the subprotocols that it offered, and shows no Close then: so the
-    first of them it is.
+    The answer has the first of the offered subprotocols: without one a browser fails the connection and shows no Close.
     """
     subprotocol = upgrade.subprotocols[0] if upgrade.subprotocols else None
     head = http.switch(accept_headers(upgrade, subprotocol))
     return head + encode_frame(Opcode.CLOSE, close_for(refusal).payload(), None)
 
 
-async def hear_close(sock: Transport, early: bytes) -> None:
-    """Read until the client has answered our Close with its own, has ended, or has broken a rule.
+async def await_close(sock: Transport, early: bytes) -> None:
+    """Reads until the client has answered our Close, has ended the connection, or has broken a rule.
 
-    A browser takes an end that comes before for unclean. What else it sends, ``early`` first, is dropped. The caller
-    bounds the time.
+    If TCP ended before, a browser would report an unclean end. Other frames are dropped. The caller bounds the time.
+
+    early: bytes of the client that came already
     """
     walk = FrameWalk(masked=True, validate_text=False)
     data = early

@@ -1,10 +1,10 @@
-"""The story of one connection, on one page.
+"""One connection from its acceptance to its end.
 
-Accepted, it says who it is and sends a request head, in time. ``decide`` finds the route that takes it, or says why
-none does; ``admit`` says whether this client may use it; the route's handler says what the answer is. Whatever that
-is, it is given here: a refusal, a response behind which the connection may ask again, or a session. For a session the
-client gets its 101, both connections become legs, and the pump moves their bytes until one line in the log says how it
-went. Nothing behind a refused upgrade is ever read as a request.
+The client is identified, and its request head is read, under a deadline. ``decide`` finds the route or the reason why
+there is none. ``admit`` checks whether this client may use the route. The route's handler returns the answer, which is
+sent here: a refusal, a response, or the 101 of a session. After a response the connection may send another request. For
+a session, both connections become legs, and the pump moves their bytes until its end, which is logged in one line. The
+bytes behind a refused upgrade are never read as a request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import trio
 from wsgate.gate.access_log import CLIENT_GONE, refused
 from wsgate.gate.admission import admit
 from wsgate.gate.client import RemoteEnd, client_of
-from wsgate.gate.close_answer import by_close, hear_close, opened_and_closed
+from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.exchange import Answer, Exchange, Opened, Response
 from wsgate.gate.gateway import Gateway
@@ -53,19 +53,19 @@ async def serve(
     peer: Address,
     left: Callable[[], object] = lambda: None,
 ) -> None:
-    """One connection from its acceptance to its end. Owns ``sock``.
+    """Serves one connection until its end. Owns ``sock``.
 
-    peer: who has connected
-    left: called when it is over
+    peer: the address of the connection's other end
+    left: called at the end
     """
     try:
         with sock:
-            # What the handshake needed is gone with this call: an idle session keeps none of it
+            # This call releases all objects of the handshake, so that an idle session keeps none of them
             session = await _begin(gateway, listener, sock, peer)
             if session is not None:
                 await session
     except Exception:
-        # Our own bug ends this connection, loudly, and no other
+        # A bug of ours ends this connection, is logged, and ends no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
     finally:
         left()
@@ -74,14 +74,15 @@ async def serve(
 async def _begin(
     gateway: Gateway, listener: LiveListener, sock: PlainTransport, peer: Address
 ) -> Awaitable[None] | None:
-    """A connection up to its session, which is to be awaited, and owns the transport; ``None`` where it is over."""
+    """Serves a connection until its session begins. Returns the session to await, which owns the transport; ``None`` if
+    the connection has ended."""
     gateway.pump.serve_if_due()
     set_nodelay(sock)
-    # Who the client is, by the word of a balancer in front
+    # The client's address, as a load balancer in front tells it
     address = await real_address(gateway, listener, sock, peer)
     if address is None:
         return None
-    # Who it has proved to be, where TLS asked it
+    # The client's certificate, if TLS asked for one
     secured = (sock, None) if listener.tls is None else await secure(gateway, listener, sock, str(address))
     if secured is None:
         return None
@@ -112,9 +113,9 @@ class _Connection:
         self._http = HttpServer(settings.limits.head, settings.limits.target)
 
     async def run(self) -> Begun | None:
-        """Answer requests; ``None`` where the connection is to end."""
+        """Answers requests. Returns the session that begins; ``None`` if the connection must end."""
         while True:
-            await trio.lowlevel.checkpoint()  # one read may hold hundreds of requests
+            await trio.lowlevel.checkpoint()  # one read may contain hundreds of requests
             request = await self._next_request()
             if request is None:
                 return None
@@ -143,14 +144,14 @@ class _Connection:
 
     async def _answer(self, exchange: Exchange) -> Answer:
         if exchange.upgrade is not None and is_reset(self._transport):
-            return CLIENT_GONE  # of thousands that ask and leave, none is dialled for
+            return CLIENT_GONE  # do not dial for a client that has gone already
         refusal = await admit(exchange)
         if refusal is not None:
             return refusal
         return await handler_of(exchange.route).handle(exchange)
 
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
-        """Give an answer; whether the connection may ask again."""
+        """Sends an answer. Returns whether the connection may send another request."""
         info = exchange.client_info
         if isinstance(answer, Response):
             patience = exchange.route.settings.timeouts.write or PATIENCE
@@ -167,13 +168,13 @@ class _Connection:
 
     @property
     def _is_last(self) -> bool:
-        """Whether this connection is not kept for another request."""
+        """Whether the connection must end after this answer."""
         return self._gateway.draining or self._listener.closed
 
     async def _next_request(self) -> Request | Refusal | None:
-        """The next head, within the handshake timeout; ``None`` where the client ends, or never begins."""
+        """Reads the next head within the handshake timeout. Returns ``None`` if the client ends or sends nothing."""
         http = self._http
-        with trio.move_on_after(self._timeouts.handshake) as scope, self._gateway.owed(scope):
+        with trio.move_on_after(self._timeouts.handshake) as scope, self._gateway.awaiting(scope):
             while True:
                 try:
                     request = http.next_request()
@@ -183,7 +184,7 @@ class _Connection:
                     self._gateway.pump.serve_if_due()
                     return request
                 if not http.begun:
-                    self._gateway.expect(scope)
+                    self._gateway.add_idle(scope)
                 try:
                     data = await receive(self._transport)
                 finally:
@@ -196,7 +197,7 @@ class _Connection:
                 if data.startswith(PROXY_HEADERS) and not http.begun:
                     return UNEXPECTED_PROXY_HEADER
                 http.receive(data)
-        ended_early = trio.current_time() < scope.deadline  # by a drain, or because others needed its place
+        ended_early = trio.current_time() < scope.deadline  # by a drain, or to free its descriptor
         return TOO_SLOW if http.begun and not ended_early else None
 
     async def refuse(
@@ -207,7 +208,7 @@ class _Connection:
         info: ClientInfo | None = None,
         route: LiveRoute | None = None,
     ) -> None:
-        """Say no and end the connection. The one place where that is done."""
+        """Refuses a request and ends the connection. The only place that does so."""
         path = None
         if request is not None:
             path = request.path if route is None else path_for_log(request, route.settings)
@@ -219,7 +220,7 @@ class _Connection:
             sent = await self._send(opened_and_closed(self._http, upgrade, refusal))
             if sent:
                 with trio.move_on_after(self._timeouts.close):
-                    await hear_close(self._transport, self._http.trailing())
+                    await await_close(self._transport, self._http.trailing())
         else:
             sent = await self._respond(refusal, close=True)
         if sent:
@@ -234,14 +235,14 @@ class _Connection:
         return await self._send(self._http.respond(refusal.status, headers, body, close=close))
 
     async def _send(self, data: bytes) -> bool:
-        """Send an answer, within the handshake timeout; False where the client is gone or does not take it."""
+        """Sends an answer within the handshake timeout. Returns False if the client is gone or does not read it."""
         try:
             sent = self._transport.send(data)
         except BLOCKED:
             sent = 0
         except OSError:
             return False
-        if sent == len(data):  # nearly always: what does not wait needs no deadline
+        if sent == len(data):  # nearly always; no wait, so no deadline is needed
             return True
         done = False
         with trio.move_on_after(self._timeouts.handshake):

@@ -1,4 +1,4 @@
-"""Which route takes a request, or why none does. Nothing is asked, awaited or changed here."""
+"""Finds the route for a request, or the reason why there is none: a pure function without I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wsgate.gate.client import Client
-from wsgate.gate.handlers.subprotocols import in_words
+from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import handler_of
 from wsgate.gate.redirect import redirection
 from wsgate.gate.refusals import RETRY_AFTER
@@ -28,7 +28,7 @@ UPGRADE_REQUIRED = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a request gets no further, and by which ``route``, where one takes it."""
+    """A refusal, and the route that takes the request, if any."""
 
     refusal: Refusal
     route: LiveRoute | None = None
@@ -44,10 +44,10 @@ def decide(
     draining: bool = False,
     full: bool = False,
 ) -> LiveRoute | Refused:
-    """The route that handles a request.
+    """Returns the route that handles a request, or why there is none.
 
-    upgrade: what ``check_upgrade`` says of the request
-    draining, full: why the gateway takes no new session
+    upgrade: the result of ``check_upgrade``
+    draining, full: the gateway accepts no new session
     """
     asks = upgrade is not None
     moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
@@ -74,4 +74,4 @@ def decide(
 
 def _no_route(upgrade: Upgrade | Refusal | None) -> Refusal:
     known: Sequence[bytes] = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
-    return replace(NO_ROUTE, detail=f"offered: {in_words(known)}") if known else NO_ROUTE
+    return replace(NO_ROUTE, detail=f"offered: {describe_offer(known)}") if known else NO_ROUTE

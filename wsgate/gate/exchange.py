@@ -1,7 +1,7 @@
-"""One request and its one answer.
+"""One request and its answer.
 
-A handler is told of the exchange and returns the answer: a ``Refusal``, a ``Response``, or what it has ``Opened``. It
-never touches the client's connection: ``gate.connection`` gives the answer, whatever it is, in one place.
+A handler gets the exchange and returns the answer: a ``Refusal``, a ``Response``, or an ``Opened`` backend. It never
+uses the client's connection: only ``gate.connection`` sends answers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from wsgate.wire.http import Refusal, Request
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A request, as a route's handler gets it.
+    """A request for a route's handler.
 
-    site: the one that it began with, whatever a reload does meanwhile
-    upgrade: what it asks for, where that is a WebSocket
-    end: the other end of the connection; ``client`` is who asks, as far as it is known
-    here: the client's connection, which is not the handler's to read or write
-    user: whose password the client knew, where one was asked for
+    site: with which the exchange began; it keeps this one even if a reload builds another
+    upgrade: the upgrade that the request asks for; ``None`` for plain HTTP
+    client: as far as trusted sources tell
+    end: the other end of the connection
+    here: the client's connection; a handler must not read or write it
+    user: the authenticated user; ``None`` if the route asks for no password
     """
 
     gateway: Gateway
@@ -48,12 +49,12 @@ class Exchange:
 
     @property
     def client_info(self) -> ClientInfo:
-        """For the log."""
+        """Returns the client's data for the log."""
         info = self.client.info
         return info if self.user is None else replace(info, user=self.user)
 
     def backend_tls(self, settings: BackendTls) -> TlsClient | None:
-        """How to speak TLS to the route's backends; ``None`` where none of them does."""
+        """Returns the TLS settings for the route's backends; ``None`` if none of them uses TLS."""
         tls = self.route.tls
         if tls is None:
             return None
@@ -61,18 +62,18 @@ class Exchange:
 
 
 class Body(Protocol):
-    """What follows a response's head, piece by piece."""
+    """The body of a response, read in pieces."""
 
     async def read(self) -> bytes:
-        """The next piece; ``b""`` where there is no more, or no more can be had."""
+        """Returns the next piece; ``b""`` at the end, or if reading fails."""
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """Releases the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: a head, ``data``, and ``size`` bytes of ``body``, which whoever has the response closes."""
+    """An HTTP answer: a head, ``data``, and ``size`` bytes of ``body``. The owner of the response closes the body."""
 
     status: int
     headers: Headers
@@ -81,19 +82,21 @@ class Response:
     size: int = 0
 
 
-# The session between the client's connection and what was opened; a tap gets a copy of what passes
+# Makes the session between the client's connection and the opened backend; the tap gets a copy of the bytes
 Join = Callable[[Exchange, SessionInfo, Tap | None], Session]
 
 
 @dataclass(slots=True, eq=False)
 class Opened:
-    """A backend that is ready. What remains is to say 101, and to move bytes.
+    """A backend that is ready for a session; only the 101 is missing.
 
-    transport: its connection, which whoever has this closes where there is no session
-    name: the backend's, for the log
+    transport: the backend's connection; the owner of this object closes it if no session begins
+    name: of the backend, for the log
+    join: makes the session
     subprotocol, extensions, headers: for the 101
-    early: what the backend has sent already
-    token: where the client's token was looked up, and the token
+    early: bytes that the backend has sent already
+    token: the client's token with its source, for ``gate.revoke``
+    record: how to record the session; ``None``: not at all
     """
 
     transport: Transport
@@ -112,10 +115,10 @@ Answer = Refusal | Response | Opened
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What a kind of route does with requests.
+    """The code of a kind of route.
 
-    handle: returns the answer to one
-    upgrades: it takes requests for a WebSocket, and no others; or it takes all others
+    handle: returns the answer to a request
+    upgrades: whether it handles only upgrade requests; otherwise it handles all others
     """
 
     handle: Callable[[Exchange], Awaitable[Answer]]

@@ -1,4 +1,4 @@
-"""What every connection of the process shares: the site, the pump, whether it is draining."""
+"""The state that all connections of a process share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from wsgate.relay.registry import Registry
 from wsgate.settings.model import Settings
 from wsgate.site.site import Site
 
-LATE = 1.0  # seconds for a connection that the drain found in the kernel's queue to ask for something
+LATE = 1.0  # seconds for the first request of a connection that was in the kernel's queue when the drain began
 
 
 @dataclass(slots=True)
 class Gateway:
-    """Made once by the composition root and handed to every connection.
+    """The state of a serving process, made once by the composition root.
 
-    ready: new connections are welcome; not before the listeners accept, nor after the signal to stop
-    draining: no new session is taken; upgrades are answered with 503
-    idle: the scopes of connections that have asked for nothing yet; a drain cancels them
-    owing: the scopes of connections whose PROXY header, TLS handshake or request is not whole yet, and since when, the
-        oldest first; where room is short they go
-    sessions: those that are open
-    cut: sessions that were ended by cancellation, without their Close
+    site: the present one; an exchange keeps the one with which it began
+    ready: the listeners accept, and no signal to stop has come
+    draining: no new session is accepted; upgrades are answered with 503
+    idle: the cancel scopes of connections that wait for a request; a drain cancels them
+    awaited: the cancel scopes of connections whose PROXY header, TLS handshake or request is incomplete, with the time
+        since then, the oldest first; they are ended if descriptors run out
+    sessions: the open ones
+    cut: how many sessions were cancelled without a Close
     workers: how many processes share the limits
-    counters: this process's counts, among those of the others
-    handshake_limiter: what a handshake takes before it works
+    counters: this process's row of the shared counters
+    handshake_limiter: bounds the work on handshakes
     """
 
     site: Site
@@ -39,7 +40,7 @@ class Gateway:
     ready: bool = False
     draining: bool = False
     idle: set[trio.CancelScope] = field(default_factory=set)
-    owing: dict[trio.CancelScope, float] = field(default_factory=dict)
+    awaited: dict[trio.CancelScope, float] = field(default_factory=dict)
     sessions: Registry = field(init=False)
     cut: int = 0
     workers: int = 1
@@ -52,48 +53,49 @@ class Gateway:
 
     @property
     def settings(self) -> Settings:
-        """As they are now; an exchange has those of the site that it began with."""
+        """The present settings; an exchange uses those of its site."""
         return self.site.settings
 
     @property
     def is_full(self) -> bool:
-        """Whether there are as many sessions as there may be."""
+        """Whether the limit of sessions is reached."""
         return self.counters.full(self.site.settings.limits.sessions)
 
-    def expect(self, scope: trio.CancelScope) -> None:
-        """A connection that has asked for nothing waits under ``scope``, until it is discarded from ``idle``."""
+    def add_idle(self, scope: trio.CancelScope) -> None:
+        """Adds ``scope``, under which a connection waits for a request, to ``idle``. The caller discards it."""
         self.idle.add(scope)
-        if self.draining:  # accepted just before: its request may be on its way
+        if self.draining:  # accepted just before, so its request may be on its way
             scope.deadline = min(scope.deadline, trio.current_time() + LATE)
 
-    def owed(self, scope: trio.CancelScope) -> _Owed:
-        """Within it, ``scope`` waits for what a client has to say before it can be led anywhere."""
-        return _Owed(self.owing, scope)
+    def awaiting(self, scope: trio.CancelScope) -> _Awaiting:
+        """Returns a context in which ``scope`` counts as waiting for an incomplete handshake or request."""
+        return _Awaiting(self.awaited, scope)
 
     def end_silent(self, seconds: float, most: int) -> int:
-        """Others wait for a place: end up to ``most`` of those who have owed something for so long. Returns how many.
+        """Ends up to ``most`` connections that were incomplete for ``seconds``, to free descriptors.
 
-        Nothing is said to them, and nobody waits for their goodbye: ``owing`` does not have their scope any more.
+        They get no answer. Returns how many were ended.
         """
         before = trio.current_time() - seconds
-        scopes = [scope for scope, since in itertools.islice(self.owing.items(), most) if since <= before]
+        scopes = [scope for scope, since in itertools.islice(self.awaited.items(), most) if since <= before]
         for scope in scopes:
-            del self.owing[scope]
+            del self.awaited[scope]
             scope.cancel()
         return len(scopes)
 
-    def adopt(self, site: Site) -> None:
-        """Take another site, for what comes from now on."""
+    def use_site(self, site: Site) -> None:
+        """Uses another site for all requests from now on."""
         self.site = site
         self.handshake_limiter.limit = self._share_of_handshakes()
 
-    def stop_taking(self) -> None:
-        """Take no new session from now on, and wait for nobody who has asked for nothing."""
+    def stop_accepting(self) -> None:
+        """Accepts no new session from now on, and ends connections that wait for a request."""
         self.draining = True
         self._end_idle(frozenset(self.idle), 2)
 
     def _end_idle(self, scopes: frozenset[trio.CancelScope], turns: int) -> None:
-        """Not before those whose request is there already have read it: it takes a turn to wake up, and one to read."""
+        """Ends idle connections after ``turns`` more iterations of trio's loop, so that a connection whose request has
+        come can wake up and read it."""
         if turns:
             trio.lowlevel.current_trio_token().run_sync_soon(self._end_idle, scopes, turns - 1)
             return
@@ -104,17 +106,17 @@ class Gateway:
         return math.ceil(self.settings.limits.handshakes / self.workers)
 
 
-class _Owed:
-    """Entered for each request: a generator in its place would cost as much as half of the rest."""
+class _Awaiting:
+    """The context of ``Gateway.awaiting``. A class, because a generator would make each request notably slower."""
 
-    __slots__ = ("_owing", "_scope")
+    __slots__ = ("_awaited", "_scope")
 
-    def __init__(self, owing: dict[trio.CancelScope, float], scope: trio.CancelScope) -> None:
-        self._owing = owing
+    def __init__(self, awaited: dict[trio.CancelScope, float], scope: trio.CancelScope) -> None:
+        self._awaited = awaited
         self._scope = scope
 
     def __enter__(self) -> None:
-        self._owing[self._scope] = trio.current_time()
+        self._awaited[self._scope] = trio.current_time()
 
     def __exit__(self, *error: object) -> None:
-        self._owing.pop(self._scope, None)
+        self._awaited.pop(self._scope, None)

@@ -1,4 +1,4 @@
-"""The PROXY header that stands in front of everything else on a listener with ``proxy_protocol``."""
+"""Receives the PROXY header, which precedes everything else on a listener with ``proxy_protocol``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _CURE = "let it send one (HAProxy: send-proxy-v2), or take proxy_protocol from t
 
 
 async def real_address(gateway: Gateway, listener: LiveListener, sock: socket.socket, peer: Address) -> Address | None:
-    """Who the client is: whom the peer's PROXY header names, if one is expected and names anybody, else the peer.
+    """Returns the client's address: the one in the PROXY header, if a header is expected and has one, else the peer's.
 
-    ``None``: no header within the handshake timeout, or from somebody who is not asked. The connection is to be closed,
-    and the log has said why, unless the peer never said anything. What stands behind the header, TLS or HTTP, is left
-    in the socket.
+    Returns ``None`` if the connection must be closed: no header came within the handshake timeout, or it is malformed.
+    This is logged, unless the peer never sent anything. The bytes behind the header stay in the socket.
     """
     if listener.settings.proxy_protocol is None:
         return peer
@@ -33,7 +32,7 @@ async def real_address(gateway: Gateway, listener: LiveListener, sock: socket.so
     within = gateway.settings.defaults.timeouts.handshake
     received = bytearray()
     header: ProxyHeader | Malformed | None = None
-    with trio.move_on_after(within) as scope, gateway.owed(scope):
+    with trio.move_on_after(within) as scope, gateway.awaiting(scope):
         header = await _receive(gateway, sock, received, scope)
     if isinstance(header, ProxyHeader):
         return header.source or peer
@@ -48,9 +47,9 @@ async def real_address(gateway: Gateway, listener: LiveListener, sock: socket.so
 async def _receive(
     gateway: Gateway, sock: socket.socket, received: bytearray, scope: trio.CancelScope
 ) -> ProxyHeader | Malformed | None:
-    """Take the header, and no byte more, out of the socket; ``None`` where the peer ends first."""
+    """Reads the header, and no byte more, from the socket. Returns ``None`` if the peer ends before."""
     await trio.lowlevel.checkpoint()
-    gateway.expect(scope)
+    gateway.add_idle(scope)
     try:
         while True:
             try:

@@ -1,9 +1,9 @@
-"""A session's recording: from the tap on its flows into a file of its own, off the path of its bytes.
+"""Writes a session's recording from its tap to a file, outside of the path of its bytes.
 
-A task that the session owns takes what the tap holds and has a thread write it. A disk that fails, is full or does not
-keep up, or a file that is as large as it may be, ends the recording, with a line in the log. The session goes on; but
-where the route says ``on_error: end``, a disk that does not take its recording ends it, or lets it not begin. At a
-session's end, be it cut or not, what is left is written, within a bounded time.
+A task of the session takes the records from the tap and lets a thread write them. The recording ends, with a line in
+the log, if the disk fails, is full or too slow, or if the file has its maximum size. The session goes on; but with
+``on_error: end`` a failing disk ends the session, or does not let it begin. At the end of a session, also of a cut one,
+the remaining records are written within a bounded time.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wsgate")
 
-GATHERING = 0.5  # seconds for which what has passed may wait for more; a process that is killed loses as much
-LAST_WRITES = 2.0  # seconds that the end of a session waits for its disk; less than a drain leaves for the whole
+GATHERING = 0.5  # seconds for which records may wait for more; a killed process loses at most so much
+LAST_WRITES = 2.0  # seconds that the end of a session waits for its disk; less than the margin of a drain
 SUFFIX = ".wsgate"
-TURN = 16  # writes of a session before its thread may be another's
-END_ROOM = 1024  # bytes of a file that are kept for its last record
+MAX_WRITES = 16  # writes of a session before its thread is free for another session
+END_ROOM = 1024  # bytes of a file that are reserved for its last record
 
 _THREADS = 8  # for one directory
 
@@ -43,7 +43,7 @@ _held: trio.lowlevel.RunVar[HeldBytes] = trio.lowlevel.RunVar("bytes of recordin
 
 
 class _File:
-    """A file that threads write. It may be closed at any time: nobody waits for a write that is under way."""
+    """A file that threads write. It may be closed at any time, without waiting for a running write."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -54,7 +54,10 @@ class _File:
         self._closed = False
 
     def begin(self, head: bytes) -> None:
-        """Make it: only for us to read, never another's file nor the target of another's link. Raises ``OSError``."""
+        """Creates the file, readable only for its owner; never opens an existing file or link.
+
+        Raises ``OSError`` when that fails.
+        """
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with self._lock:
             self._fd = fd
@@ -63,7 +66,7 @@ class _File:
         self.append(head)
 
     def append(self, data: bytes | bytearray) -> None:
-        """Write whole records, all or none. Raises ``OSError``."""
+        """Writes whole records, all or none. Raises ``OSError`` when that fails."""
         with self._lock:
             if self._fd < 0:
                 return
@@ -74,7 +77,7 @@ class _File:
                 rest = rest[os.write(self._fd, rest) :]
             self._good += len(data)
         except OSError:
-            with contextlib.suppress(OSError):  # behind a piece of a record nothing could be read
+            with contextlib.suppress(OSError):  # a partial record would make everything behind it unreadable
                 os.ftruncate(self._fd, self._good)
                 os.lseek(self._fd, self._good, os.SEEK_SET)
             raise
@@ -91,7 +94,7 @@ class _File:
                 self._release()
 
     def remove(self) -> None:
-        """Close it, and take it away where it is ours."""
+        """Closes the file, and removes it if this process made it."""
         with self._lock:
             ours = self._fd >= 0
         self.close()
@@ -106,11 +109,11 @@ class _File:
 
 
 class Recorder:
-    """Records one session, whose flows have its ``tap``, in the file at ``path``."""
+    """Records one session in the file at ``path``. Its flows copy to ``tap``."""
 
     def __init__(self, settings: Record, info: SessionInfo) -> None:
         now = datetime.datetime.now(datetime.UTC)
-        # Sessions may begin in the same second, in several processes; and nobody is to know a name beforehand
+        # Unique for sessions of the same second and of several processes, and not predictable
         name = f"{now:%Y%m%dT%H%M%SZ}-{info.route}-{os.urandom(6).hex()}{SUFFIX}"
         self.path = os.path.join(settings.directory, name)
         self._log_fields = {"id": info.id, "route": info.route, **info.client.fields()}
@@ -133,7 +136,8 @@ class Recorder:
         self._threads = thread_limiter("record", settings.directory, _THREADS)
 
     async def begin(self, within: float) -> str | None:
-        """Make the file before the session begins; why it cannot be made within so many seconds, or ``None``."""
+        """Creates the file before the session begins, within ``within`` seconds. Returns the error; ``None`` without
+        one."""
         file = self._file
         try:
             await in_thread(self._threads, within, partial(file.begin, self._head), lambda _: file.remove())
@@ -146,7 +150,7 @@ class Recorder:
         return None
 
     def discard(self) -> None:
-        """There is no session: nor is there to be a file."""
+        """Removes the file, because no session begins."""
         run_in_background(self._file.remove)
 
     async def run(
@@ -155,9 +159,12 @@ class Recorder:
         outcome: Callable[[], Outcome],
         end: Callable[[str], None] | None = None,
     ) -> None:
-        """Record while ``session`` runs; ``outcome`` is asked at its end. What it raises comes in a group.
+        """Records while ``session`` runs.
 
-        end: ends a session that is ``required`` to be recorded and cannot be any more; it is told why
+        outcome: called at the end of the session
+        end: called with the reason to end a session that must be recorded and cannot be any more
+
+        Raises the session's exceptions in a group.
         """
         self._end_session = end
         async with trio.open_nursery() as nursery:
@@ -170,18 +177,18 @@ class Recorder:
                 self._scope.deadline = trio.current_time() + LAST_WRITES
 
     async def _write(self) -> None:
-        """Bring everything to the disk. A session that is cut does not cancel this: what has passed is written."""
+        """Writes all records to the disk. The cancellation of a session does not cancel this."""
         file = self._file
         try:
             with self._scope:
                 await self._fill(file)
             if self._scope.cancelled_caught:
                 self.tap.stop(f"the disk did not take the rest within {LAST_WRITES:g} s")
-        except Exception:  # our own bug, and nothing that the session should suffer from
+        except Exception:  # a bug of ours, which must not end the session
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._log_fields})
             self.tap.stop("internal error")
         finally:
-            self.tap.written(len(self.tap.take()))  # what nobody will write
+            self.tap.written(len(self.tap.take()))  # they will never be written
             file.close()
 
     async def _fill(self, file: _File) -> None:
@@ -211,7 +218,7 @@ class Recorder:
     def _tell(self, reason: str) -> None:
         emit(logging.WARNING, "record", **self._log_fields, file=self.path, reason=f"recording has stopped: {reason}")
         if self.required and reason != TOO_LARGE and self._end_session is not None:
-            # not at once: a flow may be in the middle of a step
+            # not at once: a flow may be running now
             trio.lowlevel.current_trio_token().run_sync_soon(self._end_session, f"recording has stopped: {reason}")
 
 
@@ -224,8 +231,11 @@ def _total_held() -> HeldBytes:
 
 
 def _bring(tap: Tap, file: _File) -> bool:
-    """Write what the tap holds, and what comes meanwhile, for a while; whether more waits. Raises ``OSError``."""
-    for _ in range(TURN):
+    """Writes the tap's records, up to ``MAX_WRITES`` times. Returns whether more are waiting.
+
+    Raises ``OSError`` when writing fails.
+    """
+    for _ in range(MAX_WRITES):
         records = tap.take()
         if not records:
             return False

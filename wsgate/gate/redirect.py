@@ -1,4 +1,4 @@
-"""``redirect: https``: a plain listener that only says where its clients should go."""
+"""``redirect: https``: a plain listener that redirects its clients to a TLS listener."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HTTP, _HTTPS = 80, 443
 def redirection(
     listener: Listener, listeners: Iterable[Listener], client: Client, request: Request, *, upgrade: bool
 ) -> Refusal | None:
-    """Where to go instead, in a 308, which keeps the method (RFC 9110 §15.4.9); ``None`` where the client may stay.
+    """Returns a 308, which keeps the method (RFC 9110 §15.4.9); ``None`` if the client is not redirected.
 
-    It may where a trusted proxy says that the client speaks https already, or it would be sent to and fro. An upgrade
-    is redirected too, to wss: whoever asks for https wants no session in the clear. Browsers do not follow that (RFC
-    6455 §4.1 leaves it to the client), so the words say what to do.
+    A client is not redirected if a trusted proxy tells that it uses https already: that would be a loop. An upgrade is
+    redirected too, to wss, because no session may be unencrypted on this listener. Browsers do not follow such a
+    redirect (RFC 6455 §4.1 leaves it to the client), so the reason says what to do.
     """
     if listener.redirect is not Redirect.HTTPS or client.scheme == b"https":
         return None
@@ -32,10 +32,10 @@ def redirection(
 
 
 def _port(listener: Listener, listeners: Iterable[Listener], client: Client) -> int:
-    """The port that the client knows the TLS listener by.
+    """Returns the port at which the client reaches the TLS listener.
 
-    That is the listener's own, if the client knows this listener by its own port too. If not, something on the way
-    translates ports, a balancer or a container's port mapping, and https is most likely where it always is.
+    It is the listener's own port, if the client reached this listener at its own port. Otherwise ports are translated
+    on the way, by a balancer or a container, and https is most likely at 443.
     """
     bind = listener.bind
     if client.proxied or not isinstance(bind, TcpAddress) or client.port != bind.port:

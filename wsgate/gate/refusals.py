@@ -1,4 +1,4 @@
-"""Refusals that several places give."""
+"""Refusals that are used in several places."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from wsgate.net.dial import DialError
 from wsgate.wire.http import Refusal
 
-RETRY_AFTER = ((b"Retry-After", b"5"),)  # seconds: when others have ended, or a reload is over
+RETRY_AFTER = ((b"Retry-After", b"5"),)  # seconds, after which other sessions may have ended, or a reload may be over
 
 OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER)
 
 
 def unreachable(error: DialError, plain: str) -> Refusal:
-    """Nobody could be connected to. ``plain``: how to write the last target without TLS."""
+    """Returns the refusal if no target could be dialled. ``plain``: how to write the last target without TLS."""
     if error.status == 403:
         return Refusal(403, "this target may not be reached", detail=str(error))
     if error.status == 503:
@@ -25,5 +25,5 @@ def unreachable(error: DialError, plain: str) -> Refusal:
 
 
 def is_our_own(refusal: Refusal) -> bool:
-    """Whether it says nothing of the backend: the route's rules, or our own lack of room."""
+    """Whether the backend is not the cause: the route's rules refused, or the gateway is out of resources."""
     return refusal.body is None and refusal.status in (403, 503)

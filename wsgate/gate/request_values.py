@@ -1,4 +1,4 @@
-"""What a client says in its request of where it wants to go: its token, or its target."""
+"""Finds the client's token, or its target, in a request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ _BEARER = re.compile(r"bearer +", re.IGNORECASE)  # RFC 6750 §2.1
 
 
 def find_value(places: Sequence[Place], request: Request, route: Route) -> str | None:
-    """What stands in the first of ``places`` that is there and not empty, percent-decoded; a header field's value is as
-    it was sent. What is not UTF-8, or has control characters in it, is not there."""
+    """Returns the value in the first of ``places`` that has a non-empty one; ``None`` if there is none.
+
+    It is percent-decoded, except for a header field's value. A value that is not UTF-8, or has control characters,
+    counts as missing.
+    """
     for place in places:
         for value in _READERS[place.kind](place.name, request, route):
             text = _text(value)
@@ -28,7 +31,7 @@ def find_value(places: Sequence[Place], request: Request, route: Route) -> str |
 
 
 def path_for_log(request: Request, route: Route) -> str:
-    """The request's path, in its normal form, without the token that may stand in it."""
+    """Returns the request's path in its normal form, without a token in it."""
     path = request.path
     token = route.action.token if isinstance(route.action, Tunnel) else None
     if token is not None and any(place.kind is PlaceKind.PATH for place in token.from_):
@@ -61,7 +64,7 @@ def _path(name: str, request: Request, route: Route) -> Iterator[bytes]:
 
 
 def _cookie(name: str, request: Request, route: Route) -> Iterator[bytes]:
-    """RFC 6265 §4.2.1. Browsers send the cookie of the longest path first."""
+    """Yields the values of a cookie (RFC 6265 §4.2.1). Browsers send the cookie of the longest path first."""
     for field in values(request.headers, b"cookie"):
         for pair in field.split(b";"):
             written, _, value = pair.strip(b" \t").partition(b"=")
@@ -80,7 +83,7 @@ def _header(name: str, request: Request, route: Route) -> Iterator[bytes]:
 
 
 def _rest(route: Route, path: str) -> str:
-    """What follows a prefix route's prefix; of another route's path everything behind the first slash."""
+    """Returns the part of the path after the prefix of a prefix route; for other routes after the first slash."""
     pattern = route.match.path
     if pattern is not None and pattern.kind is PathKind.PREFIX:
         return path.removeprefix(pattern.text)

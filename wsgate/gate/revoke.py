@@ -1,9 +1,9 @@
-"""Sessions whose token leads nowhere any more are told so, and end.
+"""Ends sessions whose token is no longer valid.
 
-Every two seconds the tokens of the sessions that are there are looked up again, those of each source side by side with
-the others'. A file that is being written is empty for a moment, so a token is gone when two looks in a row have not
-found it; a source that does not answer says nothing. Where there are so many tokens that a look takes long, the next
-one comes later: looking takes a tenth of the time at most.
+Every two seconds the tokens of open sessions are looked up again, for all sources in parallel. A token counts as gone
+only after two checks in a row, because a file is empty for a moment while it is written. A source that does not answer
+changes nothing. If a check takes long because of many tokens, the next one is later: checks take at most a tenth of the
+time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from wsgate.relay.registry import Registry
 from wsgate.relay.session import Session
 from wsgate.site.tokens.lookups import Lookups
 
-INTERVAL = 2.0  # seconds between two looks
-_SHARE = 10  # a look takes one part in so many of the time
+INTERVAL = 2.0  # seconds between two checks
+_SHARE = 10  # checks take at most 1/10 of the time
 CODE, REASON = 1008, b"token revoked"  # RFC 6455 §7.4.1: policy violation
 
 
 async def watch(sessions: Registry) -> None:
-    """Look, and end sessions, until cancelled."""
+    """Checks tokens and ends sessions, until cancelled."""
     async with trio.open_nursery() as nursery:
         watched: set[Lookups] = set()
         while True:
@@ -31,7 +31,7 @@ async def watch(sessions: Registry) -> None:
 
 
 async def _watch(sessions: Registry, lookups: Lookups, watched: set[Lookups]) -> None:
-    """The tokens of one source, as long as there are sessions by it."""
+    """Checks the tokens of one source while it has sessions."""
     suspects: set[str] = set()
     while tokens := {token for source, token in _tokens(sessions).values() if source is lookups}:
         began = trio.current_time()
@@ -46,5 +46,5 @@ async def _watch(sessions: Registry, lookups: Lookups, watched: set[Lookups]) ->
 
 
 def _tokens(sessions: Registry) -> dict[Session, tuple[Lookups, str]]:
-    """Of the sessions that are open those that came by a token: where it is looked up, and the token."""
+    """Returns the open sessions that have a token, each with the token's source and the token."""
     return {session: session.token for session in sessions if session.token is not None}

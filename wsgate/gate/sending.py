@@ -1,4 +1,4 @@
-"""Sending a response of any size to a client of any speed, without harm to the sessions."""
+"""Sends a response of any size to a client of any speed, without delaying sessions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.pump import Pump
 from wsgate.wire.http import HttpServer
 
-PATIENCE = 30.0  # seconds without progress, where the route has no write timeout
+PATIENCE = 30.0  # seconds without progress, if the route has no write timeout
 
 
 async def send_response(
     pump: Pump, transport: Transport, http: HttpServer, response: Response, patience: float, *, head_only: bool
 ) -> bool:
-    """Send it, and close its body; False where it was not sent whole: the client is gone, or takes nothing for
-    ``patience`` seconds, or the body does not give the rest."""
+    """Sends a response and closes its body.
+
+    Returns False if it was not sent completely: the client is gone, or accepts nothing for ``patience`` seconds, or
+    reading the body fails.
+    """
     body = response.body
     left = 0 if head_only or body is None else response.size
     data = http.head(response.status, response.headers) + (b"" if head_only else http.data(response.data))
@@ -29,7 +32,7 @@ async def send_response(
             if not left or body is None:
                 break
             piece = await body.read()
-            if not piece:  # it is shorter than it was: the client learns it from the missing bytes
+            if not piece:  # the body is shorter than announced: the client notices the missing bytes
                 return False
             left -= len(piece)
             data = http.data(piece)
@@ -41,10 +44,10 @@ async def send_response(
 
 
 async def _send(transport: Transport, data: bytes, patience: float) -> bool:
-    """Send everything, as long as the peer takes something.
+    """Sends everything while the peer accepts some bytes in each ``patience`` seconds.
 
-    The kernel calls a socket writable when a third of its buffer is free. A slow peer needs long for that, and takes
-    all the while.
+    The kernel reports a socket as writable only when a third of its buffer is free. A slow peer may need long for that
+    although it accepts bytes all the time, so this also tries without such a report.
     """
     rest = memoryview(data)
     while rest:

@@ -1,6 +1,6 @@
-"""The counts that all workers share: a row for each in memory that they inherit, written by nobody else.
+"""Counters that all workers share: a row for each worker in inherited shared memory, which only this worker writes.
 
-So there is no lock. A sum over rows that others are writing is right a moment ago or a moment from now.
+So no lock is needed. A sum over all rows may be outdated by a moment.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 _COLUMNS = 4
 _SESSIONS, _ENDED, _CUT, _BEAT = range(_COLUMNS)
-_WIDTH = 8  # bytes of a count: aligned, so that it is read and written whole
+_WIDTH = 8  # bytes of a counter; aligned, so reads and writes are atomic
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """sessions: at this time
-    ended: since the start, with those that were cut
+    """Numbers of sessions.
+
+    sessions: open now
+    ended: since the start, including the cut ones
     cut: ended by cancellation, or by the end of their worker
     """
 
@@ -26,7 +28,8 @@ class Counts:
 
 
 class SharedCounters:
-    """``rows`` has one for each worker; a process without workers has one for itself. Forked children share it."""
+    """The shared memory; forked children share it. ``rows``: one for each worker, or one for a process without
+    workers."""
 
     def __init__(self, workers: int = 1) -> None:
         memory = mmap.mmap(-1, workers * _COLUMNS * _WIDTH)
@@ -39,7 +42,7 @@ class SharedCounters:
 
     @property
     def sessions(self) -> int:
-        """All workers' at this time."""
+        """Open sessions of all workers."""
         return self._sum(_SESSIONS)
 
     def _sum(self, column: int) -> int:
@@ -47,7 +50,7 @@ class SharedCounters:
 
 
 class WorkerCounters:
-    """One worker's own."""
+    """The row of one worker."""
 
     __slots__ = ("_board", "_cells", "_first")
 
@@ -58,7 +61,7 @@ class WorkerCounters:
 
     @property
     def number(self) -> int:
-        """Its place among the workers, from 1."""
+        """The worker's number, from 1."""
         return self._first // _COLUMNS + 1
 
     @property
@@ -74,9 +77,10 @@ class WorkerCounters:
         return limit is not None and self._board.sessions >= limit
 
     def enter(self, limit: int | None) -> bool:
-        """Count a session in, unless there would be more than ``limit``.
+        """Adds a session, unless all workers together would have more than ``limit``. Returns whether it did.
 
-        Counted first and looked at then: of two workers at the last place both may refuse, but never both enter.
+        It adds first and compares then. So if two workers try to add the last allowed session, both may refuse, but
+        never both succeed.
         """
         self._cells[self._first + _SESSIONS] += 1
         if limit is not None and self._board.sessions > limit:
@@ -85,13 +89,13 @@ class WorkerCounters:
         return True
 
     def leave(self, *, cut: bool = False, never_opened: bool = False) -> None:
-        """Count a session out."""
+        """Removes a session."""
         self._cells[self._first + _SESSIONS] -= 1
         self._cells[self._first + _ENDED] += not never_opened
         self._cells[self._first + _CUT] += cut
 
     def abandon(self) -> int:
-        """Its worker is dead: its sessions are cut. Returns how many."""
+        """Counts all sessions of a dead worker as cut. Returns how many."""
         lost = self.sessions
         self._cells[self._first + _SESSIONS] = 0
         self._cells[self._first + _ENDED] += lost
@@ -100,7 +104,7 @@ class WorkerCounters:
 
     @property
     def beat(self) -> float:
-        """When its worker was last seen alive (``time.monotonic``, in whole milliseconds)."""
+        """When the worker last reported that it is alive (``time.monotonic``, in whole milliseconds)."""
         return self._cells[self._first + _BEAT] / 1000
 
     @beat.setter

@@ -1,4 +1,4 @@
-"""From an opened backend to a session: the 101, and who runs it until its end."""
+"""Turns an opened backend into a session: sends the 101, then runs the session until its end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def begin(
     try:
         await gateway.handshake_limiter.take()
         gateway.pump.serve_if_due()
-        if gateway.draining:  # since this handshake began
+        if gateway.draining:  # the drain began during this handshake
             return DRAINING
         entered = gateway.counters.enter(exchange.site.settings.limits.sessions)
         if not entered:
@@ -98,7 +98,7 @@ def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
 async def _run(gateway: Gateway, session: Session, route: LiveRoute, early: tuple[bytes, bytes]) -> None:
     gateway.sessions.add(session)
     opened(session.info)
-    if gateway.draining or route.drained:  # since its 101, which this client was slow to take
+    if gateway.draining or route.drained:  # the drain began while the 101 was sent
         trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
     outcome = None
     cut = False

@@ -1,4 +1,4 @@
-"""What a connection to a TLS listener goes through before HTTP: its first byte, then the handshake."""
+"""The TLS handshake of a connection to a TLS listener; a plain client is detected by its first byte."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from wsgate.wire.http import Refusal
 
 PLAIN_HTTP = Refusal(400, "this port speaks TLS: use https:// or wss://")
 
-# The first byte of a ClientHello (RFC 8446 §5.1, §4), which is no byte of HTTP
+# The first byte of a ClientHello (RFC 8446 §5.1, §4); no HTTP request begins with it
 TLS_HANDSHAKE = b"\x16"
-# A fatal handshake_failure (RFC 8446 §6), in the record version that every client takes
+# A fatal handshake_failure (RFC 8446 §6), in the record version that every client accepts
 _ALERT = bytes([21, 3, 1, 0, 2, 2, 40])
 
 Secured = tuple[Transport, ClientCertificate | None]
@@ -31,22 +31,22 @@ Secured = tuple[Transport, ClientCertificate | None]
 async def secure(
     gateway: Gateway, listener: LiveListener, sock: PlainTransport, client: str
 ) -> Secured | Refusal | None:
-    """Shake hands, within the handshake timeout: the connection as it goes on, and who the client has proved to be.
+    """Does the handshake, within the handshake timeout. Takes ``sock`` over.
 
-    Where the listener takes clients without TLS too, one that does not begin with a ClientHello goes on with ``sock``
-    as it is. Elsewhere a ``Refusal`` is the answer, in the clear, to plain HTTP. ``None``: there will be no TLS, and
-    the log has said why where the client said anything at all. ``sock`` has been taken over then, as after a handshake.
+    Returns the transport and the client's certificate. If the listener also accepts clients without TLS, the transport
+    of a client that does not begin with a ClientHello is ``sock`` itself. Otherwise plain HTTP gets a ``Refusal``
+    without TLS. Returns ``None`` if the handshake failed; this is logged, unless the client never sent anything.
     """
     assert listener.context is not None
     timeouts = gateway.settings.defaults.timeouts
-    with trio.move_on_after(timeouts.handshake) as scope, gateway.owed(scope):
+    with trio.move_on_after(timeouts.handshake) as scope, gateway.awaiting(scope):
         first = await _first_byte(gateway, sock, scope)
     if scope.cancelled_caught or not first:
         return None
     await gateway.handshake_limiter.take()
     if first != TLS_HANDSHAKE and _takes_plaintext(listener.settings):
         return sock, None
-    if first.isalpha():  # the beginning of a method: no record of TLS begins with a letter
+    if first.isalpha():  # the beginning of a method: no TLS record begins with a letter
         return PLAIN_HTTP
     try:
         tls = wrap(sock, listener.context)
@@ -55,7 +55,7 @@ async def secure(
         return None
     secured = None
     try:
-        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.owed(scope):
+        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.awaiting(scope):
             await shake_hands(tls, gateway.pump.serve_if_due)
             secured = TlsTransport(tls), client_certificate(tls)
         if scope.cancelled_caught:
@@ -78,8 +78,8 @@ def _takes_plaintext(listener: Listener) -> bool:
 
 
 async def refuse_tls(listener: LiveListener, sock: Transport, client: str) -> None:
-    """Answer a ClientHello on a plain listener, so that the client's TLS has something to understand. The caller bounds
-    the time."""
+    """Answers a ClientHello on a plain listener with a TLS alert, which the client understands. The caller bounds the
+    time."""
     _log_failure(
         listener, client, "TLS spoken to a plain listener: use http:// or ws://, or give the listener a certificate"
     )
@@ -88,9 +88,9 @@ async def refuse_tls(listener: LiveListener, sock: Transport, client: str) -> No
 
 
 async def _first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelScope) -> bytes:
-    """The first byte, left where it is; ``b""`` when the client has ended or reset the connection."""
+    """Returns the first byte without removing it from the socket; ``b""`` if the client has ended the connection."""
     await trio.lowlevel.checkpoint()
-    gateway.expect(scope)
+    gateway.add_idle(scope)
     try:
         while True:
             try:

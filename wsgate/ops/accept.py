@@ -62,7 +62,7 @@ async def accept_forever(
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(listener)
-        await limiter.wait_no_line()
+        await limiter.wait_idle()
         for _ in range(limiter.limit):
             if room is not None and not room.has_room() and _somebody_waits(listener):
                 problems.out_of(errno.EMFILE)

@@ -109,7 +109,7 @@ async def run(
                     outer.start_soon(_cut_on_next, signals, serving.cancel_scope, connections.cancel_scope)
                     if gateway.settings.drain.delay:
                         await trio.sleep(gateway.settings.drain.delay)
-                    gateway.stop_taking()
+                    gateway.stop_accepting()
                     serving.cancel_scope.cancel()
                 outer.start_soon(_end_sessions, gateway, connections.cancel_scope)
             outer.cancel_scope.cancel()

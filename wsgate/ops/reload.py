@@ -302,7 +302,7 @@ class Reloader:
         if settings is not now.settings:
             now = replace(now, settings=settings)
         discard(before, now)
-        self._gateway.adopt(now)
+        self._gateway.use_site(now)
         changes = self._change_settings(before.settings, now.settings)
         changes += self._change_listeners(now.listeners, stay, sockets, not_adjusted)
         changes += self._change_routes(before.routes, now.routes)

@@ -6,7 +6,7 @@ from tests.gate.conftest import StartGate, route, tunnel_to
 from tests.log import Log
 from tests.peers.heads import request
 from tests.peers.stream import Backend
-from wsgate.gate.handlers.subprotocols import in_words, tunnel_subprotocol
+from wsgate.gate.handlers.subprotocols import describe_offer, tunnel_subprotocol
 from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal
@@ -58,8 +58,8 @@ def test_who_offers_none_that_is_spoken_is_told_so(offered: list[bytes], written
 
 def test_what_the_log_says_of_an_offer_is_bounded() -> None:
     """Some clients offer a token as a subprotocol."""
-    assert in_words([b"a", b"x" * 41]) == f"a, {'x' * 40}…"
-    assert in_words([b"a"] * 9) == "a, a, a, a, a, a, a, a, …"
+    assert describe_offer([b"a", b"x" * 41]) == f"a, {'x' * 40}…"
+    assert describe_offer([b"a"] * 9) == "a, a, a, a, a, a, a, a, …"
 
 
 async def test_the_service_is_not_dialled_for_a_client_that_is_refused(

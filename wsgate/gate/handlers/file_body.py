@@ -1,4 +1,4 @@
-"""A file as the body of a response, read on threads: its disk may be slow, or hang."""
+"""A file as the body of a response, read in threads, because its disk may be slow or hang."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK = 64 << 10  # bytes read at a time
 
 
 class FileBody:
-    """``size`` bytes of a file from where it stands. A file that grows meanwhile is cut there."""
+    """``size`` bytes of a file from its present position, also if the file grows meanwhile."""
 
     def __init__(self, file: FileIO, size: int, files: Files, route: Route) -> None:
         self._file: FileIO | None = file
@@ -26,8 +26,8 @@ class FileBody:
         self._route = route
 
     async def read(self) -> bytes:
-        """The next bytes; none where there are no more, or the disk fails or hangs, and then the file is closed."""
-        file, self._file = self._file, None  # it is the thread's now, which may have to be left behind with it
+        """Returns the next bytes; none at the end, or if the disk fails or hangs. The file is closed then."""
+        file, self._file = self._file, None  # the thread owns it now, and may have to be abandoned with it
         if file is None or not self._left:
             self._file = file
             return b""
@@ -47,14 +47,14 @@ class FileBody:
         return b""
 
     def close(self) -> None:
-        """On a thread."""
+        """Closes the file in a thread."""
         file, self._file = self._file, None
         if file is not None and not file.closed:
             run_in_background(file.close)
 
 
 def _read_some(file: FileIO, left: int) -> bytes:
-    """Closes the file where nothing more is wanted of it."""
+    """Reads the next bytes, and closes the file after the last ones."""
     data = b""
     try:
         data = file.read(min(CHUNK, left))

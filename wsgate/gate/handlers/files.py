@@ -1,4 +1,4 @@
-"""The files handler: GET and HEAD of what lies below one directory."""
+"""The files handler: GET and HEAD of the files below a directory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from wsgate.wire.http import Refusal
 
 
 async def handle(exchange: Exchange) -> Answer:
-    """A file, a part of one, or the word that there is none, which is no reason to lose the connection: a page asks for
-    its icon."""
+    """Returns a file, a range of one, or a refusal. A 404 does not end the connection: pages ask for missing icons."""
     route = exchange.route.settings
     action = route.action
     assert isinstance(action, Files)

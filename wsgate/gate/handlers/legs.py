@@ -1,4 +1,4 @@
-"""What the sessions of relays and tunnels have in common."""
+"""The common part of the sessions of relays and tunnels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from wsgate.wire.walk import NO_LIMIT
 
 
 def client_leg(exchange: Exchange, backend: Transport) -> WebSocketLeg:
-    """The client's leg. The kernel is told, for both sides, when a peer that acknowledges nothing is gone."""
+    """Makes the client's leg. Sets the kernel's timeout for unacknowledged bytes on both sides."""
     within = exchange.route.settings.timeouts.write
     if within is not None:
         for transport in (exchange.here, backend):
-            limit_unacknowledged(transport, 2 * within)  # behind our own timeout, which can say more
+            limit_unacknowledged(transport, 2 * within)  # longer than our own timeout, which can log more
     return WebSocketLeg(exchange.gateway.pump, exchange.here, Side.CLIENT, masks=False)
 
 
 def frame_limit(route: Route) -> int:
-    """Bytes of the largest frame that may pass."""
+    """Returns the bytes of the largest frame that is allowed."""
     return NO_LIMIT if route.limits.frame is None else route.limits.frame

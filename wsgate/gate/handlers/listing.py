@@ -1,4 +1,4 @@
-"""A directory as a page: what a files route with ``listing`` shows where there is no index."""
+"""A directory as a page, for a files route with ``listing``, if it has no index."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PAGE = """\
 
 
 def page(directory: int, title: str, *, is_root: bool) -> bytes:
-    """The files and directories that are not hidden, directories first. Slow: not for the event loop.
+    """Returns a page with the files and directories that are not hidden, directories first. Call it in a thread.
 
-    Raises ``OSError``.
+    directory: a descriptor, which need not be open for reading
+    title: the directory's path as the client sees it
 
-    directory: its descriptor, which need not be open for reading
-    title: the directory's path as the client knows it
+    Raises ``OSError`` when the directory cannot be read.
     """
     names: list[tuple[bool, str]] = []
     left_out = False
@@ -45,7 +45,8 @@ def page(directory: int, title: str, *, is_root: bool) -> bytes:
     links = [] if is_root else ['<li><a href="../">../</a></li>']
     for is_file, name in sorted(names):
         shown = name if is_file else f"{name}/"
-        # "./": a name with a colon would be a scheme (RFC 3986 §4.2). A name that is not UTF-8 keeps its bytes.
+        # "./", because the part in front of a colon would be a scheme (RFC 3986 §4.2). Non-UTF-8 names keep their
+        # bytes.
         link = "./" + quote(os.fsencode(shown))
         text = html.escape(os.fsencode(shown).decode(errors="replace"))
         links.append(f'<li><a href="{link}">{text}</a></li>')
@@ -63,7 +64,7 @@ def _opened(directory: int) -> Iterator[int]:
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
-    """A link in a circle, or to where we may not look, is none, and spoils nobody else's line."""
+    """Whether an entry is a directory. A circular link, or one without permission, counts as none."""
     try:
         return entry.is_dir()
     except OSError:

@@ -1,7 +1,6 @@
-"""The relay handler: a WebSocket backend, dialled and upgraded before the client gets its 101.
+"""The relay handler: dials and upgrades a WebSocket backend before the client gets its 101.
 
-So a failure is an HTTP status that says what happened (RFC 9110 §15.6.3, §15.6.5), and a backend's own refusal is
-passed on as it is.
+So the client gets an HTTP status for a failure (RFC 9110 §15.6.3, §15.6.5), and a backend's own refusal unchanged.
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ from wsgate.wire.http import Refusal, Request
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
 
-# What nginx, Apache, Go's servers and wsgate itself say to plain HTTP on a port with TLS
+# The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
 
-# Answers of a backend that cannot serve now: the next one may. Others are what the client asked to hear.
+# Answers of a backend that cannot serve now: the next backend is tried. Other answers are passed on.
 _TRY_NEXT = frozenset({502, 503, 504})
 
 
 async def handle(exchange: Exchange) -> Answer:
-    """The first of the route's backends that gives the session that the client asked for.
+    """Opens the first of the route's backends that accepts the session.
 
-    The next one is tried where one cannot be reached, does not answer the upgrade rightly or in time, or says 502, 503
-    or 504: nothing but a request has been sent, and the client has heard nothing. What else a backend says is its
-    answer.
+    The next one is tried if a backend cannot be reached, gives no valid answer in time, or answers 502, 503 or 504.
+    That
+    is safe: only a request has been sent to the backend, and nothing to the client. Any other answer is passed on.
     """
     action = exchange.route.settings.action
     assert isinstance(action, Relay)
@@ -73,7 +72,7 @@ HANDLER = Handler(handle)
 
 @dataclass(slots=True)
 class _Asking:
-    """What all backends of a route are asked with."""
+    """The part of the request that is the same for all backends of a route."""
 
     exchange: Exchange
     relay: Relay
@@ -137,10 +136,10 @@ def _join(backend: Transport, *, compression: bool) -> Join:
 
 
 def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
-    """The Host that a backend is asked for.
+    """Returns the Host for a backend.
 
-    A backend behind TLS with a name is asked for that name by SNI, and may serve no other (RFC 9110 §15.5.20): it gets
-    its own name here too, unless the route says otherwise. X-Forwarded-Host has the client's.
+    SNI asks a TLS backend for its own name, and it may refuse another one in Host (RFC 9110 §15.5.20). So Host is its
+    own name too, unless the route says otherwise. X-Forwarded-Host has the client's.
     """
     own = relay.tls.server_name if url.tls and relay.tls.server_name else url.address.host
     wanted = relay.host or ("backend" if url.tls and not is_ip(own) else "keep")
@@ -154,11 +153,11 @@ def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
 
 
 async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:
-    await send_all(sock, handshake.request)  # where it is gone, what it left to be read says why
+    await send_all(sock, handshake.request)  # if it is gone, reading tells why
     while True:
         try:
             data = await receive_or_raise(sock)
-        except OSError as error:  # with TLS 1.3 a backend that refuses our certificate says so only now
+        except OSError as error:  # with TLS 1.3 a backend rejects our certificate only now
             return handshake.lost(explain(error))
         answer = handshake.receive(data)
         if answer is not None:
@@ -166,8 +165,8 @@ async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted
 
 
 def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
-    """What may be done about an answer. To plain HTTP on a port with TLS some servers answer in TLS, some with a 400,
-    and some just end the connection."""
+    """Returns a cure for an answer, for the log. To plain HTTP on a port with TLS some servers answer by TLS, some with
+    a 400, and some end the connection."""
     wss = f"write wss{str(url).removeprefix('ws')} in to"
     if isinstance(answer, Declined):
         wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)

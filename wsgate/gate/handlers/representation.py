@@ -1,7 +1,7 @@
-"""What a ``files`` route has for a path: GET and HEAD of what lies below one directory.
+"""Finds the file for a path of a ``files`` route, and the representation of it that the client gets.
 
-Which file it is that a path names, and what of it the client gets: the whole, a part, or the word that it has it.
-Nothing hidden is served, and nothing outside of the root, however a path or a symbolic link leads there.
+The answer is the whole file, a range, or a 304. Hidden files are not served, and no path or symbolic link leads outside
+of the root.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from wsgate.wire.http import Refusal, Request
 from wsgate.wire.ranges import Unsatisfiable, parse_range
 
 _NOT_FOUND = Refusal(404, "no such file")
-_CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the better first
-_REFUSED = ("%00", "%5C")  # a zero byte ends a name; a backslash is another system's slash
-_WELL_KNOWN = ".well-known"  # RFC 8615: hidden in name only
+_CODINGS = ((b"br", ".br"), (b"gzip", ".gz"))  # the preferred one first
+_REFUSED = ("%00", "%5C")  # a zero byte ends a name; a backslash is a separator on another system
+_WELL_KNOWN = ".well-known"  # not hidden (RFC 8615)
 
 THREADS = 16  # for one root
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response about to be sent: a head, and ``size`` bytes from where ``file`` stands, or ``body``.
+    """A response: a head, and ``size`` bytes of ``file`` from its present position, or ``body``.
 
-    A file that grows meanwhile is cut there. Whoever has the answer closes the file, on a thread.
+    The owner of the answer closes the file in a thread.
     """
 
     status: int
@@ -52,7 +52,7 @@ class Answer:
 
 
 async def open_file(route: Route, files: Files, request: Request) -> Answer | Refusal:
-    """What a request gets, within the handshake timeout. Files are opened in a thread: a slow disk harms no session."""
+    """Returns the answer to a request, within the handshake timeout. A thread opens the file."""
     if request.method not in (b"GET", b"HEAD"):
         return Refusal(405, "files are read with GET or HEAD", ((b"Allow", b"GET, HEAD"),))
     relative = _relative(route, request.path)
@@ -69,23 +69,23 @@ async def open_file(route: Route, files: Files, request: Request) -> Answer | Re
 
 
 def _close(answer: Answer | Refusal | None) -> None:
-    """Of somebody who does not wait for it any more."""
+    """Closes the file of an answer that is not needed any more."""
     if isinstance(answer, Answer) and answer.file is not None:
         answer.file.close()
 
 
 def limiter(files: Files) -> trio.CapacityLimiter:
-    """What bounds the threads that read the files of a route, and of others that have the same root."""
+    """Returns the limiter of the threads that read the files of all routes with the same root."""
     return thread_limiter("files", files.root, THREADS)
 
 
 def silence(files: Files, within: float) -> str:
-    """Why a file is not sent, for the log."""
+    """Returns why a file is not sent, for the log."""
     return f"the disk of {files.root} did not answer within {within:g} s"
 
 
 def _relative(route: Route, path: str) -> str:
-    """The path below the root: what follows a prefix route's prefix."""
+    """Returns the path below the root: the part after the prefix of a prefix route."""
     pattern = route.match.path
     return path.removeprefix(pattern.text if pattern is not None and pattern.kind is PathKind.PREFIX else "/")
 
@@ -97,7 +97,7 @@ def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
     try:
         with open_beneath(files.root, names) as found:
             if not found.is_directory:
-                # A name with a slash behind it is a directory's
+                # A path with a slash at its end names a directory
                 return _NOT_FOUND if relative.endswith("/") else _representation(files, found, request)
             if relative and not relative.endswith("/"):
                 return _redirect(request)
@@ -116,7 +116,7 @@ def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
 
 
 def _names(relative: str) -> list[str] | None:
-    """The names that a path is made of; ``None`` where one of them is hidden, or no name."""
+    """Returns the names in a path; ``None`` if one of them is hidden or invalid."""
     try:
         names = [name for name in unquote(relative, errors="strict").split("/") if name]
     except UnicodeDecodeError:
@@ -127,7 +127,8 @@ def _names(relative: str) -> list[str] | None:
 
 
 def _file(files: Files, names: Sequence[str]) -> OpenedPath | None:
-    """A file that may be there; ``None`` where it is not. Raises ``OSError`` where there is no room for it."""
+    """Opens a file that may exist; returns ``None`` if it does not. Raises ``OSError`` when the gateway is out of
+    resources."""
     try:
         found = open_beneath(files.root, names)
     except OSError as error:
@@ -141,9 +142,9 @@ def _file(files: Files, names: Sequence[str]) -> OpenedPath | None:
 
 
 def _redirect(request: Request) -> Answer:
-    """To the directory with a slash behind it, or its page's links would lead beside it.
+    """Redirects to the directory with a slash at the end; without it, relative links of its page would be wrong.
 
-    Relative: so it leads nowhere else whatever the path is, and is right behind every proxy.
+    The redirect is relative, so it cannot lead to another host, and is right behind every proxy.
     """
     question, query = request.target.partition(b"?")[1:]
     location = b"./" + request.path.rpartition("/")[2].encode() + b"/" + question + query
@@ -151,7 +152,7 @@ def _redirect(request: Request) -> Answer:
 
 
 def _representation(files: Files, plain: OpenedPath, request: Request) -> Answer | Refusal:
-    """A file as it is or as somebody has compressed it before, whole or in part."""
+    """Returns a file or its precompressed version, whole or a range."""
     if not plain.is_file:
         return _NOT_FOUND
     with contextlib.ExitStack() as closing:
@@ -176,7 +177,7 @@ def _representation(files: Files, plain: OpenedPath, request: Request) -> Answer
             headers.append((b"Content-Encoding", coding))
         status, size = 200, found.st_size
         ranges = values(request.headers, b"range")
-        # §14.2: a Range is for GET alone
+        # §14.2: Range is defined only for GET
         if len(ranges) == 1 and request.method == b"GET" and range_applies(request.headers, state):
             try:
                 part = parse_range(ranges[0], found.st_size)
@@ -194,8 +195,10 @@ def _representation(files: Files, plain: OpenedPath, request: Request) -> Answer
 def _choose(
     files: Files, plain: OpenedPath, request: Request, closing: contextlib.ExitStack
 ) -> tuple[bytes, OpenedPath, bool]:
-    """The coding of what is sent, its file, and whether others would get something else. Whatever is opened for that is
-    closed with ``closing``."""
+    """Returns the coding, its file, and whether the choice depends on Accept-Encoding.
+
+    closing: closes all files that were opened
+    """
     there = {}
     *above, name = plain.names
     for coding, suffix in _CODINGS:
@@ -210,7 +213,7 @@ def _choose(
 
 
 def _weights(headers: Headers) -> Callable[[bytes], float]:
-    """RFC 9110 §12.5.3: how much a client wants a coding, from 0 to 1; "identity" only where it is named."""
+    """Returns a function for the client's weight of a coding, from 0 to 1 (RFC 9110 §12.5.3)."""
     wanted: dict[bytes, float] = {b"identity": 0.0}
     for element in elements(headers, b"accept-encoding"):
         name, _, parameter = element.partition(b";")

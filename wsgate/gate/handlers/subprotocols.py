@@ -1,7 +1,7 @@
-"""Which subprotocol a tunnel speaks with a client.
+"""Chooses the subprotocol of a tunnel.
 
-The gateway looks into nothing that a tunnel carries, so it speaks whatever its service does. Without ``subprotocols``
-it takes the client's word for what that is; where they are written, the operator's.
+The gateway does not read what a tunnel carries, so the subprotocol is the service's. Without ``subprotocols`` in the
+configuration the client's offer is accepted.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade, choose_subprotocol
 from wsgate.wire.http import Refusal
 
-_BINARY = b"binary"  # what websockify's clients offer
-_BASE64 = b"base64"  # its name for bytes in text messages, which no tunnel here writes
+_BINARY = b"binary"  # websockify's clients offer it
+_BASE64 = b"base64"  # websockify's name for bytes in text messages, which is not supported
 
-_MAX_NAMES, _MAX_NAME = 8, 40  # in the log: some clients offer a token as one of them
+_MAX_NAMES, _MAX_NAME = 8, 40  # in the log, because some clients offer a token as a subprotocol
 
 
 def tunnel_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | Refusal | None:
-    """The subprotocol of the 101, ``None`` for none. Where the client offers some and none of them is spoken here, the
-    ``Refusal`` says so, unless the tunnel is lenient: every browser fails a WebSocket then, without a word of why."""
+    """Returns the subprotocol for the 101; ``None`` for none.
+
+    Returns a ``Refusal`` if none of the client's offers is accepted, unless the tunnel is lenient: a browser would fail
+    the connection without a reason.
+    """
     offered = upgrade.subprotocols
     if tunnel.subprotocols:
         chosen = choose_subprotocol(offered, [name.encode() for name in tunnel.subprotocols])
@@ -31,12 +34,12 @@ def tunnel_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | Refusal | No
     if chosen is not None or not offered or not tunnel.strict:
         return chosen
     spoken = ", ".join(tunnel.subprotocols) or "any but base64"
-    detail = f"offered: {in_words(offered)}; spoken: {spoken}"
+    detail = f"offered: {describe_offer(offered)}; spoken: {spoken}"
     return Refusal(400, "none of the offered subprotocols is spoken here", detail=detail)
 
 
-def in_words(offered: Sequence[bytes]) -> str:
-    """What a client offers, for the log."""
+def describe_offer(offered: Sequence[bytes]) -> str:
+    """Returns the client's offer for the log."""
     names = [name.decode("latin-1") for name in offered[:_MAX_NAMES]]
     shown = [name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…" for name in names]
     return ", ".join([*shown, "…"] if len(offered) > _MAX_NAMES else shown)

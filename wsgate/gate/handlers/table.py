@@ -1,4 +1,4 @@
-"""The handlers, by the kind of route. A new kind is a row here, and a file beside this one."""
+"""The handlers by the kind of route. A new kind needs a row here and a file beside this one."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ HANDLERS: dict[type[Action], Handler] = {
 
 
 def handler_of(route: LiveRoute) -> Handler:
-    """What handles a route's requests."""
+    """Returns the handler of a route."""
     return HANDLERS[type(route.settings.action)]

@@ -1,4 +1,4 @@
-"""Where a tunnel leads: to what the file says, what the client's token is worth, or what the client names itself."""
+"""Finds the targets of a tunnel: in the configuration, by the client's token, or as the client names them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from wsgate.wire.http import Refusal, Request
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Tried in order; where a token has led to them, that token and where it is looked up."""
+    """The targets of a request, to be tried in order.
+
+    token: the client's token with its source; ``None`` without one
+    """
 
     targets: Sequence[Target]
     token: tuple[Lookups, str] | None = None
 
     def hide(self, text: str) -> str:
-        """A text for the log without the token: a Unix socket may have it for its name."""
+        """Returns a text for the log without the token, which may be the name of a Unix socket."""
         if self.token is None:
             return text
         lookups, token = self.token
@@ -31,7 +34,7 @@ class Targets:
 
 
 async def find_targets(route: LiveRoute, tunnel: Tunnel, request: Request) -> Targets | Refusal:
-    """Where a request leads. A source of tokens has its own deadline."""
+    """Returns the targets of a request. A token source has its own deadline."""
     if tunnel.token is not None:
         return await _look_up(route, tunnel.token, request)
     if tunnel.target is not None:

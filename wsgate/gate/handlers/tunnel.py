@@ -1,4 +1,4 @@
-"""The tunnel handler: a TCP service, connected to before the client gets its 101."""
+"""The tunnel handler: dials a TCP service before the client gets its 101."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wsgate.wire.kernel import FrameWalk
 
 
 async def handle(exchange: Exchange) -> Answer:
-    """The first of the request's targets that the tunnel's rules allow and that takes a connection."""
+    """Opens the first of the request's targets that the rules allow and that accepts a connection."""
     route = exchange.route
     action = route.settings.action
     assert isinstance(action, Tunnel)
@@ -66,7 +66,7 @@ async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]
     refusal: Refusal | None = None
     within = route.settings.timeouts.connect
     set_requester(route.name)
-    # Failures of the file's own targets are told: with those of tokens and clients strangers could fill a log
+    # Only failures of the configured targets are logged as trouble: clients could fill the log with those of others
     for target, backend in zip_longest(targets, route.tunnels_to):
         try:
             transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
