@@ -56,7 +56,7 @@ class Running:
     def refuse(self, number: int) -> None:
         """Requests that get an answer and a line in the log each."""
         for _ in range(number):
-            with contextlib.closing(Client(self._address)) as client:
+            with Client(self._address) as client:
                 client.send(plain_request(PATH))
                 assert client.read_head().status == 426
 

@@ -60,7 +60,7 @@ def _frames(path: str, frames: Iterable[Frame], *, reads: bool = True) -> Run:
     data = b"".join(frame.encode(MASK) for frame in frames)
 
     def run(target: Target, stop: Stop) -> None:
-        with contextlib.closing(upgraded(target.port, path)) as client:
+        with upgraded(target.port, path) as client:
             _pour(client.sock, data, stop, reads=reads)
 
     return run
@@ -68,14 +68,14 @@ def _frames(path: str, frames: Iterable[Frame], *, reads: bool = True) -> Run:
 
 def _from_a_backend(target: Target, stop: Stop) -> None:
     """It never stops, and the client reads all of it."""
-    with contextlib.closing(upgraded(target.port, "/pouring")) as client:
+    with upgraded(target.port, "/pouring") as client:
         client.sock.settimeout(1)
         while not stop.is_set() and client.sock.recv(1 << 18):
             pass
 
 
 def _requests(target: Target, stop: Stop) -> None:
-    with contextlib.closing(Client(target.port)) as client:
+    with Client(target.port) as client:
         _pour(client.sock, b"DELETE /site/x HTTP/1.1\r\nHost: x\r\n\r\n" * 100, stop)
 
 
@@ -84,7 +84,7 @@ def _again(data: bytes, *, answer: bool = True, tls_port: bool = False) -> Run:
 
     def run(target: Target, stop: Stop) -> None:
         while not stop.is_set():
-            with contextlib.suppress(OSError), contextlib.closing(_connect(target, tls_port)) as client:
+            with contextlib.suppress(OSError), _connect(target, tls_port) as client:
                 client.send(data)
                 if answer:
                     client.read_all()
@@ -104,7 +104,7 @@ def _crowd(data: bytes, then: bytes = b"", *, tls_port: bool = False) -> Run:
             while not stop.is_set():
                 with contextlib.suppress(OSError):
                     if len(crowd) < CROWD:
-                        crowd.append(stack.enter_context(contextlib.closing(_connect(target, tls_port))))
+                        crowd.append(stack.enter_context(_connect(target, tls_port)))
                         crowd[-1].send(data)
                         continue
                     client = crowd[number % CROWD]

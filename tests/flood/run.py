@@ -50,8 +50,7 @@ class Ground:
         addresses = [line["address"] for line in gateway.lines("listening")]
         self.target = Target(*(int(address.rpartition(":")[2]) for address in addresses))
         self._come_in()
-        self._known = closing(upgraded(self.target.port, "/echo"))
-        self.bystander = self._known.__enter__()
+        self.bystander = upgraded(self.target.port, "/echo")
         self.bystander.round_trip()
         self.descriptors = gateway.descriptors()
         self.memory = gateway.memory()
@@ -88,11 +87,11 @@ class Ground:
         return outcome
 
     def _newcomer(self) -> None:
-        with closing(upgraded(self.target.port, "/echo")) as client:
+        with upgraded(self.target.port, "/echo") as client:
             client.round_trip()
 
     def _come_in(self) -> None:
-        with closing(Client(self.target.port)) as client:
+        with Client(self.target.port) as client:
             client.send(request("/secret", _KNOWS))
             assert client.read_head().status == 101
 
@@ -140,10 +139,10 @@ def ground(directory: Path) -> Iterator[Ground]:
             "pouring": Backend(_frames),
             "hints": Backend(_hints, accept=False),
         }
-        service = stack.enter_context(closing(Backend(read_on, handshake=False)))
+        service = stack.enter_context(Backend(read_on, handshake=False))
         routes = [{"name": "site", "match": {"path": "/site/*"}, "files": {"root": str(directory / "site")}}]
         for name, peer in ends.items():
-            stack.enter_context(closing(peer))
+            stack.enter_context(peer)
             routes.append(relay(peer.port, match={"path": f"/{name}"}) | {"name": name})
         users = {"basic": {"users": [f"alice:{hashed}"]}}
         routes.append(relay(ends["echo"].port, match={"path": "/secret"}, auth=users) | {"name": "secret"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import socket
 from collections.abc import Callable, Iterator
 
@@ -11,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.log import Log
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame
 from tests.peers.heads import KEY, Head, accept_for, accept_value, request
 from tests.peers.sockets import reset
@@ -268,10 +268,9 @@ SLOW: dict[str, Answer] = {
 
 @pytest.mark.parametrize("name", SLOW)
 async def test_an_answer_that_comes_byte_by_byte(
-    name: str, autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    name: str, autojump_clock: MockClock, nursery: trio.Nursery, log: Log
 ) -> None:
     """504 by the deadline, which is the whole answer's, and the log says whose it was."""
-    caplog.set_level(logging.INFO, "wsgate")
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     nursery.start_soon(drip, listener, SLOW[name], 1.0)
     ours, theirs = socket_pair(None)
@@ -282,17 +281,10 @@ async def test_an_answer_that_comes_byte_by_byte(
     assert answer.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
     assert trio.current_time() - began == pytest.approx(HANDSHAKE)
     url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
-    assert refused(caplog)["detail"] == f"{url} did not answer the upgrade within {HANDSHAKE:g} s"
+    assert log.one("refused")["detail"] == f"{url} did not answer the upgrade within {HANDSHAKE:g} s"
     theirs.close()
     await listener.aclose()
     nursery.cancel_scope.cancel()
-
-
-def refused(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
-    """What the one line of a refusal says."""
-    (line,) = [vars(record)["fields"] for record in caplog.records if vars(record).get("event") == "refused"]
-    assert isinstance(line, dict)
-    return line
 
 
 # What comes of a refusal behind its first line, and what of that is its body
@@ -311,10 +303,9 @@ async def test_a_refusal_whose_body_stalls(
     pace: float,
     autojump_clock: MockClock,
     nursery: trio.Nursery,
-    caplog: pytest.LogCaptureFixture,
+    log: Log,
 ) -> None:
     """Its status is known: by the deadline it is passed on, with the part of its body that has come."""
-    caplog.set_level(logging.INFO, "wsgate")
     behind, body = STALLED[name]
     data = b"HTTP/1.1 401 Unauthorized\r\n" + behind
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -331,7 +322,7 @@ async def test_a_refusal_whose_body_stalls(
     assert (fields.one("Content-Length"), fields.all("Transfer-Encoding")) == (str(len(body)), [])
     assert passed == body
     assert await theirs.recv(1) == b""
-    said = refused(caplog)
+    said = log.one("refused")
     assert (said["status"], said["reason"]) == (401, "refused by the backend")
     port = listener.socket.getsockname()[1]
     assert said["detail"] == f"ws://127.0.0.1:{port} answered 401, its body stalled after {len(body)} bytes"

@@ -6,7 +6,6 @@ Measured from outside, on the real process; only tasks are counted in the test's
 from __future__ import annotations
 
 import contextlib
-import logging
 import resource
 import socket
 import threading
@@ -21,6 +20,7 @@ from trio.testing import MockClock
 
 from tests.descriptors import descriptors as open_descriptors
 from tests.limits import no_descriptors
+from tests.log import Log
 from tests.peers.frames import BINARY, MASK, Frame
 from tests.peers.heads import request
 from tests.peers.threads import PATIENCE, Backend, Client, Recorder, beside, echo, upgraded
@@ -75,8 +75,8 @@ def test_a_flood_at_a_peer_that_does_not_read(tmp_path: Path, direction: str) ->
     up = direction == "upstream"
     flow = Flow(Frame(BINARY, bytes(PIECE)).encode(MASK if up else None))
     with contextlib.ExitStack() as stack:
-        flooded = stack.enter_context(closing(Backend(flow.receive if up else flow.send)))
-        other = stack.enter_context(closing(Backend(echo)))
+        flooded = stack.enter_context(Backend(flow.receive if up else flow.send))
+        other = stack.enter_context(Backend(echo))
         routes = [relay(flooded.port) | {"match": {"path": "/flood"}}, relay(other.port) | {"name": "echo"}]
         gateway = stack.enter_context(running(tmp_path, *routes, defaults={"timeouts": {"close": "300ms"}}))
         bystander = upgraded(gateway.port, "/echo")
@@ -147,10 +147,9 @@ class Listener(socket.socket):
 
 
 async def test_out_of_descriptors_it_tries_ten_times_a_second(
-    pump: Pump, autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    pump: Pump, autojump_clock: MockClock, nursery: trio.Nursery, log: Log
 ) -> None:
     """No busy loop: so often in virtual time. One line, however often; and the session that is there goes on."""
-    caplog.set_level(logging.INFO, "wsgate")
     served = trio.Event()
 
     async def serve(sock: socket.socket, peer: Address) -> None:
@@ -174,15 +173,14 @@ async def test_out_of_descriptors_it_tries_ten_times_a_second(
                 await served.wait()
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-    events = [vars(record)["event"] for record in caplog.records]
-    assert events == ["out of resources", "accepting again"]
+    assert log.events() == ["out of resources", "accepting again"]
 
 
 def test_out_of_descriptors(tmp_path: Path) -> None:
     """Accepting pauses, says so once, and goes on when there is room. Nobody else feels it."""
     timeouts = {"close": "300ms", "handshake": "30s"}
     with (
-        closing(Backend(echo)) as other,
+        Backend(echo) as other,
         running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway,
     ):
         bystander = upgraded(gateway.port)
@@ -214,7 +212,7 @@ def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
     """Accepted, but there is none left for the backend: that client gets an answer; the other session goes on."""
     timeouts = {"close": "300ms"}
     with (
-        closing(Backend(echo)) as other,
+        Backend(echo) as other,
         running(tmp_path, relay(other.port), defaults={"timeouts": timeouts}) as gateway,
     ):
         bystander = upgraded(gateway.port)
@@ -234,7 +232,7 @@ def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
     """Far more connections than there is room for, of which none asks for anything, and a handshake timeout of minutes.
     Whoever asks is served, with the file of a recording and of tokens. Nobody who has a session loses it."""
     (tmp_path / "recordings").mkdir()
-    with closing(Backend(echo)) as other:
+    with Backend(echo) as other:
         (tmp_path / "tokens").write_text(f"desk: 127.0.0.1:{other.port}\n")
         tokens = {"from": "query:t", "file": str(tmp_path / "tokens")}
         record = {"directory": str(tmp_path / "recordings")}
@@ -324,7 +322,7 @@ def test_clients_that_reset_at_every_byte_of_their_head(tmp_path: Path) -> None:
     """And behind it, before and after the backend's answer: nothing is left of them, and nothing is said of a bug."""
     timeouts = {"close": "100ms"}
     with (
-        closing(Recorder()) as recorder,
+        Recorder() as recorder,
         running(tmp_path, relay(recorder.port), defaults={"timeouts": timeouts}) as gateway,
     ):
         descriptors = gateway.descriptors()

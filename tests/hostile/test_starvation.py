@@ -186,9 +186,9 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
     """In a real process, where nothing can be counted: sessions go on, new ones come about, and a signal is heard."""
     (tmp_path / "site").mkdir()
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(closing(Backend(echo)))
-        hinting = stack.enter_context(closing(Backend(endless_hints, accept=False)))
-        sink = stack.enter_context(closing(Backend(read_on)))
+        other = stack.enter_context(Backend(echo))
+        hinting = stack.enter_context(Backend(endless_hints, accept=False))
+        sink = stack.enter_context(Backend(read_on))
         routes = [
             {"name": "files", "match": {"path": "/site/*"}, "files": {"root": str(tmp_path / "site")}},
             relay(hinting.port, match={"path": "/hints"}) | {"name": "hints"},
@@ -197,9 +197,9 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
         ]
         timeouts = {"close": "300ms", "handshake": "30s"}
         gateway = stack.enter_context(running(tmp_path, *routes, defaults={"timeouts": timeouts}))
-        bystander = stack.enter_context(closing(upgraded(gateway.port, "/echo")))
-        asking, hinted = (stack.enter_context(closing(Client(gateway.port))) for _ in range(2))
-        flooding = stack.enter_context(closing(upgraded(gateway.port, "/flood")))
+        bystander = stack.enter_context(upgraded(gateway.port, "/echo"))
+        asking, hinted = (stack.enter_context(Client(gateway.port)) for _ in range(2))
+        flooding = stack.enter_context(upgraded(gateway.port, "/flood"))
         hinted.send(request("/hints"))
         with (
             beside(send_on(b"DELETE /site/x HTTP/1.1\r\nHost: x\r\n\r\n" * 100), asking),

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.gate.conftest import gateway_of
+from tests.log import Log
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.ops import accept
 from wsgate.ops.accept import accept_forever, accept_waiting
@@ -136,9 +137,8 @@ class Full(socket.socket):
 
 
 async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
-    autojump_clock: MockClock, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, nursery: trio.Nursery, log: Log
 ) -> None:
-    caplog.set_level(logging.INFO, "wsgate")
     listener = failing(errno.ECONNABORTED, errno.EMFILE, errno.EMFILE, errno.ENFILE)
     served = Served()
     nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
@@ -146,7 +146,7 @@ async def test_out_of_descriptors_it_pauses_says_so_once_and_goes_on(
         await served.somebody()
         await trio.testing.wait_all_tasks_blocked()
     assert trio.current_time() >= 0.3  # a pause for each of the three
-    assert [record.event for record in caplog.records] == ["out of resources", "accepting again"]  # type: ignore[attr-defined]
+    assert log.events() == ["out of resources", "accepting again"]
     nursery.cancel_scope.cancel()
     listener.close()
 
@@ -165,15 +165,13 @@ LOST = ("ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREAC
 
 
 @pytest.mark.parametrize("name", [*LOST, "ECONNABORTED", "EPERM", "ECONNRESET", "ETIMEDOUT"])
-async def test_an_error_of_one_connection_is_nothing_to_the_next(
-    name: str, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_error_of_one_connection_is_nothing_to_the_next(name: str, nursery: trio.Nursery, log: Log) -> None:
     served = Served()
     with failing(getattr(errno, name)) as listener, socket.create_connection(listener.getsockname()):
         nursery.start_soon(accept_forever, listener, served, nursery, HandshakeLimiter(64))
         await served.somebody()
         nursery.cancel_scope.cancel()
-    assert caplog.records == []
+    assert log.records == []
 
 
 async def test_errors_without_end_do_not_spin(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -188,7 +186,7 @@ async def test_errors_without_end_do_not_spin(autojump_clock: MockClock, nursery
 async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
     autojump_clock: MockClock,
     nursery: trio.Nursery,
-    caplog: pytest.LogCaptureFixture,
+    log: Log,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(accept, "_SAY_AGAIN", 1.95)
@@ -198,8 +196,8 @@ async def test_an_error_that_nobody_knows_is_loud_and_it_goes_on(
         await served.somebody()
         nursery.cancel_scope.cancel()
         address = "{}:{}".format(*listener.getsockname())
-    lines = [vars(record)["fields"] for record in caplog.records if vars(record)["event"] == "accept failed"]
-    assert all(record.levelno == logging.ERROR for record in caplog.records)
+    lines = log.all("accept failed")
+    assert all(record.levelno == logging.ERROR for record in log.records)
     assert [line["times"] for line in lines] == [1, 20]  # at once, then once in a while with all of them
     assert lines[0]["listener"] == address
     assert lines[0]["error"].startswith("EXDEV: ")
@@ -251,26 +249,19 @@ class Case:
 
 
 @pytest.fixture
-def case(nursery: trio.Nursery, caplog: pytest.LogCaptureFixture) -> Iterator[Case]:
-    caplog.set_level(logging.INFO, "wsgate")
+def case(nursery: trio.Nursery, log: Log) -> Iterator[Case]:
     with closing(Case(nursery)) as opened:
         yield opened
         nursery.cancel_scope.cancel()
 
 
-def events(caplog: pytest.LogCaptureFixture) -> Sequence[str]:
-    return [vars(record)["event"] for record in caplog.records]
-
-
-async def test_no_more_are_accepted_than_can_be_led_on(
-    case: Case, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_more_are_accepted_than_can_be_led_on(case: Case, autojump_clock: MockClock, log: Log) -> None:
     case.connect(60)
     await trio.sleep(0.2)
     # each may need two more; 10 + 3 * 27 + 3 is the last that fits below 100 - 8
     assert len(case.inside) == 27
-    assert events(caplog) == ["out of resources"]
-    assert vars(caplog.records[0])["fields"]["descriptors"] == "37 of 100"
+    assert log.events() == ["out of resources"]
+    assert log.one("out of resources")["descriptors"] == "37 of 100"
 
     # two of them end: two of those who wait have their places at once
     for scope in case.inside[:2]:
@@ -279,13 +270,11 @@ async def test_no_more_are_accepted_than_can_be_led_on(
     assert len(case.inside) == 27
 
 
-async def test_who_says_nothing_makes_room_the_oldest_first(
-    case: Case, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_who_says_nothing_makes_room_the_oldest_first(case: Case, autojump_clock: MockClock, log: Log) -> None:
     case.connect(27)
     await trio.sleep(10)
     assert len(case.inside) == 27  # nobody waits for their places
-    assert events(caplog) == []
+    assert log.events() == []
     oldest = case.inside[0]
     case.connect(1)
     await trio.sleep(0.05)
@@ -294,7 +283,7 @@ async def test_who_says_nothing_makes_room_the_oldest_first(
     await trio.sleep(10)
     assert case.room.ended >= 270
     assert len(case.inside) <= 27
-    assert events(caplog) == ["out of resources", "accepting again"]
+    assert log.events() == ["out of resources", "accepting again"]
 
 
 async def test_who_has_just_come_is_given_the_time_to_say_something(case: Case, autojump_clock: MockClock) -> None:

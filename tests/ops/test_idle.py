@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import signal
-from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.log import Log
 from wsgate.gate.shared_counters import SharedCounters
 from wsgate.ops.idle import CHECK_INTERVAL, IdleTimer
 from wsgate.ops.lifecycle import Stage
@@ -18,18 +17,6 @@ from wsgate.ops.lifecycle import Stage
 from .running import Running, Start, close_from_client, send
 
 LIMIT = 5.0
-
-
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "wsgate")
-    return caplog
-
-
-def fields(log: pytest.LogCaptureFixture, event: str) -> dict[str, Any]:
-    (record,) = (record for record in log.records if record.event == event)  # type: ignore[attr-defined]
-    found: dict[str, Any] = record.fields  # type: ignore[attr-defined]
-    return found
 
 
 async def end_session(running: Running, stream: trio.SocketStream) -> None:
@@ -40,17 +27,15 @@ async def end_session(running: Running, stream: trio.SocketStream) -> None:
         await trio.sleep(0.01)
 
 
-async def test_it_ends_when_nobody_has_come(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
-) -> None:
+async def test_it_ends_when_nobody_has_come(autojump_clock: MockClock, start: Start, log: Log) -> None:
     began = trio.current_time()
     running = await start(exit_when_idle=LIMIT)
     await running.stopped.wait()
     assert trio.current_time() - began == pytest.approx(LIMIT, abs=0.1)
     assert running.status == 0
     assert running.stages == [Stage.READY, Stage.STOPPING]
-    assert fields(log, "idle") == {"reason": "no session for 5 s, which is what exit_when_idle gives it"}
-    assert fields(log, "draining")["signal"] == "SIGTERM"
+    assert log.one("idle") == {"reason": "no session for 5 s, which is what exit_when_idle gives it"}
+    assert log.one("draining")["signal"] == "SIGTERM"
 
 
 async def test_it_counts_from_the_end_of_the_last_session(autojump_clock: MockClock, start: Start) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from typing import Any
@@ -12,6 +11,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from tests.log import Log
 from tests.peers.heads import request
 from wsgate.net.resolver import Resolver
 from wsgate.ops import drain
@@ -21,17 +21,9 @@ from wsgate.settings.model import Drain, Timeouts
 from .running import Running, Start, close_from_client, close_to_client, send
 
 
-def last_line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    record = caplog.records[-1]
-    assert record.event == "stopped"  # type: ignore[attr-defined]
-    fields: dict[str, Any] = record.fields  # type: ignore[attr-defined]
-    return fields
-
-
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "wsgate")
-    return caplog
+def last_line(log: Log) -> dict[str, Any]:
+    assert log.events()[-1] == "stopped"
+    return log.one("stopped")
 
 
 async def stop(running: Running, *, within: float = 1.0) -> None:
@@ -49,9 +41,7 @@ async def test_without_sessions_a_signal_ends_it_at_once(autojump_clock: MockClo
     assert running.stages == [Stage.READY, Stage.STOPPING]
 
 
-async def test_sessions_are_told_and_waited_for(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
-) -> None:
+async def test_sessions_are_told_and_waited_for(autojump_clock: MockClock, start: Start, log: Log) -> None:
     running = await start(drain=Drain(code=1012))
     stream = await running.open()
     idle = await running.connect()
@@ -79,7 +69,7 @@ async def receive(stream: trio.SocketStream, told: list[float]) -> None:
 
 
 async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
+    autojump_clock: MockClock, start: Start, log: Log
 ) -> None:
     """It begins when the last one has been told."""
     running = await start(route=PATIENT, drain=Drain(grace=3, spread=20))
@@ -99,7 +89,7 @@ async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
 async def test_it_does_not_wait_for_the_end_of_the_spread(
     autojump_clock: MockClock,
     start: Start,
-    log: pytest.LogCaptureFixture,
+    log: Log,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drain, "SLOT", 1000)
@@ -115,9 +105,7 @@ async def test_it_does_not_wait_for_the_end_of_the_spread(
     assert last_line(log) == {"ended": 3, "cut": 0}
 
 
-async def test_during_the_delay_everything_goes_on(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
-) -> None:
+async def test_during_the_delay_everything_goes_on(autojump_clock: MockClock, start: Start, log: Log) -> None:
     """Except that balancers are told."""
     running = await start(route=PATIENT, drain=Drain(delay=7, spread=0, grace=3))
     told: list[float] = []
@@ -150,9 +138,7 @@ async def test_who_had_connected_is_answered(autojump_clock: MockClock, start: S
 
 
 @pytest.mark.parametrize("stage", ["delay", "spread", "grace"])
-async def test_a_second_signal_cuts_at_once(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture, stage: str
-) -> None:
+async def test_a_second_signal_cuts_at_once(autojump_clock: MockClock, start: Start, log: Log, stage: str) -> None:
     during = {"delay": {"delay": 60}, "spread": {"spread": 600}, "grace": {"grace": 60}}[stage]
     running = await start(route=PATIENT, drain=Drain(**{"spread": 0, **during}))
     for _ in range(10):
@@ -167,9 +153,7 @@ async def test_a_second_signal_cuts_at_once(
     assert last_line(log) == {"ended": 0, "cut": 10}
 
 
-async def test_a_reload_while_stopping_is_ignored(
-    autojump_clock: MockClock, start: Start, log: pytest.LogCaptureFixture
-) -> None:
+async def test_a_reload_while_stopping_is_ignored(autojump_clock: MockClock, start: Start, log: Log) -> None:
     running = await start(route=PATIENT, drain=Drain(delay=5, spread=0, grace=5))
     await running.open()
     send(signal.SIGTERM)
@@ -182,7 +166,7 @@ async def test_a_reload_while_stopping_is_ignored(
     assert running.stages == [Stage.READY, Stage.STOPPING]
 
 
-async def test_without_a_file_there_is_nothing_to_reload(start: Start, log: pytest.LogCaptureFixture) -> None:
+async def test_without_a_file_there_is_nothing_to_reload(start: Start, log: Log) -> None:
     running = await start(has_file=False)
     await running.reload()
     assert log.records[-1].event == "reload refused"  # type: ignore[attr-defined]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.descriptors import descriptors
+from tests.log import Log
 from wsgate.ops.listeners import close_listeners
 from wsgate.ops.reserved import Inheritance, Reservations
 from wsgate.ops.worker_channel import Report, ToParent, ToWorker
@@ -105,14 +105,12 @@ async def test_the_last_of_two_reloads_counts(pair: Pair) -> None:
     assert len(pair.worker.load().routes) == 3
 
 
-async def test_a_parent_that_dies_is_a_signal_to_stop(
-    pair: Pair, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
-) -> None:
+async def test_a_parent_that_dies_is_a_signal_to_stop(pair: Pair, log: Log, autojump_clock: MockClock) -> None:
     """Once: it must not count as the second signal too."""
     pair.parent.stop(signal.SIGHUP)
     pair.parent.channel.close()
     assert [await anext(pair.worker), await anext(pair.worker)] == [signal.SIGHUP, signal.SIGTERM]
-    assert [record.event for record in caplog.records] == ["parent died"]  # type: ignore[attr-defined]
+    assert log.events() == ["parent died"]
     with trio.move_on_after(3600) as scope:
         await anext(pair.worker)
     assert scope.cancelled_caught
@@ -148,13 +146,12 @@ def test_a_worker_that_died_with_unread_orders(pair: Pair) -> None:
     assert pair.parent.receive() is None
 
 
-def test_a_worker_that_is_dead_or_stuck_holds_nobody_up(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "wsgate")
-    while not caplog.records:  # until it would block
+def test_a_worker_that_is_dead_or_stuck_holds_nobody_up(pair: Pair, log: Log) -> None:
+    while not log.records:  # until it would block
         pair.parent.stop(signal.SIGTERM)
     pair.ends[1].close()
     before = descriptors()
     pair.parent.reload(settings(), [])
     # once: the end of one that is dead is seen otherwise
-    assert [record.event for record in caplog.records] == ["worker does not listen"]  # type: ignore[attr-defined]
+    assert log.events() == ["worker does not listen"]
     assert descriptors() == before

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.log import Log as Captured
 from tests.ops.manager import Manager
 from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops import checking, processes
@@ -107,16 +108,12 @@ def serve(
     return trio.run(main)
 
 
-@pytest.fixture(autouse=True)
-def log_level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "wsgate")
-
-
 class Case:
     """What the parent says, and how it ends."""
 
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
+    def __init__(self, log: Captured) -> None:
+        self.events = log.events
+        self.one = log.one
 
     def run(
         self,
@@ -131,18 +128,11 @@ class Case:
         plan = Plan(Site(settings))
         return Workers(count, plan, start, load=load, notifier=notifier or Notifier({}), ready=ready).run()
 
-    def events(self) -> list[str]:
-        return [record.event for record in self._caplog.records]  # type: ignore[attr-defined]
-
-    def one(self, event: str) -> dict[str, Any]:
-        (record,) = (record for record in self._caplog.records if record.event == event)  # type: ignore[attr-defined]
-        fields: dict[str, Any] = record.fields  # type: ignore[attr-defined]
-        return fields
-
 
 @pytest.fixture
-def case(caplog: pytest.LogCaptureFixture) -> Case:
-    return Case(caplog)
+def case(log: Captured, caplog: pytest.LogCaptureFixture) -> Case:
+    caplog.set_level(logging.INFO, "wsgate")
+    return Case(log)
 
 
 # -- the whole way -----------------------------------------------------------------------------------------------------

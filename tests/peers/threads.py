@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
+from typing import Any, Self
 
 from .frames import MASK, TEXT, Frame, parse
 from .heads import Head, accept_for, request
@@ -23,7 +24,20 @@ _clients = itertools.count()
 _MESSAGE = Frame(TEXT, b"0123456789")
 
 
-class Client:
+class Closed(contextlib.AbstractContextManager[Any]):
+    """What is closed behind a ``with``."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Client(Closed):
     """A blocking connection to the gateway, at a port or at the path of a Unix socket."""
 
     def __init__(self, address: int | str) -> None:
@@ -110,7 +124,7 @@ def beside(target: Callable[[socket.socket], None], client: Client) -> Iterator[
     assert not thread.is_alive()
 
 
-class Backend:
+class Backend(Closed):
     """A backend: reads the request, accepts it, then does as ``behave(sock)`` does, each connection in a thread.
 
     handshake: whether there is a request; accept: whether it is answered
