@@ -56,7 +56,8 @@ def fast_relays(random: Random) -> None:
         for piece in cut(random, data[: 20 * _ROOM]):
             for at in range(0, len(piece), room):
                 came = piece[at : at + room]
-                into.sendall(came)
+                if at % (4 * room) == 0:  # more than one read takes, and less than a socket
+                    into.sendall(piece[at : at + 4 * room])
                 most = len(came) if chance(random, 2) else random.randrange(len(came) + 1)
 
                 def read(_: int, view: memoryview) -> int:
