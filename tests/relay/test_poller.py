@@ -63,6 +63,15 @@ async def test_a_wait_sees_what_is_registered_during_it(poller: Poller, pair: Pa
     poller.close()
 
 
+async def test_a_wait_ends_when_it_is_woken(poller: Poller) -> None:
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.wait)
+            await trio.testing.wait_all_tasks_blocked()
+            poller.wake()
+    poller.close()
+
+
 async def test_a_cancelled_wait_leaves_no_thread_waiting(poller: Poller) -> None:
     with trio.move_on_after(0):
         await poller.wait()

@@ -15,7 +15,9 @@ from trio.testing import MockClock
 
 from tests.peers.frames import MASK, close_frame
 from tests.relay.joined import Session, data, session
-from wsgate.relay.poller import EpollPoller
+from wsgate.relay.flow import Flow, UnwrapFlow, WrapFlow
+from wsgate.relay.leg import Leg, WebSocketLeg
+from wsgate.relay.poller import BUFFERED, EpollPoller
 from wsgate.relay.pump import READ_SIZE, Pump
 
 
@@ -148,19 +150,36 @@ async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock
         assert running.session.outcome().octets_up > 0
 
 
-async def test_a_descriptor_closed_by_an_earlier_event_of_the_round_is_skipped(
-    pump: Pump, autojump_clock: MockClock
+async def test_a_leg_released_by_an_earlier_event_of_the_round_is_skipped(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client's fault and the backend's data are ready in the same round; serving one may release the other."""
+    """Both legs are readable in one round; serving the first, whichever it is, ends the session."""
+    served: list[Flow] = []
+
+    def bug(flow: Flow, start: int, end: int) -> None:
+        served.append(flow)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(UnwrapFlow, "move", bug)
+    monkeypatch.setattr(WrapFlow, "move", bug)
     async with session(pump, mode="tunnel") as running:
-        await running.client.send(close_frame(1000))
-        await running.backend.write(b"x")
-        running.backend.finish()
-        running.client.finish()
-        assert await running.client.receive() == data(b"x")
-        assert await running.client.receive() == close_frame(1000)
-        await running.outcome()
-        assert not pump._legs
+        for peer in running.client, running.backend:
+            os.write(peer.sock.fileno(), data(b"x").encode(MASK))  # without a checkpoint, at which the pump would run
+        with pytest.raises(ValueError, match="a bug"):
+            await running.outcome()
+        assert len(served) == 1
+        assert not pump.legs
+
+
+async def test_a_leg_is_served_without_an_event_of_its_descriptor(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[tuple[Leg, int]] = []
+    monkeypatch.setattr(WebSocketLeg, "handle", lambda leg, ready: served.append((leg, ready)))
+    async with session(pump) as running:
+        pump.serve_again(running.client_leg)
+        await trio.testing.wait_all_tasks_blocked()
+        assert served == [(running.client_leg, BUFFERED)]
 
 
 async def test_sessions_work_over_either_poller(either_pump: Pump) -> None:
