@@ -1,4 +1,4 @@
-"""The composition root: from settings to a running process. Nothing below imports it."""
+"""The composition root: makes a running process from settings. No lower layer imports it."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def serve(
     log: TextIO | None = None,
     warnings: Sequence[Problem] = (),
 ) -> int:
-    """Run the gateway until it is told to stop.
+    """Runs the gateway until a signal to stop.
 
-    load: reads the settings anew, for a reload
-    ready: called when connections are being accepted, with the addresses that were bound
-    beside: tasks that run as long as the gateway does; with them it is a single process
-    log: a file for the log, if it is not to be standard error
-    warnings: what the settings' file was warned of, to be logged
+    load: reads the settings again, for a reload
+    ready: called with the bound addresses when connections are accepted
+    beside: tasks that run with the gateway, in a single process without workers
+    log: a file for the log; ``None``: standard error
+    warnings: about the configuration, to be logged
 
-    Returns the exit status, one of those that ``wsgate --help`` lists.
+    Returns the exit status, one of those in ``wsgate --help``.
     """
     threads = threading.enumerate()
     fd = sys.stderr.fileno() if log is None else log.fileno()
@@ -73,8 +73,7 @@ def serve(
         raise_limit()
         notifier = Notifier()
         try:
-            # a worker opens the sources of tokens itself, after the fork: a connection that two processes share mixes
-            # answers up
+            # each worker opens the token sources itself, after the fork: two processes must not share a connection
             site = build(settings, sources=count == 1)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
@@ -109,11 +108,11 @@ def serve(
 
 
 def _spare_the_collector() -> None:
-    """Let no full collection of garbage stop the sessions while thousands connect (docs/performance.md).
+    """Makes full garbage collections rare: they stop all sessions while thousands connect (docs/performance.md).
 
-    A session that has ended is freed at once, without the collector. What is left for it are rare cycles, of exceptions
-    and tasks, for which a tenth of the usual number of full collections will do. What there is now is never looked at,
-    which also keeps it shared with the workers: no collection writes to it.
+    A session is freed at its end without the collector. Only rare cycles of exceptions and tasks remain, for which a
+    tenth of the usual collections is enough. Present objects are frozen: the collector never visits them, so their
+    memory stays shared with the workers.
     """
     gc.collect()
     gc.freeze()
@@ -123,15 +122,18 @@ def _spare_the_collector() -> None:
 def _be_worker(
     count: int, watchdog: float | None, log: LineHandler, fd: int, plan: Plan, parent: ToParent, row: WorkerCounters
 ) -> int:
-    """One of ``count`` workers, which shows within ``watchdog`` seconds that it is alive. Returns its exit status."""
-    with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork: a thread does not cross one
+    """Runs one of ``count`` workers. Returns its exit status.
+
+    watchdog: seconds within which it must report that it is alive; ``None``: it need not
+    """
+    with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork, because a fork does not copy threads
         return _serve_as_worker(count, watchdog, plan, parent, row)
 
 
 def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
     settings = plan.settings
     try:
-        # The contexts stay those of all workers, with their ticket keys, where their files are still the same
+        # If their files are unchanged, the contexts are those of all workers, with the same ticket keys
         site = build(settings, plan.site, keep=True, patient=not plan.starting)
         sockets = parent.open_more(settings.listeners)
     except (CertificateError, SourcesError, ListenError) as error:
@@ -162,7 +164,7 @@ def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToP
 def _run(beside: Sequence[Task], main: Callable[[], Awaitable[int]]) -> int:
     try:
         return trio.run(_run_beside, beside, main)
-    except Exception:  # a bug of ours that ends the process: loud, and waiting for nobody who might read it
+    except Exception:  # a bug of ours that ends the process: log it, without waiting for the log's reader
         logging.getLogger("wsgate").exception("internal error: please report it", extra={"event": "bug", "fields": {}})
         return os.EX_SOFTWARE
 
@@ -178,7 +180,7 @@ async def _run_beside(beside: Sequence[Task], main: Callable[[], Awaitable[int]]
 
 
 async def _repeat(action: Callable[[], None], interval: float) -> None:
-    """The proof that this process's tasks have their turns."""
+    """Calls ``action`` every ``interval`` seconds, which proves that the tasks of this process run."""
     while True:
         action()
         await trio.sleep(interval)

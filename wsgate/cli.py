@@ -1,4 +1,4 @@
-"""The commands, and their exit statuses."""
+"""The commands and their exit statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wsgate.settings.schema import schema_text
 from wsgate.site.checks import check
 from wsgate.text.error import TextError
 
-# 0, 1 and 2 are what they are everywhere, the others sysexits(3)
+# 0, 1 and 2 have their usual meaning, the others are from sysexits(3)
 _EPILOG = f"""\
 Start with: wsgate demo
 
@@ -35,16 +35,16 @@ exit status:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the process's exit status."""
+    """Runs a command. Returns the process's exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         status = _tunnel(arguments[1:]) if arguments[:1] == ["tunnel"] else _run(_parser().parse_args(arguments))
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever reads has had enough, as head(1) has; at its exit Python would complain again
+    except BrokenPipeError:  # the reader has closed the pipe, like head(1); at its exit Python would report it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:  # before the gateway listens to signals
+    except KeyboardInterrupt:  # before the gateway handles signals
         return 130
     except Exception:
         traceback.print_exc()
@@ -81,20 +81,20 @@ def _recording(options: argparse.Namespace) -> int:
 
 
 def _serve(file: str) -> int:
-    # Until there is something to reload, a HUP is no reason to die, which is what it means by default
+    # By default HUP would end the process: ignore it until the gateway can reload
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # What the file names is tried out too, an operator's own code among it. That is imported where it is used: in a
-    # worker, if there are several
+    # Everything that the file names is tried too, also code of the operator. That code is imported where it is used:
+    # with several workers, in each worker
     try:
         outcome, warnings = run_in_child(partial(_try_load, file))
-    except OSError as error:  # no process to be had; or one that a plugin's import has killed
+    except OSError as error:  # there is no process, or the import of a plugin has killed it
         print(f"wsgate: {file}: cannot be read and tried out: {error}", file=sys.stderr)
         return os.EX_OSERR
     if isinstance(outcome, ConfigError):
         _print_problems(file, outcome, warnings)
         return 2
     settings = outcome
-    from wsgate import app  # trio takes a fifth of a second to import: `check` and `schema` answer without it
+    from wsgate import app  # importing trio takes 0.2 seconds, and `check` and `schema` do not need it
 
     return app.serve(settings, load=partial(_read, file, app.log_warning), warnings=warnings)
 
@@ -120,7 +120,10 @@ def _demo(listen: TcpAddress) -> int:
 
 
 def _load(file: str, warnings: list[Problem]) -> Settings | None:
-    """The settings in the file, with what it warns of in ``warnings``. None if it is wrong, which has been said."""
+    """Returns the settings in the file; ``None`` if it is wrong, after printing the errors.
+
+    warnings: gets the warnings
+    """
     outcome, found = _try_load(file)
     if isinstance(outcome, ConfigError):
         _print_problems(file, outcome, found)
@@ -130,7 +133,7 @@ def _load(file: str, warnings: list[Problem]) -> Settings | None:
 
 
 def _try_load(file: str) -> tuple[Settings | ConfigError, list[Problem]]:
-    """The settings, or what is wrong; and what the file warns of."""
+    """Returns the settings or the error, and the warnings."""
     warnings: list[Problem] = []
     try:
         return _read(file, warnings.append), warnings
@@ -179,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="say what is wrong with FILE, and warn; exit status 2 if anything is wrong"
     )
     check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
-    # Its flags are websockify's, and parsed as that does it
+    # Its flags are websockify's, and are parsed in the same way
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
     recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")

@@ -59,12 +59,12 @@ class Running:
     def __init__(self, *of: Listener | Route, now: Callable[[], float] | None = None) -> None:
         self.certificates = CertificateWatch(now) if now else CertificateWatch()
         self.site = build(settings(*of))
-        self.certificates.adopt(self.site)
+        self.certificates.use_site(self.site)
 
     def adopt(self, settings: Settings) -> None:
         """As a reload does."""
         self.site = build(settings, self.site)
-        self.certificates.adopt(self.site)
+        self.certificates.use_site(self.site)
 
     def context(self, place: int = 0) -> ssl.SSLContext:
         """What the next client of a listener meets."""

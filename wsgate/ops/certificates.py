@@ -1,8 +1,8 @@
 """Certificates that change while the gateway runs: a renewal, a Kubernetes secret whose symbolic link is swapped.
 
-``watch`` sees that, and new handshakes get the new certificate; established sessions notice nothing. A renewal is
-rarely one step, so what cannot be loaded is tried again: what was there stays in use, and a fault that lasts is logged,
-once.
+``watch`` loads the new files, and new handshakes get the new certificate; sessions are not affected. A renewal is
+rarely atomic. So if files cannot be loaded, the old certificate stays in use, and loading is tried again. A fault that
+lasts is logged once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from wsgate.settings.model import BackendTls
 from wsgate.site.certificates import CertificateError, LiveTls, load_changed
 from wsgate.site.site import Site
 
-INTERVAL = 5.0  # seconds between two looks at the files: a stat(2) of each
-DISK_TIME = 5.0  # seconds that a look waits for a disk
+INTERVAL = 5.0  # seconds between two checks of the files by stat(2)
+DISK_TIME = 5.0  # seconds that a check waits for a disk
 WARN_BEFORE = 14 * 86400.0  # seconds
 WARN_EVERY = 86400.0  # seconds
 
 
 class CertificateWatch:
-    """Of the site that was adopted last."""
+    """Watches the certificates of a site."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -38,8 +38,8 @@ class CertificateWatch:
         self._warned: dict[str, float] = {}  # when, in trio seconds, by file
         self._unverified: set[str] = set()  # routes
 
-    def adopt(self, site: Site) -> None:
-        """Take its renewals into use, and watch its files from now on."""
+    def use_site(self, site: Site) -> None:
+        """Uses the renewals of a site, and watches its files from now on instead of those of the site before."""
         self._site = site
         for live, found in site.renewals:
             changed = live.own != found.own
@@ -49,31 +49,34 @@ class CertificateWatch:
         self._warn_of_unverified(site)
 
     async def watch(self) -> None:
-        """Look at the files every few seconds, until cancelled."""
+        """Checks the files every few seconds, until cancelled."""
         while True:
             await self.look()
             await trio.sleep(INTERVAL)
 
     async def look(self) -> None:
-        """Load what has changed or could not be loaded the last time; warn of what will expire."""
+        """Loads what has changed or could not be loaded the last time; warns before certificates expire."""
         for live in self._live():
             await self._look_at(live)
         self._warn_of_expiry()
 
     def expires_in(self, now: float) -> dict[str, float]:
-        """Seconds from ``now`` (since the epoch) until each certificate expires, by its file; negative once it has."""
+        """Returns the seconds until each certificate expires, by its file; negative if it has expired.
+
+        now: seconds since the epoch
+        """
         return {file: own.not_after - now for live in self._live() for file, own in live.own.items()}
 
     def _live(self) -> list[LiveTls]:
         return [] if self._site is None else list(self._site.tls.values())
 
     async def _look_at(self, live: LiveTls) -> None:
-        # In a thread: a disk may be slow, or a network behind it. Whoever stops the process does not wait for that, and
-        # one that hangs keeps nobody from another disk's certificates.
+        # In a thread, because a disk may hang: it must not delay the end of the process, or certificates on other
+        # disks.
         directory = os.path.dirname(next(iter(files(live.key[0])), ""))
         limiter = thread_limiter("certificates", directory, 1)
         hung = (f"the disk of {directory} did not answer within {DISK_TIME:g} s",)
-        if not limiter.available_tokens:  # since an earlier look
+        if not limiter.available_tokens:  # an earlier check still waits
             self._note(live, hung)
             return
         context = live.context
@@ -89,13 +92,13 @@ class CertificateWatch:
             return
         was_told, changed = bool(live.logged), found.own != live.own
         live.become(found)
-        if was_told:  # whoever was told of the fault is told of its end
+        if was_told:  # the fault was logged, so log its end too
             self._log_loaded(live, logging.WARNING)
         elif changed:
             self._log_loaded(live)
 
     def _note(self, live: LiveTls, faults: tuple[str, ...]) -> None:
-        """Log what has lasted from one look to the next: a certificate that is written before its key is no fault."""
+        """Logs faults that two checks in a row have found: a certificate that is written before its key is no fault."""
         if faults == live.faults and faults != live.logged:
             live.logged = faults
             emit(
@@ -112,7 +115,7 @@ class CertificateWatch:
         emit(level, "certificate loaded", **self._users(live), files=list(live.own), expires=expires)
 
     def _users(self, live: LiveTls) -> dict[str, list[str]]:
-        """Whom it concerns, as fields of a log line."""
+        """Returns the listeners and routes that use it, as fields of a log line."""
         assert self._site is not None
         listeners = [str(each.settings.bind) for each in self._site.listeners if each.tls is live]
         routes = [route.name for route in self._site.routes if route.tls is live]

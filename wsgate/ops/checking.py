@@ -1,9 +1,9 @@
-"""A reload's settings, read and tried out by a child of the parent.
+"""Checks a reload's settings in a child of the parent of workers.
 
-The file may be on a disk that hangs, a plugin that it names may never end its import, a name server may be away. The
-parent waits for none of them: it has workers, signals and a watchdog to look after. So a child reads the file, loads
-the certificates, opens the token sources, looks the listeners' names up, and says what it found; its end closes all
-that it opened. Nothing of an operator's own code ever runs in the parent, or is shared by workers.
+The disk of the file may hang, the import of a plugin may never end, a name server may not answer. The parent must wait
+for none of them, because it handles workers, signals and the watchdog. So a child reads the file, loads the
+certificates, opens the token sources, resolves the listeners' names, and reports the result. Its end closes all that it
+opened. No code of the operator ever runs in the parent or is shared by workers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from wsgate.site.certificates import CertificateError
 DEADLINE = 60.0  # seconds for a check, with the import of plugins
 SLOW = 10.0  # seconds after which the log says that a reload waits
 TOO_SLOW = f"not read within {DEADLINE:g} s: the disk of the file or of one that it names hangs, or a plugin's import"
-MOST_HUNG = 4  # children that could not even be killed: their disk hangs
+MOST_HUNG = 4  # children that cannot be killed because their disk hangs
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Settings with which nothing is wrong; ``looked_up``: where the names of listeners lead that are new."""
+    """Settings without a fault; ``looked_up``: the resolved names of new listeners."""
 
     settings: Settings
     looked_up: LookedUp
@@ -43,19 +43,19 @@ Outcome = Checked | ConfigError | CertificateError | SourcesError | ListenError
 
 
 class CheckError(Exception):
-    """A check that came to no end; the message says why, and what to do."""
+    """A check did not finish; the message says why, and what to do."""
 
 
 class Checking:
-    """At most one check at a time.
+    """Runs checks, one at a time.
 
-    prepare: what a child does first: it closes what is its parent's
+    prepare: called first in a child, to close what belongs to the parent
     """
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._prepare = prepare
         self._pid = 0
-        self._result = -1  # a file without a name, for the child's outcome
+        self._result = -1  # an unnamed file for the child's result
         self._began = 0.0
         self._said_slow = False
         self._killed: set[int] = set()
@@ -65,7 +65,7 @@ class Checking:
         return bool(self._pid)
 
     def begin(self, work: Callable[[], Checked], now: float) -> None:
-        """Have a child do ``work``; one that is still at it is given up. Raises ``CheckError``."""
+        """Starts ``work`` in a child and abandons the present one. Raises ``CheckError`` when there is no process."""
         self.give_up()
         if len(self._killed) >= MOST_HUNG:
             raise CheckError(f"{len(self._killed)} earlier checks hang and cannot be killed: look at the disks")
@@ -80,13 +80,13 @@ class Checking:
         self._said_slow = False
 
     def wait(self, now: float) -> float:
-        """Seconds until ``look`` has something to say even where the child has not ended."""
+        """Returns the seconds until ``look`` must be called although the child has not ended."""
         if not self.running:
             return math.inf
         return self._began + (DEADLINE if self._said_slow else SLOW) - now
 
     def look(self, now: float) -> Outcome | None:
-        """What came of it; ``None`` where there is nothing new. Raises ``CheckError``."""
+        """Returns the result; ``None`` if there is none yet. Raises ``CheckError`` when the check did not finish."""
         self._killed -= {pid for pid in self._killed if _has_ended(pid) is not None}
         if not self.running:
             return None
@@ -99,14 +99,14 @@ class Checking:
         return None
 
     def is_slow(self, now: float) -> bool:
-        """Whether it is time to say so; once for each check."""
+        """Whether to log that the check is slow; True once for each check."""
         if not self.running or self._said_slow or now < self._began + SLOW:
             return False
         self._said_slow = True
         return True
 
     def give_up(self) -> None:
-        """Kill the child; it is not waited for."""
+        """Kills the child without waiting for its end."""
         if self.running:
             os.kill(self._pid, signal.SIGKILL)
             self._killed.add(self._pid)
@@ -116,26 +116,26 @@ class Checking:
     def _take(self, code: int) -> Outcome:
         self._pid = 0
         with open(self._result, "rb") as file:
-            file.seek(0)  # the child's position is ours
+            file.seek(0)  # the file position is shared with the child
             if code == 0:
                 outcome: Outcome = pickle.load(file)
                 return outcome
-        if code == -signal.SIGALRM:  # the child's own clock, which is for a parent that is dead
+        if code == -signal.SIGALRM:  # the child's own timeout, which matters if the parent is dead
             raise CheckError(TOO_SLOW)
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
         raise CheckError(f"the process that checked the file ended with {how}")
 
 
 def _has_ended(pid: int) -> int | None:
-    """Its exit code, negative for a signal."""
+    """Returns the exit code, negative for a signal; ``None`` if it still runs."""
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _check(work: Callable[[], Checked], result: int, channel: socket.socket) -> int:
-    """The child."""
+    """Runs the check in the child."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, DEADLINE + SLOW)  # should the parent die
+    signal.setitimer(signal.ITIMER_REAL, DEADLINE + SLOW)  # in case the parent dies
     outcome: Outcome
     try:
         outcome = work()

@@ -70,7 +70,7 @@ async def run(
                 async with trio.open_nursery() as serving:
                     listeners = OpenListeners(gateway, connections, serving)
                     certificates = CertificateWatch()
-                    certificates.adopt(gateway.site)
+                    certificates.use_site(gateway.site)
                     idle = IdleWatch(gateway)
 
                     def busy(now: bool) -> None:

@@ -1,7 +1,7 @@
-"""The listeners that are open, and what connections through them find.
+"""The open listeners of a process.
 
-A listener keeps its socket, and the connections that wait in it, as long as its address is wanted; everything else
-about it may change, for the connections that are accepted from then on.
+A listener keeps its socket and the connections in its queue while the settings have its address. Its other settings may
+change, for connections that are accepted afterwards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ListenerOpener = Callable[[Sequence[Listener]], list[socket.socket]]
 
 @dataclass(slots=True, eq=False)
 class OpenListener:
-    """``live`` is for the next connection: who has come in keeps what it came in by."""
+    """An open listener. ``live`` is for new connections; a connection keeps the one with which it was accepted."""
 
     sock: socket.socket
     live: LiveListener
@@ -43,7 +43,7 @@ class OpenListener:
 
     @property
     def address(self) -> Address:
-        """Where it really listens."""
+        """The address on which it listens, with the real port."""
         return bound_address(self.sock)
 
 
@@ -65,19 +65,19 @@ class OpenListeners:
         return iter(self._open)
 
     def open(self, sock: socket.socket, live: LiveListener) -> OpenListener:
-        """Accept connections from now on."""
+        """Starts to accept connections."""
         opened = OpenListener(sock, live)
         self._open.append(opened)
         self._accepting.start_soon(self._accept, opened)
         return opened
 
     def change(self, opened: OpenListener, live: LiveListener) -> None:
-        """Other settings for the same address."""
+        """Changes the settings of a listener, whose address stays the same."""
         opened.live.closed = True
         opened.live = live
 
     def close(self, opened: OpenListener) -> None:
-        """Accept who has connected already, and nobody else; "listener removed" is said when that is done."""
+        """Accepts the connections in the queue, then closes the listener and logs "listener removed"."""
         self._open.remove(opened)
         opened.live.closed = True
         opened.removed = True
@@ -94,16 +94,16 @@ class OpenListeners:
             address = opened.address
             accept_waiting(opened.sock, serve_there, self._connections, self._room)
             await close_in_thread(opened.sock)
-            if opened.removed:  # said only now that it is true: until here it was still open
+            if opened.removed:  # logged only now, because it was still open before
                 emit(logging.INFO, "listener removed", address=str(address))
 
     def _server(self, opened: OpenListener) -> Serve:
-        # no coroutine of its own: an idle session would hold it
+        # not a coroutine, which an idle session would keep in memory
         return lambda sock, peer: serve(self._gateway, opened.live, sock, peer, self._room.leave)
 
 
 async def close_in_thread(sock: socket.socket) -> None:
-    """Stop listening. A Unix socket's file is removed by a thread: its disk may hang, and then it stays."""
+    """Closes a listening socket. A thread removes a Unix socket's file; if its disk hangs, the file stays."""
     if not has_file(sock):
         close_listeners([sock])
         return
@@ -113,7 +113,7 @@ async def close_in_thread(sock: socket.socket) -> None:
 
 
 class Opening:
-    """Opens listeners in a thread that may be given up: what it has opened then is closed."""
+    """Opens listeners in a thread that may be abandoned; its listeners are closed then."""
 
     def __init__(self, open_more: ListenerOpener) -> None:
         self._open_more = open_more
@@ -135,7 +135,7 @@ class Opening:
         return sockets
 
     async def give_up(self) -> None:
-        """Close what was not taken."""
+        """Closes the listeners that were not taken."""
         with self._lock:
             self._given_up = True
             sockets = self.take()

@@ -1,9 +1,9 @@
-"""HUP: what the file says now, instead of what it said before, without touching what did not change.
+"""Reloads the configuration after HUP, without changing what stayed the same in it.
 
-First everything that can fail, beside the running gateway: the file is checked whole, the certificates are read, the
-listeners that are new are opened. If anything is wrong all stays as it was. Then one step without a pause: settings,
-routes, listeners. Handshakes under way keep the route that they have found, connections the settings of the listener
-that they came in by, sessions everything.
+First everything that can fail is done beside the running gateway: the file is checked completely, certificates are
+read, new listeners are opened. If anything fails, nothing changes. Then settings, routes and listeners are replaced in
+one step without an await. A running handshake keeps its route, a connection the settings of its listener, a session
+everything.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = logging.getLogger("wsgate")
 
 Load = Callable[[], Settings]
 
-# Why a reload changes nothing
+# The errors because of which a reload changes nothing
 Refused = ConfigError | CertificateError | SourcesError | ListenError | CheckError
 
 _STAYS = "everything stays as it was"
@@ -50,30 +50,32 @@ T = TypeVar("T")
 
 
 def prepare(load: Load, current: Site) -> Site:
-    """Read the settings anew, and make everything live that they name. What did not change stays the same objects.
+    """Reads the settings again and builds their site; unchanged parts are the same objects as in ``current``.
 
-    Not for the event loop. Raises ``ConfigError``, ``CertificateError`` and ``SourcesError``.
+    Call it in a thread. Raises ``ConfigError``, ``CertificateError`` or ``SourcesError`` when something is wrong.
     """
     return build(load(), current)
 
 
 def log_warning(warning: Problem) -> None:
-    """Say what the file probably does not mean, at the start and at a reload."""
+    """Logs a warning about the configuration, at the start and at a reload."""
     emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
 def check(load: Load, current: Site) -> Checked:
-    """Read the settings anew and try all that they name, in a process that ends with that. Raises as ``prepare``, and
-    ``ListenError`` where the name of a new listener leads nowhere."""
+    """Reads the settings again and tries everything that they name, in a process that ends afterwards.
+
+    Raises as ``prepare``, and ``ListenError`` when the name of a new listener does not resolve.
+    """
     settings = load()
-    logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will warn of the same
+    logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will log the same warnings
     discard(build(settings, current), current)
     binds = {listener.settings.bind for listener in current.listeners}
     return Checked(settings, look_up([listener for listener in settings.listeners if listener.bind not in binds]))
 
 
 def log_slow() -> None:
-    """Say that a reload takes long, and why that may be."""
+    """Logs that a reload takes long, and the possible reasons."""
     emit(
         logging.WARNING,
         "reload waits",
@@ -83,7 +85,7 @@ def log_slow() -> None:
 
 
 def log_refusal(error: Refused, hint: str | None = None) -> None:
-    """Say why a reload changes nothing."""
+    """Logs why a reload changes nothing."""
     if isinstance(error, ConfigError):
         for problem in error.problems:
             emit(logging.ERROR, "wrong configuration", problem=str(problem))
@@ -97,7 +99,8 @@ def log_refusal(error: Refused, hint: str | None = None) -> None:
 
 
 def keep_workers(before: Settings, now: Settings) -> Settings:
-    """The new settings with the old number of processes: it cannot change while they run, and the log says so."""
+    """Returns the new settings with the old number of workers, which cannot change while they run; logs a
+    difference."""
     if now.workers == before.workers:
         return now
     emit(
@@ -108,17 +111,17 @@ def keep_workers(before: Settings, now: Settings) -> Settings:
         now=show(now.workers, "workers", now.from_environment),
         reason="the number of processes cannot change while they run",
     )
-    return replace(now, workers=before.workers)  # said again at every reload, as long as it is true
+    return replace(now, workers=before.workers)  # so the difference is logged at every reload
 
 
 class Reloader:
-    """Reloads, one at a time. Whoever asks during one gets another after it.
+    """Does reloads, one at a time. A request during a reload starts another one after it.
 
-    certificates: watches over those of the gateway's site
-    load: ``None`` where there is no file
-    open_more: opens the listeners that are new
-    background: the nursery of the tasks that end when the gateway begins to stop
-    busy: told True when a reload begins, and False when it is over, done or refused
+    certificates: the watch of the site's certificates
+    load: reads the settings; ``None`` without a file
+    open_more: opens new listeners
+    background: the nursery of the tasks that end when the gateway starts to stop
+    busy: called with True when a reload begins, with False when it is over, done or refused
     """
 
     def __init__(
@@ -143,25 +146,25 @@ class Reloader:
         self._working = False
         self._scope = trio.CancelScope()
         self._slow: trio.CancelScope | None = None  # of an attempt that waits for a disk, or for a plugin's import
-        self._threads = trio.CapacityLimiter(MOST_HUNG)  # held by those that are given up, too, until they end
+        self._threads = trio.CapacityLimiter(MOST_HUNG)  # abandoned attempts hold it too, until they end
 
     def ask(self) -> None:
-        """Reload, now or after the reload that is under way, which may have read the file already.
+        """Requests a reload: now, or after the running one, which may have read the file already.
 
-        One that waits for what may hang is given up: whoever asks may have mended it.
+        A reload that waits for a disk or an import is abandoned, because its cause may be repaired now.
         """
         self._asked.set()
         if self._slow is not None:
             self._slow.cancel()
 
     def stop(self) -> None:
-        """The gateway stops: give up what is under way, and begin nothing more."""
+        """Abandons the running reload and begins no other, because the gateway stops."""
         if self._working or self._asked.is_set():
             emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Wait until somebody asks, reload, and so on; until ``stop``."""
+        """Does each requested reload, until ``stop``."""
         with self._scope:
             while True:
                 await self._asked.wait()
@@ -170,7 +173,7 @@ class Reloader:
                 self._busy(True)
                 try:
                     await self._reload()
-                except Exception:  # our own bug is no reason to end the sessions
+                except Exception:  # a bug of ours must not end the sessions
                     _log.exception("internal error: please report it", extra={"event": "bug"})
                 if not self._scope.cancel_called:
                     self._working = False
@@ -217,9 +220,9 @@ class Reloader:
     async def _adjust(
         self, listeners: Sequence[Listener], stay: Sequence[OpenListener | None]
     ) -> dict[OpenListener, str]:
-        """Give the sockets that stay what else is said of them now. Returns why that could not be done.
+        """Applies changed settings to the listeners that stay. Returns the errors.
 
-        In a thread: a Unix socket's file may lie on a disk that hangs.
+        In a thread, because the disk of a Unix socket's file may hang.
         """
         failed = {}
         for listener, opened in zip(listeners, stay, strict=True):
@@ -234,9 +237,9 @@ class Reloader:
         return failed
 
     async def _in_time(self, work: Callable[..., T], *arguments: object) -> T:
-        """Do what may wait for a disk or a plugin, in a thread that is given up when it takes too long.
+        """Calls ``work``, which may wait for a disk or a plugin, in a thread that is abandoned if it takes too long.
 
-        Raises ``CheckError``, and what ``work`` raises.
+        Raises what ``work`` raises, and ``CheckError`` when it takes too long.
         """
         if not self._threads.available_tokens:
             raise CheckError(f"{MOST_HUNG} earlier reloads still hang, in a disk or a plugin's import: restart it")
@@ -267,7 +270,7 @@ class Reloader:
         self._slow = scope
 
     def _find_open(self, listeners: Sequence[Listener]) -> list[OpenListener | None]:
-        """The open opened of each listener; one without has yet to be opened."""
+        """Returns the open listener for each of ``listeners``; ``None`` for those that have to be opened."""
         free = list(self._listeners)
         found: list[OpenListener | None] = []
         for listener in listeners:
@@ -278,7 +281,8 @@ class Reloader:
         return found
 
     def _overlap(self, stay: Sequence[OpenListener | None], new: Sequence[Listener]) -> str | None:
-        """Why an address may be taken by ourselves: two binds can overlap, like 0.0.0.0:80 and 127.0.0.1:80."""
+        """Returns whether a listener of this gateway has the address: binds can overlap, like 0.0.0.0:80 and
+        127.0.0.1:80."""
         ports = {listener.bind.port for listener in new if isinstance(listener.bind, TcpAddress)}
         for opened in self._listeners:
             address = opened.address
@@ -306,7 +310,7 @@ class Reloader:
         changes = self._change_settings(before.settings, now.settings)
         changes += self._change_listeners(now.listeners, stay, sockets, not_adjusted)
         changes += self._change_routes(before.routes, now.routes)
-        self._certificates.adopt(now)
+        self._certificates.use_site(now)
         emit(logging.INFO, "reloaded", changes=changes)
 
     def _change_settings(self, before: Settings, now: Settings) -> int:
@@ -365,7 +369,7 @@ class Reloader:
             sessions = by_route.get(old, [])
             drains = old.settings.on_reload is OnReload.DRAIN
             if new is not None and replace(old.settings, on_reload=new.settings.on_reload) == new.settings:
-                # nothing that a session is made of; from now on they do what the route says now
+                # the change does not concern sessions; they use the route's new settings from now on
                 for session in sessions:
                     session.route = new
                 drains = False

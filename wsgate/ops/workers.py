@@ -1,20 +1,21 @@
-"""A parent that holds no traffic, and its workers.
+"""The parent of workers: starts, replaces and stops them. It serves no connection itself.
 
 Theory of operation
--------------------
-A worker is a whole gateway in one process; the parent reserves the addresses (``ops.reserved``), hears the signals,
-reads the configuration and looks after the workers. Nothing else is shared but counts (``gate.shared_counters``).
+------------------- A worker is a complete gateway in one process. The parent reserves the addresses (``ops.reserved``),
+handles the signals, and supervises the workers. Only counters are shared (``gate.shared_counters``).
 
-Workers are forked, not started anew: a replacement serves within milliseconds, all have the same settings and the same
-TLS ticket keys, so a client resumes its TLS session at whichever worker it meets, and a file that is broken meanwhile
-hurts nobody who has to be replaced. Forking is safe because the parent runs no trio and no thread, now or ever: this
-loop waits in ``poll`` for signals, for its workers' words and for the time. Whatever has a connection, a thread, a lock
-or an operator's own code is made in the worker: token sources above all. What a reload names is tried out by a child
-that ends with it (``ops.checking``), so that the parent reads no file and imports nothing. The
-file of a Unix socket is made and removed by a child, too (``call_in_child``): its disk may hang.
+Workers are forked, not started as new programs. So a replacement serves within milliseconds. All workers have the same
+settings and the same TLS ticket keys, so a client can resume its TLS session at any worker. A file that has become
+invalid since the last reload does not prevent a replacement.
 
-A worker that dies is replaced: at once, and with growing pauses where it keeps dying. At the start all must succeed, or
-none runs. A parent that dies takes its workers with it: they drain.
+Forking is safe because the parent never runs trio or a thread: its loop waits in ``poll`` for signals, messages of
+workers and deadlines. Everything with a connection, a thread, a lock or code of the operator is made in the worker, in
+particular token sources. A child that ends afterwards checks the settings of a reload (``ops.checking``), so the parent
+reads no file and imports nothing. A child also makes and removes the file of a Unix socket (``call_in_child``), because
+its disk may hang.
+
+A worker that dies is replaced at once, and with growing pauses if it keeps dying. At the start all workers must
+succeed, or none runs. If the parent dies, its workers drain.
 """
 
 from __future__ import annotations
@@ -54,17 +55,18 @@ T = TypeVar("T")
 
 _log = logging.getLogger("wsgate")
 
-SLOW_START = 10.0  # seconds after which the log says that a worker has not begun to serve
-OWING = 1.0  # seconds between two attempts to say that log lines were dropped
+SLOW_START = 10.0  # seconds after which the log says that a worker does not serve yet
+REPORT_INTERVAL = 1.0  # seconds between two attempts to report dropped log lines
 DISK_TIME = 2.0  # seconds that this process waits for the disk of a Unix socket's file
-CUT_TIME = 5.0  # seconds that workers have to end when they have been told to cut
+CUT_TIME = 5.0  # seconds until workers that were told to cut are killed
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What workers begin with. ``site`` has the settings as they are now, and no sources of tokens.
+    """What a worker starts with.
 
-    starting: they are the first: what cannot work keeps all from starting. Later it keeps nothing else down
+    site: of the present settings, without token sources
+    starting: at the start of the gateway, when a fault prevents the start; later it does not stop the rest
     """
 
     site: Site
@@ -75,7 +77,7 @@ class Plan:
         return self.site.settings
 
 
-# What a worker does, from its first line to its exit status
+# The main function of a worker; returns its exit status
 Start = Callable[[Plan, ToParent, WorkerCounters], int]
 
 
@@ -87,7 +89,7 @@ class _Stage(enum.Enum):
 
 
 class Workers:
-    """``count`` workers, each running ``start``, until a signal ends them."""
+    """Runs ``count`` workers, each with ``start``, until a signal."""
 
     def __init__(
         self,
@@ -103,10 +105,10 @@ class Workers:
         self._plan = plan
         self._log = log
         if log is not None:
-            log.prepare = self._forget
+            log.prepare = self._close_in_child
         self._start = start
         self._load = load
-        self._checking = Checking(self._forget)
+        self._checking = Checking(self._close_in_child)
         self._announced = False
         self._notifier = notifier
         self._tell_ready = ready
@@ -116,14 +118,18 @@ class Workers:
         self._selector = selectors.PollSelector()
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
-        self._give_up_at = math.inf  # the same for those who have never served
+        self._give_up_at = math.inf  # the same for workers that have never served
         self._idle = IdleTimer(self._board.counts)
-        self._look_at = math.inf  # when to see again whether anybody uses it
+        self._look_at = math.inf  # when to check again whether there are sessions
         self._status = 0
         self._before = self._board.counts()  # when the drain began
 
     def run(self) -> int:
-        """Returns the exit status: 0, or 1 if sessions were cut or workers failed. Raises ``ListenError``."""
+        """Runs until a signal to stop.
+
+        Returns the exit status: 0, or 1 if sessions were cut or workers failed. Raises ``ListenError`` when an address
+        cannot be reserved.
+        """
         self._reserved.change(self._plan.settings.listeners)
         with contextlib.closing(self._reserved), caught_signals() as signals:
             self._selector.register(signals, selectors.EVENT_READ)
@@ -133,7 +139,7 @@ class Workers:
                         if key.fileobj is signals:
                             self._handle_signals(signals)
                         else:
-                            self._hear(key.data)
+                            self._read_messages(key.data)
             finally:  # where this is a bug of our own, the workers see it and drain
                 self._let_go()
         return self._end()
@@ -143,7 +149,7 @@ class Workers:
     def _handle_signals(self, wakeups: socket.socket) -> None:
         received = set(wakeups.recv(4096))
         if signal.SIGCHLD in received:
-            self._bury()
+            self._find_dead()
         for number in (signal.SIGTERM, signal.SIGINT):
             if number in received:
                 self._stop(number)
@@ -192,7 +198,7 @@ class Workers:
             self._refuse(error)
 
     def _look_at_check(self, now: float) -> None:
-        """A reload that was asked for: whether it can begin."""
+        """Handles the result of a reload's check, if there is one."""
         if self._checking.is_slow(now):
             log_slow()
         try:
@@ -201,7 +207,7 @@ class Workers:
                 self._adopt(outcome)
         except (CheckError, ListenError) as error:
             self._refuse(error)
-        except Exception:  # our own bug is no reason to end the sessions
+        except Exception:  # a bug of ours must not end the sessions
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
             self._say_when_ready()
 
@@ -225,13 +231,13 @@ class Workers:
         log_refusal(error)
         self._say_when_ready()
 
-    def _hear(self, worker: Worker) -> None:
-        while worker.channel is not None:  # it may have died since this was called for
+    def _read_messages(self, worker: Worker) -> None:
+        while worker.channel is not None:  # it may have died since
             try:
                 said = worker.channel.receive()
             except BlockingIOError:
                 return
-            if said is None:  # SIGCHLD says the rest
+            if said is None:  # SIGCHLD follows
                 self._close_channel(worker)
                 break
             report, text = said
@@ -241,8 +247,8 @@ class Workers:
                 worker.reason = text
             self._say_when_ready()
 
-    def _bury(self) -> None:
-        """Find out who has died."""
+    def _find_dead(self) -> None:
+        """Finds the workers that have died."""
         for worker in self._workers:
             if worker.pid:
                 pid, status = os.waitpid(worker.pid, os.WNOHANG)
@@ -250,7 +256,7 @@ class Workers:
                     self._handle_death(worker, os.waitstatus_to_exitcode(status))
 
     def _handle_death(self, worker: Worker, code: int) -> None:
-        self._hear(worker)  # its last words
+        self._read_messages(worker)  # its last messages
         self._close_channel(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
         lost = worker.row.abandon()
@@ -266,7 +272,7 @@ class Workers:
             emit(logging.ERROR, "worker died", worker=worker.number, pid=pid, **{how: value}, sessions=lost)
 
     def _fail(self, reason: str, code: int) -> None:
-        """At the start it is all or none."""
+        """A worker failed at the start, so stops all of them."""
         for line in reason.splitlines():
             print(f"wsgate: {line}", file=sys.stderr)
         self._stage = _Stage.FAILED
@@ -275,7 +281,7 @@ class Workers:
         for worker in self._workers:
             if worker.channel is not None:
                 worker.channel.stop(signal.SIGTERM)
-                worker.channel.stop(signal.SIGTERM)  # cut: nobody has been told that it serves
+                worker.channel.stop(signal.SIGTERM)  # cut: the gateway has not reported that it serves
 
     def _replace_later(self, worker: Worker, event: str, **fields: object) -> None:
         now = time.monotonic()
@@ -284,7 +290,7 @@ class Workers:
         emit(logging.ERROR, event, worker=worker.number, **fields, replaced_in=pause)
 
     def _say_when_ready(self) -> None:
-        """All who are alive have begun, or have done with their reload."""
+        """Reports readiness when all living workers serve, or have finished their reload."""
         waiting = [worker for worker in self._workers if not worker.ready and (worker.pid or not worker.began)]
         if waiting or self._checking.running or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
             return
@@ -302,7 +308,7 @@ class Workers:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _act(self, now: float) -> bool:
-        """Do what is due; whether there is anything to wait for."""
+        """Does what is due. Returns whether there is anything left to wait for."""
         if self._log is not None:
             self._log.report_dropped()
         self._look_at_check(now)
@@ -316,7 +322,7 @@ class Workers:
         if now >= self._give_up_at:
             self._give_up_at = math.inf
             for worker in self._workers:
-                if worker.pid and not worker.served:  # it has nothing to drain, and may never get so far as to hear us
+                if worker.pid and not worker.served:  # it has no sessions, and may not read its channel yet
                     os.kill(worker.pid, signal.SIGKILL)
         if now >= self._kill_at:
             self._kill_at = math.inf
@@ -346,7 +352,7 @@ class Workers:
             self._stop(signal.SIGTERM)
 
     def _wait(self, now: float) -> float | None:
-        """Seconds until something is due."""
+        """Returns the seconds until something is due; ``None`` if nothing is."""
         due = min(self._kill_at, self._give_up_at)
         if self._stage is _Stage.SERVING:
             due = min([due, self._look_at, *(worker.start_at for worker in self._workers if not worker.pid)])
@@ -355,7 +361,7 @@ class Workers:
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)
         if self._log is not None and self._log.has_unreported:
-            due = min(due, now + OWING)
+            due = min(due, now + REPORT_INTERVAL)
         return None if due == math.inf else max(0.0, due - now)
 
     def _end(self) -> int:
@@ -391,22 +397,23 @@ class Workers:
         emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
 
     def _let_go(self) -> None:
-        """In the parent when it ends, and in a worker, or the other workers would not see their parent's end."""
+        """Closes the channels: in the parent at its end, and in a worker, so that other workers notice the parent's
+        end."""
         for worker in self._workers:
             self._close_channel(worker)
         self._selector.close()
 
     def _be_child(self) -> None:
-        """In a child: what is the parent's alone."""
+        """Closes in a child what belongs to the parent."""
         if self._log is not None:
             self._log.close_in_child()
         self._let_go()
 
     def _call_in_child(self, work: Callable[[], T], /) -> T:
-        return call_in_child(work, self._forget, DISK_TIME)
+        return call_in_child(work, self._close_in_child, DISK_TIME)
 
-    def _forget(self) -> None:
-        """In a child that is no worker: nothing of its parent's stays open because of it."""
+    def _close_in_child(self) -> None:
+        """Closes in a child that is no worker everything that belongs to the parent."""
         self._be_child()
         self._reserved.close_in_child()
 
@@ -418,7 +425,8 @@ class Workers:
 
 
 def count_workers(settings: Settings) -> int:
-    """How many processes the settings ask for. Only Linux shares connections out among them: elsewhere it is one."""
+    """Returns the number of workers in the settings; 1 on other systems than Linux, which do not distribute connections
+    among processes."""
     if not hasattr(os, "memfd_create"):
         if settings.workers != 1:
             emit(logging.WARNING, "one process", reason="workers need Linux")

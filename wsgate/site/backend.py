@@ -1,4 +1,4 @@
-"""A backend that the file names, made live: where it is, and what was said of it."""
+"""A backend of a route, with its state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T", Target, WebSocketUrl)
 
 
 class LiveBackend(Generic[T]):
-    """``address`` is as the route has it, ``name`` is for the log."""
+    """A backend. ``address`` is as in the route, ``name`` is for the log."""
 
     __slots__ = ("_trouble", "address", "name")
 
@@ -21,9 +21,9 @@ class LiveBackend(Generic[T]):
         self._trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
 
     def failed(self, error: str) -> None:
-        """It could not be used."""
+        """An attempt to use it has failed. Logs it if that is new."""
         self._trouble.begin(error)
 
     def worked(self) -> None:
-        """It could be used."""
+        """It was used. Logs it if it had failed before."""
         self._trouble.end()

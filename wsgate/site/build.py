@@ -1,7 +1,7 @@
-"""Settings -> the site: everything that they name is loaded and opened here, and nowhere else.
+"""Builds the site from settings: the only place that loads and opens what they name.
 
-What did not change is the same object as in the site before. Nothing of that is touched before ``adopt``: a site that
-is built and then not wanted leaves nothing behind but what ``discard`` closes.
+Unchanged parts are the same objects as in the site before, and are not modified. So ``discard`` is enough to release a
+site that is not used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EMPTY = Site(Settings(listeners=(), routes=()))
 
 
 class SourcesError(Exception):
-    """Sources that can never work as they are written; each message is one line: which, why, and what to do."""
+    """Token sources that can never work as configured; each message says in one line which, why, and what to do."""
 
     def __init__(self, messages: Sequence[str]) -> None:
         super().__init__(messages)
@@ -44,14 +44,14 @@ def build(
     patient: bool = False,
     sources: bool = True,
 ) -> Site:
-    """Everything that the settings name, live. Slow: not for the event loop.
+    """Builds the site. Call it in a thread.
 
     previous: the site before
-    keep: a certificate that cannot be loaded now stays as it is in ``previous``
-    patient: a source of tokens that cannot be opened now is tried again later
-    sources: open the sources of tokens, which runs code of the operator's and may connect
+    keep: a certificate that cannot be loaded stays as in ``previous``
+    patient: a token source that cannot be opened is tried again later
+    sources: whether to open token sources, which runs code of the operator and may connect
 
-    Raises ``CertificateError`` and ``SourcesError``; then nothing that was opened stays open.
+    Raises ``CertificateError`` or ``SourcesError`` when something cannot be loaded; nothing new is open then.
     """
     before = previous or _EMPTY
     known = {route.settings: route for route in before.routes}
@@ -72,7 +72,7 @@ def build(
 
 
 def discard(site: Site, kept: Site) -> None:
-    """Close what ``site`` has and ``kept`` has not."""
+    """Closes what belongs to ``site`` but not to ``kept``."""
     for lookups in _lookups(site) - _lookups(kept):
         lookups.close()
 
@@ -82,8 +82,10 @@ def _lookups(site: Site) -> set[Lookups]:
 
 
 def _open_sources(settings: Settings, before: Site, *, patient: bool) -> dict[str, Lookups]:
-    """By the names of the routes that have tokens. Each whose settings did not change stays: its sessions go on being
-    looked after."""
+    """Returns the lookups by route name, for routes with tokens.
+
+    Unchanged ones stay, so that the tokens of their sessions are still checked.
+    """
     known = {route.name: route.lookups for route in before.routes if route.lookups is not None}
     opened: dict[str, Lookups] = {}
     faults: list[str] = []
@@ -107,7 +109,7 @@ def _open_sources(settings: Settings, before: Site, *, patient: bool) -> dict[st
 
 
 def _users(site: Site) -> dict[Basic, Users]:
-    """Routes that take the same passwords share what is known of them."""
+    """Returns the users by their settings; routes with the same settings share them."""
     found = {}
     for route in site.routes:
         if route.users is not None:

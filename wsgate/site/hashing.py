@@ -1,10 +1,11 @@
-"""Passwords that wait for their check: a bound for each client address and in all, and low priority.
+"""Checks passwords in threads of low priority, with bounds for each client address and for all together.
 
-A bcrypt hash is meant to cost time, some 50 ms of CPU, and whoever guesses makes us pay it. So a few threads, to which
-Linux gives what CPU the sessions leave, check one password each, and rest for a while where it was wrong. Addresses
-take turns. Of one address the newest goes first: where more come than can be checked, a queue would have everybody
-wait until nobody has time left, the one with the right password included. Who is too many is the one that has waited
-longest. An address that was wrong often is answered late, so that each of its connections guesses once in a while.
+A check of a bcrypt hash takes about 50 ms of CPU, also for guessed passwords. So a few threads, to which Linux gives
+the CPU time that the sessions leave, check one password each, and pause after a wrong one. The addresses alternate. For
+one
+address the newest check is first: if more come than can be checked, a queue would delay all of them until their
+deadlines, also the right password. If there are too many, the one that has waited longest is dropped. An address with
+many wrong passwords gets its answers late, so that each of its connections can guess only rarely.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ WAITING_IN_ALL = 4096
 REST = 0.25  # of the CPU time that a check took, after a wrong password
 WINDOW = 60.0  # seconds in which the wrong passwords of an address are counted together
 FREE = 10  # wrong passwords in a window that are answered at once
-HOLD = 48.0  # seconds for which the answer waits after that, or up to half as much more or less: who was refused
-# together does not come back together
-HELD = 2048  # answers that wait at once
+# Seconds, plus or minus up to half, by which later answers are delayed; random, so that clients do not return together
+HOLD = 48.0
+HELD = 2048  # answers that are delayed at the same time
 _ADDRESSES = 4096  # whose wrong passwords are counted
 _LOWEST = 19  # nice(2)
 
 
 class Busy(Exception):
-    """Too many passwords wait: this one was not checked."""
+    """Too many passwords are waiting, so this one was not checked."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,17 +63,22 @@ class _Wrong:
 
 
 class Hashing:
-    """What the process checks."""
+    """All password checks of a process."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, dict[_Check, None]] = OrderedDict()  # by address, whose turn is next in front
+        self._waiting: OrderedDict[str, dict[_Check, None]] = OrderedDict()  # by address, the next one to check first
         self._number = 0
         self._running = 0
         self._wrong: OrderedDict[str, _Wrong] = OrderedDict()
         self._held = 0
 
     async def check(self, address: str, work: Callable[[], bool]) -> bool:
-        """What ``work`` returns or raises, from a thread. The caller bounds the time. Raises ``Busy``."""
+        """Calls ``work`` in a thread. The caller bounds the time.
+
+        address: as ``network`` returns it
+
+        Returns what ``work`` returns and raises what it raises. Raises ``Busy`` when too many checks are waiting.
+        """
         check = _Check(work)
         mine = self._waiting.setdefault(address, {})
         mine[check] = None
@@ -111,20 +117,21 @@ class Hashing:
             newest = next(reversed(mine))
             self._take(address, newest)
             self._running += 1
-            # Of its own: what trio's threads do next should not have the lowest priority. Nobody waits for it at exit
+            # A thread of its own: trio would use its threads for other work, with the lowest priority. No exit waits
+            # for it
             token = trio.lowlevel.current_trio_token()
             threading.Thread(target=self._run, args=(newest, token), name="password", daemon=True).start()
 
     def _run(self, check: _Check, token: trio.lowlevel.TrioToken) -> None:
-        """On the thread."""
-        if sys.platform == "linux":  # elsewhere it would be the whole process
+        """Runs in the thread."""
+        if sys.platform == "linux":  # on other systems this would change the whole process
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
         began = time.thread_time()
         answer: bool | BaseException
         try:
             answer = check.work()
-        except Exception as error:  # the caller's
+        except Exception as error:  # for the caller
             answer = error
         with contextlib.suppress(trio.RunFinishedError):
             token.run_sync_soon(check.end, answer)
@@ -137,12 +144,12 @@ class Hashing:
         self._begin()
 
     def was_wrong(self, address: str) -> None:
-        """Count a wrong password, and say so once in a window where there are many."""
+        """Counts a wrong password. Logs once in a window that there are many."""
         now = trio.current_time()
         wrong = self._wrong.get(address)
         if wrong is None or now - wrong.since > WINDOW:
             self._wrong.pop(address, None)
-            # whoever goes on is known for it, and the first one of a new window waits too
+            # many in the last window: the first answer of the new window is delayed too
             before = 0 if wrong is None or now - wrong.since > 2 * WINDOW else min(wrong.number, FREE - 1)
             wrong = self._wrong[address] = _Wrong(now, before)
             if len(self._wrong) > _ADDRESSES:
@@ -154,7 +161,7 @@ class Hashing:
 
     @contextlib.contextmanager
     def hold(self, address: str) -> Iterator[float]:
-        """Within it an answer waits for so many seconds: what was sent was wrong, or not checked."""
+        """Yields the seconds by which to delay an answer, after a wrong or unchecked password."""
         wrong = self._wrong.get(address)
         late = wrong is not None and wrong.number >= FREE and trio.current_time() - wrong.since <= WINDOW
         if not late or self._held >= HELD:
@@ -171,7 +178,7 @@ _hashing: trio.lowlevel.RunVar[Hashing] = trio.lowlevel.RunVar("hashing")
 
 
 def hashing() -> Hashing:
-    """That of this event loop: whatever the configuration, the CPU is the same."""
+    """Returns the ``Hashing`` of this event loop: one for all configurations, because they share the CPU."""
     try:
         return _hashing.get()
     except LookupError:
@@ -180,7 +187,7 @@ def hashing() -> Hashing:
 
 
 def network(address: str) -> str:
-    """Whose turn it is: an IPv4 address, or the IPv6 network of 64 bits that one client has to choose from."""
+    """Returns the address by which checks are counted: IPv4, or the IPv6 /64 in which one client can choose."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A listener, made live: as the connections that come in by it see it."""
+"""A listener as its connections see it: its settings, and its certificates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from wsgate.site.certificates import LiveTls
 
 @dataclass(slots=True, eq=False)
 class LiveListener:
-    """``tls``: what TLS handshakes use, where it speaks TLS.
+    """A listener, ready for use.
 
-    closed: it is gone, or has other settings: its connections are not kept for further requests
+    tls: for TLS handshakes; ``None`` without TLS
+    closed: it is closed, or has other settings now, so its connections end after their present request
     """
 
     settings: Listener
@@ -22,5 +23,5 @@ class LiveListener:
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """For the next TLS handshake: certificates change."""
+        """The context for the next TLS handshake; it changes with the certificates."""
         return None if self.tls is None else self.tls.context

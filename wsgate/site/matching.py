@@ -1,4 +1,4 @@
-"""Which requests a route takes, and what the backend is asked for instead of the request's target."""
+"""Whether a route matches a request, and the target for its backend."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ TOO_LONG = Refusal(
 
 
 class Matcher:
-    """What one route takes."""
+    """The compiled match of a route."""
 
     __slots__ = ("is_too_long", "takes", "takes_path")
 
     def __init__(self, match: Match) -> None:
-        # (host name, offered subprotocols, whether it asks for a WebSocket) -> whether it takes that, but for the path
+        # (host name, offered subprotocols, whether it is an upgrade) -> whether all but the path matches
         self.takes: Callable[[str, Sequence[bytes], bool], bool] = _compile(match)
-        # (path in its normal form) -> whether it takes that
+        # (path in its normal form) -> whether the path matches
         self.takes_path: Callable[[str], bool] = _compile_path(match.path)
-        # (path in its normal form) -> whether that might be the route's, and is too long to tell
+        # (path in its normal form) -> whether the path may match, but is too long to try
         self.is_too_long: Callable[[str], bool] = _too_long(match.path)
 
 
 def host_name(host: bytes) -> str:
-    """The name in a Host field: lower-case, without port, brackets or the root's dot; an IPv6 address in its shortest
-    form, or as the IPv4 address that it stands for."""
+    """Returns the name in a Host field, in lower case, without port, brackets and the dot at the end.
+
+    An IPv6 address is returned in its shortest form, or as the IPv4 address that it stands for.
+    """
     text = host.decode("latin-1").lower()
     if text.startswith("["):
         return _shortest(text[1:].partition("]")[0])
@@ -48,7 +50,7 @@ def _shortest(address: str) -> str:
 
 
 def _compile(match: Match) -> Callable[[str, Sequence[bytes], bool], bool]:
-    """All of a match but its path."""
+    """Compiles a match without its path."""
     exact_hosts = frozenset(_shortest(host) for host in match.host if not host.startswith("*."))
     suffixes = tuple(host[1:] for host in match.host if host.startswith("*."))
     wanted = frozenset(name.encode() for name in match.subprotocol)
@@ -67,7 +69,7 @@ def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
     if pattern is None:
         return lambda path: True
     if pattern.kind is PathKind.EXACT:
-        # To most servers it is the same with a slash behind it: so it is no way around this route
+        # Also with a slash at the end, which most servers treat as the same: otherwise it would get around this route
         return {pattern.text, f"{pattern.text.removesuffix('/')}/"}.__contains__
     if pattern.kind is PathKind.PREFIX:
         return lambda path: path.startswith(pattern.text)
@@ -76,7 +78,7 @@ def _compile_path(pattern: PathPattern | None) -> Callable[[str], bool]:
 
 
 def _too_long(pattern: PathPattern | None) -> Callable[[str], bool]:
-    """Whether a path might be the pattern's, and is too long to tell."""
+    """Returns a function that tells whether a path may match but is too long to try."""
     if pattern is None or pattern.kind is not PathKind.REGEX:
         return lambda path: False
     beginning = literal_beginning(pattern.text)
@@ -84,10 +86,9 @@ def _too_long(pattern: PathPattern | None) -> Callable[[str], bool]:
 
 
 def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> bytes:
-    """The target that a backend is asked for: ``base`` in place of what ``pattern`` matched; the query is kept.
+    """Returns the target for a backend: ``base`` replaces the part that ``pattern`` matches; the query is kept.
 
-    Without ``base`` the target goes on as it is. What is behind ``base`` cannot lead out of it: it has no dot segments
-    that lead up.
+    Without ``base`` the target is unchanged. The part behind ``base`` has no dot segments that could lead out of it.
     """
     if base is None:
         return target

@@ -1,4 +1,4 @@
-"""A route, made live: what it takes, and all that its requests need."""
+"""A route with all that its requests need."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wsgate.site.tokens.lookups import Lookups
 
 @dataclass(slots=True, eq=False)
 class LiveRoute:
-    """One route. It is the same object for as long as nothing that it is made of changes.
+    """A route. It stays the same object across reloads while nothing of it changes.
 
-    relays_to, tunnels_to: the backends that the file names, in its order
-    tls: to its backends, where one may speak it
-    rules: of what may be dialled, where there are any
-    lookups: of the tokens that its clients show
-    users: whose passwords its clients know
-    drained: a reload has told its sessions to end; one that begins now is told, too
+    relays_to, tunnels_to: the backends in the configuration, in order
+    tls: for its backends; ``None`` if none can use TLS
+    rules: which addresses may be dialled; ``None``: all
+    lookups: for its clients' tokens; ``None`` without tokens
+    users: for its clients' passwords; ``None`` without passwords
+    drained: a reload has ended its sessions; a session that begins now ends too
     """
 
     settings: Route

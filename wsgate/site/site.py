@@ -1,7 +1,7 @@
-"""The site: all that the settings name, made live.
+"""The site: everything that the settings name, ready for use.
 
-A connection holds the listener that it came in by, an exchange the site that it began with, a session its route. So a
-reload, which puts another site in this one's place, changes nothing for those who have begun.
+A connection keeps its listener, an exchange its site, and a session its route. So a reload, which replaces the site,
+changes nothing for them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from wsgate.wire.http import Refusal
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """``routes`` and ``listeners`` are in the order of the settings.
+    """Everything that the settings name; ``routes`` and ``listeners`` in their order.
 
-    tls: every TLS context, by what it is made from
-    renewals: contexts of the site before that stay, and what their files have now
+    tls: every TLS context, by the settings that it is made from
+    renewals: contexts that are kept from the site before, with the present content of their files
     """
 
     settings: Settings
@@ -34,12 +34,14 @@ class Site:
     def find(
         self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool
     ) -> LiveRoute | Refusal | None:
-        """The first route that takes a request. ``host`` is a Host field's value; ``path`` is in its normal form.
+        """Returns the first route that matches a request; ``None`` if there is none.
 
-        One that is too long for a regular expression is refused: it must not go on to a later route, which may ask less
-        of its clients.
+        Returns a refusal if the path is too long for a regular expression: a later route might have weaker access
+        rules.
 
-        websocket: whether the request asks for a WebSocket, rightly or not
+        host: the value of the Host field
+        path: in its normal form
+        websocket: whether the request asks for a WebSocket, well-formed or not
         """
         name = host_name(host)
         for route in self.routes:

@@ -1,4 +1,4 @@
-"""The source of a route's tokens: opened before anybody shows a token."""
+"""Opens the token source of a route, before its first token."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _RETRY = 5.0  # seconds between two attempts to open a source
 
 
 def open_lookups(route: str, token: Token, *, patient: bool = False) -> Lookups:
-    """The lookups of a route's tokens. Slow: not for the event loop.
+    """Opens the lookups of a route's tokens. Call it in a thread.
 
-    Raises ``SourceError`` and ``CertificateError`` where the source can never work as it is written. Where it is
-    ``patient`` one that cannot be opened is tried again later, and everything else is served meanwhile.
+    patient: if the source cannot be opened, try again later, and serve everything else
+
+    Raises ``SourceError`` or ``CertificateError`` when the source can never work as it is configured.
     """
     try:
         return Lookups(route, token, _open(token))
@@ -38,14 +39,14 @@ def open_lookups(route: str, token: Token, *, patient: bool = False) -> Lookups:
 
 
 class _Later:
-    """A source that could not be opened: it is tried again when somebody asks."""
+    """A source that could not be opened; the next lookups try again."""
 
     def __init__(self, token: Token, error: str) -> None:
         self._token = token
         self._error = error
         self._source: Source | None = None
         self._again_at = -math.inf
-        self._thread = trio.CapacityLimiter(1)  # held by an attempt that hangs
+        self._thread = trio.CapacityLimiter(1)  # an attempt that hangs holds it
 
     async def look_up(self, token: str) -> Targets | None:
         if self._source is None:
@@ -72,7 +73,7 @@ def _open(token: Token) -> Source:
 
 
 def _context(token: Token) -> TlsContext | None:
-    """For a source that is asked over TLS: its context now. Files may change."""
+    """Returns a function for the present TLS context of a source, whose files may change; ``None`` without TLS."""
     tls = source_tls(token)
     if tls is None:
         return None
@@ -81,7 +82,7 @@ def _context(token: Token) -> TlsContext | None:
     def context() -> ssl.SSLContext:
         nonlocal live
         if files(tls) and not live.is_fresh:
-            with contextlib.suppress(CertificateError):  # a renewal is rarely one step: what was there stays in use
+            with contextlib.suppress(CertificateError):  # a renewal is rarely atomic: the old context stays in use
                 live = load_one(live.key)
         return live.context
 

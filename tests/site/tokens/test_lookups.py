@@ -15,7 +15,7 @@ from tests.log import Log
 from wsgate.events.trouble import REPEAT
 from wsgate.net import resolver
 from wsgate.settings.model import Place, PlaceKind, Target, TcpAddress, Token, UnixAddress
-from wsgate.site.tokens.lookups import _CHUNK, MAX_TOKEN, UNDER_WAY, Lookups
+from wsgate.site.tokens.lookups import _CHUNK, MAX_LOOKUPS, MAX_TOKEN, Lookups
 from wsgate.site.tokens.source import Local, NoTarget, SourceError
 from wsgate.site.tokens.values import Targets
 from wsgate.wire.http import Refusal
@@ -132,12 +132,12 @@ async def test_a_hanging_source_holds_up_its_own_clients_only_and_not_for_longer
 
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
-        for _ in range(3 * UNDER_WAY):
+        for _ in range(3 * MAX_LOOKUPS):
             nursery.start_soon(ask)
         await trio.testing.wait_all_tasks_blocked()
         source = slow._source
         assert isinstance(source, Fake)
-        assert len(source.asked) == UNDER_WAY  # the others wait, within their own deadline
+        assert len(source.asked) == MAX_LOOKUPS  # the others wait, within their own deadline
         assert await other.targets("desk") == DESK
         assert trio.current_time() == began
     assert set(ended) == {began + TIMEOUT}

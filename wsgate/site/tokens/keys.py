@@ -1,7 +1,7 @@
 """The keys that verify signed tokens: PEM, a shared secret, or a JSON Web Key Set.
 
-Each has the algorithms that fit it: that a token does not choose among all of them is what keeps a public key from
-being taken for a shared secret (RFC 8725 §2.1, §3.1).
+Each key has the algorithms that fit it. A token cannot choose any other, so a public key cannot be used as a shared
+secret (RFC 8725 §2.1, §3.1).
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _WEAK_RSA, _WEAK_SECRET = 2048, 32  # bits (RFC 7518 §3.3), bytes (§3.2)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, the algorithms with which it may verify, and its name in a key set.
+    """A key that verifies signed tokens.
 
-    weak: why it should not be relied on; empty where it may be
+    algorithms: with which it may verify
+    kid: its name in a key set
+    weak: why it is too weak; empty if it is not
     """
 
     value: Any
@@ -40,10 +42,13 @@ class Key:
 
 
 def read_key(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
-    """The key in a file: PEM, or a shared secret. ``wanted`` are the algorithms that are taken, all where it is empty.
+    """Returns the key in a file: PEM, or a shared secret.
 
-    Raises ``ValueError``. A secret may be meant as it stands, without the end of its line, or as base64url: so many
-    keys there are then.
+    A secret may be meant unchanged, without its line end, or as base64url; each of these is a key then.
+
+    wanted: the accepted algorithms; all if empty
+
+    Raises ``ValueError`` when there is no usable key.
     """
     if b"-----BEGIN " in data:
         public = _public_key(data)
@@ -60,7 +65,10 @@ def read_key(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
 
 
 def read_key_set(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
-    """The keys of a JSON Web Key Set that can verify signatures (RFC 7517 §5: others are ignored)."""
+    """Returns the keys of a JSON Web Key Set that can verify signatures; others are ignored (RFC 7517 §5).
+
+    Raises ``ValueError`` when there is none.
+    """
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
@@ -98,7 +106,7 @@ def _public_key(pem: bytes) -> Any:
 
 
 def _key(value: Any, kid: str | None = None) -> Key:
-    """Raises ``ValueError`` for what verifies no signatures."""
+    """Makes a key. Raises ``ValueError`` when it cannot verify signatures."""
     if isinstance(value, bytes):
         weak = f"the secret has {len(value)} bytes, and should have {_WEAK_SECRET}: whoever has a token can guess it"
         return Key(value, frozenset(HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
@@ -113,7 +121,7 @@ def _key(value: Any, kid: str | None = None) -> Key:
 
 
 def _from_jwk(item: dict[str, Any]) -> Key | None:
-    """RFC 7517 §4; ``None`` for a key that is for something else, or that cannot be read."""
+    """Reads a JSON Web Key (RFC 7517 §4). Returns ``None`` if it has another use or cannot be read."""
     operations, kid, algorithm = item.get("key_ops", ["verify"]), item.get("kid"), item.get("alg")
     if item.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
@@ -130,7 +138,7 @@ def _from_jwk(item: dict[str, Any]) -> Key | None:
 
 
 def _family(item: dict[str, Any]) -> str | None:
-    """An algorithm for PyJWT to read the key by, where it would know none itself."""
+    """Returns an algorithm that tells PyJWT how to read the key, if PyJWT does not know it itself."""
     return "EdDSA" if item.get("kty") == "OKP" else None
 
 

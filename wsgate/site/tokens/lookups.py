@@ -1,8 +1,7 @@
-"""Looking a token up for a client who waits, whatever its source does.
+"""Looks up a token under a deadline, also if its source hangs.
 
-Each lookup has a deadline, in which its wait for others is counted: only so many are under way at once, so a source
-that hangs holds up the clients of its own route and nobody else. That it is broken is logged when it breaks and when it
-is well again, not for every client.
+The deadline includes the wait for other lookups, whose number is limited. So a source that hangs delays only the
+clients of its own route. A failure of a source is logged when it begins and when it is over, not for every client.
 """
 
 from __future__ import annotations
@@ -20,28 +19,31 @@ from wsgate.site.tokens.values import Targets
 from wsgate.wire.http import Refusal
 
 MAX_TOKEN = 8 << 10  # characters: as long as a request's target may be
-UNDER_WAY = 64  # lookups of one source at once
-_AT_ONCE = 4  # of those that only see whether a token still leads somewhere
-_CHUNK = 256  # tokens that a thread looks up in one go
+MAX_LOOKUPS = 64  # lookups of one source at once
+_AT_ONCE = 4  # of those that check whether a token is still valid
+_CHUNK = 256  # tokens that a thread looks up in one call
 
-# A stranger learns nothing of which tokens there are: the detail is for the log alone
+# The same for every token, so that clients cannot find out which tokens exist; the detail is only for the log
 _FORBIDDEN = "no valid token"
 _RETRY_AFTER = ((b"Retry-After", b"5"),)
 
 
 class Lookups:
-    """A route's. ``source`` comes from ``open_source``."""
+    """The lookups of a route's tokens. ``source`` comes from ``open_source``."""
 
     def __init__(self, route: str, token: Token, source: Source) -> None:
         self.revoke = token.revoke
         self._route = route
         self.settings = token
         self._source = source
-        self._under_way = trio.CapacityLimiter(UNDER_WAY)
+        self._under_way = trio.CapacityLimiter(MAX_LOOKUPS)
         self._trouble = Trouble("token source broken", "token source well again", route=route)
 
     async def targets(self, value: str | None) -> Targets | Refusal:
-        """Where a token leads; ``None`` where the client has shown none. The log never learns the token."""
+        """Returns the targets of a token, or a refusal. The log never shows the token.
+
+        value: the token; ``None`` if the client has sent none
+        """
         if not value or len(value) > MAX_TOKEN:
             return Refusal(403, _FORBIDDEN, detail="no token" if not value else f"a token of {len(value)} characters")
         try:
@@ -61,8 +63,8 @@ class Lookups:
         return found or Refusal(403, _FORBIDDEN, detail="the token leads nowhere")
 
     async def gone(self, tokens: Sequence[str]) -> set[str]:
-        """Those of ``tokens`` that lead nowhere now. A source that is broken or silent is asked no further, and says
-        of none that it is gone that it has not been asked about."""
+        """Returns those of ``tokens`` that are not valid any more. If the source fails, the remaining tokens are not
+        checked and count as valid."""
         source, gone = self._source, set[str]()
         try:
             if isinstance(source, Local):
@@ -80,15 +82,15 @@ class Lookups:
         return gone
 
     def hide(self, text: str, target: Target, token: str) -> str:
-        """A text for the log about a target, without the token: a socket may have it for its name."""
+        """Returns a text for the log about a target without the token, which may be the name of a socket."""
         return text.replace(token, HIDDEN) if isinstance(target.address, UnixAddress) else text
 
     def close(self) -> None:
-        """The settings have no such lookups any more; sessions may still ask whether their tokens are ``gone``."""
+        """Closes the source, because the settings do not have it any more; ``gone`` may still be called."""
         self._source.close()
 
     async def _ask_each(self, source: Source, tokens: Sequence[str], gone: set[str]) -> None:
-        """A few at a time: what is left of the source is for the clients who wait."""
+        """Checks tokens, only a few at the same time, to leave the source to waiting clients."""
         failed: list[Exception] = []
         rest = iter(tokens)
 

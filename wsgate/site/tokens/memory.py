@@ -1,8 +1,8 @@
-"""What a file means, for a loop that cannot wait for its disk.
+"""The content of a file, for an event loop that cannot wait for its disk.
 
-Each look at the file is a thread's, so that an edit counts at once. Where the thread does not answer soon, because the
-disk is slow or a busy loop leaves it no turn, what it read before is the answer: for a minute, since a token may have
-been taken out of the file meanwhile.
+A thread checks the file each time, so that an edit has an immediate effect. If the thread does not answer soon, because
+the disk or the machine is slow, the content that was read before is used; at most for a minute, because a token may
+have been removed from the file.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ import trio
 T = TypeVar("T")
 
 PATIENCE = 0.1  # seconds
-STALE = 60.0  # seconds after the last look that told anything
+STALE = 60.0  # seconds for which the content of the last check may be used
 
 
 class Memory(Generic[T]):
-    """``look`` reads what has changed, on a thread, one at a time; what it raises is raised, and nothing is known."""
+    """Keeps the last content.
+
+    look: reads what has changed, in one thread at a time; what it raises is raised, and nothing is kept
+    """
 
     def __init__(self, look: Callable[[], T]) -> None:
         self._look = look
-        self._thread = trio.CapacityLimiter(1)  # held until it ends, also by one that nobody waits for
+        self._thread = trio.CapacityLimiter(1)  # held until the thread ends, also after it was abandoned
         self._known: tuple[float, T] | None = None
 
     def look(self) -> T:
-        """On the thread."""
+        """Runs in the thread."""
         began = time.monotonic()
         try:
             found = self._look()
         except Exception:
             self._known = None
             raise
-        self._known = began, found  # though nobody may wait any longer
+        self._known = began, found  # also if the caller has stopped waiting
         return found
 
     async def get(self) -> T:
-        """What the file means. The caller bounds the time."""
+        """Returns the content. The caller bounds the time."""
         known = self._known
         young = known is not None and time.monotonic() - known[0] <= STALE
         with trio.move_on_after(PATIENCE if young else float("inf")):

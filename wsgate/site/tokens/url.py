@@ -1,7 +1,7 @@
-"""``url``: an HTTP service is asked for each token; its answer's body is the target.
+"""``url``: asks an HTTP service for each token; the body of its answer is the target.
 
-200 with a body is a target; 404, 410, 401 and 403, and an empty answer, are none. Anything else is a service that is
-broken. Redirects are not followed: a token goes to nobody but the service that the operator named.
+200 with a body is a target. 404, 410, 401, 403 and an empty body mean that there is none. Any other answer is a failure
+of the service. Redirects are not followed, so that only the configured service gets tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NO_TARGET = frozenset({401, 403, 404, 410})
 
 
 class UrlSource:
-    """A connection for each lookup."""
+    """A source that makes a connection for each lookup."""
 
     def __init__(
         self, url: TokenUrl, backend_tls: BackendTls, tls: bool, context: TlsContext | None, within: float
@@ -36,11 +36,11 @@ class UrlSource:
         self._context = context
         self._server_name = backend_tls.server_name
         self._limiter = trio.CapacityLimiter(1)
-        default = url.address.port == (443 if url.tls else 80)  # RFC 9110 §4.2.3: not in Host then
+        default = url.address.port == (443 if url.tls else 80)  # then it is left out of Host (RFC 9110 §4.2.3)
         self._host = str(url.address).rpartition(":")[0] if default else str(url.address)
 
     async def look_up(self, token: str) -> Targets | None:
-        if token in (".", ".."):  # which no quoting keeps from being steps in a path (RFC 3986 §6.2.2.3)
+        if token in (".", ".."):  # they would be dot segments of the path, also if quoted (RFC 3986 §6.2.2.3)
             return None
         answer = await self._fetch(self._url.target.replace("{token}", quote(token, safe="")))
         if answer.status in _NO_TARGET or (answer.status in (200, 204) and not answer.body.strip()):
@@ -70,7 +70,7 @@ class UrlSource:
         return answer
 
     async def _exchange(self, sock: Transport, fetch: Fetch) -> Fetched | Unusable:
-        await send_all(sock, fetch.request)  # where it is gone, what it left to be read says why
+        await send_all(sock, fetch.request)  # if it is gone, reading tells why
         while True:
             try:
                 answer = fetch.receive(await receive_or_raise(sock))

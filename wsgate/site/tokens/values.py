@@ -1,6 +1,6 @@
-"""The texts and values by which sources name targets, and clients theirs.
+"""Parses the targets that token sources and clients name.
 
-``ValueError`` says what is wrong without repeating any of it: what it is about may be next to a token.
+The message of a ``ValueError`` says what is wrong without repeating the text, which may be close to a token.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from wsgate.text.port import looks_like_port, port_number
 
 Targets = tuple[Target, ...]
 
-MAX_TARGETS = 16  # that one token may have: each is dialled, one after the other
+MAX_TARGETS = 16  # of one token: they are dialled one after the other
 
 _SCHEME = re.compile(r"(tcp|tls)://")
-_UNIX = re.compile(r"unix(?:_socket)?:")  # websockify's word and ours
+_UNIX = re.compile(r"unix(?:_socket)?:")  # our prefix and websockify's
 
 
 def targets(text: str, tls: bool) -> Targets:
-    """The targets that a text names: one, as in ``target``, or JSON. ``tls`` is for those without a scheme."""
+    """Parses the targets in a text: one, as in ``target``, or JSON.
+
+    tls: for targets without a scheme
+
+    Raises ``ValueError`` when the text names none.
+    """
     text = text.strip()
     if text.startswith(("{", "[", '"')):
         try:
@@ -37,8 +42,12 @@ def targets(text: str, tls: bool) -> Targets:
 
 
 def from_object(value: Any, tls: bool) -> Targets:
-    """The targets that a value of JSON or Python names: a text, a pair of host and port, a mapping with ``host`` and
-    ``port``, or a list of these, which are tried in order."""
+    """Converts a value of JSON or Python to targets, to be tried in order.
+
+    value: a text, a pair of host and port, a mapping with ``host`` and ``port``, or a list of these
+
+    Raises ``ValueError`` when it names no target.
+    """
     if isinstance(value, list | tuple) and not _is_pair(value):
         if not 1 <= len(value) <= MAX_TARGETS:
             raise ValueError(f"is a list of {len(value)} targets: it should have 1 to {MAX_TARGETS}")
@@ -47,15 +56,20 @@ def from_object(value: Any, tls: bool) -> Targets:
 
 
 def target(text: str, tls: bool, *, beneath: str | None = None) -> Target:
-    """``host:port``, ``[v6]:port``, ``v6:port``, any of these behind ``tcp://`` or ``tls://``; ``unix:/path``, or
-    ``unix_socket:/path``, which has to lie ``beneath`` a directory, if one is given, when it is dialled."""
+    """Parses ``host:port``, ``[v6]:port``, ``v6:port``, each perhaps with ``tcp://`` or ``tls://`` in front;
+    ``unix:/path`` or ``unix_socket:/path``.
+
+    beneath: a directory in which a Unix socket must be when it is dialled
+
+    Raises ``ValueError`` when it is no target.
+    """
     if unix := _UNIX.match(text):
         return _unix(text[unix.end() :], beneath)
     return client_target(text, tls)
 
 
 def client_target(text: str, tls: bool) -> Target:
-    """As ``target``, without Unix sockets: those are no client's to name."""
+    """Like ``target``, but raises ``ValueError`` for Unix sockets, which clients may not name."""
     if scheme := _SCHEME.match(text):
         tls = scheme[1] == "tls"
         text = text[scheme.end() :]
@@ -66,7 +80,7 @@ def client_target(text: str, tls: bool) -> Target:
 
 
 def _is_pair(value: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether this is websockify's ``[host, port]`` or ``['unix_socket', path]``, not a list of two targets."""
+    """Whether a list is websockify's ``[host, port]`` or ``['unix_socket', path]``, and no list of two targets."""
     if len(value) != 2 or not isinstance(value[0], str):
         return False
     return _is_port(value[1]) or value[0] in ("unix_socket", "unix")
