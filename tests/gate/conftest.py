@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import threading
@@ -147,6 +148,19 @@ class Gate:
         self.connections.start_soon(serve, self.gateway, self.listener, take_over(theirs), address_of(client))
         self.peers.append(Peer(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), mask=MASK))
         return self.peers[-1]
+
+
+async def closed(gate: Gate) -> None:
+    """Wait until the gateway has finished with every connection."""
+    while gate.connections.child_tasks:
+        await trio.lowlevel.checkpoint()
+
+
+async def file_closed(file: io.IOBase) -> None:
+    """Wait until a thread has closed it."""
+    with trio.fail_after(10):
+        while not file.closed:  # noqa: ASYNC110 - threads tell nobody
+            await trio.sleep(0.001)
 
 
 def address_of(client: str) -> Address:

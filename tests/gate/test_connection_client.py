@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.gate.conftest import CLIENT, Gate, StartGate, at, files_at, live_tls, relay_to, route, tunnel_to
+from tests.gate.conftest import CLIENT, StartGate, at, closed, files_at, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.peers.frames import MASK, close_frame
 from tests.peers.heads import plain_request, request
@@ -21,11 +21,6 @@ from wsgate.settings.model import Network, Tls
 
 TRUSTED = (Network(ipaddress.ip_network("192.0.2.0/24")),)  # has CLIENT in it
 FORWARDED_FOR = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.test"}
-
-
-async def closed(gate: Gate) -> None:
-    while gate.connections.child_tasks:
-        await trio.lowlevel.checkpoint()
 
 
 async def test_behind_a_trusted_proxy(start_gate: StartGate, backend: Backend, log: Log) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gate.conftest import NOWHERE, Gate, StartGate, at, live_tls, relay_to, route, tunnel_to
+from tests.gate.conftest import NOWHERE, StartGate, at, closed, live_tls, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.peers.frames import close_frame
 from tests.peers.heads import plain_request, request
@@ -20,11 +20,6 @@ from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Limits, Tls
 
 ONE = Limits(sessions=1)
-
-
-async def closed(gate: Gate) -> None:
-    while gate.connections.child_tasks:
-        await trio.lowlevel.checkpoint()
 
 
 # -- sessions ----------------------------------------------------------------------------------------------------------

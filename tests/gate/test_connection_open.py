@@ -13,7 +13,19 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, at, below, relay_to, route, tunnel_to
+from tests.gate.conftest import (
+    CLIENT,
+    NOWHERE,
+    Gate,
+    StartGate,
+    address_of,
+    at,
+    below,
+    closed,
+    relay_to,
+    route,
+    tunnel_to,
+)
 from tests.limits import refusing
 from tests.log import Log
 from tests.peers.frames import BINARY, PING, PONG, TEXT, Frame, close_frame
@@ -41,12 +53,6 @@ from wsgate.site.site import Site
 from wsgate.wire.handshake import accept_headers
 
 HALF_A_HEADER = b"\x81"
-
-
-async def closed(gate: Gate) -> None:
-    """Wait until the gateway has finished with every connection."""
-    while gate.connections.child_tasks:
-        await trio.lowlevel.checkpoint()
 
 
 async def say_no(gate: Gate, backend: Backend) -> Peer:

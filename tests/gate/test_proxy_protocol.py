@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, live_tls, relay_to, route
+from tests.gate.conftest import CLIENT, NOWHERE, Gate, StartGate, address_of, closed, live_tls, relay_to, route
 from tests.log import Log
 from tests.peers.frames import TEXT, Frame
 from tests.peers.heads import plain_request, request
@@ -49,11 +49,6 @@ def behind_balancer(gate: Gate, *, unix: bool = False, tls: Tls | None = None) -
         bind=TcpAddress("127.0.0.1", 80), tls=tls, proxy_protocol=ProxyProtocol(from_=networks)
     )
     return gate
-
-
-async def closed(gate: Gate) -> None:
-    while gate.connections.child_tasks:
-        await trio.lowlevel.checkpoint()
 
 
 # -- a balancer --------------------------------------------------------------------------------------------------------

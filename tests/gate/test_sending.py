@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.gate.conftest import NOWHERE, route
+from tests.gate.conftest import NOWHERE, file_closed, route
 from tests.relay.joined import socket_pair
 from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.file_body import CHUNK, FileBody
@@ -62,13 +62,6 @@ def page(it: Route) -> Response:
     return Response(200, [(b"Content-Length", b"4")], b"page")
 
 
-async def closed(file: io.IOBase) -> None:
-    """Wait until a thread has closed it."""
-    with trio.fail_after(10):
-        while not file.closed:  # noqa: ASYNC110 - threads tell nobody
-            await trio.sleep(0.001)
-
-
 async def read(sock: socket.socket, *, until: int | None = None) -> bytes:
     data = bytearray()
     while until is None or len(data) < until:
@@ -99,7 +92,7 @@ async def test_a_large_file(pair: tuple[PlainTransport, socket.socket], tmp_path
     assert head.startswith(b"HTTP/1.1 200 ")
     assert body == content
     assert sent == [True]
-    await closed(file)
+    await file_closed(file)
     assert http.next_cycle()
 
 
@@ -134,7 +127,7 @@ async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123456789")
     assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
-    await closed(file)
+    await file_closed(file)
     assert await send(ours, page, http=asked(b"HEAD"), head_only=True)
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
 
@@ -142,7 +135,7 @@ async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
 async def test_a_file_that_shrinks(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123")
     assert not await send(pair[0], of(file, 10))
-    await closed(file)
+    await file_closed(file)
 
 
 async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket]) -> None:
@@ -150,7 +143,7 @@ async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket])
     theirs.close()
     file = io.BytesIO(bytes(SIZE))
     assert not await send(ours, of(file, SIZE))
-    await closed(file)
+    await file_closed(file)
 
 
 @pytest.mark.parametrize(("write", "seconds"), [(10.0, 10.0), (None, 30.0)])

@@ -7,15 +7,8 @@ import trio
 import trio.testing
 
 from tests.peers.frames import CLOSE, close_code, parse_all
-from wsgate.relay.closing import Side
 
 from ..relay.joined import Peer, Session
-
-
-def sides(running: Session, side: Side) -> tuple[Peer, Peer]:
-    """The peer on this side, and the other."""
-    pair = (running.client, running.backend)
-    return pair if side is Side.CLIENT else pair[::-1]
 
 
 def split_close(data: bytes) -> tuple[bytes, int | None]:

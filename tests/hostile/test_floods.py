@@ -12,7 +12,7 @@ from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 
 from ..relay.joined import session
 from .faults import LIMIT
-from .peers import flood, held, settle, sides, split_close
+from .peers import flood, held, settle, split_close
 
 FLOODS: dict[str, Frame] = {
     "pings": Frame(PING, b"p" * 125),
@@ -30,7 +30,7 @@ async def test_a_flood_at_a_peer_that_does_not_read(
 ) -> None:
     """It is stopped at its source, after one read; and every frame of it arrives when the peer reads again."""
     async with session(pump, buffer=4096) as running:
-        flooding, other = sides(running, side)
+        flooding, other = running.sides(side)
         frame = FLOODS[name].encode(flooding.mask)
         sent = await flood(flooding, frame)
         assert held(running) <= HEADROOM + READ_SIZE

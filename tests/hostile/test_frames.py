@@ -18,7 +18,7 @@ from wsgate.relay.pump import Pump
 
 from ..relay.joined import CLOSE_TIMEOUT, Peer, Session, session
 from .faults import BAD_TEXT, COMPRESSED, FAULTS, IN_FRONT, LIMIT, Encode
-from .peers import LEAVE, flood, settle, sides, split_close
+from .peers import LEAVE, flood, settle, split_close
 
 GOOD = Frame(BINARY, b"before")
 JUNK = b"\x81\x00\x82\x7fbehind" * 3
@@ -26,7 +26,7 @@ JUNK = b"\x81\x00\x82\x7fbehind" * 3
 
 async def misbehave(running: Session, side: Side, data: bytes, cut: int) -> tuple[bytes, bytes]:
     """Send ``data`` in two parts, then more; all that this side and the other side get until the end."""
-    faulty, other = sides(running, side)
+    faulty, other = running.sides(side)
     with contextlib.suppress(OSError):  # found in the first part, and perhaps the connection is over
         await faulty.write(data[:cut])
         await settle()
@@ -144,7 +144,7 @@ async def test_a_close_in_mid_message_and_data_behind_it(pump: Pump, side: Side)
 async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """It reads, and goes on talking. It is cut after the close timeout, and who said Close has its answer then."""
     async with session(pump) as running:
-        talking, closing = sides(running, side)
+        talking, closing = running.sides(side)
         began = trio.current_time()
         await closing.send(close_frame(1000))
         assert await talking.receive() == close_frame(1000)
@@ -167,7 +167,7 @@ async def test_a_peer_that_leaves_instead_of_answering_close(
 ) -> None:
     """Who said it gets its own words back, at once."""
     async with session(pump) as running:
-        leaving, closing = sides(running, side)
+        leaving, closing = running.sides(side)
         await closing.send(close_frame(3000, "enough"))
         assert await leaving.receive() == close_frame(3000, "enough")
         await leave(leaving)
@@ -182,7 +182,7 @@ async def test_a_peer_that_leaves_instead_of_answering_close(
 async def test_a_peer_that_neither_answers_nor_reads(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """Its buffers are full, so not even the Close goes out. It costs the close timeout twice, and no more."""
     async with session(pump, buffer=4096) as running:
-        deaf, other = sides(running, side)
+        deaf, other = running.sides(side)
         await flood(other, Frame(BINARY, bytes(1000)).encode(other.mask))
         began = trio.current_time()
         await deaf.write(Frame(0xF).encode(deaf.mask))

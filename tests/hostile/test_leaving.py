@@ -14,7 +14,7 @@ from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import Pump
 
 from ..relay.joined import CLOSE_TIMEOUT, Peer, session
-from .peers import LEAVE, flood, held, settle, sides, split_close
+from .peers import LEAVE, flood, held, settle, split_close
 
 Leave = Callable[[Peer], Awaitable[None]]
 
@@ -38,7 +38,7 @@ async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
     story = b"".join(encoded)
     for size in [*range(60), *range(60, len(story), 23), len(story)]:
         async with session(pump) as running:
-            leaving, other = sides(running, side)
+            leaving, other = running.sides(side)
             await leaving.write(story[:size])
             await settle()
             await leave(leaving)
@@ -111,7 +111,7 @@ async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: MockClock, m
 async def test_a_peer_that_is_flooded_and_leaves(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
     """What it had not read is thrown away, and who flooded it is told."""
     async with session(pump, buffer=4096) as running:
-        leaving, flooding = sides(running, side)
+        leaving, flooding = running.sides(side)
         frame = Frame(BINARY, bytes(1000)).encode(flooding.mask)
         await flood(flooding, frame)
         await leaving.reset()

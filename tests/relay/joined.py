@@ -150,6 +150,11 @@ class Session:
         assert self._outcome is not None
         return self._outcome
 
+    def sides(self, side: Side | str) -> tuple[Peer, Peer]:
+        """The peer on this side, and the other."""
+        pair = (self.client, self.backend)
+        return pair if Side(side) is Side.CLIENT else pair[::-1]
+
     @property
     def over(self) -> bool:
         return self._over.is_set()

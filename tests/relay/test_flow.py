@@ -38,7 +38,7 @@ FRAMES = [
 async def test_frames_cross_a_relay_unchanged(either_pump: Pump, side: str) -> None:
     """Fragments, control frames between them and the client's own masking keys included: not one byte differs."""
     async with session(either_pump) as running:
-        source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        source, sink = running.sides(side)
         raw = b"".join(frame.encode(source.mask) for frame in FRAMES)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source.write, raw)

@@ -45,7 +45,7 @@ async def test_a_peer_that_does_not_read_stops_its_source_and_loses_nothing(
 ) -> None:
     async with session(pump, mode=mode, buffer=BUFFER) as running:
         up = side == "client"
-        source, sink = (running.client, running.backend) if up else (running.backend, running.client)
+        source, sink = running.sides(side)
         source_leg, sink_leg = (
             (running.client_leg, running.backend_leg) if up else (running.backend_leg, running.client_leg)
         )

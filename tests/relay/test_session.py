@@ -138,7 +138,7 @@ async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there
 ) -> None:
     """A Close inside the unfinished frame would be data: the other side must see the stream end, nothing else."""
     async with session(pump) as running:
-        source, sink = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        source, sink = running.sides(side)
         raw = data(b"x" * 1000).encode(source.mask)[:-1]
         await source.write(raw)
         assert await sink.read(len(raw)) == raw
@@ -168,7 +168,7 @@ async def test_a_fault_in_a_relay_tells_both_sides(
     pump: Pump, autojump_clock: MockClock, side: str, wrong: Frame, code: int
 ) -> None:
     async with session(pump, limit=9999) as running:
-        faulty, other = (running.client, running.backend) if side == "client" else (running.backend, running.client)
+        faulty, other = running.sides(side)
         await faulty.send(data(b"before"))
         await faulty.send(wrong)
         told = await faulty.receive()

@@ -37,10 +37,6 @@ async def answer_pings(peer: Peer) -> None:
         await peer.send(Frame(Opcode.PONG, frame.payload))
 
 
-def both(running: Session, side: str) -> tuple[Peer, Peer]:
-    return (running.client, running.backend) if side == "client" else (running.backend, running.client)
-
-
 # -- heartbeat ---------------------------------------------------------------------------------------------------------
 
 
@@ -49,7 +45,7 @@ async def test_a_leg_that_was_silent_is_asked_and_its_pong_goes_no_further(
     pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     async with session(pump, heartbeat=BEAT) as running:
-        asked, other = both(running, side)
+        asked, other = running.sides(side)
         start = trio.current_time()
         ping = await asked.receive()
         assert trio.current_time() - start == pytest.approx(20)
@@ -263,7 +259,7 @@ async def test_pings_are_answered_here_where_the_route_says_so(
     pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     async with session(pump, answers_pings=True) as running:
-        asks, other = both(running, side)
+        asks, other = running.sides(side)
         await asks.send(
             data(b"one", fin=False),
             Frame(Opcode.PING, b"first"),
@@ -355,7 +351,7 @@ async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: MockC
 
 async def stall(running: Session, side: str) -> tuple[bytes, int]:
     """Fill the way from ``side`` to the other, who does not read."""
-    source, _ = both(running, side)
+    source, _ = running.sides(side)
     raw = data(b"x" * 4_000_000).encode(source.mask)
     return raw, await source.fill(raw)
 
@@ -376,7 +372,7 @@ async def test_a_peer_that_takes_nothing_is_cut_and_the_other_told(
 ) -> None:
     async with session(pump, unix=True, timeouts=timeouts(write=30)) as running:
         await at(25, trio.current_time())
-        source, stuck = both(running, side)
+        source, stuck = running.sides(side)
         start = trio.current_time()
         raw, sent = await stall(running, side)
         word = (

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
 
 from tests.gate.conftest import exchange_for, route
 from tests.peers.sockets import tcp_pair
 from tests.relay.joined import INFO
+from wsgate.gate.exchange import Answer
 from wsgate.gate.handlers import relay, tunnel
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.flow import RelayFlow, UnwrapFlow
@@ -50,3 +53,16 @@ def ends() -> Iterator[Ends]:
     far, near = tcp_pair()
     with take_over(near) as client, take_over(far) as backend:
         yield client, backend
+
+
+@asynccontextmanager
+async def meanwhile(asking: Awaitable[Answer]) -> AsyncIterator[list[Answer]]:
+    """Have a handler asked while the block plays its backend; behind the block its answer is in the list."""
+    found: list[Answer] = []
+
+    async def wait() -> None:
+        found.append(await asking)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        yield found

@@ -9,7 +9,7 @@ import threading
 
 import trio
 
-from tests.gate.conftest import NOWHERE, route
+from tests.gate.conftest import NOWHERE, file_closed, route
 from tests.log import Log
 from wsgate.gate.handlers.file_body import CHUNK, FileBody
 from wsgate.settings.model import Files, Timeouts
@@ -20,13 +20,6 @@ SIZE = 3 << 20
 def body_of(file: io.BytesIO, size: int = SIZE, handshake: float = 10.0) -> FileBody:
     it = route(NOWHERE, timeouts=Timeouts(handshake=handshake))
     return FileBody(file, size, Files(root="/root"), it)  # type: ignore[arg-type]
-
-
-async def closed(file: io.IOBase) -> None:
-    """Wait until a thread has closed it."""
-    with trio.fail_after(10):
-        while not file.closed:  # noqa: ASYNC110 - threads tell nobody
-            await trio.sleep(0.001)
 
 
 async def test_it_comes_in_pieces_and_ends() -> None:
@@ -41,7 +34,7 @@ async def test_a_file_that_nobody_wants_to_the_end_is_closed() -> None:
     file = io.BytesIO(b"0123")
     body = body_of(file, 4)
     body.close()
-    await closed(file)
+    await file_closed(file)
     assert await body.read() == b""
 
 
@@ -70,7 +63,7 @@ async def test_a_disk_that_hangs_within_a_file(log: Log) -> None:
     assert await body_of(file, handshake=0.01).read() == b""
     assert not file.closed
     file.free.set()
-    await closed(file)
+    await file_closed(file)
     line = log.one("file not sent")
     assert line["reason"] == "the disk of /root did not answer within 0.01 s"
 
@@ -84,7 +77,7 @@ async def test_a_client_that_goes_while_the_disk_hangs() -> None:
         nursery.cancel_scope.cancel()
     assert not file.closed
     file.free.set()
-    await closed(file)
+    await file_closed(file)
 
 
 class BrokenFile(io.BytesIO):

@@ -12,7 +12,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.gate.conftest import exchange_for, relay_to, route
-from tests.gate.handlers.conftest import COMPRESSED, TEXT, Ends, Made
+from tests.gate.handlers.conftest import COMPRESSED, TEXT, Ends, Made, meanwhile
 from tests.limits import no_descriptors, refusing
 from tests.peers.frames import Frame
 from tests.peers.heads import KEY, request
@@ -34,13 +34,7 @@ async def ask(relay: Relay) -> Answer:
 
 
 async def test_a_relay_is_open_when_it_was_accepted(backend: Backend) -> None:
-    found: list[Answer] = []
-    async with trio.open_nursery() as nursery:
-
-        async def ask_for_it() -> None:
-            found.append(await ask(relay_to(backend.port, "/base")))
-
-        nursery.start_soon(ask_for_it)
+    async with meanwhile(ask(relay_to(backend.port, "/base"))) as found:
         server = await backend.accept_request()
         assert server.head.target == "/base/chat?x"
         assert server.head.one("X-Forwarded-For") == "192.0.2.7"
@@ -87,13 +81,7 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 101 Switching Protocols\r\n"])
 async def test_a_backend_that_resets_while_it_is_asked(backend: Backend, said: bytes) -> None:
-    found: list[Answer] = []
-    async with trio.open_nursery() as nursery:
-
-        async def ask_for_it() -> None:
-            found.append(await ask(relay_to(backend.port)))
-
-        nursery.start_soon(ask_for_it)
+    async with meanwhile(ask(relay_to(backend.port))) as found:
         server = await backend.accept_request()
         await server.write(said)
         await trio.testing.wait_all_tasks_blocked()
@@ -121,13 +109,7 @@ async def test_a_backend_that_resets_while_it_is_asked(backend: Backend, said: b
 )
 async def test_ws_to_a_port_with_tls(backend: Backend, answer: bytes, detail: str) -> None:
     """However its server says so, the log says what to write."""
-    found: list[Answer] = []
-    async with trio.open_nursery() as nursery:
-
-        async def ask_for_it() -> None:
-            found.append(await ask(relay_to(backend.port)))
-
-        nursery.start_soon(ask_for_it)
+    async with meanwhile(ask(relay_to(backend.port))) as found:
         server = await backend.accept_request()
         await server.write(answer)
         await server.stream.send_eof()
@@ -136,14 +118,8 @@ async def test_ws_to_a_port_with_tls(backend: Backend, answer: bytes, detail: st
 
 
 async def test_wss_to_a_port_without_tls(backend: Backend) -> None:
-    found: list[Answer] = []
     url = WebSocketUrl(TcpAddress("127.0.0.1", backend.port), None, tls=True)
-    async with trio.open_nursery() as nursery:
-
-        async def ask_for_it() -> None:
-            found.append(await ask(Relay(to=(url,))))
-
-        nursery.start_soon(ask_for_it)
+    async with meanwhile(ask(Relay(to=(url,)))) as found:
         server = await backend.accept()
         await server.stream.receive_some()
         await server.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -166,7 +142,6 @@ async def test_out_of_descriptors(backend: Backend) -> None:
 async def opened_by(relay: Relay, answer: Callable[[], Awaitable[None]]) -> tuple[Any, list[tuple[str, str | None]]]:
     """What opening came to while ``answer`` played the backends, and what was noted of each."""
     noted: list[tuple[str, str | None]] = []
-    found: list[Answer] = []
     exchange = exchange_for(route(relay), request("/chat?x"))
 
     class Noting(LiveBackend[WebSocketUrl]):
@@ -177,12 +152,7 @@ async def opened_by(relay: Relay, answer: Callable[[], Awaitable[None]]) -> tupl
             noted.append((self.name, None))
 
     exchange.route.relays_to = [Noting("it", url) for url in relay.to]
-    async with trio.open_nursery() as nursery:
-
-        async def open_it() -> None:
-            found.append(await handle(exchange))
-
-        nursery.start_soon(open_it)
+    async with meanwhile(handle(exchange)) as found:
         await answer()
     return found[0], noted
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 
-import trio
-
 from tests.gate.conftest import exchange_for, route, tunnel_to
-from tests.gate.handlers.conftest import TEXT, Ends, Made
+from tests.gate.handlers.conftest import TEXT, Ends, Made, meanwhile
 from tests.limits import no_descriptors, refusing
 from tests.log import Log
 from tests.peers.heads import request
@@ -49,13 +47,7 @@ async def test_it_is_open_when_it_is_connected(backend: Backend) -> None:
 
 async def test_tls_to_a_port_without_tls(backend: Backend) -> None:
     target = Target(TcpAddress("127.0.0.1", backend.port), tls=True)
-    found: list[Answer] = []
-    async with trio.open_nursery() as nursery:
-
-        async def ask_for_it() -> None:
-            found.append(await ask(Tunnel(to=(target,))))
-
-        nursery.start_soon(ask_for_it)
+    async with meanwhile(ask(Tunnel(to=(target,)))) as found:
         server = await backend.accept()
         await server.stream.receive_some()
         await server.write(b"220 hello\r\n")
