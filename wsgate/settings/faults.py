@@ -1,4 +1,4 @@
-"""What the checks of the second pass share: how faults are noted, and what a choice of keys is."""
+"""Helpers of the second pass: reporting faults, and checking that exactly one of several keys is there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from wsgate.settings.draft import Broken
 
-# Notes a problem with the value at a path.
+# Reports a problem with the value at a path.
 Fault = Callable[[str, str], object]
-# Notes that the value at a path is taken, but probably does not do what its writer wants.
+# Reports that the value at a path is valid, but probably not meant.
 Warn = Callable[[str, str], object]
 
 
 def check_choice(mapping: Any, names: Sequence[str], path: str, fault: Fault) -> None:
-    """That exactly one of the keys ``names`` is written. What is Broken may have been meant for another."""
+    """Checks that exactly one of the keys ``names`` is there. A ``Broken`` value may have been meant for another
+    key."""
     values = [getattr(mapping, name) for name in names]
     chosen = [name for name, value in zip(names, values, strict=True) if value not in (None, ()) and is_there(value)]
     listed = ", ".join(names)
@@ -25,16 +26,16 @@ def check_choice(mapping: Any, names: Sequence[str], path: str, fault: Fault) ->
 
 
 def is_there(value: Any) -> bool:
-    """Whether a value could be decoded; there may be Broken parts in it."""
+    """Whether a value could be decoded; parts of it may be ``Broken``."""
     return not isinstance(value, Broken)
 
 
 def at(path: str, index: int, given: Container[str]) -> str:
-    """The path of a list's item; a list of one may be written as the one."""
+    """Returns the path of a list's item; a list of one item may be written as the item."""
     item = f"{path}[{index}]"
     return item if index or item in given else path
 
 
 def items(values: Any) -> Iterator[tuple[int, Any]]:
-    """The items of a list with their index; none where the list is Broken, while an item may be."""
+    """Yields the items of a list, which may be ``Broken``, with their index; nothing if the list itself is."""
     return enumerate(values if isinstance(values, tuple) else ())

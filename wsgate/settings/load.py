@@ -1,8 +1,8 @@
-"""A configuration file -> Settings, or every problem of the file at once.
+"""A configuration file -> ``Settings``, or all problems of the file at once.
 
-Text becomes nodes (``nodes``), nodes become the model (``decode``: shape), the model is checked (``meaning``).
-Values may be taken from this process's environment (``environment``). No file that the settings name is looked at:
-``site`` does that, with the ``Draft``.
+Text becomes nodes (``nodes``), nodes become the model (``decode``: the shape of values), and the model is checked
+(``meaning``: how values fit together). Values may come from the environment (``environment``). Files that the settings
+name are not read here: ``site`` does that, with the ``Draft``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ConfigError", "Problem", "load", "loads", "read", "reads"]
 
 
 def read(path: str) -> Draft:
-    """What the file at ``path`` has. Relative paths in it are relative to its directory.
+    """Reads the file at ``path``. Relative paths in it are relative to its directory.
 
     Raises ``ConfigError`` when the file cannot be read, or is no YAML.
     """
@@ -30,7 +30,7 @@ def read(path: str) -> Draft:
 
 
 def reads(text: str, name: str) -> Draft:
-    """What ``text`` has. ``name`` is the file's: problems show it, relative paths begin at its directory.
+    """Reads ``text``. ``name``: of the file, for problems; relative paths are relative to its directory.
 
     Raises ``ConfigError`` when the text is no YAML.
     """
@@ -43,7 +43,7 @@ def reads(text: str, name: str) -> Draft:
 
 
 def load(path: str, warn: Warn | None = None) -> Settings:
-    """The settings in the file at ``path``, with which nothing is wrong but perhaps on this machine.
+    """Returns the settings in the file at ``path``. The files that they name are not checked.
 
     Raises ``ConfigError`` when the file cannot be read or anything in it is wrong.
     """
@@ -51,7 +51,7 @@ def load(path: str, warn: Warn | None = None) -> Settings:
 
 
 def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
-    """The settings in ``text``. ``name`` is the file's: problems show it, relative paths begin at its directory.
+    """Returns the settings in ``text``. ``name``: of the file, for problems; relative paths begin at its directory.
 
     Raises ``ConfigError`` when anything in the text is wrong.
     """

@@ -1,7 +1,7 @@
-"""The second pass, meaning: values that are right one by one and wrong together.
+"""The second pass over a configuration: finds values that are valid alone but not together.
 
-It gets what the first pass could decode, so a value may be ``Broken`` here: such a value equals nothing, and nothing is
-said about it twice.
+It gets what the first pass could decode, so a value may be ``Broken``. Such a value is equal to no other, and its fault
+is reported already.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from wsgate.settings.model import (
 
 
 def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> None:
-    """Note what is wrong with the Settings, or with what there is of them, through ``fault``; and through ``warn`` what
-    is right but probably not meant.
+    """Checks the settings, which may have ``Broken`` parts.
 
-    ``given`` has the paths of what the file has. Whoever writes a key wants something, if only its default; so where a
-    key can do nothing, it is a fault to write it.
+    fault: reports a problem
+    warn: reports what is valid but probably not meant
+    given: the paths of the values in the file; a key without effect is a fault if the file has it, also with its
+    default
     """
     listeners = _entries(settings, "listeners", Listener)
     routes = _entries(settings, "routes", Route)
@@ -54,7 +55,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
 
 
 def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
-    """The decoded elements of a list, with their index in the file."""
+    """Returns the decoded elements of a list, with their index in the file."""
     elements = getattr(settings, attribute, ())
     return [(i, e) for i, e in enumerate(elements if isinstance(elements, tuple) else ()) if isinstance(e, cls)]
 
@@ -72,7 +73,7 @@ def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fau
         path = f"listeners[{index}].redirect"
         if isinstance(listener.tls, Tls):
             fault(path, "this listener speaks TLS itself: move redirect to the plain listener")
-        # What is Broken may have been meant to speak TLS; in front of a trusted proxy, that may speak it.
+        # A Broken value may have been meant for TLS; behind a trusted proxy, the proxy may use TLS.
         elif not settings.trusted_proxies and not any(getattr(other, "tls", True) for other in settings.listeners):
             fault(path, "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
 

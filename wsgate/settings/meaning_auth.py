@@ -1,4 +1,4 @@
-"""The second pass, meaning: who may use a route."""
+"""The second pass: checks who may use a route."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from wsgate.text.htpasswd import entry, split
 def check_access(
     route: Route, listeners: Sequence[Any], path: str, fault: Fault, warn: Warn, given: Container[str]
 ) -> None:
-    """Note what is wrong, or open to more than is meant, with who may use the route at ``path``. ``listeners`` may be
-    Broken."""
+    """Checks who may use the route at ``path``; warns if it allows probably more than is meant.
+
+    listeners: may be ``Broken``
+    """
     if isinstance(route.action, Files):
         for key in ("origins", "errors"):
             if f"{path}.{key}" in given:
@@ -52,7 +54,7 @@ def check_access(
 
 
 def _warn_of_pages(route: Route, path: str, warn: Warn) -> None:
-    """A browser adds its user's cookies to whatever page's request (RFC 6455 §10.2)."""
+    """Warns about cookies without ``origins``: a browser adds cookies to requests of every page (RFC 6455 §10.2)."""
     if route.auth is not None:  # the default is same-host
         return
     action = route.action
@@ -85,12 +87,12 @@ def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -
             fault(where, str(error))
         user, _ = split(line)
         other, same = first.setdefault(user, (index, line))
-        # the same text again is noted by the first pass
+        # the first pass reports equal texts
         if other != index and same != line:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
 
 
 def _may_ask(listener: Any) -> bool:
-    """Whether a listener asks for certificates; what is Broken may have been meant to."""
+    """Whether a listener asks for certificates; a ``Broken`` one counts as asking."""
     tls = getattr(listener, "tls", listener)
     return isinstance(tls, Broken) or (isinstance(tls, Tls) and tls.client_ca is not None)

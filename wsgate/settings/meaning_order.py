@@ -1,7 +1,7 @@
-"""Whether routes are in an order in which each of them gets its requests: the first that matches wins.
+"""The second pass: checks that every route can be reached, because the first route that matches gets a request.
 
-That nothing reaches a route is a fault where it is plain to see, and otherwise a warning: what a regular expression
-takes is only tried, and who writes such an order may want it for a while.
+A route that is certainly never reached is a fault. Otherwise it is a warning: what a regular expression matches is only
+tried with examples, and the order may be intended for some time.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ from wsgate.settings.model import Files, Match, PathKind, PathPattern, Route
 from wsgate.text.regexes import first_characters, literal_beginning
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
-# Each is asked for with every other route
+# Each is compared with every other route
 _CACHED = 4096
 _compiled = functools.lru_cache(_CACHED)(re.compile)
 _beginning = functools.lru_cache(_CACHED)(literal_beginning)
 
-_BELOW = ("", "a", "0", "a/b", "index.html")  # what may stand behind a prefix: an expression that takes all, takes any
+_BELOW = (
+    "",
+    "a",
+    "0",
+    "a/b",
+    "index.html",
+)  # examples of what follows a prefix; an expression that matches all of them counts as matching everything
 
 
 def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> None:
-    """Note which routes are never reached, or not by all that they are meant for."""
+    """Reports routes that are never reached, or not by all requests that they are meant for."""
     takes_all: int | None = None
     first: dict[Any, int] = {}
     above: list[tuple[int, Route]] = []
@@ -50,7 +56,7 @@ def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> 
 
 
 def _criteria(match: Match) -> tuple[Any, ...]:
-    """What a match asks for, in one form for each meaning: lists in any order, ``/*`` as no path at all."""
+    """Returns the criteria of a match in a normal form: lists without order, ``/*`` like no path."""
     values = (getattr(match, field.name) for field in fields(match))
     return tuple(
         frozenset(value) if isinstance(value, tuple) else None if value == _ANY_PATH else value for value in values
@@ -72,13 +78,13 @@ def _warn_of_start(index: int, route: Route, warn: Warn) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What a route above takes of the hosts, or subprotocols, of one below it: all of them, or only ``some``."""
+    """The hosts or subprotocols of a route that a route above it takes: all of them, or only ``some``."""
 
     some: tuple[str, ...] = ()
 
 
 def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: Warn) -> None:
-    """Of the first route above that takes all of its requests, or all for some of its hosts or subprotocols."""
+    """Warns about the first route above that takes all of its requests, or all for some hosts or subprotocols."""
     for other, upper in above:
         if not _takes_kind(upper, route):
             continue
@@ -99,12 +105,12 @@ def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]],
 
 
 def _takes_kind(upper: Route, lower: Route) -> bool:
-    """Whether the upper one takes the requests that the lower one can do anything with."""
+    """Whether the upper route takes the kind of requests that the lower one handles."""
     return upper.match.websocket in (None, not isinstance(lower.action, Files))
 
 
 def _taken(upper: Sequence[str], lower: Sequence[str], takes: Any) -> _Taken | None:
-    """``None`` where nothing is taken that the lower one asks for."""
+    """Returns which of the lower route's values the upper one takes; ``None`` if it takes none."""
     if not upper:
         return _Taken()
     some = tuple(each for each in lower if any(takes(pattern, each) for pattern in upper))
@@ -116,7 +122,7 @@ def _takes_host(pattern: str, host: str) -> bool:
 
 
 def _takes_path(upper: PathPattern | None, lower: PathPattern | None) -> bool:
-    """Whether every path of the lower one is the upper one's, too; of expressions, as far as it can be told."""
+    """Whether the upper pattern matches every path of the lower one; for regular expressions as far as can be told."""
     if upper is None or upper in (_ANY_PATH, lower):
         return True
     if lower is None or upper.kind is PathKind.EXACT:

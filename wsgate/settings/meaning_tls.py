@@ -1,4 +1,4 @@
-"""The second pass, meaning: which keys of TLS go together. Their files are looked at where they are loaded."""
+"""The second pass: checks which keys of TLS fit together. Their files are checked where they are loaded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _NONE = "there is no certificate: name its file with certificate"
 
 
 def check_listeners_tls(listeners: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
-    """Note what is wrong with the listeners' TLS."""
+    """Checks the TLS of listeners."""
     for index, listener in listeners:
         if not isinstance(listener.tls, Tls):
             continue
         path = f"listeners[{index}].tls"
         auth = f"{path}.client_auth"
-        # Even where it is the default: who writes required must not get a listener that takes everybody.
+        # Even if it is the default: a listener with "required" must not accept every client.
         if auth in given and is_whole(listener.tls.client_auth) and listener.tls.client_ca is None:
             fault(auth, "there is no client_ca to check certificates with: name its file")
         _check_plaintext(listener.tls, path, fault)
@@ -28,7 +28,7 @@ def check_listeners_tls(listeners: list[tuple[int, Any]], fault: Fault, given: C
 
 
 def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
-    """Note what is wrong with the TLS of relays and tunnels to their backends."""
+    """Checks the TLS of relays and tunnels to their backends."""
     for index, route in routes:
         if not isinstance(route.action, Relay | Tunnel):
             continue
@@ -37,7 +37,7 @@ def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Contain
         path = f"routes[{index}].{key}.tls"
         if not is_whole(tls):
             continue
-        # who shows a token or names a target may be led to one with TLS
+        # a target that a token or a client names may use TLS
         if to and is_whole(to) and path in given and not any(target.tls for target in to):
             cure = f"write {scheme} there, or remove it"
             fault(path, f"it would do nothing, no address in to begins with {scheme}: {cure}")
@@ -46,7 +46,7 @@ def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Contain
 
 
 def check_backend_tls(tls: BackendTls, path: str, fault: Fault) -> None:
-    """Note what is wrong with TLS of which the gateway is the client."""
+    """Checks TLS with the gateway as the client."""
     if tls.certificate is None:
         _check_strays(tls, path, fault)
     if tls.ca is not None and not tls.verify:

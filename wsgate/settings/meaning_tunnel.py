@@ -1,4 +1,4 @@
-"""The second pass, meaning: what a tunnel leads to, and who says so."""
+"""The second pass: checks where a tunnel leads, and what decides it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wsgate.text.jwt import signature_algorithm
 
 
 def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, given: Container[str]) -> None:
-    """Note what is wrong with the tunnel at ``path``, but for its TLS, which is checked as a relay's."""
+    """Checks the tunnel at ``path`` without its TLS, which is checked like a relay's."""
     check_choice(tunnel, ("to", "token", "target"), path, fault)
     if isinstance(tunnel.token, Token):
         _check_token(tunnel.token, f"{path}.token", fault, given)

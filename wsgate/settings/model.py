@@ -19,7 +19,7 @@ from wsgate.settings.values import *
 
 
 def setting(doc: str, *, default: Any = ..., required: bool = False) -> Any:
-    """A YAML key: its one-line documentation, and the value that stands when the file has none."""
+    """Declares a YAML key with its documentation, one line, and its default."""
     metadata = {"doc": doc, "required": required}
     if default is ...:
         return field(metadata=metadata)

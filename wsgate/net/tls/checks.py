@@ -1,4 +1,4 @@
-"""What is wrong with the certificates, keys and CAs that the settings name, as they stand now on this machine."""
+"""Checks the certificates, keys and CAs that the settings name, as they are now on this machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from wsgate.net.tls.contexts import certificates, load_chain, read_file, read_pa
 from wsgate.net.tls.x509 import X509, read_der, read_pem
 from wsgate.settings.model import BackendTls, Certificate, Tls
 
-# The path of a key below the tls mapping, empty for the mapping itself; and what is wrong there, with the cure.
+# The path of a configuration key below the tls mapping, empty for the mapping itself; the problem there, with the cure.
 Fault = tuple[str, str]
 
-# What OpenSSL says of a key or a signature that its security level does not take
+# OpenSSL's reasons for a key or a signature below its security level
 _TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "DH_KEY_TOO_SMALL"})
 
 
 def check_listener_tls(tls: Tls) -> list[Fault]:
-    """What is wrong with the files and ciphers of a listener's TLS."""
+    """Returns the faults of the files and ciphers of a listener's TLS."""
     faults: list[Fault] = []
     for path, certificate in certificates(tls):
         _check_certificate(certificate, path, faults)
@@ -33,7 +33,7 @@ def check_listener_tls(tls: Tls) -> list[Fault]:
 
 
 def check_backend_tls(tls: BackendTls) -> list[Fault]:
-    """What is wrong with the files of a route's TLS to its backends."""
+    """Returns the faults of the files of a route's TLS to its backends."""
     faults: list[Fault] = []
     _check_certificate(tls, "", faults)
     if tls.ca is not None:
@@ -42,10 +42,10 @@ def check_backend_tls(tls: BackendTls) -> list[Fault]:
 
 
 def outdated(tls: Tls | BackendTls) -> list[Fault]:
-    """Which certificates have expired, or are not valid yet; of those in which there is no fault.
+    """Returns warnings for certificates without a fault that have expired or are not valid yet.
 
-    They are served all the same, and everything else with them: it is their peers who refuse them, and a renewal is
-    taken into use as soon as it is there.
+    They are used all the same, so that everything else still works: peers may reject them, and a renewal is used as
+    soon as it is there.
     """
     found: list[Fault] = []
     now = time.time()
@@ -75,7 +75,7 @@ def _check_certificate(certificate: Certificate, path: str, faults: list[Fault])
         return
     before = len(faults)
     chain = _read_certificates(certificate.certificate, f"{path}certificate", faults)
-    # the key's own faults are said whatever the certificate's are, but not twice where both are in one file
+    # faults of the key are reported beside those of the certificate, but not twice if both are in one file
     if chain or certificate.key:
         _check_key(certificate, path, faults)
     if len(faults) == before:
@@ -109,7 +109,7 @@ def _check_key(certificate: Certificate, path: str, faults: list[Fault]) -> None
 
 
 def _key_of(certificate: Certificate, path: str) -> tuple[str, str]:
-    """The file that has the key, and the path of the setting that names it."""
+    """Returns the file with the private key, and the path of the setting that names it."""
     if certificate.key is not None:
         return certificate.key, f"{path}key"
     assert certificate.certificate is not None
@@ -117,14 +117,14 @@ def _key_of(certificate: Certificate, path: str) -> tuple[str, str]:
 
 
 def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -> Fault:
-    """Why OpenSSL does not take a certificate and a key that look right one by one."""
+    """Returns why OpenSSL rejects a certificate and a private key that look right alone."""
     file, key = _key_of(certificate, path)
     reason = getattr(error, "reason", None) or ""
     if reason == "KEY_VALUES_MISMATCH":
         return key, f"the key in {file!r} does not belong to the first certificate in {certificate.certificate!r}"
     if reason in _TOO_WEAK:
         return f"{path}certificate", f"OpenSSL finds it too weak ({_words(error)}): get a new one, with a new key"
-    if certificate.password_file is not None:  # OpenSSL 3 has no word of its own for a wrong one
+    if certificate.password_file is not None:  # OpenSSL 3 has no special error for a wrong password
         return (
             f"{path}password_file",
             f"the password in {certificate.password_file!r} does not open the key in {file!r}",
@@ -143,7 +143,7 @@ def _check_ca(file: str, key: str, faults: list[Fault]) -> None:
 
 
 def _read_certificates(file: str, key: str, faults: list[Fault]) -> list[X509]:
-    """The certificates of a file; none where a fault was noted."""
+    """Returns the certificates of a file; none if there is a fault, which is added to ``faults``."""
     try:
         data = read_file(file)
     except ValueError as error:
@@ -170,7 +170,7 @@ def _no_certificate(file: str, data: bytes) -> str:
 
 
 def _words(error: OSError | ValueError) -> str:
-    """What OpenSSL says, without its file and line."""
+    """Returns OpenSSL's message without its file and line."""
     reason: str | None = getattr(error, "reason", None)
     return reason.lower().replace("_", " ") if reason else str(error)
 

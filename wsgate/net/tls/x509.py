@@ -1,7 +1,7 @@
-"""What the gateway needs to know of a certificate: its names, and from when until when it is valid.
+"""Reads the names and the validity of a certificate.
 
-The standard library verifies certificates but does not read one that is not a peer's, so this walks the few fields of
-RFC 5280 §4.1 that are asked for. What it reads is the operator's own files; whether OpenSSL takes them is for OpenSSL.
+The standard library verifies certificates but cannot read one from a file, so this parses the few fields of RFC 5280
+§4.1 that are needed. It reads only the operator's files, and does not verify them: OpenSSL does that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import datetime
 import re
 from dataclasses import dataclass
 
-# RFC 7468 §5.1, and the older label that OpenSSL takes too
+# RFC 7468 §5.1, and the older label that OpenSSL also accepts
 _PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
 
 # RFC 5280 §4.1, X.690 §8: the tags of the fields that are read
@@ -25,11 +25,11 @@ _ENCODINGS = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # UTF8String
 
 @dataclass(frozen=True, slots=True)
 class X509:
-    """One certificate. Times are seconds since the epoch.
+    """A certificate. Times are seconds since the epoch.
 
-    common_name: the subject's, empty where it has none
-    dns_names: of its subjectAltName, in their order
-    has_alt_names: whether there is a subjectAltName at all, of whatever kind
+    common_name: of the subject; empty if it has none
+    dns_names: of its subjectAltName, in order
+    has_alt_names: whether it has a subjectAltName of any kind
     """
 
     common_name: str
@@ -40,15 +40,17 @@ class X509:
 
     @property
     def host_names(self) -> tuple[str, ...]:
-        """The names it stands for, in lower case. The common name counts only without a subjectAltName (RFC 6125
-        §6.4.4)."""
+        """The host names for which it is valid, in lower case.
+
+        The common name counts only without a subjectAltName (RFC 6125 §6.4.4).
+        """
         if self.has_alt_names:
             return tuple(name.lower() for name in self.dns_names)
         return (self.common_name.lower(),) if self.common_name else ()
 
 
 def read_pem(data: bytes) -> list[X509]:
-    """The certificates of a PEM file, in their order; other blocks and the text between them are passed over.
+    """Returns the certificates of a PEM file in order; other blocks and the text between them are skipped.
 
     Raises ``ValueError`` when the text between the markers of a certificate is no certificate.
     """
@@ -63,7 +65,7 @@ def read_pem(data: bytes) -> list[X509]:
 
 
 def read_der(data: bytes) -> X509:
-    """One certificate.
+    """Reads one certificate in DER.
 
     Raises ``ValueError`` when it is none.
     """
@@ -93,7 +95,7 @@ def _certificate(data: bytes) -> X509:
 
 
 def _common_name(subject: _Reader) -> str:
-    """The last one, which is the most specific."""
+    """Returns the last common name, which is the most specific; empty if there is none."""
     found = ""
     while subject.left:
         attributes = _Reader(subject.take(_SET))
@@ -125,7 +127,7 @@ def _dns_names(extensions: _Reader) -> list[str] | None:
 
 
 def _time(tag: int, value: bytes) -> float:
-    """RFC 5280 §4.1.2.5: always in UTC, always with seconds; the two-digit years are 1950 to 2049."""
+    """Parses a time (RFC 5280 §4.1.2.5): always in UTC and with seconds; two-digit years are 1950 to 2049."""
     text = value.decode("ascii")
     if tag == _UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text
@@ -135,7 +137,7 @@ def _time(tag: int, value: bytes) -> float:
 
 
 class _Reader:
-    """DER values one after the other (X.690 §8.1, §10.1): tag, length, contents."""
+    """Reads DER values one after the other (X.690 §8.1, §10.1): tag, length, contents."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
