@@ -36,6 +36,7 @@ from wsgate.settings.model import (
     PathKind,
     PathPattern,
     Relay,
+    RelayBackend,
     Route,
     Settings,
     Target,
@@ -68,7 +69,7 @@ def at(path: str) -> Match:
 
 
 def relay_to(port: int, path: str | None = None, **more: Any) -> Relay:
-    return Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", port), path),), **more)
+    return Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), path)),), **more)
 
 
 def tunnel_to(port: int, **more: Any) -> Tunnel:

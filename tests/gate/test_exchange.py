@@ -8,7 +8,7 @@ from tests.peers.heads import request
 from tests.pki import Authority
 from wsgate.net.dial import TlsClient
 from wsgate.relay.session_info import ClientInfo
-from wsgate.settings.model import BackendTls, Relay, TcpAddress, WebSocketUrl
+from wsgate.settings.model import BackendTls, Relay, RelayBackend, TcpAddress, WebSocketUrl
 
 
 def test_who_asks() -> None:
@@ -21,7 +21,7 @@ def test_who_asks() -> None:
 def test_tls_to_the_backends(tmp_path: Path) -> None:
     assert exchange_for(route(NOWHERE)).backend_tls(BackendTls()) is None
     tls = BackendTls(server_name="internal.test", ca=Authority(tmp_path).file)
-    action = Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", 443), None, tls=True),), tls=tls)
+    action = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", 443), None, tls=True)),), tls=tls)
     exchange = exchange_for(route(action))
     client = exchange.backend_tls(tls)
     assert isinstance(client, TlsClient)

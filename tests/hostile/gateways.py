@@ -12,6 +12,7 @@ from wsgate.settings.model import (
     Limits,
     Listener,
     Relay,
+    RelayBackend,
     Route,
     Settings,
     TcpAddress,
@@ -33,7 +34,7 @@ def gateway(*routes: Route, limits: Limits = Limits()) -> Gateway:  # noqa: B008
 
 def relay_to(port: int) -> Gateway:
     """Every request goes to the backend at ``port``."""
-    relay = Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", port), None),))
+    relay = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None)),))
     return gateway(Route(name="relay", timeouts=TIMEOUTS, action=relay))
 
 

@@ -25,6 +25,7 @@ from wsgate.settings.model import (
     Files,
     Listener,
     Relay,
+    RelayBackend,
     Route,
     Settings,
     Target,
@@ -46,7 +47,9 @@ def listener(*pairs: Pair, port: int = 443, **more: Any) -> Listener:
 
 
 def relay(name: str = "relay", *, secure: bool = True, **tls: Any) -> Route:
-    return Route(name=name, action=Relay(to=(WebSocketUrl(BIND, None, secure),), tls=BackendTls(**tls)))
+    return Route(
+        name=name, action=Relay(to=(RelayBackend(url=WebSocketUrl(BIND, None, secure)),), tls=BackendTls(**tls))
+    )
 
 
 def tunnel(name: str = "tunnel", *, secure: bool = True, **tls: Any) -> Route:

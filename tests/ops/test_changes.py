@@ -20,6 +20,7 @@ from wsgate.settings.model import (
     Network,
     ProxyProtocol,
     Relay,
+    RelayBackend,
     Route,
     Target,
     TcpAddress,
@@ -31,7 +32,7 @@ from wsgate.settings.model import (
 )
 
 URL = WebSocketUrl(TcpAddress("10.0.0.7", 9000), "/base")
-RELAY = Route(name="r", action=Relay(to=(URL,)))
+RELAY = Route(name="r", action=Relay(to=(RelayBackend(url=URL),)))
 TUNNEL = replace(RELAY, action=Tunnel(to=(Target(TcpAddress("10.0.0.9", 5900)),)))
 LISTENER = Listener(bind=TcpAddress("127.0.0.1", 80), tls=Tls(certificate="/a"))
 
@@ -40,8 +41,8 @@ LISTENER = Listener(bind=TcpAddress("127.0.0.1", 80), tls=Tls(certificate="/a"))
     ("before", "now", "expected"),
     [
         (RELAY, RELAY, ""),
-        (RELAY, replace(RELAY, action=Relay(to=(URL, URL))), "relay.to"),
-        (RELAY, replace(RELAY, action=Relay(to=(URL,), validate_text=False)), "relay.validate_text"),
+        (RELAY, replace(RELAY, action=Relay(to=(RelayBackend(url=URL), RelayBackend(url=URL)))), "relay.to"),
+        (RELAY, replace(RELAY, action=Relay(to=(RelayBackend(url=URL),), validate_text=False)), "relay.validate_text"),
         (RELAY, TUNNEL, "tunnel"),
         (TUNNEL, replace(TUNNEL, action=Files(root="/")), "files"),
         (RELAY, replace(RELAY, timeouts=Timeouts(idle=1, write=2)), "timeouts.idle, timeouts.write"),

@@ -29,6 +29,7 @@ from wsgate.settings.model import (
     ProxyProtocol,
     Redirect,
     Relay,
+    RelayBackend,
     Route,
     RouteLimits,
     Settings,
@@ -84,7 +85,7 @@ listeners:
     tls: {certificates: [{certificate: c, key: k, password_file: p}, {certificate: d}], ciphers: "A:!B"}
 """
 
-RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
+RELAY = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("x", 80), None)),))
 
 
 def decode(text: str, file: str = "/etc/wsgate/wsgate.yaml") -> tuple[Settings, Decoder]:
@@ -127,7 +128,7 @@ def test_every_field_of_the_model_can_be_set() -> None:
                 timeouts=Timeouts(handshake=7.0, connect=1.0, idle=None, write=None, close=8.0, lifetime=7200.0),
                 limits=RouteLimits(message=None),
                 action=Relay(
-                    to=(WebSocketUrl(TcpAddress("a", 443), "/x", tls=True),),
+                    to=(RelayBackend(url=WebSocketUrl(TcpAddress("a", 443), "/x", tls=True)),),
                     tls=BackendTls(**pair, ca="/etc/wsgate/ca", server_name="a", verify=False),
                     pings=Pings.ANSWER,
                     validate_text=False,
@@ -520,7 +521,7 @@ routes:
         timeouts=Timeouts(connect=7.0, idle=None),
         limits=RouteLimits(message=1 << 20),
         auth=chat.auth,
-        action=Relay(to=(WebSocketUrl(TcpAddress("app.internal", 9000), "/12"),), validate_text=True),
+        action=Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("app.internal", 9000), "/12")),), validate_text=True),
     )
     assert chat.auth is not None
     assert chat.auth.basic == model.Basic(users=("ann:$2y$05$abc",))

@@ -11,7 +11,7 @@ import pytest
 from tests.pki import Authority, encrypt
 from tests.settings.checked import load_checked
 from wsgate.settings import model
-from wsgate.settings.keys import item_type, keys_of, scalar_type
+from wsgate.settings.keys import item_type, keys_of, scalar_type, short_key
 from wsgate.settings.model import (
     Files,
     Listener,
@@ -19,6 +19,7 @@ from wsgate.settings.model import (
     PathPattern,
     Redirect,
     Relay,
+    RelayBackend,
     Target,
     TcpAddress,
     Tls,
@@ -98,7 +99,7 @@ def test_minimal() -> None:
     settings = load_checked(str(CONFIG / "minimal.yaml"))
     assert [listener.bind for listener in settings.listeners] == [TcpAddress("127.0.0.1", 8080)]
     assert [route.action for route in settings.routes] == [
-        Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", 9000), None),))
+        Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", 9000), None)),))
     ]
 
 
@@ -127,7 +128,7 @@ def test_wss(config: Path) -> None:
         ),
     )
     assert [(str(route.match.path), route.action) for route in settings.routes] == [
-        ("/chat/*", Relay(to=(WebSocketUrl(TcpAddress("127.0.0.1", 9000), None),))),
+        ("/chat/*", Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", 9000), None)),))),
         ("/websockify", Tunnel(to=(Target(TcpAddress("127.0.0.1", 5900)),))),
     ]
 
@@ -158,6 +159,8 @@ def test_databases() -> None:
 
 def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
     """The keys that a mapping has, and the mappings below it."""
+    if isinstance(node, Scalar):
+        return {(cls, str(short_key(cls)))}
     assert isinstance(node, Mapping)
     found: set[tuple[type, str]] = set()
     for key_node, value in node.pairs():
@@ -166,7 +169,6 @@ def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
         found.add((cls, key.name))
         item = item_type(key.type)
         if scalar_type(item or key.type) is None and item is not model.HeaderField:
-            assert isinstance(value, Sequence | Mapping)
             for below in value.items if isinstance(value, Sequence) else [value]:
                 found |= given_keys(below, item or key.type)
     return found

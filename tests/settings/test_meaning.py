@@ -21,6 +21,7 @@ from wsgate.settings.model import (
     PathPattern,
     Redirect,
     Relay,
+    RelayBackend,
     Route,
     RouteLimits,
     Settings,
@@ -42,12 +43,12 @@ def no_fault(path: str, message: str) -> None:
     raise AssertionError(f"{path}: {message}")
 
 
-def ws(host: str) -> WebSocketUrl:
-    return WebSocketUrl(TcpAddress(host, 80), None)
+def ws(host: str) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress(host, 80), None))
 
 
-def wss(host: str) -> WebSocketUrl:
-    return WebSocketUrl(TcpAddress(host, 443), None, tls=True)
+def wss(host: str) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress(host, 443), None, tls=True))
 
 
 def one_tls(directory: Path) -> Tls:

@@ -18,6 +18,7 @@ from wsgate.settings.model import (
     Place,
     PlaceKind,
     Relay,
+    RelayBackend,
     Route,
     TcpAddress,
     Tls,
@@ -28,7 +29,7 @@ from wsgate.settings.model import (
 )
 
 BROKEN: Any = Broken()
-RELAY = Relay(to=(WebSocketUrl(TcpAddress("x", 80), None),))
+RELAY = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("x", 80), None)),))
 PLAIN = Listener(bind=UnixAddress("/a"))
 BCRYPT = "ann:$2y$05$" + "a" * 53
 NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"

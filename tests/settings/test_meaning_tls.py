@@ -11,6 +11,7 @@ from wsgate.settings.model import (
     ClientAuth,
     Listener,
     Relay,
+    RelayBackend,
     Route,
     TcpAddress,
     Tls,
@@ -66,7 +67,7 @@ def test_of_tls_that_does_nothing_nothing_else_is_said() -> None:
     found: list[str] = []
     for given in ((), ("routes[0].relay.tls",)):
         for is_tls in (False, True):
-            relay = Relay(to=(WebSocketUrl(TcpAddress("a", 80), None, is_tls),), tls=wrong)
+            relay = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("a", 80), None, is_tls)),), tls=wrong)
             check_routes_tls([(0, Route(name="a", action=relay))], lambda path, message: found.append(path), given)
     assert found == [
         "routes[0].relay.tls.ca",

@@ -33,6 +33,12 @@ YEAR = 365 * 24 * 3600.0
 GOOD: list[tuple[Any, str, object, object]] = [
     (bool, "true", True, True),
     (bool, "false", False, False),
+    (model.Weight, "1", 1, 1),
+    (model.Weight, "256", 256, 256),
+    (model.Share, "50%", 50, "50%"),
+    (model.Share, "100%", 100, "100%"),
+    (model.HashKey, "address", model.HashKey(None), "address"),
+    (model.HashKey, "query:room", model.HashKey(model.Place(model.PlaceKind.QUERY, "room")), "query:room"),
     (model.Duration, "0s", 0.0, "0s"),
     (model.Duration, "1ms", 0.001, "1ms"),
     (model.Duration, "500ms", 0.5, "500ms"),
@@ -131,6 +137,12 @@ GOOD: list[tuple[Any, str, object, object]] = [
 # type, text in the file, what is said; where the last is True, the schema must refuse it, too
 BAD: list[tuple[Any, str, str, bool]] = [
     (bool, "yes", "expected true or false, found 'yes': write true", True),
+    (model.Weight, "0", "expected a number from 1 to 256, found '0'", True),
+    (model.Weight, "257", "expected a number from 1 to 256, found '257'", True),
+    (model.Share, "50", "'50' has no unit: write '50%'", True),
+    (model.Share, "0%", "expected a share from 1% to 100%, found '0%'", False),
+    (model.Share, "101%", "expected a share from 1% to 100%, found '101%'", False),
+    (model.Share, "half", "expected a share from 1% to 100%, found 'half'", True),
     (bool, "True", "expected true or false, found 'True': write true", True),
     (model.Duration, "20", "20 has no unit: write 20s or 20ms", True),
     (model.Duration, "", "expected a duration like 500ms, 20s, 5m or 1h, found ''", True),

@@ -28,6 +28,7 @@ from wsgate.settings.model import (
     Record,
     Redis,
     Relay,
+    RelayBackend,
     Route,
     Settings,
     Target,
@@ -50,12 +51,12 @@ BCRYPT = "ann:$2y$05$" + "a" * 53
 NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
 
 
-def ws(host: str) -> WebSocketUrl:
-    return WebSocketUrl(TcpAddress(host, 80), None)
+def ws(host: str) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress(host, 80), None))
 
 
-def wss(host: str) -> WebSocketUrl:
-    return WebSocketUrl(TcpAddress(host, 443), None, tls=True)
+def wss(host: str) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress(host, 443), None, tls=True))
 
 
 def one_tls(directory: Path) -> Tls:

@@ -44,7 +44,7 @@ _NAME_AND_VALUE = re.compile(rb"([^=; \t]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\"; \t]
 _QUOTED_PAIR = re.compile(rb"\\(.)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RemoteEnd:
     """The other end of a connection, before its first request.
 
@@ -72,7 +72,7 @@ class RemoteEnd:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Client:
     """The client of a request, as far as trusted sources tell.
 
@@ -98,7 +98,7 @@ class Client:
         return _ANY_PORT.sub(b"", self.host)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _ProxyInfo:
     """What trusted proxies tell. ``hops``: the addresses in front of the peer, the nearest first."""
 

@@ -17,7 +17,8 @@ from wsgate.net.transport import Transport
 from wsgate.relay.session import Session
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tap import Tap
-from wsgate.settings.model import BackendTls, Record
+from wsgate.settings.model import BackendTls, Record, WebSocketUrl
+from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade
@@ -97,6 +98,7 @@ class Opened:
     early: bytes that the backend has sent already
     token: the client's token with its source, for ``gate.revoke``
     record: how to record the session; ``None``: not at all
+    backend: entered for this session; the owner leaves it at the session's end, or if no session begins
     """
 
     transport: Transport
@@ -107,6 +109,7 @@ class Opened:
     headers: Headers = ()
     early: bytes = b""
     token: object = None
+    backend: LiveBackend[WebSocketUrl] | None = None
     record: Record | None = None
 
 

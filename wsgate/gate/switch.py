@@ -15,9 +15,13 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.gate.request_values import path_for_log
-from wsgate.relay.session import Session
+from wsgate.relay.closing import Cause, Side
+from wsgate.relay.session import Outcome, Session
 from wsgate.relay.session_info import SessionInfo
+from wsgate.settings.model import WebSocketUrl
+from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
+from wsgate.wire.close import CloseCode
 from wsgate.wire.handshake import accept_headers
 from wsgate.wire.http import HttpServer, Refusal
 
@@ -30,6 +34,7 @@ class Begun:
 
     session: Session
     route: LiveRoute
+    backend: LiveBackend[WebSocketUrl] | None
     early: tuple[bytes, bytes]
     recorder: Recorder | None
 
@@ -54,6 +59,8 @@ async def begin(
     finally:
         if not isinstance(begun, Begun):
             backend.transport.close()
+            if backend.backend is not None:
+                backend.backend.leave()
             if entered:
                 gateway.counters.leave(never_opened=True)
 
@@ -83,19 +90,25 @@ async def _begin(
             recorder.discard()
         return CLIENT_GONE
     session = backend.join(exchange, info, None if recorder is None else recorder.tap)
-    return Begun(session, route, (http.trailing(), backend.early), recorder)
+    return Begun(session, route, backend.backend, (http.trailing(), backend.early), recorder)
 
 
 def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
     """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
     if begun.recorder is None:
-        return _run(gateway, session, begun.route, begun.early)
-    run = partial(_run, gateway, session, begun.route, begun.early)
+        return _run(gateway, session, begun.route, begun.backend, begun.early)
+    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early)
     return begun.recorder.run(run, session.outcome, session.end_unrecorded)
 
 
-async def _run(gateway: Gateway, session: Session, route: LiveRoute, early: tuple[bytes, bytes]) -> None:
+async def _run(
+    gateway: Gateway,
+    session: Session,
+    route: LiveRoute,
+    backend: LiveBackend[WebSocketUrl] | None,
+    early: tuple[bytes, bytes],
+) -> None:
     gateway.sessions.add(session)
     opened(session.info)
     if gateway.draining or route.drained:  # the drain began while the 101 was sent
@@ -109,6 +122,25 @@ async def _run(gateway: Gateway, session: Session, route: LiveRoute, early: tupl
         cut = True
         raise
     finally:
+        outcome = session.outcome() if outcome is None else outcome
         gateway.sessions.remove(session)
         gateway.counters.leave(cut=cut)
-        ended(session.info, session.outcome() if outcome is None else outcome)
+        if backend is not None:
+            _leave(backend, route, session, outcome)
+        ended(session.info, outcome)
+
+
+def _leave(backend: LiveBackend[WebSocketUrl], route: LiveRoute, session: Session, outcome: Outcome) -> None:
+    backend.leave()
+    early = None if route.upstream is None else route.upstream.early
+    is_early = early is not None and trio.current_time() - session.info.since < early
+    backend.ended(_abnormal(outcome) if is_early else "")
+
+
+def _abnormal(outcome: Outcome) -> str:
+    """Why the end of a session is the backend's failure, for the log; empty if it is not. A clean close never is."""
+    if outcome.side is not Side.BACKEND:
+        return ""
+    if outcome.cause in (Cause.GONE, Cause.FAULT):
+        return f"a session has just begun: {outcome.detail}"
+    return "a session has just begun: closed with 1011" if outcome.backend_code == CloseCode.INTERNAL_ERROR else ""

@@ -14,6 +14,7 @@ from wsgate.settings.model import (
     SAME_HOST,
     Address,
     EntryPoint,
+    HashKey,
     Place,
     PlaceKind,
     TargetRule,
@@ -48,6 +49,11 @@ def place(text: str) -> Place:
         what = "parameter" if kind == "query" else kind
         raise TextError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
     return Place(PlaceKind(kind), name.lower() if kind == "header" else name)
+
+
+def hash_key(text: str) -> HashKey:
+    """Parses ``address``, or a place in a request."""
+    return HashKey(None if text == "address" else place(text))
 
 
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

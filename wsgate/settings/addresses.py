@@ -76,7 +76,10 @@ def tunnel_target(text: str) -> Target:
 
 
 def backend_url(text: str) -> WebSocketUrl:
-    """Parses ``ws://host[:port][/path]`` or ``wss://``; the default port is 80 or 443 (RFC 6455 §3)."""
+    """Parses ``ws://host[:port][/path]`` or ``wss://``, whose default port is 80 or 443 (RFC 6455 §3), or
+    ``unix:/socket[:/path]``."""
+    if text.startswith("unix:"):
+        return _unix_backend(text)
     scheme = _SCHEME.match(text)
     if scheme is None:
         cure = _with_scheme(text, "ws") or "ws://host:port or wss://host:port"
@@ -101,6 +104,13 @@ def backend_url(text: str) -> WebSocketUrl:
     tls = scheme[1] == "wss"
     port = (443 if tls else 80) if port_text is None else port_number(port_text)
     return WebSocketUrl(TcpAddress(host, port), path or None, tls)
+
+
+def _unix_backend(text: str) -> WebSocketUrl:
+    socket, colon, path = text.removeprefix("unix:").partition(":")
+    if colon and not is_path(path):
+        raise TextError(f"{quote(path)} is not a URL path: write it like unix:/run/app.sock:/path")
+    return WebSocketUrl(UnixAddress(unix_path(socket)), path or None)
 
 
 def network(text: str) -> Network:

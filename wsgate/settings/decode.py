@@ -16,7 +16,7 @@ from typing import Any
 from wsgate.settings.access import header_name
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
-from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
 from wsgate.settings.model import Defaults, HeaderField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
@@ -98,7 +98,7 @@ class Decoder:
 
     def _value(self, key: ConfigKey, node: Node, path: str) -> Any:
         self.places.by_path[path] = (node.line, node.col)
-        if isinstance(node, Scalar) and item_type(key.type) is None:
+        if isinstance(node, Scalar) and item_type(key.type) is None and not node.is_expanded:
             expanded = self._expanded(node, path)
             if isinstance(expanded, Broken):
                 return expanded
@@ -186,7 +186,7 @@ class Decoder:
         return tuple(fields)
 
     def _items(self, item: Any, required: bool, node: Node, path: str) -> Any:
-        scalar = scalar_type(item)
+        scalar, short = text_type(item), short_key(item)
         key = ConfigKey("", "", item, False, "", None)
         if isinstance(node, Sequence):
             if not node.items:
@@ -195,11 +195,12 @@ class Decoder:
             values = [self._value(key, element, f"{path}[{index}]") for index, element in enumerate(node.items)]
             first: dict[Any, int] = {}
             for index, value in enumerate(values):
-                if scalar is not None and first.setdefault(value, index) != index:
-                    shown = _shown(node.items[index], scalar)
-                    self.fault(f"{path}[{index}]", f"{shown} is there already, at {path}[{first[value]}]")
+                same = value if short is None or isinstance(value, Broken) else getattr(value, short)
+                if scalar is not None and first.setdefault(same, index) != index:
+                    shown = same if isinstance(node.items[index], Mapping) else _shown(node.items[index], scalar)
+                    self.fault(f"{path}[{index}]", f"{shown} is there already, at {path}[{first[same]}]")
             return tuple(values)
-        if scalar is not None:
+        if scalar is not None and (short is None or isinstance(node, Scalar)):
             if isinstance(node, Scalar) and ", " in node.text:
                 return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one item may be written as the item.
@@ -209,7 +210,13 @@ class Decoder:
     def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
         self.places.by_path[path] = (node.line, node.col)
         keys = keys_of(cls)
+        short = short_key(cls)
+        if short is not None and isinstance(node, Scalar):
+            return self._short(cls, keys[short], node, path)
         if not isinstance(node, Mapping):
+            if short is not None and (scalar := text_type(cls)) is not None:
+                keys_meant = f"{scalar.expected}, or a mapping with the keys {_list(keys)}"
+                return self.fault(path, f"expected {keys_meant}, found {node}")
             if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in _ON:
                 cure = f"write a mapping with the keys {_list(keys)}, leave it out for the default, or write off"
                 return self.fault(path, f"{node} says nothing of how: {cure}")
@@ -234,6 +241,16 @@ class Decoder:
                 values[key.attribute] = self._left_out(cls, key, path, key.name in meant)
         self._choose(keys, given, meant, values, path)
         return cls(**values)
+
+    def _short(self, cls: type, key: ConfigKey, node: Scalar, path: str) -> Any:
+        """A value alone, for the mapping that has it under ``key`` and nothing else."""
+        value = self._value(key, node, path)
+        if isinstance(value, Broken):
+            return value
+        others = [each for each in keys_of(cls).values() if each is not key]
+        return cls(
+            **{each.attribute: self._left_out(cls, each, path, False) for each in others}, **{key.attribute: value}
+        )
 
     def _given(self, keys: dict[str, ConfigKey], node: Mapping, path: str) -> tuple[dict[str, Node], set[str]]:
         """Returns the values by known key, and the known keys that the unknown ones were probably meant to be."""
@@ -343,7 +360,7 @@ def _mapping_meant(cls: type, node: Node) -> str:
     keys = sorted(keys_of(cls).values(), key=lambda key: key.name not in _MEANT_FIRST)
     required = [key for key in keys if key.required]
     for key in required or keys:
-        scalar = scalar_type(item_type(key.type) or key.type)
+        scalar = text_type(item_type(key.type) or key.type)
         if scalar is None or scalar.is_secret:
             continue
         text = next((text for text in _with_units(node.text) if _is_value(scalar, text)), None)
@@ -359,7 +376,7 @@ def _mapping_meant(cls: type, node: Node) -> str:
 def _secret_key(cls: type) -> str | None:
     """Returns the key of a mapping whose value is a secret; ``None`` if there is none."""
     for key in keys_of(cls).values():
-        scalar = scalar_type(item_type(key.type) or key.type)
+        scalar = text_type(item_type(key.type) or key.type)
         if scalar is not None and scalar.is_secret:
             return key.name
     return None

@@ -67,6 +67,17 @@ def scalar_type(hint: Any) -> ScalarType | None:
     return SCALARS.get(hint)
 
 
+def short_key(hint: Any) -> str | None:
+    """Returns the key whose value alone may be written for the mapping; ``None`` if there is none."""
+    return getattr(hint, "SHORT", None)
+
+
+def text_type(hint: Any) -> ScalarType | None:
+    """Returns how a value is written as one text, itself or short for a mapping; ``None`` if it cannot be."""
+    short = short_key(hint)
+    return scalar_type(hint if short is None else keys_of(hint)[short].type)
+
+
 def item_type(hint: Any) -> Any:
     """Returns ``T`` for ``tuple[T, ...]``, ``None`` for any other type."""
     return get_args(hint)[0] if get_origin(hint) is tuple else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from wsgate.settings.places import Places
 from wsgate.settings.values import *
@@ -165,12 +165,64 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RelayBackend:
+    """One WebSocket backend of a relay; its URL alone may be written for it."""
+
+    SHORT: ClassVar[str] = "url"
+
+    url: WebSocketUrl = setting("ws://host[:port][/path], wss:// or unix:/socket[:/path].", required=True)
+    weight: Weight = setting("Its share of the sessions, beside the others' weights.", default=1)
+    backup: bool = setting("It gets sessions only when no other backend can take them.", default=False)
+    sessions: Count | None = setting("The most sessions that it gets at once.", default=None)
+
+    @property
+    def address(self) -> Address:
+        return self.url.address
+
+    @property
+    def tls(self) -> bool:
+        return self.url.tls
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Which backend gets the next session; a policy alone may be written for it."""
+
+    SHORT: ClassVar[str] = "policy"
+
+    policy: Policy = setting(
+        "first (the first that can be used), round_robin, random (the better of two) or least_sessions, all by weight.",
+        default=Policy.FIRST,
+    )
+    hash: HashKey | None = setting(
+        "Equal values get the same backend: address, header:NAME, cookie:NAME, query:NAME, host or path.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eject:
+    """A backend that fails again and again gets no sessions for a while."""
+
+    failures: Count = setting("So many failures in a row eject it.", default=5)
+    early: Timeout | None = setting(
+        "A session that the backend ends abnormally within this time is a failure; a clean close never is.", default=2.0
+    )
+    for_: Timeout = setting("For how long, the first time; each time in a row twice as long, up to 5m.", default=10.0)
+    at_most: Share = setting("The most backends that are ejected at once, in per cent; never all.", default=50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
     """Pass messages between WebSocket clients and a WebSocket backend."""
 
-    to: tuple[WebSocketUrl, ...] = setting(
-        "The WebSocket backends, tried in order: ws://host[:port][/path] or wss://.", required=True
+    to: tuple[RelayBackend, ...] = setting(
+        "The WebSocket backends: URLs, or mappings with url and more.", required=True
     )
+    balance: Balance = setting("Which backend gets the next session.", default=Balance())
+    eject: Eject | None = setting("When a backend that fails gets no more sessions, or off.", default=Eject())
     tls: BackendTls = setting("TLS to wss:// backends.", default=BackendTls())
     host: HostField | None = setting(
         "The Host that backends are asked for: keep the client's, backend its own name, or a name; left out, backend "

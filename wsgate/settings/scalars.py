@@ -132,6 +132,20 @@ def count(text: str) -> int:
     return int(text)
 
 
+def weight(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,2}", text) or int(text) > 256:
+        raise TextError(f"expected a number from 1 to 256, found {quote(text)}")
+    return int(text)
+
+
+def share(text: str) -> int:
+    if re.fullmatch("[0-9]{1,3}", text):
+        raise TextError(f"{quote(text)} has no unit: write {quote(text + '%')}")
+    if not re.fullmatch("[0-9]{1,3}%", text) or not 1 <= int(text[:-1]) <= 100:
+        raise TextError(f"expected a share from 1% to 100%, found {quote(text)}")
+    return int(text[:-1])
+
+
 def database(text: str) -> int:
     if not re.fullmatch("0|[1-9][0-9]{0,9}", text) or int(text) > _MAX_COUNT:
         raise TextError(f"expected a number from 0 to {_MAX_COUNT}, found {quote(text)}")
@@ -305,6 +319,19 @@ SCALARS: dict[Any, ScalarType] = {
         can_be_off=True,
         show=int,
     ),
+    model.Weight: ScalarType(
+        "a number from 1 to 256",
+        weight,
+        {"type": "integer", "minimum": 1, "maximum": 256},
+        frozenset({"int"}),
+        show=int,
+    ),
+    model.Share: ScalarType("a share like 50%", share, _text("[0-9]{1,3}%", "50%"), show=lambda number: f"{number}%"),
+    model.HashKey: ScalarType(
+        "address, query:NAME, header:NAME, cookie:NAME, host or path",
+        access.hash_key,
+        _text(r"(?:query|header|cookie):[^\s&=]+|host|path|address", "address", "query:room"),
+    ),
     model.Workers: ScalarType(
         "auto or a number",
         workers,
@@ -329,9 +356,9 @@ SCALARS: dict[Any, ScalarType] = {
         _text(f"{_UNIX}|(?:tcp|tls)://{_HOST_PORT}", "tcp://127.0.0.1:5900", "unix:/run/mqtt.sock"),
     ),
     model.WebSocketUrl: ScalarType(
-        "ws://host:port[/path] or wss://host:port[/path]",
+        "ws://host:port[/path], wss://host:port[/path] or unix:/socket[:/path]",
         backend_url,
-        _text(rf"wss?://{_HOST}(?::{_PORT})?(?:/[^\s?#]*)?", "ws://127.0.0.1:9000"),
+        _text(rf"wss?://{_HOST}(?::{_PORT})?(?:/[^\s?#]*)?|{_UNIX}", "ws://127.0.0.1:9000"),
     ),
     model.Place: ScalarType(
         "query:NAME, header:NAME, cookie:NAME, host or path",

@@ -13,7 +13,7 @@ from typing import Any
 
 from wsgate.settings.decode import OFF
 from wsgate.settings.environment import PATTERN
-from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
+from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
 from wsgate.settings.model import HeaderField, Settings
 
 Json = dict[str, Any]
@@ -83,10 +83,14 @@ def _value(hint: Any, optional: bool = False) -> Json:
         return {"type": "object", "minProperties": 1, "additionalProperties": fields}
     if item is not None:
         items = _value(item)
-        if scalar_type(item) is None:
+        if text_type(item) is None:
             return {"type": "array", "minItems": 1, "items": items}
         return {"anyOf": [items, {"type": "array", "minItems": 1, "uniqueItems": True, "items": items}]}
-    return {"anyOf": [_mapping(hint), _OFF, _REFERENCE]} if optional else _mapping(hint)
+    short = short_key(hint)
+    options = [_mapping(hint)] if short is None else [_value(keys_of(hint)[short].type), _mapping(hint)]
+    if optional:
+        options += [_OFF, _REFERENCE]
+    return {"anyOf": options} if len(options) > 1 else options[0]
 
 
 def _is_narrow(schema: Json) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from wsgate.settings.keys import item_type, keys_of, scalar_type
+from wsgate.settings.keys import item_type, keys_of, text_type
 from wsgate.settings.model import HeaderField, Settings
 from wsgate.text.error import quote
 
@@ -161,5 +161,6 @@ def _keys_below(cls: type, place: _Place) -> Iterator[tuple[str, _Place]]:
         yield key.name, place
         item = item_type(key.type)
         below = item or key.type
-        if scalar_type(below) is None and below is not HeaderField:
+        # what may be written as one text is no place where a key is looked for first
+        if text_type(below) is None and below is not HeaderField:
             yield from _keys_below(below, (*place, key.name, "[]") if item else (*place, key.name))

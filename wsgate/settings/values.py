@@ -74,6 +74,15 @@ class Pings(enum.Enum):
     ANSWER = "answer"
 
 
+class Policy(enum.Enum):
+    """Which backend gets the next session."""
+
+    FIRST = "first"
+    ROUND_ROBIN = "round_robin"
+    RANDOM = "random"
+    LEAST_SESSIONS = "least_sessions"
+
+
 class OnError(enum.Enum):
     """What becomes of a session that cannot be recorded any more."""
 
@@ -166,6 +175,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class HashKey:
+    """What of a request chooses its backend: ``address``, or a place in the request."""
+
+    place: Place | None
+
+    def __str__(self) -> str:
+        return "address" if self.place is None else str(self.place)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetRule:
     """The targets of a rule: a network, a host pattern, any host (``None``), or the Unix sockets below a directory; at
     the ports from ``first`` to ``last``.
@@ -215,6 +234,8 @@ FileMode = Annotated[int, "permission bits"]
 HostName = Annotated[str, "host name or IP address"]
 Ciphers = Annotated[str, "OpenSSL cipher list"]
 Count = Annotated[int, "1 or more"]
+Weight = Annotated[int, "1 to 256"]
+Share = Annotated[int, "per cent, 1 to 100"]
 Workers = Annotated[int, "processes; 0 is auto: one for each core that this process may use"]
 BindAddress = Annotated[Address, "to bind"]
 ServiceAddress = Annotated[Address, "host:port or unix:/path"]
@@ -236,17 +257,19 @@ HostField = Annotated[str, "keep, backend, or a host with or without a port"]
 
 @dataclass(frozen=True, slots=True)
 class WebSocketUrl:
-    """A relay's backend, ``ws://host[:port][/path]`` or ``wss://``.
+    """A relay's backend, ``ws://host[:port][/path]``, ``wss://`` or ``unix:/socket[:/path]``.
 
     path: replaces the matched prefix, as in nginx's proxy_pass; ``None`` if the URL has none: the request's path is
     kept then
     """
 
-    address: TcpAddress
+    address: Address
     path: str | None
     tls: bool = False
 
     def __str__(self) -> str:
+        if isinstance(self.address, UnixAddress):
+            return f"{self.address}:{self.path}" if self.path else str(self.address)
         return f"{'wss' if self.tls else 'ws'}://{self.address}{self.path or ''}"
 
 

@@ -1,29 +1,123 @@
-"""A backend of a route, with its state."""
+"""A backend of a route, with its state: how many sessions it has, and whether it can take more."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import trio
+
+from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
-from wsgate.settings.model import Target, WebSocketUrl
+from wsgate.settings.model import Eject, Target, WebSocketUrl
+
+LONGEST = 300.0  # seconds for which a backend is ejected, at most
 
 T = TypeVar("T", Target, WebSocketUrl)
 
 
 class LiveBackend(Generic[T]):
-    """A backend. ``address`` is as in the route, ``name`` is for the log."""
+    """A backend of one route, in this process.
 
-    __slots__ = ("_trouble", "address", "name")
+    address: as the route has it
+    name: for the log
+    weight: its share
+    cap: the most sessions that it gets at once; ``None``: any number
+    sessions: how many it has now, with those whose handshake is under way
+    failures: in a row, to connect or to upgrade
+    """
 
-    def __init__(self, route: str, address: T) -> None:
+    __slots__ = (
+        "_early_failures",
+        "_ejected",
+        "_ejections",
+        "_until",
+        "address",
+        "cap",
+        "changed",
+        "failures",
+        "may_eject",
+        "name",
+        "route",
+        "sessions",
+        "trouble",
+        "weight",
+    )
+
+    def __init__(self, route: str, address: T, weight: int = 1, cap: int | None = None) -> None:
+        self.route = route
         self.address: T = address
         self.name = str(address)
-        self._trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
+        self.weight = weight
+        self.cap = cap
+        self.sessions = 0
+        self.failures = 0
+        # Set by the upstream that it belongs to
+        self.changed: Callable[[], object] = lambda: None
+        self.may_eject: Callable[[], Eject | None] = lambda: None
+        self.trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
+        self._ejected = False
+        self._until = 0.0  # trio seconds
+        self._ejections = 0  # in a row
+        self._early_failures = 0  # in a row
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes one more session now."""
+        if self._ejected and self.is_ejected:
+            return False
+        return self.cap is None or self.sessions < self.cap
+
+    @property
+    def is_ejected(self) -> bool:
+        """Whether it gets no sessions because it failed. After that time the next session tries it again."""
+        if self._ejected and trio.current_time() >= self._until:
+            self._ejected = False
+        return self._ejected
+
+    def enter(self) -> None:
+        """A session is to begin there."""
+        self.sessions += 1
+        self.changed()
+
+    def leave(self) -> None:
+        """A session has ended, or has not begun."""
+        self.sessions -= 1
+        self.changed()
 
     def failed(self, error: str) -> None:
-        """An attempt to use it has failed. Logs it if that is new."""
-        self._trouble.begin(error)
+        """It could not be used. ``error`` is for the log."""
+        self.trouble.begin(error)
+        self.failures += 1
+        self._judge(self.failures, error)
 
     def worked(self) -> None:
-        """It was used. Logs it if it had failed before."""
-        self._trouble.end()
+        """It could be used."""
+        self.failures = 0
+        if not self._early_failures:
+            self._forgive()
+        self.trouble.end()
+
+    def ended(self, failure: str = "") -> None:
+        """A session there has ended. ``failure``: for the log, if it was abnormal and soon after its start; such ends
+        are counted apart, since an upgrade that works says nothing against them."""
+        if not failure:
+            self._early_failures = 0
+            return
+        self._early_failures += 1
+        self._judge(self._early_failures, failure)
+
+    def _judge(self, failures: int, error: str) -> None:
+        eject = self.may_eject()
+        if eject is None or failures < eject.failures or self.is_ejected:
+            return
+        seconds = min(eject.for_ * 2**self._ejections, LONGEST)
+        self._ejected, self._until = True, trio.current_time() + seconds
+        self._ejections += 1
+        self.trouble.begin(error)
+        emit(logging.WARNING, "backend ejected", route=self.route, backend=self.name, seconds=seconds, error=error)
+
+    def _forgive(self) -> None:
+        self._ejections = 0
+        self._ejected = False

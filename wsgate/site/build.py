@@ -21,6 +21,7 @@ from wsgate.site.site import Site
 from wsgate.site.sources import open_lookups
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.source import SourceError
+from wsgate.site.upstream import Upstream
 
 _EMPTY = Site(Settings(listeners=(), routes=()))
 
@@ -66,7 +67,9 @@ def build(
     for route in settings.routes:
         old = known.get(route)
         stays = old is not None and old.lookups is lookups.get(route.name)
-        routes.append(old if old is not None and stays else _make_route(route, tls.live, lookups, users))
+        if old is None or not stays:
+            old = _make_route(route, before, tls.live, lookups, users)
+        routes.append(old)
     listeners = [_make_listener(listener, before, tls.live) for listener in settings.listeners]
     return Site(settings, routes, listeners, tls.live, tls.renewals)
 
@@ -120,14 +123,15 @@ def _users(site: Site) -> dict[Basic, Users]:
 
 
 def _make_route(
-    route: Route, tls: Mapping[TlsKey, LiveTls], lookups: Mapping[str, Lookups], users: dict[Basic, Users]
+    route: Route, before: Site, tls: Mapping[TlsKey, LiveTls], lookups: Mapping[str, Lookups], users: dict[Basic, Users]
 ) -> LiveRoute:
     made = LiveRoute(route, Matcher(route.match), lookups=lookups.get(route.name))
     key = backend_key(route)
     made.tls = None if key is None else tls[key]
     action = route.action
     if isinstance(action, Relay):
-        made.relays_to = tuple(LiveBackend(route.name, url) for url in action.to)
+        previous = next((old.upstream for old in before.routes if old.name == route.name), None)
+        made.upstream = Upstream(route.name, action, previous)
     elif isinstance(action, Tunnel):
         made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
         made.rules = rules_of(action)

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsgate.net.target_rules import Rules
-from wsgate.settings.model import Route, Target, WebSocketUrl
+from wsgate.settings.model import Route, Target
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import LiveTls
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
 from wsgate.site.tokens.lookups import Lookups
+from wsgate.site.upstream import Upstream
 
 
 @dataclass(slots=True, eq=False)
 class LiveRoute:
     """A route. It stays the same object across reloads while nothing of it changes.
 
-    relays_to, tunnels_to: the backends in the configuration, in order
+    upstream: the backends of a relay
+    tunnels_to: the targets of a tunnel in the configuration, in order
     tls: for its backends; ``None`` if none can use TLS
     rules: which addresses may be dialled; ``None``: all
     lookups: for its clients' tokens; ``None`` without tokens
@@ -28,7 +30,7 @@ class LiveRoute:
 
     settings: Route
     matcher: Matcher
-    relays_to: Sequence[LiveBackend[WebSocketUrl]] = ()
+    upstream: Upstream | None = None
     tunnels_to: Sequence[LiveBackend[Target]] = ()
     tls: LiveTls | None = None
     rules: Rules | None = None

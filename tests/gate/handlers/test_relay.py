@@ -23,7 +23,16 @@ from wsgate.gate.handlers.relay import handle
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.flow import RelayFlow
 from wsgate.relay.leg import WebSocketLeg
-from wsgate.settings.model import BackendTls, Pings, Relay, RouteLimits, TcpAddress, Timeouts, WebSocketUrl
+from wsgate.settings.model import (
+    BackendTls,
+    Pings,
+    Relay,
+    RelayBackend,
+    RouteLimits,
+    TcpAddress,
+    Timeouts,
+    WebSocketUrl,
+)
 from wsgate.site.backend import LiveBackend
 from wsgate.wire.close import CloseCode
 from wsgate.wire.http import HttpServer, Refusal, Request
@@ -119,7 +128,7 @@ async def test_ws_to_a_port_with_tls(backend: Backend, answer: bytes, detail: st
 
 async def test_wss_to_a_port_without_tls(backend: Backend) -> None:
     url = WebSocketUrl(TcpAddress("127.0.0.1", backend.port), None, tls=True)
-    async with meanwhile(ask(Relay(to=(url,)))) as found:
+    async with meanwhile(ask(Relay(to=(RelayBackend(url=url),)))) as found:
         server = await backend.accept()
         await server.stream.receive_some()
         await server.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -151,14 +160,18 @@ async def opened_by(relay: Relay, answer: Callable[[], Awaitable[None]]) -> tupl
         def worked(self) -> None:
             noted.append((self.name, None))
 
-    exchange.route.relays_to = [Noting("it", url) for url in relay.to]
+        __slots__ = ()
+
+    assert exchange.route.upstream is not None
+    for each in exchange.route.upstream.backends:
+        each.__class__ = Noting
     async with meanwhile(handle(exchange)) as found:
         await answer()
     return found[0], noted
 
 
 def relay_to_all(*ports: int) -> Relay:
-    return Relay(to=tuple(WebSocketUrl(TcpAddress("127.0.0.1", port), None) for port in ports))
+    return Relay(to=tuple(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None)) for port in ports))
 
 
 async def test_the_next_backend_gives_the_session(backend: Backend) -> None:
@@ -239,7 +252,7 @@ def test_the_host_that_a_backend_is_asked_for(url: WebSocketUrl, relay: dict[str
     http.receive(request("/chat", {"Host": "gate.example"}))
     read = http.next_request()
     assert isinstance(read, Request)
-    assert relay_module._host(url, Relay(to=(url,), **relay), read) == expected.encode()
+    assert relay_module._host(url, Relay(to=(RelayBackend(url=url),), **relay), read) == expected.encode()
 
 
 # -- the session -------------------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ import trio
 
 from wsgate.gate.client import backend_fields
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
+from wsgate.gate.handlers.hash_key import find_hash_key
 from wsgate.gate.handlers.legs import client_leg, frame_limit
-from wsgate.gate.refusals import is_our_own, unreachable
+from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.resolver import set_requester
@@ -26,7 +27,8 @@ from wsgate.relay.leg import WebSocketLeg
 from wsgate.relay.session import Session, relay
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.tap import Tap
-from wsgate.settings.model import Pings, Relay, WebSocketUrl
+from wsgate.settings.model import Pings, Relay, UnixAddress, WebSocketUrl
+from wsgate.site.backend import LiveBackend
 from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, BrokenCause
@@ -38,6 +40,10 @@ from wsgate.wire.walk import NO_LIMIT
 
 # The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
+
+NO_BACKEND = Refusal(
+    503, "no backend takes another session: try again", RETRY_AFTER, detail="each is at its sessions, or ejected"
+)
 
 # Answers of a backend that cannot serve now: the next backend is tried. Other answers are passed on.
 _TRY_NEXT = frozenset({502, 503, 504})
@@ -54,17 +60,25 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Relay)
     asking = _Asking(exchange, action, backend_fields(exchange.client), exchange.backend_tls(action.tls))
     opened: Answer | None = None
+    upstream = exchange.route.upstream
+    assert upstream is not None
     set_requester(exchange.route.name)
-    for backend in exchange.route.relays_to:
-        opened = await _ask(asking, backend.address, backend.name)
+    key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
+    for backend in upstream.candidates(key):
+        backend.enter()
+        opened = None
+        try:
+            opened = await _ask(asking, backend)
+        finally:
+            if not isinstance(opened, Opened):
+                backend.leave()
         if isinstance(opened, Refusal) and (opened.body is None or opened.status in _TRY_NEXT):
             if not is_our_own(opened):
                 backend.failed(opened.detail)
             continue
         backend.worked()
         break
-    assert opened is not None
-    return opened
+    return opened or NO_BACKEND
 
 
 HANDLER = Handler(handle)
@@ -80,7 +94,8 @@ class _Asking:
     tls: TlsClient | None
 
 
-async def _ask(asking: _Asking, url: WebSocketUrl, name: str) -> Opened | Refusal:
+async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl]) -> Opened | Refusal:
+    url, name = backend.address, backend.name
     exchange, route = asking.exchange, asking.exchange.route.settings
     assert exchange.upgrade is not None
     try:
@@ -115,7 +130,8 @@ async def _ask(asking: _Asking, url: WebSocketUrl, name: str) -> Opened | Refusa
         detail = f"{name} answered {answer.status}{cut}{_cure(url, answer)}"
         return Refusal(answer.status, "refused by the backend", answer.headers, detail, answer.body)
     join = _join(sock, compression=bool(answer.extensions))
-    return Opened(sock, name, join, answer.subprotocol, answer.extensions, answer.headers, answer.early)
+    headers, early = answer.headers, answer.early
+    return Opened(sock, name, join, answer.subprotocol, answer.extensions, headers, early, backend=backend)
 
 
 def _join(backend: Transport, *, compression: bool) -> Join:
@@ -141,15 +157,20 @@ def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
     SNI asks a TLS backend for its own name, and it may refuse another one in Host (RFC 9110 §15.5.20). So Host is its
     own name too, unless the route says otherwise. X-Forwarded-Host has the client's.
     """
-    own = relay.tls.server_name if url.tls and relay.tls.server_name else url.address.host
+    if isinstance(url.address, UnixAddress):  # a socket has no name; nginx says localhost, too
+        own, port = "localhost", 80
+    else:
+        own, port = url.address.host, url.address.port
+    if url.tls and relay.tls.server_name:
+        own = relay.tls.server_name
     wanted = relay.host or ("backend" if url.tls and not is_ip(own) else "keep")
     if wanted == "keep":
         return request.host
     if wanted != "backend":
         return wanted.encode()
     name = f"[{own}]" if ":" in own else own.removesuffix(".")
-    default = url.address.port == (443 if url.tls else 80)
-    return (name if default else f"{name}:{url.address.port}").encode()
+    default = port == (443 if url.tls else 80)
+    return (name if default else f"{name}:{port}").encode()
 
 
 async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:

@@ -1,0 +1,174 @@
+"""Which backends are tried for a session, and which are left out because they fail, on a virtual clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.log import Log
+from wsgate.settings.model import (
+    Balance,
+    Eject,
+    HashKey,
+    Policy,
+    Relay,
+    RelayBackend,
+    TcpAddress,
+    WebSocketUrl,
+)
+from wsgate.site.backend import LONGEST
+from wsgate.site.upstream import Upstream
+
+
+def backend(port: int, **more: Any) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress("h", port), None), **more)
+
+
+def upstream(*backends: RelayBackend, previous: Upstream | None = None, **more: Any) -> Upstream:
+    return Upstream("it", Relay(to=backends, **more), previous)
+
+
+def ports(found: Upstream, key: bytes = b"") -> list[int]:
+    """The backends that are tried for one session, in their order."""
+    return [each.address.address.port for each in found.candidates(key) if isinstance(each.address.address, TcpAddress)]
+
+
+async def test_in_the_order_of_the_file() -> None:
+    assert ports(upstream(backend(1), backend(2))) == [1, 2]
+
+
+async def test_backups_come_last() -> None:
+    found = upstream(backend(1, backup=True), backend(2), backend(3))
+    assert ports(found) == [2, 3, 1]
+
+
+async def test_backups_alone_are_none() -> None:
+    assert ports(upstream(backend(1, backup=True), backend(2, backup=True))) == [1, 2]
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_every_policy_tries_all(policy: Policy) -> None:
+    found = upstream(backend(1), backend(2), backend(3), balance=Balance(policy=policy))
+    assert sorted(ports(found)) == [1, 2, 3]
+
+
+async def test_by_a_hash() -> None:
+    found = upstream(*map(backend, range(1, 6)), balance=Balance(hash=HashKey(None)))
+    assert len({ports(found, b"192.0.2.7")[0] for _ in range(5)}) == 1
+    assert len({ports(found, b"%d" % number)[0] for number in range(100)}) == 5
+
+
+async def test_least_sessions_knows_of_each_session() -> None:
+    found = upstream(backend(1), backend(2), balance=Balance(policy=Policy.LEAST_SESSIONS))
+    first = next(found.candidates())
+    for _ in range(3):
+        first.enter()
+    for _ in range(3):
+        assert next(found.candidates()) is not first
+    for _ in range(3):
+        first.leave()
+    assert {ports_of(next(found.candidates())) for _ in range(2)} == {1, 2}
+
+
+def ports_of(live: Any) -> int:
+    port: int = live.address.address.port
+    return port
+
+
+async def test_a_backend_at_its_cap() -> None:
+    found = upstream(backend(1, sessions=1), backend(2))
+    first = next(found.candidates())
+    first.enter()
+    assert ports(found) == [2]
+    first.leave()
+    assert ports(found) == [1, 2]
+
+
+async def test_one_that_fails_gets_no_sessions_for_a_while(log: Log, autojump_clock: trio.testing.MockClock) -> None:
+    found = upstream(backend(1), backend(2), eject=Eject(failures=2, for_=10.0))
+    first = next(found.candidates())
+    first.failed("refused")
+    assert ports(found) == [1, 2]
+    first.failed("refused")
+    assert ports(found) == [2]
+    assert log.events() == ["backend failed", "backend ejected"]
+    assert log.one("backend ejected") == {"route": "it", "backend": "ws://h:1", "seconds": 10.0, "error": "refused"}
+    await trio.sleep(10)
+    assert ports(found) == [1, 2]
+    first.failed("refused")  # it is no better: one more is enough, and it is out for longer
+    assert ports(found) == [2]
+    await trio.sleep(19)
+    assert ports(found) == [2]
+    await trio.sleep(1)
+    first.worked()
+    assert log.events()[-1] == "backend well again"
+    first.failed("refused")
+    assert ports(found) == [1, 2]
+
+
+async def test_no_backend_is_out_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+    found = upstream(backend(1), backend(2), eject=Eject(failures=1, for_=10.0))
+    first = next(found.candidates())
+    for _ in range(20):
+        first.failed("refused")
+        await trio.sleep(LONGEST)
+        assert ports(found) == [1, 2]
+
+
+@pytest.mark.parametrize(("count", "at_most", "out"), [(1, 100, 0), (2, 50, 1), (2, 100, 1), (3, 50, 1), (10, 50, 5)])
+async def test_some_are_always_left(count: int, at_most: int, out: int) -> None:
+    found = upstream(*map(backend, range(1, count + 1)), eject=Eject(failures=1, at_most=at_most))
+    for each in list(found.candidates()):
+        each.failed("refused")
+    assert len(ports(found)) == count - out
+
+
+async def test_it_can_be_switched_off() -> None:
+    found = upstream(backend(1), backend(2), eject=None)
+    for _ in range(100):
+        next(found.candidates()).failed("refused")
+    assert ports(found) == [1, 2]
+    assert found.early is None
+
+
+async def test_sessions_that_have_just_begun(log: Log) -> None:
+    """An upgrade that works says nothing against it; an end that is clean does."""
+    found = upstream(backend(1), backend(2), eject=Eject(failures=3))
+    first = next(found.candidates())
+    for failure in ("gone", "gone", "", "gone", "gone"):
+        first.worked()
+        first.ended(failure)
+    assert ports(found) == [1, 2]
+    first.worked()
+    first.ended("gone")
+    assert ports(found) == [2]
+
+
+async def test_a_thousand_clean_ends_eject_nobody() -> None:
+    found = upstream(backend(1), backend(2), eject=Eject(failures=1))
+    for _ in range(1000):
+        first = next(found.candidates())
+        first.worked()
+        first.ended()
+    assert ports(found) == [1, 2]
+
+
+async def test_a_reload_keeps_what_is_known_of_a_backend() -> None:
+    before = upstream(backend(1), backend(2), eject=Eject(failures=1))
+    first = next(before.candidates())
+    first.enter()
+    first.failed("refused")
+    now = upstream(backend(3), backend(1, sessions=5), previous=before)
+    assert ports(now) == [3]
+    assert now.backends[1] is before.backends[0]
+    assert now.backends[1].cap == 5
+
+
+async def test_a_site_that_is_not_wanted_changes_nothing() -> None:
+    before = upstream(backend(1))
+    assert ports(before) == [1]
+    upstream(backend(1, sessions=1), previous=before)
+    assert before.backends[0].cap is None

@@ -1,0 +1,215 @@
+"""Which backend gets the next session: the policies, without I/O, clock or chance of their own.
+
+Each policy knows all backends of a group. ``choose`` returns one of those that are ``usable`` and not excluded, or
+``None`` if there is none; the policy is asked again, with the last one excluded, when a backend could not be used. The
+cost of a choice does not grow with the number of backends, or grows with its logarithm (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+POINTS = 128  # of a backend with weight 1 on the circle of ``Hash``: shares differ by a tenth or so
+
+
+class Member(Protocol):
+    """A backend, as a policy sees it.
+
+    name: the same name has the same place in ``Hash``, in every process and after a restart
+    weight: its share, 1 or more
+    sessions: how many it has now
+    usable: it takes sessions now
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def weight(self) -> int: ...
+
+    @property
+    def sessions(self) -> int: ...
+
+    @property
+    def usable(self) -> bool: ...
+
+
+class Policy(Protocol):
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        """Returns the index of a backend.
+
+        key: of the request, for a policy that needs one
+        excluded: indices of the backends that were tried already
+        """
+
+    def changed(self, index: int) -> None:
+        """The sessions of a backend are more or fewer now."""
+
+
+class First:
+    """The first one in the order of the file that is usable: the others are for its failures."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        return next((i for i, each in enumerate(self._members) if each.usable and i not in excluded), None)
+
+    def changed(self, index: int) -> None:
+        pass
+
+
+class RoundRobin:
+    """One after the other, a backend of weight 2 twice as often, and evenly among the others.
+
+    Earliest deadline first: each choice of a backend puts its next one off by 1 / weight, in whole numbers.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._order = itertools.count()
+        whole = math.lcm(*(each.weight for each in members))
+        self._steps = [whole // each.weight for each in members]
+        self._due = [(step, next(self._order), index) for index, step in enumerate(self._steps)]
+        heapq.heapify(self._due)
+
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        passed_over = []
+        chosen = None
+        while self._due:
+            entry = heapq.heappop(self._due)
+            due, _, index = entry
+            if index not in excluded and self._members[index].usable:
+                chosen = index
+                heapq.heappush(self._due, (due + self._steps[index], next(self._order), index))
+                break
+            passed_over.append(entry)
+        for due, order, index in passed_over:
+            # One that was not usable gains nothing by it: it must not get all that it has missed when it is back
+            late = self._due[0][0] if self._due and not self._members[index].usable else due
+            heapq.heappush(self._due, (max(due, late), order, index))
+        return chosen
+
+    def changed(self, index: int) -> None:
+        pass
+
+
+class Random:
+    """Of two that are drawn by weight, the one with fewer sessions for its weight ("power of two choices").
+
+    draw: returns a number from 0 to its argument, without it
+    """
+
+    def __init__(self, members: Sequence[Member], draw: Callable[[int], int]) -> None:
+        self._members = members
+        self._draw = draw
+        self._sums = list(itertools.accumulate(each.weight for each in members))
+
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        two = [self._one(excluded) for _ in range(2)]
+        found = [index for index in two if index is not None]
+        return min(found, key=self._load, default=None)
+
+    def changed(self, index: int) -> None:
+        pass
+
+    def _load(self, index: int) -> float:
+        return self._members[index].sessions / self._members[index].weight
+
+    def _one(self, excluded: Collection[int]) -> int | None:
+        for _ in range(4):  # nearly always the first
+            index = bisect.bisect_right(self._sums, self._draw(self._sums[-1]))
+            if self._members[index].usable and index not in excluded:
+                return index
+        left = [i for i, each in enumerate(self._members) if each.usable and i not in excluded]
+        if not left:
+            return None
+        sums = list(itertools.accumulate(self._members[index].weight for index in left))
+        return left[bisect.bisect_right(sums, self._draw(sums[-1]))]
+
+
+class LeastSessions:
+    """The one with the fewest sessions for its weight; of several, the one that was chosen longest ago."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._order = itertools.count()
+        self._heap: list[tuple[float, int, int]] = []
+        self._entry: list[tuple[float, int, int]] = []  # the valid one of each backend; others in the heap are old
+        for index in range(len(members)):
+            self._entry.append(self._enter(index))
+
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        passed_over = []
+        chosen = None
+        while self._heap:
+            entry = heapq.heappop(self._heap)
+            index = entry[2]
+            if entry != self._entry[index]:
+                continue
+            if index not in excluded and self._members[index].usable:
+                chosen = index
+                self._entry[index] = self._enter(index)  # behind the others with as many
+                break
+            passed_over.append(entry)
+        for entry in passed_over:
+            heapq.heappush(self._heap, entry)
+        return chosen
+
+    def changed(self, index: int) -> None:
+        """The sessions of a backend are more or fewer now."""
+        if len(self._heap) > 4 * len(self._members) + 16:  # mostly old entries
+            self._heap = list(self._entry)
+            heapq.heapify(self._heap)
+        self._entry[index] = self._enter(index)
+
+    def _enter(self, index: int) -> tuple[float, int, int]:
+        each = self._members[index]
+        entry = (each.sessions / each.weight, next(self._order), index)
+        heapq.heappush(self._heap, entry)
+        return entry
+
+
+class Hash:
+    """Equal keys get the same backend, as long as that is usable ("consistent hashing").
+
+    Each backend has points on a circle, as many as its weight asks for. A key belongs to the next point behind its own
+    hash. So a backend that comes or goes moves only the keys of its own points.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        points = sorted(
+            (_hash(b"%d %s" % (number, each.name.encode())), index)
+            for index, each in enumerate(members)
+            for number in range(POINTS * each.weight)
+        )
+        self._hashes = [point for point, _ in points]
+        self._indices = [index for _, index in points]
+
+    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+        start = bisect.bisect_right(self._hashes, _hash(key))
+        seen: set[int] = set()
+        for place in range(start, start + len(self._indices)):
+            index = self._indices[place % len(self._indices)]
+            if index in seen:
+                continue
+            if self._members[index].usable and index not in excluded:
+                return index
+            seen.add(index)
+            if len(seen) == len(self._members):
+                break
+        return None
+
+    def changed(self, index: int) -> None:
+        pass
+
+
+def _hash(text: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
