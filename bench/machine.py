@@ -33,7 +33,7 @@ def processor(cpuinfo: str) -> str:
 
 
 def version_in(words: str, which: int) -> str:
-    """``nginx version: nginx/1.22.1`` has it in its third word, after a slash."""
+    """Returns the version in a program's output, like ``nginx version: nginx/1.22.1``; ``which`` is its word."""
     return words.split()[which].rpartition("/")[2]
 
 

@@ -28,7 +28,7 @@ class Proxy:
 
 
 def find(program: str) -> str | None:
-    """The program's path; servers are in sbin, which is not on everybody's PATH."""
+    """Returns the program's path; servers are in sbin, which is not on the PATH of every user."""
     if program == "wsgate":
         return sys.executable
     if program == "websockify":

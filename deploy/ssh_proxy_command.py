@@ -36,7 +36,7 @@ def main(url: str) -> None:
             while data := os.read(0, CHUNK):
                 websocket.send(data)
         except ConnectionClosed:
-            pass  # nobody is there to be told
+            pass  # the peer has gone, so it gets no message
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ async def pump() -> AsyncIterator[Pump]:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Who signs the test's certificates; its files are in ``tmp_path``."""
+    """The CA of the test's certificates; its files are in ``tmp_path``."""
     return Authority(tmp_path)
 
 
@@ -108,7 +108,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe that nobody reads but the test."""
+    """A pipe that only the test reads."""
     reader, writer = os.pipe()
     yield reader, writer
     for fd in (reader, writer):

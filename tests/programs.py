@@ -53,7 +53,7 @@ def find(program: str) -> str | None:
         return next((path for place in HEADERS if os.path.exists(path := f"{place}/{program}")), None)
     if program.startswith("/"):  # a file that a package brings
         return program if os.path.exists(program) else None
-    # Servers are in places that are not on everybody's PATH
+    # Servers may be in directories that are not on the PATH of every user
     servers = ["/usr/sbin", "/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *servers]))
 

@@ -115,7 +115,7 @@ def test_what_runs_beside_it_ends_with_it() -> None:
 
 
 def test_a_listener_that_cannot_be_opened(capfd: pytest.CaptureFixture[str]) -> None:
-    """One line for the person who started it, and nothing runs."""
+    """One line for the operator, and nothing runs."""
 
     def fail(bound: list[Address]) -> None:
         raise AssertionError("it is not ready")
@@ -133,7 +133,7 @@ def test_a_listener_that_cannot_be_opened(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_workers_serve(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The parent accepts nothing, so who is answered is answered by a worker."""
+    """The parent accepts nothing, so every answer is a worker's."""
     path = tmp_path / "s"
     answers: list[bytes] = []
 

@@ -39,7 +39,7 @@ class Suite:
 
 
 def cache() -> Path:
-    """A directory that is nobody's source: ``.cache/`` in the project, or the user's."""
+    """A cache directory outside of every source tree: ``.cache/`` in the project, or the user's."""
     home = os.environ.get("XDG_CACHE_HOME")
     return Path(home) / "wsgate" if home else PROJECT / ".cache"
 

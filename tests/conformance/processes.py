@@ -22,7 +22,7 @@ _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECO
 
 
 class RunError(Exception):
-    """A program of a run did not do its part; the message is for whoever has to find out why."""
+    """A program of a run has failed; the message helps to find out why."""
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     assert demo.run(TcpAddress("127.0.0.1", 8080)) == 7
     (found,) = asked
     yield found
-    for task in found.beside:  # nobody served these: end them here
+    for task in found.beside:  # they were not started: close them here
         task.args[0].close()  # type: ignore[attr-defined]
 
 

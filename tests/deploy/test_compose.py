@@ -66,7 +66,7 @@ def test_the_gateway_listens_where_its_port_is_published(services: dict[str, Any
     (listener,) = settings.listeners
     port = port_of(services["gateway"])
     assert listener.bind == TcpAddress("0.0.0.0", port)
-    # on loopback: nothing here asks a client who it is
+    # on loopback: the client's address does not matter here
     assert services["gateway"]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 

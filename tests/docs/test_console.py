@@ -71,7 +71,7 @@ class Place:
         self._put = {"/usr/share/novnc": str(site), "6080": str(free_port()), "127.0.0.1:8080": "127.0.0.1:0"}
         self._write_configuration(block)
         (directory / "FILE").write_bytes(HEAD + RECORDS)
-        # "wsgate" is this one, whatever else the machine has
+        # "wsgate" is this checkout's, also if the machine has another one
         (directory / "bin").mkdir()
         script = directory / "bin" / "wsgate"
         script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m wsgate "$@"\n')

@@ -71,7 +71,7 @@ def resize(driver: Chrome, width: int, height: int) -> None:
 
 
 def prefer(driver: Chrome, scheme: str) -> None:
-    """Show the page to somebody who prefers the ``light`` or the ``dark`` scheme."""
+    """Shows the page with the color scheme ``light`` or ``dark`` as preference."""
     feature = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 

@@ -139,7 +139,8 @@ def _starts(
 
 @pytest.fixture
 def start_relay(start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient) -> StartSession:
-    """``gateway, client, backend = await start_relay(settings={...}, **route)``: who can have a session, before it."""
+    """``gateway, client, backend = await start_relay(settings={...}, **route)``: everything for a session, which is not
+    open yet."""
     return _starts(relay, start_gateway, open_backend, open_client)
 
 

@@ -20,7 +20,7 @@ from tests.peers.stream import Backend, Peer
 COMMAND = (sys.executable, "-m", "wsgate")
 PROJECT = Path(__file__).resolve().parents[2]
 
-# A warning that nobody catches is a line on stderr that is no JSON, which ``Gateway.stop`` does not let pass.
+# An uncaught warning is a line on stderr that is no JSON, at which ``Gateway.stop`` fails.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
 
 START_DEADLINE = 25.0  # seconds until a gateway is ready: a second of CPU, which a loaded machine may not have for long

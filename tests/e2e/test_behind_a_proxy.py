@@ -1,4 +1,5 @@
-"""Real proxies in front, with the configurations of docs/behind-a-proxy.md; and strangers who play one."""
+"""Real proxies in front, with the configurations of docs/behind-a-proxy.md, and untrusted clients that pretend to be
+one."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from .gateway import PROJECT, Gateway, OpenBackend, OpenClient, StartGateway, re
 PAGE = (PROJECT / "docs" / "behind-a-proxy.md").read_text()
 V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([6, 6, 6, 6, 127, 0, 0, 1]) + b"\0\1\0\2"
 
-# What a client writes that would like to be somebody else
+# The fields of a client that pretends to be another one
 STRANGE = {
     "X-Forwarded-For": "6.6.6.6",
     "X-Forwarded-Proto": "https",
@@ -72,7 +73,7 @@ class Front:
         file = self._directory / "haproxy.cfg"
         file.write_text("defaults\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n" + example)
         await services.start(self._nursery, "haproxy", ["-V", "-db", "-f", file], ready=b"Using ")
-        with trio.fail_after(services.START_DEADLINE):  # it listens only after its last word
+        with trio.fail_after(services.START_DEADLINE):  # it listens only after its last line of output
             while not is_open(self.port):  # noqa: ASYNC110 - another process has no event for us
                 await trio.sleep(0.01)
 
@@ -121,7 +122,7 @@ async def open_session(client: Peer, backend: Backend) -> Peer:
 
 
 def told(server: Peer) -> dict[str, str | None]:
-    """What the backend was told, where nothing of a stranger's is left."""
+    """Returns the fields that the backend got; none of them may come from an untrusted client."""
     for word in ("6.6.6.6", "evil", "666"):
         assert word not in str(server.head)
     names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "Forwarded")
@@ -214,7 +215,7 @@ def _without_tls(settings: dict[str, Any]) -> dict[str, Any]:
 async def test_a_stranger_with_a_proxy_header(
     start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
 ) -> None:
-    """Closed at once where only others may send one; an error where nobody may."""
+    """It is closed at once if only other addresses may send one; it is an error if none may."""
     backend = await open_backend()
     settings = _without_tls(gateway_settings(BALANCER))
     settings["listeners"][0]["proxy_protocol"]["from"] = ["192.0.2.0/24"]
@@ -235,7 +236,7 @@ async def test_a_stranger_with_a_proxy_header(
 async def test_a_proxy_header_that_never_ends(
     start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient
 ) -> None:
-    """The gateway has a deadline, and everybody else is served meanwhile."""
+    """The gateway has a deadline, and serves all others meanwhile."""
     backend = await open_backend()
     settings = _without_tls(gateway_settings(BALANCER))
     gateway = await start_gateway(relay(backend.port), **settings, defaults={"timeouts": {"handshake": "200ms"}})

@@ -26,7 +26,7 @@ routes:
 drain: {grace: 10 parsecs}
 limts: {}
 """
-# line and the word that the error must name
+# the command line, and the text that the error must have
 ERRORS = [(3, "proxy"), (6, "path"), (8, "http"), (9, "chat"), (10, "maybe"), (11, "10 parsecs"), (12, "limts")]
 
 
@@ -119,7 +119,7 @@ def test_a_unix_socket_that_somebody_else_listens_on(tmp_path: Path) -> None:
 
 
 def test_an_address_that_this_machine_does_not_have(tmp_path: Path) -> None:
-    # 192.0.2.0/24 is for documentation (RFC 5737): nobody's
+    # 192.0.2.0/24 is for documentation (RFC 5737), so no machine has it
     done = run("serve", write_config(tmp_path, [relay(9000)], listeners=[{"bind": "192.0.2.1:0"}]))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

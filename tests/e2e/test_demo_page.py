@@ -109,7 +109,7 @@ class Page:
         return self.all(f"#{panel} [data-log] [data-direction=received]{attributes}")
 
     def ending(self, panel: str) -> tuple[str | None, ...]:
-        """Waits for the session to end; its code, reason, whether it was clean, and who closed."""
+        """Waits for the session to end. Returns its code, its reason, whether it was clean, and which side closed."""
         self.until(lambda: self.state(panel) == "closed")
         row = self.one(f"#endings tr[data-session={panel}]")  # the newest is on top
         return tuple(row.get_attribute(f"data-{name}") for name in ("code", "reason", "clean", "by"))

@@ -1,4 +1,4 @@
-"""The end of the process: told to everybody who understands it, and never later than was promised."""
+"""The end of the process: every peer gets a message that it understands, and no deadline is exceeded."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ async def test_libraries_on_both_ends_make_it_quick(start_gateway: StartGateway,
 
 
 async def test_thousands_with_messages_under_way(start_gateway: StartGateway) -> None:
-    """Everybody sees whole messages, without a gap, and then a Close: 5,000, or as many as this machine is up to."""
+    """Every client sees whole messages without a gap, and then a Close: 5,000 clients, or as many as this machine can
+    run."""
     with herd.Herd(pause=1.0) as sessions:
         gateway = await start_gateway(relay(sessions.port), drain={"spread": "2s", "grace": "20s"})
         results = await sessions.open(gateway.port, min(5000, herd.room()), within=10)

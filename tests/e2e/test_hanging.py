@@ -1,5 +1,5 @@
-"""Each place where something outside can hang is hung in turn, all of them in the end at once: a session that is open
-and whoever comes for something else go on, and so does the end of the process."""
+"""Makes everything outside hang that can hang, alone and then all together: an open session, other requests and the end
+of the process must not be delayed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .hung_disk import HungDisk
 from .library import Serve, connect, echo
 from .test_workers import until
 
-CLIENTS = 80  # who wait for one thing: more than trio has threads, and than any limit of ours has places
+CLIENTS = 80  # clients that wait for one thing: more than trio has threads, and than any limit of ours allows
 PATIENT = {"timeouts": {"handshake": "60s", "connect": "60s", "close": "100ms"}}  # nothing ends before the test does
 BASIC = "Z3Vlc3Q6d3Jvbmc="  # guest:wrong
 
@@ -60,7 +60,7 @@ class Place:
     """
 
     directory: Path
-    service: int  # a port where the kernel accepts and nobody says anything
+    service: int  # a port where the kernel accepts and no program answers
     routes: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     hung: list[HungDisk] = field(default_factory=list)
@@ -238,7 +238,7 @@ def _healthy(place: Place, port: int) -> None:
 
 @dataclass
 class Bystander:
-    """Who has nothing to do with what hangs."""
+    """A client that does not use what hangs."""
 
     gateway: Gateway
     open_client: OpenClient

@@ -1,4 +1,4 @@
-"""Peers that are gone without a word, and what keeps the others' connections: the real process."""
+"""Peers that vanish, and what keeps the connections of others open, in the real process."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_a_client_whose_machine_vanishes_is_found_and_its_backend_told(
 
 
 async def outlive(gateway: Gateway, beats: int) -> None:
-    """Let some heartbeats pass, and see that nobody was ended by them."""
+    """Waits for some heartbeats, and checks that they ended no session."""
     await trio.sleep(beats * 0.6)  # real time: another machine has no virtual clock
     assert not gateway.untaken("session")
 
@@ -145,7 +145,7 @@ async def test_an_idle_session_is_asked_on_both_sides_and_answers_keep_it(start_
 
     await client.send(Frame(BINARY, b"still here"))
     assert await server.receive() == Frame(BINARY, b"still here")
-    # who stops answering is told, the other side is too
+    # a peer that does not answer gets a Close, and so does the other side
     while (frame := await client.receive()).opcode != CLOSE:
         await client.send(Frame(PONG, frame.payload))
     assert frame.payload == (1011).to_bytes(2, "big") + b"backend did not answer a Ping"

@@ -1,4 +1,4 @@
-"""Where the gateway listens, and who may: several addresses at once, and the ports that are not for everybody."""
+"""The gateway's addresses and its permissions: several addresses at once, and privileged ports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.programs import find
 from .gateway import COMMAND, ENVIRONMENT, StartGateway, relay, write_config
 from .library import Serve, connect, echo
 
-# Who is nobody in particular; the second is for the files of this Python, which may be some other user's
+# A user without privileges; the second group is for the files of this Python, which may belong to another user
 CAPABILITIES = "+net_bind_service,+dac_override"
 PLAIN_USER = ["--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def run_with(*privileges: str) -> list[str]:
-    """A machine of its own, where port 80 is free and not for everybody; and the privileges there."""
+    """Runs in a network namespace where port 80 is free and privileged, with these privileges."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces are made by root")
     unshare, setpriv = find("unshare"), find("setpriv")

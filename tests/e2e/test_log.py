@@ -1,4 +1,4 @@
-"""The log of the real process, where whoever reads it stops, goes away, or has a full disk."""
+"""The log of the real process, if its reader stops or goes away, or its disk is full."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def serve(tmp_path: Path, tokens: Path, pair: Pair, scheme: str) -> Iterator[str
 
 @contextmanager
 def tunnel(tmp_path: Path, tokens: Path) -> Iterator[str]:
-    """``wsgate tunnel`` with the flags that those know who had websockify there; the page's URL, as it says it."""
+    """Runs ``wsgate tunnel`` with the flags of websockify's users. Returns the URL of the page in its output."""
     flags = ["--web", NOVNC, "--token-plugin", "TokenFile", "--token-source", str(tokens), "127.0.0.1:0"]
     with started([*COMMAND, "tunnel", *flags], tmp_path / "log", ready=r"open (http://\S+)$") as said:
         yield said[1]

@@ -61,7 +61,7 @@ window.ask(arguments[0], arguments[1])
 def database(tmp_path: Path) -> Iterator[int]:
     """A PostgreSQL of its own; its port."""
     as_nobody: list[str | Path] = []
-    directory = Path(tempfile.mkdtemp())  # nobody else's user can look into tmp_path
+    directory = Path(tempfile.mkdtemp())  # another user cannot read tmp_path
     if os.geteuid() == 0:
         os.chown(directory, NOBODY, NOBODY)
         as_nobody = [find("setpriv") or "", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]

@@ -1,4 +1,4 @@
-"""A tunnel that tells its target who the client is, to a real HAProxy that asks for it."""
+"""A tunnel that tells its target the client's address, with a real HAProxy that asks for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def connect(gateway: Gateway) -> Peer:
 
 
 async def ask(peer: Peer) -> str:
-    """Who HAProxy says that its client is, and where it has connected to."""
+    """Returns the addresses that HAProxy reports: its client's, and the one that it connected to."""
     await peer.send(Frame(BINARY, b"GET / HTTP/1.0\r\n\r\n"))
     answer = b""
     while (frame := await peer.receive()).opcode == BINARY:

@@ -68,7 +68,8 @@ INIT = struct.pack("!HH", WIDTH, HEIGHT) + FORMAT + struct.pack("!I", 8) + b"rec
 UPDATE_REQUEST = struct.pack("!BBHHHH", 3, 0, 0, 0, WIDTH, HEIGHT)
 KEY = struct.pack("!BBxxI", 4, 1, 0xFF0D)
 
-# Who says what, in turns: a session of RFB 3.8 without a password, in which a key makes a part of the screen blue
+# The bytes of both sides in order: a session of RFB 3.8 without a password, in which a key makes a part of the screen
+# blue
 DIALOGUE = [
     ("down", b"RFB 003.008\n"),
     ("up", b"RFB 003.008\n"),

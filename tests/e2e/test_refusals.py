@@ -65,7 +65,7 @@ async def test_a_slow_client(start_relay: StartSession) -> None:
 
 
 async def test_a_client_that_says_nothing(start_relay: StartSession) -> None:
-    """A browser's spare connection: nobody asked, so nobody is answered (and nothing is logged)."""
+    """A browser's spare connection: it has asked nothing, so it gets no answer, and nothing is logged."""
     gateway, client, _ = await start_relay(settings={"defaults": {"timeouts": {"handshake": "200ms"}}})
     await client.read_end()
     assert gateway.untaken("refused") == []

@@ -99,7 +99,7 @@ async def test_a_side_that_does_not_answer_close_is_cut(open_relay: OpenSession,
     one, other = (server, client) if silent == "client" else (client, server)
     await one.send(close_frame(4000, "bye"))
     assert await other.receive_close() == (4000, "bye")
-    # RFC 6455 §5.5.1: an answer echoes the code that it answers, whoever has to give it
+    # RFC 6455 §5.5.1: an answer echoes the code, whichever side sends it
     assert (await one.receive_close())[0] == 4000
     await other.read_end()
     await one.stream.send_eof()

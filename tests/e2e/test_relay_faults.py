@@ -14,7 +14,7 @@ CASES = {**FAULTS, "a byte that is never in UTF-8": (BAD_TEXT["a byte that never
 
 
 async def told(peer: Peer) -> tuple[int | None, str]:
-    """Code and reason of the Close that comes after whatever was on its way before the fault."""
+    """Returns code and reason of the Close behind everything that was sent before the fault."""
     while (frame := await peer.receive()).opcode != CLOSE:
         pass
     return close_code(frame), frame.payload[2:].decode()

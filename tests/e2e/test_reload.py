@@ -1,4 +1,4 @@
-"""HUP: the running process takes another file, and who is not concerned notices nothing."""
+"""HUP: the running process uses another file, and clients that it does not concern notice nothing."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ async def test_a_wrong_file_changes_nothing(
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_what_a_file_is_warned_of_is_said_once(start_gateway: StartGateway, workers: int) -> None:
-    """Whoever reads it: the process itself, or a child of the parent before its workers take the settings."""
+    """In both cases: the process itself reads the file, or a child of the parent before its workers use the
+    settings."""
     gateway = await start_gateway(relay(9), workers=workers)
     route = relay(9, match={"path": "/$HOME"})
     await gateway.reload(route, workers=workers)

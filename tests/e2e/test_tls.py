@@ -68,7 +68,7 @@ async def test_versions(start_gateway: StartGateway, pair: Pair) -> None:
     assert "alert protocol version" in await s_client(new, "-tls1_2")
     line = await new.next_line("handshake failed")
     assert line["reason"] == "the peer speaks no version of TLS that is allowed here"
-    # below what is spoken at all, whatever the client would settle for
+    # below the oldest supported version, also if the client would accept it
     assert "alert protocol version" in await s_client(both, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
 
 
@@ -156,7 +156,7 @@ async def test_resumption(
 async def test_client_certificates(
     start_gateway: StartGateway, open_backend: OpenBackend, authority: Authority, pair: Pair
 ) -> None:
-    """Required and optional; the backend learns who it is, and only from the gateway."""
+    """Required and optional ones; the backend gets their data, and only from the gateway."""
     backend = await open_backend()
     own = authority.issue("worker.test", to="client", common_name="worker 7")
     for auth in ("required", "optional"):
@@ -283,7 +283,7 @@ async def open_pair(gateway: Gateway, backend: Backend, authority: Authority) ->
 async def test_a_cut_is_told_from_an_end(
     start_gateway: StartGateway, open_backend: OpenBackend, authority: Authority, pair: Pair
 ) -> None:
-    """close_notify is what says that nobody has cut the stream (RFC 8446 §6.1)."""
+    """Only close_notify shows that the stream was not cut (RFC 8446 §6.1)."""
     backend = await open_backend()
     gateway = await start_gateway(relay(backend.port), listeners=[listener(pair)])
     client, server = await open_pair(gateway, backend, authority)

@@ -1,4 +1,4 @@
-"""TLS to backends: WebSocket servers and TCP services behind it, and those that are not who they should be."""
+"""TLS to backends: WebSocket servers and TCP services, and servers with a wrong certificate."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_a_backend_that_is_not_who_it_should_be(
         gateway = await start_gateway(relay(port, **tls))
         client = await open_client(gateway)
         assert await status(client) == 502
-        assert await client.read_body() == b"502 the backend cannot be reached\n"  # a stranger learns no more
+        assert await client.read_body() == b"502 the backend cannot be reached\n"  # clients learn no more
         line = await gateway.refused_line(status=502)
         assert line["detail"] == f"no TLS with 127.0.0.1:{port}: the peer's certificate is not accepted: {reason}"
     gateway = await start_gateway(relay(port, ca=authority.file, server_name="backend.test"))

@@ -1,4 +1,4 @@
-"""Tokens in the real process: what strangers learn, what the log says, and what a source's trouble costs others."""
+"""Tokens in the real process: what clients learn, what the log shows, and how a failing source affects others."""
 
 from __future__ import annotations
 

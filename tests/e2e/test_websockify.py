@@ -1,4 +1,4 @@
-"""``wsgate tunnel`` as those start it who had websockify there: a process, its flags, a client of theirs."""
+"""``wsgate tunnel`` as users of websockify start it: a process, its flags, one of their clients."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_the_usual_line(start: Start, nursery: trio.Nursery) -> None:
 async def test_a_target_that_is_not_there(start: Start) -> None:
     """As websockify says it: after the 101, so that noVNC can show it."""
     with trio.socket.socket() as taken:
-        await taken.bind(("127.0.0.1", 0))  # and nobody listens
+        await taken.bind(("127.0.0.1", 0))  # bound, but not listening
         running = await start("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}")
         assert await closed(running.url()) == (1011, "Failed to connect to downstream server")
 
@@ -236,7 +236,7 @@ async def test_a_plugin_that_somebody_wrote_for_websockify(start: Start, nursery
 
 
 async def test_files_beside_the_tunnel(start: Start, nursery: trio.Nursery, tmp_path: Path) -> None:
-    """Who asks for a WebSocket gets the tunnel, whatever the path; who asks for a file gets that."""
+    """An upgrade request gets the tunnel at every path, a plain request gets a file."""
     (tmp_path / "web" / "sub").mkdir(parents=True)
     (tmp_path / "web" / "vnc.html").write_text("<p>page")
     running = await start("--web", "web", "0", await serve(nursery))

@@ -1,4 +1,4 @@
-"""A gateway of several processes: one to whoever uses it, and to whoever stops it."""
+"""A gateway of several processes behaves like one process for clients and for the service manager."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_the_death_of_one_is_nothing_to_the_others(start_gateway: StartGat
         before = [await talk(nursery, gateway.url()) for _ in range(MANY)]
         os.kill(victim, signal.SIGKILL)
         died = await gateway.next_line("worker died", worker=1, pid=victim, signal="SIGKILL", replaced_in=0)
-        # every one of them at the first attempt, whether or not somebody has taken the dead one's place
+        # each of them succeeds at the first attempt, also before the dead worker is replaced
         after = [await talk(nursery, gateway.url()) for _ in range(MANY)]
         alive = [talker for talker in before if await talker.next_answer()]
         assert len(before) - len(alive) == died["sessions"]
@@ -211,7 +211,7 @@ async def test_a_reload_reaches_all(start_gateway: StartGateway, serve: Serve, t
             with pytest.raises(InvalidStatus, match="404"):
                 await connect(gateway.url("/old")).__aenter__()
         assert all([await talker.next_answer() for talker in talkers])
-        # who takes a dead one's place has what was reloaded too
+        # a replacement has the reloaded settings too
         os.kill(workers_of(gateway)[0], signal.SIGKILL)
         await gateway.next_line("worker died")
         await until(lambda: len(workers_of(gateway)) == 2)

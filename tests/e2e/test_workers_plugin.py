@@ -16,7 +16,8 @@ from .gateway import PROJECT, Gateway, StartGateway, write_config
 from .library import connect
 from .test_workers import until, workers_of
 
-# It notices what a fork would have given it: whoever imports or makes it leaves a mark, and who asks must have made it
+# It notices what a fork would have passed on: each process that imports or makes it leaves a mark, and the caller must
+# be the one that made it
 PLUGIN = """
 import os, random, threading
 from pathlib import Path
@@ -60,7 +61,7 @@ def route(port: int, call: str = "noticing:Tokens") -> dict[str, object]:
 
 @pytest.fixture
 def service() -> Iterator[int]:
-    """The kernel accepts; nobody says anything."""
+    """The kernel accepts, but no program answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as sock:
         yield sock.getsockname()[1]
 
@@ -107,7 +108,7 @@ async def test_each_worker_has_its_own(
         await ask(gateway)
     assert parent not in marks(tmp_path, "import") | marks(tmp_path, "make")
 
-    # and who takes a dead worker's place makes its own
+    # and a replacement makes its own
     os.kill(min(first), signal.SIGKILL)
     await gateway.next_line("worker died")
     with trio.fail_after(10):
@@ -116,7 +117,7 @@ async def test_each_worker_has_its_own(
         while new not in marks(tmp_path, "look-up"):
             try:
                 await ask(gateway)
-            except OSError:  # those whom the kernel had dealt to the dead one
+            except OSError:  # connections in the queue of the dead worker
                 continue
     assert parent not in marks(tmp_path, "import") | marks(tmp_path, "make")
 
@@ -208,7 +209,7 @@ async def test_a_source_that_cannot_be_made_any_more_keeps_no_replacement_down(
             try:
                 async with connect(gateway.url("/site")):
                     break
-            except OSError:  # those whom the kernel had dealt to the dead ones
+            except OSError:  # connections in the queues of the dead workers
                 continue
     with pytest.raises(InvalidStatus, match="503"):
         async with connect(gateway.url("/?t=right")):

@@ -1,4 +1,4 @@
-"""A gateway, a flood, and the others: a session that goes on, new clients, and one who knows the password."""
+"""A gateway, a flood, and other clients: one with a session that goes on, new ones, and one with the right password."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Ground:
 
 
 def _run(flood: Callable[[Target, threading.Event], None], target: Target, stop: threading.Event) -> None:
-    """Who floods may be thrown out, and comes again."""
+    """Clients of the flood may be disconnected, and connect again."""
     while not stop.is_set():
         with contextlib.suppress(OSError, EOFError, AssertionError):  # AssertionError: it was refused
             flood(target, stop)
@@ -122,7 +122,7 @@ def _frames(sock: socket.socket) -> None:
 
 def _echo_all(sock: socket.socket) -> None:
     while data := sock.recv(1 << 18):
-        # the client's own frames, as payload: it does not read them, and who reads no frames needs no parser
+        # the client's own frames, as payload: it does not read them, so it needs no parser
         sock.sendall(Frame(BINARY, data).encode(None))
 
 

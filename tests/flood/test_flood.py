@@ -20,5 +20,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_the_others_are_served(place: Ground, name: str) -> None:
-    """A session goes on, new clients get one, and one who knows the password comes in; then all is as it was."""
+    """A session goes on, new clients get one, and a client with the right password is admitted; then everything is as
+    before."""
     place.flood(name, lambda outcome: outcome.served < ENOUGH)

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             for number in range(at, at + size):
                 try:
                     play(name, options.seed, number)
-                except Exception:  # whatever it is: a parser's promise is that nothing else comes out of it
+                except Exception:  # of any kind: a parser must raise nothing else
                     print(traceback.format_exc().encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
                     again = f"python -m tests.fuzz {name} --seed {options.seed} --from {number} --rounds 1"
                     print(f"found in {name}; the same again: {again}", file=sys.stderr)

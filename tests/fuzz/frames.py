@@ -1,4 +1,4 @@
-"""Frames: the compiled walk, masking and passing on against their twins in Python, whatever comes."""
+"""Frames: the compiled walk, masking and relay are compared with Python's, for random input."""
 
 from __future__ import annotations
 

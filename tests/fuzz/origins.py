@@ -1,4 +1,5 @@
-"""Where a request comes from, and what it names: what strangers and proxies write, read and written anew."""
+"""The origin of a request, and the values in it: fields of untrusted clients and proxies are parsed, and written
+again."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _meant(path: bytes) -> list[bytes]:
 
 
 def _otherwise(random: Random, path: bytes) -> bytes:
-    """The same, written as somebody would who wants to walk around a route."""
+    """Returns the same path in another form, as a client would write it to get around a route."""
     written = b""
     at = 0
     while at < len(path):

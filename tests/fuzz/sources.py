@@ -1,4 +1,4 @@
-"""Sources of tokens: what they answer is read in one way, or refused, however it comes, and never told to anybody."""
+"""Token sources: an answer has one meaning or is refused, in every cutting, and no message repeats it."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _jwt_source() -> tuple[JwtSource, tuple[Key, ...]]:
 def tokens(random: Random) -> None:
     """A signed token that was changed says what was signed, or nothing."""
     token = jwt.encode(_CLAIMS, _JWT_KEY, "HS256")
-    if chance(random, 3):  # other claims, under the old signature or a stranger's
+    if chance(random, 3):  # other claims, under the old signature or that of another key
         kids: tuple[object, ...] = (None, 1, "x", [])
         header = {"alg": random.choice(("HS256", "none", "RS256", "HS512")), "kid": random.choice(kids)}
         claims = {"host": "10.0.0.2", "port": 1, "exp": random.choice((1, "x", None, 1e400, 1 << 80))}

@@ -53,7 +53,7 @@ from wsgate.wire.handshake import Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Request
 
 CLIENT = "192.0.2.7:50000"
-DEADLINE = 30.0  # seconds, real ones whatever the test's clock is; the slowest test takes less than one
+DEADLINE = 30.0  # seconds of real time, also with a virtual clock; the slowest test takes less than one
 
 
 def route(action: Action, name: str = "it", **more: Any) -> Route:
@@ -219,7 +219,7 @@ async def start_gate() -> AsyncIterator[StartGate]:
         for gate in gates:
             for peer in gate.peers:
                 await peer.stream.aclose()
-        await trio.testing.wait_all_tasks_blocked()  # whoever waited only for its client ends by itself
+        await trio.testing.wait_all_tasks_blocked()  # connections that only wait for their client end by themselves
         connections.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""Who may use a route."""
+"""Checks who may use a route."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ SAME: list[tuple[str, dict[str, str], str, bool]] = [
     ("gate.example", {}, "same-host", False),
     ("gate.example", {}, "", False),
     ("gate.example", {}, "https://", False),
-    # who is trusted knows what the client asked for
+    # a trusted proxy knows what the client asked for
     ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example"}, "https://gate.example", True),
     ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example", "X-Forwarded-Proto": "https"}, "https://gate.example", True),
     ("gate.example", {"X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"}, "https://gate.example:8443", True),
@@ -147,7 +147,7 @@ async def test_pages_of_the_host_that_was_asked_for(host: str, said: dict[str, s
     proxy = [network("192.0.2.0/24")]
     for origins in ((SAME_HOST,), (PAGE, SAME_HOST)):
         assert await is_admitted(*origins, trusted=proxy) is is_same
-    if said:  # what a stranger says of the host is nothing
+    if said:  # an untrusted client's own value is ignored
         assert await is_admitted(SAME_HOST, trusted=()) is (page == "http://10.0.0.5:8080")
 
 
@@ -159,7 +159,7 @@ async def test_who_is_no_browser_is_of_no_host() -> None:
 
 @pytest.mark.parametrize("kind", ["basic", "certificate"])
 async def test_another_hosts_page_gains_nothing_by_its_visitors_password(kind: str) -> None:
-    """A browser sends it along to whatever page asks. Origins that are written stand."""
+    """A browser sends the password for every page. Configured origins are still allowed."""
     auth = BASIC if kind == "basic" else Auth(client_certificate=ClientCertificateAuth())
     shown = ("Authorization", basic("ann:s\N{LATIN SMALL LETTER O WITH DIAERESIS}same"))
     it = route(NOWHERE, auth=auth)
@@ -391,7 +391,7 @@ async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
     async def busy(*_: object) -> bool:
         raise hashing.Busy
 
-    exchange.gateway.draining = True  # a process that stops lets nobody wait
+    exchange.gateway.draining = True  # a process that stops does not delay answers
     assert await ask_with(basic("ann:wrong")) == (401, 0)
     monkeypatch.setattr(Users, "knows", busy)
     assert await ask_with(right) == (429, 0)

@@ -1,4 +1,4 @@
-"""Whom a request is from, by whose word; and what a backend is told."""
+"""The client of a request, by each trusted source, and what a backend is told about it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_networks(address: str, among: list[str], there: bool) -> None:
 # -- X-Forwarded-For ---------------------------------------------------------------------------------------------------
 
 FOR: list[tuple[list[str], list[str]]] = [
-    # what the trusted peer says, whoever it names
+    # what the trusted peer tells, for every address
     ([], []),
     (["203.0.113.9"], ["203.0.113.9"]),
     (["2001:db8::9"], ["2001:db8::9"]),
@@ -86,7 +86,7 @@ FOR: list[tuple[list[str], list[str]]] = [
     (["203.0.113.9", "10.0.0.2"], ["203.0.113.9", "10.0.0.2"]),
     (["10.0.0.4, 10.0.0.3", "10.0.0.2"], ["10.0.0.4", "10.0.0.3", "10.0.0.2"]),
     (["203.0.113.9,, ,10.0.0.2,"], ["203.0.113.9", "10.0.0.2"]),
-    # what a stranger wrote stands to the left of the stranger
+    # what an untrusted client wrote is to the left of its own address
     (["6.6.6.6, 203.0.113.9"], ["203.0.113.9"]),
     (["6.6.6.6", "203.0.113.9"], ["203.0.113.9"]),
     (["10.0.0.9, 203.0.113.9, 10.0.0.2"], ["203.0.113.9", "10.0.0.2"]),
@@ -256,7 +256,7 @@ FORWARDED: list[tuple[list[str], list[str], str, str]] = [
     (["by=_x;for=203.0.113.9;secret=a"], ["203.0.113.9"], "http", "chat.test"),
     ([";for=203.0.113.9"], [], "http", "chat.test"),
     (["for=203.0.113.9;;proto=https;"], ["203.0.113.9"], "https", "chat.test"),
-    # each proxy's word about the one before it; the one that met the client knows how it came
+    # each proxy tells the one before it; the first proxy knows how the client connected
     (
         ["for=203.0.113.9;proto=https;host=a.test, for=10.0.0.2;proto=http;host=b.test"],
         ["203.0.113.9", "10.0.0.2"],
@@ -270,7 +270,7 @@ FORWARDED: list[tuple[list[str], list[str], str, str]] = [
         "chat.test",
     ),
     (["", "for=203.0.113.9", ","], ["203.0.113.9"], "http", "chat.test"),
-    # what a stranger wrote
+    # what an untrusted client wrote
     (["for=6.6.6.6;proto=https;host=evil.test, for=203.0.113.9"], ["203.0.113.9"], "http", "chat.test"),
     (["for=6.6.6.6;proto=https", "for=203.0.113.9"], ["203.0.113.9"], "http", "chat.test"),
     (['for="6.6.6.6, for=203.0.113.9'], ["203.0.113.9"], "http", "chat.test"),
@@ -278,7 +278,7 @@ FORWARDED: list[tuple[list[str], list[str], str, str]] = [
     (['for=6.6.6.6;x="\\, for="[2001:db8::9]"'], ["2001:db8::9"], "http", "chat.test"),
     (['for=203.0.113.9;host="a, for=6.6.6.6"'], ["203.0.113.9"], "http", "chat.test"),
     (['for=203.0.113.9;x="\\", for=6.6.6.6"'], ["203.0.113.9"], "http", "chat.test"),
-    # what is no address ends it; who wrote it is believed in the rest
+    # a malformed address ends the chain; the rest of that element is still trusted
     (["for=6.6.6.6, for=unknown;proto=https"], [], "https", "chat.test"),
     (["for=6.6.6.6, for=_hidden, for=10.0.0.2"], ["10.0.0.2"], "http", "chat.test"),
     (["for=6.6.6.6, proto=https, for=10.0.0.2"], ["10.0.0.2"], "https", "chat.test"),
@@ -299,7 +299,7 @@ def test_forwarded_of_a_trusted_proxy(fields: list[str], hops: list[str], scheme
 
 @pytest.mark.parametrize("field", ["For: 203.0.113.9", "Proto: http", "Host: chat.test", "Port: 80"])
 def test_forwarded_is_not_mixed_with_the_others(field: str) -> None:
-    """A proxy that writes those may hand on the Forwarded of a stranger."""
+    """A proxy that writes those fields may pass on a client's Forwarded."""
     found = find(f"X-Forwarded-{field}", "Forwarded: for=6.6.6.6;proto=https;host=evil.test")
     assert "6.6.6.6" not in found.chain
     assert (found.scheme, found.host) == (b"http", b"chat.test")
@@ -321,7 +321,7 @@ text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=3
 
 @given(st.lists(text, max_size=3), st.lists(node, max_size=3), st.booleans())
 def test_a_proxys_word_stands_whatever_is_to_the_left_of_it(strange: list[str], nodes: list[str], lines: bool) -> None:
-    """The stranger who is named by the last proxy is the client, and what else it sent changes nothing."""
+    """The address that the last proxy tells is the client's, and everything that it sent itself changes nothing."""
     for name, form in (("X-Forwarded-For", "{}"), ("Forwarded", 'for="{}"')):
         left = [*strange, *(form.format(node) for node in nodes)]
         own = form.format("203.0.113.9")
@@ -389,7 +389,7 @@ HERE = TcpAddress("198.51.100.1", 443)
 PROXIES = "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2"
 
 SAID: list[tuple[Address, Address, list[str], Address, str]] = [
-    # the peer, whom the PROXY protocol names, header fields, where it has connected to, what is told
+    # the peer, the address in the PROXY header, fields, the address that it connected to, the result
     (STRANGER, STRANGER, [], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),
     (STRANGER, STRANGER, ["X-Forwarded-For: 6.6.6.6"], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),
     (PROXY, STRANGER, [], HERE, "TCP4 203.0.113.9 198.51.100.1 4711 443"),

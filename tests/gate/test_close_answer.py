@@ -145,7 +145,8 @@ async def test_what_is_no_upgrade_gets_a_status(start_gate: StartGate, bad: byte
 
 
 async def test_the_clients_close_is_awaited(start_gate: StartGate, autojump_clock: MockClock) -> None:
-    """Through whatever it sends before, in any pieces: a browser that meets the end first calls it unclean."""
+    """The client may send anything before, in any pieces: a browser reports an early end of the connection as
+    unclean."""
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
     early = Frame(TEXT, b"hello").encode(b"\1\2\3\4")

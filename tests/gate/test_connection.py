@@ -95,7 +95,7 @@ async def test_a_backend_that_fails_and_comes_back_is_said_once_each(start_gate:
 
 
 async def test_nothing_is_said_of_targets_that_clients_name(start_gate: StartGate, log: Log) -> None:
-    """A stranger could fill the log with them; each is in its client's line."""
+    """Clients could fill the log with them; each is in the line of its client."""
     with refusing() as closed:
         named = ClientTarget(from_=(Place(PlaceKind.QUERY, "to"),))
         gate = start_gate(route(Tunnel(target=named, allow=(TargetRule("127.0.0.1"),))))
@@ -143,7 +143,7 @@ async def test_what_is_wrong_with_a_request(start_gate: StartGate, log: Log, dat
 async def test_nothing_behind_a_refusal_is_read_as_a_request(
     start_gate: StartGate, backend: Backend, log: Log, tmp_path: Path
 ) -> None:
-    """RFC 9112 §11.2: what stands behind a refused upgrade is nobody's request, here or at the backend."""
+    """RFC 9112 §11.2: neither the gateway nor the backend reads the bytes behind a refused upgrade as a request."""
     gate = start_gate(
         route(files_at(tmp_path), "files", match=below("/files/")),
         route(relay_to(backend.port), "relay", match=at("/relay")),
@@ -174,7 +174,7 @@ async def test_a_client_that_does_not_go_after_a_refusal(
 
 @pytest.mark.parametrize("asked", [plain_request(), b"nonsense\r\n\r\n", request()])
 async def test_a_client_that_does_not_wait_for_its_refusal(start_gate: StartGate, log: Log, asked: bytes) -> None:
-    """It has its line in the log, and nobody waits for it."""
+    """The log has its line, and nothing waits for it."""
     gate = start_gate(route(NOWHERE))
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)

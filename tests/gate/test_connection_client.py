@@ -1,4 +1,4 @@
-"""Who the client is, from the socket to the backend's request and the line in the log."""
+"""The client's address, from the socket to the backend's request and the line in the log."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_whoever_is_refused_has_the_same_name(
 
 
 async def test_a_client_certificate(start_gate: StartGate, backend: Backend, log: Log, tmp_path: Path) -> None:
-    """Its backend is told whom it names, and so is the log; what the client itself says of that is dropped."""
+    """The backend and the log get its subject; the client's own fields about it are dropped."""
     authority = Authority(tmp_path)
     pair, own = authority.issue("gateway.test"), authority.issue("worker", to="client", common_name="worker 7")
     tls = Tls(certificate=pair.certificate, key=pair.key, client_ca=authority.file)

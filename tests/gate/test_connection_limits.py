@@ -1,4 +1,4 @@
-"""The gateway's limits: full is full, for all workers together; who only waits keeps nobody out."""
+"""The gateway's limits hold for all workers together, and waiting connections do not use them up."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_counts(start_gate: StartGate, backend: Backend) -> None:
 
 
 class Counted(HandshakeLimiter):
-    """Who takes turns, and how often."""
+    """Counts the calls, by connection."""
 
     def __init__(self) -> None:
         super().__init__(64)
@@ -117,7 +117,7 @@ class Counted(HandshakeLimiter):
 async def test_silence_slowness_and_dead_backends_keep_nobody_out(
     start_gate: StartGate, backend: Backend, mock_clock: trio.testing.MockClock
 ) -> None:
-    """With room for one handshake at once; virtual time stands still, so nobody's timeout helps."""
+    """With a limit of one handshake at a time; virtual time stands still, so no timeout helps."""
     gate = start_gate(
         route(relay_to(backend.port), "slow", match=at("/slow")),
         route(tunnel_to(backend.port), "quick", match=at("/quick")),
@@ -142,7 +142,7 @@ async def test_silence_slowness_and_dead_backends_keep_nobody_out(
 
 
 async def test_a_herd_is_served_in_parts(start_gate: StartGate, log: Log) -> None:
-    """Between two parts, whoever else has something to do does it."""
+    """Between two parts, other tasks run."""
     gate = start_gate(route(NOWHERE, match=at("/elsewhere")), limits=Limits(handshakes=4))
     herd = [gate.connect() for _ in range(60)]
     await trio.testing.wait_all_tasks_blocked()

@@ -408,7 +408,7 @@ async def test_a_backends_own_refusal_is_passed_on(
 
 
 async def test_a_backends_own_refusal_that_breaks_off(start_gate: StartGate, backend: Backend, log: Log) -> None:
-    """The log says that it is not whole, and of whom."""
+    """The log says that the answer is incomplete, and which backend sent it."""
     peer = start_gate(route(relay_to(backend.port))).connect()
     await peer.write(request())
     server = await backend.accept_request()
@@ -547,7 +547,7 @@ async def test_its_route_changes_while_the_backend_is_asked(start_gate: StartGat
 
 @pytest.mark.parametrize("on_reload", list(OnReload))
 async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: Backend, on_reload: OnReload) -> None:
-    """Whatever becomes of it; and another route's change does nothing to it."""
+    """Also if a reload changes it; and a change of another route has no effect."""
     found = route(relay_to(backend.port), on_reload=on_reload)
     gate = start_gate(found, route(NOWHERE, "other", match=at("/other")))
     peer = gate.connect()
@@ -588,7 +588,7 @@ async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_i
 async def test_a_connection_accepted_just_before_a_drain(
     start_gate: StartGate, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """It has said nothing yet, so nobody waits for it long; if it asks in time, it is told."""
+    """It has sent nothing yet, so it gets only a short time; a request within it is answered."""
     gate = start_gate(route(tunnel_to(1)))
     silent, asking = gate.connect(), gate.connect()
     gate.gateway.stop_accepting()  # before their tasks have had a turn
@@ -600,7 +600,7 @@ async def test_a_connection_accepted_just_before_a_drain(
 
 
 async def test_a_request_that_is_there_when_a_drain_begins(start_gate: StartGate) -> None:
-    """Though nobody has read it yet: those who wait for it, and those who have just begun to."""
+    """Also if it was not read yet: for connections that wait for a request, and for those that have just begun to."""
     gate = start_gate(route(tunnel_to(1)))
     waiting = gate.connect()
     await trio.testing.wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""HandshakeLimiter: so much work in one go and no more, in order, and none of it for those who only wait."""
+"""HandshakeLimiter: a bound on the work in each iteration, in order; waiting connections do not count."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_herd_is_worked_on_in_parts(limit: int, nursery: trio.Nursery) -
         for _ in range(10 * limit + 1):
             herd.start_soon(work)
     most = max(worked.count(count) for count in worked)
-    assert most <= 2 * limit  # a deal, and those who came behind it, fall between two looks at the most
+    assert most <= 2 * limit  # between two checks at most the released ones and those that come behind them run
     assert max(worked) - min(worked) >= 5
     nursery.cancel_scope.cancel()
 
@@ -123,7 +123,7 @@ async def test_who_gives_up_in_line_takes_nobodys_turn() -> None:
 
 
 async def test_who_gives_up_leaves_no_accept_loop_waiting() -> None:
-    """Somebody takes the place of the one who gave up before the next deal."""
+    """Another task takes the place of the cancelled one before the next steps are released."""
     turns = HandshakeLimiter(1)
     await turns.take()
     async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""The PROXY header on its way through a socket: who may send it, how long, and what is left behind it."""
+"""Receiving the PROXY header: from which peers, with which deadline, and which bytes stay behind it."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_tls_behind_the_header(start_gate: StartGate, log: Log, tmp_path: 
     assert (line["client"], line["peer"]) == ("198.51.100.1:4711", CLIENT)
 
 
-# -- everybody else ----------------------------------------------------------------------------------------------------
+# -- all others --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [b"", V1, V2 + plain_request(), plain_request()])
@@ -196,7 +196,7 @@ async def test_a_header_that_is_cut_off(start_gate: StartGate, log: Log, beginni
 async def test_a_header_that_never_ends(
     start_gate: StartGate, backend: Backend, log: Log, autojump_clock: MockClock
 ) -> None:
-    """Closed by the deadline, which is the whole header's; nobody else notices."""
+    """The deadline for the whole header closes the connection; others are not affected."""
     gate = start_gate(route(relay_to(backend.port)))
     peer = gate.connect()
     await peer.write(request())
@@ -228,7 +228,7 @@ async def test_a_balancer_that_says_nothing(start_gate: StartGate, log: Log, aut
 
 
 async def test_a_drain_does_not_wait_for_a_header(start_gate: StartGate) -> None:
-    """Who has said nothing is let go; who has begun may finish, and is told."""
+    """A connection that has sent nothing is closed; one that has begun its header may finish, and gets an answer."""
     gate = behind_balancer(start_gate(route(relay_to(1))))
     silent, begun = gate.connect(), gate.connect()
     await begun.write(V1[:-1])

@@ -237,7 +237,7 @@ async def test_no_directory(tmp_path: Path, log: Log) -> None:
 
 
 async def test_no_file_of_others_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
-    """Not even where somebody could know its name: a link that waits there leads nowhere."""
+    """Also if its name could be guessed: a symbolic link at its path is not followed."""
     monkeypatch.setattr("os.urandom", bytes)
     directory, aim = tmp_path / "records", tmp_path / "aim"
     directory.mkdir()

@@ -1,4 +1,4 @@
-"""``redirect: https``: who is sent where."""
+"""``redirect: https``: which clients are redirected, and where to."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_without_a_host_there_is_nowhere_to_go(data: bytes) -> None:
 
 
 async def test_the_answer(start_gate: StartGate, log: Log, tmp_path: Path) -> None:
-    """Whatever the routes say; and the connection ends."""
+    """The routes do not matter, and the connection ends."""
     among = listeners(80, 443)
     gate = start_gate(route(files_at(tmp_path)))
     site = gate.gateway.site

@@ -17,7 +17,7 @@ from wsgate.net.plain import take_over
 from wsgate.settings.model import Limits, OnError, Record
 from wsgate.wire.http import HttpServer, Refusal
 
-MADE: Any = object()  # a session; nobody runs it here
+MADE: Any = object()  # a session that is never run
 
 
 class Case:

@@ -189,7 +189,7 @@ async def test_too_slow(
     said: str,
     autojump_clock: MockClock,
 ) -> None:
-    """Whatever it does, it is gone by the handshake timeout. Who says nothing is not worth a line."""
+    """It is closed at the handshake timeout, whatever it sends. A silent client is not logged."""
     peer = secured(start_gate(route(NOWHERE)), context).connect()
     began = trio.current_time()
     data = hello(authority)

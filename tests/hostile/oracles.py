@@ -26,7 +26,7 @@ Event = tuple[int, bytes]
 
 @dataclass
 class Reading:
-    """fault: the close code that the reader would fail the connection with; rule: the gateway's word for why."""
+    """fault: the close code with which the reader would fail the connection; rule: the gateway's text"""
 
     events: list[Event] = field(default_factory=list)
     fault: int | None = None
@@ -78,7 +78,7 @@ def read_with_wsproto(pieces: Sequence[bytes], masked: bool) -> Reading:
                 if opcode is WsprotoOpcode.CLOSE:
                     assert isinstance(payload, tuple)
                     code, reason = payload
-                    # it has no word for "no code" but 1005, which cannot come
+                    # it has only 1005 for "no code", which cannot occur in a frame
                     reading.events.append((CLOSE, b"" if code == 1005 else code.to_bytes(2, "big") + reason.encode()))
                     return reading
                 assert not isinstance(payload, tuple)

@@ -1,4 +1,4 @@
-"""The two peers of a session on socket pairs: who is who, what they got, and how they leave."""
+"""The two peers of a session on socket pairs: their roles, what they received, and how they leave."""
 
 from __future__ import annotations
 

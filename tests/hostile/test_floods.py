@@ -1,4 +1,4 @@
-"""More of everything than anybody takes: what it costs is one read, whatever it is."""
+"""Floods of everything that a peer can send: they cost at most one read of memory."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ async def test_a_close_in_mid_message_and_data_behind_it(pump: Pump, side: Side)
 
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
-    """It reads, and goes on talking. It is cut after the close timeout, and who said Close has its answer then."""
+    """It reads and keeps sending. It is cut after the close timeout, and the other side has its answer then."""
     async with session(pump) as running:
         talking, closing = running.sides(side)
         began = trio.current_time()
@@ -165,7 +165,7 @@ async def test_a_peer_that_never_answers_close(pump: Pump, autojump_clock: MockC
 async def test_a_peer_that_leaves_instead_of_answering_close(
     pump: Pump, autojump_clock: MockClock, side: Side, leave: Callable[[Peer], Awaitable[None]]
 ) -> None:
-    """Who said it gets its own words back, at once."""
+    """The side that sent the Close gets it back at once."""
     async with session(pump) as running:
         leaving, closing = running.sides(side)
         await closing.send(close_frame(3000, "enough"))

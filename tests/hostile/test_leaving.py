@@ -1,4 +1,4 @@
-"""Peers that leave, with a reset or without a word, at every possible point."""
+"""Peers that leave, with or without a reset, at every possible point."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_both_peers_leave_at_once(pump: Pump, autojump_clock: MockClock, m
 
 @pytest.mark.parametrize("side", Side)
 async def test_a_peer_that_is_flooded_and_leaves(pump: Pump, autojump_clock: MockClock, side: Side) -> None:
-    """What it had not read is thrown away, and who flooded it is told."""
+    """Bytes that it had not read are discarded, and the flooding side gets a Close."""
     async with session(pump, buffer=4096) as running:
         leaving, flooding = running.sides(side)
         frame = Frame(BINARY, bytes(1000)).encode(flooding.mask)

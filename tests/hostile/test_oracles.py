@@ -116,7 +116,7 @@ def agree(ours: Reading, theirs: Reading, *, complete: bool, lenient: bool = Fal
     if len(theirs.events) > len(ours.events):
         assert ours.fault == 1007
     elif complete:
-        # wrong text and then a wrong frame: who waits for the message's end sees only the frame
+        # invalid text and then an invalid frame: a reader that waits for the end of the message sees only the frame
         assert theirs.fault == ours.fault or (ours.fault, theirs.fault) == (1007, 1002)
 
 

@@ -41,7 +41,7 @@ MOST = 1 << 20  # bytes that a session may cost
 
 
 class Flow:
-    """One direction of a flood: somebody sends, somebody reads only when it is told to. Both count."""
+    """One direction of a flood: one end sends, the other reads only on request. Both count bytes."""
 
     def __init__(self, frame: bytes) -> None:
         self.frame = memoryview(frame)
@@ -137,7 +137,7 @@ class Steps(trio.abc.Instrument):
 
 
 class Listener(socket.socket):
-    """Counts how often somebody wants a connection of it."""
+    """Counts the attempts to connect to it."""
 
     tries = 0
 
@@ -177,7 +177,7 @@ async def test_out_of_descriptors_it_tries_ten_times_a_second(
 
 
 def test_out_of_descriptors(tmp_path: Path) -> None:
-    """Accepting pauses, says so once, and goes on when there is room. Nobody else feels it."""
+    """Accepting pauses, logs it once, and goes on when there are descriptors. Sessions are not affected."""
     timeouts = {"close": "300ms", "handshake": "30s"}
     with (
         Backend(echo) as other,

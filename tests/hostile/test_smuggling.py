@@ -110,7 +110,7 @@ def test_the_first_scenario(gateway: Process, recorder: Recorder, version: str) 
 
 
 def test_the_second_scenario(gateway: Process, recorder: Recorder) -> None:
-    """A backend that fetches a URL for its caller is made to answer with somebody else's 101."""
+    """A backend that fetches a URL for its caller is made to answer with the 101 of another server."""
     recorder.answer = switching(None, "Content-Type: application/json")
     number = len(recorder.connections)
     client = Client(gateway.port)

@@ -41,7 +41,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def refusing() -> TcpAddress:
-    """An address that nobody listens on."""
+    """Returns an address on which no program listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return address_of(listener)
 
@@ -97,7 +97,7 @@ async def connect(address: Address) -> Transport:
 
 
 def check(sock: Transport, listener: socket.socket) -> None:
-    """A connection as the gateway needs it: plain, non-blocking, inherited by nobody, and to the right place."""
+    """Checks that a connection is plain, non-blocking, not inherited by children, and to the right address."""
     assert isinstance(sock, PlainTransport)
     assert not os.get_blocking(sock.fileno())
     assert not sock.getblocking()
@@ -183,7 +183,7 @@ async def test_unix_sockets_that_cannot_be_connected_to(tmp_path: Path) -> None:
 
 
 async def test_a_unix_socket_whose_backlog_is_full(tmp_path: Path) -> None:
-    """The kernel lets nobody wait there: an answer like another, and no time goes by."""
+    """The kernel refuses at once: an error like another, and no time passes."""
     path = str(tmp_path / "s.sock")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
         listener.bind(path)
@@ -280,7 +280,7 @@ async def test_only_the_addresses_that_are_allowed_are_dialled() -> None:
 
 
 class Rebinding(Names):
-    """A name that has another address every time somebody asks."""
+    """A name with a new address for each lookup."""
 
     def __init__(self, *answers: TcpAddress) -> None:
         super().__init__({})
@@ -307,7 +307,7 @@ async def test_a_name_that_means_something_else_a_moment_later() -> None:
 
 
 async def test_a_name_that_cannot_be_allowed_is_not_looked_up() -> None:
-    """Strangers do not ask our DNS whatever they like."""
+    """Clients must not make us resolve arbitrary names."""
     names = Rebinding()
     trio.socket.set_custom_hostname_resolver(names)
     rules = Rules(
@@ -404,7 +404,7 @@ async def test_a_connection_that_is_lost_before_the_greeting(monkeypatch: pytest
 
 
 async def test_the_socket_that_was_checked_is_dialled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may write in the directory puts a link in its place between the check and the connection."""
+    """Between check and connection, a local user replaces the socket by a link."""
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "desk"
     with socket.socket(socket.AF_UNIX) as inside, socket.socket(socket.AF_UNIX) as outside:

@@ -118,7 +118,7 @@ async def test_a_name(start_service: StartService, authority: Authority, host: s
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_an_address_with_a_zone(start_service: StartService, authority: Authority) -> None:
-    """RFC 4007 §11: nobody else knows it, and no certificate has one. 1 is loopback's."""
+    """RFC 4007 §11: a zone has a meaning only on this host, and no certificate has one. 1 is loopback's."""
     service = await start_service("::ffff:127.0.0.1")
     await check(await connect(service.at("::ffff:127.0.0.1%1"), client(authority)))
     assert service.asked == [None]

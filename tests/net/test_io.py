@@ -136,7 +136,7 @@ async def test_a_reset_is_known_before_all_is_read() -> None:
 
 
 async def test_an_end_is_no_reset() -> None:
-    """Who has said all may still be waiting for the answer."""
+    """A peer that has sent everything may still be waiting for the answer."""
     ours, theirs = tcp_pair()
     theirs.shutdown(socket.SHUT_WR)
     assert await receive(ours) == b""
@@ -146,7 +146,7 @@ async def test_an_end_is_no_reset() -> None:
 
 
 async def test_a_polite_end_loses_no_answer() -> None:
-    """The peer reads all that it was sent, whatever it still had to say; then both ends are over."""
+    """The peer reads all that was sent to it, also if it was still sending itself; then both ends are closed."""
     ours, theirs = tcp_pair()
     with ours, theirs:
         assert await send_all(ours, b"the answer")

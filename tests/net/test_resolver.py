@@ -58,7 +58,7 @@ class Dns:
 
 @pytest.fixture
 async def dns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Dns]:
-    """It has been asked before by nobody, and /etc/hosts names one host, ``mapped``."""
+    """A resolver without cached answers; /etc/hosts has one host, ``mapped``."""
     hosts = tmp_path / "hosts"
     hosts.write_bytes(b"# a comment\n127.0.0.1 Mapped slow-mapped # one more\n")
     trio.socket.set_custom_hostname_resolver(Resolver(str(hosts)))
@@ -85,7 +85,8 @@ async def test_names() -> None:
 
 
 async def test_slow_names_hold_up_nobody_else(dns: Dns) -> None:
-    """Not trio's threads, and not other names. Who is given up and asked for again has one thread."""
+    """Slow lookups delay neither trio's threads nor other names. A name that is cancelled and looked up again uses one
+    thread."""
     limiter = trio.to_thread.current_default_thread_limiter()
     limiter.total_tokens = 1
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What may be reached: tables of rules and addresses, and what holds whatever the rules are."""
+"""Which addresses are allowed: tables of rules and addresses, and properties for all rules."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_target_of_the_file_is_not_questioned() -> None:
 
 
 def test_rules_of_tunnels() -> None:
-    """Who may name a target themselves has nothing without allow; a token's source is the operator's own."""
+    """A client that names targets itself reaches nothing without allow; a token source belongs to the operator."""
     ip, metadata = "10.1.2.3", "169.254.169.254"
     for tunnel, expected in [
         (Tunnel(to=TO, deny=(reach("11.0.0.0/8"),)), True),
@@ -289,7 +289,7 @@ def test_rules_of_tunnels() -> None:
         assert not check(found, metadata)
 
 
-# -- whatever the rules are --------------------------------------------------------------------------------------------
+# -- for all rules -----------------------------------------------------------------------------------------------------
 
 v4 = st.ip_addresses(v=4)
 v6 = st.ip_addresses(v=6)

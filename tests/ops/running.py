@@ -68,7 +68,7 @@ class Gate:
         self._open.set()
 
     def open_for_the_next(self) -> Callable[[], None]:
-        """Who stands there goes on standing, until what this returns is called."""
+        """Opens the gate for the next callers; those that wait already go on waiting until the result is called."""
         let_go = self._open.set
         self._open = threading.Event()
         self._open.set()

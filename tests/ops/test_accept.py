@@ -263,7 +263,7 @@ async def test_no_more_are_accepted_than_can_be_led_on(case: Case, autojump_cloc
     assert log.events() == ["out of resources"]
     assert log.one("out of resources")["descriptors"] == "37 of 100"
 
-    # two of them end: two of those who wait have their places at once
+    # two of them end, and two waiting connections are accepted at once
     for scope in case.inside[:2]:
         scope.cancel()
     await trio.testing.wait_all_tasks_blocked()
@@ -273,7 +273,7 @@ async def test_no_more_are_accepted_than_can_be_led_on(case: Case, autojump_cloc
 async def test_who_says_nothing_makes_room_the_oldest_first(case: Case, autojump_clock: MockClock, log: Log) -> None:
     case.connect(27)
     await trio.sleep(10)
-    assert len(case.inside) == 27  # nobody waits for their places
+    assert len(case.inside) == 27  # no waiting connection takes their places
     assert log.events() == []
     oldest = case.inside[0]
     case.connect(1)
@@ -305,7 +305,7 @@ async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: MockClock
 
 
 async def test_where_the_others_take_all_a_few_are_still_accepted(case: Case, autojump_clock: MockClock) -> None:
-    """It is better to answer one after the other than nobody."""
+    """It is better to serve connections one after the other than none."""
     case.others = LIMIT
     case.connect(40)
     await trio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Who has an address: real sockets of real processes."""
+"""The owner of an address: real sockets of real processes."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ async def test_nothing_has_changed(authority: Authority, log: Log) -> None:
 
 
 async def test_a_renewal(authority: Authority, log: Log) -> None:
-    """New handshakes get it; who has shaken hands, or is about to with the old one, notices nothing."""
+    """New handshakes get it; sessions, and handshakes with the old one, notice nothing."""
     running = Running(
         listener(authority.issue("old.test")), listener(authority.issue("other.test", to="other"), port=2)
     )
@@ -247,7 +247,7 @@ async def test_a_broken_pair(authority: Authority, log: Log) -> None:
 async def test_a_fault_that_is_over_is_said_to_be(
     authority: Authority, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also where the files are those from before, and to those who are told of faults alone."""
+    """Also if the files are the old ones again, and at a log level that shows only faults."""
     pair = authority.issue("one.test")
     running = Running(listener(pair))
     os.rename(pair.key, pair.key + ".away")
@@ -310,7 +310,7 @@ async def test_a_reload(authority: Authority, log: Log) -> None:
     await running.certificates.look()
     assert (running.shown(0), running.shown(1)) == ("one.test", "three.test")
     running.adopt(settings(listener(two, port=2)))
-    os.unlink(one.certificate)  # nobody's any more
+    os.unlink(one.certificate)  # no listener uses it any more
     log()
     for _ in range(2):
         await running.certificates.look()

@@ -1,4 +1,4 @@
-"""A process that nobody uses, on a virtual clock; and one with workers."""
+"""A process without sessions, on a virtual clock; and one with workers."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ async def test_who_had_connected_is_answered(autojump_clock: MockClock, start: S
     running = await start(route=PATIENT, drain=Drain(spread=0, grace=60))
     session = await running.open()
     send(signal.SIGTERM)
-    late = socket.create_connection(running.reach())  # before anybody has had a turn
+    late = socket.create_connection(running.reach())  # before any other task has run
     late.sendall(request("/t"))
     await session.receive_some()
     late.setblocking(False)
@@ -174,7 +174,7 @@ async def test_without_a_file_there_is_nothing_to_reload(start: Start, log: Log)
 
 
 async def test_names_are_looked_up_by_our_own_resolver(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose threads are nobody else's."""
+    """Its threads are separate from others."""
 
     async def getaddrinfo(self: Resolver, host: bytes, *rest: Any) -> list[bytes]:
         await trio.lowlevel.checkpoint()

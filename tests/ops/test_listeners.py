@@ -134,7 +134,7 @@ def test_a_socket_file_that_went_by_itself_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_socket_file_that_became_anothers_is_left_alone(tmp_path: Path) -> None:
-    """Somebody removed ours and listens there now."""
+    """Another process has removed our file and listens there now."""
     path = tmp_path / "s"
     (sock,) = listen(UnixAddress(str(path)))
     path.unlink()

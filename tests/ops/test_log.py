@@ -1,4 +1,4 @@
-"""The log: one line per event, whatever a stranger wrote into it."""
+"""The log: one line per event, for every text that a client can send."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_what_can_be_raised_to_nobody_is_a_line_like_any_other(caplog: pytest.Lo
 
 
 def test_a_name_that_a_client_asked_for_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
-    """A stranger's SNI that is not ASCII, as ssl reports it to nobody."""
+    """An SNI that is not ASCII, which ssl reports as an unraisable exception."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("one.test").configure_cert(context)

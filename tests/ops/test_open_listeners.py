@@ -43,7 +43,7 @@ async def open_one(listeners: OpenListeners) -> AsyncIterator[Open]:
 
 
 def connect(opened: OpenListener) -> socket.socket:
-    """Without giving anybody a turn: the connection waits in the kernel's queue."""
+    """Connects without letting another task run: the connection waits in the kernel's queue."""
     address = opened.address
     assert isinstance(address, TcpAddress)
     return socket.create_connection((address.host, address.port))

@@ -1,4 +1,4 @@
-"""Addresses that workers share: one reservation, a socket for each worker, and nobody else beside them."""
+"""Addresses that workers share: one reservation, a socket for each worker, and no other process."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_worker_that_fails_can_try_again(tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_no_worker_forgets_them(tmp_path: Path) -> None:
-    """It may hang, and must not keep an address from whoever comes next; a socket's file is its parent's."""
+    """The child may hang, and must not keep the address in use; the parent removes a socket's file."""
     path = tmp_path / "s"
     reserved = Reservations([Listener(bind=UnixAddress(str(path))), Listener(bind=TcpAddress("127.0.0.1", 0))])
     pid = os.fork()

@@ -14,7 +14,7 @@ def test_the_pauses_between_replacements() -> None:
 
 def test_who_has_not_begun_to_serve() -> None:
     worker = Worker(1, SharedCounters(1).rows[0])
-    assert not worker.is_starting  # nobody is there
+    assert not worker.is_starting  # it does not run
     worker.pid = 4711
     assert worker.is_starting
     worker.slow = True

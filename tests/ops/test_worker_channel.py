@@ -114,7 +114,7 @@ async def test_a_parent_that_dies_is_a_signal_to_stop(pair: Pair, log: Log, auto
     with trio.move_on_after(3600) as scope:
         await anext(pair.worker)
     assert scope.cancelled_caught
-    pair.worker.report(Report.READY)  # nobody hears it, and nothing happens
+    pair.worker.report(Report.READY)  # the other end is gone, and nothing happens
 
 
 async def test_a_parent_that_died_with_unread_reports(pair: Pair) -> None:

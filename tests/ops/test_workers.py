@@ -82,7 +82,7 @@ def when(event: str, action: Callable[[], object]) -> Iterator[None]:
 
 
 def obey(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
-    """Serves nobody until it is told to stop."""
+    """Serves no connection until it is told to stop."""
     return serve(parent)
 
 
@@ -577,7 +577,7 @@ def test_no_process_for_a_check(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_worker_that_never_begins_does_not_keep_the_end(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The import of a plugin may hang: it has no session, so nobody waits for it."""
+    """The import of a plugin may hang: the worker has no session, so the end does not wait for it."""
     monkeypatch.setattr(workers_module, "SLOW_START", 0.05)
     monkeypatch.setattr(workers_module, "CUT_TIME", 0.05)
 

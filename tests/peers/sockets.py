@@ -1,4 +1,4 @@
-"""Bare sockets of both ends, for those who play clients and services themselves."""
+"""Plain sockets of both ends, for tests that act as clients and services themselves."""
 
 from __future__ import annotations
 

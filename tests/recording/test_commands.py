@@ -60,14 +60,14 @@ def test_convert_to_a_file_of_its_own(file: Path, tmp_path: Path, capsys: pytest
     assert main(command) == 0
     assert out.read_text() == JAVASCRIPT
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    # and over nobody else's
+    # and not over those of others
     assert main(command) == 1
     assert capsys.readouterr() == ("", f"wsgate: {out}: File exists\n")
 
 
 @pytest.mark.parametrize("cut", [1, len(END), len(END) + 1])
 def test_a_file_that_was_cut(file: Path, cut: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """All that is whole is there, and nobody is left to think that it was everything."""
+    """All whole records are printed, and a message says that the file is incomplete."""
     file.write_bytes((HEAD + RECORDS + END)[:-cut])
     assert main(["recording", "convert", str(file)]) == 0
     out, err = capsys.readouterr()

@@ -97,8 +97,8 @@ def test_a_long_rule_is_cut_to_what_a_close_frame_holds() -> None:
 
 
 def test_every_cause_is_told_in_one_place() -> None:
-    """Who ends it by itself has said so; a drain's code is the operator's, a revocation's its watcher's; nobody can be
-    told of a bug or a cut."""
+    """The side that caused the end needs no Close; the code of a drain is in the settings, that of a revocation comes
+    from its caller; a bug or a cut is not told."""
     told = {cause for cause, _ in SOURCES} | set(CLOSE_BY_GATEWAY)
     assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.BUG, Cause.CUT}
     assert {CLOSE_TO_CAUSER[Cause.SILENT].code, *(close.code for close in CLOSE_BY_GATEWAY.values())} == {1011, 1001}

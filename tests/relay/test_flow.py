@@ -138,7 +138,7 @@ async def test_pings_cross_a_relay_and_their_pongs_come_back(
 
 
 async def test_compressed_messages_pass_when_the_extension_is_agreed(pump: Pump, autojump_clock: MockClock) -> None:
-    """RSV1 stays, and what is not text to anybody's eye is not validated as text."""
+    """RSV1 is kept, and compressed text is not validated."""
     raw = b"\xc1\x83" + MASK + bytes(a ^ b for a, b in zip(b"\xff\xfe\xfd", MASK, strict=False))
     async with session(pump, compression=True) as running:
         await running.client.write(raw)

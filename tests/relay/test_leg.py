@@ -343,7 +343,7 @@ async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(pump: Pump
 
 
 async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: MockClock) -> None:
-    """A Ping waits for the end of a frame; the same read brings that end, a Close, and what nobody may read."""
+    """A Ping waits for the end of a frame; the same read brings that end, a Close, and bytes that must not be read."""
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)
         await running.backend.write(raw[:500])
@@ -356,7 +356,7 @@ async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: Moc
 
 
 class Nobody:
-    """Who joined a leg that is alone."""
+    """The session of a leg that has none."""
 
     def input_ended(self, source: Leg, end: End) -> None: ...
 

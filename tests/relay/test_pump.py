@@ -1,4 +1,4 @@
-"""The pump's promises: system calls per message, no task switches, nobody starved, one session's bug its own."""
+"""The pump's guarantees: system calls per message, no task switches, fairness, and isolation of bugs."""
 
 from __future__ import annotations
 

@@ -32,6 +32,6 @@ def test_what_is_open() -> None:
     registry.add(one)
     registry.add(other)
     assert (len(registry), list(registry), registry.get("2")) == (2, [one, other], other)
-    for session in registry:  # who is told may end at once
+    for session in registry:  # a session that is drained may end at once
         registry.remove(session)
     assert (len(registry), registry.opened, registry.get("2")) == (0, 2, None)

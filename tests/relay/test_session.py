@@ -367,7 +367,7 @@ async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_ti
 async def test_drain_tells_both_sides_of_a_relay(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         running.session.drain(1012)
-        running.session.drain(1001)  # a second word does not count
+        running.session.drain(1001)  # the second call has no effect
         assert await running.client.receive() == close_frame(1012, DRAIN_REASON)
         assert await running.backend.receive() == close_frame(1012, DRAIN_REASON)
         await running.client.send(close_frame(1012))

@@ -44,7 +44,7 @@ def joined(records: list[RecordingRecord], kind: RecordKind) -> bytes:
 
 @pytest.mark.parametrize("tls", [None, ssl.TLSVersion.TLSv1_3])
 async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl.TLSVersion | None) -> None:
-    """No headers, no control frames, whatever stands between them and however they are cut."""
+    """No headers and no control frames, in every order and cutting."""
     tap, stops = new_tap()
     frames = (data(b"one "), Frame(Opcode.PING, b"ping"), data(b"tw", fin=False), data(b"o", Opcode.CONTINUATION))
     async with session(
@@ -116,7 +116,7 @@ async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> No
 async def test_a_full_buffer_ends_the_recording_and_not_the_session(
     pump: Pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is being written counts until it is, so memory is bounded whatever the disk does."""
+    """Bytes that are being written count too, so memory is bounded for every disk."""
     monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
     tap, stops = new_tap()
     mass = bytes(READ_SIZE)
@@ -162,7 +162,7 @@ async def test_the_first_reason_is_told() -> None:
 
 
 async def test_waiting_for_more(autojump_clock: MockClock) -> None:
-    """A little waits for more, for as long as one has patience; much waits for nobody, nor does the end."""
+    """A few bytes wait for more, at most ``patience`` seconds; many do not wait, and the end does not either."""
     tap, _ = new_tap()
     began = trio.current_time()
     tap.put(RecordKind.UP, memoryview(b"little"))

@@ -350,7 +350,7 @@ async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: MockC
 
 
 async def stall(running: Session, side: str) -> tuple[bytes, int]:
-    """Fill the way from ``side`` to the other, who does not read."""
+    """Fills the connection from ``side`` to the other side, which does not read."""
     source, _ = running.sides(side)
     raw = data(b"x" * 4_000_000).encode(source.mask)
     return raw, await source.fill(raw)
@@ -473,7 +473,7 @@ SESSIONS = 2000
 
 
 class Middlebox:
-    """What stands between a gateway and its peers: it forgets who is silent, and then drops what comes."""
+    """A device between a gateway and its peers: it drops the packets of connections that were silent for long."""
 
     def __init__(self) -> None:
         self.forgotten = 0
@@ -572,6 +572,6 @@ async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: MockClo
 
 
 class Nobody:
-    """Who started a flow of a leg that is alone."""
+    """The session of a flow that has none."""
 
     def input_ended(self, source: Leg, end: End) -> None: ...

@@ -1,4 +1,4 @@
-"""Every example in config/ is loaded, and full.yaml is held to its word: every key, each with its default."""
+"""Every example in config/ is loaded; full.yaml must have every key with its default."""
 
 import dataclasses
 import shutil

@@ -62,7 +62,7 @@ def test_warnings_are_told_in_file_order_whether_the_file_is_taken_or_not(monkey
         loads(MINIMAL + "x: 1\n", "f", lambda warning: told.append(str(warning)))
     assert len(told) == 2
     assert [problem.path for problem in caught.value.problems] == [""]
-    assert loads(MINIMAL, "f").routes  # who does not ask is not told
+    assert loads(MINIMAL, "f").routes  # without ``warn`` nothing is reported
 
 
 def test_a_file_becomes_settings(tmp_path: Path) -> None:

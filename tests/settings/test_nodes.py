@@ -149,7 +149,7 @@ def test_what_is_refused_says_where_and_what_to_do(text: str, line: int, col: in
     ],
 )
 def test_other_faults_have_the_parsers_words_and_a_place(text: str, line: int, words: str) -> None:
-    # libyaml and the Python parser word it a little differently.
+    # libyaml and the Python parser have slightly different texts.
     problem = refusal(text)
     assert problem.message.startswith("not valid YAML: ")
     assert words in problem.message.replace("not allowed here", "not allowed in this context")

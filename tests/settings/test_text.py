@@ -1,4 +1,4 @@
-"""Reading a configuration file, whatever it is."""
+"""Reading a configuration file of every kind."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ async def test_who_guesses_is_answered_late_and_nobody_else(
         assert wait_for(it, "a") == 0  # no more than so many wait
     await trio.sleep(module.WINDOW + 1)
     assert wait_for(it, "a") == 0
-    it.was_wrong("a")  # who goes on is known for it
+    it.was_wrong("a")  # more than ``FREE`` wrong passwords
     assert wait_for(it, "a") == module.HOLD
     await trio.sleep(2 * module.WINDOW + 1)
     it.was_wrong("a")

@@ -64,7 +64,7 @@ def test_a_directory_can_be_used_as_it_needs_to_be(
 
 
 def denied(path: str, lacking: int) -> Any:
-    """os.access() for a user who is not root, as the tests often are."""
+    """os.access() for a user other than root, because tests often run as root."""
 
     def access(asked: str, mode: int, *, effective_ids: bool) -> bool:
         assert asked == path

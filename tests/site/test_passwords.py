@@ -83,7 +83,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     file.write_text("ann:{PLAIN}two\nroot:{PLAIN}stolen\n")
     assert not await users.knows("ann", b"one")  # though it was right before
     assert await users.knows("ann", b"two")
-    assert not await users.knows("root", b"stolen")  # the configuration's word stands over the file's
+    assert not await users.knows("root", b"stolen")  # the configuration takes precedence over the file
 
 
 async def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -167,7 +167,7 @@ async def test_who_has_a_quick_hash_costs_as_much_too(
 
 
 async def test_a_hash_of_another_kind_is_a_wrong_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its user could never pass, and nobody would know why."""
+    """Its user could never pass, and the operator would not know why."""
     file = tmp_path / "users"
     file.write_text("ann:$apr1$salt$hash\nbob:{PLAIN}two\nbob:{PLAIN}three\n")
     users = Users(Basic(file=str(file)))

@@ -77,7 +77,7 @@ def test_files_that_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 async def test_one_that_cannot_be_opened_is_tried_again(
     tmp_path: Path, tokens: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For who takes a dead worker's place: the other routes are served, and this one again as soon as it can be."""
+    """For a worker's replacement: the other routes are served, and this one as soon as its source can be opened."""
     later = tmp_path / "later"
     it = open_lookups("it", Token(from_=PLACES, file=tokens), patient=True)
     late = open_lookups("late", Token(from_=PLACES, file=str(later)), patient=True)
@@ -89,7 +89,7 @@ async def test_one_that_cannot_be_opened_is_tried_again(
     assert (refusal.status, "No such file" in refusal.detail) == (503, True)
     later.write_text("a: h:2\n")
     again = await late.targets("a")
-    assert isinstance(again, Refusal)  # not at once: whoever asks is not its clock
+    assert isinstance(again, Refusal)  # not at once: attempts are limited by time, not by requests
     monkeypatch.setattr(sources, "_RETRY", 0.0)
     other = open_lookups("late", Token(from_=PLACES, file=str(tmp_path / "other")), patient=True)
     for _ in range(2):

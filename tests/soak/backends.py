@@ -12,7 +12,7 @@ from tests.peers import sockets
 from tests.peers.frames import BINARY, CLOSE, PING, PONG, Frame, close_frame
 from tests.peers.stream import Peer
 
-POURED = 1 << 20  # bytes that are sent to, or by, those who read slowly
+POURED = 1 << 20  # bytes that are sent to, or by, slow readers
 PIECE = 1 << 14  # bytes of one frame of it
 SIP = 1 << 12  # bytes that a slow reader reads at once
 

@@ -17,7 +17,7 @@ PAGE = b"<p>here</p>\n" * 5000
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the far ends listen: WebSocket plain and with TLS, TCP, and a port where nobody is."""
+    """The ports of the far ends: WebSocket plain and with TLS, TCP, and a port without a listener."""
 
     relay: int
     relay_tls: int

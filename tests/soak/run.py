@@ -157,7 +157,7 @@ async def _round(done: Soak, street: Street, visits: int, at_once: int, reload: 
             try:
                 with trio.fail_after(PATIENCE):
                     await VISITS[name](street, Random(f"{done.seed}/{done.rounds}/{number}"))
-            except Exception as error:  # whatever it is: it is what has been looked for
+            except Exception as error:  # of any kind: the soak looks for exactly this
                 done.faults.append(f"{where}: {_words(error)}")
             done.visits[name] += 1
 

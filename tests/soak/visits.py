@@ -283,7 +283,7 @@ async def backends_that_leave(street: Street, random: Random) -> None:
 
 
 async def clients_that_leave(street: Street, random: Random) -> None:
-    """With a RST or without a word, anywhere: in a TLS handshake, a head, a frame."""
+    """Clients that leave with or without a reset, at any point: in a TLS handshake, a head, a frame."""
     head = request(random.choice(("/relay/echo", "/encrypted/pour", "/tcp/", f"/token/?token={TOKEN}", "/nowhere")))
     data = head + Frame(BINARY, b"e" * random.choice((5, 100_000))).encode(b"key.")
     data = data[: random.choice((0, random.randrange(len(head)), len(head), random.randrange(len(data) + 1)))]

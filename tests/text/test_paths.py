@@ -46,7 +46,7 @@ NORMAL = [
     (b"/%4%31", "/%4%31"),
     (b"/%4%e9", "/%4%E9"),
     (b"/%\xaf%2e", "/%%AF."),
-    # and hides no dots from whoever takes it as it is
+    # and it hides no dots from a server that does not normalise
     (b"/public/%/%2e%2e/%2e%2e/admin", "/admin"),
     (b"/public/%%2e/%4%2e/x", "/public/%./%4./x"),
 ]
@@ -81,7 +81,7 @@ def test_a_normal_form_has_no_empty_and_no_dot_segments(path: bytes) -> None:
 
 @given(PATHS.filter(lambda path: b"%%" not in path and b"%4%" not in path))
 def test_escapes_that_are_decoded_mean_the_same(path: bytes) -> None:
-    """Whoever decodes both reads one path, but for the segments that were taken out."""
+    """A server that decodes both reads the same path, except for the removed segments."""
     if b"//" not in path and b"." not in path and b"%2e" not in path:
         assert unquote_to_bytes(normal(path)) == unquote_to_bytes(path)
 

@@ -187,7 +187,7 @@ def own_expressions() -> Iterator[tuple[str, str, re.Pattern[str] | re.Pattern[b
 
 
 def test_our_own_expressions_are_good() -> None:
-    """They meet strangers' bytes, too."""
+    """Clients choose the texts that they match."""
     found = list(own_expressions())
     assert len(found) > 20
     for module, name, expression in found:

@@ -10,7 +10,7 @@ import pytest
 
 from wsgate.websockify.flags import Flags, UsageError, parse
 
-# What nobody has written. 0.13.0's own defaults, but for the heartbeat and --cert, which are looked up later
+# The defaults of 0.13.0, except for the heartbeat and --cert, which is looked up later
 UNSAID: dict[str, Any] = {
     **{field.name: None for field in dataclasses.fields(Flags)},
     **dict.fromkeys(

@@ -26,7 +26,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: Authority) -> Path:
-    """A directory with whatever flags may name."""
+    """A directory with all files that flags may name."""
     pair = authority.issue("gateway.test")
     for name, source in (("c.pem", pair.certificate), ("c.key", pair.key), ("ca.pem", authority.file)):
         (tmp_path / name).write_bytes(Path(source).read_bytes())
@@ -111,7 +111,7 @@ CASES: list[tuple[str, str]] = [
     # files
     ("--web web 6080 localhost:5900", whole(route=MATCH, rest=TARGET + WEB)),
     ("--web web --file-only 6080 localhost:5900", whole(route=MATCH, rest=TARGET + WEB)),
-    # who may come
+    # access
     ("--auth-plugin BasicHTTPAuth --auth-source ann:secret 6080 localhost:5900", whole(route=BASIC)),
     (
         "--auth-plugin BasicHTTPAuth --auth-source ann:secret --web web 6080 localhost:5900",

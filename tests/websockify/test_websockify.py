@@ -68,7 +68,7 @@ def test_wrong_usage(here: Path, arguments: str, message: str, capsys: pytest.Ca
 
 
 def test_a_log_that_is_a_pipe_that_nobody_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It would hold up the start for as long as nobody comes."""
+    """It would delay the start until the pipe has a reader."""
     os.mkfifo(here / "pipe")
     assert run("--log-file pipe 6080 x:1") == 2
     assert "cannot write 'pipe': it is a pipe that nobody reads" in capsys.readouterr().err
@@ -117,7 +117,7 @@ def test_the_log_goes_on_in_its_file(here: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_port_that_is_taken_is_said_on_standard_error(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in the log file, where nobody looks at this time."""
+    """Not in the log file, which is not read during the start."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers)
     monkeypatch.setattr(root, "level", root.level)

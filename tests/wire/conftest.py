@@ -15,7 +15,7 @@ PYTHON: dict[str, Any] = {"FrameWalk": walk.FrameWalk, "apply_mask": masking.app
 
 @pytest.fixture(scope="session")
 def compiled() -> ModuleType:
-    """The compiled kernel, if it was built, whatever this process was told to choose."""
+    """Returns the compiled kernel, if it was built, also if this process uses Python's."""
     try:
         from wsgate.wire import _kernel
     except ImportError as error:

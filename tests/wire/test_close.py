@@ -9,7 +9,7 @@ from wsgate.wire.fault import Fault
 
 from .utf8_cases import INVALID, TRUNCATED, VALID
 
-# RFC 6455 §7.4: what is registered for the wire, and the two ranges that are anybody's
+# RFC 6455 §7.4: the registered codes that may be sent, and the two free ranges
 SENDABLE = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
 
 

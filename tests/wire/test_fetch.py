@@ -59,7 +59,7 @@ def test_an_answer_that_ends_with_its_connection() -> None:
     ],
 )
 def test_an_answer_that_was_cut_is_none(data: bytes) -> None:
-    """Half an address is an address, too. Even where all of it has come: nobody knows."""
+    """Half an address may be a valid address too. It is refused even if all of it has come, because that is unknown."""
     fetch = Fetch("host", "/")
     assert fetch.receive(data) is None
     body = data.rpartition(b"\n")[2]

@@ -423,7 +423,8 @@ def test_other_words_before_the_101(before: bytes) -> None:
 
 @pytest.mark.parametrize("early", [b"\x81\x02hi", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_early_bytes_are_the_sessions(early: bytes) -> None:
-    """Whatever they look like. Those that came with the head's last byte are handed over, later ones were not read."""
+    """They may look like anything. Bytes that came with the last byte of the head are returned; later ones were not
+    read."""
     data = switching()
     for at in range(len(data)):
         asked = handshake()

@@ -61,7 +61,7 @@ def test_nor_do_prefixes_on_demand() -> None:
 
 @pytest.mark.parametrize("mark", "!#$%&'*+.^_`|~")
 def test_nor_do_names_that_are_read_as_those(mark: str) -> None:
-    """CGI and its heirs turn whatever is no letter or digit into "_"."""
+    """CGI and similar servers turn every character that is no letter or digit into "_"."""
     alike = [(name.replace("-", mark).encode(), b"x") for name in ("Transfer-Encoding", "X-Real-IP", "x-own-1")]
     other = [(f"X{mark}Request{mark}Id".encode(), b"1"), (b"x-real", b"2")]
     assert end_to_end([*alike, *other], (b"x-real-ip",), (b"x-own-",)) == other

@@ -1,4 +1,4 @@
-"""The compiled kernel against its twins in Python: the same at every step, whatever comes and however it is cut."""
+"""The compiled kernel is compared with Python's: the same result at every step, for every input and every cutting."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def assert_the_same(compiled: ModuleType, pieces: Sequence[bytes], **options: An
     assert ours == steps(walk.FrameWalk(**options), pieces)
 
 
-# -- whatever comes ----------------------------------------------------------------------------------------------------
+# -- random input ------------------------------------------------------------------------------------------------------
 
 some_text = (
     st.text(max_size=40).map(str.encode)

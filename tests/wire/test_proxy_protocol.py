@@ -121,7 +121,7 @@ MALFORMED: dict[str, tuple[bytes, int, str]] = {
 
 @pytest.mark.parametrize(("data", "needed", "reason"), MALFORMED.values(), ids=MALFORMED)
 def test_what_is_none(data: bytes, needed: int, reason: str) -> None:
-    """It is said as soon as it shows, and stays so whatever comes."""
+    """It is reported as soon as possible, and more bytes do not change it."""
     for cut in range(min(len(data), 300)):
         assert isinstance(parse(data[:cut]), Malformed) is (cut >= needed)
     for behind in BEHIND:

@@ -324,7 +324,7 @@ def test_every_rule_fits_into_a_close_frame() -> None:
         assert len(rule) <= 123
 
 
-# -- whatever comes ----------------------------------------------------------------------------------------------------
+# -- random input ------------------------------------------------------------------------------------------------------
 
 keys = st.binary(min_size=4, max_size=4)
 control_frames = st.lists(

@@ -92,7 +92,7 @@ def test_a_fault_does_not_wait_for_the_frames_end(text: bytes, at: int, key: byt
 
 @both_roles
 def test_a_long_text_keeps_its_phase(key: bytes | None) -> None:
-    """The masking key goes on where the last read of the frame stopped, whatever its length was."""
+    """The masking key continues where the last read of the frame stopped, for reads of every length."""
     text = ("€" * 5000).encode()
     data = Frame(TEXT, text).encode(key)
     for size in (1, 2, 3, 5, 1023, 1024, 1025, 4099):

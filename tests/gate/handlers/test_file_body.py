@@ -1,4 +1,4 @@
-"""A file that is read on threads, whatever its disk does."""
+"""A file that is read in threads, with disks that fail or hang."""
 
 from __future__ import annotations
 

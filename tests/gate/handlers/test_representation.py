@@ -528,7 +528,7 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8))
 def test_the_route_that_a_path_finds_is_the_one_of_its_file(pieces: list[bytes]) -> None:
-    """Whatever a path is, the file that it names lies in the directory that the route was found for."""
+    """For every path, the file that it names is in the directory of the route that was found."""
     target = b"/" + b"".join(pieces)
     files = Files(root="/")
     private = Route(name="private", match=below("/private/"), action=files)

@@ -96,7 +96,7 @@ async def test_it_leads_where_its_rules_allow(backend: Backend, log: Log) -> Non
 
 
 async def test_what_a_client_names_is_not_told_as_a_failure(log: Log) -> None:
-    """Strangers could fill the log with it."""
+    """Clients could fill the log with such lines."""
     target = ClientTarget(from_=(Place(PlaceKind.QUERY, "to"),))
     with refusing() as closed:
         tunnel = Tunnel(target=target, allow=(TargetRule("127.0.0.1"), TargetRule(None)))

@@ -116,7 +116,7 @@ def test_files_that_cannot_be_read(authority: Authority, pair: Pair, tmp_path: P
 
 
 def test_a_file_that_this_user_may_not_read(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests may run as root, who may read all."""
+    """Tests may run as root, for which permissions do not matter."""
 
     def refuse(*arguments: object) -> int:
         raise PermissionError(13, "Permission denied")

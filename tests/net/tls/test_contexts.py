@@ -176,7 +176,7 @@ def test_client_certificates(several: Tls, authority: Authority, auth: ClientAut
 
 @pytest.mark.parametrize("auth", list(ClientAuth))
 def test_a_client_certificate_of_somebody_else(authority: Authority, tmp_path: Path, auth: ClientAuth) -> None:
-    """Optional means that there may be none, not that it may be anybody's."""
+    """Optional means that a client may have no certificate, not that any certificate is accepted."""
     pair = authority.issue("one.test")
     tls = Tls(certificate=pair.certificate, key=pair.key, client_ca=authority.file, client_auth=auth)
     stranger = Authority(tmp_path, "stranger").issue("worker", to="stranger-client")
@@ -185,7 +185,7 @@ def test_a_client_certificate_of_somebody_else(authority: Authority, tmp_path: P
 
 
 def test_an_intermediate_ca_is_enough(tmp_path: Path) -> None:
-    """The operator names who signs, not who signed the signer: for clients and for backends."""
+    """The operator names the CA that signs, not the CA above it: for clients and for backends."""
     root = Authority(tmp_path)
     middle = Authority(tmp_path, "middle")
     middle.ca = root.ca.create_child_ca()
@@ -213,7 +213,10 @@ def test_a_backend_is_verified(authority: Authority, backend: ssl.SSLContext, tm
         connect(backend, trusting, "two.test")
     with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
         connect(backend, trusting, "127.0.0.2")
-    for tls in (BackendTls(ca=Authority(tmp_path, "other").file), BackendTls()):  # with the system's, nobody of ours
+    for tls in (
+        BackendTls(ca=Authority(tmp_path, "other").file),
+        BackendTls(),
+    ):  # with the system's CAs, none of which is ours
         with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer certificate"):
             connect(backend, backend_context(tls))
 
@@ -247,7 +250,7 @@ def test_what_is_switched_off(authority: Authority, several: Tls, side: str) -> 
 
 
 def test_a_cut_is_no_end(authority: Authority) -> None:
-    """RFC 8446 §6.1: without close_notify somebody may have cut the stream."""
+    """RFC 8446 §6.1: without close_notify an attacker may have cut the stream."""
     pair = authority.issue("one.test")
     server = listener_context(Tls(certificate=pair.certificate, key=pair.key))
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -266,7 +269,7 @@ def test_an_encrypted_key(authority: Authority, tmp_path: Path) -> None:
     password.write_bytes(b"sesame\n")
     tls = Tls(certificate=pair.certificate, key=pair.key, password_file=str(password))
     connect(listener_context(tls), client_context(authority))
-    with pytest.raises(ssl.SSLError):  # and nobody is asked at the terminal
+    with pytest.raises(ssl.SSLError):  # and OpenSSL does not ask at the terminal
         listener_context(Tls(certificate=pair.certificate, key=pair.key))
 
 

@@ -65,7 +65,7 @@ def test_what_the_rooms_end_has_cut_is_known_to_be_there(version: ssl.TLSVersion
 def test_an_error_behind_good_bytes_is_raised_by_the_next_read() -> None:
     ours, theirs = tls_pair(None, TLS13, server_side=True)
     theirs.ssl.send(b"x" * TLS_RECORD)
-    socket.socket.send(theirs.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that nobody can have encrypted
+    socket.socket.send(theirs.ssl, b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that cannot be decrypted
     room = memoryview(bytearray(READ_SIZE))
     assert ours.recv_into(room) == TLS_RECORD
     assert ours.more

@@ -159,7 +159,7 @@ async def test_one_unreadable_file_of_a_directory(tmp_path: Path, log: Log) -> N
 async def test_a_directory_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = FileSource(str(tmp_path), False)
 
-    def scandir(path: str) -> object:  # root, who may run this, may read everything
+    def scandir(path: str) -> object:  # root, as which tests may run, may read everything
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, "scandir", scandir)

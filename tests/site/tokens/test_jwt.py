@@ -179,7 +179,7 @@ async def test_a_key_set(tmp_path: Path) -> None:
     assert await source.look_up(sign(headers={"kid": "old"})) == DESK
     assert await source.look_up(sign(number=1, headers={"kid": "new"})) == DESK
     assert await refusal(source, sign(number=1, headers={"kid": "old"})) == "the token's signature does not match"
-    # without a kid, or with one that nobody knows: each key that fits
+    # without a kid, or with an unknown one: each key that fits
     assert await source.look_up(sign(number=1)) == DESK
     assert await source.look_up(sign(number=1, headers={"kid": "?"})) == DESK
     assert await source.look_up(sign(kind="RSA")) == DESK

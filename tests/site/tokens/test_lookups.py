@@ -1,4 +1,4 @@
-"""Lookups under a deadline, whatever their source does."""
+"""Lookups under a deadline, for sources that fail or hang."""
 
 from __future__ import annotations
 

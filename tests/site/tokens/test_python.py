@@ -1,4 +1,4 @@
-"""An operator's own code: whatever it does, only its own route feels it."""
+"""The operator's own code: its failures affect only its own route."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ async def test_an_answer_that_a_reset_has_cut_is_none() -> None:
 
 @pytest.mark.parametrize("in_order", [True, False], ids=["close_notify", "cut"])
 async def test_an_answer_over_tls_is_whole_only_behind_a_close_notify(tmp_path: Path, in_order: bool) -> None:
-    """RFC 8446 §6.1: anybody on the way can forge a FIN."""
+    """RFC 8446 §6.1: an attacker on the network can forge a FIN."""
     authority = Authority(tmp_path)
     pair = authority.issue("localhost")
     context = server_context(pair)
