@@ -16,7 +16,7 @@ from bench.rows import Load
 
 
 class LoadFailed(Exception):
-    """The work could not be done through this proxy; the message says what happened."""
+    """The proxy could not do the work; the message says what happened."""
 
 
 def build() -> None:

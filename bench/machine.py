@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.proxies import PROJECT, find
 from wsgate.wire import kernel
 
-# how each program says its version, and where in its words the number stands
+# how each program prints its version, and the word with the number
 _VERSION = {
     "wsgate": (["-m", "wsgate", "--version"], 1),
     "nginx": (["-v"], 2),
@@ -64,7 +64,7 @@ def _output(command: list[str]) -> str:
 
 
 def code() -> str:
-    """A fingerprint of wsgate's own files, compiled ones too, and of none that Python makes of them."""
+    """Returns a fingerprint of wsgate's own files, also of the compiled ones, but not of Python's caches."""
     digest = hashlib.sha256()
     for path in sorted((PROJECT / "wsgate").rglob("*")):
         if path.suffix in {".py", ".so"}:

@@ -25,7 +25,7 @@ def marks(region: str) -> tuple[str, str]:
 
 
 def replace(page: str, region: str, content: str) -> str:
-    """Put content between a region's marks; at the end of the page, with new marks, where it has none."""
+    """Replaces the content between a region's marks, or appends it to the page with new marks."""
     begin, end = marks(region)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)

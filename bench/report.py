@@ -90,7 +90,7 @@ def found(measured: Measured) -> Ratio | None:
 
 
 def outcome(ratio: Ratio | None, foreign: float) -> str:
-    """The ratio as it may be printed: a number, or that there is none."""
+    """Returns the text for a ratio: a number, or that there is none."""
     if ratio is None:
         return "no comparison"
     if ratio.disturbed:

@@ -37,7 +37,7 @@ class Load:
     tls: bool = False
     rotate: bool = False
     burst: int = 0
-    rate: float = 0.0  # messages per second, of a storm's live sessions
+    rate: float = 0.0  # messages per second on the open sessions of a storm
     seconds: float = 0.0  # at least; the run's other rows may have more
     warm_up: float = 0.0  # seconds, likewise
 
@@ -82,7 +82,7 @@ class Row:
 
     @property
     def in_slices(self) -> bool:
-        """Whether the proxies can take turns quickly."""
+        """Whether the proxies can alternate quickly."""
         return all(case.load.can_pause for case in self.cases)
 
     def is_compared(self, case: Case) -> bool:

@@ -7,6 +7,6 @@ import os
 
 
 def descriptors() -> set[str]:
-    """Their numbers. What earlier tests left to the garbage collector is gone first, or it would go in between."""
+    """Returns the open descriptors, after collecting garbage of earlier tests, which could be closed in between."""
     gc.collect()
     return set(os.listdir("/proc/self/fd"))

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def refusing() -> Iterator[int]:
-    """A port that refuses connections as long as this lasts: it is bound, so that nobody else is given it, and nobody
-    listens. One that was closed may go to whoever connects or binds next, which happens on a busy machine."""
+    """A port that refuses connections inside the block: it is bound without listening, so no other process gets it. A
+    closed port could be reused at once on a busy machine."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

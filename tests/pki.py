@@ -66,12 +66,13 @@ def days(number: float) -> datetime.datetime:
 
 @functools.cache
 def shared() -> trustme.CA:
-    """A CA for tests to which it does not matter whose it is."""
+    """Returns a CA for all tests that need no special one."""
     return trustme.CA()
 
 
 def client_context(authority: Authority | None = None, pair: Pair | None = None, **attributes: Any) -> ssl.SSLContext:
-    """A client that trusts an authority, or nobody; with a certificate of its own; ``attributes`` of the context."""
+    """Returns a client's context that trusts a CA, or none; with a certificate of its own; ``attributes`` of the
+    context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python 3.11.2 sets itself: a cut is no end
     if authority is not None:
@@ -108,7 +109,7 @@ def pair_of(
 
 
 def server_context(pair: Pair, client_ca: str | None = None, **attributes: Any) -> ssl.SSLContext:
-    """A server with this certificate; client_ca: who must have signed that of a client"""
+    """Returns a server's context with this certificate; client_ca: which CA must have signed a client's"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     if client_ca is not None:

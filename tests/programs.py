@@ -46,7 +46,7 @@ HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look
 
 
 def find(program: str) -> str | None:
-    """The program's, header's or module's path, or ``None``."""
+    """Returns the path of a program, header or module; ``None`` if it is missing."""
     if program.startswith("@"):
         return str(MODULES / program) if (MODULES / program).exists() else None
     if program.endswith(".h"):

@@ -8,7 +8,7 @@ import pytest
 
 from wsgate import __main__, __version__, cli
 
-# A library that sends the signal while it is imported, and swallows what an exception would say of it
+# A library that raises the signal during its import, and swallows the exception
 INTERRUPTED = """
 import os, signal
 try:

@@ -1,4 +1,4 @@
-"""A WebSocket application in a few lines: says back what it is told."""
+"""A WebSocket echo application in a few lines."""
 
 from __future__ import annotations
 

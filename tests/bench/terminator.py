@@ -1,4 +1,4 @@
-"""What ends TLS before a backend that speaks none, for the generator's TLS leg: a thread for each connection."""
+"""A TLS terminator in front of a backend without TLS, for the generator's TLS leg: a thread for each connection."""
 
 from __future__ import annotations
 

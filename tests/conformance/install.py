@@ -24,7 +24,7 @@ _INSTALL_DEADLINE = 600.0  # seconds; it takes about 25 with an empty cache of p
 
 
 class NoSuite(Exception):
-    """The suite cannot be had; the message says what is missing."""
+    """The suite is not available; the message says what is missing."""
 
 
 @dataclass(frozen=True)

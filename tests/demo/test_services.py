@@ -212,7 +212,7 @@ async def test_a_line_is_echoed_when_it_is_whole(lines: Connect) -> None:
 @pytest.mark.parametrize("before", [b"", b"one\ntwo\n"])
 @pytest.mark.parametrize("word", [b"quit\n", b" quit \r\n"])
 async def test_quit(lines: Connect, before: bytes, word: bytes) -> None:
-    """What was said before it comes back first, however it arrived; what follows does not."""
+    """Bytes in front of it come back first, in every cutting; bytes behind it do not."""
     peer = await lines()
     await peer.write(before + word + b"three\n")
     assert await peer.read(len(before)) == before

@@ -1,4 +1,4 @@
-"""Opening beneath a directory: links inside are followed, and none leads out, whenever it is put there."""
+"""Opening beneath a directory: links inside are followed, and no link leads outside, whenever it appears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each command that a page shows does what the page says, or stands below with the reason why it is not run here."""
+"""Each command on a page does what the page says, or is listed below with the reason why it is not run here."""
 
 from __future__ import annotations
 

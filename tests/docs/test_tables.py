@@ -57,7 +57,7 @@ def test_the_defaults_of_heartbeat_and_timeouts() -> None:
 
 
 def test_the_words_of_every_ending() -> None:
-    """Both sides' words stand in one row; what is behind a colon is the rule."""
+    """The texts for both sides are in one row; the part behind a colon is the rule."""
     words = [
         *(close.reason for close in CLOSE_TO_OTHER.values()),
         *(close.reason for close in (*CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values())),

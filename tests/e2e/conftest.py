@@ -90,7 +90,7 @@ async def start_gateway(
 
 @pytest.fixture
 async def open_backend(start_gateway: StartGateway) -> AsyncIterator[OpenBackend]:
-    """``await open_backend()``: a backend whose every byte the test writes itself, for relays and tunnels."""
+    """``await open_backend()``: a backend for relays and tunnels that the test plays byte by byte."""
     backends: list[Backend] = []
 
     async def open_backend() -> Backend:

@@ -37,7 +37,8 @@ OpenSession = Callable[..., Awaitable[tuple["Gateway", Peer, Peer]]]
 
 
 def write_config(directory: Path, routes: Sequence[Fields], **settings: Any) -> Path:
-    """A configuration file with one listener on a port of the kernel's choice, unless ``settings`` say otherwise."""
+    """Writes a configuration file with one listener on a port that the kernel chooses, unless ``settings`` has
+    others."""
     usual = {"listeners": [{"bind": "127.0.0.1:0"}], "drain": {"spread": "0s", "grace": "2s"}}
     config = {**usual, **settings, "routes": routes}
     file = directory / "wsgate.yaml"

@@ -1,4 +1,4 @@
-"""Disks that hang, as a network file system does whose server is gone."""
+"""Disks that hang, like a network file system without its server."""
 
 from __future__ import annotations
 

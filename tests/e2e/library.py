@@ -23,7 +23,7 @@ def connect(uri: str, **options: Any) -> connect_websocket:
 
 
 async def echo(websocket: ServerConnection) -> None:
-    # a close code that is an error to the library is none to a backend whose client chose it
+    # a backend chose this close code for its client, although the library treats it as an error
     with contextlib.suppress(ConnectionClosed):
         while True:  # async for would leave its generator unfinished where send() fails
             await websocket.send(await websocket.recv())

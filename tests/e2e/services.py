@@ -14,7 +14,7 @@ START_DEADLINE = 10.0  # seconds
 
 
 async def start(nursery: trio.Nursery, program: str, arguments: Sequence[str | Path], *, ready: bytes) -> None:
-    """Run a server until the nursery is cancelled; returns when its output says ``ready``."""
+    """Runs a server until the nursery is cancelled; returns when its output has ``ready``."""
     path = find(program)
     assert path is not None, f"a test that uses {program} is marked with needs({program!r})"
     process = await trio.lowlevel.open_process(

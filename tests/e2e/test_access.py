@@ -26,7 +26,7 @@ def line(user: str, word: str) -> str:
 
 
 async def status(uri: str, **options: Any) -> int:
-    """What a WebSocket client is told; 101 where a session opens and an echo comes back."""
+    """Returns the status that a WebSocket client gets; 101 if a session opens and echoes."""
     try:
         async with connect(uri, **options) as client:
             await client.send("hello")

@@ -278,7 +278,7 @@ async def start_http_proxy(front: Front, program: str, gateway: Gateway) -> None
 async def test_a_proxy_of_http(
     front: Front, start_gateway: StartGateway, open_backend: OpenBackend, program: str, trusted: bool
 ) -> None:
-    """What a client adds to the headers is not believed. Nor is the proxy, unless the settings say so."""
+    """Fields of an untrusted client are not used, nor those of the proxy, unless the settings trust it."""
     backend = await open_backend()
     settings = gateway_settings(NGINX)
     if not trusted:
@@ -332,7 +332,7 @@ async def test_curl_follows_to_https(start_gateway: StartGateway, tmp_path: Path
 async def test_no_session_in_the_clear(
     start_gateway: StartGateway, open_backend: OpenBackend, open_client: OpenClient, tmp_path: Path
 ) -> None:
-    """Unless a trusted proxy says that it is not."""
+    """Unless a trusted proxy tells that the client uses TLS."""
     backend = await open_backend()
     gateway = await start_gateway(
         relay(backend.port),

@@ -17,7 +17,7 @@ from .browser import opened_in_chromium, opened_in_firefox
 from .gateway import StartGateway
 
 TIMES = 20
-PATIENCE = 60.0  # seconds for a browser to start and to say what it saw
+PATIENCE = 60.0  # seconds for a browser to start and to report
 
 PAGE = """<!doctype html><title>wsgate</title><script>
 const once = () => new Promise((done) => {
@@ -38,7 +38,7 @@ Open = Callable[[Path, str], AbstractContextManager[None]]
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """Serves one page, and hears what it has to say."""
+    """Serves one page, and receives its report."""
 
     daemon_threads = True
 

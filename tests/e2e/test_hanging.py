@@ -44,7 +44,7 @@ HANGING = "import threading\nthreading.Event().wait()\n"
 
 
 def token(name: str, **source: Any) -> dict[str, Any]:
-    """A route whose tokens come from ``source``."""
+    """Returns a route whose tokens come from ``source``."""
     return {
         "name": name,
         "match": {"path": f"/{name}"},
@@ -305,7 +305,7 @@ async def test_whatever_hangs(
                 assert await session.recv() == thing.name
                 await bystander.check()
         gateway.process.terminate()
-        assert await gateway.process.wait() == 0  # the session was told
+        assert await gateway.process.wait() == 0  # the session got its Close
     gateway.take_up_log()
     assert await gateway.wait_exit() == 0
 

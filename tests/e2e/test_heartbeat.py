@@ -22,7 +22,7 @@ from .library import Serve
 
 FAST = {"interval": "300ms", "timeout": "300ms"}
 
-# A client that opens a session, says so, and lives on as a library does: it answers Pings without being asked.
+# A client that opens a session, reports it, and answers Pings automatically, like every library.
 CLIENT = """
 import sys
 from websockets.sync.client import connect

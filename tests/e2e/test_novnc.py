@@ -30,7 +30,7 @@ PATIENCE = 20.0  # seconds for anything on the page; a loaded machine is slow
 
 BLUE, GREEN = (0x20, 0x40, 0x80), (0x00, 0xC0, 0x00)
 
-# What runs in the terminal. It needs no font: what is typed there turns the whole screen into another colour.
+# The program in the terminal. It needs no font: a key changes the color of the whole screen.
 TYPED = """
 while read -r colour text; do
     printf '%s\\n' "$text" >>"$1"
@@ -77,7 +77,7 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
     with started(server, tmp_path / "xserver.log", ready=r"^(\d+)$") as display:
         terminal = ["xterm", "-fn", "fixed", "-geometry", "108x32+0+0", "-bw", "0", "-bg", "#204080", "-fg", "white"]
         terminal += ["-xrm", "XTerm*color2: #00c000", "-e", "sh", "-c", f"echo up >&3;{TYPED}", "sh", str(typed)]
-        # the terminal is its program's output, so the program says by another descriptor that it runs
+        # the terminal shows the program's output, so the program reports its start by another descriptor
         line = f"exec 3>&1; exec {shlex.join(terminal)}"
         with started(
             ["sh", "-c", line], tmp_path / "xterm.log", ready="^up$", environment={"DISPLAY": f":{display[1]}"}

@@ -27,7 +27,7 @@ PATIENCE = 30.0  # seconds for an answer; a loaded machine is slow
 NOBODY = 65534  # PostgreSQL does not run as root
 ROWS = 640  # of 32 KiB each
 
-# ask() connects, asks once and says what came, or what went wrong. The driver asks its proxy for host and port.
+# ask() connects, sends one query and returns the result or the error. The driver asks its proxy for host and port.
 PAGE = """<!DOCTYPE html>
 <title>PostgreSQL</title>
 <script type="module">

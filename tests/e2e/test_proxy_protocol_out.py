@@ -59,7 +59,7 @@ async def test_haproxy_sees_the_client(front: Front, start_gateway: StartGateway
 
 
 async def test_haproxy_takes_nobody_without_a_header(front: Front, start_gateway: StartGateway) -> None:
-    """So what it said above, the header said."""
+    """So the addresses above came from the header."""
     await front.haproxy(SAYS_WHO.format(port=front.port))
     gateway = await start_gateway(tunnel(front.port))
     peer = await connect(gateway)

@@ -1,4 +1,4 @@
-"""How the end of one side of a relay is told to the other: the close table, between two ends that show every frame."""
+"""The close table of a relay, between two ends that show every frame."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_close_goes_through_and_its_answer_comes_back(
 
 
 async def test_messages_that_were_under_way_arrive_before_the_close(open_relay: OpenSession) -> None:
-    """The side that was told Close may finish what it is sending (RFC 6455 §5.5.1)."""
+    """The side that gets a Close may finish what it is sending (RFC 6455 §5.5.1)."""
     _, client, server = await open_relay()
     await client.send(close_frame(1000))
     assert await server.receive_close() == (1000, "")

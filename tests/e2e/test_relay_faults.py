@@ -41,7 +41,7 @@ async def test_faults(start_relay: StartSession, open_client: OpenClient, faulty
         logged = line["client_code"], line["backend_code"]
         seen[name] = ((told_code, other_code), logged if faulty == "client" else logged[::-1], line["reason"])
         expected[name] = ((code, other_is_told),) * 2 + ("too_big" if code == 1009 else "fault",)
-        assert line["detail"] == reason  # the log and the faulty side are told the same rule
+        assert line["detail"] == reason  # the log and the faulty side get the same rule
         assert reason
 
         message = Frame(TEXT, name.encode())

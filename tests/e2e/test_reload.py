@@ -35,7 +35,7 @@ async def talk(client: Peer, server: Peer) -> None:
 
 
 async def end(client: Peer, server: Peer) -> None:
-    """Both ends have been told, and answer."""
+    """Both ends got a Close, and answer it."""
     for peer in (client, server):
         assert (await peer.receive_close())[0] == 1001
         await peer.send(close_frame(1001))

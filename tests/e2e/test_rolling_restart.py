@@ -43,7 +43,7 @@ async def echo(websocket: ServerConnection) -> None:
 
 
 class Client:
-    """Sends messages and wants each echoed; told to go away, it connects again and says the last one once more."""
+    """Sends messages and expects each echo; after a Close it connects again and repeats the last message."""
 
     def __init__(self, url: str, name: int) -> None:
         self.url = url

@@ -246,7 +246,7 @@ async def test_plain_on_tls_and_tls_on_plain(start_gateway: StartGateway, author
 async def test_bad_input_disturbs_nobody(
     start_gateway: StartGateway, serve: Serve, open_client: OpenClient, authority: Authority, pair: Pair
 ) -> None:
-    """Garbage, half a ClientHello, silence: gone by the deadline, while a session goes on."""
+    """Garbage, half a ClientHello, silence: these connections end at the deadline, while a session goes on."""
     gateway = await start_gateway(
         relay(await serve(echo)), listeners=[listener(pair)], defaults={"timeouts": {"handshake": "300ms"}}
     )
@@ -374,7 +374,7 @@ async def test_a_key_update(
     assert (line["messages_up"], line["messages_down"]) == (3, 3)
 
 
-# -- what check says ---------------------------------------------------------------------------------------------------
+# -- wsgate check ------------------------------------------------------------------------------------------------------
 
 
 def test_check_finds_each_fault_with_its_place(authority: Authority, pair: Pair, tmp_path: Path) -> None:

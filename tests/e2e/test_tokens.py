@@ -23,7 +23,7 @@ from .library import connect
 
 Service = Callable[[], Awaitable[int]]
 
-DEBUG = {"level": "debug"}  # the log that says most
+DEBUG = {"level": "debug"}  # the most detailed log
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def echo(nursery: trio.Nursery) -> Service:
 
 
 def by_token(name: str, **token: Any) -> dict[str, Any]:
-    """A route for ``/name`` whose clients' tokens are in the query."""
+    """Returns a route for ``/name`` whose clients' tokens are in the query."""
     return {"name": name, "match": {"path": f"/{name}"}, "tunnel": {"token": {"from": "query:token", **token}}}
 
 
 async def status(gateway: Gateway, path: str) -> int:
-    """What a WebSocket client is told; 101 where a session opens and an echo comes back."""
+    """Returns the status that a WebSocket client gets; 101 if a session opens and echoes."""
     try:
         async with connect(gateway.url(path)) as client:
             await client.send(b"hello")

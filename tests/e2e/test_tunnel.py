@@ -117,7 +117,7 @@ async def test_a_frame_over_the_limit(
 
 
 async def test_half_close_the_answer_still_arrives(open_tunnel: OpenSession) -> None:
-    """Close is to WebSocket what FIN is to TCP: the client has nothing more to say, and listens to the end."""
+    """A Close is for WebSocket what FIN is for TCP: the client sends nothing more, and reads to the end."""
     gateway, client, server = await open_tunnel()
     await client.send(Frame(BINARY, b"everything, please"), close_frame(1000))
     assert await server.read(18) == b"everything, please"

@@ -1,4 +1,5 @@
-"""1 GiB each way through one tunnel while its ends take turns at reading nothing: byte for byte, in little memory."""
+"""1 GiB in each direction through one tunnel, while its ends alternately stop reading: byte for byte, in little
+memory."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ MIB = 1 << 20
 PART = 64 * MIB  # bytes, at least: far more than the kernel's buffers on both legs hold
 PARTS = 16
 READ = 256 << 10  # bytes
-PATIENCE = 10.0  # seconds for any one read, write or turn; one that waits for ever fails
+PATIENCE = 10.0  # seconds for one read, write or phase; a longer wait fails
 
 # What is sent again and again. Its length is prime, so that what is lost, doubled or in the wrong place never fits.
 BLOCK = random.Random(64).randbytes(1_000_003)
@@ -29,7 +30,7 @@ BLOCKS = -(-PART // len(BLOCK))  # of one part
 
 
 def frames() -> bytes:
-    """The block as a client's messages, whose sizes are those around the lengths of a frame's head, and larger ones."""
+    """The block as messages of a client, with sizes around the limits of the length forms, and larger ones."""
     sizes = random.Random(16)
     wire, at = bytearray(), 0
     while at < len(BLOCK):

@@ -56,7 +56,7 @@ async def connect(gateway: Gateway) -> AsyncIterator[Connect]:
 
 
 class MqttClient:
-    """paho's client, whose callbacks run in a thread of its own, for trio tasks to wait for."""
+    """paho's client, whose callbacks run in a thread of its own, for use from trio."""
 
     def __init__(self, will: str | None) -> None:
         self.paho = Client(CallbackAPIVersion.VERSION2, transport="websockets", reconnect_on_failure=False)

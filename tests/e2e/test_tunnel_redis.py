@@ -42,7 +42,7 @@ async def redis(nursery: trio.Nursery, tmp_path: Path) -> int:
 
 
 class RedisClient:
-    """The protocol's requests and answers over a peer's binary messages, whose boundaries mean nothing."""
+    """Requests and replies of the protocol over binary messages, whose boundaries have no meaning."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer

@@ -29,7 +29,7 @@ DEADLINE = 20.0  # seconds for a test
 
 @dataclass
 class Running:
-    """A tunnel that has said where it listens."""
+    """A tunnel that has printed where it listens."""
 
     process: trio.Process
     said: str
@@ -145,7 +145,7 @@ async def test_the_usual_line(start: Start, nursery: trio.Nursery) -> None:
 
 
 async def test_a_target_that_is_not_there(start: Start) -> None:
-    """As websockify says it: after the 101, so that noVNC can show it."""
+    """Like websockify: after the 101, so that noVNC can show it."""
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))  # bound, but not listening
         running = await start("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}")

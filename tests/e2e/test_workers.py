@@ -21,7 +21,7 @@ from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay
 from .library import Serve, connect, echo
 
 LONG = {"spread": "0s", "grace": "60s"}  # more than a test may take
-MANY = 24  # sessions, of which a worker of two has none once in 8 million times
+MANY = 24  # sessions, so that each of two workers has one, except once in 8 million runs
 
 
 def workers_of(gateway: Gateway) -> list[int]:
@@ -101,7 +101,7 @@ async def test_the_death_of_one_is_nothing_to_the_others(start_gateway: StartGat
 
 
 async def test_workers_end_with_their_parent(start_gateway: StartGateway, serve: Serve) -> None:
-    """As at a signal to stop: sessions are told."""
+    """As after a signal to stop: sessions get a Close."""
     gateway = await start_gateway(relay(await serve(echo)), workers=2, drain={**LONG, "code": 1012})
     workers = workers_of(gateway)
     async with trio.open_nursery() as nursery:

@@ -43,7 +43,7 @@ class Tokens:
         return self.target if token == "right" else None
 """
 
-QUICK = {"timeouts": {"close": "50ms"}}  # the service says nothing, not even goodbye
+QUICK = {"timeouts": {"close": "50ms"}}  # the service sends nothing, also at the end
 BROKEN = "import os\nraise RuntimeError('the database is gone')\n"
 
 LATER = """
@@ -94,7 +94,7 @@ async def test_each_worker_has_its_own(
     gateway = await start_gateway(route(service), workers=2, defaults=QUICK, process={"environment": environment})
     parent, first = gateway.process.pid, set(workers_of(gateway))
     assert marks(tmp_path, "make") == first
-    assert first < marks(tmp_path, "import")  # and the process that has tried the file, which is gone
+    assert first < marks(tmp_path, "import")  # and the process that has checked the file, which has ended
     assert len(list((tmp_path / "plugins" / "marks").glob("random-*"))) == 2  # random numbers are no copies
     with trio.fail_after(10):
         while marks(tmp_path, "look-up") != first:
@@ -132,7 +132,7 @@ async def test_a_source_that_cannot_work_starts_nobody(tmp_path: Path, environme
 
 
 async def test_a_source_that_cannot_be_made_starts_nobody(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Only making it tells: each worker does, and at the start it is all or none."""
+    """Only making it shows the fault: each worker does, and at the start all must succeed."""
     file = write_config(tmp_path, [route(1, "broken:Later")], workers=2)
     (tmp_path / "plugins" / "broken.py").write_text(LATER)
     async with trio.open_nursery() as nursery:
@@ -194,7 +194,7 @@ async def test_a_configuration_that_has_become_a_fifo(
 async def test_a_source_that_cannot_be_made_any_more_keeps_no_replacement_down(
     start_gateway: StartGateway, service: int, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """Its clients hear 503 from that worker; all other routes are served."""
+    """Its clients get 503 from that worker; all other routes are served."""
     site = {"name": "site", "match": {"path": "/site"}, "tunnel": {"to": f"tcp://127.0.0.1:{service}"}}
     routes = [site, route(service)]
     gateway = await start_gateway(*routes, workers=2, defaults=QUICK, process={"environment": environment})

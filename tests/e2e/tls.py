@@ -24,7 +24,7 @@ def listener(pair: Pair | None = None, **tls: Any) -> dict[str, Any]:
 
 
 async def run(program: str, *arguments: str, stdin: bytes = b"") -> str:
-    """What a program says, on both of its outputs, until it ends by itself."""
+    """Returns what a program writes to both of its outputs until its end."""
     path = find(program)
     assert path is not None, f"a test that uses {program} is marked with needs({program!r})"
     with trio.fail_after(DEADLINE):
@@ -52,7 +52,7 @@ def subject(output: str) -> str | None:
 async def connect_tls(
     gateway: Gateway, context: Any, name: str = "gateway.test", *, receive_buffer: int | None = None
 ) -> Peer:
-    """A client whose every byte the test writes itself, its handshake done."""
+    """A TLS client that the test plays byte by byte, after its handshake."""
     sock = trio.socket.socket()
     if receive_buffer is not None:
         # before connect(), so that the window that is offered is a small one from the start

@@ -1,4 +1,4 @@
-"""The floods. Each runs in some threads, on the client's side, until it is told to stop."""
+"""The floods. Each runs in some threads, as clients, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _again(data: bytes, *, answer: bool = True, tls_port: bool = False) -> Run:
 
 
 def _crowd(data: bytes, then: bytes = b"", *, tls_port: bool = False) -> Run:
-    """Connections that stay, and say no more than this, or (then) one byte of it from time to time."""
+    """Connections that stay open and send only this, or (then) one byte of it from time to time."""
 
     def run(target: Target, stop: Stop) -> None:
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Configurations: a file is taken or refused in words, and nothing that is wrong with it is our exception."""
+"""Configurations: a file is accepted or refused with a message, and no fault of it raises another exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Heads: one reading of them or none, however they are cut, and nothing in what goes on that others read otherwise."""
+"""Heads have one meaning or are refused, in every cutting, and what is passed on has no other meaning for other
+parsers."""
 
 from __future__ import annotations
 
@@ -167,7 +168,7 @@ _BODIES = [b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n", b"\x81\x00", 
 
 
 def answers(random: Random) -> None:
-    """A backend's answer: the same from every cutting, and the client can be told it."""
+    """A backend's answer: the same result in every cutting, and the client can get it."""
     lines = [b"HTTP/1.1 " + random.choice(_STATUS[:1] * 6 + _STATUS)]
     if b" 101 " in lines[0] + b" ":
         lines += [b"Upgrade: websocket", b"Connection: upgrade", b"Sec-WebSocket-Accept: " + accept_value(_KEY)]
@@ -202,7 +203,7 @@ def _read_answer(pieces: list[bytes], lost: bool) -> object:
         assert not _BARE.search(server.respond(answer.status, answer.headers, answer.body).partition(b"\r\n\r\n")[0])
         return answer
     if isinstance(answer, Broken):
-        return "broken"  # in words that may tell how much had come
+        return "broken"  # the text may depend on how much has come
     assert isinstance(answer, Accepted)
     head = server.switch([*accept_headers(upgrade, answer.subprotocol, answer.extensions), *answer.headers])
     assert head.count(b"\r\n\r\n") == 1
@@ -210,7 +211,7 @@ def _read_answer(pieces: list[bytes], lost: bool) -> object:
     return (answer.subprotocol, answer.extensions, tuple(answer.headers), answer.early + b"".join(came[at:]))
 
 
-# -- what a balancer says ----------------------------------------------------------------------------------------------
+# -- PROXY headers -----------------------------------------------------------------------------------------------------
 
 _PROXIES = [
     *(
@@ -226,12 +227,12 @@ _PROXIES = [
 
 
 def proxies(random: Random) -> None:
-    """No beginning of a header says anything else than the whole; and what it says can be said again."""
+    """No part of a header has another meaning than the whole, and its addresses can be encoded again."""
     data = mutated(random, random.choice(_PROXIES)) + random.choice((b"", b"GET / HTTP/1.1\r\n"))
     whole = parse(data)
     for size in sorted(random.sample(range(len(data) + 1), min(20, len(data) + 1))):
         part = parse(data[:size])
-        # what is decided stays so; a header that says too much is refused before all of it has come
+        # a result does not change; a header that is too large is refused before all of it has come
         assert part is None or part == whole or isinstance(part, Malformed) == isinstance(whole, Malformed), data[:size]
     if isinstance(whole, ProxyHeader):
         assert whole.size <= len(data)

@@ -42,7 +42,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def origins(random: Random) -> None:
-    """What a backend is told is clean, and means the same to one behind us; what a client names has no controls."""
+    """The fields for a backend are well-formed, and have the same meaning for a gateway behind it; names have no
+    controls."""
     head = upgrade_request(random.choice(_TARGETS).decode("latin-1")).removesuffix(b"\r\n")
     request = _read(head + b"".join(mutated(random, field) + b"\r\n" for field in some(random, _FIELDS, 5)) + b"\r\n")
     if request is None:

@@ -38,7 +38,7 @@ _TEXTS = [
 
 
 def values(random: Random) -> None:
-    """A text names targets or is refused in words that repeat none of it; and their names are theirs."""
+    """A text names targets, or is refused with a message that repeats none of it; and target names are parsed back."""
     text = mutated(random, random.choice(_TEXTS).encode()).decode("utf-8", "surrogateescape")
     if chance(random, 4):
         text = text.replace("h", _SECRET)
@@ -127,7 +127,8 @@ _ANSWERS = [
 
 
 def fetches(random: Random) -> None:
-    """An HTTP service's answer, ended, reset or whole: the same from every cutting; half of one is none."""
+    """An HTTP service's answer, ended, reset or complete: the same in every cutting; an incomplete answer is
+    refused."""
     data, reset = mutated(random, random.choice(_ANSWERS)), chance(random, 2)
     if chance(random, 4):
         data = data[: random.randrange(len(data) + 1)]
@@ -140,7 +141,7 @@ def fetches(random: Random) -> None:
 
 
 def _fetched(pieces: list[bytes], reset: bool | None) -> Fetched | str | None:
-    """What came of an answer whose connection was reset, or ended, or (None) goes on."""
+    """Returns the result of an answer whose connection was reset, ended, or (None) goes on."""
     fetch = Fetch("h", "/")
     answer = None
     for piece in filter(None, pieces):
@@ -173,7 +174,7 @@ _REPLIES = [
 
 
 def replies(random: Random) -> None:
-    """What Redis says: the same replies from every cutting, and nonsense at the same one."""
+    """Redis's replies: the same in every cutting, and malformed bytes are refused at the same reply."""
     data = mutated(random, b"".join(some(random, _REPLIES, 5)))
     once = _replied([data])
     for _ in range(2):
@@ -210,7 +211,7 @@ def _jwt_source() -> tuple[JwtSource, tuple[Key, ...]]:
 
 
 def tokens(random: Random) -> None:
-    """A signed token that was changed says what was signed, or nothing."""
+    """A signed token that was changed has the signed content, or is refused."""
     token = jwt.encode(_CLAIMS, _JWT_KEY, "HS256")
     if chance(random, 3):  # other claims, under the old signature or that of another key
         kids: tuple[object, ...] = (None, 1, "x", [])

@@ -84,16 +84,16 @@ def files_at(root: Path) -> Files:
 
 
 def gateway_of(*routes: Route, **settings: Any) -> Gateway:
-    """A gateway whose site is made of these."""
+    """Returns a gateway whose site has these."""
     return Gateway(build(Settings(**{"listeners": (), **settings}, routes=routes)))
 
 
-_CLOSED = take_over(socket.socket())  # the connection of a client whose handler never touches it
+_CLOSED = take_over(socket.socket())  # a client's connection that no handler uses
 _CLOSED.close()
 
 
 def live_tls(context: ssl.SSLContext) -> LiveTls:
-    """What a listener has whose handshakes use ``context``."""
+    """Returns the TLS of a listener whose handshakes use ``context``."""
     return LiveTls((Tls(), ()), context, {}, ())
 
 
@@ -226,7 +226,7 @@ async def start_gate() -> AsyncIterator[StartGate]:
 
 @pytest.fixture
 async def backend() -> AsyncIterator[Backend]:
-    """A backend that listens, and whose every byte the test writes itself."""
+    """A listening backend that the test plays byte by byte."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     backend = Backend(listener)
     yield backend

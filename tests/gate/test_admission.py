@@ -47,7 +47,7 @@ def basic(text: str) -> str:
 
 
 async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Refusal | None:
-    """What a client is told that sends these header fields; ``None`` where it may go on."""
+    """Returns the refusal for a client that sends these fields; ``None`` if it is admitted."""
     fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
     exchange = exchange_for(route, asked, certificate=certificate)
@@ -102,7 +102,7 @@ async def test_pages_of_other_schemes(page: str) -> None:
         assert await ask(route(NOWHERE, origins=(written,)), ("Origin", page)) is not None
 
 
-# Host, what proxies say, the page's Origin, and whether it is of the host that was asked for
+# Host, fields of proxies, the page's Origin, and whether it is of the host that was asked for
 SAME: list[tuple[str, dict[str, str], str, bool]] = [
     ("gate.example", {}, "http://gate.example", True),
     ("gate.example", {}, "https://gate.example", True),  # TLS may end in front of us

@@ -160,7 +160,7 @@ def test_a_link_local_client_loses_its_zone() -> None:
 
 
 def test_the_proxy_protocol_stands_for_the_peer() -> None:
-    """Whose headers are believed is then decided by the address that it names."""
+    """The address in the header then decides whether the peer's fields are trusted."""
     found = find(*STRANGE, peer=PROXY, address=STRANGER)
     assert replace(found.info, host=None) == ClientInfo("203.0.113.9:4711", "10.0.0.1:4711")
     assert found.chain == ("203.0.113.9",)
@@ -310,7 +310,7 @@ def test_forwarded_is_not_mixed_with_the_others(field: str) -> None:
     "piece", [",", ',x="', '\\",', ",x=y", ';x="\\,', "for=10.0.0.2,", " ", 'a="",', 'a=",;', "\\"]
 )
 def test_a_long_forwarded_is_read_in_time(piece: str) -> None:
-    """None of these goes back over what it has read: exponents would not end here before the test run's patience."""
+    """None of these backtracks: exponential time would not end before the timeout of the test run."""
     for field in ((piece * 15_000)[:15_000], 'for="' + (piece * 15_000)[:15_000]):
         assert set(find(f"Forwarded: {field}").chain) <= {"10.0.0.1", "10.0.0.2"}
 
@@ -347,7 +347,7 @@ def test_what_we_write_we_read(addresses: list[str]) -> None:
         assert (again.chain, again.scheme, again.host, again.port) == (found.chain, b"https", b"[::1]:81", 81)
 
 
-# -- what a backend is told --------------------------------------------------------------------------------------------
+# -- fields for backends -----------------------------------------------------------------------------------------------
 
 
 def test_everything_at_once() -> None:
@@ -383,7 +383,7 @@ def test_a_client_certificate() -> None:
     assert not any("Cert" in name for name in told(find()))
 
 
-# -- what a TCP service is told ----------------------------------------------------------------------------------------
+# -- PROXY headers for TCP services ------------------------------------------------------------------------------------
 
 HERE = TcpAddress("198.51.100.1", 443)
 PROXIES = "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2"

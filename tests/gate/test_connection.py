@@ -216,7 +216,7 @@ async def test_a_client_that_does_not_finish(
 async def test_a_second_request_that_does_not_finish(
     start_gate: StartGate, tmp_path: Path, autojump_clock: trio.testing.MockClock, no_threads: None
 ) -> None:
-    """Behind HEAD, whose answers have no body; this one has."""
+    """Behind HEAD, whose answers have no body; a refusal has one."""
     peer = start_gate(route(files_at(tmp_path))).connect()
     await peer.write(b"HEAD /missing HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (await peer.read_head()).status == 404
@@ -322,7 +322,7 @@ async def test_a_file_that_shrinks(start_gate: StartGate, tmp_path: Path) -> Non
 
 
 async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
-    """It is sent as long as its head said, and the next answer begins where it should."""
+    """Only the announced size is sent, and the next answer begins in the right place."""
     file = large_file(tmp_path)
     peer = start_gate(route(files_at(tmp_path))).connect()
     await peer.write(plain_request("/large.bin"))
@@ -335,7 +335,7 @@ async def test_a_file_that_grows(start_gate: StartGate, tmp_path: Path) -> None:
 
 
 async def settled(root: Path) -> None:
-    """Wait until every task waits, and none for a thread."""
+    """Waits until every task waits, and none for a thread."""
     threads = limiter(files_at(root))
     while True:
         await trio.testing.wait_all_tasks_blocked(0.01)

@@ -86,7 +86,7 @@ async def test_each_request_of_a_connection_has_its_own_client(start_gate: Start
 async def test_whoever_is_refused_has_the_same_name(
     start_gate: StartGate, backend: Backend, log: Log, status: str
 ) -> None:
-    """By the backend, or because its 101 is none."""
+    """By the backend, or because its answer is no 101."""
     peer = start_gate(route(relay_to(backend.port)), trusted_proxies=TRUSTED).connect()
     await peer.write(request(headers=FORWARDED_FOR))
     server = await backend.accept_request()

@@ -56,7 +56,7 @@ HALF_A_HEADER = b"\x81"
 
 
 async def say_no(gate: Gate, backend: Backend) -> Peer:
-    """A client whose upgrade waits for the backend."""
+    """Ends a client whose upgrade waits for the backend with a refusal."""
     peer = gate.connect()
     await peer.write(request())
     return peer
@@ -218,7 +218,7 @@ async def test_without_a_limit(start_gate: StartGate, backend: Backend) -> None:
 async def test_the_clients_address_for_the_backend(
     start_gate: StartGate, backend: Backend, client: str, address: str | None
 ) -> None:
-    """The client of a Unix socket has none."""
+    """The client of a Unix socket has no address."""
     _, server = await open_relay(start_gate(route(relay_to(backend.port))), backend, client=client)
     assert server.head.one("X-Forwarded-For") == address
 
@@ -470,7 +470,7 @@ async def test_a_client_that_asks_and_leaves_is_not_dialled_for(start_gate: Star
 
 
 async def test_a_drain(start_gate: StartGate, backend: Backend, log: Log) -> None:
-    """Idle connections end at once, sessions are told, new ones turned away; files are still served."""
+    """Idle connections end at once, sessions get a Close, new ones are refused; files are still served."""
     gate = start_gate(route(relay_to(backend.port), match=at("/")), route(Files(root="/nonexistent"), "files"))
     idle = gate.connect()
     used = gate.connect()
@@ -529,14 +529,14 @@ async def test_a_drain_while_the_backend_is_asked(start_gate: StartGate, backend
 
 
 async def test_its_route_changes_while_the_backend_is_asked(start_gate: StartGate, backend: Backend) -> None:
-    """The exchange has the route that it began with: its session begins, and is told what the others were told."""
+    """The exchange keeps its route: its session begins, and gets the Close that the other sessions got."""
     gate = start_gate(route(relay_to(backend.port), on_reload=OnReload.DRAIN))
     peer = gate.connect()
     await peer.write(request())
     server = await backend.accept_request()
     before = gate.gateway.site
     reload(gate, route(relay_to(1)))
-    before.routes[0].drained = True  # as a reload says it
+    before.routes[0].drained = True  # as a reload does
     await server.accept_upgrade()
     assert (await peer.read_head()).status == 101
     assert (await peer.receive_close())[0] == 1001
@@ -567,7 +567,7 @@ async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: 
 async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_it(
     start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By then the sessions that there were have been told. What came with the 101 goes in front."""
+    """The other sessions have got their Close by then. Bytes that came with the 101 are sent first."""
     gate = start_gate(route(relay_to(backend.port)), drain=Drain(code=1012))
 
     def drain_meanwhile(*accepted: Any) -> list[tuple[bytes, bytes]]:
@@ -591,7 +591,7 @@ async def test_a_connection_accepted_just_before_a_drain(
     """It has sent nothing yet, so it gets only a short time; a request within it is answered."""
     gate = start_gate(route(tunnel_to(1)))
     silent, asking = gate.connect(), gate.connect()
-    gate.gateway.stop_accepting()  # before their tasks have had a turn
+    gate.gateway.stop_accepting()  # before their tasks have run
     await asking.write(request())
     assert (await asking.read_head()).status == 503
     began = trio.current_time()

@@ -1,4 +1,4 @@
-"""Which route takes a request, or why none does: every row of the table, without a connection."""
+"""The route for a request, or why there is none: every row of the table, without a connection."""
 
 from __future__ import annotations
 

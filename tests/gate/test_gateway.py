@@ -1,4 +1,4 @@
-"""What every connection shares. That a drain is told to sessions and idle connections, the session's tests show."""
+"""The shared state of all connections. The tests of sessions cover what a drain sends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_nothing_is_shared_between_two() -> None:
 
 
 async def test_a_drain_wakes_who_has_asked_for_nothing() -> None:
-    """Even where waking changes the set that is gone through."""
+    """Also if waking them changes the set during the iteration."""
     gateway = gateway_of()
     assert not gateway.draining
 

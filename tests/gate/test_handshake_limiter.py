@@ -10,7 +10,7 @@ from wsgate.gate.handshake_limiter import HandshakeLimiter
 
 
 class Passes:
-    """How often the rest of the process has had its turn."""
+    """Counts how often other tasks have run."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.count = 0
@@ -106,7 +106,7 @@ async def test_who_wants_to_accept_waits_until_nobody_stands_in_line() -> None:
             await trio.lowlevel.checkpoint()
         with trio.testing.assert_checkpoints():
             await turns.wait_idle()
-        assert worked >= 18  # the last two have their turns, and may not have used them
+        assert worked >= 18  # the last two were released, and may not have run
 
 
 async def test_who_gives_up_in_line_takes_nobodys_turn() -> None:

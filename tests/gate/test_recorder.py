@@ -332,7 +332,7 @@ async def test_a_disk_that_was_slow_for_a_while_gets_all_that_was_kept(
 
 
 async def test_a_thread_is_not_one_sessions_for_ever(tmp_path: Path) -> None:
-    """A stream that is as fast as its disk always has more; others wait for their turn with the same threads."""
+    """A stream as fast as its disk always has more bytes; other recordings need the same threads."""
     recorder = new_recorder(tmp_path)
 
     class Disk:

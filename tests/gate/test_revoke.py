@@ -32,7 +32,7 @@ PLACE = (Place(PlaceKind.QUERY, "token"),)
 
 
 class Revoked(Session):
-    """A session without legs, which notes when it was told."""
+    """A session without legs, which notes its revocation."""
 
     def __init__(self, id: str, token: tuple[Lookups, str]) -> None:
         self.info = dataclasses.replace(joined.INFO, id=id)
@@ -193,7 +193,7 @@ async def test_nobody_looks_where_there_are_no_sessions(gateway: Gateway, clock:
 
 
 async def test_a_session(pump: Pump, autojump_clock: Clock) -> None:
-    """Both sides are told."""
+    """Both sides get a Close."""
     source = Source("a")
     async with joined.session(pump, mode="tunnel") as running, trio.open_nursery() as nursery:
         running.session.token = (lookups(source), "a")

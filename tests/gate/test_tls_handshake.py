@@ -1,4 +1,4 @@
-"""What a connection to a TLS listener gets, and TLS on a listener that speaks none."""
+"""Connections to a TLS listener, and TLS on a plain listener."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def both(gate: Gate, context: ssl.SSLContext) -> Gate:
 async def test_with_plaintext_the_first_byte_decides(
     start_gate: StartGate, backend: Backend, authority: Authority, context: ssl.SSLContext, log: Log, tls: bool
 ) -> None:
-    """And the backend is told which it was."""
+    """And the backend gets the scheme."""
     gate = both(start_gate(route(relay_to(backend.port))), context)
     client = await over_tls(gate.connect(), client_context(authority)) if tls else gate.connect()
     await client.write(request("/x"))

@@ -1,4 +1,4 @@
-"""Every fault of RFC 6455 §5 to §7, and of RFC 7692 §6, as what a peer sends and what it is told."""
+"""Every fault of RFC 6455 §5 to §7, and of RFC 7692 §6: the bytes of a peer, and the Close that it gets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def code(number: int) -> Encode:
     return close(number.to_bytes(2, "big"))
 
 
-# What is wrong, and the code that its sender is told. ``key`` is what a client's frames are masked with.
+# The fault, and the code for its sender. ``key`` is the masking key of a client's frames.
 FAULTS: dict[str, tuple[Encode, int]] = {
     # §5.2
     **{f"RSV{4 - bit} on data": (frames(Frame(BINARY, b"x", rsv=1 << bit - 1)), 1002) for bit in (1, 2, 3)},

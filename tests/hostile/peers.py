@@ -12,7 +12,7 @@ from ..relay.joined import Peer, Session
 
 
 def split_close(data: bytes) -> tuple[bytes, int | None]:
-    """What stands in front of the Close that ends ``data``, and its code; ``None`` if no Close does."""
+    """Returns what is in front of the Close at the end of ``data``, and its code; ``None`` without a Close."""
     frames = parse_all(data)
     if not frames or frames[-1].frame.opcode != CLOSE:
         return data, None

@@ -53,7 +53,7 @@ class Process:
         raise AssertionError(f"no {what} within {patience:g} s:\n{self._log.read_text()[-4000:]}")
 
     def memory(self) -> int:
-        """Bytes of memory that are the process's own (``tests.e2e.gateway`` says why not the whole set)."""
+        """Returns the process's own memory in bytes (``tests.e2e.gateway`` explains why not the resident set)."""
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss_Anon:"):
                 return int(line.split()[1]) << 10

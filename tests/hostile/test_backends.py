@@ -55,7 +55,7 @@ def with_accept(value: Callable[[str, str], str]) -> Answer:
 
 TOO_LARGE = "more than 32768 bytes: raise limits.head"
 
-# What a backend answers, and what the log says about it
+# A backend's answer, and the text about it in the log
 BROKEN: dict[str, tuple[Answer, str]] = {
     "no Accept": (
         lambda head: b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE_FIELDS + b"\r\n",
@@ -134,7 +134,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Ite
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name: str) -> None:
-    """502; the log says what was wrong with it and whose it was, the client learns neither."""
+    """502; the log says what was wrong and which backend sent it, the client learns neither."""
     recorder.answer, reason = BROKEN[name]
     recorder.leave = None
     number = len(recorder.connections)
@@ -270,7 +270,7 @@ SLOW: dict[str, Answer] = {
 async def test_an_answer_that_comes_byte_by_byte(
     name: str, autojump_clock: MockClock, nursery: trio.Nursery, log: Log
 ) -> None:
-    """504 by the deadline, which is the whole answer's, and the log says whose it was."""
+    """504 at the deadline for the whole answer; the log names the backend."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     nursery.start_soon(drip, listener, SLOW[name], 1.0)
     ours, theirs = socket_pair(None)

@@ -45,7 +45,7 @@ def cuts(start: int, end: int) -> list[int]:
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_in_a_relay(pump: Pump, side: Side, name: str) -> None:
-    """Its sender is told the code, the other side 1001 or 1011, and not one byte of the wrong frame gets there."""
+    """Its sender gets the code, the other side 1001 or 1011, and no byte of the invalid frame."""
     wrong, expected = FAULTS[name]
     await check_fault_in_relay(pump, side, wrong, expected)
 
@@ -111,7 +111,7 @@ async def test_a_fault_in_a_tunnel(pump: Pump, name: str) -> None:
 
 @pytest.mark.parametrize("opcode", [TEXT, CONTINUATION])
 async def test_text_where_a_tunnel_rejects_it(pump: Pump, opcode: int) -> None:
-    """Also as the beginning of a message whose rest would be binary; at the header, before any of it is there."""
+    """Also at the beginning of a fragmented message; at the header, before the payload has come."""
     async with session(pump, mode="tunnel", accept_text=False) as running:
         await running.client.write(Frame(TEXT, b"te", fin=opcode == TEXT).encode(MASK)[:6])
         await settle()

@@ -38,7 +38,7 @@ def head(
     key: bytes | None = KEY,
     version: bytes | None = VERSION,
 ) -> bytes:
-    """A good request, but for what is given: other lines, none (``None``), or ``more`` of them."""
+    """A valid request with some lines changed, left out (``None``), or added (``more``)."""
     usual = [each for each in (host, upgrade, connection, key, version) if each is not None]
     return b"\r\n".join([line, *usual, *more, b"", b""])
 
@@ -51,7 +51,7 @@ def encoded(size: int) -> bytes:
     return b"Sec-WebSocket-Key: " + base64.b64encode(bytes(size))
 
 
-MALFORMED = "malformed request"  # what was wrong with it the log says
+MALFORMED = "malformed request"  # the log says what was wrong with it
 BODY = "request with a body: nothing here takes one"
 BAD_KEY = "a handshake has one Sec-WebSocket-Key of 16 bytes in base64"
 BAD_VERSION = "a handshake has one Sec-WebSocket-Version"

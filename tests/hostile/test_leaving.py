@@ -32,7 +32,7 @@ STORY = [
 async def test_a_peer_of_a_relay_that_leaves_at_every_possible_point(
     pump: Pump, autojump_clock: MockClock, side: Side, leave: Leave
 ) -> None:
-    """The other side is told, or its connection ends inside the frame that will never be whole. No time is lost."""
+    """The other side gets a Close, or its connection ends inside the incomplete frame. No timeout has to pass."""
     encoded = [frame.encode(MASK if side is Side.CLIENT else None) for frame in STORY]
     boundaries = set(itertools.accumulate(map(len, encoded), initial=0))
     story = b"".join(encoded)

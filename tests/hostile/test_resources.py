@@ -209,7 +209,7 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
 
 
 def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
-    """Accepted, but there is none left for the backend: that client gets an answer; the other session goes on."""
+    """Accepted, but no descriptor is left for the backend: that client gets an answer; the other session goes on."""
     timeouts = {"close": "300ms"}
     with (
         Backend(echo) as other,
@@ -278,7 +278,7 @@ def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
 
 
 def attempt(gateway: Process, silent: socket.socket, times: int) -> None:
-    """Ask for sessions, in batches; the backend accepts each and says nothing."""
+    """Asks for sessions, in batches; the backend accepts each and sends nothing."""
     for _ in range(times // AT_ONCE):
         clients = [Client(gateway.port) for _ in range(AT_ONCE)]
         for client in clients:
@@ -319,7 +319,7 @@ async def test_no_task_is_left_of_a_backend_that_never_answers(
 
 
 def test_clients_that_reset_at_every_byte_of_their_head(tmp_path: Path) -> None:
-    """And behind it, before and after the backend's answer: nothing is left of them, and nothing is said of a bug."""
+    """And behind it, before and after the backend's answer: nothing is left of them, and no bug is logged."""
     timeouts = {"close": "100ms"}
     with (
         Recorder() as recorder,

@@ -38,7 +38,7 @@ def without(name: bytes, head: bytes) -> bytes:
     return b"\r\n".join(line for line in accept_for(head).split(b"\r\n") if not line.lower().startswith(name))
 
 
-# What a backend says instead of accepting, and the status that the client gets
+# A backend's answer that does not accept, and the status for the client
 DECLINED: dict[str, tuple[Callable[[bytes], bytes], int]] = {
     "426": (status("426 Upgrade Required", "Sec-WebSocket-Version: 13", "Content-Length: 0"), 426),
     "401": (status("401 Unauthorized", "WWW-Authenticate: Basic", "Content-Length: 2", body="no"), 401),
@@ -98,7 +98,7 @@ def test_nothing_follows_an_upgrade_that_failed(gateway: Process, recorder: Reco
 
 @pytest.mark.parametrize("version", ["8", "1337", "13, 13", ""])
 def test_the_first_scenario(gateway: Process, recorder: Recorder, version: str) -> None:
-    """A version that only the backend would refuse: the gateway refuses it itself, and the backend hears nothing."""
+    """A version that only the backend would refuse: the gateway refuses it, and the backend gets nothing."""
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request(headers={"Sec-WebSocket-Version": version}))

@@ -1,4 +1,4 @@
-"""Addresses that cannot be listened on at the same time: held to what the kernel says."""
+"""Addresses that cannot be bound at the same time: compared with the kernel's answer."""
 
 from __future__ import annotations
 

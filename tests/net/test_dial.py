@@ -136,7 +136,7 @@ async def test_a_name(listener: socket.socket) -> None:
 
 
 async def test_a_name_with_an_address_that_refuses(listener: socket.socket) -> None:
-    """Happy eyeballs (RFC 8305): the next address has its turn."""
+    """Happy eyeballs (RFC 8305): the next address is tried."""
     port = address_of(listener).port
     resolve(service=[TcpAddress("127.0.0.2", port), TcpAddress("127.0.0.1", port)])
     check(await connect(TcpAddress("service", port)), listener)
@@ -372,7 +372,7 @@ async def test_what_is_no_name(host: str) -> None:
     assert error.status == 502
 
 
-# -- what is said first ------------------------------------------------------------------------------------------------
+# -- the greeting ------------------------------------------------------------------------------------------------------
 
 
 async def test_the_greeting_comes_first(listener: socket.socket, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ async def test_not_verified(start_service: StartService, authority: Authority) -
 
 
 async def answer(listener: socket.socket, data: bytes) -> socket.socket:
-    """Take a connection and say something that is no TLS."""
+    """Accepts a connection and sends bytes that are no TLS."""
     listener.setblocking(False)
     await trio.lowlevel.wait_readable(listener)
     sock, _ = listener.accept()

@@ -340,7 +340,7 @@ def test_clothes_open_no_door(
     [
         "2002:a9fe:a9fe::1",  # 6to4
         "2001:0:a9fe:a9fe::",  # Teredo: its server
-        "2001:0:102:304:0:0:5601:5601",  # and its client, whose bits are turned
+        "2001:0:102:304:0:0:5601:5601",  # and its client, whose bits are inverted
         "64:ff9b:1::a9fe:a9fe",
         "64:ff9b::a9fe:a9fe",
         "::a9fe:a9fe",

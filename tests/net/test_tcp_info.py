@@ -1,4 +1,4 @@
-"""What the kernel is asked: real connections on loopback, and what they are told to watch."""
+"""Real connections on loopback: what the kernel reports, and the timeouts that are set."""
 
 from __future__ import annotations
 

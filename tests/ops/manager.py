@@ -31,7 +31,7 @@ class Manager:
         return Notifier({"NOTIFY_SOCKET": self.address, **environment})
 
     def heard(self) -> dict[str, str]:
-        """The next notification. Raises ``BlockingIOError`` where none has come."""
+        """Returns the next notification. Raises ``BlockingIOError`` when there is none."""
         return dict(line.split("=", 1) for line in self._sock.recv(4096).decode().split("\n"))
 
     def all_heard(self) -> list[str]:

@@ -36,7 +36,7 @@ ANYWHERE = TcpAddress("127.0.0.1", 0)
 
 
 def close_to_client(code: int) -> bytes:
-    """What a drain says, with its words."""
+    """The Close of a drain, with its reason."""
     return close_frame(code, DRAIN_REASON).encode(None)
 
 
@@ -148,7 +148,7 @@ class Running:
         return opened
 
     def write(self, **settings: Any) -> None:
-        """Change what the file says."""
+        """Changes the configuration."""
         assert isinstance(self.written, Settings)
         self.written = replace(self.written, **settings)
 
@@ -164,7 +164,7 @@ class Running:
                 await self._stage.wait()
 
     def reach(self, address: Address | None = None) -> tuple[str, int]:
-        """Where to connect to: the first listener, if none is named."""
+        """Returns the address of a listener, the first one by default."""
         address = address or self.bound[0]
         assert isinstance(address, TcpAddress)
         return address.host, address.port

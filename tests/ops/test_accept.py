@@ -28,7 +28,7 @@ ANYWHERE = TcpAddress("127.0.0.1", 0)
 
 
 class Served:
-    """What serves each connection here: ends it, and keeps whose it was."""
+    """Serves connections: ends each, and keeps its client's address."""
 
     def __init__(self) -> None:
         self.clients: list[str] = []
@@ -73,7 +73,7 @@ async def test_clients_are_served_under_their_names(kind: str, tmp_path: Path, n
 
 
 async def test_a_storm_is_taken_in_turns(nursery: trio.Nursery) -> None:
-    """More than one turn takes; between two of them the rest of the process runs."""
+    """More than the limit of one iteration; other tasks run in between."""
     (listener,) = listen(ANYWHERE)
     clients = [socket.create_connection(listener.getsockname()) for _ in range(150)]
     served: list[str] = []
@@ -108,7 +108,7 @@ async def test_while_handshakes_stand_in_line_nobody_is_accepted(nursery: trio.N
     async def serve(sock: socket.socket, client: Address) -> None:
         nonlocal most
         with sock:
-            for _ in range(3):  # more work than there are turns
+            for _ in range(3):  # more work than the limit
                 await turns.take()
                 most = max(most, len(nursery.child_tasks))
         served.append(str(client))
@@ -220,7 +220,7 @@ LIMIT = 100  # of which 8 are the reserve
 
 
 class Case:
-    """A listener of a process that has ``LIMIT`` descriptors, and clients in its queue that say nothing."""
+    """A listener of a process that has ``LIMIT`` descriptors, with silent clients in its queue."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.gateway = gateway_of()
@@ -297,7 +297,7 @@ async def test_who_has_just_come_is_given_the_time_to_say_something(case: Case, 
 async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: MockClock) -> None:
     case.connect(27)
     await trio.sleep(1)
-    case.gateway.awaited.clear()  # they have said what they want
+    case.gateway.awaited.clear()  # they have sent their requests
     before = list(case.inside)
     case.connect(5)
     await trio.sleep(5)

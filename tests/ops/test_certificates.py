@@ -338,7 +338,7 @@ async def test_a_reload_while_the_files_are_read(authority: Authority, monkeypat
 async def test_a_disk_that_hangs_keeps_nobody_from_anothers_certificates(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    """It is said once that it hangs; when it is well again, what it has is loaded."""
+    """It is logged once that it hangs; later its certificate is loaded."""
     (tmp_path / "hung").mkdir()
     other = Authority(tmp_path / "hung")
     running = Running(listener(other.issue("hung.test")), listener(authority.issue("one.test"), port=2))

@@ -1,4 +1,4 @@
-"""What differs, in the words of the file."""
+"""Differences, named as in the configuration file."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_one_that_dies(checking: Checking) -> None:
 
 
 def test_one_that_ends_by_its_own_clock(checking: Checking) -> None:
-    """For a parent that is dead; one that is late hears the same."""
+    """For a dead parent; a check that is late has the same result."""
 
     def work() -> Checked:
         signal.raise_signal(signal.SIGALRM)
@@ -105,7 +105,7 @@ def test_time(checking: Checking) -> None:
     assert checking.wait(101.0) == SLOW - 1
     assert not checking.is_slow(100.0 + SLOW - 0.1)
     assert checking.is_slow(100.0 + SLOW)
-    assert not checking.is_slow(100.0 + SLOW)  # said once
+    assert not checking.is_slow(100.0 + SLOW)  # logged once
     assert checking.wait(100.0 + SLOW) == DEADLINE - SLOW
     assert checking.look(100.0 + DEADLINE - 0.1) is None
     with pytest.raises(CheckError, match="not read within 60 s"):

@@ -1,4 +1,4 @@
-"""In which order and when sessions are told, under a virtual clock."""
+"""The order and the times of a drain, under a virtual clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def autojump_clock() -> MockClock:
 
 
 class Told(Session):
-    """A session without legs, which notes when it was told."""
+    """A session without legs, which notes when it is drained."""
 
     def __init__(self) -> None:
         self.told = -1.0
@@ -32,7 +32,7 @@ class Told(Session):
 
 
 async def told(count: int, drain: Drain) -> list[float]:
-    """When each of so many sessions was told, in seconds from the beginning."""
+    """Returns when each of ``number`` sessions was drained, in seconds from the beginning."""
     sessions = [Told() for _ in range(count)]
     began = trio.current_time()
     await drain_sessions(sessions, drain)
@@ -77,7 +77,7 @@ async def test_a_few_do_not_wait_for_a_spread_meant_for_a_herd(autojump_clock: M
 async def test_without_a_spread_all_are_told_at_once_but_not_without_a_pause(
     autojump_clock: MockClock,
 ) -> None:
-    """The data plane and the timers have their turns between them."""
+    """The data plane and the timers run in between."""
     turns = 0
 
     async def count_turns() -> None:

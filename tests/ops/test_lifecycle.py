@@ -71,7 +71,7 @@ async def receive(stream: trio.SocketStream, told: list[float]) -> None:
 async def test_who_does_not_answer_is_cut_when_the_grace_is_over(
     autojump_clock: MockClock, start: Start, log: Log
 ) -> None:
-    """It begins when the last one has been told."""
+    """The grace begins when the last session has got its Close."""
     running = await start(route=PATIENT, drain=Drain(grace=3, spread=20))
     told: list[float] = []
     async with trio.open_nursery() as nursery:
@@ -106,7 +106,7 @@ async def test_it_does_not_wait_for_the_end_of_the_spread(
 
 
 async def test_during_the_delay_everything_goes_on(autojump_clock: MockClock, start: Start, log: Log) -> None:
-    """Except that balancers are told."""
+    """Only balancers see a difference."""
     running = await start(route=PATIENT, drain=Drain(delay=7, spread=0, grace=3))
     told: list[float] = []
     async with trio.open_nursery() as nursery:

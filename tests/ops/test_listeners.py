@@ -107,7 +107,7 @@ def test_a_stale_socket_file_is_replaced_a_live_one_is_not(tmp_path: Path) -> No
 
 
 def test_a_live_socket_whose_backlog_is_full_is_alive(tmp_path: Path) -> None:
-    """A program that is busy, not one that is gone: its file stays."""
+    """Its program is busy, but alive: its file stays."""
     path = str(tmp_path / "busy.sock")
     with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
         busy.bind(path)
@@ -273,7 +273,7 @@ def test_the_exit_status_of_a_failure(number: int, status: int, monkeypatch: pyt
 
 @pytest.mark.parametrize("bind", ["tcp", "unix"])
 def test_what_is_reserved_and_gone(bind: str, tmp_path: Path) -> None:
-    """A worker that cannot have what its parent holds says why."""
+    """The message of a worker that cannot listen on a reserved address says why."""
     listener = Listener(bind=ANYWHERE if bind == "tcp" else UnixAddress(str(tmp_path / "s")))
     (reserved,) = reserve_listeners([listener])
     close_listeners([reserved])

@@ -1,4 +1,4 @@
-"""Lines for a sink that takes none, fails, or is well again: what is written and what is said to be missing adds up."""
+"""Lines for a sink that blocks, fails, or works again: written lines and reported losses add up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reading(threading.Thread):
 
 
 def tally(lines: Sequence[bytes]) -> int:
-    """How many lines were meant: those that are there, and those that are said to be missing."""
+    """Counts all lines: those that were written, and those that were reported as missing."""
     said = [re.fullmatch(rb"(\d+) dropped: .*\n", line) for line in lines]
     assert all(line == LINE for line, found in zip(lines, said, strict=True) if found is None)
     return sum(1 if found is None else int(found[1]) for found in said)

@@ -1,4 +1,4 @@
-"""Children made by fork, and the signals that only their parent hears."""
+"""Children made by fork, and the signals that only their parent handles."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_signals_do_not_reach_a_child(caught: bool) -> None:
     if caught:
         with caught_signals() as signals:
             check()
-            assert signals.recv(100) == bytes([signal.SIGCHLD])  # none of the child's own
+            assert signals.recv(100) == bytes([signal.SIGCHLD])  # no signal of the child
     else:
         check()
 

@@ -1,4 +1,4 @@
-"""A reload inside this process: what changes, what stays, and what the log says of it. ``e2e`` does it under load."""
+"""A reload inside this process: what changes, what stays, and what is logged. ``e2e`` does it under load."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_a_unix_sockets_mode(start: Start, lines: Lines, tmp_path: Path) -
 
 
 async def test_one_listener_that_cannot_be_opened(start: Start, lines: Lines) -> None:
-    """Then none is, and nothing else changes either."""
+    """Then no listener is opened, and nothing else changes."""
     running = await start()
     before = running.gateway.settings
     with socket.create_server(("127.0.0.3", 0)) as other:
@@ -317,7 +317,7 @@ async def test_on_reload_itself_is_nothing_that_a_session_is_made_of(start: Star
         await running.reload()
         assert lines.changes() == [("route changed", {"route": "t", "changed": "on_reload", "kept": 1})]
         assert await is_alive(session)
-    running.write(routes=(SITE,))  # what it says now counts, for sessions of before too
+    running.write(routes=(SITE,))  # the present configuration counts, also for older sessions
     await running.reload()
     assert await session.receive_some() == close_to_client(1001)
 
@@ -404,7 +404,7 @@ async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[
 
 
 async def test_the_number_of_processes_stays(start: Start, lines: Lines) -> None:
-    """It is said every time, as long as the file says otherwise."""
+    """It is logged at every reload while the configuration has another number."""
     running = await start()
     running.write(workers=4)
     for _ in range(2):
@@ -420,7 +420,7 @@ async def test_the_number_of_processes_stays(start: Start, lines: Lines) -> None
 
 
 async def test_none_is_lost_and_none_are_mixed(start: Start, lines: Lines) -> None:
-    """However many signals come during a reload: one more follows, and reads what the file says then."""
+    """For any number of signals during a reload one more follows, which reads the present file."""
     running = await start()
     running.write(routes=(SITE,))
     running.reading.shut()
@@ -439,7 +439,7 @@ async def test_none_is_lost_and_none_are_mixed(start: Start, lines: Lines) -> No
 
 
 async def test_the_signal_to_stop_does_not_wait_for_a_file(start: Start, lines: Lines) -> None:
-    """It may be on a disk that has gone away."""
+    """The disk of the file may hang."""
     running = await start()
     before = running.gateway.settings
     running.write(routes=(SITE,))

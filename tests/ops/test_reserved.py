@@ -20,7 +20,7 @@ ANYWHERE = Listener(bind=TcpAddress("127.0.0.1", 0))
 
 
 def worker_of(reserved: Reservations) -> Inheritance:
-    """What a forked worker has; here the parent lives on in the same process."""
+    """Returns a forked worker's inheritance; here the parent stays in the same process."""
     return Inheritance(copies(reserved._held))
 
 
@@ -76,7 +76,7 @@ def test_a_dead_workers_share_goes_to_the_others() -> None:
 
 @pytest.mark.parametrize("listening", [False, True])
 def test_nobody_comes_in_beside_the_workers(listening: bool) -> None:
-    """Not even another gateway with workers of the same user, whose sockets have SO_REUSEPORT too."""
+    """Also not another gateway with workers of the same user, whose sockets have SO_REUSEPORT too."""
     reserved = Reservations([ANYWHERE])
     sockets = worker_of(reserved).open([ANYWHERE]) if listening else []
     taken = Listener(bind=reserved.addresses[0])

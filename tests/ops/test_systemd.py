@@ -1,4 +1,4 @@
-"""What a service manager hears, on a real socket."""
+"""The notifications to a service manager, on a real socket."""
 
 from __future__ import annotations
 

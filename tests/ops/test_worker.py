@@ -18,6 +18,6 @@ def test_who_has_not_begun_to_serve() -> None:
     worker.pid = 4711
     assert worker.is_starting
     worker.slow = True
-    assert not worker.is_starting  # it has been said
+    assert not worker.is_starting  # it is logged already
     worker.slow, worker.served = False, True
     assert not worker.is_starting

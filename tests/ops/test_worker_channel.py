@@ -1,4 +1,4 @@
-"""What parent and worker say to each other; both ends in this process."""
+"""The messages between parent and worker; both ends are in this process."""
 
 from __future__ import annotations
 

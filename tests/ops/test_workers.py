@@ -1,4 +1,4 @@
-"""A parent and its workers: real processes, whose work is a few lines each. ``e2e`` has whole gateways."""
+"""A parent and its workers: real processes with a few lines of work. ``e2e`` has complete gateways."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reload(*_: object) -> None:
 
 @contextlib.contextmanager
 def when(event: str, action: Callable[[], object]) -> Iterator[None]:
-    """Do something when the parent says this, once."""
+    """Does something once, when the parent logs this."""
 
     class Act(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -109,7 +109,7 @@ def serve(
 
 
 class Case:
-    """What the parent says, and how it ends."""
+    """The parent's log, and its exit status."""
 
     def __init__(self, log: Captured) -> None:
         self.events = log.events

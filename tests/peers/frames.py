@@ -22,7 +22,7 @@ class Frame:
     form: int | None = None
 
     def encode(self, key: bytes | None) -> bytes:
-        """As it is sent: by a client with its masking ``key``, by a server with None."""
+        """Returns its bytes: of a client with its masking ``key``, of a server with ``None``."""
         size = len(self.payload)
         start = header(self.opcode, size, fin=self.fin, rsv=self.rsv, form=self.form, key=key)
         return start + (self.payload if key is None else xor(self.payload, key))
@@ -51,7 +51,7 @@ def header(
 
 
 def parse(data: bytes | bytearray, start: int = 0) -> Parsed | None:
-    """The frame that begins at ``start``, None while some of it is missing. Takes every frame, wrong ones too."""
+    """Returns the frame that begins at ``start``, also an invalid one; ``None`` while it is incomplete."""
     if len(data) < start + 2:
         return None
     first, second = data[start : start + 2]
@@ -86,7 +86,7 @@ def close_frame(code: int | None = None, reason: str | bytes = b"") -> Frame:
 
 
 def close_code(frame: Frame) -> int | None:
-    """Of a Close; None where it has none."""
+    """Returns the code of a Close; ``None`` if it has none."""
     assert frame.opcode == CLOSE, frame
     return int.from_bytes(frame.payload[:2], "big") if frame.payload else None
 

@@ -22,7 +22,7 @@ UPGRADE = {
 def request(
     path: str = "/", headers: Mapping[str, str | None] = {}, *, method: str = "GET", version: str = "HTTP/1.1"
 ) -> bytes:
-    """The head of an upgrade request; ``headers`` are added, stand in for the usual ones, or (None) take them away."""
+    """Returns the head of an upgrade request; ``headers`` are added, replace the usual ones, or (None) remove them."""
     return write_head(f"{method} {path} {version}", {**UPGRADE, **headers})
 
 
@@ -82,7 +82,7 @@ class Head:
         return [value for field, value in self.headers if field.lower() == name.lower()]
 
     def one(self, name: str) -> str | None:
-        """The field's value, None without it; a field that comes twice is no field that a test can rely on."""
+        """Returns the field's value, ``None`` without it; a repeated field fails the test."""
         values = self.all(name)
         assert len(values) < 2, f"{name} {len(values)} times in {self}"
         return values[0] if values else None

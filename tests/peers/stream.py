@@ -124,7 +124,7 @@ class Peer:
 
 
 class Backend:
-    """A listener whose connections a test takes one by one and answers by hand."""
+    """A listener whose connections a test accepts one by one and answers by hand."""
 
     def __init__(self, listener: trio.SocketListener) -> None:
         self.port: int = listener.socket.getsockname()[1]

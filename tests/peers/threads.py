@@ -179,7 +179,7 @@ def send_on(data: bytes) -> Callable[[socket.socket], None]:
 
 
 def read_on(sock: socket.socket) -> None:
-    """A peer that reads and says nothing."""
+    """A peer that reads and sends nothing."""
     sock.settimeout(None)
     with contextlib.suppress(OSError):
         while sock.recv(1 << 20):

@@ -106,7 +106,7 @@ async def test_what_the_service_sends_becomes_one_binary_message(
 
 
 async def test_the_longest_read_takes_the_longest_header(pump: Pump, autojump_clock: MockClock) -> None:
-    """Over 64 KiB: more than a 16-bit length can say."""
+    """Over 64 KiB: more than a 16-bit length can express."""
     async with session(pump, mode="tunnel", early=(b"", b"z" * READ_SIZE)) as running:
         assert await running.client.read(10) == b"\x82\x7f" + READ_SIZE.to_bytes(8, "big")
         assert await running.client.read(READ_SIZE) == b"z" * READ_SIZE

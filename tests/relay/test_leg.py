@@ -131,7 +131,7 @@ async def test_frames_of_our_own_wait_for_the_boundary_and_close_is_the_last(
 
 
 async def test_a_boundary_inside_a_read_is_used(pump: Pump, autojump_clock: MockClock) -> None:
-    """A stream whose frames never end where a read ends would otherwise keep a Close waiting for ever."""
+    """Otherwise a stream whose frames never end where a read ends would keep a Close waiting for ever."""
     async with session(pump) as running:
         raw = data(b"x" * 1000).encode(None)
         await running.backend.write(raw[:500])

@@ -183,7 +183,7 @@ async def test_a_fault_in_a_relay_tells_both_sides(
         await ends_at_once(running)
         outcome = await running.outcome()
     assert (outcome.cause, outcome.side) == (Cause.TOO_BIG if code == 1009 else Cause.FAULT, Side(side))
-    assert outcome.detail == told.payload[2:].decode()  # the log and the faulty side hear the same rule
+    assert outcome.detail == told.payload[2:].decode()  # the log and the faulty side get the same rule
 
 
 @pytest.mark.parametrize(("wrong", "code"), FAULTS)
@@ -464,7 +464,7 @@ async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(pump: Pump, auto
 async def test_a_session_that_has_ended_is_freed_without_the_collector(
     pump: Pump, autojump_clock: MockClock, mode: str
 ) -> None:
-    """Thousands that end leave no cycles, whose collection would stop all the others."""
+    """Thousands of sessions that end leave no cycles, whose collection would stop all others."""
     before = parts()
     gc.disable()
     try:
@@ -480,5 +480,5 @@ async def test_a_session_that_has_ended_is_freed_without_the_collector(
 
 
 def parts() -> int:
-    """Legs, flows and sessions that are alive. By their types: a proxy whose object is gone does not say its class."""
+    """Counts legs, flows and sessions that are alive, by type, because a dead proxy has no class."""
     return sum(issubclass(type(thing), Leg | Flow | RelaySession) for thing in gc.get_objects())

@@ -187,7 +187,7 @@ async def test_half_a_frame_and_then_nothing_is_silence(pump: Pump, autojump_clo
 
 
 async def test_a_leg_that_is_not_read_is_not_asked_nor_declared_dead(pump: Pump, autojump_clock: MockClock) -> None:
-    """The backend takes nothing, so the client is not read: what it may have said cannot be known."""
+    """The backend accepts nothing, so the client is not read: whether it has sent anything is unknown."""
     async with session(pump, unix=True, heartbeat=BEAT) as running:
         raw = data(b"x" * 4_000_000).encode(MASK)
         sent = await running.client.fill(raw)
@@ -341,7 +341,7 @@ async def test_data_in_front_of_a_ping_is_data(pump: Pump, autojump_clock: MockC
         await at(50, start)
         await running.client.send(data(b"up"), Frame(Opcode.PING))
         await at(109, start)
-        assert running.session.outcome().cause is Cause.CUT  # what an outcome says that is none yet
+        assert running.session.outcome().cause is Cause.CUT  # the cause in an outcome before the end
         await at(111, start)
         assert running.session.outcome().cause is Cause.IDLE
 
@@ -526,7 +526,7 @@ async def test_without_a_heartbeat_the_middlebox_forgets(pump: Pump, autojump_cl
 
 
 async def test_a_client_that_does_not_read_lives_by_what_it_sends(pump: Pump, autojump_clock: MockClock) -> None:
-    """Its kernel takes our Pings. It is at work, and answers none; a message of its own is life enough."""
+    """Its kernel accepts our Pings, but it is busy and answers none; a message of its own proves that it is alive."""
     async with session(pump, heartbeat=BEAT) as running, trio.open_nursery() as nursery:
 
         @nursery.start_soon

@@ -91,7 +91,7 @@ NO_VALUE = "is not the value of a header field: no line breaks, no blanks around
 ENCODE = "percent-encode what is not a letter, digit or one of -._~/?&="
 NOT_A_NETWORK = "is not a network: write one like 10.0.0.0/8, an address, or unix"
 
-# type, text in the file, what is said
+# type, text in the file, message
 BAD: list[tuple[Any, str, str]] = [
     (Place, "", f"'' is no place in a request: {PLACES}"),
     (Place, "token", f"'token' is no place in a request: {PLACES}"),

@@ -206,6 +206,6 @@ def values(node: Any) -> list[tuple[type, dataclasses.Field[Any], Any]]:
 
 def test_full_has_the_defaults(config: Path) -> None:
     for cls, field, value in values(load_checked(str(config / "full.yaml"))):
-        # A default of "anything" cannot be written down: there is an example instead, and the comment says so.
+        # A default of "anything" cannot be written: there is an example instead, as the comment tells.
         if field.default not in (dataclasses.MISSING, None, ()) and not dataclasses.is_dataclass(field.default):
             assert value == field.default, f"{cls.__name__}.{field.name}"

@@ -155,7 +155,7 @@ def test_libyaml_and_the_python_parser_agree(text: str) -> None:
             try:
                 results.append(loads(text, "f.yaml"))
             except ConfigError as error:
-                # The two differ in what they say of broken YAML, a little in what they take for it, and in the column
+                # The two differ in their messages for broken YAML, a little in what they accept, and in the column
                 # of a value that is not there.
                 said = [(problem.line, problem.path, problem.message) for problem in error.problems]
                 results.append(None if "not valid YAML" in str(error) else said)

@@ -134,7 +134,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.PathPattern, "~(?i)/é .*", PathPattern(PathKind.REGEX, "(?i)/é .*"), "~(?i)/é .*"),
 ]
 
-# type, text in the file, what is said; where the last is True, the schema must refuse it, too
+# type, text in the file, message; if the last is True, the schema must refuse it too
 BAD: list[tuple[Any, str, str, bool]] = [
     (bool, "yes", "expected true or false, found 'yes': write true", True),
     (model.Weight, "0", "expected a number from 1 to 256, found '0'", True),

@@ -1,4 +1,4 @@
-"""What is said of broken YAML, with both parsers; the place is ``test_nodes``'s."""
+"""The messages for broken YAML, with both parsers; ``test_nodes`` has the places."""
 
 import pytest
 import yaml

@@ -31,7 +31,7 @@ from wsgate.settings.unknown import guess_key
         (Settings, "", "bind", "it belongs under an item of 'listeners'"),
         (Settings, "", "relay", "it belongs under an item of 'routes'"),
         (Settings, "", "level", "it belongs under 'log'"),
-        # words of other programs
+        # terms of other programs
         (Listener, "listeners[0]", "listen", "here it is 'bind'"),
         (Listener, "listeners[0]", "ssl", "here it is 'tls'"),
         (Settings, "", "listen", "here it is 'bind', and it belongs under an item of 'listeners'"),

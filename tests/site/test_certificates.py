@@ -59,7 +59,7 @@ def test_a_renewal_is_found_and_not_yet_used(authority: Authority) -> None:
 
 
 def test_a_worker_begins_with_its_parents_where_a_file_is_broken_since(authority: Authority) -> None:
-    """And where none is, with the same context: tickets of one worker are good for all."""
+    """And without a broken file, with the same context: a ticket of one worker is valid at all."""
     pair, other = authority.issue("a.test"), authority.issue("b.test")
     before = site(listener(pair), listener(other, port=444))
     Path(pair.certificate).write_text("half a")

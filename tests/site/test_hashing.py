@@ -1,4 +1,4 @@
-"""Passwords that wait for their check: turns, bounds, and answers that come late."""
+"""Waiting password checks: order, bounds, and delayed answers."""
 
 from __future__ import annotations
 

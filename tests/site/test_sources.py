@@ -56,7 +56,7 @@ def test_a_certificate_that_is_missing(by: str, tmp_path: Path) -> None:
 
 
 def test_files_that_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each connection has what the files say then; a file that is no certificate changes nothing."""
+    """Each connection uses the present files; a file that is no certificate changes nothing."""
     contexts = []
     monkeypatch.setattr("wsgate.site.sources.open_source", lambda token, tls: contexts.append(tls))
     authority = pki.shared().cert_pem

@@ -135,7 +135,7 @@ async def test_it_can_be_switched_off() -> None:
 
 
 async def test_sessions_that_have_just_begun(log: Log) -> None:
-    """An upgrade that works says nothing against it; an end that is clean does."""
+    """A successful upgrade does not clear the failure; a clean end does."""
     found = upstream(backend(1), backend(2), eject=Eject(failures=3))
     first = next(found.candidates())
     for failure in ("gone", "gone", "", "gone", "gone"):

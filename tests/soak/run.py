@@ -22,7 +22,7 @@ from .config import Ports, lay_out, settings
 from .visits import VISITS, Counts, Street
 from .watch import Held, Log
 
-PATIENCE = 60.0  # seconds for one visit, and for what it leaves to be gone; machines are shared
+PATIENCE = 60.0  # seconds for one visit, and until nothing of it is left; machines are shared
 GROWTH = 5 << 20  # bytes of memory that a process may have more than in the first third of the rounds
 THREADS = 80  # of one process
 
@@ -176,7 +176,7 @@ def _words(error: BaseException) -> str:
 
 
 async def _settle(done: Soak, log: Log, pid: int) -> None:
-    """Wait until everything that a round has opened is closed, and told."""
+    """Waits until everything that a round has opened is closed and logged."""
 
     def is_over() -> bool:
         held = Held.by(pid)

@@ -1,4 +1,4 @@
-"""Kinds of visit. Each takes one connection from its beginning to its end, and says what it has seen that is wrong."""
+"""Kinds of visit. Each uses one connection from its beginning to its end, and returns its faults."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ NORMAL = [
     (b"/...", "/..."),
     (b"/.a/..b", "/.a/..b"),
     (b"/a/..%2fb", "/a/..%2Fb"),
-    # a bad escape stays, and completes none
+    # a malformed escape stays, and completes no other
     (b"/%zz", "/%zz"),
     (b"/%", "/%"),
     (b"/%4", "/%4"),

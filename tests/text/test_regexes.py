@@ -1,4 +1,4 @@
-"""How long an expression can take: told from the expression, and held to what the engine does."""
+"""How long an expression can take: predicted from the expression, and compared with the engine."""
 
 from __future__ import annotations
 

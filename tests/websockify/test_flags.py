@@ -202,7 +202,7 @@ def test_no_flag_of_websockifys_is_unknown(flag: str) -> None:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every flag that does something, and none that does not."""
+    """Every flag that has an effect, and no other."""
     with pytest.raises(SystemExit) as caught:
         parse(["--help"])
     assert caught.value.code == 0

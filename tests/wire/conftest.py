@@ -25,7 +25,7 @@ def compiled() -> ModuleType:
 
 @pytest.fixture(scope="module", params=["python", "compiled"])
 def twin(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test of a module on both: what the module calls ``FrameWalk`` or ``apply_mask`` is each twin's in turn."""
+    """Runs every test of a module on both implementations: replaces the module's ``FrameWalk`` or ``apply_mask``."""
     kernel: ModuleType | None = request.getfixturevalue("compiled") if request.param == "compiled" else None
     with pytest.MonkeyPatch.context() as patch:
         for name in PYTHON.keys() & vars(request.module).keys():

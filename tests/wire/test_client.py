@@ -74,7 +74,7 @@ def test_tls_is_known_by_its_first_bytes(first: bytes) -> None:
     ],
 )
 def test_another_protocol_is_known_at_once(data: bytes, shown: str) -> None:
-    """And shown as text: its server may wait for our next words, and we would wait for the end of its head."""
+    """And quoted as text: its server may wait for our bytes, and we would wait for the end of its head."""
     assert answer(data) == Broken(f"malformed answer: it begins with {shown}")
 
 

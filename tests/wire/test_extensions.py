@@ -112,7 +112,7 @@ def test_round_trip(some: list[Extension]) -> None:
 @given(st.lists(st.sampled_from([b"a", b"b", b'"', b";", b",", b"=", b" ", b"\xe9"]), max_size=12).map(b"".join))
 @example(b"a;b;b")
 def test_any_value_is_parsed_or_refused(line: bytes) -> None:
-    """But for a parameter that comes twice, which has no value that could be said, it can be said again."""
+    """Except for a repeated parameter, whose value is lost, it can be encoded again."""
     parsed = [each for each in parse(line) if each is not None]
     twice = any(value == b"" for _, parameters in parsed for value in parameters.values())
     assert twice or parse(encode_extensions(parsed)) == parsed
@@ -158,7 +158,7 @@ ANSWERS: list[tuple[bytes, bytes, bool]] = [
     (PLAIN, b"permessage-deflate; server_no_context_takeover", True),
     (PLAIN, b"permessage-deflate; client_no_context_takeover", True),
     (PLAIN, b"permessage-deflate; server_max_window_bits=10", True),
-    (PLAIN, b"permessage-deflate; client_max_window_bits=10", False),  # §7.1.2.2: the client did not say it can
+    (PLAIN, b"permessage-deflate; client_max_window_bits=10", False),  # §7.1.2.2: the client did not announce it
     (PLAIN, b"permessage-deflate; server_max_window_bits", False),
     (PLAIN, b"permessage-deflate; unknown", False),
     (PLAIN, b"x-webkit-deflate-frame", False),

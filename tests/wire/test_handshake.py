@@ -41,7 +41,7 @@ UPGRADE: Fields = {
 
 
 def lines(fields: Fields) -> bytes:
-    """Header lines; a list is a field on several lines, None a field that is left out."""
+    """Returns header lines; a list makes several lines, None leaves the field out."""
     pairs = [
         (name, value)
         for name, values in fields.items()
@@ -105,7 +105,7 @@ def test_an_old_http() -> None:
 
 @pytest.mark.parametrize("version", ["12", "8", "14", "013", "13, 8", ""])
 def test_another_version(version: str) -> None:
-    """RFC 6455 §4.4: the answer says which one there is."""
+    """RFC 6455 §4.4: the answer has the supported version."""
     refusal = check_upgrade(request({"Sec-WebSocket-Version": version}))
     assert refusal == Refusal(426, "the WebSocket version is 13", ((b"Sec-WebSocket-Version", b"13"),))
 
@@ -305,7 +305,7 @@ def test_what_goes_on_of_a_clients_fields() -> None:
     ],
 )
 def test_what_does_not(name: str) -> None:
-    """Hop-by-hop fields, those that Connection names (RFC 9110 §7.6.1), and what only the gateway may say."""
+    """Hop-by-hop fields, those that Connection names (RFC 9110 §7.6.1), and those that only the gateway may write."""
     value = "0" if name == "Content-Length" else "strangers"
     asked = sent(handshake({name: value, "Connection": "Upgrade, x-named , X-Named-Too"}))
     assert field(asked, name.lower().encode()) == []
@@ -495,7 +495,7 @@ def test_an_end_inside_an_answer(data: bytes) -> None:
     ],
 )
 def test_something_else_than_http(data: bytes) -> None:
-    """However it comes; the parser's words about it are the log's."""
+    """In every cutting; the parser's message is for the log."""
     for pieces in ([data], [data[at : at + 1] for at in range(len(data))]):
         broken = receive({}, pieces)
         assert isinstance(broken, Broken)

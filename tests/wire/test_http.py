@@ -36,7 +36,7 @@ def cuttings(data: bytes) -> list[list[bytes]]:
 
 
 def read_response(data: bytes, method: bytes = b"GET") -> tuple[h11.Response, bytes]:
-    """What a client makes of a whole response; h11 checks that its length is what its head says."""
+    """Returns what a client reads of a whole response; h11 checks its length."""
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target=b"/", headers=[(b"Host", b"example.com")]))
     client.send(h11.EndOfMessage())
@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
 
 @pytest.mark.parametrize(("data", "status", "word"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(data: bytes, status: int, word: str) -> None:
-    """With a status, one line that says why, and a response that a client understands."""
+    """With a status, one line with the reason, and a response that a client can parse."""
     for pieces in cuttings(data) if len(data) < 100 else [[data]]:
         server, refusal = feed(*pieces)
         assert isinstance(refusal, Refusal)

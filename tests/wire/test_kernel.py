@@ -114,7 +114,7 @@ any_frame = st.builds(
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[Options, list[bytes]]:
-    """Options, and a stream in pieces: messages, and now and then what is none."""
+    """Options, and a stream in pieces: messages, and sometimes invalid bytes."""
     options = draw(options_of_walks)
     data = bytearray()
     for part in draw(st.lists(st.one_of(messages(), messages(), any_frame.map(lambda frame: [frame])), max_size=5)):

@@ -1,4 +1,4 @@
-"""PROXY headers whole, byte by byte, with something behind them; and what is none."""
+"""PROXY headers whole, byte by byte, with bytes behind them; and malformed ones."""
 
 from __future__ import annotations
 

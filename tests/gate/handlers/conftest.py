@@ -40,7 +40,7 @@ class Made:
         self.up, self.down = session._flows
 
     def code(self, frame: bytes) -> int | None:
-        """What the client is told of a frame: the code of its fault, if it is one."""
+        """Returns the code for a frame with a fault; ``None`` without one."""
         assert isinstance(self.up, RelayFlow | UnwrapFlow)
         walk = self.up.walk
         walk.walk(bytearray(frame), 0, len(frame))

@@ -1,4 +1,4 @@
-"""The relay handler, asked directly. Most of its story is told by the connection's tests."""
+"""The relay handler, called directly. The tests of connections cover most of it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_a_backend_that_resets_while_it_is_asked(backend: Backend, said: b
     ],
 )
 async def test_ws_to_a_port_with_tls(backend: Backend, answer: bytes, detail: str) -> None:
-    """However its server says so, the log says what to write."""
+    """The log has the cure, for every answer of such servers."""
     async with meanwhile(ask(relay_to(backend.port))) as found:
         server = await backend.accept_request()
         await server.write(answer)
@@ -233,13 +233,13 @@ async def test_the_last_backends_words_are_the_answer(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("url", "relay", "expected"),
     [
-        # The client's is kept, but for TLS and a name: SNI and Host then say the same
+        # The client's Host is kept, except over TLS to a name: SNI and Host are then the same
         (WebSocketUrl(TcpAddress("app.internal", 9000), None), {}, "gate.example"),
         (WebSocketUrl(TcpAddress("127.0.0.1", 443), None, tls=True), {}, "gate.example"),
         (WebSocketUrl(TcpAddress("app.internal", 443), None, tls=True), {}, "app.internal"),
         (WebSocketUrl(TcpAddress("app.internal.", 8443), None, tls=True), {}, "app.internal:8443"),
         (WebSocketUrl(TcpAddress("10.0.0.1", 443), None, tls=True), {"tls": BackendTls(server_name="app")}, "app"),
-        # What the route says
+        # The route's own value
         (WebSocketUrl(TcpAddress("app.internal", 443), None, tls=True), {"host": "keep"}, "gate.example"),
         (WebSocketUrl(TcpAddress("app.internal", 80), None), {"host": "backend"}, "app.internal"),
         (WebSocketUrl(TcpAddress("::1", 9000), None), {"host": "backend"}, "[::1]:9000"),

@@ -381,7 +381,7 @@ async def test_links_out_of_the_root_are_not(root: Path) -> None:
 
 
 async def test_only_regular_files_are_sent(root: Path) -> None:
-    """And none of the others is waited for, or left open."""
+    """And the others cause no wait and are not left open."""
     os.mkfifo(root / "fifo")
     (root / "bare").mkdir()
     (root / "strange" / "index.html").mkdir(parents=True)
@@ -447,7 +447,7 @@ async def test_a_file_that_may_not_be_read(root: Path, monkeypatch: pytest.Monke
 
 
 async def test_out_of_descriptors(root: Path) -> None:
-    """The file may well be there: the client is told to come again, not that it is gone."""
+    """The file may exist: the client is told to try again, and gets no 404."""
     with no_descriptors():
         refusal = await get(root, b"/index.html")
     assert isinstance(refusal, Refusal)

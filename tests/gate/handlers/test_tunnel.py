@@ -1,4 +1,4 @@
-"""The tunnel handler, asked directly. Most of its story is told by the connection's tests."""
+"""The tunnel handler, called directly. The tests of connections cover most of it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_next_target_is_tried_behind_one_that_refuses(backend: Backend
 
 
 async def test_it_leads_where_its_rules_allow(backend: Backend, log: Log) -> None:
-    """The client is told no more than that; and what the route's own rules forbid is no failure."""
+    """The client learns nothing more; and a refusal by the route's own rules is no failure."""
     here = Target(TcpAddress("127.0.0.1", backend.port))
     named = Target(TcpAddress("localhost", backend.port))
     with refusing() as closed:

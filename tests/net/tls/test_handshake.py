@@ -1,4 +1,4 @@
-"""Both sides of the handshake over real sockets, and what is said where there is none."""
+"""Both sides of the handshake over real sockets, and the messages for failures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Ends = tuple[ssl.SSLSocket | str, ssl.SSLSocket | str]
 
 
 async def attempt(server: ssl.SSLContext, client: ssl.SSLContext, name: str = "one.test") -> Ends:
-    """Shake hands: what each end has then, its socket or the words of its failure."""
+    """Does a handshake. Returns what each end has then: its socket, or the text of its failure."""
     ours, theirs = pair()
     ends: dict[str, ssl.SSLSocket | str] = {}
 
@@ -167,7 +167,7 @@ PLAIN: Side = lambda authority: server_context(authority)  # noqa: E731
     ],
 )
 async def test_no_handshake(authority: Authority, server: Side, client: Side, reasons: tuple[str, str]) -> None:
-    """Both sides can say what the other one's configuration lacks."""
+    """Each side's message tells what the other side's configuration lacks."""
     assert await attempt(server(authority), client(authority)) == reasons
 
 

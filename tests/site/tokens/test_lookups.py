@@ -26,7 +26,7 @@ PLACE = (Place(PlaceKind.QUERY, "token"),)
 
 
 class Fake:
-    """A source that does what the test says."""
+    """A source with answers from the test."""
 
     def __init__(self, answer: Callable[[str], Awaitable[Targets | None]]) -> None:
         self.answer = answer

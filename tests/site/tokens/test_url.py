@@ -186,7 +186,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n10.0.0.1:590"  # of 
 
 
 async def test_an_answer_that_a_reset_has_cut_is_none() -> None:
-    """It has no length: only an end in order says that it is whole. 10.0.0.1:590 is a target, too."""
+    """Its body has no length: only a regular end shows that it is complete. 10.0.0.1:590 is a target too."""
 
     async def handle(stream: trio.SocketStream) -> None:
         await stream.receive_some()
