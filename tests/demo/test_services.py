@@ -104,6 +104,8 @@ async def test_an_upgrade_in_pieces_with_a_frame_behind_it(echo: Connect) -> Non
 async def test_a_client_that_goes_harms_nobody(echo: Connect, sent: bytes) -> None:
     peer = await echo()
     await peer.write(sent)
+    await peer.stream.send_eof()
+    await peer.read_all()  # were it closed with an answer unread, that would be a reset
     await peer.vanish()
     reset = await echo()
     await reset.write(sent)
