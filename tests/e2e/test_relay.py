@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 from websockets.trio.server import ServerConnection
 
-from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame
+from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Frame
 from tests.peers.stream import Peer, open_session
 
 from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
@@ -92,7 +92,7 @@ async def test_bytes_may_come_one_by_one(open_relay: OpenSession) -> None:
         for byte in b"".join(frame.encode(mask) for frame in frames):
             await source.write(bytes([byte]))
 
-    for source, sink, mask in ((client, server, b"\x01\x02\x03\x04"), (server, client, None)):
+    for source, sink, mask in ((client, server, MASK), (server, client, None)):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(write_slowly, source, mask)
             assert [await sink.receive() for _ in frames] == frames

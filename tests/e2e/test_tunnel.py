@@ -7,7 +7,7 @@ import random
 import pytest
 import trio
 
-from tests.peers.frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame
 from tests.peers.heads import request
 
 from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, StartSession, tunnel
@@ -43,7 +43,7 @@ async def test_payloads_become_bytes_and_bytes_become_messages(open_tunnel: Open
 
 async def test_the_service_may_speak_first_and_the_client_without_waiting(start_tunnel: StartSession) -> None:
     _, client, service = await start_tunnel()
-    await client.write(request() + Frame(BINARY, b"CONNECT").encode(b"\x01\x02\x03\x04"))
+    await client.write(request() + Frame(BINARY, b"CONNECT").encode(MASK))
     server = await service.accept()
     await server.write(b"220 ready\r\n")
     assert (await client.read_head()).status == 101

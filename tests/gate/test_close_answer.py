@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from tests.gate.conftest import NOWHERE, StartGate, relay_to, route, tunnel_to
 from tests.log import Log
-from tests.peers.frames import BINARY, CLOSE, PING, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, MASK, PING, TEXT, Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend
 from wsgate.gate.close_answer import by_close, close_for
@@ -149,11 +149,11 @@ async def test_the_clients_close_is_awaited(start_gate: StartGate, autojump_cloc
     unclean."""
     gate = start_gate(route(NOWHERE, errors=Errors.CLOSE))
     peer = gate.connect()
-    early = Frame(TEXT, b"hello").encode(b"\1\2\3\4")
-    await peer.write(request() + early + Frame(PING, b"x").encode(b"\1\2\3\4"))
+    early = Frame(TEXT, b"hello").encode(MASK)
+    await peer.write(request() + early + Frame(PING, b"x").encode(MASK))
     assert (await peer.read_head()).status == 101
     await peer.receive_close()
-    more = Frame(BINARY, bytes(70_000)).encode(b"\1\2\3\4") + Frame(CLOSE, b"\x03\xe8").encode(b"\1\2\3\4")
+    more = Frame(BINARY, bytes(70_000)).encode(MASK) + close_frame(1000).encode(MASK)
     for piece in (more[:3], more[3:40_000], more[40_000:-3]):
         await peer.write(piece)
         with trio.move_on_after(1) as waited:
@@ -203,7 +203,7 @@ async def test_a_client_that_floods_instead_of_closing(start_gate: StartGate, au
     with contextlib.suppress(trio.BrokenResourceError):
         while trio.current_time() - began < 20:
             for _ in range(10):
-                await peer.write(Frame(BINARY, bytes(1000)).encode(b"\1\2\3\4"))
+                await peer.write(Frame(BINARY, bytes(1000)).encode(MASK))
             await trio.sleep(0.1)  # each costs real time (conftest.py)
     assert trio.current_time() - began <= 10.1
 

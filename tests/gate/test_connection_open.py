@@ -28,7 +28,7 @@ from tests.gate.conftest import (
 )
 from tests.limits import refusing
 from tests.log import Log
-from tests.peers.frames import BINARY, PING, PONG, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, MASK, PING, PONG, TEXT, Frame, close_frame, header
 from tests.peers.heads import plain_request, request
 from tests.peers.sockets import reset
 from tests.peers.stream import Backend, Peer
@@ -153,13 +153,13 @@ async def test_what_came_behind_the_handshakes(start_gate: StartGate, backend: B
     """It is the beginning of the session, wherever it was cut."""
     gate = start_gate(route(relay_to(backend.port)))
     peer = gate.connect()
-    await peer.write(request() + Frame(TEXT, b"early").encode(b"\x00\x01\x02\x03") + HALF_A_HEADER)
+    await peer.write(request() + Frame(TEXT, b"early").encode(MASK) + HALF_A_HEADER)
     server = await backend.accept_request()
     await server.accept_upgrade(behind=[Frame(TEXT, b"welcome"), Frame(PING)])
     await peer.read_head()
     assert [await peer.receive(), await peer.receive()] == [Frame(TEXT, b"welcome"), Frame(PING)]
     assert await server.receive() == Frame(TEXT, b"early")
-    await peer.write(Frame(TEXT, b"late").encode(b"\x00\x01\x02\x03").removeprefix(HALF_A_HEADER))
+    await peer.write(Frame(TEXT, b"late").encode(MASK).removeprefix(HALF_A_HEADER))
     assert await server.receive() == Frame(TEXT, b"late")
 
 
@@ -207,8 +207,8 @@ async def test_a_routes_limits_hold_both_ways(
 async def test_without_a_limit(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(relay_to(backend.port), limits=RouteLimits(message=None)))
     peer, server = await open_relay(gate, backend)
-    await peer.write(b"\x82\xff" + (1 << 62).to_bytes(8, "big") + bytes(4) + b"x" * 100)
-    assert await server.read(14 + 100) == b"\x82\xff" + (1 << 62).to_bytes(8, "big") + bytes(4) + b"x" * 100
+    await peer.write(header(BINARY, 1 << 62, key=MASK) + b"x" * 100)
+    assert await server.read(14 + 100) == header(BINARY, 1 << 62, key=MASK) + b"x" * 100
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_the_next_backend_has_its_turn(start_gate: StartGate, backend: Bac
 async def test_a_tunnel(start_gate: StartGate, backend: Backend, log: Log) -> None:
     gate = start_gate(route(tunnel_to(backend.port, subprotocols=("mqtt", "binary"))))
     peer = gate.connect()
-    early = Frame(BINARY, b"CONNECT").encode(b"\x01\x02\x03\x04")
+    early = Frame(BINARY, b"CONNECT").encode(MASK)
     await peer.write(request(headers={"Sec-WebSocket-Protocol": "binary, mqtt"}) + early)
     service = await backend.accept()
     assert (await peer.read_head()).one("Sec-WebSocket-Protocol") == "mqtt"
@@ -388,7 +388,7 @@ async def test_a_backends_own_refusal_is_passed_on(
     start_gate: StartGate, backend: Backend, log: Log, status: str
 ) -> None:
     peer = start_gate(route(relay_to(backend.port))).connect()
-    await peer.write(request() + Frame(TEXT, b"early").encode(b"\x00\x01\x02\x03"))
+    await peer.write(request() + Frame(TEXT, b"early").encode(MASK))
     server = await backend.accept_request()
     await server.respond(
         status, {"WWW-Authenticate": "Basic", "Connection": "X-Hop", "X-Hop": "1", "Location": "/x"}, b"why\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, close_frame, header
 
 LIMIT = 1000  # bytes
 
@@ -23,14 +23,6 @@ def announced(opcode: int, size: int, form: int) -> Encode:
 def misread(frame: Frame) -> Encode:
     """Masked as only the other side's frames are."""
     return lambda key: frame.encode(MASK if key is None else None)
-
-
-def close(payload: bytes) -> Encode:
-    return frames(Frame(CLOSE, payload))
-
-
-def code(number: int) -> Encode:
-    return close(number.to_bytes(2, "big"))
 
 
 # The fault, and the code for its sender. ``key`` is the masking key of a client's frames.
@@ -86,12 +78,12 @@ FAULTS: dict[str, tuple[Encode, int]] = {
     "a close of 126": (announced(CLOSE, 126, 16), 1002),
     "a small ping in 16 bits": (frames(Frame(PING, b"x", form=16)), 1002),
     # §5.5.1, §7.4
-    "a close of one byte": (close(b"\x03"), 1002),
+    "a close of one byte": (frames(Frame(CLOSE, b"\x03")), 1002),
     **{
-        f"close code {number}": (code(number), 1002)
+        f"close code {number}": (frames(close_frame(number)), 1002)
         for number in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     },
-    "a close whose reason is not UTF-8": (close(b"\x03\xe8\xc3"), 1007),
+    "a close whose reason is not UTF-8": (frames(close_frame(1000, b"\xc3")), 1007),
     # the limit, by what is announced and over fragments
     "one byte over the limit": (announced(BINARY, LIMIT + 1, 16), 1009),
     "over the limit in fragments": (frames(Frame(BINARY, bytes(999), fin=False), Frame(CONTINUATION, b"ab")), 1009),

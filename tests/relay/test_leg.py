@@ -190,7 +190,7 @@ async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
     async with session(pump, mode=mode) as running:
         await running.client.send(data(b"x" * 100))
         await running.backend.reset()
-        assert (await running.client.receive()).payload[:2] == (1011).to_bytes(2, "big")
+        assert (await running.client.receive_close())[0] == 1011
         await running.client.send(data(b"more"), close_frame(1011))
         running.client.finish()
         outcome = await running.outcome()
@@ -206,7 +206,7 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(pump: Pump,
         running.backend_leg.write(b"x")
         assert running.backend_leg.output is Output.BROKEN
         running.backend_leg.set_reading(True)
-        assert (await running.client.receive()).payload[:2] == (1011).to_bytes(2, "big")
+        assert (await running.client.receive_close())[0] == 1011
         outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: it was reset")
 
@@ -324,7 +324,7 @@ async def test_the_first_word_to_a_peer_is_the_last(pump: Pump, autojump_clock: 
         await running.backend.write(raw[:500])
         assert await running.client.read(500) == raw[:500]
         running.session.drain(1012)
-        await running.client.write(b"\x83\x80\x00\x00\x00\x00")  # a reserved opcode
+        await running.client.send(Frame(3))  # a reserved opcode
         await trio.testing.wait_all_tasks_blocked()
         await running.backend.write(raw[500:])
         assert await running.client.read(504) == raw[500:]
@@ -338,7 +338,7 @@ async def test_a_fault_in_front_of_the_boundary_that_a_ping_waits_for(pump: Pump
         assert await running.client.read(500) == raw[:500]
         running.client_leg.ping()
         await running.backend.write(raw[500:] + raw)
-        assert (await running.backend.receive()).payload[:2] == (1007).to_bytes(2, "big")
+        assert (await running.backend.receive_close())[0] == 1007
         assert await running.client.read_all() == b""
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.peers.frames import BINARY, CONTINUATION, TEXT, Frame, close_frame
+from tests.peers.frames import BINARY, CONTINUATION, TEXT, Frame, close_code, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Session, data, session
 from wsgate.relay.closing import DRAIN_REASON, Cause, Side
 from wsgate.relay.flow import Flow
@@ -49,7 +49,7 @@ async def test_clients_close_reaches_the_backend_and_its_answer_the_client(
         running.backend.finish()
         await ends_at_once(running)
         outcome = await running.outcome()
-    code = int.from_bytes(close.payload[:2], "big") or 1005
+    code = close_code(close) or 1005
     assert (outcome.cause, outcome.side) == (Cause.CLOSED, Side.CLIENT)
     assert (outcome.client_code, outcome.backend_code) == (code, code)
 
@@ -172,7 +172,7 @@ async def test_a_fault_in_a_relay_tells_both_sides(
         await faulty.send(data(b"before"))
         await faulty.send(wrong)
         told = await faulty.receive()
-        assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
+        assert close_code(told) == code
         assert await other.receive() == data(b"before")
         what = "sent too much" if code == 1009 else "broke the protocol"
         reason = f"{side} {what}: ".encode() + told.payload[2:]
@@ -193,7 +193,7 @@ async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
     async with session(pump, mode="tunnel", limit=9999) as running:
         await running.client.send(data(b"before"), wrong)
         told = await running.client.receive()
-        assert (told.opcode, int.from_bytes(told.payload[:2], "big")) == (Opcode.CLOSE, code)
+        assert close_code(told) == code
         assert await running.backend.read_all() == b"before"
         running.backend.finish()
         running.client.finish()
@@ -203,7 +203,7 @@ async def test_a_clients_fault_in_a_tunnel_tells_it_and_ends_tcp(
 async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel", accept_text=False) as running:
         await running.client.send(data(b"hello", Opcode.TEXT))
-        assert (await running.client.receive()).payload[:2] == (1003).to_bytes(2, "big")
+        assert (await running.client.receive_close())[0] == 1003
 
 
 async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_connection(
@@ -214,7 +214,7 @@ async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_
         await running.client.write(raw[:50])
         assert await running.backend.read(50) == raw[:50]
         await running.client.write(raw[50:])
-        assert (await running.client.receive()).payload[:2] == (1007).to_bytes(2, "big")
+        assert (await running.client.receive_close())[0] == 1007
         assert await running.backend.read_all() == b""
 
 
@@ -231,7 +231,7 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
         assert await running.backend.receive() == close_frame(1001, "client broke the protocol: reserved opcode 0x3")
         await running.backend.write(raw[500:] + data(b"not any more").encode(None))
         assert await running.client.read(len(raw) - 500) == raw[500:]
-        assert (await running.client.receive()).payload[:2] == (1002).to_bytes(2, "big")
+        assert (await running.client.receive_close())[0] == 1002
         assert await running.client.read_all() == b""
 
 

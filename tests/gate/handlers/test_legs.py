@@ -6,6 +6,7 @@ import pytest
 
 from tests.gate.conftest import relay_to, tunnel_to
 from tests.gate.handlers.conftest import Ends, Made
+from tests.peers.frames import BINARY, MASK, Frame
 from wsgate.settings.model import Action, Heartbeat, RouteLimits, Timeouts
 from wsgate.wire.close import CloseCode
 
@@ -14,7 +15,7 @@ from wsgate.wire.close import CloseCode
 @pytest.mark.parametrize("action", [relay_to(1), tunnel_to(1)], ids=["relay", "tunnel"])
 async def test_the_largest_frame(ends: Ends, action: Action, limit: int | None, code: int | None) -> None:
     made = Made(ends, action, limits=RouteLimits(frame=limit))
-    assert made.code(b"\x82\x82\0\0\0\0xx") == code
+    assert made.code(Frame(BINARY, b"xx").encode(MASK)) == code
 
 
 def _watched(sock: socket.socket) -> tuple[int, int]:

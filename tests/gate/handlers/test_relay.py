@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from tests.gate.conftest import exchange_for, relay_to, route
 from tests.gate.handlers.conftest import COMPRESSED, TEXT, Ends, Made, meanwhile
 from tests.limits import no_descriptors, refusing
-from tests.peers.frames import Frame
+from tests.peers.frames import BINARY, MASK, Frame
 from tests.peers.heads import KEY, request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
@@ -281,4 +281,4 @@ async def test_what_a_relay_can_be_told(ends: Ends) -> None:
 @pytest.mark.parametrize(("limit", "code"), [(1, CloseCode.TOO_BIG), (2, None), (None, None)])
 async def test_the_largest_message(ends: Ends, limit: int | None, code: int | None) -> None:
     made = Made(ends, relay_to(1), limits=RouteLimits(message=limit))
-    assert made.code(b"\x82\x82\0\0\0\0xx") == code
+    assert made.code(Frame(BINARY, b"xx").encode(MASK)) == code

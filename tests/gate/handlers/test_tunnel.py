@@ -8,6 +8,7 @@ from tests.gate.conftest import exchange_for, route, tunnel_to
 from tests.gate.handlers.conftest import TEXT, Ends, Made, meanwhile
 from tests.limits import no_descriptors, refusing
 from tests.log import Log
+from tests.peers.frames import BINARY, MASK, Frame
 from tests.peers.heads import request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
@@ -136,4 +137,4 @@ async def test_a_tunnel_that_is_recorded(ends: Ends) -> None:
 
 async def test_a_tunnel_has_no_messages(ends: Ends) -> None:
     """A limit of the defaults is the relays'."""
-    assert Made(ends, tunnel_to(1), limits=RouteLimits(message=1)).code(b"\x82\x82\0\0\0\0xx") is None
+    assert Made(ends, tunnel_to(1), limits=RouteLimits(message=1)).code(Frame(BINARY, b"xx").encode(MASK)) is None
