@@ -20,6 +20,7 @@ from wsgate.app import serve
 from wsgate.gate.gateway import Gateway
 from wsgate.ops import lifecycle, reserved
 from wsgate.ops.listeners import ListenError
+from wsgate.settings.draft import Draft
 from wsgate.settings.model import (
     Address,
     Limits,
@@ -74,7 +75,7 @@ def test_the_log_may_go_elsewhere(capfd: pytest.CaptureFixture[str], tmp_path: P
 
 def test_warnings_of_the_file_are_logged_once(capfd: pytest.CaptureFixture[str]) -> None:
     warning = Problem("wsgate.yaml", 3, 5, "routes[0]", "is odd: write another", is_warning=True)
-    assert serve(settings(ANYWHERE), ready=stop, warnings=[warning]) == 0
+    assert serve(Draft(settings(ANYWHERE), warnings=[warning]), ready=stop) == 0
     found = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     said = [line for line in found if line["event"] == "configuration warning"]
     assert [(line["level"], line["problem"]) for line in said] == [("warning", str(warning))]

@@ -6,17 +6,17 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
+from wsgate.settings.draft import Draft
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import load
 from wsgate.settings.model import Settings, TcpAddress
-from wsgate.settings.problem import Problem
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -79,25 +79,6 @@ def test_warnings_stand_between_the_errors_and_are_not_counted_as_such(
     assert (out, lines[-1]) == ("", "wsgate:  2 errors; nothing was started")
 
 
-def test_serve_hands_warnings_to_the_log_and_a_reload_logs_its_own(
-    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    handed: list[str] = []
-
-    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
-        handed.extend(map(str, warnings))
-        load()
-        return 0
-
-    file.write_text(GOOD)
-    monkeypatch.setattr("wsgate.settings.load.check", warn_of_routes)
-    monkeypatch.setattr(app, "serve", serve)
-    assert main(["serve", str(file)]) == 0
-    assert len(handed) == 2
-    assert [record.event for record in caplog.records] == ["configuration warning"] * 2  # type: ignore[attr-defined]
-    assert [record.fields["problem"] for record in caplog.records] == handed  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_a_wrong_file(file: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every error with its place, their number, and that nothing runs."""
@@ -118,7 +99,7 @@ def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_hup_before_there_is_anything_to_reload_is_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
+    def serve(draft: Draft, *, load: Callable[[], Draft]) -> int:
         signal.raise_signal(signal.SIGHUP)
         return 0
 
@@ -131,16 +112,15 @@ def test_a_hup_before_there_is_anything_to_reload_is_no_end(file: Path, monkeypa
 def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """It can be read again, for a reload. And the process ends as the gateway did."""
     file.write_text(GOOD)
-    served: list[Settings] = []
+    served: list[Draft] = []
 
-    def serve(settings: Settings, *, load: Callable[[], Settings], warnings: Sequence[Problem]) -> int:
-        assert warnings == []
-        served.extend([settings, load()])
+    def serve(draft: Draft, *, load: Callable[[], Draft]) -> int:
+        served.extend([draft, load()])
         return status
 
     monkeypatch.setattr(app, "serve", serve)
     assert main(["serve", str(file)]) == status
-    assert served == [load(str(file))] * 2
+    assert [draft.settings for draft in served] == [load(str(file))] * 2
 
 
 def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,57 +24,66 @@ from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
 from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
-from wsgate.ops.reload import Load, log_warning
+from wsgate.ops.processes import run_in_child
+from wsgate.ops.reload import Load, log_warnings
 from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker_channel import Report, ToParent
 from wsgate.ops.workers import Plan, Workers, count_workers
 from wsgate.relay import fast_relay
+from wsgate.settings.draft import Draft
 from wsgate.settings.model import Address, Settings
-from wsgate.settings.problem import Problem
-from wsgate.site.build import SourcesError, build
-from wsgate.site.certificates import CertificateError
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build, try_out
 from wsgate.wire import kernel
-
-__all__ = ["log_warning", "serve"]
 
 Task = Callable[[], Awaitable[None]]
 
 
 def serve(
-    settings: Settings,
+    draft: Draft | Settings,
     *,
     load: Load | None = None,
     ready: Callable[[list[Address]], None] = lambda bound: None,
     beside: Sequence[Task] = (),
     log: TextIO | None = None,
-    warnings: Sequence[Problem] = (),
 ) -> int:
     """Runs the gateway until a signal to stop.
 
+    draft: the settings; build() reports there what is wrong on this machine
     load: reads the settings again, for a reload
     ready: called with the bound addresses when connections are accepted
     beside: tasks that run with the gateway, in a single process without workers
     log: a file for the log; ``None``: standard error
-    warnings: about the configuration, to be logged
 
-    Returns the exit status, one of those in ``wsgate --help``.
+    Returns the exit status, one of those in ``wsgate --help``. Raises ``ConfigError`` when anything is wrong with the
+    settings; nothing was started then.
     """
+    draft = draft if isinstance(draft, Draft) else Draft.of(draft)
+    if draft.problems:
+        try_out(draft)  # finds the rest, and raises
+    settings = draft.finish()
+    count = 1 if beside else count_workers(settings)
+    if count > 1:
+        try:
+            _try_out_in_child(draft)
+        except OSError as error:  # no process to be had; or one that a plugin's import has killed
+            print(f"wsgate: {draft.places.file}: cannot be tried out: {error}", file=sys.stderr)
+            return os.EX_OSERR
     threads = threading.enumerate()
     fd = sys.stderr.fileno() if log is None else log.fileno()
     handler = set_up(settings.log, fd)
-    count = 1 if beside else count_workers(settings)
     with contextlib.ExitStack() as stack:
         writer = ThreadWriter(fd, handler.describe) if count == 1 else ProcessWriter(fd, handler.describe)
         stack.enter_context(written_by(handler, writer))
-        for warning in warnings:
-            log_warning(warning)
+        # a worker opens the sources of tokens itself, after the fork: a connection that two processes share mixes
+        # answers up
+        site = build(draft) if count == 1 else build(settings, sources=False)
+        log_warnings(draft)
         emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {fast_relay.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:
-            # each worker opens the token sources itself, after the fork: two processes must not share a connection
-            site = build(settings, sources=count == 1)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
                 start = partial(_be_worker, count, notifier.watchdog, handler, fd)
@@ -90,10 +99,6 @@ def serve(
                 return workers.run()
             _spare_the_collector()
             sockets = open_listeners(settings.listeners)
-        except (CertificateError, SourcesError) as error:
-            for message in error.messages:
-                print(f"wsgate: {message}", file=sys.stderr)
-            return 1
         except ListenError as error:
             print(f"wsgate: {error}", file=sys.stderr)
             return error.status
@@ -105,6 +110,23 @@ def serve(
         status = _run(beside, partial(run, gateway, sockets, load=load, ready=ready, reached=reached))
         bound_exit(status, threads)
         return status
+
+
+def _try_out_in_child(draft: Draft) -> None:
+    """An operator's own code is imported where it is used: in the workers, not in their parent. Raises ``ConfigError``,
+    and ``OSError`` when the child dies."""
+
+    def work() -> tuple[Draft, ConfigError | None]:
+        try:
+            try_out(draft)
+        except ConfigError as error:
+            return draft, error
+        return draft, None
+
+    tried, error = run_in_child(work)
+    draft.warnings = tried.warnings
+    if error is not None:
+        raise error
 
 
 def _spare_the_collector() -> None:
@@ -134,9 +156,9 @@ def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToP
     settings = plan.settings
     try:
         # If their files are unchanged, the contexts are those of all workers, with the same ticket keys
-        site = build(settings, plan.site, keep=True, patient=not plan.starting)
+        site = build(settings, plan.site, patient=not plan.starting)
         sockets = parent.open_more(settings.listeners)
-    except (CertificateError, SourcesError, ListenError) as error:
+    except (ConfigError, ListenError) as error:
         parent.fail(str(error))
         return error.status if isinstance(error, ListenError) else 1
 

@@ -7,17 +7,16 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from wsgate import __version__
-from wsgate.ops.processes import run_in_child
 from wsgate.settings.addresses import bind_address
+from wsgate.settings.draft import Draft
 from wsgate.settings.load import read
-from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
-from wsgate.settings.problem import ConfigError, Problem
+from wsgate.settings.model import SCHEMES_PORT, TcpAddress
+from wsgate.settings.problem import ConfigError
 from wsgate.settings.schema import schema_text
-from wsgate.site.checks import check
 from wsgate.text.error import TextError
 
 # 0, 1 and 2 have their usual meaning, the others are from sysexits(3)
@@ -83,27 +82,27 @@ def _recording(options: argparse.Namespace) -> int:
 def _serve(file: str) -> int:
     # By default HUP would end the process: ignore it until the gateway can reload
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Everything that the file names is tried too, also code of the operator. That code is imported where it is used:
-    # with several workers, in each worker
-    try:
-        outcome, warnings = run_in_child(partial(_try_load, file))
-    except OSError as error:  # there is no process, or the import of a plugin has killed it
-        print(f"wsgate: {file}: cannot be read and tried out: {error}", file=sys.stderr)
-        return os.EX_OSERR
-    if isinstance(outcome, ConfigError):
-        _print_problems(file, outcome, warnings)
-        return 2
-    settings = outcome
-    from wsgate import app  # importing trio takes 0.2 seconds, and `check` and `schema` do not need it
+    from wsgate import app  # trio takes a fifth of a second to import: `schema` answers without it
 
-    return app.serve(settings, load=partial(_read, file, app.log_warning), warnings=warnings)
+    draft = None
+    try:
+        draft = read(file)
+        return app.serve(draft, load=partial(read, file))
+    except ConfigError as error:
+        return _refuse(file, error, draft)
 
 
 def _check(file: str) -> int:
-    warnings: list[Problem] = []
-    settings = _load(file, warnings)
-    if settings is None:
-        return 2
+    from wsgate.site.build import try_out
+
+    draft = None
+    try:
+        draft = read(file)
+        try_out(draft)
+        settings = draft.finish()
+    except ConfigError as error:
+        return _refuse(file, error, draft)
+    warnings = draft.warnings_in_order()
     for warning in warnings:
         print(warning, file=sys.stderr)
     found = [_count(settings.listeners, "listener"), _count(settings.routes, "route")]
@@ -119,38 +118,13 @@ def _demo(listen: TcpAddress) -> int:
     return demo.run(listen)
 
 
-def _load(file: str, warnings: list[Problem]) -> Settings | None:
-    """Returns the settings in the file; ``None`` if it is wrong, after printing the errors.
-
-    warnings: gets the warnings
-    """
-    outcome, found = _try_load(file)
-    if isinstance(outcome, ConfigError):
-        _print_problems(file, outcome, found)
-        return None
-    warnings += found
-    return outcome
-
-
-def _try_load(file: str) -> tuple[Settings | ConfigError, list[Problem]]:
-    """Returns the settings or the error, and the warnings."""
-    warnings: list[Problem] = []
-    try:
-        return _read(file, warnings.append), warnings
-    except ConfigError as error:
-        return error, warnings
-
-
-def _read(file: str, warn: Callable[[Problem], object]) -> Settings:
-    draft = read(file)
-    check(draft)
-    return draft.finish(warn)
-
-
-def _print_problems(file: str, error: ConfigError, warnings: Sequence[Problem]) -> None:
+def _refuse(file: str, error: ConfigError, draft: Draft | None) -> int:
+    """Says what is wrong, and what is only odd. ``draft`` is ``None`` where the file could not be read."""
+    warnings = () if draft is None else draft.warnings
     for problem in sorted([*error.problems, *warnings], key=lambda problem: problem.place):
         print(problem, file=sys.stderr)
     print(f"wsgate: {file}: {_count(error.problems, 'error')}; nothing was started", file=sys.stderr)
+    return 2
 
 
 def _count(things: Sequence[object], noun: str) -> str:

@@ -72,6 +72,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     plugins.mkdir()
     (plugins / "noticing.py").write_text(PLUGIN)
     (plugins / "broken.py").write_text(BROKEN)
+    (plugins / "later.py").write_text(LATER)
     (plugins / "hanging.py").write_text("import time\ntime.sleep(600)\n")
     return {"PYTHONPATH": f"{plugins}{os.pathsep}{PROJECT}"}
 
@@ -93,9 +94,9 @@ async def test_each_worker_has_its_own(
 ) -> None:
     gateway = await start_gateway(route(service), workers=2, defaults=QUICK, process={"environment": environment})
     parent, first = gateway.process.pid, set(workers_of(gateway))
-    assert marks(tmp_path, "make") == first
-    assert first < marks(tmp_path, "import")  # and the process that has checked the file, which has ended
-    assert len(list((tmp_path / "plugins" / "marks").glob("random-*"))) == 2  # random numbers are no copies
+    assert first < marks(tmp_path, "make")  # and the process that has tried the file, which has ended
+    assert marks(tmp_path, "make") == marks(tmp_path, "import")
+    assert len(list((tmp_path / "plugins" / "marks").glob("random-*"))) == 3  # random numbers are no copies
     with trio.fail_after(10):
         while marks(tmp_path, "look-up") != first:
             await ask(gateway)
@@ -131,28 +132,34 @@ async def test_a_source_that_cannot_work_starts_nobody(tmp_path: Path, environme
     assert gateway.log[1].endswith("1 error; nothing was started")
 
 
-async def test_a_source_that_cannot_be_made_starts_nobody(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Only making it shows the fault: each worker does, and at the start all must succeed."""
-    file = write_config(tmp_path, [route(1, "broken:Later")], workers=2)
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_source_that_cannot_be_made_starts_nobody(
+    tmp_path: Path, environment: dict[str, str], workers: int
+) -> None:
+    """Only making it shows the fault."""
+    file = write_config(tmp_path, [route(1, "broken:Later")], workers=workers)
     (tmp_path / "plugins" / "broken.py").write_text(LATER)
     async with trio.open_nursery() as nursery:
         gateway = await Gateway.start(nursery, file, environment=environment)
-        assert await gateway.wait_exit() == 1
-    (line,) = gateway.log
-    assert line.startswith(
-        "wsgate: the tokens of route k: broken:Later: making it with the source '127.0.0.1:1' raised"
-    )
+        assert await gateway.wait_exit() == 2
+    problem, last = gateway.log
+    words = "making broken:Later with the source '127.0.0.1:1' raised OSError: no database"
+    assert problem.endswith(f": routes[0].tunnel.token.python.source: {words}")
+    assert last.endswith("1 error; nothing was started")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_a_source_that_cannot_work_is_refused_at_a_reload(
-    start_gateway: StartGateway, service: int, tmp_path: Path, environment: dict[str, str]
+    start_gateway: StartGateway, service: int, tmp_path: Path, environment: dict[str, str], workers: int
 ) -> None:
-    gateway = await start_gateway(route(service), workers=2, defaults=QUICK, process={"environment": environment})
-    write_config(gateway.file.parent, [route(service, "broken:Tokens")], workers=2)
-    gateway.process.send_signal(signal.SIGHUP)
-    problem = await gateway.next_line("wrong configuration")
-    assert "routes[0].tunnel.token.python.call: importing broken raised" in problem["problem"]
-    await gateway.next_line("reload refused")
+    gateway = await start_gateway(route(service), workers=workers, defaults=QUICK, process={"environment": environment})
+    for call, words in [("broken:Tokens", "call: importing broken raised"), ("later:Later", "source: making later:La")]:
+        write_config(gateway.file.parent, [route(service, call)], workers=workers)
+        gateway.process.send_signal(signal.SIGHUP)
+        problem = await gateway.next_line("wrong configuration")
+        assert f": routes[0].tunnel.token.python.{words}" in problem["problem"]
+        assert problem["problem"].startswith(f"{gateway.file}:")
+        await gateway.next_line("reload refused")
     await ask(gateway)
 
 

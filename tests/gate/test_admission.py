@@ -16,6 +16,7 @@ from tests.log import Log
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend
 from wsgate.gate.admission import admit
+from wsgate.gate.exchange import Exchange
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.access import web_origin
 from wsgate.settings.addresses import network
@@ -48,11 +49,15 @@ def basic(text: str) -> str:
 
 async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Refusal | None:
     """Returns the refusal for a client that sends these fields; ``None`` if it is admitted."""
+    return await admit(asking(route, *headers, certificate=certificate))
+
+
+def asking(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Exchange:
     fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
     exchange = exchange_for(route, asked, certificate=certificate)
     exchange.upgrade = None if isinstance(route.action, Files) else UPGRADE
-    return await admit(exchange)
+    return exchange
 
 
 async def test_a_route_that_asks_for_nothing() -> None:
@@ -176,7 +181,7 @@ async def test_another_hosts_page_gains_nothing_by_its_visitors_password(kind: s
 
 async def test_files_are_for_every_page() -> None:
     """A page's own scripts and pictures come without an Origin."""
-    assert await ask(route(Files(root="/nonexistent"), origins=(PAGE,))) is None
+    assert await ask(route(Files(root="/"), origins=(PAGE,))) is None
 
 
 async def test_the_log_says_which_origin() -> None:
@@ -218,11 +223,14 @@ async def test_whoever_has_no_password_is_challenged(sent: list[str], detail: st
 
 
 async def test_passwords_that_cannot_be_read(tmp_path: Path) -> None:
-    it = route(NOWHERE, auth=Auth(basic=Basic(file=str(tmp_path / "users"))))
-    refusal = await ask(it, ("Authorization", basic("ann:x")))
+    file = tmp_path / "users"
+    file.write_text("ann:{PLAIN}x\n")
+    exchange = asking(route(NOWHERE, auth=Auth(basic=Basic(file=str(file)))), ("Authorization", basic("ann:x")))
+    file.unlink()
+    refusal = await admit(exchange)
     assert refusal is not None
     assert (refusal.status, dict(refusal.headers)) == (503, {b"Retry-After": b"5"})
-    assert "No such file" in refusal.detail
+    assert "does not exist" in refusal.detail
 
 
 async def test_passwords_that_take_too_long(

@@ -471,7 +471,7 @@ async def test_a_client_that_asks_and_leaves_is_not_dialled_for(start_gate: Star
 
 async def test_a_drain(start_gate: StartGate, backend: Backend, log: Log) -> None:
     """Idle connections end at once, sessions get a Close, new ones are refused; files are still served."""
-    gate = start_gate(route(relay_to(backend.port), match=at("/")), route(Files(root="/nonexistent"), "files"))
+    gate = start_gate(route(relay_to(backend.port), match=at("/")), route(Files(root="/"), "files"))
     idle = gate.connect()
     used = gate.connect()
     await used.write(plain_request("/missing"))

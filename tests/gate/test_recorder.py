@@ -389,8 +389,11 @@ async def test_a_disk_that_fails_ends_only_sessions_that_must_be_recorded(
 async def test_who_must_be_recorded_and_cannot_is_refused_before_the_upgrade(
     tmp_path: Path, start_gate: StartGate, backend: Backend, log: Log
 ) -> None:
-    settings = Record(directory=str(tmp_path / "gone"), on_error=OnError.END)
+    directory = tmp_path / "gone"
+    directory.mkdir()
+    settings = Record(directory=str(directory), on_error=OnError.END)
     gate = start_gate(route(tunnel_to(backend.port, record=settings), "desk"))
+    directory.rmdir()
     client = gate.connect()
     await client.write(request())
     assert (await client.read_head()).status == 503

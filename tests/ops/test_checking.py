@@ -13,8 +13,6 @@ from wsgate.ops.checking import DEADLINE, SLOW, Checked, CheckError, Checking, O
 from wsgate.ops.listeners import ListenError
 from wsgate.settings.model import Files, Route, Settings
 from wsgate.settings.problem import ConfigError, Problem
-from wsgate.site.build import SourcesError
-from wsgate.site.certificates import CertificateError
 
 SETTINGS = Checked(Settings(listeners=(), routes=()), {})
 
@@ -51,8 +49,6 @@ def test_settings_come_back_whole(checking: Checking) -> None:
     "error",
     [
         ConfigError((Problem("wsgate.yaml", 3, 5, "routes", "no such thing"),)),
-        CertificateError(["a", "b"]),
-        SourcesError(["the tokens of route k: no such module"]),
         ListenError("cannot listen on a.test:80: Name or service not known"),
     ],
 )

@@ -20,7 +20,7 @@ from wsgate.site.build import build
 from wsgate.site.listener import LiveListener
 
 LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
-SETTINGS = Settings(listeners=(), routes=(Route(name="files", action=Files(root="/nonexistent")),))
+SETTINGS = Settings(listeners=(), routes=(Route(name="files", action=Files(root="/")),))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ from .running import ANYWHERE, Start, close_to_client, send
 LISTENER = Listener(bind=ANYWHERE)
 OTHER = Listener(bind=TcpAddress("127.0.0.2", 0))
 DRAINS = {"on_reload": OnReload.DRAIN}
-SITE = Route(name="site", action=Files(root="/nonexistent"))
+SITE = Route(name="site", action=Files(root="/"))
 
 
 class Lines:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from wsgate.settings.draft import Draft, Warn
+from wsgate.settings.draft import Warn
 from wsgate.settings.load import read
 from wsgate.settings.model import Settings
-from wsgate.site.checks import check
+from wsgate.site.build import try_out
 
 
 def load_checked(path: str, warn: Warn | None = None) -> Settings:
     """Raises ``ConfigError``."""
-    return _checked(read(path), warn)
-
-
-def _checked(draft: Draft, warn: Warn | None = None) -> Settings:
-    check(draft)
-    return draft.finish(warn)
+    draft = read(path)
+    try:
+        try_out(draft)
+    finally:
+        if warn is not None:
+            for warning in draft.warnings_in_order():
+                warn(warning)
+    return draft.finish()

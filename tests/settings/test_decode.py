@@ -44,7 +44,8 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.nodes import compose
-from wsgate.site import checks
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build
 
 EVERYTHING = """
 log: {format: text, level: error}
@@ -571,7 +572,8 @@ def test_what_looks_at_the_settings_says_no_value_of_the_environment_either() ->
     )
     settings, decoder = expanded(text, S=SECRET)
     meaning.check(settings, decoder.fault, decoder.warn, decoder.places)
-    checks.check(Draft(settings, decoder.places, decoder.problems))
+    with pytest.raises(ConfigError):
+        build(Draft(settings, decoder.places, decoder.problems))
     decoder.warn("routes", f"has {SECRET}")
     assert sorted(problem.message for problem in decoder.problems) == [
         "routes[0] has the name ${S} already: rename one of them",

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.pki import Authority, encrypt
 from tests.settings.checked import load_checked
@@ -41,7 +43,7 @@ DIRECTORIES = ["recordings", "tls", "tokens/sockets"]
 FILES = {
     "desktops.py": "class Lookup:\n    def __init__(self, source): ...\n    def lookup(self, token): ...\n",
     "tokens/desktops": "blue: 127.0.0.1:5901\n",
-    "tokens/jwks.json": '{"keys": []}',
+    "tokens/jwks.json": '{"keys": [{"kty": "oct", "k": "c2VzYW1lIHNlc2FtZSBzZXNhbWUgc2VzYW1lIHM"}]}',
     "tokens/redis.password": "sesame\n",
     "users.htpasswd": "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n",
 }
@@ -67,7 +69,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for file in PASSWORDS:
         encrypt(str((directory / file).with_suffix(".key")), b"sesame")
         (directory / file).write_text("sesame\n")
-    shutil.copy(directory / "tls/chat.pem", directory / "tokens/jwt.pem")
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (directory / "tokens/jwt.pem").write_bytes(pem)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(directory)
         yield directory

@@ -23,7 +23,8 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
-from wsgate.site.build import SourcesError, build, discard
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build, discard
 from wsgate.site.tokens.lookups import Lookups
 
 PLACES = (Place(PlaceKind.QUERY, "token"),)
@@ -110,13 +111,11 @@ def test_every_fault_at_once_and_nothing_left_open(tokens: str, tmp_path: Path, 
     faulty = settings(
         by_token("kept", file=tokens), by_token("new", file=tokens), by_token("x", jwt=bad), by_token("y", jwt=bad)
     )
-    with pytest.raises(SourcesError) as caught:
+    with pytest.raises(ConfigError) as caught:
         build(faulty, before)
-    first, second = caught.value.messages
-    assert first.startswith("the tokens of route x: ")
-    assert second.startswith("the tokens of route y: ")
-    assert str(tmp_path / "jwks") in first
-    assert str(caught.value) == f"{first}\n{second}"
+    first, second = caught.value.problems
+    assert (first.path, second.path) == ("routes[2].tunnel.token.jwt.jwks", "routes[3].tunnel.token.jwt.jwks")
+    assert first.message.startswith(f"{tmp_path / 'jwks'}: is no JSON")
     assert [lookups.settings for lookups in closed] == [Token(from_=PLACES, file=tokens)]
     assert closed[0] is not before.routes[0].lookups
 
@@ -132,5 +131,5 @@ def test_without_sources_nothing_is_opened(tmp_path: Path) -> None:
     route = by_token("it", file=str(tmp_path / "missing"))
     site = build(settings(route), sources=False)
     assert site.routes[0].lookups is None
-    with pytest.raises(SourcesError):
+    with pytest.raises(ConfigError):
         build(settings(route), site)

@@ -10,18 +10,25 @@ import pytest
 from tests.ops.test_certificates import listener, relay, settings
 from tests.pki import Authority, Pair, days
 from wsgate.settings.model import Listener, Route, Tls
+from wsgate.settings.problem import ConfigError
 from wsgate.site import certificates as module
 from wsgate.site.build import build
-from wsgate.site.certificates import CertificateError
 from wsgate.site.site import Site
 
 
 def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
     pair, missing = authority.issue("one.test"), str(tmp_path / "missing")
-    with pytest.raises(CertificateError) as caught:
-        build(settings(listener(Pair(missing, pair.key)), listener(Pair(pair.certificate, missing)), relay(ca=missing)))
-    assert caught.value.messages == (f"the file '{missing}' does not exist",) * 3
-    assert str(caught.value).count("\n") == 2
+    listeners = listener(Pair(missing, pair.key)), listener(Pair(pair.certificate, missing), port=444)
+    with pytest.raises(ConfigError) as caught:
+        build(settings(*listeners, relay(ca=missing)))
+    assert [(problem.path, problem.message) for problem in caught.value.problems] == [
+        (path, f"the file '{missing}' does not exist")
+        for path in (
+            "listeners[0].tls.certificates[0].certificate",
+            "listeners[1].tls.certificates[0].key",
+            "routes[0].relay.tls.ca",
+        )
+    ]
 
 
 def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +39,7 @@ def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypa
         return []
 
     monkeypatch.setattr(module, "check_listener_tls", check)
-    with pytest.raises(CertificateError, match="No such file"):
+    with pytest.raises(ConfigError, match="No such file"):
         build(settings(listener(pair)))
 
 
@@ -63,11 +70,11 @@ def test_a_worker_begins_with_its_parents_where_a_file_is_broken_since(authority
     pair, other = authority.issue("a.test"), authority.issue("b.test")
     before = site(listener(pair), listener(other, port=444))
     Path(pair.certificate).write_text("half a")
-    with pytest.raises(CertificateError):
+    with pytest.raises(ConfigError):
         build(before.settings, before)
-    assert build(before.settings, before, keep=True).tls == before.tls
-    with pytest.raises(CertificateError):
-        build(before.settings, keep=True)  # there is nothing to be kept
+    assert build(before.settings, before, patient=True).tls == before.tls
+    with pytest.raises(ConfigError):
+        build(before.settings, patient=True)  # there is nothing to be kept
 
 
 def test_no_certificate_that_is_worse_is_taken(authority: Authority) -> None:

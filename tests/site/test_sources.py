@@ -20,8 +20,8 @@ from wsgate.settings.model import (
     Tunnel,
 )
 from wsgate.site import sources
-from wsgate.site.certificates import CertificateError
-from wsgate.site.sources import open_lookups
+from wsgate.site.sources import OpenError, later, open_lookups
+from wsgate.site.tokens.lookups import Lookups
 from wsgate.wire.http import Refusal
 
 PLACES = (Place(PlaceKind.QUERY, "token"),)
@@ -43,6 +43,13 @@ def tokens(tmp_path: Path) -> str:
     return str(tmp_path / "tokens")
 
 
+def opened_later(name: str, file: str) -> Lookups:
+    token = Token(from_=PLACES, file=file)
+    with pytest.raises(OpenError) as caught:
+        open_lookups(name, token)
+    return later(name, token, str(caught.value))
+
+
 URL = TokenUrl(True, TcpAddress("localhost", 443), "/{token}")
 REDIS = Redis(address=TcpAddress("localhost", 6379))
 
@@ -51,7 +58,7 @@ REDIS = Redis(address=TcpAddress("localhost", 6379))
 def test_a_certificate_that_is_missing(by: str, tmp_path: Path) -> None:
     tls = BackendTls(ca=str(tmp_path / "ca.pem"))
     route = by_token("it", url=URL, url_tls=tls) if by == "url" else by_token("it", redis=replace(REDIS, tls=tls))
-    with pytest.raises(CertificateError, match=r"ca\.pem"):
+    with pytest.raises(OpenError, match=r"ca\.pem"):
         open_lookups("it", token_of(route))
 
 
@@ -78,20 +85,20 @@ async def test_one_that_cannot_be_opened_is_tried_again(
     tmp_path: Path, tokens: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For a worker's replacement: the other routes are served, and this one as soon as its source can be opened."""
-    later = tmp_path / "later"
-    it = open_lookups("it", Token(from_=PLACES, file=tokens), patient=True)
-    late = open_lookups("late", Token(from_=PLACES, file=str(later)), patient=True)
+    later_file = tmp_path / "later"
+    it = open_lookups("it", Token(from_=PLACES, file=tokens))
+    late = opened_later("late", str(later_file))
     (line,) = [vars(record) for record in caplog.records]
     assert (line["event"], line["fields"]["route"]) == ("token source broken", "late")
     assert isinstance(await it.targets("a"), tuple)
     refusal = await late.targets("a")
     assert isinstance(refusal, Refusal)
-    assert (refusal.status, "No such file" in refusal.detail) == (503, True)
-    later.write_text("a: h:2\n")
+    assert (refusal.status, "does not exist" in refusal.detail) == (503, True)
+    later_file.write_text("a: h:2\n")
     again = await late.targets("a")
     assert isinstance(again, Refusal)  # not at once: attempts are limited by time, not by requests
     monkeypatch.setattr(sources, "_RETRY", 0.0)
-    other = open_lookups("late", Token(from_=PLACES, file=str(tmp_path / "other")), patient=True)
+    other = opened_later("late", str(tmp_path / "other"))
     for _ in range(2):
         assert isinstance(await other.targets("a"), Refusal)
     (tmp_path / "other").write_text("a: h:2\n")

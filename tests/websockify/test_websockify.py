@@ -13,6 +13,7 @@ import pytest
 
 from tests.pki import Authority
 from wsgate import app, websockify
+from wsgate.settings.draft import Draft
 from wsgate.settings.load import load, loads
 from wsgate.settings.model import Address, Errors, Settings, TcpAddress, UnixAddress
 from wsgate.websockify.flags import parse
@@ -58,10 +59,10 @@ def test_show_config_is_a_file_to_serve(here: Path, capsys: pytest.CaptureFixtur
         ("--log-file no/log 6080 x:1", "--log-file: cannot write 'no/log': No such file or directory"),
     ],
 )
-def test_wrong_usage(here: Path, arguments: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage(here: Path, arguments: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Each fault by the name of its flag; nothing is started."""
     assert run(arguments) == 2
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     assert out == ""
     (line,) = err.splitlines()
     assert line.replace("'", "").startswith(f"wsgate tunnel: {message.format(here=here)}".replace("'", ""))
@@ -87,9 +88,9 @@ def test_it_runs_what_it_shows(
     arguments = "--web web 6080 localhost:5900"
     served: list[Settings] = []
 
-    def serve(settings: Settings, *, ready: Callable[[list[Address]], None], log: TextIO | None) -> int:
+    def serve(draft: Draft, *, ready: Callable[[list[Address]], None], log: TextIO | None) -> int:
         assert log is None
-        served.append(settings)
+        served.append(draft.settings)
         ready([HERE])
         return status
 
@@ -102,7 +103,7 @@ def test_it_runs_what_it_shows(
 
 
 def test_the_log_goes_on_in_its_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(settings: Settings, *, ready: Any, log: TextIO) -> int:
+    def serve(draft: Draft, *, ready: Any, log: TextIO) -> int:
         log.write("line\n")
         assert (here / "log").read_text().endswith("line\n")  # at once
         return 0

@@ -22,8 +22,6 @@ from wsgate.ops.listeners import ListenError, LookedUp
 from wsgate.ops.processes import fork
 from wsgate.settings.model import Settings
 from wsgate.settings.problem import ConfigError
-from wsgate.site.build import SourcesError
-from wsgate.site.certificates import CertificateError
 
 DEADLINE = 60.0  # seconds for a check, with the import of plugins
 SLOW = 10.0  # seconds after which the log says that a reload waits
@@ -39,7 +37,7 @@ class Checked:
     looked_up: LookedUp
 
 
-Outcome = Checked | ConfigError | CertificateError | SourcesError | ListenError
+Outcome = Checked | ConfigError | ListenError
 
 
 class CheckError(Exception):
@@ -139,7 +137,7 @@ def _check(work: Callable[[], Checked], result: int, channel: socket.socket) -> 
     outcome: Outcome
     try:
         outcome = work()
-    except (ConfigError, CertificateError, SourcesError, ListenError) as error:
+    except (ConfigError, ListenError) as error:
         outcome = error
     with contextlib.closing(channel), open(result, "wb", closefd=False) as file:
         pickle.dump(outcome, file)

@@ -28,20 +28,21 @@ from wsgate.ops.listeners import ListenError, adjust, look_up
 from wsgate.ops.log import set_up
 from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
 from wsgate.relay.session import Session
+from wsgate.settings.draft import Draft
 from wsgate.settings.model import Listener, OnReload, Settings, TcpAddress
-from wsgate.settings.problem import ConfigError, Problem
-from wsgate.site.build import SourcesError, build, discard
-from wsgate.site.certificates import CertificateError
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build, discard, try_out
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 
 _log = logging.getLogger("wsgate")
 
-Load = Callable[[], Settings]
+# Reads the configuration; raises ConfigError where there is none to be had
+Load = Callable[[], Draft | Settings]
 
 # The errors because of which a reload changes nothing
-Refused = ConfigError | CertificateError | SourcesError | ListenError | CheckError
+Refused = ConfigError | ListenError | CheckError
 
 _STAYS = "everything stays as it was"
 _ASKED_AGAIN = "it waited for a disk or a plugin's import, and was asked for again"
@@ -52,14 +53,19 @@ T = TypeVar("T")
 def prepare(load: Load, current: Site) -> Site:
     """Reads the settings again and builds their site; unchanged parts are the same objects as in ``current``.
 
-    Call it in a thread. Raises ``ConfigError``, ``CertificateError`` or ``SourcesError`` when something is wrong.
+    Call it in a thread. Raises ``ConfigError`` when something is wrong.
     """
-    return build(load(), current)
+    loaded = load()
+    try:
+        return build(loaded, current)
+    finally:
+        log_warnings(loaded)
 
 
-def log_warning(warning: Problem) -> None:
-    """Logs a warning about the configuration, at the start and at a reload."""
-    emit(logging.WARNING, "configuration warning", problem=str(warning))
+def log_warnings(loaded: Draft | Settings) -> None:
+    """Logs the warnings about the configuration, at the start and at a reload."""
+    for warning in loaded.warnings_in_order() if isinstance(loaded, Draft) else ():
+        emit(logging.WARNING, "configuration warning", problem=str(warning))
 
 
 def check(load: Load, current: Site) -> Checked:
@@ -67,9 +73,12 @@ def check(load: Load, current: Site) -> Checked:
 
     Raises as ``prepare``, and ``ListenError`` when the name of a new listener does not resolve.
     """
-    settings = load()
-    logging.getLogger("wsgate").setLevel(logging.ERROR)  # each worker will log the same warnings
-    discard(build(settings, current), current)
+    loaded = load()
+    try:
+        try_out(loaded, current)
+    finally:
+        log_warnings(loaded)
+    settings = loaded.finish() if isinstance(loaded, Draft) else loaded
     binds = {listener.settings.bind for listener in current.listeners}
     return Checked(settings, look_up([listener for listener in settings.listeners if listener.bind not in binds]))
 
@@ -90,10 +99,6 @@ def log_refusal(error: Refused, hint: str | None = None) -> None:
         for problem in error.problems:
             emit(logging.ERROR, "wrong configuration", problem=str(problem))
         emit(logging.ERROR, "reload refused", reason=f"the file is wrong: {_STAYS}", errors=len(error.problems))
-    elif isinstance(error, CertificateError | SourcesError):
-        for message in error.messages:
-            emit(logging.ERROR, "wrong configuration", problem=message)
-        emit(logging.ERROR, "reload refused", reason=f"a file that it names is wrong: {_STAYS}")
     else:
         emit(logging.ERROR, "reload refused", reason=f"{error}; {_STAYS}", hint=hint)
 
@@ -186,7 +191,7 @@ class Reloader:
         current = self._gateway.site
         try:
             site = await self._in_time(prepare, self._load, current)
-        except (ConfigError, CertificateError, SourcesError, CheckError) as error:
+        except (ConfigError, CheckError) as error:
             log_refusal(error)
             return
         stay = self._find_open(site.settings.listeners)

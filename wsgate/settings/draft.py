@@ -43,7 +43,7 @@ class Draft:
 
     def fault(self, path: str, message: str) -> None:
         """Note a fault of the value at ``path``. What the file leaves out is shown at what it would stand in."""
-        self.problems.append(self.places.problem(path, message))
+        self.problems.append(self.places.problem(self.places.as_written(path), message))
 
     def warn(self, path: str, message: str) -> None:
         """Note that the value at ``path`` is taken, but that its writer probably wants something else. The message says
@@ -54,21 +54,25 @@ class Draft:
         """Whether a fault of just the value at ``path`` is noted: nothing more is to be said of what is in it."""
         return any(problem.path == path for problem in self.problems)
 
+    def warnings_in_order(self) -> tuple[Problem, ...]:
+        """Returns the warnings as they stand in the file."""
+        return _in_order(self.warnings)
+
     def finish(self, warn: Warn | None = None) -> Settings:
         """The Settings. ``warn`` is told of the warnings, in file order.
 
         Raises ``ConfigError`` with every fault, in file order, when there is one.
         """
         if warn is not None:
-            for warning in in_order(self.warnings):
+            for warning in self.warnings_in_order():
                 warn(warning)
         if self.problems:
-            raise ConfigError(in_order(self.problems))
+            raise ConfigError(_in_order(self.problems))
         assert isinstance(self.settings, Settings)
         return self.settings
 
 
-def in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
     """As they stand in the file."""
     return tuple(sorted(problems, key=lambda problem: problem.place))
 

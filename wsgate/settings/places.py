@@ -30,6 +30,11 @@ class Places:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.by_path.get(path, (0, 0))
 
+    def as_written(self, path: str) -> str:
+        """Returns the path of a value as the file has it: a list of one item may be written as the item alone."""
+        alone = path.removesuffix("[0]")
+        return alone if path not in self.by_path and alone in self.by_path else path
+
     def problem(
         self, path: str, message: str, place: tuple[int, int] | None = None, *, is_warning: bool = False
     ) -> Problem:

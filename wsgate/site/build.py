@@ -1,77 +1,93 @@
 """Builds the site from settings: the only place that loads and opens what they name.
 
+A fault is reported in the draft at the setting that names the file, and everything else is tried too. So the start, a
+reload and ``wsgate check`` report all faults at once.
+
 Unchanged parts are the same objects as in the site before, and are not modified. So ``discard`` is enough to release a
 site that is not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
+from wsgate.net.binds import overlap
 from wsgate.net.target_rules import rules_of
-from wsgate.settings.model import Basic, Listener, Relay, Route, Settings, Tunnel
+from wsgate.net.tls.checks import outdated
+from wsgate.settings.draft import Broken, Draft, is_whole
+from wsgate.settings.model import (
+    SOURCES,
+    BackendTls,
+    Basic,
+    Files,
+    Jwt,
+    Listener,
+    Record,
+    Relay,
+    Route,
+    Settings,
+    Tls,
+    Token,
+    Tunnel,
+    UnixAddress,
+)
 from wsgate.site.backend import LiveBackend
-from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load_all
+from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
 from wsgate.site.listener import LiveListener
+from wsgate.site.machine import directory_problem
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
-from wsgate.site.sources import open_lookups
+from wsgate.site.sources import OpenError, later, open_lookups, tls_key
 from wsgate.site.tokens.lookups import Lookups
-from wsgate.site.tokens.source import SourceError
+from wsgate.site.tokens.opening import source_tls
 from wsgate.site.upstream import Upstream
 
 _EMPTY = Site(Settings(listeners=(), routes=()))
 
-
-class SourcesError(Exception):
-    """Token sources that can never work as configured; each message says in one line which, why, and what to do."""
-
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__(messages)
-        self.messages = tuple(messages)
-
-    def __str__(self) -> str:
-        return "\n".join(self.messages)
+T = TypeVar("T")
 
 
 def build(
-    settings: Settings,
-    previous: Site | None = None,
-    *,
-    keep: bool = False,
-    patient: bool = False,
-    sources: bool = True,
+    draft: Draft | Settings, previous: Site | None = None, *, patient: bool = False, sources: bool = True
 ) -> Site:
     """Builds the site. Call it in a thread.
 
+    draft: gets the faults, and a warning for each certificate that is out of date
     previous: the site before
-    keep: a certificate that cannot be loaded stays as in ``previous``
-    patient: a token source that cannot be opened is tried again later
+    patient: for the replacement of a worker, which serves whatever can be served: a certificate that cannot be loaded
+        stays as in ``previous``, a token source that cannot be opened is tried again later
     sources: whether to open token sources, which runs code of the operator and may connect
 
-    Raises ``CertificateError`` or ``SourcesError`` when something cannot be loaded; nothing new is open then.
+    Raises ``ConfigError`` with all faults of the draft; nothing new is open then.
     """
-    before = previous or _EMPTY
-    known = {route.settings: route for route in before.routes}
-    settings = replace(
-        settings, routes=tuple(known[route].settings if route in known else route for route in settings.routes)
-    )
-    keys = [*map(listener_key, settings.listeners), *map(backend_key, settings.routes)]
-    tls = load_all([key for key in keys if key is not None], before.tls, keep=keep)
-    lookups = _open_sources(settings, before, patient=patient) if sources else {}
-    users = _users(before)
-    routes = []
-    for route in settings.routes:
-        old = known.get(route)
-        stays = old is not None and old.lookups is lookups.get(route.name)
-        if old is None or not stays:
-            old = _make_route(route, before, tls.live, lookups, users)
-        routes.append(old)
-    listeners = [_make_listener(listener, before, tls.live) for listener in settings.listeners]
-    return Site(settings, routes, listeners, tls.live, tls.renewals)
+    draft = draft if isinstance(draft, Draft) else Draft.of(draft)
+    builder = _Builder(draft, previous or _EMPTY, patient=patient, sources=sources)
+    try:
+        builder.load()
+        return builder.site(draft.finish())
+    except BaseException:
+        builder.close()
+        raise
+
+
+def try_out(draft: Draft | Settings, previous: Site = _EMPTY) -> None:
+    """Builds the site and discards it, to see whether it can be built. Raises ``ConfigError`` as ``build``.
+
+    Only for a process that logs nothing else meanwhile: the log is off.
+    """
+    logger = logging.getLogger("wsgate")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        discard(build(draft, previous), previous)
+    finally:
+        logger.setLevel(level)
 
 
 def discard(site: Site, kept: Site) -> None:
@@ -84,68 +100,211 @@ def _lookups(site: Site) -> set[Lookups]:
     return {route.lookups for route in site.routes if route.lookups is not None}
 
 
-def _open_sources(settings: Settings, before: Site, *, patient: bool) -> dict[str, Lookups]:
-    """Returns the lookups by route name, for routes with tokens.
+class _Builder:
+    def __init__(self, draft: Draft, before: Site, *, patient: bool, sources: bool) -> None:
+        self._draft = draft
+        self._before = before
+        self._patient = patient
+        self._opens_sources = sources
+        self._tls: dict[TlsKey, LiveTls] = {}
+        self._unusable: dict[TlsKey, CertificateError] = {}
+        self._renewals: list[tuple[LiveTls, LiveTls]] = []
+        self._known_lookups = {route.name: route.lookups for route in before.routes if route.lookups is not None}
+        self._lookups: dict[int, Lookups] = {}  # by the index of the route
+        # Routes with the same settings share them
+        self._users = {_basic(route.settings): route.users for route in before.routes if route.users is not None}
 
-    Unchanged ones stay, so that the tokens of their sessions are still checked.
-    """
-    known = {route.name: route.lookups for route in before.routes if route.lookups is not None}
-    opened: dict[str, Lookups] = {}
-    faults: list[str] = []
-    for route in settings.routes:
-        token = route.action.token if isinstance(route.action, Tunnel) else None
-        if token is None:
-            continue
-        if route.name in known and known[route.name].settings == token:
-            opened[route.name] = known[route.name]
-            continue
-        try:
-            opened[route.name] = open_lookups(route.name, token, patient=patient)
-        except (SourceError, CertificateError) as error:
-            faults.append(f"the tokens of route {route.name}: {error}")
-    if faults:
-        for name, lookups in opened.items():
-            if known.get(name) is not lookups:
+    def load(self) -> None:
+        """Loads and opens everything that the draft names."""
+        settings = self._draft.settings
+        listeners = _entries(settings, "listeners", Listener)
+        if not self._patient:
+            self._check_binds(listeners)
+        for index, listener in listeners:
+            if isinstance(listener.tls, Tls) and is_whole(listener.tls):
+                key = listener_key(listener)
+                assert key is not None
+                self._load_tls(key, f"listeners[{index}].tls")
+        for index, route in _entries(settings, "routes", Route):
+            self._load_route(index, route, f"routes[{index}]")
+
+    def close(self) -> None:
+        """Closes the sources that ``load`` has opened."""
+        for lookups in self._lookups.values():
+            if lookups not in self._known_lookups.values():
                 lookups.close()
-        raise SourcesError(faults)
-    return opened
+
+    def site(self, settings: Settings) -> Site:
+        """Returns the site, after ``load`` has found no fault."""
+        known = {route.settings: route for route in self._before.routes}
+        unchanged = (known[route].settings if route in known else route for route in settings.routes)
+        settings = replace(settings, routes=tuple(unchanged))
+        routes = []
+        for index, route in enumerate(settings.routes):
+            old = known.get(route)
+            stays = old is not None and old.lookups is self._lookups.get(index)
+            routes.append(old if old is not None and stays else self._make_route(index, route))
+        listeners = [self._make_listener(listener) for listener in settings.listeners]
+        return Site(settings, routes, listeners, self._tls, self._renewals)
+
+    # -- what is named ------------------------------------------------------------------------------------------------
+
+    def _check_binds(self, listeners: Sequence[tuple[int, Listener]]) -> None:
+        seen: list[tuple[int, Any]] = []
+        for index, listener in listeners:
+            if isinstance(listener.bind, Broken):
+                continue
+            for other, bind in seen:
+                if why := overlap(listener.bind, bind):
+                    cure = "remove one of them" if listener.bind == bind else "remove one of them, or change its port"
+                    if isinstance(bind, UnixAddress):
+                        cure = "remove one of them"
+                    self._draft.fault(f"listeners[{index}].bind", f"listeners[{other}] {why}: {cure}")
+                    break
+            else:
+                seen.append((index, listener.bind))
+
+    def _load_route(self, index: int, route: Route, path: str) -> None:
+        action = route.action
+        if isinstance(action, Files):
+            self._check_directory(action.root, f"{path}.files.root")
+        elif isinstance(action, Relay):
+            self._load_backend_tls(route, action.tls, f"{path}.relay.tls")
+        elif isinstance(action, Tunnel):
+            path_of_tunnel = f"{path}.tunnel"
+            self._load_backend_tls(route, action.tls, f"{path_of_tunnel}.tls")
+            if isinstance(action.record, Record):
+                self._check_directory(action.record.directory, f"{path_of_tunnel}.record.directory", os.W_OK)
+            if isinstance(action.token, Token) and self._opens_sources:
+                self._load_lookups(index, route.name, action.token, f"{path_of_tunnel}.token")
+        basic = getattr(route.auth, "basic", None)
+        if isinstance(basic, Basic) and is_whole(basic):
+            self._load_users(basic, f"{path}.auth.basic")
+
+    def _load_backend_tls(self, route: Route, tls: Any, path: str) -> None:
+        if not is_whole(tls) or self._draft.is_wrong(path):  # of what would do nothing, nothing is loaded
+            return
+        key = backend_key(route) if is_whole(route.action) else None
+        if key is not None:
+            self._load_tls(key, path)
+        elif tls != BackendTls():  # no target is known that speaks TLS
+            try:
+                load((tls, ()))
+            except CertificateError as error:
+                self._note(error.faults, path)
+            self._warn_of_dates(tls, path)
+
+    def _load_tls(self, key: TlsKey, path: str) -> None:
+        if key not in self._tls and key not in self._unusable:
+            known = self._before.tls.get(key)
+            try:
+                self._tls[key], renewal = load(key, known)
+                if renewal is not None:
+                    self._renewals.append((self._tls[key], renewal))
+            except CertificateError as error:
+                if known is not None and self._patient:  # the watch says so, if it lasts
+                    self._tls[key] = known
+                else:
+                    self._unusable[key] = error
+        if key in self._unusable:
+            self._note(self._unusable[key].faults, path)
+        self._warn_of_dates(key[0], path)
+
+    def _warn_of_dates(self, tls: Tls | BackendTls, path: str) -> None:
+        for below, message in outdated(tls):
+            self._draft.warn(f"{path}.{below}", message)
+
+    def _load_lookups(self, index: int, name: str, token: Token, path: str) -> None:
+        """Unchanged lookups stay, so that the tokens of their sessions are still checked."""
+        known = self._known_lookups.get(name)
+        if known is not None and known.settings == token:
+            self._lookups[index] = known
+            return
+        for each in _whole_sources(token):
+            try:
+                opened = open_lookups(name, each)
+            except OpenError as error:
+                if self._patient:
+                    self._lookups[index] = later(name, each, str(error))
+                else:
+                    self._note(error.faults, path)
+            else:
+                if index in self._lookups:  # a fault already: only one of them is meant
+                    opened.close()
+                else:
+                    self._lookups[index] = opened
+            if (tls := source_tls(each)) is not None:
+                self._warn_of_dates(tls, f"{path}.{tls_key(each)}")
+
+    def _load_users(self, basic: Basic, path: str) -> None:
+        users = Users(basic)
+        problems = users.load()
+        self._users.setdefault(basic, users)
+        if not self._patient:
+            self._note(problems, path)
+
+    def _check_directory(self, directory: Any, path: str, needs: int = os.X_OK) -> None:
+        if isinstance(directory, str) and not self._patient and (problem := directory_problem(directory, needs)):
+            self._draft.fault(path, problem)
+
+    def _note(self, faults: Iterable[tuple[str, str]], path: str) -> None:
+        for below, message in faults:
+            self._draft.fault(f"{path}.{below}" if below else path, message)
+
+    # -- what is made of it -------------------------------------------------------------------------------------------
+
+    def _make_route(self, index: int, route: Route) -> LiveRoute:
+        made = LiveRoute(route, Matcher(route.match), lookups=self._lookups.get(index))
+        key = backend_key(route)
+        made.tls = None if key is None else self._tls[key]
+        action = route.action
+        if isinstance(action, Relay):
+            previous = next((old.upstream for old in self._before.routes if old.name == route.name), None)
+            made.upstream = Upstream(route.name, action, previous)
+        elif isinstance(action, Tunnel):
+            made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
+            made.rules = rules_of(action)
+        basic = _basic(route)
+        made.users = None if basic is None else self._users[basic]
+        return made
+
+    def _make_listener(self, listener: Listener) -> LiveListener:
+        for old in self._before.listeners:
+            if old.settings == listener:
+                return old
+        key = listener_key(listener)
+        return LiveListener(listener, None if key is None else self._tls[key])
 
 
-def _users(site: Site) -> dict[Basic, Users]:
-    """Returns the users by their settings; routes with the same settings share them."""
-    found = {}
-    for route in site.routes:
-        if route.users is not None:
-            assert route.settings.auth is not None
-            assert route.settings.auth.basic is not None
-            found[route.settings.auth.basic] = route.users
-    return found
+def _entries(settings: Any, attribute: str, kind: type[T]) -> list[tuple[int, T]]:
+    """Returns the decoded elements of a list, with their index in the file."""
+    elements = getattr(settings, attribute, ())
+    elements = elements if isinstance(elements, tuple) else ()
+    return [(index, element) for index, element in enumerate(elements) if isinstance(element, kind)]
 
 
-def _make_route(
-    route: Route, before: Site, tls: Mapping[TlsKey, LiveTls], lookups: Mapping[str, Lookups], users: dict[Basic, Users]
-) -> LiveRoute:
-    made = LiveRoute(route, Matcher(route.match), lookups=lookups.get(route.name))
-    key = backend_key(route)
-    made.tls = None if key is None else tls[key]
-    action = route.action
-    if isinstance(action, Relay):
-        previous = next((old.upstream for old in before.routes if old.name == route.name), None)
-        made.upstream = Upstream(route.name, action, previous)
-    elif isinstance(action, Tunnel):
-        made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
-        made.rules = rules_of(action)
-    basic = None if route.auth is None else route.auth.basic
-    if basic is not None:
-        if basic not in users:
-            users[basic] = Users(basic)
-        made.users = users[basic]
-    return made
+def _basic(route: Route) -> Basic | None:
+    return None if route.auth is None else route.auth.basic
 
 
-def _make_listener(listener: Listener, before: Site, tls: Mapping[TlsKey, LiveTls]) -> LiveListener:
-    for old in before.listeners:
-        if old.settings == listener:
-            return old
-    key = listener_key(listener)
-    return LiveListener(listener, None if key is None else tls[key])
+def _whole_sources(token: Token) -> Iterator[Token]:
+    """Yields a token for each source that can be opened: valid settings have one, faulty ones may name several.
+
+    A broken value beside the source, its timeout for example, is replaced by its default.
+    """
+    named = {name: source for name in SOURCES if (source := getattr(token, name)) is not None}
+    others: dict[str, Any] = dict.fromkeys(SOURCES)
+    for field in fields(token):
+        if field.name not in SOURCES and not is_whole(getattr(token, field.name)):
+            others[field.name] = field.default
+    for name, source in named.items():
+        for each in _apart(source) if isinstance(source, Jwt) else (source,):
+            if is_whole(each):
+                yield replace(token, **{**others, name: each})
+
+
+def _apart(jwt: Jwt) -> Iterator[Jwt]:
+    if jwt.key is not None:
+        yield replace(jwt, jwks=None)
+    if jwt.jwks is not None:
+        yield replace(jwt, key=None)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from wsgate.net.tls.checks import check_backend_tls, check_listener_tls, outdated
 from wsgate.net.tls.contexts import (
@@ -32,14 +31,22 @@ _Stamp = tuple[tuple[object, ...], ...]
 
 
 class CertificateError(Exception):
-    """Certificates, keys or CAs that cannot be used; each message is one line that says which, why, and what to do."""
+    """Certificates, keys or CAs that cannot be used.
 
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__(messages)
-        self.messages = tuple(messages)
+    faults: of each the path below ``tls`` of the setting that names it, empty for ``tls`` itself; and one line that
+        says which file, why, and what to do
+    """
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults)
+        self.faults = tuple(faults)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return tuple(message for _, message in self.faults)
 
     def __str__(self) -> str:
-        return "\n".join(self.messages)
+        return "; ".join(self.messages)
 
 
 @dataclass(slots=True, eq=False)
@@ -81,41 +88,15 @@ class LiveTls:
         return {**self.trusted, **self.own}
 
 
-@dataclass(slots=True)
-class Loading:
-    """live: what is to be used, by key; what was known stays the same object
-    renewals: what was known, and what its files have now; ``become`` takes it into use
+def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | None]:
+    """Reads the files of one key. Slow: not for the event loop. Raises ``CertificateError``.
+
+    Returns what is to be used; it is what is ``known``, so that tickets that were given out with it hold. And what the
+    files have now, if that is another thing: ``become`` takes it into use.
     """
-
-    live: dict[TlsKey, LiveTls] = field(default_factory=dict)
-    renewals: list[tuple[LiveTls, LiveTls]] = field(default_factory=list)
-
-
-def load_all(
-    keys: Iterable[TlsKey], known: Mapping[TlsKey, LiveTls] = MappingProxyType({}), *, keep: bool = False
-) -> Loading:
-    """Read every file of these keys. Slow: not for the event loop. Raises ``CertificateError``.
-
-    What is ``known`` and has not changed since stays as it is, so that tickets that were given out with it hold;
-    with ``keep`` also what has changed and cannot be loaded now.
-    """
-    loading = Loading()
-    faults: list[str] = []
-    for key in dict.fromkeys(keys):
-        live = known.get(key)
-        try:
-            if live is None:
-                live = load_one(key)
-            elif (found := _renewal(live)) is not None:
-                loading.renewals.append((live, found))
-        except CertificateError as error:
-            if live is None or not keep:  # else the watch says so, if it lasts
-                faults += error.messages
-                continue
-        loading.live[key] = live
-    if faults:
-        raise CertificateError(faults)
-    return loading
+    if known is None:
+        return load_one(key), None
+    return known, _renewal(known)
 
 
 def load_one(key: TlsKey) -> LiveTls:
@@ -123,15 +104,15 @@ def load_one(key: TlsKey) -> LiveTls:
     tls, alpn = key
     stamp = _stamp(key)  # before the files are read: what changes meanwhile is seen at the next look
     faults = check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)
-    if faults:
-        raise CertificateError([message for _, message in faults])
+    if faults or (isinstance(tls, Tls) and not certificates(tls)):  # that there is none is a fault of the settings
+        raise CertificateError(faults)
     try:
         context = listener_context(tls) if isinstance(tls, Tls) else backend_context(tls, alpn)
         own = {str(one.certificate): read_certificate(one) for _, one in certificates(tls)}
         ca = tls.client_ca if isinstance(tls, Tls) else tls.ca
         trusted = {} if ca is None else {ca: max(read_pem(read_file(ca)), key=lambda one: one.not_after)}
     except (OSError, ValueError) as error:  # it has changed since it was checked
-        raise CertificateError([str(error)]) from None
+        raise CertificateError([("", str(error))]) from None
     return LiveTls(key, context, own, stamp, trusted=trusted)
 
 
@@ -141,7 +122,7 @@ def load_changed(live: LiveTls, now: float) -> LiveTls | None:
         return None
     found = load_one(live.key)
     if _is_older(found, live, now):
-        raise CertificateError([message for _, message in outdated(live.key[0])])
+        raise CertificateError(outdated(live.key[0]))
     return found
 
 

@@ -14,6 +14,7 @@ import hmac
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -21,15 +22,19 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.settings.model import Basic
 from wsgate.site.hashing import hashing
+from wsgate.site.machine import is_installed
 from wsgate.site.tokens.fresh import Fresh
 from wsgate.site.tokens.memory import Memory
 from wsgate.site.tokens.source import SourceError
+from wsgate.text.error import TextError
 from wsgate.text.htpasswd import BCRYPT, Entry, entries, entry
 
 MAX_FILE = 4 << 20  # bytes
 _MAX_PASSWORD = 72  # bytes of it that count with bcrypt, as htpasswd has it
 _REMEMBERED = 1024  # passwords that were right, and as many that were wrong
 _LIFE = 600.0  # seconds for which they are
+_MAX_NAMED = 10  # wrong lines of one file
+_NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
 _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
@@ -37,10 +42,14 @@ _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 class _Table:
     """Hashes by user.
 
+    wrong: why a line is none of a user, by its number
+    unusable: why a user's password cannot be checked here, by the line's number
     dearest: of the hashes, one that takes longest to check
     """
 
     users: dict[str, str]
+    wrong: dict[int, str] = field(default_factory=dict)
+    unusable: dict[int, str] = field(default_factory=dict)
     dearest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,9 +76,11 @@ class Users:
     """Those of one ``auth.basic``."""
 
     def __init__(self, basic: Basic) -> None:
-        self._own = _Table({each.user: each.hashed for each in map(entry, basic.users)})
-        self._file = None if basic.file is None else Memory(Fresh(basic.file, self._parse, MAX_FILE).get)
+        self._own = _table((number, _entry(line)) for number, line in enumerate(basic.users))
         self._path = basic.file
+        self._fresh = None if basic.file is None else Fresh(basic.file, _parse, MAX_FILE)
+        self._file = None if self._fresh is None else Memory(self._read)
+        self._told: _Table | None = None  # of its wrong lines
         self._key = os.urandom(32)
         self._right, self._wrong = _Remembered(), _Remembered()
 
@@ -101,16 +112,63 @@ class Users:
         (self._right if right else self._wrong).add(digest)
         return right
 
-    def _parse(self, data: bytes) -> _Table:
-        """Lines of a file; what is wrong is named by its number, once for each change, and harms nobody else."""
-        users: dict[str, str] = {}
-        for number, line in entries(data):
-            if isinstance(line, Entry):
-                users.setdefault(line.user, line.hashed)  # the first counts, as with Apache and nginx
-            else:
-                problem = str(line)
+    def load(self) -> list[tuple[str, str]]:
+        """Reads the file, before anybody shows a password. Slow: not for the event loop.
+
+        Returns what cannot be used, each with the path below ``basic`` of the setting that has it.
+        """
+        problems = [(f"users[{number}]", problem) for number, problem in self._own.unusable.items()]
+        if self._fresh is None:
+            return problems
+        try:
+            self._told = table = self._fresh.get()
+        except SourceError as error:
+            return [*problems, ("file", str(error))]
+        wrong = [
+            f"line {number} of {self._path!r}: {problem}"
+            for number, problem in sorted({**table.wrong, **table.unusable}.items())
+        ]
+        problems += [("file", problem) for problem in wrong[:_MAX_NAMED]]
+        if len(wrong) > _MAX_NAMED:
+            problems.append(("file", f"{len(wrong) - _MAX_NAMED} more lines of {self._path!r} are wrong"))
+        return problems
+
+    def _read(self) -> _Table:
+        """On the thread. What is wrong is named by its number, once for each change, and harms nobody else."""
+        assert self._fresh is not None
+        table = self._fresh.get()
+        if table is not self._told:
+            self._told = table
+            for number, problem in table.wrong.items():
                 emit(logging.WARNING, "password file has a wrong line", file=self._path, line=number, problem=problem)
-        return _Table(users)
+        return table
+
+
+def _parse(data: bytes) -> _Table:
+    return _table(entries(data))
+
+
+def _entry(line: str) -> Entry | TextError:
+    try:
+        return entry(line)
+    except TextError as error:
+        return error
+
+
+def _table(lines: Iterable[tuple[int, Entry | TextError]]) -> _Table:
+    """Returns the users in some lines; of two for one user the first counts, as with Apache and nginx."""
+    users: dict[str, str] = {}
+    wrong: dict[int, str] = {}
+    unusable: dict[int, str] = {}
+    has_bcrypt = is_installed("bcrypt")
+    for number, line in lines:
+        if not isinstance(line, Entry):
+            wrong[number] = str(line)
+            continue
+        users.setdefault(line.user, line.hashed)
+        if line.needs_bcrypt and not has_bcrypt:
+            unusable[number] = _NO_BCRYPT
+    return _Table(users, wrong, unusable)
 
 
 def matches(hashed: str, password: bytes) -> bool:
@@ -130,7 +188,7 @@ def matches(hashed: str, password: bytes) -> bool:
         try:
             import bcrypt  # the extra basic: only who has such a hash needs it
         except ImportError:  # at the start no user had such a hash
-            raise SourceError("a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'") from None
+            raise SourceError(_NO_BCRYPT) from None
         try:
             return bcrypt.checkpw(password[:_MAX_PASSWORD], hashed.encode())
         except ValueError:  # a hash that is not whole, or a password with a zero byte

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import ssl
+from collections.abc import Sequence
 
 import trio
 
@@ -21,21 +22,33 @@ from wsgate.site.tokens.values import Targets
 _RETRY = 5.0  # seconds between two attempts to open a source
 
 
-def open_lookups(route: str, token: Token, *, patient: bool = False) -> Lookups:
-    """Opens the lookups of a route's tokens. Call it in a thread.
+class OpenError(Exception):
+    """A source that cannot be opened.
 
-    patient: if the source cannot be opened, try again later, and serve everything else
-
-    Raises ``SourceError`` or ``CertificateError`` when the source can never work as it is configured.
+    faults: all that is wrong, each with the path below ``token`` of the setting that has it
     """
-    try:
-        return Lookups(route, token, _open(token))
-    except (SourceError, CertificateError) as error:
-        if not patient:
-            raise
-        consequence = "its clients get 503 until it can be opened"
-        emit(logging.ERROR, "token source broken", route=route, error=str(error), consequence=consequence)
-        return Lookups(route, token, _Later(token, str(error)))
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(faults)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "; ".join(message for _, message in self.faults)
+
+
+def open_lookups(route: str, token: Token) -> Lookups:
+    """Opens the source of a route's tokens. Slow: not for the event loop.
+
+    Raises ``OpenError`` when the source can never work as it is written.
+    """
+    return Lookups(route, token, _open(token))
+
+
+def later(route: str, token: Token, error: str) -> Lookups:
+    """Returns lookups whose source could not be opened: it is tried again when somebody asks."""
+    consequence = "its clients get 503 until it can be opened"
+    emit(logging.ERROR, "token source broken", route=route, error=error, consequence=consequence)
+    return Lookups(route, token, _Later(token, error))
 
 
 class _Later:
@@ -58,7 +71,7 @@ class _Later:
                 self._source = await trio.to_thread.run_sync(
                     _open, self._token, abandon_on_cancel=True, limiter=self._thread
                 )
-            except (SourceError, CertificateError) as error:
+            except OpenError as error:
                 self._error = str(error)
                 raise SourceError(self._error) from None
         return await self._source.look_up(token)
@@ -69,7 +82,26 @@ class _Later:
 
 
 def _open(token: Token) -> Source:
-    return open_source(token, _context(token))
+    faults: list[tuple[str, str]] = []
+    context: TlsContext | None = None
+    try:
+        context = _context(token)
+    except CertificateError as error:
+        key = tls_key(token)
+        faults += [(f"{key}.{below}" if below else key, message) for below, message in error.faults]
+    try:
+        source = open_source(token, context)
+    except SourceError as error:
+        raise OpenError([*faults, (error.key, str(error))]) from None
+    if faults:
+        source.close()
+        raise OpenError(faults)
+    return source
+
+
+def tls_key(token: Token) -> str:
+    """Returns the path below ``token`` of the TLS to its source."""
+    return "url_tls" if token.redis is None else "redis.tls"
 
 
 def _context(token: Token) -> TlsContext | None:

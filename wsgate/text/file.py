@@ -45,6 +45,15 @@ def read_file(path: str, max_bytes: int) -> bytes:
     return data
 
 
+def explain(path: str, error: OSError) -> str:
+    """Returns why a file cannot be read, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return f"the file {path!r} does not exist"
+    if isinstance(error, PermissionError):
+        return f"the file {path!r} cannot be read: permit it to the user that runs wsgate"
+    return f"the file {path!r} cannot be read: {error.strerror or error}"
+
+
 def password(data: bytes) -> bytes:
     """Returns the password in a file's content: its first line. Raises ``TextError`` when that is empty."""
     line = data.split(b"\n", 1)[0].rstrip(b"\r")

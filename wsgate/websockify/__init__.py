@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from wsgate import app
+from wsgate.settings.draft import Draft
 from wsgate.settings.load import ConfigError, reads
 from wsgate.settings.model import Address, Files, Settings, TcpAddress, Tunnel
 from wsgate.settings.problem import Problem
-from wsgate.site.checks import check
+from wsgate.site.build import try_out
 from wsgate.websockify.flags import Flags, UsageError, parse
 from wsgate.websockify.translate import to_yaml
 
@@ -47,15 +49,18 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(str(error))
     try:
         draft = reads(text, "wsgate-tunnel.yaml")
-        check(draft)
-        settings = draft.finish()
+        if flags.show_config:
+            try_out(draft)
+            sys.stdout.write(text)
+            return 0
+        return _serve(flags, draft)
     except ConfigError as error:
         for problem in error.problems:
             _refuse(_explain(problem))
         return 2
-    if flags.show_config:
-        sys.stdout.write(text)
-        return 0
+
+
+def _serve(flags: Flags, draft: Draft) -> int:
     with contextlib.ExitStack() as stack:
         log = None
         if flags.log_file is not None:
@@ -64,9 +69,7 @@ def run(arguments: Sequence[str]) -> int:
             except OSError as error:
                 reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
                 return _refuse(f"--log-file: cannot write {flags.log_file!r}: {reason}")
-        from wsgate import app  # importing trio takes 0.2 seconds, and --show-config does not need it
-
-        return app.serve(settings, ready=partial(_announce, flags, settings), log=log)
+        return app.serve(draft, ready=partial(_announce, flags, draft), log=log)
 
 
 def _open(path: str, flags: int) -> int:
@@ -87,9 +90,9 @@ def _explain(problem: Problem) -> str:
     return f"{flag}: {problem.message}" if flag else problem.message
 
 
-def _announce(flags: Flags, settings: Settings, bound: list[Address]) -> None:
+def _announce(flags: Flags, draft: Draft, bound: list[Address]) -> None:
     # Written in one call with its line break, because a thread may write the log to the same terminal
-    print(f"wsgate tunnel: {announcement(flags, settings, bound[0])}\n", end="", flush=True)
+    print(f"wsgate tunnel: {announcement(flags, draft.settings, bound[0])}\n", end="", flush=True)
 
 
 def announcement(flags: Flags, settings: Settings, bound: Address) -> str:

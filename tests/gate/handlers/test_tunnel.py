@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from tests.gate.conftest import exchange_for, route, tunnel_to
 from tests.gate.handlers.conftest import TEXT, Ends, Made, meanwhile
@@ -37,8 +38,8 @@ async def ask(tunnel: Tunnel, asked: bytes | None = None, here: socket.socket | 
     return await handle(exchange_for(route(tunnel), asked, here=here))  # type: ignore[arg-type]
 
 
-async def test_it_is_open_when_it_is_connected(backend: Backend) -> None:
-    record = Record(directory="/x")
+async def test_it_is_open_when_it_is_connected(backend: Backend, tmp_path: Path) -> None:
+    record = Record(directory=str(tmp_path))
     opened = await ask(tunnel_to(backend.port, record=record))
     assert isinstance(opened, Opened)
     assert opened.name == f"tcp://127.0.0.1:{backend.port}"

@@ -125,5 +125,5 @@ async def test_a_directory_that_vanishes(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_directory_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is not a directory: make it"):
+    with pytest.raises(SourceError, match="does not exist"):
         DirectorySource(str(tmp_path / "nothing"), False)

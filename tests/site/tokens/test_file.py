@@ -108,7 +108,7 @@ async def test_a_file_that_vanishes_is_no_empty_file(tmp_path: Path) -> None:
     write(file, "a: h:1")
     source = FileSource(str(file), False)
     file.rename(tmp_path / "away")
-    with pytest.raises(SourceError, match="No such file"):
+    with pytest.raises(SourceError, match="tokens' does not exist"):
         await source.look_up("a")
     with pytest.raises(SourceError):
         await source.missing(["a"])
@@ -144,14 +144,14 @@ async def test_one_unreadable_file_of_a_directory(tmp_path: Path, log: Log) -> N
     (tmp_path / "2").symlink_to("nowhere")
     source = FileSource(str(tmp_path), False)
     assert await source.look_up("a") == tcp("h", 1)
-    with pytest.raises(SourceError, match=r"/2: No such file"):  # it may be in there
+    with pytest.raises(SourceError, match=r"/2' does not exist"):  # it may be in there
         await source.look_up("b")
-    with pytest.raises(SourceError, match=r"/2: No such file"):
+    with pytest.raises(SourceError, match=r"/2' does not exist"):
         await source.missing(["a", "b"])
     assert await source.missing(["a"]) == set()
     warning = log.one("token file cannot be read")  # once
     assert warning["file"] == str(tmp_path / "2")
-    assert "No such file" in warning["error"]
+    assert "does not exist" in warning["error"]
     (tmp_path / "2").unlink()
     assert await source.look_up("b") is None
 
@@ -183,5 +183,5 @@ async def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_not_there_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"/tokens: No such file or directory: tokens are looked up there; make it"):
+    with pytest.raises(SourceError, match="tokens' does not exist"):
         FileSource(str(tmp_path / "tokens"), False)

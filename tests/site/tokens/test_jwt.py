@@ -209,11 +209,6 @@ async def test_a_key_that_changes(tmp_path: Path) -> None:
     [
         (b"-----BEGIN PUBLIC KEY-----\n", {}, r"/key: is no key that can be read"),
         (public_pem("RSA"), {"algorithms": ("HS256",)}, r"/key: fits none of algorithms"),
-        (
-            public_pem("RSA"),
-            {"algorithms": ("RS256", "none")},
-            "token.jwt.algorithms: 'none' is no signature algorithm that is",
-        ),
     ],
 )
 def test_wrong_at_the_start(tmp_path: Path, data: bytes, more: Any, problem: str) -> None:
@@ -235,4 +230,4 @@ except SourceError as error:
     print(error)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
-    assert "token.jwt needs PyJWT and cryptography: pip install 'wsgate[jwt]'" in ran.stdout
+    assert ran.stdout == "it needs PyJWT, not installed here: pip install 'wsgate[jwt]'\n"

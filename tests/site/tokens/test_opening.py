@@ -80,5 +80,5 @@ async def test_the_scheme_of_the_targets(tmp_path: Path) -> None:
 
 
 def test_what_cannot_work_is_said_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="No such file"):
+    with pytest.raises(SourceError, match="does not exist"):
         open_source(Token(from_=PLACE, file=str(tmp_path / "nothing")))

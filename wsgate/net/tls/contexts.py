@@ -146,9 +146,5 @@ def read_file(file: str) -> bytes:
     """A regular file's bytes. Raises ``ValueError`` with words for the operator."""
     try:
         return text_file.read_file(file, _MAX_BYTES)
-    except FileNotFoundError:
-        raise ValueError(f"the file {file!r} does not exist") from None
-    except PermissionError:
-        raise ValueError(f"the file {file!r} cannot be read: permit it to the user that runs wsgate") from None
     except OSError as error:
-        raise ValueError(f"the file {file!r} cannot be read: {error.strerror or error}") from None
+        raise ValueError(text_file.explain(file, error)) from None

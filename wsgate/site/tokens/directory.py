@@ -7,11 +7,11 @@ what is opened lies below the directory, and so does the socket that is dialled 
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from wsgate.disk.beneath import NOT_THERE, OpenedPath, OutsideRoot, open_beneath
 from wsgate.events.emit import emit
+from wsgate.site.machine import directory_problem
 from wsgate.site.tokens.source import Local, SourceError
 from wsgate.site.tokens.values import Targets, target, targets
 
@@ -27,8 +27,8 @@ class DirectorySource(Local):
         self._path = Path(path)
         self._tls = tls
         self._warned = False
-        if not os.path.isdir(path):
-            raise SourceError(f"{path} is not a directory: make it; each file in it is a token, its text host:port")
+        if problem := directory_problem(path):
+            raise SourceError(problem, key="directory")
 
     def find(self, token: str) -> Targets | None:
         parts = token.split("/")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsgate.events.emit import emit
+from wsgate.site.machine import directory_problem
 from wsgate.site.tokens.fresh import Fresh
 from wsgate.site.tokens.memory import Memory
 from wsgate.site.tokens.source import Local, SourceError
@@ -82,10 +83,12 @@ class FileSource(Local):
         self._files: dict[str, Fresh[Lines]] = {}
         self._unreadable: dict[str, str] = {}  # why, by file, as it was logged
         self._memory = Memory(self._read)
+        if os.path.isdir(path) and (problem := directory_problem(path, os.R_OK)):
+            raise SourceError(problem, key="file")
         try:
             self._memory.look()
         except SourceError as error:
-            raise SourceError(f"{error}: tokens are looked up there; make it, empty, if there are none yet") from None
+            raise SourceError(str(error), key="file") from None
 
     async def look_up(self, token: str) -> Targets | None:
         found = await self._memory.get()

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
-from wsgate.text.file import check_file, read_file
+from wsgate.text.file import check_file, explain, read_file
 
 T = TypeVar("T")
 
@@ -39,10 +39,10 @@ class Fresh(Generic[T]):
             data = read_file(self._path, self._max_size)
         except OSError as error:
             self._forget()
-            raise SourceError(f"{self._path}: {error.strerror}") from None
+            raise SourceError(explain(self._path, error)) from None
         except TextError as error:
             self._forget()
-            raise SourceError(f"{self._path} {error.problem}") from None
+            raise SourceError(str(error)) from None
         if self._known is None or data != self._data:
             self._forget()
             try:

@@ -10,24 +10,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jwt
 import trio
+from jwt.warnings import InsecureKeyLengthWarning
 
 from wsgate.events.emit import emit
 from wsgate.settings.model import Jwt
 from wsgate.site.tokens.fresh import Fresh
+from wsgate.site.tokens.keys import Key, read_key, read_key_set
 from wsgate.site.tokens.memory import Memory
 from wsgate.site.tokens.source import Local, NoTarget, SourceError
 from wsgate.site.tokens.values import Targets, from_object
-from wsgate.text.error import TextError
-from wsgate.text.jwt import ALGORITHMS, signature_algorithm
-
-try:
-    import jwt
-    from jwt.warnings import InsecureKeyLengthWarning
-
-    from wsgate.site.tokens.keys import Key, read_key, read_key_set
-except ImportError as error:
-    raise SourceError(f"token.jwt needs PyJWT and cryptography: pip install 'wsgate[jwt]' ({error})") from None
+from wsgate.text.jwt import ALGORITHMS
 
 LEEWAY = 10.0  # seconds that the clocks of two machines may differ
 _MAX_SIZE = 1 << 20  # bytes of a file with keys
@@ -49,16 +43,19 @@ class JwtSource(Local):
         super().__init__()
         self._settings = settings
         self._tls = tls
-        try:
-            for name in settings.algorithms:
-                signature_algorithm(name)
-        except TextError as error:
-            raise SourceError(f"token.jwt.algorithms: {error}") from None
-        read, path = (read_key, settings.key) if settings.key is not None else (read_key_set, settings.jwks)
+        read, path, key = (
+            (read_key, settings.key, "jwt.key")
+            if settings.key is not None
+            else (read_key_set, settings.jwks, "jwt.jwks")
+        )
         assert path is not None
         self._keys = Memory(Fresh(path, lambda data: read(data, settings.algorithms), _MAX_SIZE).get)
+        try:
+            keys = self._keys.look()
+        except SourceError as error:
+            raise SourceError(str(error), key=key) from None
         warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # at every token: this is once
-        for reason in {key.weak for key in self._keys.look() if key.weak}:
+        for reason in {key.weak for key in keys if key.weak}:
             emit(logging.WARNING, "token key is weak", file=path, reason=reason)
 
     async def look_up(self, token: str) -> Targets | None:

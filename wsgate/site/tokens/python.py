@@ -6,7 +6,6 @@ session.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import traceback
@@ -17,7 +16,8 @@ from urllib.parse import quote
 import trio
 
 from wsgate.events.emit import HIDDEN
-from wsgate.settings.model import EntryPoint, Lookup
+from wsgate.settings.model import Lookup
+from wsgate.site.entry_points import NotThere, find, one_line
 from wsgate.site.tokens.source import SourceError
 from wsgate.site.tokens.values import Targets, from_object, targets
 
@@ -31,7 +31,7 @@ class PythonSource:
     def __init__(self, settings: Lookup, tls: bool) -> None:
         self._name = str(settings.call)
         self._tls = tls
-        self._call = _callable(settings.call, settings.source)
+        self._call = _callable(settings)
         self._is_async = _is_async(self._call)
         self._limiter = trio.CapacityLimiter(_THREADS)
 
@@ -57,34 +57,37 @@ class PythonSource:
         return await trio.to_thread.run_sync(self._call, token, abandon_on_cancel=True, limiter=self._limiter)
 
 
-def _callable(entry: EntryPoint, source: str | None) -> Callable[[str], Any]:
+def _callable(settings: Lookup) -> Callable[[str], Any]:
+    """Raises ``SourceError`` when there is nothing that looks up."""
+    name = settings.call.name
     try:
-        found: Any = importlib.import_module(entry.module)
-    except (Exception, SystemExit) as error:
-        cure = "install it, or put its directory on PYTHONPATH" if isinstance(error, ImportError) else "mend it"
-        raise SourceError(f"{entry}: importing {entry.module} raised {_one_line(error)}: {cure}") from None
-    for name in entry.name.split("."):
-        found = getattr(found, name, None)
-        if found is None:
-            raise SourceError(f"{entry}: {entry.module} has no {entry.name}")
+        found = find(settings.call)
+    except NotThere as error:
+        raise SourceError(str(error), key="python.call") from None
     if inspect.isclass(found):
-        found = _made(entry, found, source)
+        if not callable(getattr(found, "lookup", None)):
+            raise SourceError(f"the class {name} has no method lookup(token): write one", key="python.call")
+        found = _made(settings, found)
+    elif settings.source is not None:
+        problem = f"it would do nothing, only a class is made with it, and {name} is none: remove it"
+        raise SourceError(problem, key="python.source")
     if not inspect.isroutine(found) and hasattr(found, "lookup"):
         found = found.lookup
     if not callable(found):
-        raise SourceError(f"{entry} is neither a function nor a class with a method lookup(token)")
+        problem = f"{name} is neither a function nor a class with a method lookup(token)"
+        raise SourceError(problem, key="python.call")
     call: Callable[[str], Any] = found
     return call
 
 
-def _made(entry: EntryPoint, kind: Callable[..., Any], source: str | None) -> object:
+def _made(settings: Lookup, kind: Callable[..., Any]) -> object:
     """As websockify makes its plugins: with the source, which may be none."""
-    if not hasattr(kind, "lookup"):
-        raise SourceError(f"{entry} has no method lookup(token)")
+    source = settings.source
     try:
         return kind() if source is None and _takes_nothing(kind) else kind(source)
     except (Exception, SystemExit) as error:
-        raise SourceError(f"{entry}: making it with the source {source!r} raised {_one_line(error)}") from None
+        problem = f"making {settings.call} with the source {source!r} raised {one_line(error)}"
+        raise SourceError(problem, key="python.call" if source is None else "python.source") from None
 
 
 def _takes_nothing(kind: Callable[..., Any]) -> bool:
@@ -97,10 +100,6 @@ def _takes_nothing(kind: Callable[..., Any]) -> bool:
 
 def _is_async(call: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _trace(error: BaseException, token: str) -> str:

@@ -78,9 +78,10 @@ class RedisSource:
         self._password: Fresh[bytes] | None = None
         if settings.password_file is not None:
             self._password = Fresh(settings.password_file, password, _MAX_PASSWORD)
-            self._password.get()
-        elif settings.user is not None:
-            raise SourceError("token.redis.user has no password: name its file with password_file")
+            try:
+                self._password.get()
+            except SourceError as error:
+                raise SourceError(str(error), key="redis.password_file") from None
 
     async def look_up(self, token: str) -> Targets | None:
         get = command(b"GET", ((self._settings.prefix or "") + token).encode())

@@ -17,11 +17,16 @@ TlsContext = Callable[[], ssl.SSLContext]
 
 class SourceError(Exception):
     """A source that cannot tell where a token leads. The message is for the log: what is wrong and what to do, never
-    the token. ``trace`` says where in an operator's own code it went wrong."""
+    the token.
 
-    def __init__(self, message: str, trace: str = "") -> None:
+    trace: where in an operator's own code it went wrong
+    key: the path below ``token`` of the setting that names what cannot be used; empty while a token is looked up
+    """
+
+    def __init__(self, message: str, trace: str = "", key: str = "") -> None:
         super().__init__(message)
         self.trace = trace
+        self.key = key
 
 
 class NoTarget(Exception):

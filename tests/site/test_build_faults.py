@@ -1,8 +1,9 @@
 """What is wrong on this machine; tests/settings/invalid has what can be shown by files alone."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.model import (
     SCHEMES_PORT,
     Address,
+    Auth,
     BackendTls,
     Basic,
     Certificate,
@@ -40,8 +42,8 @@ from wsgate.settings.model import (
     UnixAddress,
     WebSocketUrl,
 )
-from wsgate.settings.places import Places
-from wsgate.site.checks import check, check_basic, check_tunnel, pass_on
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build
 
 QUERY = Place(PlaceKind.QUERY, "token")
 REDIS = TcpAddress("redis", 6379)
@@ -64,6 +66,14 @@ def one_tls(directory: Path) -> Tls:
     return Tls(certificate=pair.certificate, key=pair.key)
 
 
+def draft_of(*listeners: Any, routes: Sequence[Any] = ()) -> Draft:
+    """A draft with all faults and warnings that building it notes."""
+    draft = Draft(Settings(listeners=listeners, routes=tuple(routes)))
+    with contextlib.suppress(ConfigError):
+        build(draft)
+    return draft
+
+
 def noted(draft: Draft) -> list[tuple[str, str]]:
     return [(problem.path, problem.message) for problem in draft.problems]
 
@@ -73,31 +83,21 @@ def faults(binds: list[Address], routes: list[Any]) -> list[tuple[str, str]]:
 
 
 def faults_of(listeners: list[Any], routes: list[Any]) -> list[tuple[str, str]]:
-    draft = Draft(Settings(listeners=tuple(listeners), routes=tuple(routes)))
-    check(draft)
-    return noted(draft)
+    return noted(draft_of(*listeners, routes=routes))
 
 
-def basic_faults(*users: str, file: str | None = None, given: Iterable[str] = ()) -> list[tuple[str, str]]:
-    draft = Draft(None, Places("f", dict.fromkeys(given, (1, 1))))
-    check_basic(Basic(users=users, file=file), "b", draft)
-    return noted(draft)
+def basic_faults(*users: str, file: str | None = None) -> list[tuple[str, str]]:
+    route = Route(name="a", action=Relay(to=(ws("a"),)), auth=Auth(basic=Basic(users=users, file=file)))
+    return [(path.removeprefix("routes[0].auth.basic."), message) for path, message in faults_of([], [route])]
 
 
 def tunnel_faults(tunnel: Tunnel) -> list[tuple[str, str]]:
-    draft = Draft(None)
-    check_tunnel(tunnel, "t", draft)
-    return noted(draft)
+    found = faults_of([], [Route(name="a", action=tunnel)])
+    return [(path.removeprefix("routes[0].tunnel."), message) for path, message in found]
 
 
 def token_faults(**source: Any) -> list[tuple[str, str]]:
     return tunnel_faults(Tunnel(token=Token(from_=(QUERY,), **source)))
-
-
-def test_faults_below_a_path_are_passed_on() -> None:
-    draft = Draft(None)
-    pass_on([("", "a"), ("b", "c")], "x.y", draft)
-    assert noted(draft) == [("x.y", "a"), ("x.y.b", "c")]
 
 
 @pytest.mark.parametrize("bind", [TcpAddress("::1", 80), UnixAddress("/a")])
@@ -177,8 +177,7 @@ def test_a_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> None:
     old = Authority(tmp_path).issue("x.test", not_before=days(-30), not_after=days(-1))
     listener = Listener(bind=TcpAddress("a", 443), tls=Tls(certificate=old.certificate, key=old.key))
     action = Relay(to=(wss("a"),), tls=BackendTls(certificate=old.certificate, key=old.key))
-    draft = Draft(Settings(listeners=(listener,), routes=(Route(name="a", action=action),)))
-    check(draft)
+    draft = draft_of(listener, routes=[Route(name="a", action=action)])
     assert draft.problems == []
     dated = [warning.path for warning in draft.warnings if warning.message.endswith("1 day ago: renew it")]
     assert dated == ["listeners[0].tls.certificate", "routes[0].relay.tls.certificate"]
@@ -189,9 +188,9 @@ def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file.write_text(f"bob:{{PLAIN}}a\n{BCRYPT}\n")
     monkeypatch.setitem(sys.modules, "bcrypt", None)
     assert basic_faults("bob:{PLAIN}a") == []
-    assert basic_faults(BCRYPT, file=str(file), given=("b.users", "b.users[0]")) == [
-        ("b.users[0]", NO_BCRYPT),
-        ("b.file", f"line 2 of {str(file)!r}: {NO_BCRYPT}"),
+    assert basic_faults(BCRYPT, file=str(file)) == [
+        ("users[0]", NO_BCRYPT),
+        ("file", f"line 2 of {str(file)!r}: {NO_BCRYPT}"),
     ]
     there = ModuleType("bcrypt")
     there.__spec__ = sys.__spec__
@@ -204,7 +203,7 @@ def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> 
     file.write_text("ann\n" * 12)
     found = basic_faults(file=str(file))
     assert [message.partition(" of ")[0] for _, message in found[:-1]] == [f"line {n}" for n in range(1, 11)]
-    assert found[-1] == ("b.file", f"2 more lines of {str(file)!r} are wrong")
+    assert found[-1] == ("file", f"2 more lines of {str(file)!r} are wrong")
 
 
 def test_one_user_may_stand_in_the_file_too(tmp_path: Path) -> None:
@@ -229,16 +228,16 @@ def test_signed_tokens_need_their_libraries(
     for module in gone:
         monkeypatch.setitem(sys.modules, module, None)
     assert token_faults(jwt=Jwt(key=str(key))) == [
-        ("t.token.jwt", f"it needs {missing}, not installed here: pip install 'wsgate[jwt]'")
+        ("token.jwt", f"it needs {missing}, not installed here: pip install 'wsgate[jwt]'")
     ]
 
 
 def test_what_a_python_object_lacks_stands_at_its_key() -> None:
     assert token_faults(python=Lookup(call=EntryPoint("json.decoder", "scanstrin"))) == [
-        ("t.token.python.call", "json.decoder has no scanstrin; did you mean 'scanstring'?")
+        ("token.python.call", "json.decoder has no scanstrin; did you mean 'scanstring'?")
     ]
     assert token_faults(python=Lookup(call=EntryPoint("json", "loads"), source="a")) == [
-        ("t.token.python.source", "it would do nothing, only a class is made with it, and loads is none: remove it")
+        ("token.python.source", "it would do nothing, only a class is made with it, and loads is none: remove it")
     ]
 
 
@@ -255,10 +254,10 @@ def test_files_that_only_others_may_read_are_faults(tmp_path: Path, monkeypatch:
     tokens, targets, recordings = (str(tmp_path / name) for name in ("tokens", "targets", "recordings"))
     permit = "permit it to the user that runs wsgate"
     # a directory of files is listed, one of targets is not
-    assert token_faults(file=tokens) == [("t.token.file", f"the directory {tokens!r} cannot be read: {permit}")]
+    assert token_faults(file=tokens) == [("token.file", f"the directory {tokens!r} cannot be read: {permit}")]
     assert token_faults(directory=targets) == []
     assert tunnel_faults(Tunnel(to=TO, record=Record(directory=recordings))) == [
-        ("t.record.directory", f"the directory {recordings!r} cannot be written to: {permit}")
+        ("record.directory", f"the directory {recordings!r} cannot be written to: {permit}")
     ]
 
 
@@ -273,8 +272,10 @@ def test_a_sources_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> 
     ]
     for source in sources:
         tunnel = Tunnel(token=Token(from_=(QUERY,), **source))
-        draft = Draft(None)
-        check_tunnel(tunnel, "t", draft)
+        draft = draft_of(routes=[Route(name="a", action=tunnel)])
         assert draft.problems == []
         warned += [warning.path for warning in draft.warnings]
-    assert warned == ["t.token.redis.tls.certificate", "t.token.url_tls.certificate"]
+    assert [path.removeprefix("routes[0].tunnel.") for path in warned] == [
+        "token.redis.tls.certificate",
+        "token.url_tls.certificate",
+    ]
