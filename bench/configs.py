@@ -32,9 +32,11 @@ routes:
 
 
 def nginx(ends: Ends, *, tuned: bool, workers: int = 1) -> str:
-    """Several workers have a listening socket each, as wsgate's have. TLS 1.3 has to be switched on before 1.23.4.
+    """Returns nginx's configuration. Each worker has a listening socket, as with wsgate.
 
-    A session's bytes are in client_header_buffer_size on their way up, in proxy_buffer_size on their way down.
+    Before 1.23.4, TLS 1.3 is off by default.
+
+    A session's buffers are client_header_buffer_size for the client's bytes and proxy_buffer_size for the backend's.
     """
     tls = " ssl" if ends.certificate else ""
     certificate = (

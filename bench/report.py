@@ -99,9 +99,9 @@ def outcome(ratio: Ratio | None, foreign: float) -> str:
 
 
 def reached(goal: Goal, ratio: Ratio | None) -> str:
-    """Which of the goals are reached, in a word or two; empty where there is none or nothing is sure.
+    """Returns a short text about which goals are reached; empty if there is none, or the result is uncertain.
 
-    Of a disturbed row the whole interval has to be on one side: the number is not sure then, the verdict is.
+    For a disturbed row the whole interval must be on one side of the goal.
     """
     if ratio is None or goal.at_least is None:
         return ""

@@ -33,11 +33,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median over the rounds, and the interval that the true median lies in with a probability of ``SURE``.
+    """The median over the rounds, and the interval that contains the true median with a probability of ``SURE``.
 
-    It goes from the k-th lowest round to the k-th highest: each round is as likely above the true median as below it,
-    whatever its errors look like, so k follows from the binomial distribution alone. Of three rounds none is left out,
-    of seven one at either end, of 35 twelve.
+    The interval goes from the k-th lowest round to the k-th highest. For any distribution of errors each round is
+    equally likely above and below the true median, so k follows from the binomial distribution. Of three rounds none is
+    left out, of seven one at either end, of 35 twelve.
     """
 
     value: float
@@ -56,9 +56,9 @@ def median(samples: Sequence[Sample], quantity: str) -> float | None:
 
 
 def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
-    """The share of a core that somebody else had while a row's case was measured, of the case that had it worst.
+    """Returns the largest share of a core that other programs used during one of a row's cases.
 
-    The kernel counts a core's time in ticks of 10 ms, which is rough for one round: hence the mean over all.
+    It is the mean over all rounds, because the kernel counts a core's time in ticks of 10 ms.
     """
     means = [
         statistics.fmean(known)
@@ -69,10 +69,10 @@ def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
 
 
 def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sample]]) -> Ratio | None:
-    """The goal's quantity of ``first`` over that of the best of ``others``, round by round.
+    """Returns the goal's quantity of ``first`` divided by that of the best of ``others``, by round.
 
-    Rounds are paired, so that what slows the machine for a while slows both sides of a ratio. ``None`` when one
-    side has no numbers.
+    Rounds are paired, so that a disturbance of the machine affects both sides of a ratio. Returns ``None`` if one side
+    has no numbers.
     """
     if not goal.against:
         return _of([value for sample in first if (value := getattr(sample, goal.quantity)) is not None], "")

@@ -1,7 +1,7 @@
 """Runs the images of compose.yaml with its configuration and tries them as a client; deploy/check-image starts it.
 
 The gateway and the echo application run from their images, Mosquitto from Debian's package with the same configuration
-file. Prints a line for each thing that holds, and ends with status 1 at the first that does not.
+file. Prints a line for each check that succeeds, and ends with status 1 at the first one that fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``ssh -o ProxyCommand`` runs: its own stdin and stdout are the two directions of a WebSocket.
+"""A command for ``ssh -o ProxyCommand``: connects its stdin and stdout to a WebSocket.
 
 ``python proxy_command.py ws://host:port/path``
 """

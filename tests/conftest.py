@@ -63,11 +63,11 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 @pytest.fixture
 def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
-    """Virtual time that jumps only when the sockets too have had their say (real seconds).
+    """Virtual time that jumps only after a short real time without events of sockets.
 
-    At 0 it would jump as soon as every task waits, while the kernel is still bringing what was sent. Nor does the
-    kernel know this clock: it acknowledges after up to 40 real ms, in which many virtual seconds pass. So nobody asks
-    it here whether a peer is still taking something; tests/relay/test_tcp.py does.
+    At 0 it would jump as soon as every task waits, while the kernel still delivers bytes. The kernel does not use this
+    clock: it acknowledges after up to 40 real ms, in which many virtual seconds pass. So tests with this clock do not
+    ask the kernel whether a peer is still receiving.
     """
     monkeypatch.setattr("wsgate.relay.leg.is_acknowledging", lambda sock, within: False)
     return MockClock(autojump_threshold=0.02)

@@ -85,9 +85,9 @@ def client_context(authority: Authority | None = None, pair: Pair | None = None,
 
 
 def shake_hands(client: ssl.SSLObject, server: ssl.SSLObject, *, rounds: int = 4) -> None:
-    """Let both sides say all that they have to say, through the memory BIOs that ``pair_of`` gave them.
+    """Does a handshake between both sides through the memory BIOs of ``pair_of``.
 
-    Raises what the side that fails first raises.
+    Raises the error of the side that fails first.
     """
     for _ in range(rounds):
         for side in (client, server):

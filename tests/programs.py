@@ -1,4 +1,4 @@
-"""The real programs that tests run, beside Python's own, C headers, and the Debian packages that bring them.
+"""The programs, C headers and modules that tests need, and the Debian packages that contain them.
 
 ``python -m tests.programs`` prints the packages that are missing here; CI installs those. (It runs before anything is
 installed, so this module needs nothing but Python.)

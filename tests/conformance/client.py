@@ -1,6 +1,6 @@
 """The client of set-up c: ``client.py VIA SERVER`` plays every case of the fuzzing server through the port VIA.
 
-It connects to VIA and names the port SERVER in its Host field: the suite answers 400 where that is not its own.
+It connects to VIA, with the port SERVER in Host, because the suite answers 400 for another port.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A WebSocket backend that checks nothing: it repeats every frame as it came, unmasked, reserved bits and all.
+"""A WebSocket backend that checks nothing: it repeats every frame unchanged but unmasked, also reserved bits.
 
-What is refused in front of it, the gateway refused. It answers a Close with the same Close and a Ping with a Pong:
-without that it would be no backend at all. Nothing is imported from the gateway or from a WebSocket library, so that
-neither's opinion is here.
+So every refusal in front of it is the gateway's. It answers a Close with the same Close and a Ping with a Pong, as
+every backend must. It imports nothing from the gateway or a WebSocket library, so that their checks have no effect
+here.
 """
 
 from __future__ import annotations

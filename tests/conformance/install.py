@@ -1,8 +1,7 @@
-"""Where the suite comes from: an environment of its own for Python 2.7, made once, or the suite's Docker image.
+"""Provides the suite: in an environment of its own for Python 2.7, made once, or by the suite's Docker image.
 
-The suite runs on Python 2.7 only, in every release. Nothing is installed into that interpreter: the environment is in
-the cache, beside a stamp that says which pins and which interpreter it was made from, and is made anew when these
-change.
+Every release of the suite needs Python 2.7. Nothing is installed into that interpreter: the environment is in the
+cache, with a stamp of the pins and the interpreter from which it was made. It is made again when these change.
 """
 
 from __future__ import annotations

@@ -62,9 +62,9 @@ async def echo(module: str, directory: Path) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def gateway(action: dict[str, Any], directory: Path) -> AsyncIterator[int]:
-    """The gateway as its users run it, with one route; its port.
+    """Runs the gateway with one route. Yields its port.
 
-    Raises ``RunError`` where it does not start, does not end well, or logs a bug of its own.
+    Raises ``RunError`` when it does not start, ends with an error, or logs a bug.
     """
     config = {"listeners": [{"bind": "127.0.0.1:0"}], "routes": [{"name": "conformance", **action}]}
     file, log = directory / "wsgate.yaml", directory / "wsgate.log"

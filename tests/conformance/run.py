@@ -22,9 +22,11 @@ from .verdict import Result
 
 
 async def play(suite: Suite, set_up: SetUp, cases: Sequence[str], directory: Path, *, deadline: float) -> list[Result]:
-    """Play the cases that the patterns in ``cases`` select; a case that was not played has the result MISSING.
+    """Runs the cases that the patterns in ``cases`` select; a case that did not run has the result MISSING.
 
-    ``directory`` gets the suite's report and every log. Raises ``RunError``.
+    directory: for the suite's report and every log
+
+    Raises ``RunError`` when a program fails.
     """
     spec, asked = _select(suite, set_up, cases, directory)
     try:

@@ -1,7 +1,7 @@
-"""The set-ups: who talks to whom through the gateway, and which cases are asked of it.
+"""The set-ups: client and server of the gateway, and the cases that are run.
 
-``left_out`` are the cases that a set-up is not asked, with the reason that the report gives. What is asked and fails is
-another matter: see ``verdict.ALLOWED``.
+``left_out``: the cases that a set-up does not run, with the reason for the report. Cases that run and may fail are in
+``verdict.ALLOWED``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a result means: passed, tolerated with a reason, or failed.
+"""Classifies results: passed, tolerated with a reason, or failed.
 
-The suite gives each case two verdicts, one on its messages (``behavior``) and one on how the connection closed
-(``close``). NON-STRICT and INFORMATIONAL are its words for what the RFC leaves open. Everything else but OK is a
-failure, unless ``ALLOWED`` says why it is not the gateway's. An entry there that nothing needs any more is a failure
-too: the table stays true.
+The suite gives each case two results, one for its messages (``behavior``) and one for the end of the connection
+(``close``). NON-STRICT and INFORMATIONAL are its terms for what the RFC leaves open. Everything else but OK is a
+failure, unless ``ALLOWED`` says why it is not the gateway's. An entry there that is not needed any more is a failure
+too.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def note(case: str) -> str:
 
 
 def failures(results: Mapping[str, Sequence[Result]], allowed: Iterable[Allowed] = ALLOWED) -> list[str]:
-    """What is wrong, a line each: failed cases that are not allowed, and entries that allow what does not fail.
+    """Returns a line for each failed case that is not allowed, and for each entry that is not needed.
 
-    An entry is judged only where one of its cases was played.
+    An entry counts only if one of its cases was run.
     """
     allowed = list(allowed)
     wrong = []

@@ -1,6 +1,6 @@
-"""deploy/ fits together: names, ports, paths and times that stand in more than one file are the same in all of them.
+"""The files of deploy/ are consistent: names, ports, paths and times in several files are the same in all of them.
 
-That the images build and run is what ``make image-check`` shows.
+``make image-check`` builds and runs the images.
 """
 
 from __future__ import annotations

@@ -43,8 +43,9 @@ def pin(certificate: str) -> str:
 
 @contextmanager
 def chromium(profile: Path, *flags: str, width: int = 1280, height: int = 900) -> Iterator[Chrome]:
-    """A browser with a fresh ``profile`` directory and a window of ``width`` by ``height`` CSS pixels. ``flags`` are
-    added to the usual ones.
+    """Starts a browser with a new ``profile`` directory and a window of ``width`` by ``height`` CSS pixels.
+
+    flags: in addition to the usual ones
 
     Raises ``selenium.common.WebDriverException`` when it does not start.
     """

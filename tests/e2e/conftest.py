@@ -1,7 +1,7 @@
-"""What one test starts and this ends again: gateways, backends, raw peers.
+"""Fixtures that start gateways, backends and raw peers for one test, and end them.
 
-The order in which they end follows from who asks for whom: first what a test plays itself, clients and backends (a
-gateway would wait for their answers), then the gateways, which must exit cleanly, then the backends of the library.
+They end in this order: clients and backends that the test plays itself (a gateway would wait for their answers), then
+the gateways, which must exit cleanly, then the backends of the library.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def deadline(nursery: trio.Nursery) -> None:
 async def start_gateway(
     nursery: trio.Nursery, tmp_path: Path, serve: Serve, deadline: None
 ) -> AsyncIterator[StartGateway]:
-    """``await start_gateway(*routes, **settings)``: a running gateway, which must also end well.
+    """``await start_gateway(*routes, **settings)``: a running gateway, which must also end without an error.
 
     ``process`` has options for ``Gateway.start``.
     """

@@ -94,10 +94,10 @@ class Gateway:
         environment: Mapping[str, str] = {},
         **options: Any,
     ) -> Gateway:
-        """Start the process; ``wait_ready`` comes next.
+        """Starts the process; ``wait_ready`` comes next.
 
-        prefix: a command that runs the command that follows it
-        environment: beside the usual one
+        prefix: a command that runs the command behind it
+        environment: variables in addition to the usual ones
         options: of ``subprocess.Popen``
         """
         process = await trio.lowlevel.open_process(
@@ -164,9 +164,9 @@ class Gateway:
         self._may_read.set()
 
     def memory(self) -> int:
-        """Bytes of memory that are the process's own: its proportional set size without mapped files.
+        """Returns the process's own memory in bytes: its proportional set size without mapped files.
 
-        (What it shares with the other Python processes here would move as these come and go.)
+        (The share of memory common with other Python processes would change when these start and end.)
         """
         rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         found = re.search(r"^Pss_Anon: +(\d+) kB$", rollup, re.MULTILINE)

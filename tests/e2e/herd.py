@@ -1,7 +1,7 @@
-"""Thousands of sessions at once, both ends of them, as cheap as Python makes them: one asyncio loop in a thread.
+"""Both ends of thousands of sessions at once, as cheap as possible in Python: one asyncio loop in a thread.
 
-In each, the client sends numbered messages and the backend echoes them, one at a time, until Close. Either end checks
-that what comes is whole, in order, and without a gap.
+In each session the client sends numbered messages and the backend echoes them, one at a time, until the Close. Both
+ends check that messages are whole, in order, and without a gap.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Herd:
     """Backends at ``port``, and the clients that ``open`` adds.
 
     pause: seconds between an echo and its client's next message
-    faults: what any end has seen that it should not have, in words
+    faults: descriptions of what either end has seen wrong
     """
 
     def __init__(self, *, pause: float) -> None:
@@ -184,9 +184,9 @@ class Herd:
         self._loop.close()
 
     async def open(self, port: int, count: int, path: str = "/", *, within: float = math.inf) -> Results:
-        """So many sessions more, through the gateway at ``port``; returns when each has had its first message back.
+        """Opens more sessions through the gateway at ``port``; returns when each has had its first echo.
 
-        A busy machine opens as many as it can ``within`` so many seconds.
+        within: seconds, in which a busy machine may open fewer
         """
         results = Results()
         await self._call(self._open(port, count, path, results, within))

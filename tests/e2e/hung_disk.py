@@ -13,9 +13,9 @@ _NOSUID, _NODEV, _DETACH = 2, 4, 2  # mount(2), umount(2)
 
 
 class HungDisk:
-    """A file system over ``directory`` whose server answers nothing: whoever looks at it or below it waits.
+    """A file system on ``directory`` whose server never answers: every access to it waits.
 
-    It is FUSE, without its library: the kernel's requests stay unread in ``/dev/fuse``. ``release`` fails them.
+    It uses FUSE without its library: the kernel's requests stay unread in ``/dev/fuse``. ``release`` makes them fail.
     """
 
     def __init__(self, directory: Path) -> None:

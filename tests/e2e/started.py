@@ -23,10 +23,10 @@ END_DEADLINE = 10.0  # seconds from SIGTERM to the end
 def started(
     command: Sequence[str | Path], log: Path, *, ready: str, environment: Mapping[str, str] = {}
 ) -> Iterator[re.Match[str]]:
-    """Run ``command`` and end it by SIGTERM.
+    """Runs ``command`` and ends it by SIGTERM.
 
-    log: takes both of its outputs
-    ready: a pattern of what it says there when it is ready; the match is what this gives
+    log: for both of its outputs
+    ready: a pattern of its output when it is ready; the match is yielded
     """
     with (
         log.open("ab") as output,

@@ -54,9 +54,9 @@ def token(name: str, **source: Any) -> dict[str, Any]:
 
 @dataclass
 class Place:
-    """What the gateway of a test is made of.
+    """The configuration of a test's gateway.
 
-    healthy: routes that whoever comes for something else asks
+    healthy: routes for clients that do not use what hangs
     """
 
     directory: Path
@@ -76,11 +76,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Thing:
-    """One that can hang.
+    """Something that can hang.
 
-    prepare: what it adds to the gateway's settings
+    prepare: adds it to the gateway's settings
     hang: makes it hang, after the start
-    ask: what clients send who then wait for it
+    ask: the bytes of clients that then wait for it
     """
 
     name: str

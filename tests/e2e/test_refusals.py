@@ -1,6 +1,6 @@
-"""What is said before the upgrade instead of 101: the right status, one answer, then the end of the connection.
+"""Refusals before the upgrade: the right status, one answer, then the end of the connection.
 
-What is wrong with a request or with a backend's answer is in the tables of ``tests.hostile``.
+The tables in ``tests.hostile`` have the malformed requests and backend answers.
 """
 
 from __future__ import annotations

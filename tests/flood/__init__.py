@@ -1,5 +1,5 @@
-"""More of one thing than anybody takes, at a real gateway with few descriptors, while others want to be served.
+"""Floods a real gateway that has few descriptors, while other clients must be served.
 
-``python -m tests.flood`` has each for ten seconds and says how long the others waited; ``test_flood.py`` has each until
-they were served a few times.
+``python -m tests.flood`` runs each flood for ten seconds and prints how long the others waited; ``test_flood.py`` runs
+each one until the others were served a few times.
 """

@@ -1,6 +1,6 @@
-"""``python -m tests.flood [FLOOD...] [--seconds S]``: each flood, and how long the others waited at the longest.
+"""``python -m tests.flood [FLOOD...] [--seconds S]``: runs each flood, and prints the longest waits of the others.
 
-Exit status: 0 all were served, and nothing of any flood has stayed; 1 not so.
+Exit status: 0 all were served, and nothing of a flood is left; 1 otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random input for everything that reads what a stranger wrote, twins and readings held to each other.
+"""Random input for everything that parses untrusted bytes; two implementations, or two parsers, are compared.
 
-``python -m tests.fuzz`` goes on for as long as it is told; ``test_fuzz.py`` is the same for a moment, always alike.
+``python -m tests.fuzz`` runs for a given time; ``test_fuzz.py`` runs briefly, always with the same input.
 """

@@ -1,9 +1,9 @@
 """``python -m tests.fuzz [TARGET...] [--seconds S | --rounds N] [--seed SEED] [--from ROUND]``
 
-Every round is made from its target's name, the seed and its number alone, so what failed fails again. A crash, as the
-sanitizers make one of each fault in C, is in one of the rounds behind the last line of its target.
+The target's name, the seed and the number of the round determine its input, so every failure can be repeated. After a
+crash, to which the sanitizers turn every fault in C, the round is one of those behind the last printed line.
 
-Exit status: 0 nothing was found; 1 something was, and is printed.
+Exit status: 0 nothing was found; 1 something was found, and is printed.
 """
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ def masks(random: Random) -> None:
 
 
 def fast_relays(random: Random) -> None:
-    """Reads carried on in C, and the same reads by the walk in Python: what is sent, what is left to the flow.
+    """Compares the fast relay in C with the walk in Python: what is sent, and what is left to the flow.
 
-    Each end is a descriptor, or as with TLS what reads and writes; then the sink may take a part.
+    Each end is a descriptor, or, as with TLS, a function; then the sink may accept only a part.
     """
     options = {**_options(random), "unwrap": False}
     data = _stream(random, masked=options["masked"])

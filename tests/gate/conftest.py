@@ -106,10 +106,10 @@ def exchange_for(
     here: Transport | None = None,
     **settings: Any,
 ) -> Exchange:
-    """A request that a route takes, and all that its handler sees of it.
+    """Returns the exchange of a request on a route.
 
-    asked: the request, as it is or as bytes; an upgrade, where it is left out
-    certificate: that the client has shown
+    asked: the request, parsed or as bytes; by default an upgrade
+    certificate: the client's
     """
     gateway = gateway_of(route, trusted_proxies=tuple(trusted), **settings)
     if not isinstance(asked, Request):

@@ -1,7 +1,7 @@
-"""Three readings of one stream of frames, as the same list of events: the gateway's walk, wsproto's, websockets'.
+"""Parses a stream of frames by three parsers to the same list of events: by the gateway's walk, wsproto and websockets.
 
-An event is a finished message ``(opcode, payload)`` or a control frame, the same way. A reading ends with a Close, with
-a fault, or with the bytes; an unfinished message is no event.
+An event is a finished message or a control frame, as ``(opcode, payload)``. A reading ends at a Close, at a fault, or
+at the end of the bytes; an unfinished message is no event.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ class Process:
 
 @contextmanager
 def running(directory: Path, *routes: dict[str, Any], prefix: Sequence[str] = (), **settings: Any) -> Iterator[Process]:
-    """A gateway with these routes and settings. It must end with status 0, and log no bug of its own.
+    """Runs a gateway with these routes and settings. It must end with status 0 and log no bug.
 
-    prefix: a command that runs the command that follows it
+    prefix: a command that runs the command behind it
     """
     file, log = write_config(directory, routes, **settings), directory / "wsgate.log"
     with log.open("wb") as output:

@@ -1,6 +1,6 @@
-"""Every fault of RFC 6455 §5 to §7 from either side, at every cut, and the ways a session ends that nobody would like.
+"""Every fault of RFC 6455 §5 to §7 from either side, in every cutting, and all other irregular ends of a session.
 
-On socket pairs with the real pump, in virtual time. ``tests/relay`` has the same machine under peers that behave.
+On socket pairs with the real pump, in virtual time. ``tests/relay`` has the tests with peers that follow the protocol.
 """
 
 from __future__ import annotations

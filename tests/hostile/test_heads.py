@@ -1,7 +1,7 @@
-"""Request heads that are malformed, odd, or meant to be read in two ways, each with its exact answer.
+"""Request heads that are malformed, unusual, or ambiguous, each with its exact answer.
 
-Two tables, one of refusals and one of odd requests that are good. A line of the first says status, body and the fields
-that come with it; a line of the second says what the backend is asked for.
+There are two tables: refusals with status, body and fields, and unusual valid requests with the request that the
+backend gets.
 """
 
 from __future__ import annotations

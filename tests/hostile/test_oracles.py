@@ -1,7 +1,7 @@
-"""The codec against two independent ones: the same events from every stream, however it is cut, and the same faults.
+"""Compares the codec with two independent ones: the same events and faults from every stream in every cutting.
 
-Streams are made of whole frames, right and wrong ones, or of any bytes at all. Behind the former stands a frame that is
-wrong to everybody: so nobody can be waiting for more where another has seen a fault.
+Streams consist of whole frames, valid and invalid ones, or of random bytes. A stream of frames ends with a frame that
+is invalid for every parser, so that no parser waits for more bytes after another has found a fault.
 """
 
 from __future__ import annotations
@@ -103,9 +103,10 @@ def encode(frames: Sequence[Frame], masked: bool) -> bytes:
 
 
 def agree(ours: Reading, theirs: Reading, *, complete: bool, lenient: bool = False) -> None:
-    """The walk sees a fault where they do, or before: text that cannot become UTF-8 any more is wrong at once.
+    """Checks that the walk finds a fault where they do, or earlier: it rejects invalid UTF-8 at its first wrong byte.
 
-    complete: nobody can be waiting for more; lenient: lengths in more bytes than they need are taken, against §5.2
+    complete: no parser can be waiting for more; lenient: lengths in a longer form than needed are accepted, against
+    §5.2
     """
     if ours.fault is None:
         assert (theirs.events, theirs.fault) == (ours.events, None)

@@ -1,6 +1,6 @@
-"""What peers can make the gateway's process spend: memory, descriptors, tasks, time, lines of log.
+"""The resources that peers can make the gateway use: memory, descriptors, tasks, time, lines of the log.
 
-Measured from outside, on the real process; only tasks are counted in the test's own.
+They are measured from outside, on the real process; only tasks are counted in the test's process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Requests behind an upgrade that did not come about: nobody reads them, neither the gateway nor the backend.
+"""Requests behind a failed upgrade: neither the gateway nor the backend reads them.
 
-The two scenarios that WebSocket proxies are known to fall for: a proxy that does not check the client's half passes an
-upgrade on that the backend declines, and one that does not check the backend's half takes any 101 for an upgrade. Both
-then carry what the client sends, a second request, past every rule to the backend.
+There are two known attacks on WebSocket proxies. A proxy that does not check the client's request passes on an upgrade
+that the backend declines. A proxy that does not check the backend's answer accepts any 101. Both then pass on the
+client's bytes, a second request, to the backend without any check.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One peer that never stops, or a thousand that come at once: the others, and the process itself, get their turn.
+"""One peer that never stops, or a thousand that come at once, must not block other peers or the process.
 
-Counted in pieces of work (``work.py``). What a turn costs in time is the benchmark's business.
+It is counted in pieces of work (``work.py``). The benchmark measures their time.
 """
 
 from __future__ import annotations

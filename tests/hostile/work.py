@@ -1,7 +1,7 @@
-"""What strangers have the gateway do, counted in pieces, and how many pieces the others have to wait for.
+"""Counts the work that clients cause in pieces, and how many pieces other clients have to wait for.
 
-Time would tell of the machine as much as of the gateway. So a piece is what a step of the code does for a stranger: a
-connection accepted, a read, a request, a 101; and the pump's clock goes by pieces too, one millisecond each.
+Times would depend on the machine. So a piece is one step of the code for a client: an accepted connection, a read, a
+request, a 101. The pump's clock is counted in pieces too, one millisecond each.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MESSAGE = Frame(BINARY, b"0123456789").encode(MASK)
 
 
 class Work(trio.abc.Instrument):
-    """The pieces of work that are done while this is an instrument of trio.
+    """Counts pieces of work while it is installed as an instrument of trio.
 
     pieces: so far
-    after: called behind each piece, and while ``done`` waits
-    between_looks: the most of them between two looks of trio at descriptors, timers and signals
+    after: called after each piece, and while ``done`` waits
+    between_looks: the most pieces between two polls of trio for descriptors, timers and signals
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,10 +124,10 @@ def after_reads(flow: Any, call: Callable[[], None]) -> None:
 
 
 class Bystander:
-    """A session in which a message always waits: behind the first piece after the last one was read.
+    """A session in which a message always waits; the next one is sent at the first piece after the last one was read.
 
-    waited: the most pieces that one of them had to wait for
-    served: how many were read
+    waited: the most pieces that a message had to wait for
+    served: how many messages were read
     """
 
     def __init__(self, work: Work, running: Session) -> None:
@@ -172,7 +172,7 @@ def non_blocking(descriptor: int) -> socket.socket:
 
 
 class Flood:
-    """The same again and again, as much as is taken, whenever there is room; what comes back is thrown away.
+    """Sends the same bytes again and again, as much as is accepted, and discards what comes back.
 
     It ends when ``pieces`` are done.
     """

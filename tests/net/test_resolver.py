@@ -30,10 +30,11 @@ FAR = 30.0  # seconds; what takes so long has failed
 
 
 class Dns:
-    """The system's resolver. Names that begin with ``slow`` have no answer before ``answer`` is set; then, and all
-    others but those that begin with ``no``, they are 127.0.0.1.
+    """A fake of the system's resolver. Names resolve to 127.0.0.1.
 
-    asked: what it was asked for, in turn; ``next`` is released every time
+    Names that begin with ``slow`` resolve only after ``answer`` is set; those that begin with ``no`` do not resolve.
+
+    asked: the names that were looked up, in order; ``next`` is released at each lookup
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:

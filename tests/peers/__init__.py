@@ -1,5 +1,5 @@
-"""The far ends of a session: what the tests play themselves, down to the byte.
+"""Clients and backends that tests control byte by byte.
 
-``frames`` and ``heads`` write and read what passes, ``stream`` and ``threads`` are the clients and backends above them.
-Nothing here comes from the gateway, so that it is not measured with its own ruler.
+``frames`` and ``heads`` encode and parse; ``stream`` and ``threads`` are clients and backends on top of them. Nothing
+here uses the gateway's code, so that the gateway is not tested against itself.
 """

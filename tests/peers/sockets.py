@@ -29,9 +29,9 @@ def reset(sock: Any) -> None:
 
 
 def free_port() -> int:
-    """A port for a program that cannot be told to let the kernel choose.
+    """Returns a free port, for a program that cannot let the kernel choose one.
 
-    It lies below those that the kernel gives to whoever connects (ip(7)): one of them could be taken meanwhile.
+    It is below the ports that the kernel gives to outgoing connections (ip(7)), which could be used in the meantime.
     """
     for port in random.sample(range(15_000, 32_000), 1000):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

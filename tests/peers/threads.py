@@ -1,6 +1,6 @@
 """Clients and backends on blocking sockets, for tests that have threads or a process of their own.
 
-So one gateway can serve a whole module (trio's fixtures end with each test), and its ends can work beside each other.
+With them one gateway can serve a whole module (trio's fixtures end with each test), and its ends can run in parallel.
 """
 
 from __future__ import annotations

@@ -244,10 +244,12 @@ async def session(
     tls: ssl.TLSVersion | None = None,
     tap: Tap | None = None,
 ) -> AsyncIterator[Session]:
-    """A running session. ``buffer`` bounds the kernel's buffers, so that a peer that does not read is felt soon.
+    """Runs a session.
 
-    ``unix`` sockets are full when they are full: TCP's probes of a closed window let a little through, in real time.
-    ``tls`` is the version that both peers speak, where they do. ``tap`` gets a copy of what passes a tunnel.
+    buffer: the size of the kernel's buffers, so that a peer that does not read has an effect soon
+    unix: use Unix sockets, which accept nothing when they are full; TCP's probes let a few bytes through, in real time
+    tls: the version for both peers; ``None``: without TLS
+    tap: gets a copy of the bytes of a tunnel
     """
     client_sock: Transport
     backend_sock: Transport

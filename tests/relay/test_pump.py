@@ -22,9 +22,9 @@ from wsgate.relay.pump import READ_SIZE, Pump
 
 
 def count(running: Session, calls: Counter[str]) -> None:
-    """Count the reads and writes of both legs, and changes of what the poller wants.
+    """Counts the reads and writes of both legs, and the changes of wanted events.
 
-    A call of the compiled relay is one read, and one write where it returns a number (test_fast_relay.py).
+    A call of the fast relay is one read, and also one write if it returns a number (test_fast_relay.py).
     """
 
     def counted(name: str, call: Any) -> Any:

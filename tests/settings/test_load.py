@@ -1,7 +1,8 @@
-"""What is refused is kept as golden files: invalid/NAME.yaml, and in NAME.expect what is said about it.
+"""Invalid configurations as golden files: invalid/NAME.yaml, with its messages in NAME.expect.
 
-``syntax-*`` are no YAML, or not this file's kind of it; ``shape-*`` are refused by the JSON Schema, too; ``meaning-*``
-only by the loader. ``WSGATE_UPDATE_EXPECT=1 pytest tests/settings/test_load.py`` writes the .expect files anew.
+``syntax-*`` are no YAML, or use parts of it that are not allowed; ``shape-*`` are refused by the JSON Schema too;
+``meaning-*`` only by the loader. ``WSGATE_UPDATE_EXPECT=1 pytest tests/settings/test_load.py`` writes the .expect
+files.
 """
 
 import os

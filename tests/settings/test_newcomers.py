@@ -1,6 +1,6 @@
-"""Files as newcomers write them: with the habits of other programs, and what YAML 1.1 makes of some texts.
+"""Configurations as newcomers write them: like those of other programs, and with texts that YAML 1.1 reads differently.
 
-Each row has what is written, where it is wrong, and the words that say what to write instead.
+Each row has the text, the place of the fault, and the message that says what to write instead.
 """
 
 import pytest

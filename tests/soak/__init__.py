@@ -1,4 +1,4 @@
-"""Mixed traffic through one gateway for as long as one likes; nothing of it may stay behind.
+"""Mixed traffic through one gateway for a long time, of which nothing may be left.
 
-``python -m tests.soak`` goes on for twenty minutes; ``test_soak.py`` is the same for a few rounds, always alike.
+``python -m tests.soak`` runs for twenty minutes; ``test_soak.py`` runs a few rounds, always the same ones.
 """

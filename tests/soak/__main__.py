@@ -1,6 +1,6 @@
-"""``python -m tests.soak [--seconds S] [--workers N] [--seed SEED]``: mixed traffic for twenty minutes, and what stays.
+"""``python -m tests.soak [--seconds S] [--workers N] [--seed SEED]``: mixed traffic, by default for twenty minutes.
 
-Exit status: 0 nothing has; 1 something has, or went wrong, and is printed.
+Exit status: 0 nothing is left of it; 1 something is left or went wrong, and is printed.
 """
 
 from __future__ import annotations

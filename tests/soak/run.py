@@ -74,9 +74,9 @@ async def soak(
     at_once: int = 40,
     workers: int = 1,
 ) -> Soak:
-    """Go on until ``go_on`` says otherwise or something is wrong.
+    """Runs rounds until ``go_on`` returns False or something is wrong.
 
-    visits, at_once: of one round; report: is called after each
+    visits, at_once: of one round; report: called after each round
     """
     done = Soak(seed)
     authority = Authority(directory)

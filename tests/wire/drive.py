@@ -31,9 +31,9 @@ class Seen:
 def drive(
     walk: FrameWalk, pieces: Sequence[bytes], *, unwrap: bool = False, boundaries: Collection[int] | None = None
 ) -> Seen:
-    """Walk over the pieces, one read after the other. A Close ends the stream, and so does a fault.
+    """Walks over the pieces, one read after the other. A Close or a fault ends the stream.
 
-    boundaries: offsets at which one frame ends and the next begins. ``left`` must say it when the sink stands at one
+    boundaries: offsets at which one frame ends and the next begins; ``left`` must be 0 exactly there
     """
     seen = Seen()
     carry = b""

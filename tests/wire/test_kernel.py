@@ -31,9 +31,9 @@ SEEN = ("halt", "fault", "opcode", "payload", "resume", "out", "messages", "left
 
 
 def steps(frame_walk: Walk, pieces: Sequence[bytes]) -> list[tuple[object, ...]]:
-    """All that can be seen of a walk after each of its calls, as a flow makes them.
+    """Returns all attributes of a walk after each call, with calls like those of a flow.
 
-    The buffer ends where the piece does: what is read behind it is found by an address sanitizer.
+    The buffer ends with the piece, so an address sanitizer finds reads behind it.
     """
     seen: list[tuple[object, ...]] = []
     carry = b""

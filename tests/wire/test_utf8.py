@@ -12,9 +12,9 @@ from .utf8_cases import INVALID, TRUNCATED, VALID
 
 
 def state_after(data: bytes) -> int:
-    """How many continuation bytes are missing after ``data``, -1 where it cannot be UTF-8 any more.
+    """Returns how many continuation bytes are missing after ``data``, -1 if it is no UTF-8.
 
-    Table 3-7 of the Unicode standard (also the ABNF of RFC 3629 §4), read as written there.
+    It implements Table 3-7 of the Unicode standard (also the ABNF of RFC 3629 §4) literally.
     """
     missing, low, high = 0, 0x80, 0xBF
     for byte in data:

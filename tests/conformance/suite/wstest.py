@@ -1,11 +1,11 @@
 # mypy: ignore-errors
-"""The suite's command, for Python 2.7, with what it has no option for.
+"""Runs the suite's command, for Python 2.7, with two changes for which it has no option.
 
     wstest.py list SPEC.json     print the version and the cases that the file selects, as JSON
     wstest.py ARGUMENTS          run the suite's own ``wstest ARGUMENTS``
 
-It listens on loopback only: the suite itself binds every address of the machine. And it writes its reports as JSON, not
-as the tens of thousands of files of HTML that nobody opens in CI.
+It listens only on loopback, because the suite itself binds every address of the machine. And it writes its reports as
+JSON instead of tens of thousands of HTML files.
 """
 
 import json
