@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.gate import revoke
+from wsgate.gate import health, revoke
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
@@ -87,7 +87,12 @@ async def run(
                         background=serving,
                         busy=busy,
                     )
-                    for task in (certificates.watch, reloader.run, partial(revoke.watch, gateway.sessions)):
+                    for task in (
+                        certificates.watch,
+                        reloader.run,
+                        partial(revoke.watch, gateway.sessions),
+                        partial(health.watch, gateway),
+                    ):
                         serving.start_soon(task)
                     for live, sock in zip(gateway.site.listeners, sockets, strict=True):
                         listeners.open(sock, live)

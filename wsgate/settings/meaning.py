@@ -13,6 +13,7 @@ from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.meaning_auth import check_access
 from wsgate.settings.meaning_order import check_order
+from wsgate.settings.meaning_relay import check_relay
 from wsgate.settings.meaning_tls import check_listeners_tls, check_routes_tls
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
@@ -21,6 +22,7 @@ from wsgate.settings.model import (
     Listener,
     Match,
     Redirect,
+    Relay,
     Route,
     TcpAddress,
     Tls,
@@ -49,6 +51,8 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     check_routes_tls(routes, fault, given)
     everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
     for index, route in routes:
+        if isinstance(route.action, Relay):
+            check_relay(route.action, f"routes[{index}].relay", fault, given)
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)

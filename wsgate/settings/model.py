@@ -203,6 +203,21 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Backends are asked regularly whether they are well: in exactly one of the ways websocket, http and tcp."""
+
+    websocket: UrlPath | None = setting(
+        "Open a WebSocket at this path, send a Ping, await the Pong, and close it.", default=None
+    )
+    http: UrlPath | None = setting("GET this path; a status from 200 to 399 is well.", default=None)
+    tcp: bool = setting("Connect, with TLS to wss://.", default=False)
+    interval: Timeout = setting("The time between two checks of a backend, more or less a tenth.", default=5.0)
+    timeout: Timeout = setting("For one check.", default=2.0)
+    rise: Count = setting("So many checks in a row must succeed until it gets sessions again.", default=2)
+    fall: Count = setting("So many checks in a row must fail until it gets no more sessions.", default=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Eject:
     """A backend that fails again and again gets no sessions for a while."""
 
@@ -222,6 +237,7 @@ class Relay:
         "The WebSocket backends: URLs, or mappings with url and more.", required=True
     )
     balance: Balance = setting("Which backend gets the next session.", default=Balance())
+    health: Health | None = setting("Check the backends also when nobody uses them.", default=None)
     eject: Eject | None = setting("When a backend that fails gets no more sessions, or off.", default=Eject())
     tls: BackendTls = setting("TLS to wss:// backends.", default=BackendTls())
     host: HostField | None = setting(

@@ -138,6 +138,12 @@ def weight(text: str) -> int:
     return int(text)
 
 
+def url_path(text: str) -> str:
+    if not is_path(text):
+        raise TextError(f"{quote(text)} is not a URL path: write one like /healthz, without a query")
+    return text
+
+
 def share(text: str) -> int:
     if re.fullmatch("[0-9]{1,3}", text):
         raise TextError(f"{quote(text)} has no unit: write {quote(text + '%')}")
@@ -327,6 +333,7 @@ SCALARS: dict[Any, ScalarType] = {
         show=int,
     ),
     model.Share: ScalarType("a share like 50%", share, _text("[0-9]{1,3}%", "50%"), show=lambda number: f"{number}%"),
+    model.UrlPath: ScalarType("a path like /healthz", url_path, _text(r"/[^\s?#]*", "/healthz")),
     model.HashKey: ScalarType(
         "address, query:NAME, header:NAME, cookie:NAME, host or path",
         access.hash_key,

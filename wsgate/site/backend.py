@@ -10,7 +10,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
-from wsgate.settings.model import Eject, Target, WebSocketUrl
+from wsgate.settings.model import Eject, Health, Target, WebSocketUrl
 
 LONGEST = 300.0  # seconds for which a backend is ejected, at most
 
@@ -26,17 +26,20 @@ class LiveBackend(Generic[T]):
     cap: the most sessions that it gets at once; ``None``: any number
     sessions: how many it has now, with those whose handshake is under way
     failures: in a row, to connect or to upgrade
+    healthy: what its health checks say
     """
 
     __slots__ = (
         "_early_failures",
         "_ejected",
         "_ejections",
+        "_streak",
         "_until",
         "address",
         "cap",
         "changed",
         "failures",
+        "healthy",
         "may_eject",
         "name",
         "route",
@@ -53,6 +56,8 @@ class LiveBackend(Generic[T]):
         self.cap = cap
         self.sessions = 0
         self.failures = 0
+        self.healthy = True  # until its checks say otherwise
+        self._streak = 0  # checks in a row that say otherwise than ``healthy``
         # Set by the upstream that it belongs to
         self.changed: Callable[[], object] = lambda: None
         self.may_eject: Callable[[], Eject | None] = lambda: None
@@ -65,7 +70,7 @@ class LiveBackend(Generic[T]):
     @property
     def usable(self) -> bool:
         """Whether it takes one more session now."""
-        if self._ejected and self.is_ejected:
+        if not self.healthy or (self._ejected and self.is_ejected):
             return False
         return self.cap is None or self.sessions < self.cap
 
@@ -107,6 +112,23 @@ class LiveBackend(Generic[T]):
             return
         self._early_failures += 1
         self._judge(self._early_failures, failure)
+
+    def checked(self, error: str, health: Health) -> None:
+        """A health check has been made. ``error``: why it failed, for the log; empty if it succeeded."""
+        if self.healthy is not bool(error):
+            self._streak = 0
+            return
+        self._streak += 1
+        if self._streak < (health.fall if error else health.rise):
+            return
+        self._streak = 0
+        self.healthy = not error
+        if error:
+            emit(logging.WARNING, "backend unhealthy", route=self.route, backend=self.name, error=error)
+        else:
+            self.failures = self._early_failures = 0  # what was, says nothing any more
+            self._forgive()
+            emit(logging.WARNING, "backend healthy", route=self.route, backend=self.name)
 
     def _judge(self, failures: int, error: str) -> None:
         eject = self.may_eject()

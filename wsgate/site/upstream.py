@@ -25,6 +25,7 @@ _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = 
 class Upstream:
     """``previous`` had the route before: a backend that both have stays the same object.
 
+    relay: the route's settings
     backends: in the order of the file
     hash_key: what of a request is the key of ``candidates``; ``None`` if it needs none
     """
@@ -37,6 +38,10 @@ class Upstream:
             known.get(str(each)) or LiveBackend(route, each.url) for each in relay.to
         ]
         self.eject = relay.eject
+        self.relay = relay
+        if relay.health is None:  # nobody would ever say that one is well again
+            for each in self.backends:
+                each.healthy = True
         self.hash_key = relay.balance.hash
         groups = (self._of(backup=False), self._of(backup=True))
         self._groups = [_Group(group, relay.balance) for group in groups if group]

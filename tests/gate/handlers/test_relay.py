@@ -252,7 +252,7 @@ def test_the_host_that_a_backend_is_asked_for(url: WebSocketUrl, relay: dict[str
     http.receive(request("/chat", {"Host": "gate.example"}))
     read = http.next_request()
     assert isinstance(read, Request)
-    assert relay_module._host(url, Relay(to=(RelayBackend(url=url),), **relay), read) == expected.encode()
+    assert relay_module.host_for(url, Relay(to=(RelayBackend(url=url),), **relay), read.host) == expected.encode()
 
 
 # -- the session -------------------------------------------------------------------------------------------------------

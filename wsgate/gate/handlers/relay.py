@@ -34,7 +34,7 @@ from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.headers import Headers
-from wsgate.wire.http import Refusal, Request
+from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
 
@@ -108,7 +108,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl]) -> Opened | 
             exchange.request,
             exchange.upgrade,
             target=rewrite(exchange.request.target, route.match.path, url.path),
-            host=_host(url, asking.relay, exchange.request),
+            host=host_for(url, asking.relay, exchange.request.host),
             key=base64.b64encode(os.urandom(16)),
             forwarded=asking.forwarded,
             max_head=exchange.site.settings.limits.head,
@@ -151,8 +151,8 @@ def _join(backend: Transport, *, compression: bool) -> Join:
     return join
 
 
-def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
-    """Returns the Host for a backend.
+def host_for(url: WebSocketUrl, relay: Relay, asked: bytes) -> bytes:
+    """Returns the Host for a backend. ``asked``: the client's; empty if there is no client.
 
     SNI asks a TLS backend for its own name, and it may refuse another one in Host (RFC 9110 §15.5.20). So Host is its
     own name too, unless the route says otherwise. X-Forwarded-Host has the client's.
@@ -164,9 +164,9 @@ def _host(url: WebSocketUrl, relay: Relay, request: Request) -> bytes:
     if url.tls and relay.tls.server_name:
         own = relay.tls.server_name
     wanted = relay.host or ("backend" if url.tls and not is_ip(own) else "keep")
-    if wanted == "keep":
-        return request.host
-    if wanted != "backend":
+    if wanted == "keep" and asked:
+        return asked
+    if wanted not in ("backend", "keep"):
         return wanted.encode()
     name = f"[{own}]" if ":" in own else own.removesuffix(".")
     default = port == (443 if url.tls else 80)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wsgate.settings.meaning_relay import check_relay
+from wsgate.settings.model import (
+    Balance,
+    HashKey,
+    Health,
+    Policy,
+    Relay,
+    RelayBackend,
+    TcpAddress,
+    WebSocketUrl,
+)
+
+TO = (RelayBackend(url=WebSocketUrl(TcpAddress("h", 1), None)),)
+
+
+def faults(given: tuple[str, ...] = (), **more: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    check_relay(Relay(to=TO, **more), "r", lambda path, message: found.append((path, message)), given)
+    return found
+
+
+def test_what_is_right() -> None:
+    assert faults() == []
+    assert faults(("r.balance.hash",), balance=Balance(hash=HashKey(None))) == []
+    for health in (Health(websocket="/"), Health(http="/"), Health(tcp=True)):
+        assert faults(health=health) == []
+
+
+def test_a_policy_and_a_hash() -> None:
+    balance = Balance(policy=Policy.FIRST, hash=HashKey(None))
+    ((path, message),) = faults(("r.balance.hash", "r.balance.policy"), balance=balance)
+    assert (path, message) == ("r.balance", "has policy and hash: write one of them, hash is a policy itself")
+
+
+@pytest.mark.parametrize(
+    ("health", "message"),
+    [
+        (Health(), "says nothing of how: write one of websocket, http, tcp"),
+        (Health(websocket="/", tcp=True), "has websocket and tcp: write one of them"),
+    ],
+)
+def test_one_way_of_checking(health: Health, message: str) -> None:
+    assert faults(health=health) == [("r.health", message)]

@@ -1,0 +1,55 @@
+"""Checks the backends of routes with ``health``, as long as their route is there."""
+
+from __future__ import annotations
+
+import random
+
+import trio
+
+from wsgate.gate.gateway import Gateway
+from wsgate.gate.health_check import check_health
+from wsgate.net.dial import TlsClient
+from wsgate.settings.model import WebSocketUrl
+from wsgate.site.backend import LiveBackend
+from wsgate.site.route import LiveRoute
+
+LOOK = 1.0  # seconds until a reload's new routes are noticed
+
+
+async def watch(gateway: Gateway) -> None:
+    """Checks until cancelled: a task for each backend."""
+    watched: dict[LiveRoute, trio.CancelScope] = {}
+    async with trio.open_nursery() as nursery:
+        while True:
+            now = {route for route in gateway.site.routes if _is_checked(route)}
+            for route in watched.keys() - now:
+                watched.pop(route).cancel()
+            for route in now - watched.keys():
+                watched[route] = trio.CancelScope()
+                nursery.start_soon(_watch_route, gateway, route, watched[route])
+            await trio.sleep(LOOK)
+
+
+def _is_checked(route: LiveRoute) -> bool:
+    return route.upstream is not None and route.upstream.relay.health is not None
+
+
+async def _watch_route(gateway: Gateway, route: LiveRoute, scope: trio.CancelScope) -> None:
+    assert route.upstream is not None
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for backend in route.upstream.backends:
+                nursery.start_soon(_watch_backend, gateway, route, backend)
+
+
+async def _watch_backend(gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSocketUrl]) -> None:
+    assert route.upstream is not None
+    relay = route.upstream.relay
+    health = relay.health
+    assert health is not None
+    await trio.sleep(random.random() * min(health.interval, 1.0))  # not all backends, and all workers, in one moment
+    while True:
+        live = route.tls
+        tls = None if live is None else TlsClient(live.context, relay.tls.server_name, gateway.pump.serve_if_due)
+        backend.checked(await check_health(backend, relay, health, tls), health)
+        await trio.sleep(health.interval * random.uniform(0.9, 1.1))
