@@ -10,10 +10,10 @@ import jwt
 import pytest
 
 from wsgate.gate import client
-from wsgate.settings import access
 from wsgate.site.tokens import file
 from wsgate.site.tokens.jwt import JwtSource
 from wsgate.text import host as text_host
+from wsgate.text import origin as text_origin
 from wsgate.text import paths as text_paths
 from wsgate.wire import head, masking, proxy_protocol, resp, walk
 from wsgate.wire.client import HttpClient
@@ -63,7 +63,7 @@ PLANTED: dict[str, Plant] = {
     "answers": lambda patch: patch.setattr(head, "_END", re.compile(rb"\n\n|\r\n\r\n(?=.)|\n\r\n\Z")),
     "proxies": lambda patch: patch.setattr(proxy_protocol, "_V2_HEAD", 12),
     "origins": lambda patch: patch.setattr(client, "is_token", lambda value: True),
-    "configurations": lambda patch: patch.setattr(access, "_ORIGIN", None),
+    "configurations": lambda patch: patch.setattr(text_origin, "_ORIGIN", None),
     "paths": lambda patch: patch.setattr(text_paths, "_DIGIT_OR_NONE", re.compile(rb"[^%]?")),
     "values": lambda patch: patch.setattr(text_host, "_NAME", re.compile(r".+")),
     "lines": lambda patch: patch.setattr(file, "_parse_line", _raise),

@@ -20,12 +20,13 @@ from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificat
 from wsgate.site.hashing import Busy, hashing, network
 from wsgate.site.matching import host_name
 from wsgate.site.tokens.source import SourceError
+from wsgate.text.error import TextError
+from wsgate.text.origin import origin
 from wsgate.wire.headers import values
 from wsgate.wire.http import Refusal, Request
 
 _PAGE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?")
 _OWN_PORTS = {"http": 80, "https": 443}
-_DEFAULT_PORT = re.compile(r"(http://.*):80|(https://.*):443")
 
 
 async def admit(exchange: Exchange) -> Refusal | None:
@@ -93,11 +94,12 @@ def _is_of_host(page: str, client: Client) -> bool:
     return port == client.port or {port, client.port} <= set(_OWN_PORTS.values())
 
 
-def _normal(origin: str) -> str:
-    """Normalises an Origin (RFC 6454 §6.2), which browsers send in nearly this form."""
-    text = origin.lower()
-    found = _DEFAULT_PORT.fullmatch(text)
-    return (found[1] or found[2]) if found else text
+def _normal(sent: str) -> str:
+    """Returns an Origin in its normal form. What is none by our grammar, ``null`` for example, stays as it is."""
+    try:
+        return origin(sent)
+    except TextError:
+        return sent.lower()
 
 
 async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:

@@ -27,6 +27,7 @@ from wsgate.text.entry_point import module_and_name
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name, field_value
 from wsgate.text.htpasswd import split
+from wsgate.text.origin import origin
 from wsgate.text.port import port_number
 from wsgate.text.token import is_token
 from wsgate.text.url import is_path, is_query
@@ -164,12 +165,6 @@ def service_address(text: str) -> Address:
     return TcpAddress(host, port_number(port))
 
 
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-# Other schemes have other forms of a host: file:// has none, vscode-webview:// a hash
-_OTHER_HOST = re.compile(r"[!-~]*")
-
-
 _ORIGIN_WORDS = {
     **dict.fromkeys(("true", "yes", "on", "all"), f"{ANY_ORIGIN}, which lets every page in"),
     **dict.fromkeys(("false", "no", "off", "none"), f"{ANY_ORIGIN} to let every page in, or {SAME_HOST}"),
@@ -195,24 +190,7 @@ def web_origin(text: str) -> str:
         raise TextError(f"{quote(text)} is a pattern, which origins do not take: {cure}")
     if word := _ORIGIN_WORDS.get(text.lower().strip("'")):
         raise TextError(f"{quote(text)} is not an origin: write {word}")
-    found = _ORIGIN.fullmatch(text)
-    if found is None:
-        cure = "file://" if text.rstrip(":/") == "file" else f"https://{text.strip('/') or 'app.example.com'}"
-        raise TextError(f"{quote(text)} is not an origin: write {cure}")
-    scheme, authority, rest = found[1].lower(), found[2], found[3]
-    if rest:
-        raise TextError(f"{quote(text)} is more than an origin: write {scheme}://{authority}")
-    if scheme in ("ws", "wss"):
-        page = "https" if scheme == "wss" else "http"
-        raise TextError(f"{quote(text)}: an origin is where the page comes from: write {page}://{authority}")
-    if scheme not in _DEFAULT_PORTS:
-        if not _OTHER_HOST.fullmatch(authority):
-            raise TextError(f"{quote(text)} is not an origin: write it as the browser sends it, like {scheme}://host")
-        return text.lower()
-    host, port = host_and_port(authority)
-    shown = f"[{host}]" if ":" in host else host
-    number = None if port is None else port_number(port)
-    return f"{scheme}://{shown}" if number in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{shown}:{number}"
+    return origin(text)
 
 
 def credential(text: str) -> str:
