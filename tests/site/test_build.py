@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.pki import Authority
+from wsgate.settings.load import load, reads
 from wsgate.settings.model import (
     Auth,
     Basic,
@@ -19,13 +23,15 @@ from wsgate.settings.model import (
     Settings,
     Target,
     TcpAddress,
+    Tls,
     Token,
     Tunnel,
     UnixAddress,
 )
 from wsgate.settings.problem import ConfigError
-from wsgate.site.build import build, discard
+from wsgate.site.build import build, discard, try_out
 from wsgate.site.tokens.lookups import Lookups
+from wsgate.wire.http import Refusal
 
 PLACES = (Place(PlaceKind.QUERY, "token"),)
 LISTENER = Listener(bind=TcpAddress("127.0.0.1", 80))
@@ -133,3 +139,131 @@ def test_without_sources_nothing_is_opened(tmp_path: Path) -> None:
     assert site.routes[0].lookups is None
     with pytest.raises(ConfigError):
         build(settings(route), site)
+
+
+FILE = """\
+listeners:
+  - {bind: 127.0.0.1:80, tls: {certificate: none.pem, key: none.key}}
+routes:
+  - name: broken
+    match: {path: nowhere}
+    files: {root: none}
+  - name: tokens
+    match: {path: /tokens}
+    tunnel:
+      token: {from: nowhere, timeout: never, python: {call: "no_such_module:f"}}
+  - name: keys
+    match: {path: /keys}
+    auth: {basic: {file: none.htpasswd}}
+    tunnel:
+      token:
+        from: host
+        redis: {address: "redis:6379", password_file: none.password, tls: {ca: none.pem}}
+      record: {directory: none, max_size: 5}
+"""
+
+
+def test_a_file_is_refused_once_with_every_fault_of_it_in_its_place(tmp_path: Path) -> None:
+    """Also where one part of it is broken, and another names what is not there."""
+    draft = reads(FILE, str(tmp_path / "wsgate.yaml"))
+    with pytest.raises(ConfigError) as caught:
+        build(draft)
+    assert [(problem.line, problem.path) for problem in caught.value.problems] == [
+        (2, "listeners[0].tls.certificate"),
+        (2, "listeners[0].tls.key"),
+        (5, "routes[0].match.path"),
+        (6, "routes[0].files.root"),
+        (10, "routes[1].tunnel.token.from"),
+        (10, "routes[1].tunnel.token.timeout"),
+        (10, "routes[1].tunnel.token.python.call"),
+        (13, "routes[2].auth.basic.file"),
+        (17, "routes[2].tunnel.token.redis.password_file"),
+        (17, "routes[2].tunnel.token.redis.tls.ca"),
+        (18, "routes[2].tunnel.record.directory"),
+        (18, "routes[2].tunnel.record.max_size"),
+    ]
+
+
+def test_settings_that_were_sent_to_a_worker_still_name_their_places(tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    (tmp_path / "site").mkdir()
+    file.write_text("listeners: [{bind: 127.0.0.1:1}]\nroutes: [{name: a, files: {root: site}}]\n")
+    sent = pickle.loads(pickle.dumps(load(str(file))))
+    build(sent)
+    (tmp_path / "site").rmdir()
+    with pytest.raises(ConfigError, match=rf"^{file}:2:34: routes\[0\]\.files\.root: the directory .* does not exist$"):
+        build(sent)
+
+
+async def test_a_workers_replacement_serves_what_can_be_served(
+    tmp_path: Path, tokens: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = Authority(tmp_path).issue("a.test")
+    (tmp_path / "users").write_text("ann:{PLAIN}x\n")
+    (tmp_path / "site").mkdir()
+    auth = Auth(basic=Basic(file=str(tmp_path / "users")))
+    site = Route(name="site", action=Files(root=str(tmp_path / "site")), auth=auth)
+    first = settings(by_token("it", file=tokens), site)
+    tls = Tls(certificate=pair.certificate, key=pair.key)
+    before = build(replace(first, listeners=(Listener(bind=LISTENER.bind, tls=tls),)), sources=False)
+    for file in (Path(pair.key), Path(tokens), tmp_path / "users"):
+        file.unlink()
+    (tmp_path / "site").rmdir()
+    with pytest.raises(ConfigError) as caught:
+        build(before.settings, before)
+    assert [problem.path for problem in caught.value.problems] == [
+        "listeners[0].tls.key",
+        "routes[0].tunnel.token.file",
+        "routes[1].files.root",
+        "routes[1].auth.basic.file",
+    ]
+    now = build(before.settings, before, patient=True)
+    assert now.listeners[0].tls is before.listeners[0].tls
+    assert [record.getMessage() for record in caplog.records] == ["token source broken"]
+    assert now.routes[0].lookups is not None
+    assert isinstance(await now.routes[0].lookups.targets("a"), Refusal)
+
+
+def test_a_site_that_is_refused_has_changed_nothing(tmp_path: Path, tokens: str) -> None:
+    """A renewal of a certificate is not taken into use, either."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("a.test")
+    tls = Tls(certificate=pair.certificate, key=pair.key)
+    before = build(Settings(listeners=(Listener(bind=LISTENER.bind, tls=tls),), routes=(by_token("it", file=tokens),)))
+    context = before.listeners[0].context
+    authority.issue("b.test")
+    with pytest.raises(ConfigError):
+        build(replace(before.settings, routes=(*before.settings.routes, by_token("x", file="/none"))), before)
+    assert before.listeners[0].context is context
+    now = build(before.settings, before)
+    assert now.listeners[0] is before.listeners[0]
+    assert before.listeners[0].tls in [live for live, _ in now.renewals]
+    assert before.listeners[0].context is context
+
+
+def test_what_is_tried_out_is_closed_and_logs_nothing(
+    tokens: str, closed: list[Lookups], caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(tokens).write_text("no colon\n")
+    before = build(settings(by_token("kept", file=tokens)))
+    caplog.clear()
+    try_out(settings(by_token("kept", file=tokens), by_token("new", file=tokens)), before)
+    assert [lookups.settings for lookups in closed] == [Token(from_=PLACES, file=tokens)]
+    assert closed[0] is not before.routes[0].lookups
+    with pytest.raises(ConfigError):
+        try_out(settings(by_token("new", file="/none")), before)
+    assert caplog.records == []
+    logging.getLogger("wsgate").error("heard again")
+    assert len(caplog.records) == 1
+
+
+def test_of_several_sources_each_is_tried(tokens: str, closed: list[Lookups]) -> None:
+    several = by_token("it", file=tokens, directory="/none", jwt=Jwt(key="/none", jwks="/no/keys"))
+    with pytest.raises(ConfigError) as caught:
+        build(settings(several))
+    assert [problem.path.removeprefix("routes[0].tunnel.token.") for problem in caught.value.problems] == [
+        "directory",
+        "jwt.key",
+        "jwt.jwks",
+    ]
+    assert len(closed) == 1
