@@ -1,6 +1,7 @@
-"""A configuration as far as it could be decoded, with all that is wrong with it so far.
+"""A configuration as far as it could be decoded, with all faults so far.
 
-Who finds more that is wrong, on this machine say, notes it here: so a file is refused once, with every fault of it.
+Later checks, for example of the files that it names, add their faults here. So a configuration is refused once, with
+all of its faults.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from wsgate.settings.model import Settings
 from wsgate.settings.places import Places
 from wsgate.settings.problem import ConfigError, Problem
 
-# Is told of each warning, in file order, also when the file is refused.
+# Called with each warning, in file order, also if the file is refused.
 Warn = Callable[[Problem], object]
 
 
 class Broken:
-    """Stands where a right value is missing. Not equal to any other, so that nothing is compared with it."""
+    """Replaces a wrong value. It is not equal to any other value, so no comparison matches it."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """The Settings of one file, in which a value that is wrong is ``Broken``; in their place, where nothing is right.
+    """The settings of a file, with ``Broken`` for each wrong value, or ``Broken`` for all of them.
 
     problems: the faults
-    warnings: what is taken, but probably does not do what its writer wants
-    from_environment: what the file has for each value that came from the environment, by its path
+    warnings: for values that are valid but probably not meant
+    from_environment: the text of the file for each value from the environment, by its path
     """
 
     settings: Any
@@ -38,28 +39,30 @@ class Draft:
 
     @classmethod
     def of(cls, settings: Settings) -> Draft:
-        """Of settings in which nothing is wrong so far."""
+        """Returns the draft of settings without a fault so far."""
         return cls(settings, settings.places, from_environment=settings.from_environment)
 
     def fault(self, path: str, message: str) -> None:
-        """Note a fault of the value at ``path``. What the file leaves out is shown at what it would stand in."""
+        """Reports a fault of the value at ``path``. A missing value gets the place of the mapping around it."""
         self.problems.append(self.places.problem(self.places.as_written(path), message))
 
     def warn(self, path: str, message: str) -> None:
-        """Note that the value at ``path`` is taken, but that its writer probably wants something else. The message says
-        what to write instead."""
+        """Reports that the value at ``path`` is valid, but probably not meant. The message says what to write
+        instead."""
         self.warnings.append(self.places.problem(path, message, is_warning=True))
 
     def is_wrong(self, path: str) -> bool:
-        """Whether a fault of just the value at ``path`` is noted: nothing more is to be said of what is in it."""
+        """Whether a fault of exactly the value at ``path`` is reported, so that its parts need no check."""
         return any(problem.path == path for problem in self.problems)
 
     def warnings_in_order(self) -> tuple[Problem, ...]:
-        """Returns the warnings as they stand in the file."""
+        """Returns the warnings in the order of the file."""
         return _in_order(self.warnings)
 
     def finish(self, warn: Warn | None = None) -> Settings:
-        """The Settings. ``warn`` is told of the warnings, in file order.
+        """Returns the settings.
+
+        warn: called with each warning, in file order
 
         Raises ``ConfigError`` with every fault, in file order, when there is one.
         """
@@ -73,12 +76,12 @@ class Draft:
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    """As they stand in the file."""
+    """Returns problems in the order of the file."""
     return tuple(sorted(problems, key=lambda problem: problem.place))
 
 
 def is_whole(value: Any) -> bool:
-    """Whether there is nothing Broken in a value."""
+    """Whether a value has no ``Broken`` part."""
     if isinstance(value, tuple):
         return all(map(is_whole, value))
     if is_dataclass(value):

@@ -89,7 +89,7 @@ class Listener:
     def __post_init__(self) -> None:
         if isinstance(self.bind, TcpAddress) and self.bind.port == SCHEMES_PORT:
             address = TcpAddress(self.bind.host, 443 if self.tls else 80)
-            object.__setattr__(self, "bind", address)  # frozen for everybody else
+            object.__setattr__(self, "bind", address)  # the class is frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,8 +477,8 @@ class Settings:
         "End the process when there was no session for so long; for services that are started on demand.", default=None
     )
     log: Log = setting("The log.", default=Log())
-    # Not a key: what the file has in place of each value that came from the environment, by the value's path. Whoever
-    # shows a setting shows this.
+    # Not a configuration key: the text of the file for each value from the environment, by path. Messages show it
+    # instead of the value.
     from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})
-    # Not a key: where each value stands in the file.
+    # Not a configuration key: the place of each value in the file.
     places: Places = field(default_factory=Places, compare=False, repr=False, metadata={"is_key": False})

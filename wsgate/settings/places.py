@@ -1,4 +1,4 @@
-"""Where the values stand in the file that they come from: what is found wrong with one later is told with its place."""
+"""The places of values in their file, so that a fault that is found later is reported with its place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from wsgate.settings.problem import Problem
 
 @dataclass(slots=True)
 class Places:
-    """Where each value stands in the file.
+    """The place of each value in the file.
 
-    file: its name, empty where the settings come from no file
-    by_path: line and column of each value that the file has, by its path
-    mask: hides in messages what came from the environment
+    file: its name; empty if the settings come from no file
+    by_path: line and column of each value in the file, by its path
+    mask: hides values of the environment in messages
     """
 
     file: str = ""
@@ -25,7 +25,7 @@ class Places:
         return path in self.by_path
 
     def find(self, path: str) -> tuple[int, int]:
-        """Of a value that the file leaves out, the place of what it would stand in."""
+        """Returns line and column of a value; for a missing one those of the mapping or list around it."""
         while path and path not in self.by_path:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.by_path.get(path, (0, 0))
@@ -38,6 +38,6 @@ class Places:
     def problem(
         self, path: str, message: str, place: tuple[int, int] | None = None, *, is_warning: bool = False
     ) -> Problem:
-        """A problem with the value at ``path``; ``place`` where it is not that value's own."""
+        """Returns a problem with the value at ``path``. ``place``: line and column, if not those of the value."""
         line, col = place or self.find(path)
         return Problem(self.file, line, col, path, self.mask.apply(message), is_warning)

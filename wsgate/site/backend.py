@@ -18,15 +18,15 @@ T = TypeVar("T", Target, WebSocketUrl)
 
 
 class LiveBackend(Generic[T]):
-    """A backend of one route, in this process.
+    """A backend of a route, in this process.
 
-    address: as the route has it
+    address: as in the route
     name: for the log
-    weight: its share
-    cap: the most sessions that it gets at once; ``None``: any number
-    sessions: how many it has now, with those whose handshake is under way
+    weight: its share of the sessions
+    cap: the most sessions at the same time; ``None``: any number
+    sessions: how many it has now, with running handshakes
     failures: in a row, to connect or to upgrade
-    healthy: what its health checks say
+    healthy: the result of its health checks
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class LiveBackend(Generic[T]):
         self.failures = 0
         self.healthy = True  # until its checks say otherwise
         self._streak = 0  # checks in a row that say otherwise than ``healthy``
-        # Set by the upstream that it belongs to
+        # Set by its upstream
         self.changed: Callable[[], object] = lambda: None
         self.may_eject: Callable[[], Eject | None] = lambda: None
         self.trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
@@ -69,44 +69,47 @@ class LiveBackend(Generic[T]):
 
     @property
     def usable(self) -> bool:
-        """Whether it takes one more session now."""
+        """Whether it may get one more session now."""
         if not self.healthy or (self._ejected and self.is_ejected):
             return False
         return self.cap is None or self.sessions < self.cap
 
     @property
     def is_ejected(self) -> bool:
-        """Whether it gets no sessions because it failed. After that time the next session tries it again."""
+        """Whether it gets no sessions for some time because it failed; after that time a session tries it again."""
         if self._ejected and trio.current_time() >= self._until:
             self._ejected = False
         return self._ejected
 
     def enter(self) -> None:
-        """A session is to begin there."""
+        """Counts a session that is about to begin."""
         self.sessions += 1
         self.changed()
 
     def leave(self) -> None:
-        """A session has ended, or has not begun."""
+        """Counts a session that has ended, or has not begun."""
         self.sessions -= 1
         self.changed()
 
     def failed(self, error: str) -> None:
-        """It could not be used. ``error`` is for the log."""
+        """An attempt to use it has failed. ``error``: for the log."""
         self.trouble.begin(error)
         self.failures += 1
         self._judge(self.failures, error)
 
     def worked(self) -> None:
-        """It could be used."""
+        """An attempt to use it has succeeded."""
         self.failures = 0
         if not self._early_failures:
             self._forgive()
         self.trouble.end()
 
     def ended(self, failure: str = "") -> None:
-        """A session there has ended. ``failure``: for the log, if it was abnormal and soon after its start; such ends
-        are counted apart, since an upgrade that works says nothing against them."""
+        """A session has ended. Early failures have a counter of their own, because a successful upgrade does not clear
+        them.
+
+        failure: for the log; set if the end was abnormal and soon after the start
+        """
         if not failure:
             self._early_failures = 0
             return

@@ -1,7 +1,7 @@
-"""TLS contexts, and the files that they come from.
+"""TLS contexts and their files.
 
-Listeners and routes with the same settings share one ``LiveTls``. A renewal changes it in place, so each handshake has
-what the files said last, and nothing has to be searched for who uses it.
+Listeners and routes with the same settings share one ``LiveTls``. A renewal changes it in place, so each handshake uses
+the newest files, and no user of it has to be found.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from wsgate.net.tls.contexts import (
 from wsgate.net.tls.x509 import X509, read_pem
 from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Tls, Tunnel
 
-# What one context is made from: a listener's settings, or a route's and the protocols that its backends are offered
+# The settings from which a context is made: a listener's, or a route's with the ALPN protocols for its backends
 TlsKey = tuple[Tls | BackendTls, tuple[str, ...]]
 _Stamp = tuple[tuple[object, ...], ...]
 
 
 class CertificateError(Exception):
-    """Certificates, keys or CAs that cannot be used.
+    """Certificates, keys or CAs cannot be used.
 
-    faults: of each the path below ``tls`` of the setting that names it, empty for ``tls`` itself; and one line that
-        says which file, why, and what to do
+    faults: for each the path of its setting below ``tls``, empty for ``tls`` itself; and one line that says which file,
+        why, and what to do
     """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
@@ -51,12 +51,12 @@ class CertificateError(Exception):
 
 @dataclass(slots=True, eq=False)
 class LiveTls:
-    """The TLS context of one key, with what its files had.
+    """A TLS context, with the content of its files.
 
     own: the gateway's certificates, by file
     trusted: of the CAs in a file, the one that expires last
     stamp: changes when one of the files does
-    faults: why the last attempt to load them anew failed; empty where it did not
+    faults: why the last attempt to load the files again failed; empty if it succeeded
     logged: the faults that were logged
     """
 
@@ -69,30 +69,32 @@ class LiveTls:
     trusted: dict[str, X509] = field(default_factory=dict)
 
     def become(self, found: LiveTls) -> None:
-        """Use what was found in the files from now on."""
+        """Uses the present content of the files from now on."""
         self.context, self.own, self.trusted, self.stamp = found.context, found.own, found.trusted, found.stamp
         self.faults, self.logged = (), ()
 
     def is_valid(self, now: float) -> bool:
-        """Whether all that it has is valid, in seconds since the epoch."""
+        """Whether all of its certificates are valid at ``now``, in seconds since the epoch."""
         return all(one.not_before <= now <= one.not_after for one in self.dated.values())
 
     @property
     def is_fresh(self) -> bool:
-        """Whether its files are those from which it came. The system's CAs are no files of ours: they are read anew."""
+        """Whether its files are unchanged. The system's CAs are not watched, so a context with them is never fresh."""
         return bool(files(self.key[0])) and not self.faults and _stamp(self.key) == self.stamp
 
     @property
     def dated(self) -> dict[str, X509]:
-        """All that expires, by file."""
+        """Returns all certificates whose expiry matters, by file."""
         return {**self.trusted, **self.own}
 
 
 def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | None]:
-    """Reads the files of one key. Slow: not for the event loop. Raises ``CertificateError``.
+    """Loads the context for some settings. Call it in a thread.
 
-    Returns what is to be used; it is what is ``known``, so that tickets that were given out with it hold. And what the
-    files have now, if that is another thing: ``become`` takes it into use.
+    Returns the context to use: ``known`` if there is one, so that its session tickets stay valid. Also returns the
+    present content of the files if it is different, for ``become``.
+
+    Raises ``CertificateError`` when the files cannot be used.
     """
     if known is None:
         return load_one(key), None
@@ -100,7 +102,7 @@ def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | 
 
 
 def load_one(key: TlsKey) -> LiveTls:
-    """Read the files of one key. Raises ``CertificateError``."""
+    """Loads the context for some settings. Raises ``CertificateError`` when the files cannot be used."""
     tls, alpn = key
     stamp = _stamp(key)  # before the files are read: what changes meanwhile is seen at the next look
     faults = check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)
@@ -117,7 +119,8 @@ def load_one(key: TlsKey) -> LiveTls:
 
 
 def load_changed(live: LiveTls, now: float) -> LiveTls | None:
-    """What its files have now, where that is another thing. Raises ``CertificateError``."""
+    """Returns the present content of the files if it has changed, else ``None``. Raises ``CertificateError`` when the
+    files cannot be used."""
     if _stamp(live.key) == live.stamp and not live.faults:
         return None
     found = load_one(live.key)
@@ -127,12 +130,12 @@ def load_changed(live: LiveTls, now: float) -> LiveTls | None:
 
 
 def listener_key(listener: Listener) -> TlsKey | None:
-    """What a listener's context is made from; ``None`` where it speaks no TLS."""
+    """Returns the settings of a listener's context; ``None`` without TLS."""
     return None if listener.tls is None else (listener.tls, ALPN)
 
 
 def backend_key(route: Route) -> TlsKey | None:
-    """What the context for a route's backends is made from; ``None`` where none of them speaks TLS."""
+    """Returns the settings of the context for a route's backends; ``None`` if none of them uses TLS."""
     action = route.action
     if isinstance(action, Files) or not (any(target.tls for target in action.to) or _may_speak_tls(action)):
         return None
@@ -140,14 +143,15 @@ def backend_key(route: Route) -> TlsKey | None:
 
 
 def _may_speak_tls(action: Relay | Tunnel) -> bool:
-    """Whether targets that are known only when somebody asks for them can be behind TLS; a token's may say so."""
+    """Whether a backend may use TLS; also if its target comes from a token or from the client."""
     if isinstance(action, Relay):
         return False
     return action.token is not None or (action.target is not None and action.target.scheme is Scheme.TLS)
 
 
 def _renewal(live: LiveTls) -> LiveTls | None:
-    """What the files have now, unless that is known, or worse. Raises ``CertificateError``."""
+    """Returns the present content of the files; ``None`` if it is unchanged or worse. Raises ``CertificateError`` when
+    the files cannot be used."""
     if live.is_fresh:
         return None
     found = load_one(live.key)
@@ -155,7 +159,7 @@ def _renewal(live: LiveTls) -> LiveTls | None:
 
 
 def _is_older(found: LiveTls, known: LiveTls, now: float) -> bool:
-    """Whether what was found is no renewal: it is not valid, and what is known is."""
+    """Whether the content that was found is invalid while the known one is valid, so it is no renewal."""
     return not found.is_valid(now) and known.is_valid(now)
 
 
@@ -164,7 +168,7 @@ def _stamp(key: TlsKey) -> _Stamp:
 
 
 def _stamp_of(file: str) -> tuple[object, ...]:
-    """What changes with a file, and with a symbolic link on the way to it."""
+    """Returns a value that changes with a file, and with a symbolic link on the way to it."""
     try:
         found = os.stat(file)
     except OSError as error:

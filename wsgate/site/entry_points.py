@@ -1,4 +1,4 @@
-"""Python objects that the settings name, and how they are found: importing their modules runs what is in there."""
+"""Finds Python objects that the settings name. It imports their modules, which runs their code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class NotThere(Exception):
 
 
 def find(entry: EntryPoint) -> Any:
-    """Returns the object. Slow: not for the event loop. Raises ``NotThere`` when there is none."""
+    """Returns the object. Call it in a thread. Raises ``NotThere`` when there is none."""
     importlib.invalidate_caches()  # it may have been put there since, for a reload
     try:
         found: Any = importlib.import_module(entry.module)

@@ -1,4 +1,4 @@
-"""What this machine has of that which settings name: directories, packages."""
+"""Checks this machine for what the settings need: directories, packages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 
 
 def directory_problem(directory: str, needs: int = os.X_OK) -> str | None:
-    """Returns why a directory is not there, or cannot be used as it ``needs`` to be; ``None`` when it can.
+    """Returns why a directory does not exist or cannot be used; ``None`` if it can.
 
-    needs: what ``os.access`` is asked for
+    needs: the mode for ``os.access``
     """
     if not os.path.isdir(directory):
         what = "is not a directory" if os.path.exists(directory) else "does not exist"

@@ -1,8 +1,8 @@
-"""Users and their passwords, by the hashes that htpasswd(1) writes, from the configuration and from a file.
+"""Users and their passwords, from the configuration and from a file, by the hashes of htpasswd(1).
 
-A bcrypt hash is meant to cost time, so what was right or wrong is remembered for a while by a keyed digest: a page has
-dozens of files, and a program that has the wrong password tries again and again. A user who does not exist costs as
-much as one who does, so that nobody can tell them apart.
+The check of a bcrypt hash is slow. So results are kept for a while, by a keyed digest of the password: a page has
+dozens of files, and programs repeat a wrong password. A check takes equally long for an unknown user, so that clients
+cannot find out which users exist.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 class _Table:
     """Hashes by user.
 
-    wrong: why a line is none of a user, by its number
+    wrong: faults of malformed lines, by number
     unusable: why a user's password cannot be checked here, by the line's number
-    dearest: of the hashes, one that takes longest to check
+    dearest: one of the hashes that take longest to check
     """
 
     users: dict[str, str]
@@ -57,7 +57,7 @@ class _Table:
 
 
 class _Remembered:
-    """Digests of what was sent, for a while."""
+    """Digests of passwords that were checked, for a while."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[bytes, float] = OrderedDict()
@@ -73,7 +73,7 @@ class _Remembered:
 
 
 class Users:
-    """Those of one ``auth.basic``."""
+    """The users of one ``auth.basic``."""
 
     def __init__(self, basic: Basic) -> None:
         self._own = _table((number, _entry(line)) for number, line in enumerate(basic.users))
@@ -87,8 +87,9 @@ class Users:
     async def knows(self, user: str, password: bytes, address: str = "") -> bool:
         """Whether this is the user's password. The caller bounds the time.
 
-        address: the client's, beside whose others it stands in line
-        Raises ``SourceError`` where the file cannot be read, ``Busy`` where too many wait.
+        address: the client's, as ``hashing.network`` returns it
+
+        Raises ``SourceError`` when the file cannot be read, ``Busy`` when too many checks are waiting.
         """
         hashed, dearest = self._own.users.get(user), self._own.dearest
         if self._file is not None:
@@ -97,14 +98,14 @@ class Users:
             dearest = max(dearest, read.dearest, key=_cost)
         known = hashed or dearest
         digest = hmac.digest(self._key, b"\0".join([user.encode(), known.encode(), password]), "sha256")
-        if hashed is not None and digest in self._right:  # does not wait behind those who guess
+        if hashed is not None and digest in self._right:  # does not wait behind guessed passwords
             return True
         if digest in self._wrong:
             return False
 
         def check() -> bool:
             right = matches(known, password) and hashed is not None
-            if not right and _cost(known) < _cost(dearest):  # or a quick no would tell that there is such a user
+            if not right and _cost(known) < _cost(dearest):  # otherwise a quick answer would show that the user exists
                 matches(dearest, password)
             return right
 
@@ -113,9 +114,9 @@ class Users:
         return right
 
     def load(self) -> list[tuple[str, str]]:
-        """Reads the file, before anybody shows a password. Slow: not for the event loop.
+        """Reads the file, before the first password. Call it in a thread.
 
-        Returns what cannot be used, each with the path below ``basic`` of the setting that has it.
+        Returns the faults, each with the path of its setting below ``basic``.
         """
         problems = [(f"users[{number}]", problem) for number, problem in self._own.unusable.items()]
         if self._fresh is None:
@@ -134,7 +135,8 @@ class Users:
         return problems
 
     def _read(self) -> _Table:
-        """On the thread. What is wrong is named by its number, once for each change, and harms nobody else."""
+        """Reads the file; runs in a thread. Logs wrong lines by number, once for each change; other lines stay
+        valid."""
         assert self._fresh is not None
         table = self._fresh.get()
         if table is not self._told:
@@ -172,10 +174,10 @@ def _table(lines: Iterable[tuple[int, Entry | TextError]]) -> _Table:
 
 
 def matches(hashed: str, password: bytes) -> bool:
-    """Whether a password has this hash: ``{PLAIN}``, ``{SHA}``, ``{SSHA}`` or bcrypt. One of another kind has none."""
+    """Whether a password has this hash: ``{PLAIN}``, ``{SHA}``, ``{SSHA}`` or bcrypt. False for any other kind."""
     if hashed.startswith("{PLAIN}"):
         known = hashed.removeprefix("{PLAIN}").encode()
-        # by digests: the time to compare what differs in length tells the length
+        # compares digests, because the time of comparing different lengths would show the length
         return hmac.compare_digest(hashlib.sha256(known).digest(), hashlib.sha256(password).digest())
     if hashed.startswith(("{SHA}", "{SSHA}")):
         try:
@@ -186,16 +188,16 @@ def matches(hashed: str, password: bytes) -> bool:
         return hmac.compare_digest(digest, hashlib.sha1(password + salt, usedforsecurity=False).digest())
     if hashed.startswith(BCRYPT):
         try:
-            import bcrypt  # the extra basic: only who has such a hash needs it
+            import bcrypt  # of the extra basic: needed only for such hashes
         except ImportError:  # at the start no user had such a hash
             raise SourceError(_NO_BCRYPT) from None
         try:
             return bcrypt.checkpw(password[:_MAX_PASSWORD], hashed.encode())
-        except ValueError:  # a hash that is not whole, or a password with a zero byte
+        except ValueError:  # an incomplete hash, or a password with a zero byte
             return False
     return False
 
 
 def _cost(hashed: str) -> str:
-    """The time that a check takes, to be compared: bcrypt's logarithm of it, two digits."""
+    """Returns a text for comparing the time of checks: bcrypt's cost, two digits; empty for other hashes."""
     return hashed[4:6] if hashed.startswith(BCRYPT) else ""

@@ -23,9 +23,9 @@ _RETRY = 5.0  # seconds between two attempts to open a source
 
 
 class OpenError(Exception):
-    """A source that cannot be opened.
+    """A token source cannot be opened.
 
-    faults: all that is wrong, each with the path below ``token`` of the setting that has it
+    faults: each with the path of its setting below ``token``
     """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
@@ -37,15 +37,15 @@ class OpenError(Exception):
 
 
 def open_lookups(route: str, token: Token) -> Lookups:
-    """Opens the source of a route's tokens. Slow: not for the event loop.
+    """Opens the source of a route's tokens. Call it in a thread.
 
-    Raises ``OpenError`` when the source can never work as it is written.
+    Raises ``OpenError`` when the source can never work as it is configured.
     """
     return Lookups(route, token, _open(token))
 
 
 def later(route: str, token: Token, error: str) -> Lookups:
-    """Returns lookups whose source could not be opened: it is tried again when somebody asks."""
+    """Returns lookups whose source could not be opened; the next lookups try again."""
     consequence = "its clients get 503 until it can be opened"
     emit(logging.ERROR, "token source broken", route=route, error=error, consequence=consequence)
     return Lookups(route, token, _Later(token, error))

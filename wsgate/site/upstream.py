@@ -1,7 +1,6 @@
-"""The backends of a relay route: which of them gets the next session, and which gets none because it fails.
+"""The backends of a relay route: chooses one for the next session, and ejects failing ones.
 
-A process chooses by what it knows itself: its own sessions, and the failures that it has met. Other workers choose by
-theirs.
+A process decides by its own sessions and failures, each worker for itself.
 """
 
 from __future__ import annotations
@@ -23,11 +22,12 @@ _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = 
 
 
 class Upstream:
-    """``previous`` had the route before: a backend that both have stays the same object.
+    """The backends of a route.
 
     relay: the route's settings
-    backends: in the order of the file
-    hash_key: what of a request is the key of ``candidates``; ``None`` if it needs none
+    previous: of the route before a reload; backends in both stay the same objects
+    backends: in the order of the configuration
+    hash_key: the part of a request that is the key for ``candidates``; ``None`` if none is needed
     """
 
     def __init__(self, route: str, relay: Relay, previous: Upstream | None = None) -> None:
@@ -48,20 +48,20 @@ class Upstream:
 
     @property
     def early(self) -> float | None:
-        """Seconds after its start within which an abnormal end of a session is the backend's failure."""
+        """Seconds after the start within which an abnormal end of a session counts as a failure of its backend."""
         return None if self.eject is None else self.eject.early
 
     def candidates(self, key: bytes = b"") -> Iterator[LiveBackend[WebSocketUrl]]:
-        """The backends to try for one session, the best first; each is chosen when it is asked for. Those that are
-        backups come last."""
+        """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is
+        needed."""
         if not self._active:
             self._activate()
         for group in self._groups:
             yield from group.candidates(key)
 
     def _activate(self) -> None:
-        """At the first session: the backends have these settings from now on, and tell this of changes. Not before: a
-        site that is built and not wanted leaves everything as it was."""
+        """Connects the backends to this upstream and its settings. Called at the first session, so that a site that is
+        built and not used changes nothing."""
         self._active = True
         for backend, settings in zip(self.backends, self._settings, strict=True):
             backend.weight, backend.cap = settings.weight, settings.sessions
@@ -70,12 +70,13 @@ class Upstream:
             group.activate()
 
     def _of(self, *, backup: bool) -> list[LiveBackend[WebSocketUrl]]:
-        alone = all(each.backup for each in self._settings)  # without others, backups are none
+        alone = all(each.backup for each in self._settings)  # if all are backups, none is
         pairs = zip(self.backends, self._settings, strict=True)
         return [live for live, each in pairs if (each.backup and not alone) is backup]
 
     def _may_eject(self, backend: LiveBackend[WebSocketUrl]) -> Eject | None:
-        """The rules by which a backend is ejected; ``None`` if it may not be: too many are, or it is the last one."""
+        """Returns the settings for ejecting a backend; ``None`` if too many are ejected already, or it is the last
+        one."""
         eject = self.eject
         if eject is None:
             return None
@@ -85,7 +86,7 @@ class Upstream:
 
 
 class _Group:
-    """Backends among which a policy chooses."""
+    """Backends from which a policy chooses."""
 
     def __init__(self, backends: Sequence[LiveBackend[WebSocketUrl]], settings: Balance) -> None:
         self._backends = backends

@@ -1,7 +1,7 @@
-"""TLS as the operator wrote it -> ``ssl.SSLContext``.
+"""Makes ``ssl.SSLContext`` from settings.
 
-For settings in which ``checks`` finds no fault. Where it would, these raise ``ValueError`` or ``OSError``, which
-``ssl.SSLError`` is. All read files: off the event loop, where there is one.
+The settings must have no fault that ``checks`` finds; otherwise these functions raise ``ValueError`` or ``OSError``,
+like ``ssl.SSLError``. They read files: call them in a thread.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _AUTH = {ClientAuth.REQUIRED: ssl.CERT_REQUIRED, ClientAuth.OPTIONAL: ssl.CERT_O
 
 
 def certificates(tls: Tls | BackendTls) -> list[tuple[str, Certificate]]:
-    """The certificates that ``tls`` has, the default first, each with its path below the mapping."""
+    """Returns the certificates of ``tls``, the default first, each with its path below the mapping."""
     own: list[tuple[str, Certificate]] = [("", tls)] if tls.certificate is not None else []
     several = tls.certificates if isinstance(tls, Tls) else ()
     return own + [(f"certificates[{index}].", certificate) for index, certificate in enumerate(several)]
 
 
 def files(tls: Tls | BackendTls) -> list[str]:
-    """Every file that ``tls`` names."""
+    """Returns every file that ``tls`` names."""
     names = [tls.client_ca if isinstance(tls, Tls) else tls.ca]
     for _, certificate in certificates(tls):
         names += [certificate.certificate, certificate.key, certificate.password_file]
@@ -39,8 +39,10 @@ def files(tls: Tls | BackendTls) -> list[str]:
 
 
 def listener_context(tls: Tls) -> ssl.SSLContext:
-    """For connections from clients: the default certificate's context, which hands over to another's by the name that
-    the client asks for."""
+    """Returns the context for clients.
+
+    It has the default certificate, and switches to another certificate's context by the name in SNI.
+    """
     contexts = []
     by_name: dict[str, ssl.SSLContext] = {}
     for _, certificate in certificates(tls):
@@ -56,7 +58,7 @@ def listener_context(tls: Tls) -> ssl.SSLContext:
 
 
 def backend_context(tls: BackendTls, alpn: Sequence[str] = ()) -> ssl.SSLContext:
-    """For connections to backends, which are offered the protocols ``alpn``."""
+    """Returns the context for backends. ``alpn``: the protocols to offer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _set_common(context)
     if alpn:
@@ -89,18 +91,19 @@ def _server_context(tls: Tls) -> ssl.SSLContext:
 def _set_common(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # Python sets this where OpenSSL knows it; it would make a cut stream look like one that ended (RFC 8446 §6.1)
+    # Python sets this by default; with it a stream that was cut would look like one that ended (RFC 8446 §6.1)
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
 def _trust(context: ssl.SSLContext, ca: str) -> None:
-    """Trust what the file has, an intermediate CA or a backend's own certificate too: the operator named it."""
+    """Trusts the certificates in a file, also an intermediate CA or a backend's own one, because the operator named
+    it."""
     context.load_verify_locations(ca)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def _chooser(by_name: dict[str, ssl.SSLContext]) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
-    """An exact name first, then a wildcard, which stands for one label (RFC 6125 §6.4.3)."""
+    """Returns an SNI callback: an exact name comes first, then a wildcard for one label (RFC 6125 §6.4.3)."""
 
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         if name is None:
@@ -114,15 +117,15 @@ def _chooser(by_name: dict[str, ssl.SSLContext]) -> Callable[[ssl.SSLObject, str
 
 
 def load_chain(context: ssl.SSLContext, certificate: Certificate) -> None:
-    """Give a context a certificate with its key."""
+    """Loads a certificate with its private key into a context."""
     password = b"" if certificate.password_file is None else read_password(certificate.password_file)
     assert certificate.certificate is not None
-    # a password even where none is needed: without one OpenSSL asks at the terminal
+    # always with a password, because without one OpenSSL may ask at the terminal
     context.load_cert_chain(certificate.certificate, certificate.key, lambda: password)
 
 
 def read_certificate(certificate: Certificate) -> X509:
-    """The gateway's own certificate: the first of its file."""
+    """Returns the gateway's own certificate: the first of its file."""
     assert certificate.certificate is not None
     found = read_pem(read_file(certificate.certificate))
     if not found:
@@ -131,7 +134,7 @@ def read_certificate(certificate: Certificate) -> X509:
 
 
 def read_password(file: str) -> bytes:
-    """The file's first line."""
+    """Returns the file's first line."""
     data = read_file(file)
     try:
         found = text_file.password(data)
@@ -143,7 +146,7 @@ def read_password(file: str) -> bytes:
 
 
 def read_file(file: str) -> bytes:
-    """A regular file's bytes. Raises ``ValueError`` with words for the operator."""
+    """Returns a regular file's bytes. Raises ``ValueError``, with a message for the operator, when it is none."""
     try:
         return text_file.read_file(file, _MAX_BYTES)
     except OSError as error:

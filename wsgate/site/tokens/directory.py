@@ -1,7 +1,7 @@
 """``directory``: a file's name is a token, its text the target; a socket is the target itself.
 
-A token may be the relative path of a socket in a sub-directory, too. It is a stranger's: wherever symbolic links lead,
-what is opened lies below the directory, and so does the socket that is dialled then.
+A token may also be the relative path of a socket in a sub-directory. It comes from an untrusted client, so the file or
+socket must be below the directory, with all symbolic links resolved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _THREADS = 4
 
 
 class DirectorySource(Local):
-    """Raises ``SourceError`` where there is no such directory now."""
+    """A directory with a file or socket for each token. Raises ``SourceError`` when there is no such directory."""
 
     def __init__(self, path: str, tls: bool) -> None:
         super().__init__(_THREADS)
@@ -57,7 +57,7 @@ class DirectorySource(Local):
         return None
 
     def _warn(self) -> None:
-        """Once, and without the name: it is a token."""
+        """Logs a wrong file once, without its name, which is a token."""
         if not self._warned:
             self._warned = True
             reason = "a symbolic link in it leads out of it: such tokens lead nowhere"

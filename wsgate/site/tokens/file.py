@@ -1,7 +1,7 @@
 """``file``: lines ``token: host:port`` in a file, or in the files of a directory, as websockify's TokenFile has them.
 
-White space follows the colon behind the token, so the token may have colons too. Empty lines and those that begin with
-``#`` say nothing. What is wrong in a line harms no other; of two lines for one token the last counts.
+White space must follow the colon behind the token, so the token may contain colons. Empty lines and those that begin
+with ``#`` are skipped. A wrong line does not affect others. Of two lines for a token the last one counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Lines = dict[str, Targets]
 
 
 def parse(path: str, data: bytes, tls: bool) -> Lines:
-    """The tokens of a file; its wrong lines are logged, by their numbers."""
+    """Returns the tokens of a file; wrong lines are logged by number."""
     lines: Lines = {}
     wrong: list[tuple[int, str]] = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
@@ -62,19 +62,19 @@ def _parse_line(text: str, tls: bool) -> tuple[str, Targets]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the files say, the last one's word last, and why some could not be read."""
+    """The tokens of all files, of which the last one takes precedence, and why some files could not be read."""
 
     files: Sequence[Lines]
     unreadable: dict[str, str]
 
     def check_all_read(self) -> None:
-        """What was not found may be in a file that cannot be read."""
+        """Raises ``SourceError`` when a file could not be read, because a missing token may be in it."""
         if self.unreadable:
             raise SourceError("; ".join(self.unreadable.values()))
 
 
 class FileSource(Local):
-    """Raises ``SourceError`` where the file or directory cannot be read now."""
+    """A file with tokens, or a directory of such files. Raises ``SourceError`` when it cannot be read."""
 
     def __init__(self, path: str, tls: bool) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class FileSource(Local):
         return _Found(found, unreadable)
 
     def _names(self) -> list[str]:
-        """The files, in the order of their names. Hidden ones are an editor's, or a Kubernetes volume's own."""
+        """Returns the files, by name, without hidden ones, which editors and Kubernetes volumes make."""
         try:
             if not os.path.isdir(self._path):
                 return [self._path]

@@ -1,4 +1,4 @@
-"""A file's meaning, read again whenever the file changes."""
+"""The parsed content of a file, read again when the file changes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ _TICK = 50_000_000
 
 
 class Fresh(Generic[T]):
-    """``parse`` makes of the file's bytes what it means; it is called once for each change. For one thread at a time.
+    """The parsed content of a file. Only one thread at a time may use it.
 
-    What is looked at, each time, is the file behind all symbolic links: one that is swapped is a change.
+    Each check follows all symbolic links, so a changed link counts as a change.
+
+    parse: called once for each change
     """
 
     def __init__(self, path: str, parse: Callable[[bytes], T], max_size: int) -> None:
@@ -27,11 +29,14 @@ class Fresh(Generic[T]):
         self._parse = parse
         self._max_size = max_size
         self._stamp: tuple[int, ...] | None = None
-        self._data: bytes | None = None  # while it is so young that another change could leave no trace
+        self._data: bytes | None = (
+            None  # kept while the file is so new that another change might not change its timestamp
+        )
         self._known: T | None = None
 
     def get(self) -> T:
-        """What the file means now. Raises ``SourceError``, for what ``parse`` raises as ``ValueError`` too."""
+        """Returns the present content. Raises ``SourceError`` when the file cannot be read, or ``parse`` raises
+        ``ValueError``."""
         try:
             stamp = self._look()
             if self._known is not None and self._data is None and stamp == self._stamp:

@@ -1,6 +1,6 @@
 """``jwt``: signed tokens that carry their target in the claims ``host`` and ``port``, or ``unix_socket`` (RFC 7519).
 
-Encrypted ones (JWE) are not taken: the key that opens them would be one that everybody may have who can make them.
+Encrypted tokens (JWE) are not accepted: everyone with the key that encrypts can make them, so they prove nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class JwtSource(Local):
-    """Raises ``SourceError`` where the keys cannot be used."""
+    """Verifies signed tokens. Raises ``SourceError`` when the keys cannot be used."""
 
     def __init__(self, settings: Jwt, tls: bool) -> None:
         super().__init__()
@@ -54,7 +54,9 @@ class JwtSource(Local):
             keys = self._keys.look()
         except SourceError as error:
             raise SourceError(str(error), key=key) from None
-        warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # at every token: this is once
+        warnings.filterwarnings(
+            "ignore", category=InsecureKeyLengthWarning
+        )  # PyJWT warns for every token; we log it once
         for reason in {key.weak for key in keys if key.weak}:
             emit(logging.WARNING, "token key is weak", file=path, reason=reason)
 
@@ -68,7 +70,7 @@ class JwtSource(Local):
                 self._find(token, keys)
             except NoTarget:
                 missing.add(token)
-            await trio.lowlevel.checkpoint()  # a signature takes some 100 microseconds
+            await trio.lowlevel.checkpoint()  # a signature takes about 100 microseconds
         return missing
 
     def _find(self, token: str, keys: tuple[Key, ...]) -> Targets:
@@ -93,7 +95,7 @@ class JwtSource(Local):
                     return self._decode(token, key.value, algorithm)
                 except jwt.PyJWTError as error:
                     reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "the token is no JWT")
-                    if not isinstance(error, jwt.InvalidSignatureError):  # it is this key's
+                    if not isinstance(error, jwt.InvalidSignatureError):  # the signature is of this key
                         break
                 except (ValueError, TypeError, RecursionError):
                     reason = "the token is no JWT"
@@ -101,7 +103,7 @@ class JwtSource(Local):
 
     def _decode(self, token: str, key: Any, algorithm: str) -> dict[str, Any]:
         settings = self._settings
-        # Other claims mean nothing here, whatever is in them
+        # Other claims are ignored
         options: Any = {"verify_iat": False, "verify_sub": False, "verify_jti": False}
         options["verify_aud"] = settings.audience is not None
         decoded: dict[str, Any] = jwt.decode(
@@ -117,6 +119,6 @@ class JwtSource(Local):
 
 
 def _candidates(keys: tuple[Key, ...], kid: object) -> Iterator[Key]:
-    """Those of that name, where the token has one that is known."""
+    """Yields the keys with the token's ``kid``; all keys if it has none or an unknown one."""
     named = [key for key in keys if kid is not None and key.kid == kid]
     yield from named or keys

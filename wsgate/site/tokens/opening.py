@@ -1,4 +1,4 @@
-"""Which source of tokens a configuration asks for. It knows every kind of source; none of them knows it."""
+"""Opens the token source that a configuration names. Only this file imports all kinds of sources."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ _JWT_NEEDS = {"jwt": "PyJWT", "cryptography": "cryptography"}  # modules, and wh
 
 
 def source_tls(token: Token) -> BackendTls | None:
-    """How a source is asked over TLS; ``None`` where it is not."""
+    """Returns the TLS settings of a source; ``None`` without TLS."""
     if token.redis is not None:
         return token.redis.tls if isinstance(token.redis.address, TcpAddress) else None
     return token.url_tls if token.url is not None and token.url.tls else None
 
 
 def open_source(token: Token, tls: TlsContext | None = None) -> Source:
-    """The source that a configuration names. Slow: it reads files and imports modules, so not for the event loop.
+    """Opens the source that a configuration names. It reads files and imports modules: call it in a thread.
 
-    tls: needed where there is ``source_tls``; it is called for each connection, so that certificates may change
-    Raises ``SourceError`` where it can never work as it is written, with the cure. A service that does not answer now
-    is not asked here: it may be there later.
+    A service is not contacted here, because it may be available later.
+
+    tls: needed with ``source_tls``; called for each connection, so that certificates may change
+
+    Raises ``SourceError``, with the cure, when it can never work as it is configured.
     """
-    # Only what is asked for is imported: libraries that some of them need are optional.
+    # Only the needed source is imported, because some need optional libraries.
     by_tls = token.scheme is Scheme.TLS
     if token.file is not None:
         from wsgate.site.tokens.file import FileSource

@@ -1,6 +1,6 @@
 """``python``: a function or a class of the operator's own, a websockify plugin for example.
 
-What is not async runs in a thread, several at once; whatever it raises is a source that is broken, and nobody's
+A function that is not async runs in threads. An exception from it counts as a failure of the source, and affects no
 session.
 """
 
@@ -26,7 +26,7 @@ _MAX_TRACE = 8 << 10  # characters
 
 
 class PythonSource:
-    """Raises ``SourceError`` where there is no such function, or its class cannot be made."""
+    """Calls the operator's function. Raises ``SourceError`` when there is none, or its class cannot be instantiated."""
 
     def __init__(self, settings: Lookup, tls: bool) -> None:
         self._name = str(settings.call)
@@ -53,12 +53,12 @@ class PythonSource:
     async def _ask(self, token: str) -> Any:
         if self._is_async:
             return await self._call(token)
-        # abandoned where it does not return in time: its thread is one less for those that come
+        # abandoned if it does not return in time: its thread is not available for later lookups
         return await trio.to_thread.run_sync(self._call, token, abandon_on_cancel=True, limiter=self._limiter)
 
 
 def _callable(settings: Lookup) -> Callable[[str], Any]:
-    """Raises ``SourceError`` when there is nothing that looks up."""
+    """Returns the function that looks up. Raises ``SourceError`` when there is none."""
     name = settings.call.name
     try:
         found = find(settings.call)
@@ -81,7 +81,7 @@ def _callable(settings: Lookup) -> Callable[[str], Any]:
 
 
 def _made(settings: Lookup, kind: Callable[..., Any]) -> object:
-    """As websockify makes its plugins: with the source, which may be none."""
+    """Instantiates a class like websockify: with the source, which may be ``None``."""
     source = settings.source
     try:
         return kind() if source is None and _takes_nothing(kind) else kind(source)
@@ -103,7 +103,7 @@ def _is_async(call: Callable[..., Any]) -> bool:
 
 
 def _trace(error: BaseException, token: str) -> str:
-    """The traceback, without the token in any of the ways in which a message may have it."""
+    """Returns the traceback without the token in any of its forms."""
     text = "".join(traceback.format_exception(error))
     written = {token, repr(token)[1:-1], json.dumps(token)[1:-1], quote(token), quote(token, safe="")}
     for form in sorted(written, key=len, reverse=True):

@@ -1,7 +1,7 @@
 """``redis``: tokens are keys of a Redis database, and the value is the target.
 
-The few commands that it takes are spoken here, over the same dial as to backends: so a lookup waits in trio, is given
-up when its deadline says so, and TLS is the gateway's own. A connection that is idle is kept for the next lookup.
+The few commands that are needed are implemented here, over the same dial as for backends. So a lookup waits in trio and
+ends at its deadline, and TLS is the gateway's own. An idle connection is kept for the next lookup.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CURES = {
 
 
 class _Lost(Exception):
-    """The connection ended, or was lost, before all was said; the message says which."""
+    """The connection ended, or was lost, before all replies came; the message says which."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,8 +44,8 @@ class _Connection:
     replies: Replies = field(default_factory=Replies)
 
     async def ask(self, *commands: bytes) -> list[Reply]:
-        """The replies to some commands. Raises ``_Lost``, and ``ValueError`` for nonsense."""
-        await send_all(self.sock, b"".join(commands))  # where it is gone, reading says so
+        """Returns the replies to some commands. Raises ``_Lost``, and ``ValueError`` when the bytes are no reply."""
+        await send_all(self.sock, b"".join(commands))  # if it is gone, reading tells it
         found: list[Reply] = []
         while len(found) < len(commands):
             while len(found) < len(commands) and (reply := self.replies.next()) is not None:
@@ -64,7 +64,7 @@ class _Connection:
 
 
 class RedisSource:
-    """Raises ``SourceError`` where the password's file cannot be read."""
+    """Looks tokens up in Redis. Raises ``SourceError`` when the password's file cannot be read."""
 
     def __init__(self, settings: Redis, tls: bool, context: TlsContext | None, within: float) -> None:
         self._settings = settings
@@ -108,14 +108,14 @@ class RedisSource:
             try:
                 return await self._get(self._idle.pop(), get)
             except _Lost:
-                pass  # while it was idle: the server has been started anew, or does not wait for ever
+                pass  # the server was restarted, or has closed the idle connection
         try:
             return await self._get(await self._connect(), get)
         except _Lost as lost:
             raise SourceError(f"{self._name}: {lost}") from None
 
     async def _get(self, connection: _Connection, get: bytes) -> bytes | None:
-        """Ask, and keep the connection unless something went wrong with it."""
+        """Sends a GET, and keeps the connection unless it failed."""
         kept = False
         try:
             (value,) = await self._replies(connection, get)

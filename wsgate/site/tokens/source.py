@@ -1,4 +1,4 @@
-"""What a source of tokens is, and what the kinds of them share."""
+"""The interface of token sources, and their common parts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ TlsContext = Callable[[], ssl.SSLContext]
 
 
 class SourceError(Exception):
-    """A source that cannot tell where a token leads. The message is for the log: what is wrong and what to do, never
-    the token.
+    """A token source has failed. The message is for the log: what is wrong and what to do, never the token.
 
-    trace: where in an operator's own code it went wrong
-    key: the path below ``token`` of the setting that names what cannot be used; empty while a token is looked up
+    trace: the traceback in the operator's own code
+    key: the path of the faulty setting below ``token``; empty during a lookup
     """
 
     def __init__(self, message: str, trace: str = "", key: str = "") -> None:
@@ -30,40 +29,43 @@ class SourceError(Exception):
 
 
 class NoTarget(Exception):
-    """As ``None``: this token leads nowhere. The message, for the log, says why; never the token."""
+    """A token is not valid, like ``None``, but with the reason for the log, which never has the token."""
 
 
 class Source(Protocol):
     async def look_up(self, token: str) -> Targets | None:
-        """Where a token leads; ``None`` is nowhere. The caller bounds the time. Raises ``NoTarget``, too, and
-        ``SourceError``."""
+        """Returns the targets of a token; ``None`` if it is not valid. The caller bounds the time.
+
+        Raises ``NoTarget`` when it is not valid for a reason, ``SourceError`` when the source has failed.
+        """
 
     def close(self) -> None:
-        """Give back what is held between lookups. There may still be lookups, which then hold nothing."""
+        """Releases what is kept between lookups. Later lookups are allowed and keep nothing."""
 
 
 class Local:
-    """A source that answers from files of this machine, in a thread: the disk may be slow, or a network behind it.
+    """A source that reads local files in threads, because a disk may be slow or hang.
 
-    A thread that hangs is left behind, and stays one of the ``threads`` that there are for this source alone.
+    threads: how many this source may use; a thread that hangs is abandoned and still counts
     """
 
     def __init__(self, threads: int = 1) -> None:
         self._limiter = trio.CapacityLimiter(threads)
 
     def find(self, token: str) -> Targets | None:
-        """As ``look_up``, on the thread."""
+        """Like ``look_up``; runs in the thread."""
         raise NotImplementedError
 
     async def look_up(self, token: str) -> Targets | None:
         return await self._in_thread(self.find, token)
 
     async def missing(self, tokens: Sequence[str]) -> set[str]:
-        """Those that lead nowhere: many, at the price of one thread. Raises ``SourceError``."""
+        """Returns the tokens that are not valid, by one call in a thread. Raises ``SourceError`` when the source has
+        failed."""
         return await self._in_thread(self.find_missing, tokens)
 
     def find_missing(self, tokens: Sequence[str]) -> set[str]:
-        """As ``missing``, on the thread."""
+        """Like ``missing``; runs in the thread."""
         return {token for token in tokens if not self._leads(token)}
 
     def _leads(self, token: str) -> bool:
@@ -82,8 +84,10 @@ class Local:
 async def tls_client(
     context: TlsContext | None, server_name: str | None, limiter: trio.CapacityLimiter
 ) -> TlsClient | None:
-    """For the next connection to a source. In a thread, one of the source's own: the context's files may have changed,
-    and their disk may hang."""
+    """Returns the TLS settings for the next connection to a source.
+
+    In a thread of the source, because the files may have changed, and their disk may hang.
+    """
     if context is None:
         return None
     return TlsClient(await trio.to_thread.run_sync(context, abandon_on_cancel=True, limiter=limiter), server_name)
