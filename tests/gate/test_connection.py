@@ -42,6 +42,7 @@ async def answer_to(peer: Peer, data: bytes) -> int:
     await peer.write(data)
     head = await peer.read_head()
     assert head.one("Content-Type") == "text/plain; charset=utf-8"
+    assert (head.one("Date") or "").endswith(" GMT")
     body = await peer.read_body()
     assert body.startswith(b"%d " % head.status)
     assert body.endswith(b"\n")

@@ -519,3 +519,20 @@ def test_the_path_is_in_its_normal_form(target: bytes, path: str) -> None:
     assert isinstance(request, Request)
     assert request.path == path
     assert request.target in (target, target.removeprefix(b"http://example.com"))
+
+
+def test_every_response_but_the_101_has_the_date() -> None:
+    server = HttpServer(date=lambda: b"Sun, 06 Nov 1994 08:49:37 GMT")
+    server.receive(GET)
+    assert isinstance(server.next_request(), Request)
+    response, _ = read_response(server.respond(200, [(b"X", b"y")], b"z", close=False))
+    assert (b"date", b"Sun, 06 Nov 1994 08:49:37 GMT") in response.headers
+    assert server.next_cycle()
+    server.receive(GET)
+    assert isinstance(server.next_request(), Request)
+    response, _ = read_response(server.respond(502, [(b"DATE", b"the backend's own")]))
+    assert [value for name, value in response.headers if name == b"date"] == [b"the backend's own"]
+    server = HttpServer(date=lambda: b"Sun, 06 Nov 1994 08:49:37 GMT")
+    server.receive(GET.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"))
+    assert isinstance(server.next_request(), Request)
+    assert b"Date" not in server.switch([(b"Upgrade", b"websocket")])

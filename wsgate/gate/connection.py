@@ -110,7 +110,7 @@ class _Connection:
         self._end = end
         settings = gateway.site.settings
         self._timeouts = settings.defaults.timeouts
-        self._http = HttpServer(settings.limits.head, settings.limits.target)
+        self._http = HttpServer(settings.limits.head, settings.limits.target, date=gateway.date)
 
     async def run(self) -> Begun | None:
         """Answers requests. Returns the session that begins; ``None`` if the connection must end."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
 
 from wsgate.gate.handshake_limiter import HandshakeLimiter
+from wsgate.gate.http_date import HttpDate
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
@@ -33,6 +35,7 @@ class Gateway:
     workers: how many processes share the limits
     counters: this process's row of the shared counters
     handshake_limiter: bounds the work on handshakes
+    date: returns the value of Date in answers
     """
 
     site: Site
@@ -46,6 +49,7 @@ class Gateway:
     workers: int = 1
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     handshake_limiter: HandshakeLimiter = field(init=False)
+    date: Callable[[], bytes] = field(default_factory=HttpDate)
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)

@@ -7,6 +7,7 @@ nothing that the gateway serves takes one, and an unread body makes request smug
 from __future__ import annotations
 
 import http
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -65,12 +66,16 @@ class HttpServer:
     """The requests of one connection, one after the other, until an upgrade, an error or the end.
 
     max_head, max_target: bytes that a request's head and its target may have
+    date: returns the present time as the value of Date; ``None``: responses get no Date
     """
 
-    def __init__(self, max_head: int = MAX_HEAD, max_target: int = MAX_TARGET) -> None:
+    def __init__(
+        self, max_head: int = MAX_HEAD, max_target: int = MAX_TARGET, *, date: Callable[[], bytes] | None = None
+    ) -> None:
         self._h11 = h11.Connection(h11.SERVER)
         self._heads = HeadBuffer(max_head)
         self._max_target = max_target
+        self._date = date
         self._ended = False
         self._head_only = False
 
@@ -124,8 +129,12 @@ class HttpServer:
         return self.head(status, fields) + self.data(body) + self.finish()
 
     def head(self, status: int, headers: Headers) -> bytes:
-        """Returns the head of a response; ``data`` and ``finish`` follow."""
-        return self._send(h11.Response(status_code=status, headers=list(headers), reason=_phrase(status)))
+        """Returns the head of a response, with a Date if it has none (RFC 9110 §6.6.1); ``data`` and ``finish``
+        follow."""
+        fields = list(headers)
+        if self._date is not None and not any(name.lower() == b"date" for name, _ in fields):
+            fields.insert(0, (b"Date", self._date()))
+        return self._send(h11.Response(status_code=status, headers=fields, reason=_phrase(status)))
 
     def data(self, body: bytes) -> bytes:
         """Returns a piece of body; nothing if the request was HEAD."""
