@@ -172,7 +172,7 @@ def given_keys(node: Node, cls: type) -> set[tuple[type, str]]:
         key = keys_of(cls)[key_node.text]
         found.add((cls, key.name))
         item = item_type(key.type)
-        if scalar_type(item or key.type) is None and item is not model.HeaderField:
+        if scalar_type(item or key.type) is None and item not in model.PAIRS:
             for below in value.items if isinstance(value, Sequence) else [value]:
                 found |= given_keys(below, item or key.type)
     return found
@@ -183,7 +183,7 @@ def all_keys(cls: type) -> set[tuple[type, str]]:
     for key in keys_of(cls).values():
         found.add((cls, key.name))
         below = item_type(key.type) or key.type
-        if scalar_type(below) is None and below is not model.HeaderField:
+        if scalar_type(below) is None and below not in model.PAIRS:
             found |= all_keys(below)
     return found
 

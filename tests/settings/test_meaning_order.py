@@ -36,6 +36,8 @@ WHOLLY: list[tuple[Match, Match]] = [
     ({"path": "/%61pi/*"}, {"path": "/api//v2/*"}),
     ({"path": "/api/*"}, {"path": "~^/api/v[0-9]+$"}),
     ({"path": "/api"}, {"path": "/api/"}),
+    ({"header": {"X-A": "1"}}, {"header": {"X-A": "1"}, "query": {"v": "2"}}),
+    ({"path": "/api/*"}, {"path": "/api/v2/*", "header": {"X-A": "1"}}),
     ({"path": "~^/api/"}, {"path": "/api/v2/*"}),
     ({"path": "~^/room/[a-z]+$"}, {"path": "/room/lobby"}),
     ({"path": "~^/room/.*"}, {"path": "/room/lobby", "host": "a.test"}),
@@ -69,6 +71,8 @@ def test_not_reached_for_some(upper: Match, lower: Match, which: str) -> None:
 
 
 REACHED: list[tuple[Match, Match]] = [
+    ({"path": "/api/*", "header": {"X-A": "1"}}, {"path": "/api/v2/*"}),
+    ({"query": {"v": "1"}}, {"query": {"v": "2"}}),
     ({"path": "/api/v2/*"}, {"path": "/api/*"}),
     ({"path": "/api"}, {"path": "/api/*"}),
     ({"path": "/api/*"}, {"path": "/api"}),

@@ -54,7 +54,8 @@ def decide(
     if moved is not None:
         return Refused(moved)
     offered = elements(request.headers, b"sec-websocket-protocol")
-    route = site.find(request.host, request.path, offered, websocket=asks)
+    headers, target = request.headers, request.target
+    route = site.find(request.host, request.path, offered, websocket=asks, headers=headers, target=target)
     if isinstance(route, Refusal):
         return Refused(route)
     if route is None:

@@ -207,6 +207,18 @@ _OURS = frozenset(
 )
 
 
+def tested_field(text: str) -> str:
+    """Parses the name of a field of requests, in lower case."""
+    return field_name(text).lower()
+
+
+def parameter_name(text: str) -> str:
+    """Parses the name of a query's parameter, as it is after percent-decoding."""
+    if not text or any(ord(char) < 32 for char in text):
+        raise TextError(f"{quote(text)} is no parameter's name")
+    return text
+
+
 def header_name(text: str) -> str:
     """Checks the name of a field that the gateway does not write itself."""
     field_name(text)

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from wsgate.settings.access import header_name
+from wsgate.settings.access import header_name, parameter_name, tested_field
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
-from wsgate.settings.model import Defaults, HeaderField, Settings
+from wsgate.settings.model import PAIRS, Defaults, HeaderField, MatchField, QueryField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
@@ -35,6 +35,9 @@ _ON = ("true", "yes", "on")
 _LIKE_OFF = re.compile(
     "-1|0+(ms|s|m|h|B|KiB|MiB|GiB)?|never|none|disabled?|unlimited|infinit[ey]|infinity|inf|nil", re.IGNORECASE
 )
+
+
+_PAIR_NAMES = {HeaderField: header_name, MatchField: tested_field, QueryField: parameter_name}
 
 
 class Decoder:
@@ -106,7 +109,9 @@ class Decoder:
         if (scalar := scalar_type(key.type)) is not None:
             return self._scalar(scalar, key.optional, node, path)
         if (item := item_type(key.type)) is not None:
-            return self._fields(node, path) if item is HeaderField else self._items(item, key.required, node, path)
+            if item in PAIRS:
+                return self._fields(node, path, item)
+            return self._items(item, key.required, node, path)
         if key.optional and isinstance(node, Scalar) and node.text in OFF:
             return None
         return self._mapping(key.type, node, path, "off or a mapping" if key.optional else "a mapping")
@@ -157,10 +162,12 @@ class Decoder:
             for field in dataclasses.fields(value):
                 self._hide(getattr(value, field.name), node)
 
-    def _fields(self, node: Node, path: str) -> Any:
-        """Decodes header fields: a mapping with any field names as keys -> pairs."""
+    def _fields(self, node: Node, path: str, kind: Any) -> Any:
+        """Decodes header fields, or parameters of a query: a mapping with any names as keys -> pairs."""
+        is_header = kind is not QueryField
         if not isinstance(node, Mapping):
-            return self.fault(path, f"expected header fields, like {{X-Frame-Options: DENY}}, found {node}")
+            like = "header fields, like {X-Frame-Options: DENY}" if is_header else "parameters, like {v: 2}"
+            return self.fault(path, f"expected {like}, found {node}")
         if not node.items:
             return self.fault(path, "it is empty: write at least one field, or leave the key out")
         fields: list[Any] = []
@@ -171,16 +178,18 @@ class Decoder:
                 fields.append(self.fault(path, f"expected name: value, found {name_node}: {value_node}", place))
                 continue
             name = name_node.text
-            if (line := lines.get(name.lower())) is not None:
+            same = name.lower() if is_header else name
+            if (line := lines.get(same)) is not None:
                 fields.append(self.fault(path, f"duplicate field {quote(name)}: line {line} has it already", place))
                 continue
-            lines[name.lower()] = name_node.line
+            lines[same] = name_node.line
             self.places.by_path[f"{path}.{name}"] = (value_node.line, value_node.col)
             value = self._expanded(value_node, f"{path}.{name}")
             if value is value_node and (advice := without_braces(value_node.text, self._environment)):
                 self.warn(f"{path}.{name}", advice)
             try:
-                fields.append((header_name(name), "" if isinstance(value, Broken) else field_value(value.text)))
+                text = "" if isinstance(value, Broken) else field_value(value.text) if is_header else value.text
+                fields.append((_PAIR_NAMES[kind](name), text))
             except TextError as error:
                 fields.append(self.fault(path, str(error), place))
         return tuple(fields)

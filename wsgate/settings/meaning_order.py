@@ -86,7 +86,7 @@ class _Taken:
 def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: Warn) -> None:
     """Warns about the first route above that takes all of its requests, or all for some hosts or subprotocols."""
     for other, upper in above:
-        if not _takes_kind(upper, route):
+        if not _takes_kind(upper, route) or not _asks_no_more(upper.match, route.match):
             continue
         hosts = _taken(upper.match.host, route.match.host, _takes_host)
         subprotocols = _taken(upper.match.subprotocol, route.match.subprotocol, str.__eq__)
@@ -107,6 +107,11 @@ def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]],
 def _takes_kind(upper: Route, lower: Route) -> bool:
     """Whether the upper route takes the kind of requests that the lower one handles."""
     return upper.match.websocket in (None, not isinstance(lower.action, Files))
+
+
+def _asks_no_more(upper: Match, lower: Match) -> bool:
+    """Whether the upper match has no condition on fields or query that the lower one has not."""
+    return set(upper.header) <= set(lower.header) and set(upper.query) <= set(lower.query)
 
 
 def _taken(upper: Sequence[str], lower: Sequence[str], takes: Any) -> _Taken | None:

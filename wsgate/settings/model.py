@@ -159,6 +159,12 @@ class Match:
         default=None,
     )
     subprotocol: tuple[Subprotocol, ...] = setting("The client must offer one of these.", default=())
+    header: tuple[MatchField, ...] = setting(
+        "Fields that the request must have, each with just this value: a mapping, name: value.", default=()
+    )
+    query: tuple[QueryField, ...] = setting(
+        "Parameters that the query must have, each with just this value: a mapping, name: value.", default=()
+    )
     websocket: bool | None = setting(
         "true takes requests for a WebSocket only, false all others; both when it is left out.", default=None
     )

@@ -14,7 +14,7 @@ from typing import Any
 from wsgate.settings.decode import OFF
 from wsgate.settings.environment import PATTERN
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
-from wsgate.settings.model import HeaderField, Settings
+from wsgate.settings.model import PAIRS, Settings
 
 Json = dict[str, Any]
 
@@ -78,7 +78,7 @@ def _value(hint: Any, optional: bool = False) -> Json:
         if optional and scalar.can_be_off:
             options.append(_OFF)
         return {"anyOf": options} if len(options) > 1 else scalar.schema
-    if (item := item_type(hint)) is HeaderField:
+    if (item := item_type(hint)) in PAIRS:
         fields = {"type": ["string", "number", "boolean"]}
         return {"type": "object", "minProperties": 1, "additionalProperties": fields}
     if item is not None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from wsgate.settings.keys import item_type, keys_of, text_type
-from wsgate.settings.model import HeaderField, Settings
+from wsgate.settings.model import PAIRS, Settings
 from wsgate.text.error import quote
 
 # The place of a mapping in the model: keys from the top, with [] for the items of a list.
@@ -162,5 +162,5 @@ def _keys_below(cls: type, place: _Place) -> Iterator[tuple[str, _Place]]:
         item = item_type(key.type)
         below = item or key.type
         # what may be written as one text is no place where a key is looked for first
-        if text_type(below) is None and below is not HeaderField:
+        if text_type(below) is None and below not in PAIRS:
             yield from _keys_below(below, (*place, key.name, "[]") if item else (*place, key.name))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
+from urllib.parse import parse_qsl
 
 from wsgate.settings.model import Match, PathKind, PathPattern
 from wsgate.text.paths import normal, path_after
 from wsgate.text.regexes import MAX_LENGTH, literal_beginning
+from wsgate.wire.headers import Headers, values
 from wsgate.wire.http import Refusal
 
 TOO_LONG = Refusal(
@@ -19,11 +21,13 @@ TOO_LONG = Refusal(
 class Matcher:
     """The compiled match of a route."""
 
-    __slots__ = ("is_too_long", "takes", "takes_path")
+    __slots__ = ("conditions", "is_too_long", "takes", "takes_path")
 
     def __init__(self, match: Match) -> None:
         # (host name, offered subprotocols, whether it is an upgrade) -> whether all but the path matches
         self.takes: Callable[[str, Sequence[bytes], bool], bool] = _compile(match)
+        # (header fields, target) -> whether those match, too; ``None``: whatever they are
+        self.conditions = _compile_conditions(match) if match.header or match.query else None
         # (path in its normal form) -> whether the path matches
         self.takes_path: Callable[[str], bool] = _compile_path(match.path)
         # (path in its normal form) -> whether the path may match, but is too long to try
@@ -61,6 +65,21 @@ def _compile(match: Match) -> Callable[[str, Sequence[bytes], bool], bool]:
         if match.host and host not in exact_hosts and not (suffixes and host.endswith(suffixes)):
             return False
         return not wanted or not wanted.isdisjoint(subprotocols)
+
+    return matches
+
+
+def _compile_conditions(match: Match) -> Callable[[Headers, bytes], bool]:
+    """A field that comes several times matches with any of its values."""
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in match.header]
+
+    def matches(headers: Headers, target: bytes) -> bool:
+        if not all(value in values(headers, name) for name, value in fields):
+            return False
+        if not match.query:
+            return True
+        given = parse_qsl(target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True)
+        return all(pair in given for pair in match.query)
 
     return matches
 

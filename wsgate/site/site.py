@@ -14,6 +14,7 @@ from wsgate.site.certificates import LiveTls, TlsKey
 from wsgate.site.listener import LiveListener
 from wsgate.site.matching import TOO_LONG, host_name
 from wsgate.site.route import LiveRoute
+from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 
 
@@ -32,7 +33,14 @@ class Site:
     renewals: Sequence[tuple[LiveTls, LiveTls]] = ()
 
     def find(
-        self, host: bytes, path: str, subprotocols: Sequence[bytes], *, websocket: bool
+        self,
+        host: bytes,
+        path: str,
+        subprotocols: Sequence[bytes],
+        *,
+        websocket: bool,
+        headers: Headers = (),
+        target: bytes = b"",
     ) -> LiveRoute | Refusal | None:
         """Returns the first route that matches a request; ``None`` if there is none.
 
@@ -42,11 +50,14 @@ class Site:
         host: the value of the Host field
         path: in its normal form
         websocket: whether the request asks for a WebSocket, well-formed or not
+        headers, target: of the request, as they came
         """
         name = host_name(host)
         for route in self.routes:
             matcher = route.matcher
             if matcher.takes(name, subprotocols, websocket):
+                if matcher.conditions is not None and not matcher.conditions(headers, target):
+                    continue
                 if matcher.is_too_long(path):
                     return TOO_LONG
                 if matcher.takes_path(path):
