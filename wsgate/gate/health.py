@@ -1,4 +1,4 @@
-"""Checks the backends of routes with ``health``, as long as their route is there."""
+"""Checks the backends of routes with ``health``, while the site has the route."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ async def _watch_backend(gateway: Gateway, route: LiveRoute, backend: LiveBacken
     relay = route.upstream.relay
     health = relay.health
     assert health is not None
-    await trio.sleep(random.random() * min(health.interval, 1.0))  # not all backends, and all workers, in one moment
+    await trio.sleep(
+        random.random() * min(health.interval, 1.0)
+    )  # so that not all backends are checked at the same time, by all workers
     while True:
         live = route.tls
         tls = None if live is None else TlsClient(live.context, relay.tls.server_name, gateway.pump.serve_if_due)

@@ -1,4 +1,4 @@
-"""One health check of a backend: as a client of it, with nothing of a real client's."""
+"""One health check of a backend: a request of the gateway's own, without data of any client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GOODBYE = Close(CloseCode.NORMAL).payload()
 
 
 async def check_health(backend: LiveBackend[WebSocketUrl], relay: Relay, health: Health, tls: TlsClient | None) -> str:
-    """Returns why the backend is not well, for the log; empty if it is."""
+    """Returns why the check failed, for the log; empty if it succeeded."""
     set_requester(f"{backend.route} (health)")
     try:
         with trio.fail_after(health.timeout):
@@ -64,7 +64,7 @@ async def _get(transport: Transport, target: bytes, host: bytes) -> str:
             answer = client.lost(explain(error))
     if isinstance(answer, Broken):
         return answer.reason
-    assert isinstance(answer, Answer)  # nothing was asked that a 101 could answer
+    assert isinstance(answer, Answer)  # the request asked for no upgrade, so h11 rejects a 101
     return "" if 200 <= answer.status < 400 else f"answered {answer.status}"
 
 
@@ -87,7 +87,7 @@ async def _open(transport: Transport, target: bytes, host: bytes) -> str:
 
 
 async def _ping_and_close(transport: Transport, early: bytes) -> str:
-    """Sends a Ping, waits for its Pong, and closes as any client does. The backend's own messages are passed over."""
+    """Sends a Ping, waits for its Pong, and closes as any client does. Messages of the backend are ignored."""
     await send_all(transport, encode_frame(Opcode.PING, _PING, os.urandom(4)))
     walk = FrameWalk(masked=False, validate_text=False)
     data = early

@@ -50,8 +50,7 @@ def fork(work: Callable[[socket.socket], int], prepare: Callable[[], None]) -> t
     prepare: called first in the child, to close what belongs to the parent
 
     Returns the child's process id and the parent's end. Raises ``OSError`` when there is no process. The caller must
-    run
-    no other thread: the child could find its locks held.
+    run no other thread: the child could find its locks held.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sys.stderr.flush()  # or buffered text is written twice

@@ -2,8 +2,7 @@
 
 It replaces PyYAML's ``compose()``, which recurses, so that many ``[`` in a row overflow the C stack and kill the
 process, and which does not keep the place of an alias. Here depth and alias expansion have limits. No Python objects
-are
-constructed: a scalar keeps its text, and ``kind`` says what YAML 1.1 would make of it.
+are constructed: a scalar keeps its text, and ``kind`` says what YAML 1.1 would make of it.
 """
 
 from __future__ import annotations

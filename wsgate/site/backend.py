@@ -56,8 +56,8 @@ class LiveBackend(Generic[T]):
         self.cap = cap
         self.sessions = 0
         self.failures = 0
-        self.healthy = True  # until its checks say otherwise
-        self._streak = 0  # checks in a row that say otherwise than ``healthy``
+        self.healthy = True  # until its checks fail
+        self._streak = 0  # checks in a row that contradict ``healthy``
         # Set by its upstream
         self.changed: Callable[[], object] = lambda: None
         self.may_eject: Callable[[], Eject | None] = lambda: None
@@ -129,7 +129,7 @@ class LiveBackend(Generic[T]):
         if error:
             emit(logging.WARNING, "backend unhealthy", route=self.route, backend=self.name, error=error)
         else:
-            self.failures = self._early_failures = 0  # what was, says nothing any more
+            self.failures = self._early_failures = 0  # earlier failures do not count any more
             self._forgive()
             emit(logging.WARNING, "backend healthy", route=self.route, backend=self.name)
 

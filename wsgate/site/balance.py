@@ -1,4 +1,4 @@
-"""Which backend gets the next session: the policies, without I/O, clock or chance of their own.
+"""The policies that choose the backend for the next session: without I/O or clock, with randomness as an argument.
 
 Each policy knows all backends of a group. ``choose`` returns one of those that are ``usable`` and not excluded, or
 ``None`` if there is none; the policy is asked again, with the last one excluded, when a backend could not be used. The
@@ -53,7 +53,7 @@ class Policy(Protocol):
 
 
 class First:
-    """The first one in the order of the file that is usable: the others are for its failures."""
+    """Chooses the first usable backend in the order of the configuration; the others are used only if it fails."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
@@ -66,7 +66,7 @@ class First:
 
 
 class RoundRobin:
-    """One after the other, a backend of weight 2 twice as often, and evenly among the others.
+    """Chooses one after the other; a backend of weight 2 twice as often, evenly spread.
 
     Earliest deadline first: each choice of a backend puts its next one off by 1 / weight, in whole numbers.
     """
@@ -91,7 +91,7 @@ class RoundRobin:
                 break
             passed_over.append(entry)
         for due, order, index in passed_over:
-            # One that was not usable gains nothing by it: it must not get all that it has missed when it is back
+            # One that was not usable must not get all the sessions that it has missed when it is usable again
             late = self._due[0][0] if self._due and not self._members[index].usable else due
             heapq.heappush(self._due, (max(due, late), order, index))
         return chosen
@@ -101,7 +101,7 @@ class RoundRobin:
 
 
 class Random:
-    """Of two that are drawn by weight, the one with fewer sessions for its weight ("power of two choices").
+    """Draws two backends by weight, and chooses the one with fewer sessions per weight ("power of two choices").
 
     draw: returns a number from 0 to its argument, without it
     """
@@ -135,7 +135,7 @@ class Random:
 
 
 class LeastSessions:
-    """The one with the fewest sessions for its weight; of several, the one that was chosen longest ago."""
+    """Chooses the backend with the fewest sessions per weight; of several, the one that was chosen longest ago."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
@@ -177,7 +177,7 @@ class LeastSessions:
 
 
 class Hash:
-    """Equal keys get the same backend, as long as that is usable ("consistent hashing").
+    """Chooses the same backend for equal keys, while it is usable ("consistent hashing").
 
     Each backend has points on a circle, as many as its weight asks for. A key belongs to the next point behind its own
     hash. So a backend that comes or goes moves only the keys of its own points.

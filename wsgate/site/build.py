@@ -182,12 +182,12 @@ class _Builder:
             self._load_users(basic, f"{path}.auth.basic")
 
     def _load_backend_tls(self, route: Route, tls: Any, path: str) -> None:
-        if not is_whole(tls) or self._draft.is_wrong(path):  # of what would do nothing, nothing is loaded
+        if not is_whole(tls) or self._draft.is_wrong(path):  # it would have no effect, so it is not loaded
             return
         key = backend_key(route) if is_whole(route.action) else None
         if key is not None:
             self._load_tls(key, path)
-        elif tls != BackendTls():  # no target is known that speaks TLS
+        elif tls != BackendTls():  # no known target uses TLS
             try:
                 load((tls, ()))
             except CertificateError as error:
@@ -202,7 +202,7 @@ class _Builder:
                 if renewal is not None:
                     self._renewals.append((self._tls[key], renewal))
             except CertificateError as error:
-                if known is not None and self._patient:  # the watch says so, if it lasts
+                if known is not None and self._patient:  # the certificate watch logs it, if it lasts
                     self._tls[key] = known
                 else:
                     self._unusable[key] = error
@@ -229,7 +229,7 @@ class _Builder:
                 else:
                     self._note(error.faults, path)
             else:
-                if index in self._lookups:  # a fault already: only one of them is meant
+                if index in self._lookups:  # several sources are a fault already: load only one of them
                     opened.close()
                 else:
                     self._lookups[index] = opened

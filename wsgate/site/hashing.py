@@ -2,8 +2,7 @@
 
 A check of a bcrypt hash takes about 50 ms of CPU, also for guessed passwords. So a few threads, to which Linux gives
 the CPU time that the sessions leave, check one password each, and pause after a wrong one. The addresses alternate. For
-one
-address the newest check is first: if more come than can be checked, a queue would delay all of them until their
+one address the newest check is first: if more come than can be checked, a queue would delay all of them until their
 deadlines, also the right password. If there are too many, the one that has waited longest is dropped. An address with
 many wrong passwords gets its answers late, so that each of its connections can guess only rarely.
 """

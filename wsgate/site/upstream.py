@@ -39,7 +39,7 @@ class Upstream:
         ]
         self.eject = relay.eject
         self.relay = relay
-        if relay.health is None:  # nobody would ever say that one is well again
+        if relay.health is None:  # without checks nothing would mark a backend as healthy again
             for each in self.backends:
                 each.healthy = True
         self.hash_key = relay.balance.hash

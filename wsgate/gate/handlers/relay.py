@@ -53,8 +53,7 @@ async def handle(exchange: Exchange) -> Answer:
     """Opens the first of the route's backends that accepts the session.
 
     The next one is tried if a backend cannot be reached, gives no valid answer in time, or answers 502, 503 or 504.
-    This
-    is safe: only a request has been sent to the backend, and nothing to the client. Any other answer is passed on.
+    This is safe: only a request has been sent to the backend, and nothing to the client. Any other answer is passed on.
     """
     action = exchange.route.settings.action
     assert isinstance(action, Relay)
