@@ -45,12 +45,6 @@ def test_one_of_several_keys_is_written(mapping: Either, message: str | None, no
     assert noted == ([] if message is None else [("x", message)])
 
 
-def test_an_item_of_a_list_has_its_path_and_one_alone_the_lists() -> None:
-    assert faults.at("a.b", 0, {"a.b"}) == "a.b"
-    assert faults.at("a.b", 0, {"a.b", "a.b[0]"}) == "a.b[0]"
-    assert faults.at("a.b", 1, {"a.b", "a.b[0]", "a.b[1]"}) == "a.b[1]"
-
-
 def test_a_broken_list_has_no_items() -> None:
     assert list(faults.items(BROKEN)) == []
     assert list(faults.items(("a", BROKEN))) == [(0, "a"), (1, BROKEN)]

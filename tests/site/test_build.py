@@ -13,7 +13,9 @@ from tests.pki import Authority
 from wsgate.settings.load import load, reads
 from wsgate.settings.model import (
     Auth,
+    BackendTls,
     Basic,
+    ClientTarget,
     Files,
     Jwt,
     Listener,
@@ -198,15 +200,18 @@ def test_settings_that_were_sent_to_a_worker_still_name_their_places(tmp_path: P
 async def test_a_workers_replacement_serves_what_can_be_served(
     tmp_path: Path, tokens: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pair = Authority(tmp_path).issue("a.test")
+    authority = Authority(tmp_path)
+    pair = authority.issue("a.test")
     (tmp_path / "users").write_text("ann:{PLAIN}x\n")
     (tmp_path / "site").mkdir()
     auth = Auth(basic=Basic(file=str(tmp_path / "users")))
     site = Route(name="site", action=Files(root=str(tmp_path / "site")), auth=auth)
-    first = settings(by_token("it", file=tokens), site)
+    target = ClientTarget(from_=PLACES)
+    named = Route(name="named", action=Tunnel(target=target, tls=BackendTls(ca=authority.file)))
+    first = settings(by_token("it", file=tokens), site, named)
     tls = Tls(certificate=pair.certificate, key=pair.key)
     before = build(replace(first, listeners=(Listener(bind=LISTENER.bind, tls=tls),)), sources=False)
-    for file in (Path(pair.key), Path(tokens), tmp_path / "users"):
+    for file in (Path(pair.key), Path(tokens), tmp_path / "users", Path(authority.file)):
         file.unlink()
     (tmp_path / "site").rmdir()
     with pytest.raises(ConfigError) as caught:
@@ -216,6 +221,7 @@ async def test_a_workers_replacement_serves_what_can_be_served(
         "routes[0].tunnel.token.file",
         "routes[1].files.root",
         "routes[1].auth.basic.file",
+        "routes[2].tunnel.tls.ca",
     ]
     now = build(before.settings, before, patient=True)
     assert now.listeners[0].tls is before.listeners[0].tls

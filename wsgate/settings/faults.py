@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wsgate.settings.draft import Broken
@@ -28,12 +28,6 @@ def check_choice(mapping: Any, names: Sequence[str], path: str, fault: Fault) ->
 def is_there(value: Any) -> bool:
     """Whether a value could be decoded; parts of it may be ``Broken``."""
     return not isinstance(value, Broken)
-
-
-def at(path: str, index: int, given: Container[str]) -> str:
-    """Returns the path of a list's item; a list of one item may be written as the item."""
-    item = f"{path}[{index}]"
-    return item if index or item in given else path
 
 
 def items(values: Any) -> Iterator[tuple[int, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from wsgate.settings.draft import Broken
-from wsgate.settings.faults import Fault, Warn, at, items
+from wsgate.settings.faults import Fault, Warn, items
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
@@ -40,14 +40,14 @@ def check_access(
         _warn_of_pages(route, path, warn)
     for index, page in items(route.origins):
         if page == ANY_ORIGIN and len(route.origins) > 1:
-            fault(at(f"{path}.origins", index, given), f"{ANY_ORIGIN} lets every page in: remove it, or the others")
+            fault(f"{path}.origins[{index}]", f"{ANY_ORIGIN} lets every page in: remove it, or the others")
     if not isinstance(route.auth, Auth):
         return
     path = f"{path}.auth"
     if route.auth.basic is None and route.auth.client_certificate is None:
         fault(path, "it asks for nothing: write basic or client_certificate, or remove it")
     if isinstance(route.auth.basic, Basic):
-        _check_basic(route.auth.basic, f"{path}.basic", fault, given)
+        _check_basic(route.auth.basic, f"{path}.basic", fault)
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(_may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
@@ -73,14 +73,14 @@ def _reads_a_cookie(tunnel: Tunnel) -> bool:
     return any(isinstance(place, Place) and place.kind is PlaceKind.COOKIE for place in places)
 
 
-def _check_basic(basic: Basic, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_basic(basic: Basic, path: str, fault: Fault) -> None:
     if basic.users == () and basic.file is None:
         fault(path, "nobody can pass, it has no users: write users, or name a file of htpasswd with file")
     first: dict[str, tuple[int, str]] = {}
     for index, line in items(basic.users):
         if not isinstance(line, str):
             continue
-        where = at(f"{path}.users", index, given)
+        where = f"{path}.users[{index}]"
         try:
             entry(line)
         except TextError as error:

@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, at, check_choice, is_there, items
+from wsgate.settings.faults import Fault, check_choice, is_there, items
 from wsgate.settings.meaning_tls import check_backend_tls
 from wsgate.settings.model import (
     SOURCES,
@@ -31,39 +31,39 @@ def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, given: Container[str])
     if isinstance(tunnel.token, Token):
         _check_token(tunnel.token, f"{path}.token", fault, given)
     if isinstance(tunnel.target, ClientTarget):
-        _check_target(tunnel.target, tunnel.allow, path, fault, given)
+        _check_target(tunnel.target, tunnel.allow, path, fault)
 
 
-def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault) -> None:
     if allow == ():
         message = "without allow clients reach nothing: write there what they may name, like allow: [10.0.0.0/8:5900]"
         fault(f"{path}.target", message)
     for index, place in items(target.from_):
         if isinstance(place, Place) and place.kind is PlaceKind.HOST:
             message = "the host that is asked for is the gateway, never a target: use query:NAME, header:NAME, "
-            fault(at(f"{path}.target.from", index, given), f"{message}cookie:NAME or path")
+            fault(f"{path}.target.from[{index}]", f"{message}cookie:NAME or path")
     for index, rule in items(allow):
         if isinstance(rule, TargetRule) and isinstance(rule.what, UnixAddress):
-            fault(at(f"{path}.allow", index, given), "clients can name no Unix socket as their target: remove it")
+            fault(f"{path}.allow[{index}]", "clients can name no Unix socket as their target: remove it")
 
 
 def _check_token(token: Token, path: str, fault: Fault, given: Container[str]) -> None:
     check_choice(token, SOURCES, path, fault)
     if isinstance(token.jwt, Jwt):
-        _check_jwt(token.jwt, f"{path}.jwt", fault, given)
+        _check_jwt(token.jwt, f"{path}.jwt", fault)
     if isinstance(token.redis, Redis):
         _check_redis(token.redis, f"{path}.redis", fault)
     _check_url(token, path, fault, given)
 
 
-def _check_jwt(jwt: Jwt, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_jwt(jwt: Jwt, path: str, fault: Fault) -> None:
     check_choice(jwt, ("key", "jwks"), path, fault)
     for index, name in items(jwt.algorithms):
         try:
             if isinstance(name, str):
                 signature_algorithm(name)
         except TextError as error:
-            fault(at(f"{path}.algorithms", index, given), str(error))
+            fault(f"{path}.algorithms[{index}]", str(error))
 
 
 def _check_redis(redis: Redis, path: str, fault: Fault) -> None:

@@ -187,7 +187,7 @@ class _Builder:
         key = backend_key(route) if is_whole(route.action) else None
         if key is not None:
             self._load_tls(key, path)
-        elif tls != BackendTls():  # no known target uses TLS
+        elif tls != BackendTls() and not self._patient:  # no known target uses TLS
             try:
                 load((tls, ()))
             except CertificateError as error:
