@@ -150,7 +150,7 @@ def test_a_message_comes_back_as_it_went(page: Page, panel: str, action: str, ki
     page.write(panel, "message", "grüße!")
     page.press(panel, action)
     page.until(lambda: page.answers(panel, kind=kind, size=size, verified="true"))
-    assert page.until(lambda: page.figure(panel, "received")).startswith("1 message, ")
+    page.until(lambda: page.figure(panel, "received").startswith("1 message, "))
 
 
 @pytest.mark.parametrize("panel", [RELAY, TUNNEL])
