@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,12 @@ def relay(*found: Backend, policy: Policy = Policy.ROUND_ROBIN, **more: Any) -> 
     return Relay(to=tuple(to), balance=Balance(policy=policy), **more)
 
 
-async def open_session(gate: Gate, found: list[Backend]) -> tuple[Peer, Peer, int]:
+async def open_session(
+    gate: Gate, found: list[Backend], headers: Mapping[str, str | None] = {}
+) -> tuple[Peer, Peer, int]:
     """A client, its backend's end, and which backend that is."""
     peer = gate.connect()
-    await peer.write(request())
+    await peer.write(request(headers=headers))
     opened: list[tuple[Peer, int]] = []
 
     async def accept(index: int) -> None:
@@ -149,3 +152,17 @@ async def test_a_backend_on_a_unix_socket(start_gate: StartGate, tmp_path: Path)
         await peer.send(Frame(2, b"hello"))
         assert (await server.receive()).payload == b"hello"
         await server.vanish()
+
+
+async def test_a_cookie_brings_a_client_back(start_gate: StartGate) -> None:
+    async with backends(3) as found:
+        action = relay(*found)
+        action = replace(action, balance=Balance(policy=Policy.ROUND_ROBIN, cookie="desk"))
+        gate = start_gate(route(action))
+        peer, _, index = await open_session(gate, found)
+        given = peer.head.one("Set-Cookie")
+        assert given is not None
+        assert given.endswith("; Path=/; HttpOnly; SameSite=Lax")
+        for _ in range(4):
+            again, _, where = await open_session(gate, found, {"Cookie": given.partition(";")[0]})
+            assert (where, again.head.one("Set-Cookie")) == (index, None)

@@ -38,6 +38,13 @@ def test_a_policy_and_a_hash() -> None:
     assert (path, message) == ("r.balance", "has policy and hash: write one of them, hash is a policy itself")
 
 
+def test_a_hash_and_a_cookie() -> None:
+    balance = Balance(hash=HashKey(None), cookie="desk")
+    ((path, message),) = faults(("r.balance.hash", "r.balance.cookie"), balance=balance)
+    assert path == "r.balance"
+    assert message.startswith("has hash and cookie: write one of them")
+
+
 @pytest.mark.parametrize(
     ("health", "message"),
     [

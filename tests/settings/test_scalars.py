@@ -33,6 +33,7 @@ YEAR = 365 * 24 * 3600.0
 GOOD: list[tuple[Any, str, object, object]] = [
     (bool, "true", True, True),
     (bool, "false", False, False),
+    (model.CookieName, "wsgate_chat", "wsgate_chat", "wsgate_chat"),
     (model.UrlPath, "/healthz", "/healthz", "/healthz"),
     (model.Weight, "1", 1, 1),
     (model.Weight, "256", 256, 256),
@@ -138,6 +139,12 @@ GOOD: list[tuple[Any, str, object, object]] = [
 # type, text in the file, message; if the last is True, the schema must refuse it too
 BAD: list[tuple[Any, str, str, bool]] = [
     (bool, "yes", "expected true or false, found 'yes': write true", True),
+    (
+        model.CookieName,
+        "a b",
+        "'a b' is no cookie's name: write one of letters, digits and -._~, like wsgate_chat",
+        True,
+    ),
     (model.UrlPath, "healthz", "'healthz' is not a URL path: write one like /healthz, without a query", True),
     (model.Weight, "0", "expected a number from 1 to 256, found '0'", True),
     (model.Weight, "257", "expected a number from 1 to 256, found '257'", True),

@@ -172,3 +172,19 @@ async def test_a_site_that_is_not_wanted_changes_nothing() -> None:
     assert ports(before) == [1]
     upstream(backend(1, sessions=1), previous=before)
     assert before.backends[0].cap is None
+
+
+async def test_a_cookie_brings_its_client_back() -> None:
+    """And is nothing that somebody could make who does not know the secret."""
+    relay = Relay(to=tuple(map(backend, (1, 2, 3))), balance=Balance(cookie="desk"))
+    found = Upstream("it", relay, None, b"secret")
+    value = found.cookie_of(found.backends[2])
+    assert [ports_of(each) for each in found.candidates(cookie=value)] == [3, 1, 2]
+    for other in (None, "", "ws://h:3", "x"):
+        assert [ports_of(each) for each in found.candidates(cookie=other)] == [1, 2, 3]
+    again = Upstream("it", relay, found, b"secret")
+    assert again.cookie_of(again.backends[2]) == value
+    other_secret = Upstream("it", relay, None, b"another")
+    assert other_secret.cookie_of(other_secret.backends[2]) != value
+    found.backends[2].healthy = False
+    assert [ports_of(each) for each in found.candidates(cookie=value)] == [1, 2]

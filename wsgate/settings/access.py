@@ -207,6 +207,13 @@ _OURS = frozenset(
 )
 
 
+def cookie_name(text: str) -> str:
+    """Parses the name of a cookie (RFC 6265 §4.1.1), which is a token."""
+    if not is_token(text):
+        raise TextError(f"{quote(text)} is no cookie's name: write one of letters, digits and -._~, like wsgate_chat")
+    return text
+
+
 def tested_field(text: str) -> str:
     """Parses the name of a field of requests, in lower case."""
     return field_name(text).lower()

@@ -15,6 +15,8 @@ def check_relay(relay: Relay, path: str, fault: Fault, given: Container[str]) ->
     balance = f"{path}.balance"
     if f"{balance}.policy" in given and f"{balance}.hash" in given:
         fault(balance, "has policy and hash: write one of them, hash is a policy itself")
+    if f"{balance}.cookie" in given and f"{balance}.hash" in given:
+        fault(balance, "has hash and cookie: write one of them, both say which backend a client comes back to")
     if isinstance(relay.health, Health):
         written = [kind for kind in _KINDS if getattr(relay.health, kind) not in (None, False)]
         if not written:

@@ -206,6 +206,9 @@ class Balance:
     hash: HashKey | None = setting(
         "Equal values get the same backend: address, header:NAME, cookie:NAME, query:NAME, host or path.", default=None
     )
+    cookie: CookieName | None = setting(
+        "The gateway gives each client a cookie of this name, which brings it back to the same backend.", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

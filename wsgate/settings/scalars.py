@@ -333,6 +333,9 @@ SCALARS: dict[Any, ScalarType] = {
         show=int,
     ),
     model.Share: ScalarType("a share like 50%", share, _text("[0-9]{1,3}%", "50%"), show=lambda number: f"{number}%"),
+    model.CookieName: ScalarType(
+        "the name of a cookie", access.cookie_name, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "wsgate_chat")
+    ),
     model.UrlPath: ScalarType("a path like /healthz", url_path, _text(r"/[^\s?#]*", "/healthz")),
     model.HashKey: ScalarType(
         "address, query:NAME, header:NAME, cookie:NAME, host or path",

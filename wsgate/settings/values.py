@@ -253,6 +253,7 @@ WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null; 
 SAME_HOST = "same-host"  # an origin: pages of the requested host, and clients that are no browsers
 ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
+CookieName = Annotated[str, "name of a cookie, RFC 6265"]
 UrlPath = Annotated[str, "path of a URL, without a query"]
 Text = Annotated[str, "any text that is not empty"]
 Database = Annotated[int, "0 or more"]

@@ -104,6 +104,7 @@ class _Builder:
     def __init__(self, draft: Draft, before: Site, *, patient: bool, sources: bool) -> None:
         self._draft = draft
         self._before = before
+        self._secret = before.secret or os.urandom(32)
         self._patient = patient
         self._opens_sources = sources
         self._tls: dict[TlsKey, LiveTls] = {}
@@ -145,7 +146,7 @@ class _Builder:
             stays = old is not None and old.lookups is self._lookups.get(index)
             routes.append(old if old is not None and stays else self._make_route(index, route))
         listeners = [self._make_listener(listener) for listener in settings.listeners]
-        return Site(settings, routes, listeners, self._tls, self._renewals)
+        return Site(settings, routes, listeners, self._tls, self._renewals, self._secret)
 
     # -- what is named ------------------------------------------------------------------------------------------------
 
@@ -260,7 +261,7 @@ class _Builder:
         action = route.action
         if isinstance(action, Relay):
             previous = next((old.upstream for old in self._before.routes if old.name == route.name), None)
-            made.upstream = Upstream(route.name, action, previous)
+            made.upstream = Upstream(route.name, action, previous, self._secret)
         elif isinstance(action, Tunnel):
             made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
             made.rules = rules_of(action)

@@ -23,6 +23,7 @@ class Site:
     """Everything that the settings name; ``routes`` and ``listeners`` in their order.
 
     tls: every TLS context, by the settings that it is made from
+    secret: random; the same in all worker processes and after a reload, another one after a restart
     renewals: contexts that are kept from the site before, with the present content of their files
     """
 
@@ -31,6 +32,7 @@ class Site:
     listeners: Sequence[LiveListener] = ()
     tls: Mapping[TlsKey, LiveTls] = field(default_factory=dict)
     renewals: Sequence[tuple[LiveTls, LiveTls]] = ()
+    secret: bytes = b""
 
     def find(
         self,

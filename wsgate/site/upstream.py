@@ -5,6 +5,7 @@ A process decides by its own sessions and failures, each worker for itself.
 
 from __future__ import annotations
 
+import hmac
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -27,10 +28,12 @@ class Upstream:
     relay: the route's settings
     previous: of the route before a reload; backends in both stay the same objects
     backends: in the order of the configuration
+    secret: for the values of cookies, which nobody else can make
     hash_key: the part of a request that is the key for ``candidates``; ``None`` if none is needed
+    cookie: the name of the cookie that brings a client back to its backend; ``None`` without one
     """
 
-    def __init__(self, route: str, relay: Relay, previous: Upstream | None = None) -> None:
+    def __init__(self, route: str, relay: Relay, previous: Upstream | None = None, secret: bytes = b"") -> None:
         known = {} if previous is None else {each.name: each for each in previous.backends}
         self._active = False
         self._settings = relay.to
@@ -43,6 +46,8 @@ class Upstream:
             for each in self.backends:
                 each.healthy = True
         self.hash_key = relay.balance.hash
+        self.cookie = relay.balance.cookie
+        self._by_cookie = {_sign(secret, route, each.name): each for each in self.backends} if self.cookie else {}
         groups = (self._of(backup=False), self._of(backup=True))
         self._groups = [_Group(group, relay.balance) for group in groups if group]
 
@@ -51,13 +56,25 @@ class Upstream:
         """Seconds after the start within which an abnormal end of a session counts as a failure of its backend."""
         return None if self.eject is None else self.eject.early
 
-    def candidates(self, key: bytes = b"") -> Iterator[LiveBackend[WebSocketUrl]]:
-        """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is
-        needed."""
+    def candidates(self, key: bytes = b"", cookie: str | None = None) -> Iterator[LiveBackend[WebSocketUrl]]:
+        """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is needed.
+
+        key: of the request, if ``hash_key`` is not ``None``
+        cookie: the value of the client's cookie; its backend is the first
+        """
         if not self._active:
             self._activate()
+        known = None if cookie is None else self._by_cookie.get(cookie)
+        if known is not None and known.usable:
+            yield known
         for group in self._groups:
-            yield from group.candidates(key)
+            for backend in group.candidates(key):
+                if backend is not known:
+                    yield backend
+
+    def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
+        """Returns the value of the cookie for a backend."""
+        return next(value for value, each in self._by_cookie.items() if each is backend)
 
     def _activate(self) -> None:
         """Connects the backends to this upstream and its settings. Called at the first session, so that a site that is
@@ -83,6 +100,10 @@ class Upstream:
         out = sum(each.is_ejected for each in self.backends if each is not backend) + 1
         most = len(self.backends) * eject.at_most // 100
         return eject if out <= most and out < len(self.backends) else None
+
+
+def _sign(secret: bytes, route: str, name: str) -> str:
+    return hmac.digest(secret, f"{route}\0{name}".encode(), "sha256")[:15].hex()
 
 
 class _Group:

@@ -14,7 +14,7 @@ import trio
 
 from wsgate.gate.client import backend_fields
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
-from wsgate.gate.handlers.hash_key import find_hash_key
+from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.legs import client_leg, frame_limit
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
 from wsgate.net.dial import DialError, TlsClient, dial
@@ -63,7 +63,8 @@ async def handle(exchange: Exchange) -> Answer:
     assert upstream is not None
     set_requester(exchange.route.name)
     key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
-    for backend in upstream.candidates(key):
+    cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
+    for backend in upstream.candidates(key, cookie):
         backend.enter()
         opened = None
         try:
@@ -76,6 +77,10 @@ async def handle(exchange: Exchange) -> Answer:
                 backend.failed(opened.detail)
             continue
         backend.worked()
+        if upstream.cookie is not None and isinstance(opened, Opened):
+            value = upstream.cookie_of(backend)
+            if value != cookie:
+                opened.headers = [*opened.headers, (b"Set-Cookie", make_cookie(upstream.cookie, value, exchange))]
         break
     return opened or NO_BACKEND
 

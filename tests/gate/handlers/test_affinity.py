@@ -4,7 +4,7 @@ import pytest
 
 from tests.gate.conftest import NOWHERE, exchange_for, route
 from tests.peers.heads import request
-from wsgate.gate.handlers.hash_key import find_hash_key
+from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.settings.model import HashKey, Place, PlaceKind
 
 
@@ -26,3 +26,16 @@ def test_a_client_without_an_address() -> None:
     exchange = exchange_for(route(NOWHERE))
     exchange.client.chain = ()
     assert find_hash_key(HashKey(None), exchange) == b""
+
+
+def test_the_clients_cookie() -> None:
+    exchange = exchange_for(route(NOWHERE), request("/", {"Cookie": "a=1; desk=abc"}))
+    assert find_cookie("desk", exchange) == "abc"
+    assert find_cookie("other", exchange) is None
+
+
+@pytest.mark.parametrize(("scheme", "end"), [(b"http", b"SameSite=Lax"), (b"https", b"SameSite=Lax; Secure")])
+def test_a_cookie_is_for_the_browser_alone(scheme: bytes, end: bytes) -> None:
+    exchange = exchange_for(route(NOWHERE))
+    exchange.client.scheme = scheme
+    assert make_cookie("desk", "abc", exchange) == b"desk=abc; Path=/; HttpOnly; " + end
