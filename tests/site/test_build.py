@@ -21,12 +21,14 @@ from wsgate.settings.model import (
     Listener,
     Place,
     PlaceKind,
+    Redis,
     Route,
     Settings,
     Target,
     TcpAddress,
     Tls,
     Token,
+    TokenUrl,
     Tunnel,
     UnixAddress,
 )
@@ -273,3 +275,46 @@ def test_of_several_sources_each_is_tried(tokens: str, closed: list[Lookups]) ->
         "jwt.jwks",
     ]
     assert len(closed) == 1
+
+
+def test_a_source_that_stays_is_not_opened_again_and_its_files_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    tls = BackendTls(ca=authority.file)
+    url = TokenUrl(True, TcpAddress("a", 443), "/{token}")
+    for name in ("tokens", "key", "password"):
+        (tmp_path / name).write_text("sesame sesame sesame sesame sesame")
+    for name in ("files", "targets"):
+        (tmp_path / name).mkdir()
+    redis = Redis(address=TcpAddress("a", 1), password_file=str(tmp_path / "password"), tls=tls)
+    routes = [
+        by_token("file", file=str(tmp_path / "tokens")),
+        by_token("files", file=str(tmp_path / "files")),
+        by_token("directory", directory=str(tmp_path / "targets")),
+        by_token("jwt", jwt=Jwt(key=str(tmp_path / "key"))),
+        by_token("redis", redis=redis),
+        by_token("url", url=url, url_tls=tls),
+    ]
+    before = build(settings(*routes))
+    monkeypatch.setattr("wsgate.site.build.open_lookups", None)
+    now = build(settings(*routes), before)
+    assert [route.lookups for route in now.routes] == [route.lookups for route in before.routes]
+    for file in ("tokens", "key", "password", authority.file):
+        (tmp_path / file).unlink()
+    (tmp_path / "key").mkdir()
+    for directory in ("files", "targets"):
+        (tmp_path / directory).rmdir()
+    with pytest.raises(ConfigError) as caught:
+        build(settings(*routes), before)
+    assert [problem.path.partition(".token.")[2] for problem in caught.value.problems] == [
+        "file",
+        "file",
+        "directory",
+        "jwt.key",
+        "redis.password_file",
+        "redis.tls.ca",
+        "url_tls.ca",
+    ]
+    assert caught.value.problems[3].message == f"{str(tmp_path / 'key')!r} is not a file"
+    assert build(settings(*routes), before, patient=True).routes[0].lookups is before.routes[0].lookups

@@ -43,7 +43,7 @@ from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
-from wsgate.site.sources import OpenError, later, open_lookups, tls_key
+from wsgate.site.sources import OpenError, later, look_at_files, open_lookups, tls_key
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.opening import source_tls
 from wsgate.site.upstream import Upstream
@@ -220,6 +220,9 @@ class _Builder:
         known = self._known_lookups.get(name)
         if known is not None and known.settings == token:
             self._lookups[index] = known
+            if not self._patient:
+                self._note(look_at_files(token), path)
+            self._warn_of_source(token, path)
             return
         for each in _whole_sources(token):
             try:
@@ -234,8 +237,11 @@ class _Builder:
                     opened.close()
                 else:
                     self._lookups[index] = opened
-            if (tls := source_tls(each)) is not None:
-                self._warn_of_dates(tls, f"{path}.{tls_key(each)}")
+            self._warn_of_source(each, path)
+
+    def _warn_of_source(self, token: Token, path: str) -> None:
+        if (tls := source_tls(token)) is not None:
+            self._warn_of_dates(tls, f"{path}.{tls_key(token)}")
 
     def _load_users(self, basic: Basic, path: str) -> None:
         users = Users(basic)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import ssl
+import sys
 from collections.abc import Sequence
 
 import trio
@@ -14,10 +16,13 @@ from wsgate.events.emit import emit
 from wsgate.net.tls.contexts import files
 from wsgate.settings.model import Token
 from wsgate.site.certificates import CertificateError, load_one
+from wsgate.site.machine import directory_problem
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.opening import open_source, source_tls
 from wsgate.site.tokens.source import Source, SourceError, TlsContext
 from wsgate.site.tokens.values import Targets
+from wsgate.text.error import TextError
+from wsgate.text.file import check_file, explain, open_nonblocking
 
 _RETRY = 5.0  # seconds between two attempts to open a source
 
@@ -42,6 +47,26 @@ def open_lookups(route: str, token: Token) -> Lookups:
     Raises ``OpenError`` when the source can never work as it is configured.
     """
     return Lookups(route, token, _open(token))
+
+
+def look_at_files(token: Token) -> list[tuple[str, str]]:
+    """Looks at the files of a source that is open and stays, without opening it again. Call it in a thread.
+
+    Returns the faults, each with the path of its setting below ``token``.
+    """
+    named = {"file": token.file, "directory": token.directory}
+    if token.jwt is not None:
+        named |= {"jwt.key": token.jwt.key, "jwt.jwks": token.jwt.jwks}
+    if token.redis is not None:
+        named["redis.password_file"] = token.redis.password_file
+    problems = {key: _problem(key, path) for key, path in named.items() if path is not None}
+    faults = [(key, problem) for key, problem in problems.items() if problem is not None]
+    if (tls := source_tls(token)) is not None:
+        try:
+            load_one((tls, ()))
+        except CertificateError as error:
+            faults += _below(tls_key(token), error)
+    return faults
 
 
 def later(route: str, token: Token, error: str) -> Lookups:
@@ -87,8 +112,7 @@ def _open(token: Token) -> Source:
     try:
         context = _context(token)
     except CertificateError as error:
-        key = tls_key(token)
-        faults += [(f"{key}.{below}" if below else key, message) for below, message in error.faults]
+        faults += _below(tls_key(token), error)
     try:
         source = open_source(token, context)
     except SourceError as error:
@@ -97,6 +121,23 @@ def _open(token: Token) -> Source:
         source.close()
         raise OpenError(faults)
     return source
+
+
+def _below(key: str, error: CertificateError) -> list[tuple[str, str]]:
+    return [(f"{key}.{below}" if below else key, message) for below, message in error.faults]
+
+
+def _problem(key: str, path: str) -> str | None:
+    if key == "directory" or (key == "file" and os.path.isdir(path)):
+        return directory_problem(path, os.R_OK if key == "file" else os.X_OK)
+    try:
+        check_file(path, sys.maxsize)
+        os.close(open_nonblocking(path))
+    except OSError as error:
+        return explain(path, error)
+    except TextError as error:
+        return str(error)
+    return None
 
 
 def tls_key(token: Token) -> str:
