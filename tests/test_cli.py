@@ -48,6 +48,18 @@ def test_check_of_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == (f"{file}: ok, 1 listener, 2 routes\n", "")
 
 
+def test_check_explains_a_request(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(GOOD)
+    assert main(["check", str(file), "--explain", "ws://x/b", "--header", "X-A: 1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "routes[0] a: path does not match /b",
+        "routes[1] b: takes it",
+        "  target tcp://127.0.0.1:5900",
+    ]
+    assert main(["check", str(file), "--explain", "x"]) == 2
+    assert "--explain: 'x' is no URL to ask for" in capsys.readouterr().err
+
+
 def warn_of_routes(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
     warn("routes[1]", "is odd: write another")
     warn("routes[0].match.path", "is odd: write another")

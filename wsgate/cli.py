@@ -14,7 +14,7 @@ from wsgate import __version__
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.draft import Draft
 from wsgate.settings.load import read
-from wsgate.settings.model import SCHEMES_PORT, TcpAddress
+from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError
 from wsgate.settings.schema import schema_text
 from wsgate.text.error import TextError
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     if command == "serve":
         return _serve(options.file)
     if command == "check":
-        return _check(options.file)
+        return _check(options.file, options.explain, options.header)
     if command == "recording":
         return _recording(options)
     if command == "schema":
@@ -92,7 +92,7 @@ def _serve(file: str) -> int:
         return _refuse(file, error, draft)
 
 
-def _check(file: str) -> int:
+def _check(file: str, url: str | None, headers: Sequence[str]) -> int:
     from wsgate.site.build import try_out
 
     draft = None
@@ -109,6 +109,19 @@ def _check(file: str) -> int:
     if warnings:
         found.append(_count(warnings, "warning"))
     print(f"{file}: ok, {', '.join(found)}")
+    return 0 if url is None else _explain(settings, url, headers)
+
+
+def _explain(settings: Settings, url: str, headers: Sequence[str]) -> int:
+    from wsgate.gate.explain import NotExplained, explain
+    from wsgate.site.build import build
+
+    try:
+        for line in explain(build(settings, sources=False), url, headers):
+            print(line)
+    except NotExplained as error:
+        print(f"wsgate: --explain: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -156,6 +169,10 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="say what is wrong with FILE, and warn; exit status 2 if anything is wrong"
     )
     check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
+    check.add_argument("--explain", metavar="URL", help="say which route takes URL, why, and what its backend gets")
+    check.add_argument(
+        "--header", metavar="'NAME: VALUE'", action="append", default=[], help="with --explain: a field of the request"
+    )
     # Its flags are websockify's, and are parsed in the same way
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")

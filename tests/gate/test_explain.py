@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.gate.conftest import files_at, gateway_of, relay_to, route
+from wsgate.gate.explain import NotExplained, explain
+from wsgate.settings.model import (
+    ANY_ORIGIN,
+    Auth,
+    Basic,
+    ClientTarget,
+    Listener,
+    Match,
+    Place,
+    PlaceKind,
+    Redirect,
+    Settings,
+    Target,
+    TcpAddress,
+    Token,
+    Tunnel,
+)
+from wsgate.settings.scalars import path_pattern
+from wsgate.site.build import build
+
+PLACE = (Place(PlaceKind.QUERY, "token"),)
+ROUTES = (
+    route(relay_to(1), "admin", match=Match(host=("admin.test",), websocket=True)),
+    route(relay_to(2), "v2", match=Match(header=(("x-v", "2"),), query=(("a", "b"),), subprotocol=("v2",))),
+    route(
+        relay_to(3, "/base"),
+        "chat",
+        match=Match(path=path_pattern("/chat/*")),
+        origins=(ANY_ORIGIN,),
+        auth=Auth(basic=Basic(users=("me:{PLAIN}x",))),
+    ),
+    route(Tunnel(to=(Target(TcpAddress("h", 5900)),)), "desk", match=Match(path=path_pattern("/desk"))),
+    route(files_at(Path("/srv")), "site", match=Match(websocket=False)),
+)
+
+
+def lines(url: str, *headers: str) -> list[str]:
+    return explain(gateway_of(*ROUTES).site, url, headers)
+
+
+def test_the_route_and_what_its_backend_gets() -> None:
+    assert lines("ws://x.test/chat/room?x=1") == [
+        "routes[0] admin: host does not match x.test",
+        "routes[1] v2: subprotocol does not match none; header does not match; query does not match",
+        "routes[2] chat: takes it",
+        "  pages that may open it: any",
+        "  asks for basic",
+        "  backend ws://127.0.0.1:3/base: GET /base/room?x=1, Host: x.test",
+    ]
+
+
+def test_fields_that_are_sent() -> None:
+    found = lines("wss://x.test/?a=b", "X-V: 2", "Sec-WebSocket-Protocol: v2")
+    assert found[1] == "routes[1] v2: takes it"
+
+
+def test_other_kinds_of_routes() -> None:
+    assert lines("ws://x.test/desk")[-1] == "  target tcp://h:5900"
+    assert lines("http://x.test/")[-2:] == ["routes[4] site: takes it", "  files below /srv"]
+    named = route(Tunnel(target=ClientTarget(from_=PLACE)))
+    assert explain(gateway_of(named).site, "ws://x.test/")[-1] == "  target that the client names in query:token"
+
+
+def test_a_token_is_not_looked_up(tmp_path: Path) -> None:
+    by_token = route(Tunnel(token=Token(from_=PLACE, directory=str(tmp_path))))
+    site = build(Settings(listeners=(Listener(bind=TcpAddress("127.0.0.1", 80)),), routes=(by_token,)), sources=False)
+    assert explain(site, "ws://x.test/?token=a")[-1] == "  target by the token in query:token"
+
+
+def test_what_is_refused() -> None:
+    assert lines("http://x.test/desk")[-2:] == [
+        "answer: 426 this is a WebSocket endpoint",
+        "  target tcp://h:5900",
+    ]
+    assert lines("ws://x.test/none")[-1] == "answer: 404 no route for this host, path and subprotocol"
+
+
+def test_a_redirect() -> None:
+    listener = Listener(bind=TcpAddress("127.0.0.1", 80), redirect=Redirect.HTTPS)
+    site = gateway_of(*ROUTES, listeners=(listener,)).site
+    assert explain(site, "http://x.test/desk")[-1].startswith("answer: 308 ")
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "message"),
+    [
+        ("/chat", (), "'/chat' is no URL to ask for: write one like ws://chat.example.com/chat/room"),
+        ("ftp://x/", (), "'ftp://x/' is no URL to ask for"),
+        ("ws://[::1/", (), "'ws://[::1/' is no URL"),
+        ("ws://x/", ("X-Tenant",), "'X-Tenant' is no header field: write it like 'X-Tenant: acme'"),
+        ("ws://x/", ("Host: y",), "no request can be made of this"),
+        ("ws://a b/", (), "no request can be made of this"),
+    ],
+)
+def test_what_cannot_be_asked(url: str, headers: tuple[str, ...], message: str) -> None:
+    with pytest.raises(NotExplained, match=message.replace("[", r"\[")):
+        lines(url, *headers)

@@ -1,0 +1,154 @@
+"""Says what would become of a request, route by route, without asking anybody: ``wsgate check --explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from urllib.parse import urlsplit
+
+from wsgate.gate.client import RemoteEnd, client_of
+from wsgate.gate.decide import Refused, decide
+from wsgate.gate.handlers.relay import host_for
+from wsgate.settings.model import (
+    Files,
+    Listener,
+    Match,
+    Relay,
+    Route,
+    TcpAddress,
+    Tls,
+    Tunnel,
+)
+from wsgate.site.matching import Matcher, host_name, rewrite
+from wsgate.site.route import LiveRoute
+from wsgate.site.site import Site
+from wsgate.wire.handshake import check_upgrade
+from wsgate.wire.headers import elements
+from wsgate.wire.http import HttpServer, Refusal, Request
+
+_SCHEMES = ("ws", "wss", "http", "https")
+_HERE = TcpAddress("127.0.0.1", 0)
+
+
+class NotExplained(ValueError):
+    """The URL or a field cannot be asked for; the message says why."""
+
+
+def explain(site: Site, url: str, headers: Sequence[str] = ()) -> list[str]:
+    """Returns lines for people: which route takes the request, why those above it do not, and what its backend gets.
+
+    url: with its scheme: ``ws`` and ``wss`` ask for a WebSocket
+    headers: more fields of the request, each as ``Name: value``
+
+    Raises ``NotExplained``.
+    """
+    request, secure = _request(url, headers)
+    upgrade = check_upgrade(request)
+    end = RemoteEnd(_HERE, _HERE, secure)
+    client = client_of(end, request, ())
+    listener = _listener(site, secure)
+    decided = decide(site, listener, client, request, upgrade)
+    taken = decided.route if isinstance(decided, Refused) else decided
+    lines = []
+    for index, route in enumerate(site.routes):
+        if route is taken:
+            lines.append(f"routes[{index}] {route.name}: takes it")
+            break
+        reason = "; ".join(_reasons(route.settings.match, request, websocket=upgrade is not None))
+        lines.append(f"routes[{index}] {route.name}: {reason or 'does not take it'}")
+    if isinstance(decided, Refused):
+        lines.append(_refusal(decided.refusal))
+    if taken is not None:
+        lines += [f"  {line}" for line in _what_follows(taken, request)]
+    return lines
+
+
+def _request(url: str, headers: Sequence[str]) -> tuple[Request, bool]:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise NotExplained(f"{url!r} is no URL: {error}") from None
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        raise NotExplained(f"{url!r} is no URL to ask for: write one like ws://chat.example.com/chat/room")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}"]
+    if parts.scheme in ("ws", "wss"):
+        head += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+        head += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
+    for header in headers:
+        if ":" not in header:
+            raise NotExplained(f"{header!r} is no header field: write it like 'X-Tenant: acme'")
+    http = HttpServer()
+    http.receive("\r\n".join([*head, *headers, "", ""]).encode("latin-1", "replace"))
+    read = http.next_request()
+    if not isinstance(read, Request):
+        why = read.detail or read.reason if isinstance(read, Refusal) else "its head does not end"
+        raise NotExplained(f"no request can be made of this: {why}")
+    return read, parts.scheme in ("wss", "https")
+
+
+def _listener(site: Site, secure: bool) -> Listener:
+    """The first listener that speaks the URL's scheme, or one that only says so."""
+    for listener in site.settings.listeners:
+        if (listener.tls is not None) is secure:
+            return listener
+    return Listener(bind=_HERE, tls=Tls() if secure else None)
+
+
+def _reasons(match: Match, request: Request, *, websocket: bool) -> Iterator[str]:
+    """Yields the keys of a match that do not hold, with what was asked for."""
+    name, offered = host_name(request.host), elements(request.headers, b"sec-websocket-protocol")
+    asked = {
+        "host": name or "none",
+        "path": request.path,
+        "subprotocol": ", ".join(each.decode("latin-1") for each in offered) or "none",
+        "websocket": str(websocket).lower(),
+    }
+    for field in fields(match):
+        matcher = Matcher(Match(**{field.name: getattr(match, field.name)}))
+        holds = matcher.takes(name, offered, websocket) and matcher.takes_path(request.path)
+        if matcher.conditions is not None:
+            holds = matcher.conditions(request.headers, request.target)
+        if not holds:
+            yield f"{field.name} does not match" + (f" {asked[field.name]}" if field.name in asked else "")
+
+
+def _refusal(refusal: Refusal) -> str:
+    detail = f" ({refusal.detail})" if refusal.detail else ""
+    return f"answer: {refusal.status} {refusal.reason}{detail}"
+
+
+def _what_follows(route: LiveRoute, request: Request) -> Iterator[str]:
+    settings = route.settings
+    if settings.origins:
+        yield f"pages that may open it: {', '.join(settings.origins)}"
+    if settings.auth is not None:
+        kinds = [field.name for field in fields(settings.auth) if getattr(settings.auth, field.name) is not None]
+        yield f"asks for {' and '.join(kinds)}"
+    action = settings.action
+    if isinstance(action, Relay):
+        yield from _relay(settings, action, request)
+    elif isinstance(action, Tunnel):
+        yield from _tunnel(action)
+    elif isinstance(action, Files):
+        yield f"files below {action.root}"
+
+
+def _relay(route: Route, action: Relay, request: Request) -> Iterator[str]:
+    balance = action.balance
+    policy = f"by the hash of {balance.hash}" if balance.hash is not None else balance.policy.value
+    for backend in action.to:
+        target = rewrite(request.target, route.match.path, backend.url.path).decode("latin-1")
+        host = host_for(backend.url, action, request.host).decode("latin-1")
+        yield f"backend {backend.url}: GET {target}, Host: {host}"
+    if len(action.to) > 1:
+        yield f"balance: {policy}"
+
+
+def _tunnel(action: Tunnel) -> Iterator[str]:
+    for target in action.to:
+        yield f"target {target}"
+    if action.token is not None:
+        yield f"target by the token in {', '.join(map(str, action.token.from_))}"
+    if action.target is not None:
+        yield f"target that the client names in {', '.join(map(str, action.target.from_))}"
