@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 from random import Random
 
-from wsgate.settings.load import ConfigError, Problem, loads
+from wsgate.settings.load import ConfigError, Problem, reads
+from wsgate.site.build import try_out
 
 from .inputs import chance, mutated
 
@@ -49,9 +50,11 @@ def configurations(random: Random) -> None:
         changed = changed[:at] + random.choice(_ODD) + changed[max(at, end) :]
     warnings: list[Problem] = []
     try:
-        loads(changed, "wsgate.yaml", warnings.append)
+        draft = reads(changed, "wsgate.yaml")
+        warnings = draft.warnings
+        try_out(draft)
     except ConfigError as error:
-        warnings += error.problems
+        warnings = [*warnings, *error.problems]
     for problem in warnings:
         str(problem).encode()
 

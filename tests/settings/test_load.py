@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tests.settings.checked import load_checked
 from wsgate.settings import nodes
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.load import ConfigError, Problem, load, loads
+from wsgate.settings.load import ConfigError, Problem, load, loads, reads
 from wsgate.settings.model import Files, Relay, Settings
+from wsgate.site.build import try_out
 
 LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if yaml.__with_libyaml__ else [])]
 INVALID = Path(__file__).parent / "invalid"
@@ -90,13 +91,14 @@ def test_a_file_may_begin_with_a_byte_order_mark_and_have_crlf(tmp_path: Path) -
 
 
 def loads_or_refuses(text: str) -> None:
-    """The promise of the loader: Settings or ConfigError, and nothing else ever."""
+    """Reading and building a file ends with Settings or with ConfigError, never with another exception."""
     try:
-        settings = loads(text, str(CONFIG / "fuzz.yaml"))
+        draft = reads(text, str(CONFIG / "fuzz.yaml"))
+        try_out(draft)
     except ConfigError as refused:
         found = refused.problems
     else:
-        assert isinstance(settings, Settings)
+        assert isinstance(draft.settings, Settings)
         return
     assert found
     assert all(problem.line >= 1 and problem.col >= 1 and problem.message for problem in found)
