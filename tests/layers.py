@@ -14,8 +14,8 @@ LAYERS = (
     *("ops", "gate", "site", "relay", "net", "disk", "events", "wire", "settings", "text"),
 )
 
-# Only these read, check or describe what the operator wrote. Everybody else gets it as plain data, from settings.model;
-# and site/, which makes it live, notes in the draft what is wrong on this machine.
+# Only these read, check or describe the configuration. All others get it as plain data, from settings.model; site/ also
+# reports in the draft what is wrong on this machine.
 READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")
 NOTES_FAULTS = ("site",)
 NOTED_IN = ("wsgate.settings.draft", "wsgate.settings.problem")
@@ -29,7 +29,7 @@ BANNED_IN_PURE = frozenset(
 
 # settings/ judges what the operator wrote, not this machine: what is named there is loaded by site/.
 BANNED_IN_SETTINGS = frozenset({"importlib", "pkgutil", "socket", "ssl", "subprocess", "threading", "trio"})
-# The one file there is read by this module; nobody else there opens or looks at one.
+# Only this module reads the configuration file; no other in settings/ opens or checks a file.
 READS_THE_FILE = "wsgate.settings.text"
 FILE_CALLS = re.compile(
     r"(builtins\.|io\.)?open|os\.(access|listdir|l?stat|open|readlink|scandir|walk)"

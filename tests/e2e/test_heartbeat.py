@@ -62,7 +62,7 @@ class Machine:
 
 
 def _address(number: int) -> str:
-    """In a network of this process's own: somebody may run the same test beside it."""
+    """In a network namespace of this process, because the same test may run at the same time."""
     high, low = divmod(os.getpid() % (1 << 14), 64)
     return f"10.203.{high}.{4 * low + number}"
 

@@ -180,7 +180,8 @@ async def test_a_plugin_that_hangs_at_a_reload_stops_nobody(
 async def test_a_configuration_that_has_become_a_fifo(
     start_gateway: StartGateway, service: int, environment: dict[str, str], workers: int
 ) -> None:
-    """Nobody writes to it: refused at once. Somebody does, and says nothing: others go on, and so does the end."""
+    """A FIFO without a writer is refused at once. With a silent writer everything else goes on, and the process can
+    end."""
     gateway = await start_gateway(route(service), workers=workers, process={"environment": environment})
     gateway.file.unlink()
     os.mkfifo(gateway.file)

@@ -73,7 +73,7 @@ async def test_one_that_fails_and_comes_back(
 
 
 async def test_none_is_left(nursery: trio.Nursery, checks: Checks, autojump_clock: trio.testing.MockClock) -> None:
-    """They say so themselves, one by one: nobody is sent to a backend that is not well."""
+    """Each failing check is logged on its own, and no session gets an unhealthy backend."""
     gateway = gateway_of(relay(1, 2))
     checks.down |= {1, 2}
     nursery.start_soon(health.watch, gateway)

@@ -229,8 +229,8 @@ def test_the_last_descriptor_is_a_clients(tmp_path: Path) -> None:
 
 
 def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """Far more connections than there is room for, of which none asks for anything, and a handshake timeout of minutes.
-    Whoever asks is served, with the file of a recording and of tokens. Nobody who has a session loses it."""
+    """Far more silent connections than descriptors, and a handshake timeout of minutes: requests are served, with a
+    recording and a token file, and no session ends."""
     (tmp_path / "recordings").mkdir()
     with Backend(echo) as other:
         (tmp_path / "tokens").write_text(f"desk: 127.0.0.1:{other.port}\n")
