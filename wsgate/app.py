@@ -67,7 +67,7 @@ def serve(
     if count > 1:
         try:
             _try_out_in_child(draft)
-        except OSError as error:  # no process to be had; or one that a plugin's import has killed
+        except OSError as error:  # there is no process, or the import of a plugin has killed it
             print(f"wsgate: {draft.places.file}: cannot be tried out: {error}", file=sys.stderr)
             return os.EX_OSERR
     threads = threading.enumerate()
@@ -76,8 +76,7 @@ def serve(
     with contextlib.ExitStack() as stack:
         writer = ThreadWriter(fd, handler.describe) if count == 1 else ProcessWriter(fd, handler.describe)
         stack.enter_context(written_by(handler, writer))
-        # a worker opens the sources of tokens itself, after the fork: a connection that two processes share mixes
-        # answers up
+        # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
         emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {fast_relay.STATUS}")
@@ -113,8 +112,10 @@ def serve(
 
 
 def _try_out_in_child(draft: Draft) -> None:
-    """An operator's own code is imported where it is used: in the workers, not in their parent. Raises ``ConfigError``,
-    and ``OSError`` when the child dies."""
+    """Tries everything that the settings name, also code of the operator, which the parent of workers never imports.
+
+    Raises ``ConfigError`` when something is wrong, ``OSError`` when there is no process or it dies.
+    """
 
     def work() -> tuple[Draft, ConfigError | None]:
         try:

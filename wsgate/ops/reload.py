@@ -38,7 +38,7 @@ from wsgate.site.site import Site
 
 _log = logging.getLogger("wsgate")
 
-# Reads the configuration; raises ConfigError where there is none to be had
+# Reads the configuration; raises ConfigError when that is not possible
 Load = Callable[[], Draft | Settings]
 
 # The errors because of which a reload changes nothing
