@@ -70,7 +70,10 @@ def test_the_words_of_every_ending() -> None:
 
 def keys_in(value: object) -> set[str]:
     if isinstance(value, dict):
-        return {str(key) for key in value} | {key for inner in value.values() for key in keys_in(inner)}
+        # PyYAML reads YAML 1.1, in which on is true
+        return {"on" if key is True else str(key) for key in value} | {
+            key for inner in value.values() for key in keys_in(inner)
+        }
     if isinstance(value, list):
         return {key for inner in value for key in keys_in(inner)}
     return set()

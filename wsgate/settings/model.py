@@ -212,6 +212,17 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """When another backend is tried for a session that one could not take."""
+
+    attempts: Count | None = setting("How many backends are tried; off is all of them.", default=None)
+    on: tuple[RetryOn, ...] = setting(
+        "connect (no connection, no TLS, no valid answer in time), and answers: 502, 503, 504.",
+        default=(RetryOn.CONNECT, RetryOn.BAD_GATEWAY, RetryOn.UNAVAILABLE, RetryOn.TIMEOUT),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Backends are asked regularly whether they are well: in exactly one of the ways websocket, http and tcp."""
 
@@ -246,6 +257,7 @@ class Relay:
         "The WebSocket backends: URLs, or mappings with url and more.", required=True
     )
     balance: Balance = setting("Which backend gets the next session.", default=Balance())
+    retry: Retry = setting("When another backend is tried.", default=Retry())
     health: Health | None = setting("Check the backends also when nobody uses them.", default=None)
     eject: Eject | None = setting("When a backend that fails gets no more sessions, or off.", default=Eject())
     tls: BackendTls = setting("TLS to wss:// backends.", default=BackendTls())

@@ -83,6 +83,15 @@ class Policy(enum.Enum):
     LEAST_SESSIONS = "least_sessions"
 
 
+class RetryOn(enum.Enum):
+    """A failure of a backend before the 101, after which another one is tried."""
+
+    CONNECT = "connect"
+    BAD_GATEWAY = "502"
+    UNAVAILABLE = "503"
+    TIMEOUT = "504"
+
+
 class OnError(enum.Enum):
     """What becomes of a session that cannot be recorded any more."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from wsgate.settings.model import (
     Pings,
     Relay,
     RelayBackend,
+    Retry,
+    RetryOn,
     RouteLimits,
     TcpAddress,
     Timeouts,
@@ -205,6 +208,36 @@ async def test_every_backend_has_its_own_time(backend: Backend, autojump_clock: 
     assert opened.status == 504
     assert trio.current_time() == pytest.approx(2 * Timeouts().handshake)
     assert len(noted) == 2
+
+
+@pytest.mark.parametrize(
+    ("retry", "tried", "status"),
+    [
+        (Retry(), 4, 101),
+        (Retry(attempts=2), 2, 503),
+        (Retry(on=(RetryOn.CONNECT,)), 2, 503),
+        (Retry(on=(RetryOn.UNAVAILABLE,)), 1, 502),
+        (Retry(attempts=1), 1, 502),
+    ],
+)
+async def test_how_often_another_one_is_tried(backend: Backend, retry: Retry, tried: int, status: int) -> None:
+    """The first breaks off, the second and third have no room, the fourth would take it."""
+    said = [b"", *[b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"] * 2]
+
+    async def answer() -> None:
+        for number in range(tried):
+            server = await backend.accept_request()
+            if number == 3:
+                await server.accept_upgrade()
+                return
+            await server.write(said[number])
+            await server.stream.send_eof()
+
+    opened, noted = await opened_by(replace(relay_to_all(*[backend.port] * 4), retry=retry), answer)
+    assert len(noted) == tried
+    if isinstance(opened, Opened):
+        opened.transport.close()
+    assert (101 if isinstance(opened, Opened) else opened.status) == status
 
 
 @pytest.mark.parametrize("status", [b"401 Unauthorized", b"404 Not Found", b"429 Too Many Requests", b"302 Found"])

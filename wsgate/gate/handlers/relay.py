@@ -27,7 +27,7 @@ from wsgate.relay.leg import WebSocketLeg
 from wsgate.relay.session import Session, relay
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.tap import Tap
-from wsgate.settings.model import Pings, Relay, UnixAddress, WebSocketUrl
+from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
@@ -45,8 +45,8 @@ NO_BACKEND = Refusal(
     503, "no backend takes another session: try again", RETRY_AFTER, detail="each is at its sessions, or ejected"
 )
 
-# Answers of a backend that cannot serve now: the next backend is tried. Other answers are passed on.
-_TRY_NEXT = frozenset({502, 503, 504})
+# Answers of a backend that cannot serve now; other answers are the client's
+_FAILURES = frozenset({502, 503, 504})
 
 
 async def handle(exchange: Exchange) -> Answer:
@@ -59,6 +59,7 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Relay)
     asking = _Asking(exchange, action, backend_fields(exchange.client), exchange.backend_tls(action.tls))
     opened: Answer | None = None
+    attempts = 0
     upstream = exchange.route.upstream
     assert upstream is not None
     set_requester(exchange.route.name)
@@ -72,10 +73,13 @@ async def handle(exchange: Exchange) -> Answer:
         finally:
             if not isinstance(opened, Opened):
                 backend.leave()
-        if isinstance(opened, Refusal) and (opened.body is None or opened.status in _TRY_NEXT):
+        if isinstance(opened, Refusal) and (opened.body is None or opened.status in _FAILURES):
             if not is_our_own(opened):
                 backend.failed(opened.detail)
-            continue
+            attempts += 1
+            if attempts != action.retry.attempts and _may_retry(opened, action):
+                continue
+            break
         backend.worked()
         if upstream.cookie is not None and isinstance(opened, Opened):
             value = upstream.cookie_of(backend)
@@ -83,6 +87,11 @@ async def handle(exchange: Exchange) -> Answer:
                 opened.headers = [*opened.headers, (b"Set-Cookie", make_cookie(upstream.cookie, value, exchange))]
         break
     return opened or NO_BACKEND
+
+
+def _may_retry(refusal: Refusal, action: Relay) -> bool:
+    failure = RetryOn.CONNECT if refusal.body is None else RetryOn(str(refusal.status))
+    return failure in action.retry.on
 
 
 HANDLER = Handler(handle)
