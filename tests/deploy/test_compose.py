@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from wsgate.settings.load import load
-from wsgate.settings.model import Files, Settings, TcpAddress
+from wsgate.settings.model import Relay, Settings, TcpAddress, Tunnel
 from wsgate.text.duration import duration
 
 PROJECT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def port_of(service: dict[str, Any]) -> int:
 def test_every_backend_is_a_service_on_its_port(services: dict[str, Any], settings: Settings) -> None:
     backends = set()
     for route in settings.routes:
-        assert not isinstance(route.action, Files)
+        assert isinstance(route.action, Relay | Tunnel)
         for target in route.action.to:
             assert isinstance(target.address, TcpAddress)
             backends.add((target.address.host, target.address.port))

@@ -17,6 +17,7 @@ from wsgate.settings.model import Listener, Route, Settings
 CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
 CA = re.compile(r"ca: ([\w./-]+)")
 ABSOLUTE = re.compile(r"(\w+): (/(?:etc|srv|usr|var)/[\w./-]+)")
+FALLBACK = re.compile(r"root: ([\w./-]+),?\s+fallback: (/[\w./-]+)")
 
 USUAL = {
     "listeners": "listeners: [{bind: 127.0.0.1:8080}]\n",
@@ -47,7 +48,10 @@ def put_in_place(text: str, directory: Path) -> str:
         Path(pair.key).rename(directory / key)
     for file in CA.findall(text):
         (directory / file).write_bytes(authority.ca.cert_pem.bytes())
-    return ABSOLUTE.sub(move, text)
+    text = ABSOLUTE.sub(move, text)
+    for root, fallback in FALLBACK.findall(text):
+        Path(root + fallback).touch()
+    return text
 
 
 def whole(text: str) -> str:
@@ -56,7 +60,11 @@ def whole(text: str) -> str:
     if keys <= keys_of(Listener).keys():
         keys, text = {"listeners"}, f"listeners:\n  - bind: 127.0.0.1:8443\n{textwrap.indent(text, '    ')}"
     elif keys <= keys_of(Route).keys():
-        text = text if keys & {"relay", "tunnel", "files"} else f"{text}relay: {{to: ws://127.0.0.1:9000}}\n"
+        text = (
+            text
+            if keys & {"relay", "tunnel", "files", "respond", "redirect"}
+            else f"{text}relay: {{to: ws://127.0.0.1:9000}}\n"
+        )
         keys, text = {"routes"}, f"routes:\n  - name: it\n{textwrap.indent(text, '    ')}"
     assert keys <= keys_of(Settings).keys()
     for key, usual in USUAL.items():

@@ -18,7 +18,7 @@ from wsgate.gate.decide import (
     Refused,
     decide,
 )
-from wsgate.settings.model import Listener, Match, Redirect, Settings, TcpAddress
+from wsgate.settings.model import Listener, ListenerRedirect, Match, Settings, TcpAddress
 from wsgate.settings.scalars import path_pattern
 from wsgate.site.build import build
 from wsgate.site.matching import TOO_LONG
@@ -78,7 +78,7 @@ def test_the_log_learns_what_was_offered() -> None:
 
 
 def test_a_redirect_goes_before_every_route() -> None:
-    name, refusal = ask(request("/chat"), listener=replace(PLAIN, redirect=Redirect.HTTPS))
+    name, refusal = ask(request("/chat"), listener=replace(PLAIN, redirect=ListenerRedirect.HTTPS))
     assert name is None
     assert refusal is not None
     assert refusal.status == 308

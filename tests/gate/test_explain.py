@@ -12,10 +12,12 @@ from wsgate.settings.model import (
     Basic,
     ClientTarget,
     Listener,
+    ListenerRedirect,
     Match,
     Place,
     PlaceKind,
     Redirect,
+    Respond,
     Settings,
     Target,
     TcpAddress,
@@ -64,6 +66,11 @@ def test_fields_that_are_sent() -> None:
 def test_other_kinds_of_routes() -> None:
     assert lines("ws://x.test/desk")[-1] == "  target tcp://h:5900"
     assert lines("http://x.test/")[-2:] == ["routes[4] site: takes it", "  files below /srv"]
+    for action, said in (
+        (Respond(status=404), "answer: 404"),
+        (Redirect(to="https://{host}/{rest}{query}"), "answer: 302, to https://[::1]/a?b"),
+    ):
+        assert explain(gateway_of(route(action)).site, "http://[::1]:80/a?b")[-1] == f"  {said}"
     named = route(Tunnel(target=ClientTarget(from_=PLACE)))
     assert explain(gateway_of(named).site, "ws://x.test/")[-1] == "  target that the client names in query:token"
 
@@ -83,7 +90,7 @@ def test_what_is_refused() -> None:
 
 
 def test_a_redirect() -> None:
-    listener = Listener(bind=TcpAddress("127.0.0.1", 80), redirect=Redirect.HTTPS)
+    listener = Listener(bind=TcpAddress("127.0.0.1", 80), redirect=ListenerRedirect.HTTPS)
     site = gateway_of(*ROUTES, listeners=(listener,)).site
     assert explain(site, "http://x.test/desk")[-1].startswith("answer: 308 ")
 

@@ -14,7 +14,7 @@ from tests.peers.heads import plain_request
 from tests.peers.heads import request as upgrade_request
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.redirect import redirection
-from wsgate.settings.model import Address, Listener, Network, Redirect, TcpAddress, Tls, UnixAddress
+from wsgate.settings.model import Address, Listener, ListenerRedirect, Network, TcpAddress, Tls, UnixAddress
 from wsgate.wire.http import HttpServer, Refusal, Request
 
 STRANGER = TcpAddress("203.0.113.9", 4711)
@@ -22,7 +22,9 @@ PROXY = TcpAddress("10.0.0.1", 4711)
 TRUSTED = (Network(ipaddress.ip_network("10.0.0.0/8")),)
 
 
-def listeners(plain: str | int, *secure: str | int, redirect: Redirect | None = Redirect.HTTPS) -> list[Listener]:
+def listeners(
+    plain: str | int, *secure: str | int, redirect: ListenerRedirect | None = ListenerRedirect.HTTPS
+) -> list[Listener]:
     """A plain listener and those with TLS; each a port, or the path of a Unix socket."""
 
     def bind(where: str | int) -> Address:

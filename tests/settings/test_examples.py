@@ -17,9 +17,9 @@ from wsgate.settings.keys import item_type, keys_of, scalar_type, short_key
 from wsgate.settings.model import (
     Files,
     Listener,
+    ListenerRedirect,
     PathKind,
     PathPattern,
-    Redirect,
     Relay,
     RelayBackend,
     Target,
@@ -125,7 +125,7 @@ def test_tunnel() -> None:
 def test_wss(config: Path) -> None:
     settings = load_checked(str(config / "wss.yaml"))
     assert settings.listeners == (
-        Listener(bind=TcpAddress("0.0.0.0", 80), redirect=Redirect.HTTPS),
+        Listener(bind=TcpAddress("0.0.0.0", 80), redirect=ListenerRedirect.HTTPS),
         Listener(
             bind=TcpAddress("0.0.0.0", 443),
             tls=Tls(certificate=str(config / "fullchain.pem"), key=str(config / "privkey.pem")),

@@ -15,11 +15,11 @@ from wsgate.settings.model import (
     ClientAuth,
     Files,
     Listener,
+    ListenerRedirect,
     Match,
     Network,
     PathKind,
     PathPattern,
-    Redirect,
     Relay,
     RelayBackend,
     Route,
@@ -93,16 +93,16 @@ def test_only_a_unix_socket_has_a_mode() -> None:
 
 
 def test_a_redirect_is_for_plain_listeners_beside_one_with_tls(tmp_path: Path) -> None:
-    def listener(name: str, tls: Tls | None = None, redirect: Redirect | None = None) -> Listener:
+    def listener(name: str, tls: Tls | None = None, redirect: ListenerRedirect | None = None) -> Listener:
         return Listener(bind=UnixAddress(f"/{name}"), tls=tls, redirect=redirect)
 
     tls = one_tls(tmp_path)
-    plain = listener("a", redirect=Redirect.HTTPS)
+    plain = listener("a", redirect=ListenerRedirect.HTTPS)
     assert faults_of([plain, listener("b", tls)], []) == []
     assert faults_of([plain, listener("b")], []) == [
         ("listeners[0].redirect", "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
     ]
-    assert faults_of([listener("a", tls, Redirect.HTTPS)], []) == [
+    assert faults_of([listener("a", tls, ListenerRedirect.HTTPS)], []) == [
         ("listeners[0].redirect", "this listener speaks TLS itself: move redirect to the plain listener")
     ]
     proxies = (Network(None),)  # TLS may end there

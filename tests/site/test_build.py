@@ -318,3 +318,23 @@ def test_a_source_that_stays_is_not_opened_again_and_its_files_must_be_there(
     ]
     assert caught.value.problems[3].message == f"{str(tmp_path / 'key')!r} is not a file"
     assert build(settings(*routes), before, patient=True).routes[0].lookups is before.routes[0].lookups
+
+
+def test_a_fallback_must_be_there(tmp_path: Path) -> None:
+    text = (
+        "listeners: [{bind: 127.0.0.1:8080}]\n"
+        "routes:\n"
+        "  - {name: a, match: {path: /a/*}, files: {root: ., fallback: /index.html}}\n"
+        "  - {name: b, match: {path: /b/*}, files: {root: ., fallback: /none.html}}\n"
+        "  - {name: c, match: {path: /c/*}, files: {root: none, fallback: /none.html}}\n"
+    )
+    (tmp_path / "index.html").touch()
+    with pytest.raises(ConfigError) as caught:
+        build(reads(text, str(tmp_path / "gate.yaml")))
+    assert [(problem.path, problem.message) for problem in caught.value.problems] == [
+        (
+            "routes[1].files.fallback",
+            f"the file '{tmp_path}/none.html' does not exist: put it there, or name another one",
+        ),
+        ("routes[2].files.root", f"the directory '{tmp_path}/none' does not exist"),
+    ]

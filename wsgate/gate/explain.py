@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.decide import Refused, decide
+from wsgate.gate.handlers.redirect import location
 from wsgate.gate.handlers.relay import host_for
 from wsgate.settings.model import (
     Files,
     Listener,
     Match,
+    Redirect,
     Relay,
+    Respond,
     Route,
     TcpAddress,
     Tls,
@@ -59,7 +62,7 @@ def explain(site: Site, url: str, headers: Sequence[str] = ()) -> list[str]:
     if isinstance(decided, Refused):
         lines.append(_refusal(decided.refusal))
     if taken is not None:
-        lines += [f"  {line}" for line in _what_follows(taken, request)]
+        lines += [f"  {line}" for line in _what_follows(taken, request, client.name)]
     return lines
 
 
@@ -118,7 +121,7 @@ def _refusal(refusal: Refusal) -> str:
     return f"answer: {refusal.status} {refusal.reason}{detail}"
 
 
-def _what_follows(route: LiveRoute, request: Request) -> Iterator[str]:
+def _what_follows(route: LiveRoute, request: Request, host: bytes) -> Iterator[str]:
     settings = route.settings
     if settings.origins:
         yield f"pages that may open it: {', '.join(settings.origins)}"
@@ -132,6 +135,10 @@ def _what_follows(route: LiveRoute, request: Request) -> Iterator[str]:
         yield from _tunnel(action)
     elif isinstance(action, Files):
         yield f"files below {action.root}"
+    elif isinstance(action, Respond):
+        yield f"answer: {action.status}"
+    elif isinstance(action, Redirect):
+        yield f"answer: {action.status}, to {location(action.to, settings, request, host).decode('latin-1')}"
 
 
 def _relay(route: Route, action: Relay, request: Request) -> Iterator[str]:

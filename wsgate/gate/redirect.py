@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wsgate.gate.client import Client
-from wsgate.settings.model import Listener, Redirect, TcpAddress
+from wsgate.settings.model import Listener, ListenerRedirect, TcpAddress
 from wsgate.wire.http import Refusal, Request
 
 _HTTP, _HTTPS = 80, 443
@@ -20,7 +20,7 @@ def redirection(
     redirected too, to wss, because no session may be unencrypted on this listener. Browsers do not follow such a
     redirect (RFC 6455 §4.1 leaves it to the client), so the reason says what to do.
     """
-    if listener.redirect is not Redirect.HTTPS or client.scheme == b"https":
+    if listener.redirect is not ListenerRedirect.HTTPS or client.scheme == b"https":
         return None
     if not client.name:
         return Refusal(400, "a request without a host cannot be sent to https")

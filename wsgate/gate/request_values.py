@@ -35,7 +35,7 @@ def path_for_log(request: Request, route: Route) -> str:
     path = request.path
     token = route.action.token if isinstance(route.action, Tunnel) else None
     if token is not None and any(place.kind is PlaceKind.PATH for place in token.from_):
-        rest = _rest(route, path)
+        rest = rest_of_path(route, path)
         return path[: len(path) - len(rest)] + HIDDEN if rest else path
     return path
 
@@ -60,7 +60,7 @@ def _host(name: str, request: Request, route: Route) -> Iterator[bytes]:
 
 
 def _path(name: str, request: Request, route: Route) -> Iterator[bytes]:
-    yield unquote_to_bytes(_rest(route, request.path))
+    yield unquote_to_bytes(rest_of_path(route, request.path))
 
 
 def _cookie(name: str, request: Request, route: Route) -> Iterator[bytes]:
@@ -82,7 +82,7 @@ def _header(name: str, request: Request, route: Route) -> Iterator[bytes]:
             yield value
 
 
-def _rest(route: Route, path: str) -> str:
+def rest_of_path(route: Route, path: str) -> str:
     """Returns the part of the path after the prefix of a prefix route; for other routes after the first slash."""
     pattern = route.match.path
     if pattern is not None and pattern.kind is PathKind.PREFIX:

@@ -7,10 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from wsgate.settings.model import Action, Files, Relay, Tunnel
+from wsgate.settings.model import Action, Files, Redirect, Relay, Respond, Tunnel
 
 _NOTHING: Mapping[str, str] = {}
-_ACTIONS: dict[type[Action], str] = {Relay: "relay", Tunnel: "tunnel", Files: "files"}
+_ACTIONS: dict[type[Action], str] = {
+    Relay: "relay",
+    Tunnel: "tunnel",
+    Files: "files",
+    Respond: "respond",
+    Redirect: "redirect",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from typing import Any
 from wsgate.settings.access import header_name, parameter_name, tested_field
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
+from wsgate.settings.fixed import answer_field_name
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
-from wsgate.settings.model import PAIRS, Defaults, HeaderField, MatchField, QueryField, Settings
+from wsgate.settings.model import PAIRS, AnswerField, Defaults, HeaderField, MatchField, QueryField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
@@ -37,7 +38,12 @@ _LIKE_OFF = re.compile(
 )
 
 
-_PAIR_NAMES = {HeaderField: header_name, MatchField: tested_field, QueryField: parameter_name}
+_PAIR_NAMES = {
+    HeaderField: header_name,
+    AnswerField: answer_field_name,
+    MatchField: tested_field,
+    QueryField: parameter_name,
+}
 
 
 class Decoder:

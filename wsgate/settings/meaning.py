@@ -17,12 +17,13 @@ from wsgate.settings.meaning_relay import check_relay
 from wsgate.settings.meaning_tls import check_listeners_tls, check_routes_tls
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
-    Files,
     Limits,
     Listener,
+    ListenerRedirect,
     Match,
-    Redirect,
+    PlainAction,
     Relay,
+    Respond,
     Route,
     TcpAddress,
     Tls,
@@ -48,6 +49,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_messages(routes, fault, given)
     check_order(routes, fault, warn)
     _check_websocket(routes, fault)
+    _check_responses(routes, fault, given)
     check_routes_tls(routes, fault, given)
     everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
     for index, route in routes:
@@ -72,7 +74,7 @@ def _check_modes(listeners: list[tuple[int, Any]], fault: Fault) -> None:
 
 def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fault) -> None:
     for index, listener in listeners:
-        if not isinstance(listener.redirect, Redirect):
+        if not isinstance(listener.redirect, ListenerRedirect):
             continue
         path = f"listeners[{index}].redirect"
         if isinstance(listener.tls, Tls):
@@ -108,8 +110,18 @@ def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
     for index, route in routes:
         if not isinstance(route.match, Match) or isinstance(route.action, Broken):
             continue
-        is_files = isinstance(route.action, Files)
-        if route.match.websocket is is_files:
-            what = "files are for requests that ask for no WebSocket" if is_files else "it takes WebSockets only"
-            cure = str(not is_files).lower()
+        is_plain = isinstance(route.action, PlainAction)
+        if route.match.websocket is is_plain:
+            what = "it takes only requests that ask for no WebSocket" if is_plain else "it takes WebSockets only"
+            cure = str(not is_plain).lower()
             fault(f"routes[{index}].match.websocket", f"{what}: write {cure}, or remove it")
+
+
+_NO_BODY = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
+
+
+def _check_responses(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    for index, route in routes:
+        action = route.action
+        if isinstance(action, Respond) and action.status in _NO_BODY and f"routes[{index}].respond.body" in given:
+            fault(f"routes[{index}].respond.body", f"an answer with status {action.status} has no body: remove it")

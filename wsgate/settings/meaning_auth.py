@@ -13,9 +13,9 @@ from wsgate.settings.model import (
     Auth,
     Basic,
     ClientCertificateAuth,
-    Files,
     Place,
     PlaceKind,
+    PlainAction,
     Relay,
     Route,
     Tls,
@@ -32,10 +32,12 @@ def check_access(
 
     listeners: may be ``Broken``
     """
-    if isinstance(route.action, Files):
+    if isinstance(route.action, PlainAction):
         for key in ("origins", "errors"):
             if f"{path}.{key}" in given:
-                fault(f"{path}.{key}", "it is about requests for a WebSocket, of which files take none: remove it")
+                fault(
+                    f"{path}.{key}", "it is about requests for a WebSocket, of which this route takes none: remove it"
+                )
     elif f"{path}.origins" not in given:
         _warn_of_pages(route, path, warn)
     for index, page in items(route.origins):

@@ -82,7 +82,9 @@ class Listener:
     )
     tls: Tls | None = setting("Speak TLS on this listener.", default=None)
     proxy_protocol: ProxyProtocol | None = setting("Expect the PROXY protocol of a balancer in front.", default=None)
-    redirect: Redirect | None = setting("https answers plain HTTP requests with a redirect to https.", default=None)
+    redirect: ListenerRedirect | None = setting(
+        "https answers plain HTTP requests with a redirect to https.", default=None
+    )
     mode: FileMode | None = setting("Permissions of a Unix socket, like 0660.", default=None)
     backlog: Count = setting("Connections that may wait in the kernel to be accepted.", default=4096)
 
@@ -406,10 +408,45 @@ class Files:
     index: tuple[FileName, ...] = setting(
         "What a directory shows: the first of these that is there.", default=("index.html",)
     )
+    fallback: FileBelowRoot | None = setting(
+        "The file below root that is sent for every path that leads to none, like /index.html; for single-page "
+        "applications.",
+        default=None,
+    )
     listing: bool = setting("List the directories that have no index.", default=False)
     precompressed: bool = setting("Send file.br or file.gz for file, to clients that take it.", default=True)
     cache_control: HeaderValue = setting("Cache-Control of every file.", default="no-cache")
     headers: tuple[HeaderField, ...] = setting("More header fields for every file: a mapping, name: value.", default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """Answer with a status and a text; the status alone may be written for it."""
+
+    SHORT: ClassVar[str] = "status"
+
+    status: Status = setting("The status, 200 to 599.", default=200)
+    body: BodyText | None = setting("The text that is sent, in UTF-8; nothing when it is left out.", default=None)
+    headers: tuple[AnswerField, ...] = setting(
+        "More header fields: a mapping, name: value. Content-Type of a body is text/plain unless it is here.",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Send clients to another URL; the URL alone may be written for it."""
+
+    SHORT: ClassVar[str] = "to"
+
+    to: RedirectTarget = setting(
+        "An http:// or https:// URL, or a path; {host} in it is the requested host without its port, {path} the whole "
+        "path, {rest} what follows the route's prefix, {query} the query with its question mark.",
+        required=True,
+    )
+    status: RedirectStatus = setting(
+        "302 or 307 for now, 301 or 308 for ever, 303 to be read with GET; 307 and 308 keep the method.", default=302
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,12 +475,14 @@ class Auth:
     client_certificate: ClientCertificateAuth | None = setting("TLS client certificates.", default=None)
 
 
-Action = Relay | Tunnel | Files
+PlainAction = Files | Respond | Redirect  # for requests that ask for no WebSocket
+Action = Relay | Tunnel | Files | Respond | Redirect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A match and what happens then. ``action`` is the one of ``relay``, ``tunnel``, ``files`` that the file names."""
+    """A match and what happens then. ``action`` is the one that the file names: ``relay``, ``tunnel``, ``files``,
+    ``respond`` or ``redirect``."""
 
     name: RouteName = setting("The route's name in logs and errors.", required=True)
     on_reload: OnReload = setting(

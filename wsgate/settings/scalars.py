@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wsgate.settings import access, model
+from wsgate.settings import access, fixed, model
 from wsgate.settings.addresses import (
     backend_url,
     bind_address,
@@ -427,6 +427,29 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Text: ScalarType("a text", free_text, _TEXT),
     model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),
+    model.Status: ScalarType(
+        "a status from 200 to 599",
+        fixed.status,
+        {"type": "integer", "minimum": 200, "maximum": 599},
+        frozenset({"int"}),
+        show=int,
+    ),
+    model.RedirectStatus: ScalarType(
+        "301, 302, 303, 307 or 308",
+        fixed.redirect_status,
+        {"enum": [301, 302, 303, 307, 308]},
+        frozenset({"int"}),
+        show=int,
+    ),
+    model.RedirectTarget: ScalarType(
+        "an http:// or https:// URL, or a path",
+        fixed.redirect_target,
+        _text(r"(?:/|\{path\}|[Hh][Tt][Tt][Pp][Ss]?://)[^\s]*", "https://app.example.com{path}{query}", "/new/{rest}"),
+    ),
+    model.BodyText: ScalarType("a text", fixed.body_text, _TEXT),
+    model.FileBelowRoot: ScalarType(
+        "the path of a file below the root", fixed.file_below_root, _text(r"/[\s\S]+", "/index.html")
+    ),
     model.Database: ScalarType(
         "a number", database, {"type": "integer", "minimum": 0, "maximum": _MAX_COUNT}, frozenset({"int"}), show=int
     ),

@@ -63,7 +63,7 @@ class ClientAuth(enum.Enum):
     OPTIONAL = "optional"
 
 
-class Redirect(enum.Enum):
+class ListenerRedirect(enum.Enum):
     HTTPS = "https"
 
 
@@ -253,7 +253,8 @@ HeadSize = Annotated[int, "bytes, 1 KiB to 1 MiB"]
 HeaderField = Annotated[tuple[str, str], "name: value"]
 MatchField = Annotated[tuple[str, str], "name: value of a field of the request"]
 QueryField = Annotated[tuple[str, str], "name: value of a query, both percent-decoded"]
-PAIRS = (HeaderField, MatchField, QueryField)  # of these a mapping has any names
+AnswerField = Annotated[tuple[str, str], "name: value, of a whole answer"]
+PAIRS = (HeaderField, AnswerField, MatchField, QueryField)  # of these a mapping has any names
 HeaderValue = Annotated[str, "visible characters of ISO 8859-1, and blanks between them"]
 FileName = Annotated[str, "name of a file, without a slash"]
 FileOrDirectory = Annotated[str, "absolute path of a file or a directory"]
@@ -267,6 +268,11 @@ UrlPath = Annotated[str, "path of a URL, without a query"]
 Text = Annotated[str, "any text that is not empty"]
 Database = Annotated[int, "0 or more"]
 HostField = Annotated[str, "keep, backend, or a host with or without a port"]
+Status = Annotated[int, "200 to 599"]
+RedirectStatus = Annotated[int, "301, 302, 303, 307 or 308"]
+RedirectTarget = Annotated[str, "http:// or https:// URL, or a path, with placeholders like {path}"]
+BodyText = Annotated[str, "any text that is not empty, of several lines too"]
+FileBelowRoot = Annotated[str, "path of a file below the root, which begins with a slash"]
 
 
 @dataclass(frozen=True, slots=True)

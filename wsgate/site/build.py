@@ -169,6 +169,7 @@ class _Builder:
         action = route.action
         if isinstance(action, Files):
             self._check_directory(action.root, f"{path}.files.root")
+            self._check_fallback(action, f"{path}.files.fallback")
         elif isinstance(action, Relay):
             self._load_backend_tls(route, action.tls, f"{path}.relay.tls")
         elif isinstance(action, Tunnel):
@@ -181,6 +182,13 @@ class _Builder:
         basic = getattr(route.auth, "basic", None)
         if isinstance(basic, Basic) and is_whole(basic):
             self._load_users(basic, f"{path}.auth.basic")
+
+    def _check_fallback(self, files: Files, path: str) -> None:
+        if files.fallback is None or not is_whole((files.root, files.fallback)) or directory_problem(files.root):
+            return
+        file = files.root + files.fallback
+        if not os.path.isfile(file):
+            self._draft.fault(path, f"the file {file!r} does not exist: put it there, or name another one")
 
     def _load_backend_tls(self, route: Route, tls: Any, path: str) -> None:
         if not is_whole(tls) or self._draft.is_wrong(path):  # it would have no effect, so it is not loaded

@@ -23,7 +23,7 @@ from wsgate.net.tls.contexts import (
     read_file,
 )
 from wsgate.net.tls.x509 import X509, read_pem
-from wsgate.settings.model import BackendTls, Files, Listener, Relay, Route, Scheme, Tls, Tunnel
+from wsgate.settings.model import BackendTls, Listener, PlainAction, Relay, Route, Scheme, Tls, Tunnel
 
 # The settings from which a context is made: a listener's, or a route's with the ALPN protocols for its backends
 TlsKey = tuple[Tls | BackendTls, tuple[str, ...]]
@@ -137,7 +137,7 @@ def listener_key(listener: Listener) -> TlsKey | None:
 def backend_key(route: Route) -> TlsKey | None:
     """Returns the settings of the context for a route's backends; ``None`` if none of them uses TLS."""
     action = route.action
-    if isinstance(action, Files) or not (any(target.tls for target in action.to) or _may_speak_tls(action)):
+    if isinstance(action, PlainAction) or not (any(target.tls for target in action.to) or _may_speak_tls(action)):
         return None
     return action.tls, ALPN if isinstance(action, Relay) else ()
 

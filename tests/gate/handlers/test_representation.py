@@ -21,6 +21,7 @@ from tests.gate.conftest import at, below
 from tests.limits import no_descriptors
 from wsgate.gate.handlers import representation as gate_files
 from wsgate.gate.handlers.representation import THREADS, Answer, open_file
+from wsgate.gate.request_values import rest_of_path
 from wsgate.settings.model import Files, Match, PathPattern, Route, Settings, Timeouts
 from wsgate.site.build import build
 from wsgate.site.route import LiveRoute
@@ -537,9 +538,73 @@ def test_the_route_that_a_path_finds_is_the_one_of_its_file(pieces: list[bytes])
     live = site.find(b"", request.path, (), websocket=False)
     assert isinstance(live, LiveRoute)
     route = live.settings
-    relative = gate_files._relative(route, request.path)
+    relative = rest_of_path(route, request.path)
     if has_bad_escape(relative) or any(each in relative for each in ("%00", "%5C", "%2F")):
         return  # 400 or 404
     names = gate_files._names(relative)
     if route is not private and names is not None and len(names) > 1:
         assert names[0] != "private"
+
+
+APP = "/index.html"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        # what is there, as without a fallback
+        (b"/", "index.html"),
+        (b"/style.css", "style.css"),
+        (b"/sub/", "sub/index.html"),
+        # what is not there, whatever it looks like
+        (b"/inbox", "index.html"),
+        (b"/inbox/", "index.html"),
+        (b"/inbox/7?x=1", "index.html"),
+        (b"/missing.js", "index.html"),
+        (b"/style.css/", "index.html"),
+        (b"/style.css/x", "index.html"),
+        (b"/items/a%2Fb", "index.html"),
+        (b"/.git/config", "index.html"),
+        (b"/sub/.env", "index.html"),
+        (b"/%FF", "index.html"),
+        (b"/out", "index.html"),
+        (b"/bare/", "index.html"),
+    ],
+)
+async def test_a_fallback_stands_in_for_what_is_not_there(root: Path, target: bytes, expected: str) -> None:
+    (root / "out").symlink_to("../secret.txt")
+    (root / "bare").mkdir()
+    status, fields, body = await get_file(root, target, fallback=APP)
+    assert (status, body, fields[b"Content-Type"]) == (200, CONTENT[expected], fields[b"Content-Type"])
+    assert fields[b"ETag"]
+
+
+async def test_a_fallback_is_a_file_like_others(root: Path) -> None:
+    """Conditions, parts and the methods hold for it; a directory is redirected, or listed, as before."""
+    _, fields, _ = await get_file(root, b"/inbox", fallback=APP)
+    assert (await get_file(root, b"/7", {b"If-None-Match": fields[b"ETag"]}, fallback=APP))[0] == 304
+    assert (await get_file(root, b"/7", {b"Range": b"bytes=0-6"}, fallback=APP))[::2] == (206, b"<title>")
+    assert (await get_file(root, b"/sub", fallback=APP))[0] == 301
+    (root / "bare").mkdir()
+    assert b"<title>/bare/</title>" in (await get_file(root, b"/bare/", fallback=APP, listing=True))[2]
+    for target, method, status in ((b"/x", b"POST", 405), (b"/a%zz", b"GET", 400), (b"/a%5Cb", b"GET", 400)):
+        refusal = await get(root, target, method=method, fallback=APP)
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == status
+
+
+async def test_a_fallback_below_a_prefix_and_in_a_directory(root: Path) -> None:
+    how: dict[str, Any] = {"pattern": below("/app/").path, "fallback": "/sub/page.html"}
+    assert (await get_file(root, b"/app/x/y", **how))[2] == CONTENT["sub/page.html"]
+
+
+async def test_a_fallback_that_is_gone_or_may_not_be_opened(root: Path) -> None:
+    (root / "out").symlink_to("../secret.txt")
+    for fallback in ("/none.html", "/sub", "/out"):
+        refusal = await get(root, b"/x", fallback=fallback)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.status, refusal.detail) == (404, f"nor is the fallback: {root}{fallback}")
+    with no_descriptors():
+        refusal = await get(root, b"/x", fallback=APP)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 503

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.gate.conftest import NOWHERE, files_at, gateway_of, relay_to, route
-from wsgate.gate.handlers import files, relay, tunnel
+from wsgate.gate.handlers import files, redirect, relay, respond, tunnel
 from wsgate.gate.handlers.table import HANDLERS, handler_of
-from wsgate.settings.model import Action
+from wsgate.settings.model import Action, Redirect, Respond
 
 
 def test_every_kind_of_route_has_its_handler() -> None:
@@ -17,7 +17,13 @@ def test_every_kind_of_route_has_its_handler() -> None:
 
 @pytest.mark.parametrize(
     ("action", "handler"),
-    [(relay_to(1), relay.HANDLER), (NOWHERE, tunnel.HANDLER), (files_at(Path("/")), files.HANDLER)],
+    [
+        (relay_to(1), relay.HANDLER),
+        (NOWHERE, tunnel.HANDLER),
+        (files_at(Path("/")), files.HANDLER),
+        (Respond(), respond.HANDLER),
+        (Redirect(to="/"), redirect.HANDLER),
+    ],
 )
 def test_a_route_is_handled_by_its_kind(action: Action, handler: object) -> None:
     (live,) = gateway_of(route(action)).site.routes

@@ -10,7 +10,7 @@ import contextlib
 import mimetypes
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import FileIO
 from urllib.parse import unquote
@@ -21,8 +21,9 @@ from wsgate.disk.beneath import OpenedPath, open_beneath
 from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.gate.handlers.listing import page
 from wsgate.gate.refusals import OUT_OF_RESOURCES
+from wsgate.gate.request_values import rest_of_path
 from wsgate.net.io import RESOURCE_ERRNOS
-from wsgate.settings.model import Files, PathKind, Route
+from wsgate.settings.model import Files, Route
 from wsgate.text.paths import has_bad_escape
 from wsgate.wire.conditions import ConditionResult, Validators, evaluate_conditions, range_applies
 from wsgate.wire.headers import Headers, elements, values
@@ -55,11 +56,9 @@ async def open_file(route: Route, files: Files, request: Request) -> Answer | Re
     """Returns the answer to a request, within the handshake timeout. A thread opens the file."""
     if request.method not in (b"GET", b"HEAD"):
         return Refusal(405, "files are read with GET or HEAD", ((b"Allow", b"GET, HEAD"),))
-    relative = _relative(route, request.path)
+    relative = rest_of_path(route, request.path)
     if has_bad_escape(relative) or any(each in relative for each in _REFUSED):
         return Refusal(400, "no path of a file: it has a backslash, a zero byte or a bad escape in it")
-    if "%2F" in relative:  # no file has a slash in its name
-        return _NOT_FOUND
     within = route.timeouts.handshake
     work = partial(_answer, files, relative, request)
     try:
@@ -84,13 +83,22 @@ def silence(files: Files, within: float) -> str:
     return f"the disk of {files.root} did not answer within {within:g} s"
 
 
-def _relative(route: Route, path: str) -> str:
-    """Returns the path below the root: the part after the prefix of a prefix route."""
-    pattern = route.match.path
-    return path.removeprefix(pattern.text if pattern is not None and pattern.kind is PathKind.PREFIX else "/")
-
-
 def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
+    """Returns the file for a path, or the fallback if there is none."""
+    found = _find(files, relative, request)
+    if found is not _NOT_FOUND or files.fallback is None:
+        return found
+    try:
+        fallback = _file(files, files.fallback[1:].split("/"))
+    except OSError:
+        return OUT_OF_RESOURCES
+    if fallback is None:
+        return replace(_NOT_FOUND, detail=f"nor is the fallback: {files.root}{files.fallback}")
+    with fallback:
+        return _representation(files, fallback, request)
+
+
+def _find(files: Files, relative: str, request: Request) -> Answer | Refusal:
     names = _names(relative)
     if names is None:
         return _NOT_FOUND
@@ -116,7 +124,9 @@ def _answer(files: Files, relative: str, request: Request) -> Answer | Refusal:
 
 
 def _names(relative: str) -> list[str] | None:
-    """Returns the names in a path; ``None`` if one of them is hidden or invalid."""
+    """Returns the names in a path; ``None`` if one of them is hidden or invalid. No file has a slash in its name."""
+    if "%2F" in relative:
+        return None
     try:
         names = [name for name in unquote(relative, errors="strict").split("/") if name]
     except UnicodeDecodeError:

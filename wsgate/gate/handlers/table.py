@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from wsgate.gate.exchange import Handler
-from wsgate.gate.handlers import files, relay, tunnel
-from wsgate.settings.model import Action, Files, Relay, Tunnel
+from wsgate.gate.handlers import files, redirect, relay, respond, tunnel
+from wsgate.settings.model import Action, Files, Redirect, Relay, Respond, Tunnel
 from wsgate.site.route import LiveRoute
 
 HANDLERS: dict[type[Action], Handler] = {
     Relay: relay.HANDLER,
     Tunnel: tunnel.HANDLER,
     Files: files.HANDLER,
+    Respond: respond.HANDLER,
+    Redirect: redirect.HANDLER,
 }
 
 
