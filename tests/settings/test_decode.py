@@ -612,3 +612,24 @@ def test_what_yaml_1_1_takes_for_off_is_off(word: str) -> None:
     (route,) = settings.routes
     assert (settings.exit_when_idle, settings.limits.sessions, settings.defaults.heartbeat) == (None, None, None)
     assert (route.heartbeat, route.timeouts.idle, route.limits.message) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ws://x:1",
+        "{url: ws://x:1}",
+        "[ws://x:1]",
+        "[{url: 'ws://x:1', weight: 1, backup: false, sessions: off}]",
+    ],
+)
+def test_a_value_alone_stands_for_its_mapping(written: str) -> None:
+    decoder = Decoder("f.yaml", {})
+    text = f"{{listeners: [{{bind: '127.0.0.1:1'}}], routes: [{{name: a, relay: {{to: {written}, balance: random}}}}]}}"
+    settings = decoder.settings(compose(text, "f.yaml"))
+    assert decoder.problems == []
+    (route,) = settings.routes
+    assert route.action == Relay(
+        to=(RelayBackend(url=WebSocketUrl(TcpAddress("x", 1), None)),),
+        balance=model.Balance(policy=model.Policy.RANDOM),
+    )

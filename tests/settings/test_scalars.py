@@ -154,6 +154,7 @@ BAD: list[tuple[Any, str, str, bool]] = [
         "'a b' is no cookie's name: write one of letters, digits and -._~, like wsgate_chat",
         True,
     ),
+    (model.HashKey, "ip", "'ip' is written address here", True),
     (model.UrlPath, "healthz", "'healthz' is not a URL path: write one like /healthz, without a query", True),
     (model.Weight, "0", "expected a number from 1 to 256, found '0'", True),
     (model.Weight, "257", "expected a number from 1 to 256, found '257'", True),

@@ -54,7 +54,11 @@ def place(text: str) -> Place:
 
 def hash_key(text: str) -> HashKey:
     """Parses ``address``, or a place in a request."""
-    return HashKey(None if text == "address" else place(text))
+    if text == "address":
+        return HashKey(None)
+    if text in ("ip", "client_ip", "source", "remote_addr", "client", "binary_remote_addr"):
+        raise TextError(f"{quote(text)} is written address here")
+    return HashKey(place(text))
 
 
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

@@ -215,7 +215,7 @@ class Decoder:
                     shown = same if isinstance(node.items[index], Mapping) else _shown(node.items[index], scalar)
                     self.fault(f"{path}[{index}]", f"{shown} is there already, at {path}[{first[same]}]")
             return tuple(values)
-        if scalar is not None and (short is None or isinstance(node, Scalar)):
+        if scalar is not None and (short is None or isinstance(node, Scalar | Mapping)):
             if isinstance(node, Scalar) and ", " in node.text:
                 return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one item may be written as the item.
