@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.log import Log
-from wsgate.gate.access_log import ended, opened, refused
+from wsgate.gate.access_log import ended, forwarded, opened, refused
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
@@ -94,3 +96,28 @@ def test_a_refusals_line(log: Log) -> None:
         "reason": "the backend cannot be reached",
         "detail": "10.0.0.7 refuses",
     }
+
+
+async def test_a_forwarded_requests_line(log: Log, autojump_clock: MockClock) -> None:
+    client = ClientInfo("192.0.2.7:5", host="a.test")
+    await trio.sleep(1.5)
+    forwarded(client, "GET", "/x", "app", "ws://b", 200, since=0.25, bytes_up=1, bytes_down=2, detail="")
+    assert log.one("forwarded") == {
+        "status": 200,
+        "method": "GET",
+        "client": "192.0.2.7:5",
+        "host": "a.test",
+        "path": "/x",
+        "route": "app",
+        "backend": "ws://b",
+        "bytes_up": 1,
+        "bytes_down": 2,
+        "duration": 1.25,
+        "detail": None,
+    }
+
+
+async def test_a_forwarded_requests_line_that_nobody_wants(log: Log) -> None:
+    log.captured.set_level(logging.WARNING, "wsgate")
+    forwarded(ClientInfo("c"), "GET", "/x", "app", "ws://b", 200, since=0.0, bytes_up=1, bytes_down=2)
+    assert log.all("forwarded") == []

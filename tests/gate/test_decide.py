@@ -14,20 +14,24 @@ from wsgate.gate.decide import (
     FULL,
     NO_ROUTE,
     NO_WEBSOCKET,
+    OTHER_UPGRADE,
+    UNWANTED_BODY,
     UPGRADE_REQUIRED,
     Refused,
     decide,
 )
-from wsgate.settings.model import Listener, ListenerRedirect, Match, Settings, TcpAddress
+from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress
 from wsgate.settings.scalars import path_pattern
 from wsgate.site.build import build
 from wsgate.site.matching import TOO_LONG
 from wsgate.wire.handshake import check_upgrade
 from wsgate.wire.http import Refusal
 
+BODY = {"Content-Length": "3"}
 PLAIN = Listener(bind=TcpAddress("127.0.0.1", 80))
 ROUTES = (
     route(relay_to(1), "chat", match=at("/chat")),
+    route(relay_to(1), "app", match=at("/app"), http=PlainHttp.FORWARD),
     route(files_at(Path("/")), "files", match=at("/files")),
     route(NOWHERE, "regex", match=Match(path=path_pattern("~/regex/.*"))),
 )
@@ -54,6 +58,15 @@ def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | 
         (plain_request("/files"), {}, "files", None),
         (plain_request("/files"), {"draining": True, "full": True}, "files", None),
         (request("/files"), {}, "files", NO_WEBSOCKET),
+        (plain_request("/app"), {"draining": True, "full": True}, "app", None),
+        (plain_request("/app", **BODY), {}, "app", None),
+        (plain_request("/app", Upgrade="h2c", Connection="Upgrade, HTTP2-Settings"), {}, "app", OTHER_UPGRADE),
+        (plain_request("/app", Upgrade="h2c"), {}, "app", None),  # it is a field of one connection, and not passed on
+        (request("/app"), {}, "app", None),
+        (request("/app", BODY), {}, "app", UNWANTED_BODY),
+        (plain_request("/chat", **BODY), {}, "chat", UNWANTED_BODY),
+        (plain_request("/files", **BODY), {}, "files", UNWANTED_BODY),
+        (plain_request("/none", **BODY), {}, None, UNWANTED_BODY),
         (request("/none"), {}, None, NO_ROUTE),
         (plain_request("/none"), {"full": True}, None, NO_ROUTE),
         (request("/regex/" + "x" * 2000), {}, None, TOO_LONG),

@@ -16,11 +16,11 @@ from tests.gate.conftest import NOWHERE, file_closed, route
 from tests.relay.joined import socket_pair
 from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.file_body import CHUNK, FileBody
-from wsgate.gate.sending import PATIENCE, send_response
+from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Files, Route, Timeouts
-from wsgate.wire.http import HttpServer
+from wsgate.wire.http import BodyEnd, HttpServer
 
 SIZE = 3 << 20
 
@@ -217,3 +217,75 @@ async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: M
         with trio.fail_after(100):
             assert not await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE))
         assert 10 <= trio.current_time() - began <= 20
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+class Pieces:
+    """A stream of these pieces, which then ends, or breaks off."""
+
+    def __init__(self, *pieces: bytes, whole: bool = True, client_leaves: bool = False) -> None:
+        self._pieces = list(pieces)
+        self._whole = whole
+        self._client_leaves = client_leaves
+        self.needs_attention = True
+        self.end: BodyEnd | None = None
+        self.closed = False
+
+    async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self._client_leaves:
+            await trio.sleep_forever()
+        if self._pieces:
+            return self._pieces.pop(0)
+        self.end = BodyEnd([(b"Sum", b"1")]) if self._whole else None
+        return b""
+
+    async def attend(self) -> None:
+        if not self._client_leaves:
+            await trio.sleep_forever()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def stream(sock: PlainTransport, stream: Pieces, first: bytes = b"") -> bool:
+    return await send_stream(Pump(), sock, asked(), Response(200, [], first, stream=stream), PATIENCE)
+
+
+async def test_a_stream_is_sent_piece_by_piece(pair: tuple[PlainTransport, socket.socket]) -> None:
+    pieces = Pieces(b"b", b"c")
+    assert await stream(pair[0], pieces, b"a")
+    assert pieces.closed
+    head, _, body = pair[1].recv(1000).partition(b"\r\n\r\n")
+    assert b"chunked" in head
+    assert body == b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\nSum: 1\r\n\r\n"
+
+
+async def test_a_stream_that_is_over_already_is_sent_at_once(pair: tuple[PlainTransport, socket.socket]) -> None:
+    pieces = Pieces()
+    pieces.end, pieces.needs_attention = BodyEnd(), False
+    assert await stream(pair[0], pieces, b"a")
+    assert pieces.closed
+    assert pair[1].recv(1000).endswith(b"\r\n\r\n1\r\na\r\n0\r\n\r\n")
+
+
+async def test_a_stream_that_breaks_off(pair: tuple[PlainTransport, socket.socket]) -> None:
+    pieces = Pieces(b"a", whole=False)
+    assert not await stream(pair[0], pieces)
+    assert pieces.closed
+    assert pair[1].recv(1000).endswith(b"\r\n\r\n1\r\na\r\n")
+
+
+async def test_a_client_that_leaves_a_silent_stream(pair: tuple[PlainTransport, socket.socket]) -> None:
+    pieces = Pieces(client_leaves=True)
+    assert not await stream(pair[0], pieces)
+    assert pieces.closed
+
+
+async def test_a_client_that_is_gone_when_a_piece_comes(pair: tuple[PlainTransport, socket.socket]) -> None:
+    pair[1].close()
+    pieces = Pieces(b"a")
+    assert not await stream(pair[0], pieces)
+    assert pieces.closed

@@ -53,6 +53,7 @@ def encoded(size: int) -> bytes:
 
 MALFORMED = "malformed request"  # the log says what was wrong with it
 BODY = "request with a body: nothing here takes one"
+BOTH = "request with both Transfer-Encoding and Content-Length"
 BAD_KEY = "a handshake has one Sec-WebSocket-Key of 16 bytes in base64"
 BAD_VERSION = "a handshake has one Sec-WebSocket-Version"
 NO_ROUTE = "no route for this host, path and subprotocol"
@@ -147,8 +148,8 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     # a body
     "a body": (head(b"Content-Length: 5") + b"hello", 400, BODY),
     "a chunked body": (head(b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n", 400, BODY),
-    "both lengths": (head(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400, BODY),
-    "length 0 and chunked": (head(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400, BODY),
+    "both lengths": (head(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400, BOTH),
+    "length 0 and chunked": (head(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400, BOTH),
     "two lengths": (head(b"Content-Length: 0", b"Content-Length: 5") + b"hello", 400, MALFORMED),
     "a negative length": (head(b"Content-Length: -1"), 400, MALFORMED),
     "a signed length": (head(b"Content-Length: +0"), 400, MALFORMED),

@@ -98,9 +98,9 @@ class Work(trio.abc.Instrument):
         """A piece for each read of a session's flow: 0 is up, 1 is down."""
         after_reads(running.session._flows[direction], self.piece)
 
-    def _counted(self, receive: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
-        async def counted(sock: Any) -> bytes:
-            data = await receive(sock)
+    def _counted(self, receive: Callable[..., Awaitable[bytes]]) -> Callable[..., Awaitable[bytes]]:
+        async def counted(sock: Any, *size: int) -> bytes:
+            data = await receive(sock, *size)
             self.piece()
             return data
 

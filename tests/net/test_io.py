@@ -12,7 +12,16 @@ import trio.testing
 from tests.peers import sockets
 from tests.peers.sockets import reset
 from tests.relay.joined import tls_pair
-from wsgate.net.io import READ_SIZE, end_gracefully, is_reset, local_address, receive, send_all, set_nodelay
+from wsgate.net.io import (
+    READ_SIZE,
+    end_gracefully,
+    is_reset,
+    local_address,
+    receive,
+    reset_at_close,
+    send_all,
+    set_nodelay,
+)
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
 
@@ -215,3 +224,21 @@ async def test_where_a_peer_has_connected_to_by_ipv6() -> None:
         port = listener.getsockname()[1]
         with take_over(listener) as transport:
             assert local_address(transport) == TcpAddress("::1", port)
+
+
+async def test_a_close_that_is_a_reset() -> None:
+    """The peer cannot take it for the regular end of what was sent."""
+    ours, theirs = tcp_pair()
+    with theirs:
+        reset_at_close(ours)
+        ours.close()
+        await trio.lowlevel.wait_readable(theirs)
+        with pytest.raises(ConnectionResetError):
+            theirs.recv(1)
+
+
+async def test_no_more_is_received_than_was_asked_for() -> None:
+    ours, theirs = pair()
+    with ours, theirs:
+        theirs.send(b"hello")
+        assert await receive(ours, 2) == b"he"

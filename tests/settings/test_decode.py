@@ -382,8 +382,8 @@ def test_a_fault_leaves_a_broken_value_and_the_rest_intact() -> None:
 def test_broken_defaults_are_reported_once() -> None:
     text = "  - {name: a, relay: {to: ws://x}}\ndefaults: {timeouts: 5s, limits: {message: 1}}"
     assert faults(routes(text)) == [
-        "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, idle, write, close, lifetime, "
-        "found '5s'; write it like {idle: 5s}",
+        "f:4:22: defaults.timeouts: expected a mapping with the keys handshake, connect, idle, write, response, close, "
+        "lifetime, found '5s'; write it like {idle: 5s}",
         "f:4:44: defaults.limits.message: 1 has no unit: write 1B, or use KiB, MiB or GiB",
     ]
 
@@ -423,8 +423,8 @@ def test_a_mapping_that_can_be_off_says_so() -> None:
     assert faults(routes(text)) == [
         "f:3:26: routes[0].heartbeat: expected off or a mapping with the keys interval, timeout, found '5s'; "
         "write it like {interval: 5s}",
-        "f:3:40: routes[0].timeouts: expected a mapping with the keys handshake, connect, idle, write, close, "
-        "lifetime, found 'off'",
+        "f:3:40: routes[0].timeouts: expected a mapping with the keys handshake, connect, idle, write, response, "
+        "close, lifetime, found 'off'",
     ]
 
 

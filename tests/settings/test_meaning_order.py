@@ -15,8 +15,11 @@ Match = dict[str, Any]
 FIRST = "never reached: routes[0] takes its requests first; move it above that one, or remove it"
 
 
-def warnings(*matches: Match, files: tuple[int, ...] = ()) -> list[tuple[str, str]]:
-    """Path and message of each, for relays with these matches; those whose index is in ``files`` serve files."""
+def warnings(*matches: Match, files: tuple[int, ...] = (), http: str = "reject") -> list[tuple[str, str]]:
+    """Path and message of each, for relays with these matches; those whose index is in ``files`` serve files.
+
+    http: of the last route
+    """
     routes = [
         {
             "name": f"r{index}",
@@ -25,6 +28,7 @@ def warnings(*matches: Match, files: tuple[int, ...] = ()) -> list[tuple[str, st
         }
         for index, match in enumerate(matches)
     ]
+    routes[-1]["http"] = http
     found: list[Problem] = []
     loads(yaml.safe_dump({"listeners": [{"bind": "127.0.0.1:80"}], "routes": routes}), "f.yaml", found.append)
     return [(problem.path, problem.message) for problem in found]
@@ -105,6 +109,17 @@ def test_files_and_websockets() -> None:
     assert warnings(site, {"path": "/chat"}, files=(0,)) == []
     assert warnings({"path": "/x/*"}, {"path": "/x/chat"}, files=(0,)) == [("routes[1]", FIRST)]
     assert warnings({"path": "/*", "websocket": True}, {"path": "/x/*"}, files=(1,)) == []
+
+
+def test_a_relay_that_takes_plain_http_too() -> None:
+    """It is reached by the kind of requests that the route above it does not take."""
+    app = {"path": "/x/*"}
+    assert warnings({"path": "/*", "websocket": True}, app, http="forward") == []
+    assert warnings({"path": "/*", "websocket": False}, app, files=(0,), http="forward") == []
+    assert warnings({"path": "/x/*"}, {"path": "/x/y"}, http="forward", files=(0,)) == [("routes[1]", FIRST)]
+    only = {**app, "websocket": False}
+    assert warnings({"path": "/*", "websocket": False}, only, files=(0,), http="forward") == [("routes[1]", FIRST)]
+    assert warnings({"path": "/*", "websocket": True}, only, http="forward") == []
 
 
 def test_each_route_is_warned_of_once_and_not_where_it_is_an_error() -> None:

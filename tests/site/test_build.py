@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import pickle
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.pki import Authority
+from wsgate.net.plain import take_over
 from wsgate.settings.load import load, reads
 from wsgate.settings.model import (
     Auth,
@@ -22,6 +24,8 @@ from wsgate.settings.model import (
     Place,
     PlaceKind,
     Redis,
+    Relay,
+    RelayBackend,
     Route,
     Settings,
     Target,
@@ -31,6 +35,7 @@ from wsgate.settings.model import (
     TokenUrl,
     Tunnel,
     UnixAddress,
+    WebSocketUrl,
 )
 from wsgate.settings.problem import ConfigError
 from wsgate.site.build import build, discard, try_out
@@ -135,6 +140,24 @@ def test_a_site_that_is_not_wanted(tokens: str, closed: list[Lookups]) -> None:
     now = build(settings(by_token("kept", file=tokens), by_token("new", file=tokens)), before)
     discard(now, before)
     assert closed == [now.routes[1].lookups]
+
+
+async def test_idle_connections_to_backends_that_are_gone_are_closed() -> None:
+    def relays(*ports: int) -> Settings:
+        to = tuple(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None)) for port in ports)
+        return settings(Route(name="it", action=Relay(to=to)))
+
+    before = build(relays(1, 2))
+    upstream = before.routes[0].upstream
+    assert upstream is not None
+    ends = [socket.socketpair() for _ in range(2)]
+    for backend, (near, _) in zip(upstream.backends, ends, strict=True):
+        backend.idle.put(take_over(near))
+    discard(before, build(relays(2), before))
+    assert [len(backend.idle) for backend in upstream.backends] == [0, 1]
+    upstream.backends[1].idle.close()
+    for _, far in ends:
+        far.close()
 
 
 def test_without_sources_nothing_is_opened(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wsgate.text.paths import normal
 from wsgate.wire.head import MAX_HEAD, MAX_TARGET
-from wsgate.wire.http import HttpServer, Refusal, Request
+from wsgate.wire.http import BodyEnd, HttpServer, Refusal, Request
 
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -116,10 +116,27 @@ def test_a_body_of_nothing_is_none(fields: tuple[bytes, ...]) -> None:
 
 HOST = b"Host: a"
 REFUSED: dict[str, tuple[bytes, int, str]] = {
-    "a body": (head(b"POST / HTTP/1.1", HOST, b"Content-Length: 5"), 400, "body"),
-    "a body of zero zeros": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 00"), 400, "body"),
-    "a chunked body": (head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked"), 400, "body"),
-    "both lengths": (head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked", b"Content-Length: 0"), 400, "body"),
+    "a length of zero zeros": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 00"), 400, "Content-Length"),
+    "a length with a zero in front": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 05"), 400, "Content-Length"),
+    "the same length twice": (
+        head(b"GET / HTTP/1.1", HOST, b"Content-Length: 5", b"content-length:5"),
+        400,
+        "Content-L",
+    ),
+    "the same length twice in one": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 5, 5"), 400, "Content-Length"),
+    "a length with a plus": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: +5"), 400, "malformed"),
+    "a length in two lines": (head(b"GET / HTTP/1.1", HOST, b"Content-Length:\r\n 5"), 400, "Content-Length"),
+    "both lengths": (head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked", b"Content-Length: 0"), 400, "both"),
+    "the other order": (
+        head(b"POST / HTTP/1.1", HOST, b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+        400,
+        "both",
+    ),
+    "chunks in HTTP/1.0": (head(b"POST / HTTP/1.0", HOST, b"Transfer-Encoding: chunked"), 400, "HTTP/1.0"),
+    "two codings of chunks": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: chunked, chunked"), 501, "malformed"),
+    "chunks and a control": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: chunked\x0b"), 400, "malformed"),
+    "chunks that are quoted": (head(b"GET / HTTP/1.1", HOST, b'Transfer-Encoding: "chunked"'), 501, "malformed"),
+    "another name for chunks": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: xchunked"), 501, "malformed"),
     "two lengths": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: 0", b"Content-Length: 1"), 400, "malformed"),
     "a length below zero": (head(b"GET / HTTP/1.1", HOST, b"Content-Length: -1"), 400, "malformed"),
     "a coding that nobody knows": (head(b"GET / HTTP/1.1", HOST, b"Transfer-Encoding: gzip"), 501, "malformed"),
@@ -414,7 +431,7 @@ def test_the_answer_to_head_has_the_length_but_no_body() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        head(b"HEAD / HTTP/1.1", HOST, b"Content-Length: 5"),
+        head(b"HEAD / HTTP/1.1", HOST, b"Content-Length: 05"),
         head(b"HEAD /#top HTTP/1.1"),
         head(b"HEAD /" + b"a" * MAX_TARGET + b" HTTP/1.1"),
     ],
@@ -425,6 +442,123 @@ def test_a_refusal_of_head(data: bytes) -> None:
     assert isinstance(refusal, Refusal)
     response, body = read_response(server.respond(refusal.status, body=b"no\n"), b"HEAD")
     assert (response.status_code, body) == (refusal.status, b"")
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+
+def read_request_body(server: HttpServer, pieces: list[bytes]) -> tuple[bytes, BodyEnd | Refusal | None]:
+    """What comes of a body when its bytes come in these pieces; ``None`` if they are not enough."""
+    body = b""
+    while True:
+        piece = server.next_piece()
+        if isinstance(piece, bytes):
+            body += piece
+        elif piece is not None or not pieces:
+            return body, piece
+        else:
+            server.receive(pieces.pop(0))
+
+
+BODIES = {
+    "a length": (b"Content-Length: 5", b"hello", b"hello", []),
+    "chunks": (b"Transfer-Encoding: chunked", b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", b"hello", []),
+    "chunks in capitals": (b"Transfer-Encoding: Chunked", b"5\r\nhello\r\n0\r\n\r\n", b"hello", []),
+    "trailers": (b"Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\nSum: 1\r\n\r\n", b"x", [(b"Sum", b"1")]),
+    "an empty body in chunks": (b"Transfer-Encoding: chunked", b"0\r\n\r\n", b"", []),
+}
+
+
+@pytest.mark.parametrize(("field", "sent", "body", "trailers"), BODIES.values(), ids=BODIES)
+def test_a_body_and_the_next_request(field: bytes, sent: bytes, body: bytes, trailers: list[object]) -> None:
+    for pieces in cuttings(head(b"POST /x HTTP/1.1", HOST, field) + sent + GET):
+        server = HttpServer()
+        request = None
+        while request is None:
+            server.receive(pieces.pop(0))
+            request = server.next_request()
+        assert isinstance(request, Request)
+        assert request.length == (5 if field.startswith(b"Content-Length") else None)
+        assert read_request_body(server, pieces) == (body, BodyEnd(trailers))  # type: ignore[arg-type]
+        server.respond(200, close=False)
+        assert server.next_cycle()
+        following = server.next_request()
+        while following is None:
+            server.receive(pieces.pop(0))
+            following = server.next_request()
+        assert isinstance(following, Request)
+        assert following.method == b"GET"
+        server.respond(200, close=False)
+        assert server.next_cycle()
+
+
+def test_a_request_without_a_body_has_one_that_ends_at_once() -> None:
+    server, _ = feed(GET)
+    assert server.next_piece() == BodyEnd()
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (b"5\r\nhelloX\r\n", "expected"),
+        (b"-1\r\n", "illegal chunk header"),
+        (b"0x5\r\nhello\r\n", "illegal chunk header"),
+        (b"5" * 70000, "too long"),
+        (b"0\r\nX Y: 1\r\n\r\n", "illegal header line"),
+    ],
+    ids=["no end", "negative", "hexadecimal", "long", "trailer"],
+)
+def test_a_malformed_body(sent: bytes, detail: str) -> None:
+    server, request = feed(head(b"POST / HTTP/1.1", HOST, b"Transfer-Encoding: chunked"))
+    assert isinstance(request, Request)
+    _, fault = read_request_body(server, [sent])
+    assert isinstance(fault, Refusal)
+    assert (fault.status, fault.reason) == (400, "malformed request body")
+    server.respond(400)
+    assert not server.next_cycle()
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"), [(b"Content-Length: 5", b"hell"), (b"Transfer-Encoding: chunked", b"1\r\nx")]
+)
+def test_a_connection_that_ends_in_a_body(field: bytes, sent: bytes) -> None:
+    server, _ = feed(head(b"POST / HTTP/1.1", HOST, field))
+    _, fault = read_request_body(server, [sent, b""])
+    assert isinstance(fault, Refusal)
+    assert fault.detail.startswith("the connection ended in its body")
+
+
+def test_an_answer_before_the_body_is_the_last_one() -> None:
+    server, _ = feed(head(b"POST / HTTP/1.1", HOST, b"Content-Length: 5"))
+    assert server.respond(413, body=b"no\n")
+    assert not server.next_cycle()
+
+
+def test_interim_answers() -> None:
+    server, _ = feed(GET)
+    assert server.inform(103, [(b"Link", b"</x>")]) == b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    old, _ = feed(b"GET / HTTP/1.0\r\n\r\n")
+    assert old.inform(103, []) == b""
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "fields", "expected"),
+    [
+        (GET, 200, [], b"1\r\nx\r\n0\r\nSum: 1\r\n\r\n"),
+        (GET, 200, [(b"Content-Length", b"1")], b"x"),
+        (b"GET / HTTP/1.0\r\n\r\n", 200, [], b"x"),
+        (HEAD, 200, [], b""),
+        (GET, 304, [(b"ETag", b"1")], b""),
+    ],
+    ids=["chunks", "a length", "HTTP/1.0", "HEAD", "304"],
+)
+def test_trailers_are_sent_behind_chunks(
+    request_head: bytes, status: int, fields: list[tuple[bytes, bytes]], expected: bytes
+) -> None:
+    server, _ = feed(request_head)
+    server.head(status, fields)
+    sent = server.data(b"x") if status == 200 else b""
+    assert sent + server.finish([(b"Sum", b"1")]) == expected
 
 
 @pytest.mark.parametrize("behind", [b"\x00nonsense\r\n\r\n", b"GET / HT"], ids=["malformed", "too slow"])

@@ -66,3 +66,40 @@ def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Re
         reason=refusal.reason,
         detail=refusal.detail or None,
     )
+
+
+def forwarded(
+    client: ClientInfo,
+    method: str,
+    path: str,
+    route: str,
+    backend: str,
+    status: int,
+    *,
+    since: float,
+    bytes_up: int,
+    bytes_down: int,
+    detail: str = "",
+) -> None:
+    """Logs a request that a backend has answered over plain HTTP.
+
+    since: when the request began (trio seconds)
+    bytes_up, bytes_down: of the two bodies
+    detail: why the answer was not sent to its end
+    """
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    emit(
+        logging.INFO,
+        "forwarded",
+        status=status,
+        method=method,
+        **client.fields(),
+        path=path,
+        route=route,
+        backend=backend,
+        bytes_up=bytes_up,
+        bytes_down=bytes_down,
+        duration=round(trio.current_time() - since, 3),
+        detail=detail or None,
+    )

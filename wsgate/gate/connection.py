@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import trio
 
@@ -19,15 +20,17 @@ from wsgate.gate.admission import admit
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.decide import Refused, decide
+from wsgate.gate.error_page import error_body
 from wsgate.gate.exchange import Answer, Exchange, Opened, Response
 from wsgate.gate.gateway import Gateway
-from wsgate.gate.handlers.table import handler_of
+from wsgate.gate.handlers.table import forwards_http, handler_for
+from wsgate.gate.incoming import Incoming
 from wsgate.gate.proxy_protocol import real_address
 from wsgate.gate.request_values import path_for_log
-from wsgate.gate.sending import PATIENCE, send_response
+from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.switch import Begun, begin, run_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
-from wsgate.net.io import end_gracefully, is_reset, receive, send_all, set_nodelay
+from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.session_info import ClientInfo
@@ -133,6 +136,8 @@ class _Connection:
                 await self.refuse(route.refusal, request, asked, client.info, route.route)
                 return None
             exchange = Exchange(self._gateway, site, route, request, asked, client, self._end, self._transport)
+            if upgrade is None and forwards_http(route):
+                exchange.incoming = self._incoming(route)
             answer = await self._answer(exchange)
             if isinstance(answer, Opened):
                 begun = await begin(exchange, answer, self._http, self._send)
@@ -148,11 +153,17 @@ class _Connection:
         refusal = await admit(exchange)
         if refusal is not None:
             return refusal
-        return await handler_of(exchange.route).handle(exchange)
+        return await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
+
+    def _incoming(self, route: LiveRoute) -> Incoming:
+        patience = route.settings.timeouts.write or PATIENCE
+        return Incoming(self._gateway.pump, self._transport, self._http, self._send, patience)
 
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
         """Sends an answer. Returns whether the connection may send another request."""
         info = exchange.client_info
+        if isinstance(answer, Response) and answer.stream is not None:
+            return await self._give_stream(exchange, answer)
         if isinstance(answer, Response):
             patience = exchange.route.settings.timeouts.write or PATIENCE
             head_only = exchange.request.method == b"HEAD"
@@ -163,8 +174,25 @@ class _Connection:
             return False
         else:
             refused(info, exchange.request.path, exchange.route.name, answer)
-            sent = await self._respond(answer, close=self._is_last)
+            sent = await self._respond(answer, exchange.request, close=self._is_last)
         return sent and not self._is_last and self._http.next_cycle()
+
+    async def _give_stream(self, exchange: Exchange, answer: Response) -> bool:
+        """Sends a backend's answer. Returns whether the connection may send another request."""
+        assert exchange.incoming is not None
+        patience = exchange.route.settings.timeouts.write or PATIENCE
+        if self._is_last:
+            answer = replace(answer, headers=[*answer.headers, (b"Connection", b"close")])
+        sent = await send_stream(self._gateway.pump, self._transport, self._http, answer, patience)
+        if not sent:
+            if exchange.request.version < b"1.1":  # perhaps only the end of the connection would end the answer
+                reset_at_close(self._transport)
+            return False
+        if self._http.next_cycle():
+            return not self._is_last
+        with trio.move_on_after(self._timeouts.close):
+            await end_gracefully(self._transport)  # the client may still be sending its request
+        return False
 
     @property
     def _is_last(self) -> bool:
@@ -222,16 +250,16 @@ class _Connection:
                 with trio.move_on_after(self._timeouts.close):
                     await await_close(self._transport, self._http.trailing())
         else:
-            sent = await self._respond(refusal, close=True)
+            sent = await self._respond(refusal, request, close=True)
         if sent:
             with trio.move_on_after(self._timeouts.close):
                 await end_gracefully(self._transport)
 
-    async def _respond(self, refusal: Refusal, *, close: bool) -> bool:
+    async def _respond(self, refusal: Refusal, request: Request | None, *, close: bool) -> bool:
         headers, body = refusal.headers, refusal.body
         if body is None:
-            headers = [*headers, (b"Content-Type", b"text/plain; charset=utf-8")]
-            body = f"{refusal.status} {refusal.reason}\n".encode()
+            kind, body = error_body(refusal, request)
+            headers = [*headers, (b"Content-Type", kind)]
         return await self._send(self._http.respond(refusal.status, headers, body, close=close))
 
     async def _send(self, data: bytes) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
-from wsgate.gate.handlers.table import handler_of
+from wsgate.gate.handlers.table import forwards_http, handler_of
 from wsgate.gate.redirect import redirection
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.settings.model import Listener
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade
-from wsgate.wire.headers import elements
+from wsgate.wire.headers import elements, has_token
 from wsgate.wire.http import Refusal, Request
 
 FULL = Refusal(503, "the gateway is full: try again later", RETRY_AFTER)
@@ -24,6 +24,9 @@ NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(
     426, "this is a WebSocket endpoint", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
 )
+
+OTHER_UPGRADE = replace(UPGRADE_REQUIRED, reason="the only upgrade here is to WebSocket")
+UNWANTED_BODY = Refusal(400, "request with a body: nothing here takes one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,28 @@ def decide(
 ) -> LiveRoute | Refused:
     """Returns the route that handles a request, or why there is none.
 
+    An unread body makes request smuggling possible (RFC 9112 §11.2), so only a route that forwards it takes one.
+
     upgrade: the result of ``check_upgrade``
     draining, full: the gateway accepts no new session
     """
+    found = _find(site, listener, client, request, upgrade, draining=draining, full=full)
+    if request.length == 0:
+        return found
+    route = found.route if isinstance(found, Refused) else found
+    return found if upgrade is None and route is not None and forwards_http(route) else Refused(UNWANTED_BODY, route)
+
+
+def _find(
+    site: Site,
+    listener: Listener,
+    client: Client,
+    request: Request,
+    upgrade: Upgrade | Refusal | None,
+    *,
+    draining: bool,
+    full: bool,
+) -> LiveRoute | Refused:
     asks = upgrade is not None
     moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
     if moved is not None:
@@ -63,7 +85,10 @@ def decide(
     if not handler_of(route).upgrades:
         return Refused(NO_WEBSOCKET, route) if asks else route
     if upgrade is None:
-        return Refused(UPGRADE_REQUIRED, route)
+        if not forwards_http(route):
+            return Refused(UPGRADE_REQUIRED, route)
+        # h2c, SPDY and the like: behind such an upgrade nothing would be HTTP/1.1 any more (RFC 9110 §7.8)
+        return Refused(OTHER_UPGRADE, route) if has_token(request.headers, b"connection", b"upgrade") else route
     if isinstance(upgrade, Refusal):
         return Refused(upgrade, route)
     if draining:

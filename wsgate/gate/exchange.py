@@ -12,6 +12,7 @@ from typing import Protocol
 
 from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.incoming import Incoming
 from wsgate.net.dial import TlsClient
 from wsgate.net.transport import Transport
 from wsgate.relay.session import Session
@@ -23,7 +24,7 @@ from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.headers import Headers
-from wsgate.wire.http import Refusal, Request
+from wsgate.wire.http import BodyEnd, Refusal, Request
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +37,7 @@ class Exchange:
     end: the other end of the connection
     here: the client's connection; a handler must not read or write it
     user: the authenticated user; ``None`` if the route asks for no password
+    incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
     """
 
     gateway: Gateway
@@ -47,6 +49,7 @@ class Exchange:
     end: RemoteEnd
     here: Transport
     user: str | None = None
+    incoming: Incoming | None = None
 
     @property
     def client_info(self) -> ClientInfo:
@@ -72,15 +75,40 @@ class Body(Protocol):
         """Releases the body."""
 
 
+class Stream(Protocol):
+    """A body of unknown size, from a backend that may still be read from and written to."""
+
+    @property
+    def end(self) -> BodyEnd | None:
+        """What ended it; ``None`` while it goes on, and after it broke off."""
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether ``attend`` has something to do."""
+
+    async def read(self) -> bytes:
+        """Returns the next piece; ``b""`` at the end, and if the rest cannot be read."""
+
+    async def attend(self) -> None:
+        """Runs while the answer is sent: sends the rest of the request. Returns if the client has left."""
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: a head, ``data``, and ``size`` bytes of ``body``. The owner of the response closes the body."""
+    """An HTTP answer: a head, ``data``, and ``size`` bytes of ``body``, or all that ``stream`` gives.
+
+    The owner of the response closes the body or stream.
+    """
 
     status: int
     headers: Headers
     data: bytes = b""
     body: Body | None = None
     size: int = 0
+    stream: Stream | None = None
 
 
 # Makes the session between the client's connection and the opened backend; the tap gets a copy of the bytes

@@ -43,6 +43,50 @@ async def send_response(
     return True
 
 
+async def send_stream(pump: Pump, transport: Transport, http: HttpServer, response: Response, patience: float) -> bool:
+    """Sends a response with a stream, and closes the stream, whose other work goes on meanwhile.
+
+    Returns False if it was not sent completely: as for ``send_response``, or because the client has left.
+    """
+    stream = response.stream
+    assert stream is not None
+    sent = False
+
+    async def attend() -> None:
+        await stream.attend()
+        nursery.cancel_scope.cancel()
+
+    try:
+        if not stream.needs_attention:
+            return await _send_stream(pump, transport, http, response, patience)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(attend)
+            sent = await _send_stream(pump, transport, http, response, patience)
+            nursery.cancel_scope.cancel()
+    finally:
+        stream.close()
+    return sent
+
+
+async def _send_stream(pump: Pump, transport: Transport, http: HttpServer, response: Response, patience: float) -> bool:
+    stream = response.stream
+    assert stream is not None
+    data = http.head(response.status, response.headers) + http.data(response.data)
+    while True:
+        end = stream.end
+        if end is not None:
+            data += http.finish(end.trailers)
+        pump.serve_if_due()
+        if data and not await _send(transport, data, patience):
+            return False
+        if end is not None:
+            return True
+        piece = await stream.read()
+        if not piece and stream.end is None:  # broken off
+            return False
+        data = http.data(piece)
+
+
 async def _send(transport: Transport, data: bytes, patience: float) -> bool:
     """Sends everything while the peer accepts some bytes in each ``patience`` seconds.
 

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 
 import trio
 
@@ -19,25 +20,26 @@ from wsgate.settings.model import Address, TcpAddress, UnixAddress
 RESOURCE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 READ_SIZE = 16 << 10  # bytes: a head fits into one read
+BODY_SIZE = 64 << 10  # bytes of a body that are read at once
 
 
-async def receive(transport: Transport) -> bytes:
-    """Returns what the peer sent; ``b""`` when it has ended or reset the connection.
+async def receive(transport: Transport, size: int = READ_SIZE) -> bytes:
+    """Returns what the peer sent, at most ``size`` bytes; ``b""`` when it has ended or reset the connection.
 
     Always a checkpoint: otherwise a peer that never stops sending could block other tasks and its own deadline.
     """
     try:
-        return await receive_or_raise(transport)
+        return await receive_or_raise(transport, size)
     except OSError:
         return b""
 
 
-async def receive_or_raise(transport: Transport) -> bytes:
+async def receive_or_raise(transport: Transport, size: int = READ_SIZE) -> bytes:
     """Like ``receive``, but raises ``OSError`` when the connection was reset or its TLS failed."""
     await trio.lowlevel.checkpoint()
     while True:
         try:
-            return transport.recv(READ_SIZE)
+            return transport.recv(size)
         except BLOCKED:
             if transport.wants_write:
                 await trio.lowlevel.wait_writable(transport)
@@ -61,6 +63,11 @@ async def send_all(transport: Transport, data: bytes) -> bool:
 def is_reset(transport: Transport) -> bool:
     """Whether the peer has reset the connection. Bytes sent before can still be read, but nobody reads an answer."""
     return transport.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+
+def reset_at_close(transport: Transport) -> None:
+    """Makes the coming close a reset (socket(7), SO_LINGER), so that the peer does not take it for a regular end."""
+    transport.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def end_gracefully(transport: Transport) -> None:

@@ -22,6 +22,7 @@ from wsgate.settings.model import (
     ListenerRedirect,
     Match,
     PlainAction,
+    PlainHttp,
     Relay,
     Respond,
     Route,
@@ -50,6 +51,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     check_order(routes, fault, warn)
     _check_websocket(routes, fault)
     _check_responses(routes, fault, given)
+    _check_http(routes, fault)
     check_routes_tls(routes, fault, given)
     everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
     for index, route in routes:
@@ -111,6 +113,8 @@ def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
         if not isinstance(route.match, Match) or isinstance(route.action, Broken):
             continue
         is_plain = isinstance(route.action, PlainAction)
+        if not is_plain and route.http is PlainHttp.FORWARD:
+            continue
         if route.match.websocket is is_plain:
             what = "it takes only requests that ask for no WebSocket" if is_plain else "it takes WebSockets only"
             cure = str(not is_plain).lower()
@@ -125,3 +129,14 @@ def _check_responses(routes: list[tuple[int, Any]], fault: Fault, given: Contain
         action = route.action
         if isinstance(action, Respond) and action.status in _NO_BODY and f"routes[{index}].respond.body" in given:
             fault(f"routes[{index}].respond.body", f"an answer with status {action.status} has no body: remove it")
+
+
+def _check_http(routes: list[tuple[int, Any]], fault: Fault) -> None:
+    for index, route in routes:
+        if route.http is not PlainHttp.FORWARD or isinstance(route.action, Broken):
+            continue
+        path = f"routes[{index}].http"
+        if not isinstance(route.action, Relay):
+            fault(path, "only relay has backends that speak HTTP: remove it")
+        elif isinstance(route.match, Match) and route.match.websocket is True:
+            fault(path, "match.websocket is true, so no other request comes here: remove one of them")

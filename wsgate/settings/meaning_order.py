@@ -14,7 +14,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.model import Match, PathKind, PathPattern, PlainAction, Route
+from wsgate.settings.model import Match, PathKind, PathPattern, PlainAction, PlainHttp, Route
 from wsgate.text.regexes import first_characters, literal_beginning
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
@@ -106,6 +106,8 @@ def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]],
 
 def _takes_kind(upper: Route, lower: Route) -> bool:
     """Whether the upper route takes the kind of requests that the lower one handles."""
+    if lower.http is PlainHttp.FORWARD and not isinstance(lower.action, PlainAction):  # it handles both kinds
+        return upper.match.websocket in (None, lower.match.websocket)
     return upper.match.websocket in (None, not isinstance(lower.action, PlainAction))
 
 

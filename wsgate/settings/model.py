@@ -120,6 +120,7 @@ class Timeouts:
     connect: Timeout = setting("For the connection to a backend.", default=5.0)
     idle: Timeout | None = setting("Without a data frame in either direction, a session ends.", default=None)
     write: Timeout | None = setting("A peer that takes nothing of what waits for it is cut.", default=30.0)
+    response: Timeout = setting("For a backend to begin its answer to a request that is no upgrade.", default=60.0)
     close: Timeout = setting("For the answer to a Close frame, and for the end of TCP after it.", default=5.0)
     lifetime: Timeout | None = setting("A session ends at this age, or up to a tenth earlier.", default=None)
 
@@ -500,6 +501,10 @@ class Route:
         "How a WebSocket is refused: status is an HTTP answer, which browsers show to nobody; close accepts, then "
         "closes with a code and a reason.",
         default=Errors.STATUS,
+    )
+    http: PlainHttp = setting(
+        "Requests to relay that ask for no WebSocket: reject answers them with 426, forward passes them on over HTTP.",
+        default=PlainHttp.REJECT,
     )
     heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
     timeouts: Timeouts = setting("Timeouts of this route; what is left out comes from defaults.", default=Timeouts())

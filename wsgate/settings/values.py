@@ -67,6 +67,13 @@ class ListenerRedirect(enum.Enum):
     HTTPS = "https"
 
 
+class PlainHttp(enum.Enum):
+    """What becomes of requests that ask for no WebSocket, on a route that relays."""
+
+    REJECT = "reject"
+    FORWARD = "forward"
+
+
 class Pings(enum.Enum):
     """Whose a Ping in a relay is."""
 

@@ -11,6 +11,7 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
 from wsgate.settings.model import Eject, Health, Target, WebSocketUrl
+from wsgate.site.idle_connections import IdleConnections
 
 LONGEST = 300.0  # seconds for which a backend is ejected, at most
 
@@ -27,6 +28,7 @@ class LiveBackend(Generic[T]):
     sessions: how many it has now, with running handshakes
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
+    idle: connections that are kept for requests over plain HTTP
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class LiveBackend(Generic[T]):
         "changed",
         "failures",
         "healthy",
+        "idle",
         "may_eject",
         "name",
         "route",
@@ -57,6 +60,7 @@ class LiveBackend(Generic[T]):
         self.sessions = 0
         self.failures = 0
         self.healthy = True  # until its checks fail
+        self.idle = IdleConnections()
         self._streak = 0  # checks in a row that contradict ``healthy``
         # Set by its upstream
         self.changed: Callable[[], object] = lambda: None

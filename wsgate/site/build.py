@@ -34,6 +34,7 @@ from wsgate.settings.model import (
     Token,
     Tunnel,
     UnixAddress,
+    WebSocketUrl,
 )
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
@@ -94,6 +95,12 @@ def discard(site: Site, kept: Site) -> None:
     """Closes what belongs to ``site`` but not to ``kept``."""
     for lookups in _lookups(site) - _lookups(kept):
         lookups.close()
+    for backend in _backends(site) - _backends(kept):
+        backend.idle.close()
+
+
+def _backends(site: Site) -> set[LiveBackend[WebSocketUrl]]:
+    return {backend for route in site.routes if route.upstream is not None for backend in route.upstream.backends}
 
 
 def _lookups(site: Site) -> set[Lookups]:

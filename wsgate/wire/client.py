@@ -104,12 +104,10 @@ class HttpClient:
         return Broken(half) if self._heads.peek(1) else Broken(nothing, BrokenCause.NOTHING_CAME)
 
     def _read_heads(self) -> Answer | Switched | Broken | None:
-        while start := self._heads.peek(len(_BEGINNING)):
-            if start.startswith(_TLS):
-                return Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
-            if start != _BEGINNING[: len(start)] and start != b"\r":  # a CR may belong to an empty line
-                # Without waiting for more: a peer of another protocol may itself be waiting for us
-                return Broken(f"malformed answer: it begins with {_quote(self._heads.peek(40))}")
+        while self._heads.peek(1):
+            wrong = begins_wrongly(self._heads)
+            if wrong is not None:
+                return wrong
             head = self._heads.take()
             if head is None:
                 return None
@@ -157,6 +155,19 @@ class HttpClient:
 
     def _send(self, event: h11.Event) -> bytes:
         return self._h11.send(event) or b""
+
+
+def begins_wrongly(heads: HeadBuffer) -> Broken | None:
+    """Returns what is wrong with the first bytes of an answer; ``None`` if it may be one.
+
+    Without waiting for more: a peer of another protocol may itself be waiting for us.
+    """
+    start = heads.peek(len(_BEGINNING))
+    if start.startswith(_TLS):
+        return Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
+    if start != _BEGINNING[: len(start)] and start != b"\r":  # a CR may belong to an empty line
+        return Broken(f"malformed answer: it begins with {_quote(heads.peek(40))}")
+    return None
 
 
 def _quote(data: bytes) -> str:

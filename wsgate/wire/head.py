@@ -69,6 +69,13 @@ class HeadBuffer:
         """Returns the bytes behind the heads that were taken."""
         return bytes(self._data)
 
+    def take_rest(self) -> bytes:
+        """Takes the bytes behind the heads that were taken."""
+        rest = bytes(self._data)
+        self._data.clear()
+        self._searched = 0
+        return rest
+
     def take(self) -> bytes | TooLarge | None:
         """Takes the next head; ``None`` while its end has not come."""
         self.peek(0)

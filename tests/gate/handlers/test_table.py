@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.gate.conftest import NOWHERE, files_at, gateway_of, relay_to, route
-from wsgate.gate.handlers import files, redirect, relay, respond, tunnel
-from wsgate.gate.handlers.table import HANDLERS, handler_of
-from wsgate.settings.model import Action, Redirect, Respond
+from wsgate.gate.handlers import files, forward, redirect, relay, respond, tunnel
+from wsgate.gate.handlers.table import HANDLERS, forwards_http, handler_for, handler_of
+from wsgate.settings.model import Action, PlainHttp, Redirect, Respond
 
 
 def test_every_kind_of_route_has_its_handler() -> None:
@@ -28,3 +28,11 @@ def test_every_kind_of_route_has_its_handler() -> None:
 def test_a_route_is_handled_by_its_kind(action: Action, handler: object) -> None:
     (live,) = gateway_of(route(action)).site.routes
     assert handler_of(live) is handler
+
+
+def test_a_relay_has_another_handler_for_plain_http_where_it_forwards_it() -> None:
+    for http, plain in ((PlainHttp.REJECT, relay.HANDLER), (PlainHttp.FORWARD, forward.HANDLER)):
+        (live,) = gateway_of(route(relay_to(1), http=http)).site.routes
+        assert forwards_http(live) is (http is PlainHttp.FORWARD)
+        assert handler_for(live, upgrade=False) is plain
+        assert handler_for(live, upgrade=True) is relay.HANDLER

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsgate.gate.exchange import Handler
-from wsgate.gate.handlers import files, redirect, relay, respond, tunnel
-from wsgate.settings.model import Action, Files, Redirect, Relay, Respond, Tunnel
+from wsgate.gate.handlers import files, forward, redirect, relay, respond, tunnel
+from wsgate.settings.model import Action, Files, PlainHttp, Redirect, Relay, Respond, Tunnel
 from wsgate.site.route import LiveRoute
 
 HANDLERS: dict[type[Action], Handler] = {
@@ -19,3 +19,13 @@ HANDLERS: dict[type[Action], Handler] = {
 def handler_of(route: LiveRoute) -> Handler:
     """Returns the handler of a route."""
     return HANDLERS[type(route.settings.action)]
+
+
+def forwards_http(route: LiveRoute) -> bool:
+    """Whether the route's backends also get requests that ask for no WebSocket; ``forward`` handles these."""
+    return route.settings.http is PlainHttp.FORWARD
+
+
+def handler_for(route: LiveRoute, *, upgrade: bool) -> Handler:
+    """Returns the handler of a request. ``upgrade``: whether it asks for a WebSocket."""
+    return forward.HANDLER if not upgrade and forwards_http(route) else handler_of(route)

@@ -1,0 +1,125 @@
+"""A backend's answer on its way to the client: test_forward.py has it whole, here is what becomes of the connection."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Iterator
+
+import pytest
+from trio.testing import MockClock
+
+from wsgate.gate.handlers.answer_stream import AnswerStream
+from wsgate.gate.handlers.upload import Upload
+from wsgate.gate.incoming import Incoming
+from wsgate.net.plain import PlainTransport, take_over
+from wsgate.relay.pump import Pump
+from wsgate.site.idle_connections import IdleConnections
+from wsgate.wire.backend_http import BackendHttp
+from wsgate.wire.http import BodyEnd, HttpServer
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+
+
+class Case:
+    """A stream whose head has been read, the backend's end, and what was said at its end."""
+
+    def __init__(self, data: bytes, patience: float) -> None:
+        near, self.backend = socket.socketpair()
+        self.transport = take_over(near)
+        self.idle = IdleConnections()
+        self.said: list[tuple[int, int, str]] = []
+        http = BackendHttp(b"GET", b"/", [(b"Host", b"b")])
+        incoming = Incoming(Pump(), self.transport, HttpServer(), self._send, 30)
+        self.upload = Upload(incoming, self.transport, http, 30, has_body=False)
+        http.receive(data)
+        http.next_head()
+        self.stream = AnswerStream(
+            Pump(), self.transport, http, self.upload, self.idle, patience, lambda *said: self.said.append(said)
+        )
+
+    async def _send(self, data: bytes) -> bool:
+        raise AssertionError(data)
+
+    @property
+    def is_kept(self) -> bool:
+        return len(self.idle) == 1
+
+    def close(self) -> None:
+        transports: tuple[PlainTransport | socket.socket, ...] = (self.transport, self.backend)
+        for each in transports:
+            each.close()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    case = Case(getattr(request, "param", HEAD + b"abc"), math.inf)
+    yield case
+    case.close()
+
+
+async def test_a_whole_exchange_leaves_its_connection(case: Case) -> None:
+    await case.upload.send()
+    assert case.stream.read_ready() == b"abc"
+    assert case.stream.end is None
+    case.backend.send(b"def")
+    assert await case.stream.read() == b"def"
+    assert await case.stream.read() == b""
+    assert isinstance(case.stream.end, BodyEnd)
+    assert not case.stream.needs_attention
+    for _ in range(2):
+        case.stream.close()
+    assert case.is_kept
+    assert case.said == [(0, 6, "")]
+
+
+async def test_a_request_that_was_not_sent_does_not(case: Case) -> None:
+    case.backend.send(b"def")
+    assert case.stream.read_ready() == b"abc"
+    await case.stream.read()
+    await case.stream.read()
+    assert case.stream.needs_attention
+    case.stream.close()
+    assert not case.is_kept
+    assert case.transport.fileno() == -1
+
+
+async def test_a_client_that_is_gone(case: Case) -> None:
+    await case.upload.send()
+    assert case.stream.read_ready() == b"abc"
+    case.stream.close()
+    assert not case.is_kept
+    assert case.said == [(0, 3, "the client went away, or did not read its answer")]
+
+
+async def test_an_answer_that_breaks_off(case: Case) -> None:
+    assert case.stream.read_ready() == b"abc"
+    case.backend.close()
+    for _ in range(2):
+        assert await case.stream.read() == b""
+    assert case.stream.end is None
+    case.stream.close()
+    assert case.said == [(0, 3, "the backend's answer: its body broke off")]
+
+
+@pytest.mark.parametrize("case", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nX\r\n"], indirect=True)
+async def test_a_malformed_body(case: Case) -> None:
+    assert case.stream.read_ready() == b""
+    case.stream.close()
+    ((_, _, fault),) = case.said
+    assert fault.startswith("the backend's answer: malformed body: illegal chunk header")
+
+
+async def test_a_silent_backend(autojump_clock: MockClock) -> None:
+    case = Case(HEAD, 7)
+    assert await case.stream.read() == b""
+    case.stream.close()
+    assert case.said == [(0, 0, "the backend sent nothing for 7 s")]
+    case.close()
+
+
+async def test_one_that_nobody_wants_is_closed_without_a_word(case: Case) -> None:
+    case.stream.discard()
+    case.stream.close()
+    assert case.transport.fileno() == -1
+    assert case.said == []

@@ -1,0 +1,115 @@
+"""The body of a backend's answer, on its way to the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from wsgate.gate.handlers.upload import Upload
+from wsgate.net.io import BODY_SIZE, receive_or_raise
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
+from wsgate.relay.pump import Pump
+from wsgate.site.idle_connections import IdleConnections
+from wsgate.wire.backend_http import BackendHttp
+from wsgate.wire.client import Broken
+from wsgate.wire.forwarding import trailer_fields
+from wsgate.wire.http import BodyEnd
+
+_CLIENT = "the client went away, or did not read its answer"
+
+
+class AnswerStream:
+    """A ``Stream`` that owns the backend's connection: after a whole exchange the connection is kept.
+
+    patience: seconds within which the next bytes must come; infinite if there is no such timeout
+    done: called once, with the bytes of both bodies and why the answer is incomplete
+    """
+
+    def __init__(
+        self,
+        pump: Pump,
+        transport: Transport,
+        http: BackendHttp,
+        upload: Upload,
+        idle: IdleConnections,
+        patience: float,
+        done: Callable[[int, int, str], None],
+    ) -> None:
+        self._pump = pump
+        self._transport = transport
+        self._http = http
+        self._upload = upload
+        self._idle = idle
+        self._patience = patience
+        self._done: Callable[[int, int, str], None] | None = done
+        self._size = 0
+        self._fault = ""
+        self._end: BodyEnd | None = None
+
+    @property
+    def end(self) -> BodyEnd | None:
+        return self._end
+
+    @property
+    def needs_attention(self) -> bool:
+        return self._end is None or not self._upload.is_over
+
+    def read_ready(self) -> bytes:
+        """Returns what came with the head, without waiting."""
+        pieces = []
+        while self._end is None and not self._fault and (piece := self._next()) is not None:
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def read(self) -> bytes:
+        while self._end is None and not self._fault:
+            piece = self._next()
+            if piece is None:
+                await self._receive()
+            elif piece:
+                return piece
+        return b""
+
+    async def attend(self) -> None:
+        refusal = await self._upload.attend()
+        self._fault = self._fault or refusal.detail or refusal.reason
+
+    def close(self) -> None:
+        if self._done is None:
+            return
+        done, self._done = self._done, None
+        if self._end is not None and self._upload.is_over and self._http.may_be_kept:
+            self._idle.put(self._transport)
+        else:
+            self._transport.close()
+        done(self._upload.taken, self._size, self._fault or ("" if self._end is not None else _CLIENT))
+
+    def discard(self) -> None:
+        """Closes the connection: another backend is asked instead."""
+        self._done = None
+        self._transport.close()
+
+    def _next(self) -> bytes | None:
+        """Returns the next piece, ``b""`` at the end or a fault; ``None`` if more bytes are needed."""
+        piece = self._http.next_piece()
+        if isinstance(piece, BodyEnd):
+            self._end = BodyEnd(trailer_fields(piece.trailers))
+            return b""
+        if isinstance(piece, Broken):
+            self._fault = f"the backend's answer: {piece.reason}"
+            return b""
+        if piece is not None:
+            self._size += len(piece)
+        return piece
+
+    async def _receive(self) -> None:
+        with trio.move_on_after(self._patience) as scope:
+            try:
+                self._http.receive(await receive_or_raise(self._transport, BODY_SIZE))
+            except OSError as error:
+                self._fault = f"the backend's answer broke off: {explain(error)}"
+        if scope.cancelled_caught:
+            self._fault = f"the backend sent nothing for {self._patience:g} s"
+        self._pump.serve_if_due()

@@ -1,0 +1,309 @@
+"""The handler of plain HTTP on a relay route with ``http: forward``: an HTTP/1.1 proxy that streams.
+
+A request goes to the first backend that answers it. It is sent to a second one, or a second time, only if nothing of it
+was sent, or if it is idempotent (RFC 9110 §9.2.2) and has no body that is already read from the client.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import trio
+
+from wsgate.gate.access_log import CLIENT_GONE, forwarded
+from wsgate.gate.client import backend_fields
+from wsgate.gate.exchange import Answer, Exchange, Handler, Response
+from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
+from wsgate.gate.handlers.answer_stream import AnswerStream
+from wsgate.gate.handlers.relay import NO_BACKEND, host_for
+from wsgate.gate.handlers.upload import Upload
+from wsgate.gate.incoming import Incoming
+from wsgate.gate.refusals import is_our_own, unreachable
+from wsgate.gate.request_values import path_for_log
+from wsgate.gate.sending import PATIENCE
+from wsgate.net.dial import DialError, TlsClient, dial
+from wsgate.net.io import receive_or_raise
+from wsgate.net.resolver import set_requester
+from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
+from wsgate.net.tls.handshake import explain
+from wsgate.net.transport import Transport
+from wsgate.relay.session_info import ClientInfo
+from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
+from wsgate.site.backend import LiveBackend
+from wsgate.site.idle_connections import MAX_AGE
+from wsgate.site.matching import rewrite
+from wsgate.wire.backend_http import AnswerHead, BackendHttp
+from wsgate.wire.client import Broken, BrokenCause
+from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields
+from wsgate.wire.headers import Headers
+from wsgate.wire.http import Refusal
+
+LOOP = Refusal(
+    508, "this request goes round in a circle", detail="Via names wsgate too often: a backend leads back here"
+)
+
+# Seconds that a connection may have been idle for a request that cannot be sent again: uvicorn and node.js end theirs
+# after 5 s, and a request that meets this end is lost
+_MAX_AGE_ONCE = 4.0
+
+# Answers of a backend that cannot serve now; the next one may
+_FAILURES = frozenset({502, 503, 504})
+
+
+async def handle(exchange: Exchange) -> Answer:
+    """Returns the answer of the first backend that gives one.
+
+    If a backend cannot serve now, another one is asked, if the request may be sent again and there is one.
+    """
+    action = exchange.route.settings.action
+    assert isinstance(action, Relay)
+    if is_loop(exchange.request):
+        return LOOP
+    forwarding = _Forwarding(exchange, action)
+    set_requester(exchange.route.name)
+    backends = _Backends(exchange)
+    backend = backends.next()
+    answer: Response | Refusal | _Failed = NO_BACKEND
+    attempts = 0
+    while backend is not None:
+        answer = await forwarding.ask(backend)
+        attempts += 1
+        may_go_on = attempts != action.retry.attempts and forwarding.may_go_on(answer)
+        following = backends.next() if may_go_on else None
+        if following is None:
+            break
+        if isinstance(answer, Response):
+            forwarding.discard(answer, backend)
+        backend = following
+    if isinstance(answer, _Failed):
+        return answer.refusal
+    if isinstance(answer, Response) and backend is not None:
+        return replace(answer, headers=[*answer.headers, *backends.cookie_for(backend)])
+    return answer
+
+
+HANDLER = Handler(handle, upgrades=False)
+
+
+class _Backends:
+    """The backends to be tried, the best first."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        upstream = exchange.route.upstream
+        assert upstream is not None
+        self._exchange = exchange
+        self._upstream = upstream
+        self._cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
+        key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
+        self._candidates = upstream.candidates(key, self._cookie)
+
+    def next(self) -> LiveBackend[WebSocketUrl] | None:
+        return next(self._candidates, None)
+
+    def cookie_for(self, backend: LiveBackend[WebSocketUrl]) -> Headers:
+        """Returns the field that brings the client back to the backend that has answered."""
+        if self._upstream.cookie is None:
+            return ()
+        value = self._upstream.cookie_of(backend)
+        if value == self._cookie:
+            return ()
+        return [(b"Set-Cookie", make_cookie(self._upstream.cookie, value, self._exchange))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A backend gave no answer.
+
+    may_go_on: the request may be sent to another one
+    was_stale: nothing came, as if the backend had ended a kept connection at this moment
+    """
+
+    refusal: Refusal
+    may_go_on: bool
+    was_stale: bool = False
+
+
+class _Forwarding:
+    """One request, and what every backend of its route is sent."""
+
+    def __init__(self, exchange: Exchange, action: Relay) -> None:
+        assert exchange.incoming is not None
+        self._exchange = exchange
+        self._incoming: Incoming = exchange.incoming
+        self._action = action
+        self._since = trio.current_time()
+        self._client_fields: Headers = backend_fields(exchange.client)
+        self._tls: TlsClient | None = exchange.backend_tls(action.tls)
+        self._has_body = exchange.request.length != 0
+        self._is_idempotent = is_idempotent(exchange.request)
+        self._can_repeat = self._is_idempotent and not self._has_body
+
+    def may_go_on(self, answer: Response | Refusal | _Failed) -> bool:
+        """Whether another backend may be asked for a better answer."""
+        retry = self._action.retry.on
+        if isinstance(answer, Response):
+            return answer.status in _FAILURES and self._can_repeat and RetryOn(str(answer.status)) in retry
+        return isinstance(answer, _Failed) and answer.may_go_on and RetryOn.CONNECT in retry
+
+    def discard(self, answer: Response, backend: LiveBackend[WebSocketUrl]) -> None:
+        """Ends the exchange with a backend that cannot serve now."""
+        assert isinstance(answer.stream, AnswerStream)
+        answer.stream.discard()
+        backend.failed(f"{backend.name} answered {answer.status}")
+
+    async def ask(self, backend: LiveBackend[WebSocketUrl]) -> Response | Refusal | _Failed:
+        """Asks a backend, on a kept connection if there is one."""
+        kept = backend.idle.take(MAX_AGE if self._can_repeat else _MAX_AGE_ONCE)
+        if kept is not None:
+            answer = await self._exchange_on(kept, backend)
+            if not isinstance(answer, _Failed) or not (answer.was_stale and answer.may_go_on):
+                return self._judged(answer, backend)
+        url, route = backend.address, self._exchange.route.settings
+        try:
+            transport = await dial(url, route.timeouts.connect, self._tls)
+        except DialError as error:
+            plain = f"ws://{url.address}"
+            return self._judged(_Failed(unreachable(error, plain), may_go_on=True), backend)
+        if route.heartbeat is not None:
+            watch_for_silence(transport, route.heartbeat.interval, route.heartbeat.timeout)
+        limit_unacknowledged(transport, 2 * self._patience)
+        return self._judged(await self._exchange_on(transport, backend), backend)
+
+    @property
+    def _patience(self) -> float:
+        return self._exchange.route.settings.timeouts.write or PATIENCE
+
+    def _judged(
+        self, answer: Response | Refusal | _Failed, backend: LiveBackend[WebSocketUrl]
+    ) -> Response | Refusal | _Failed:
+        """Notes whether the backend could be used."""
+        if isinstance(answer, Response):
+            backend.worked()
+        elif isinstance(answer, _Failed) and not is_our_own(answer.refusal):
+            backend.failed(answer.refusal.detail)
+        return answer
+
+    async def _exchange_on(
+        self, transport: Transport, backend: LiveBackend[WebSocketUrl]
+    ) -> Response | Refusal | _Failed:
+        """Sends the request and reads the answer's head."""
+        exchange, request = self._exchange, self._exchange.request
+        http = BackendHttp(
+            request.method,
+            rewrite(request.target, exchange.route.settings.match.path, backend.address.path),
+            request_fields(request, host_for(backend.address, self._action, request.host), self._client_fields),
+            exchange.site.settings.limits.head,
+        )
+        upload = Upload(self._incoming, transport, http, self._patience, has_body=self._has_body)
+        answer: Response | Refusal | _Failed | None = None
+        try:
+            found = await self._head(transport, http, upload)
+            answer = self._answer(found, transport, http, upload, backend)
+            return answer
+        finally:
+            if not isinstance(answer, Response):
+                transport.close()
+
+    async def _head(
+        self, transport: Transport, http: BackendHttp, upload: Upload
+    ) -> AnswerHead | Broken | Refusal | None:
+        """Returns the final head, or why there is none; ``None`` if it does not come in time.
+
+        The time begins when the backend has the whole request.
+        """
+        found: AnswerHead | Broken | Refusal | None = None
+        within = self._exchange.route.settings.timeouts.response
+
+        async def send() -> None:
+            nonlocal found
+            refusal = await upload.send()
+            if refusal is None:
+                scope.deadline = trio.current_time() + within
+                refusal = await upload.attend()
+            found = found or refusal
+            scope.cancel()
+
+        async def receive() -> None:
+            nonlocal found
+            found = await self._receive_head(transport, http)
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            scope = nursery.cancel_scope
+            nursery.start_soon(send)
+            nursery.start_soon(receive)
+        return found
+
+    async def _receive_head(self, transport: Transport, http: BackendHttp) -> AnswerHead | Broken:
+        while True:
+            head = http.next_head()
+            if isinstance(head, AnswerHead) and head.status < 200:
+                await self._incoming.inform(head.status, response_fields(head.status, head.headers, head.raw_headers))
+            elif head is not None:
+                return head
+            else:
+                try:
+                    data = await receive_or_raise(transport)
+                except OSError as error:
+                    begun = http.has_begun
+                    return Broken(explain(error), BrokenCause.OTHER if begun else BrokenCause.NOTHING_CAME)
+                http.receive(data)
+                self._exchange.gateway.pump.serve_if_due()
+
+    def _answer(
+        self,
+        found: AnswerHead | Broken | Refusal | None,
+        transport: Transport,
+        http: BackendHttp,
+        upload: Upload,
+        backend: LiveBackend[WebSocketUrl],
+    ) -> Response | Refusal | _Failed:
+        may_repeat = self._is_idempotent and not upload.taken
+        if isinstance(found, Refusal):
+            is_clients = found is CLIENT_GONE or found.status < 500
+            return found if is_clients else _Failed(self._with_name(found, backend.name), may_go_on=may_repeat)
+        if found is None:
+            within = self._exchange.route.settings.timeouts.response
+            detail = f"{backend.name} did not answer within {within:g} s"
+            return _Failed(Refusal(504, "the backend did not answer in time", detail=detail), may_go_on=may_repeat)
+        if isinstance(found, Broken):
+            refusal = Refusal(502, "the backend did not answer rightly", detail=f"{backend.name}: {found.reason}")
+            return _Failed(refusal, may_repeat, was_stale=found.cause is BrokenCause.NOTHING_CAME)
+        return self._response(found, transport, http, upload, backend)
+
+    @staticmethod
+    def _with_name(refusal: Refusal, name: str) -> Refusal:
+        return Refusal(refusal.status, refusal.reason, refusal.headers, f"{name}: {refusal.reason}")
+
+    def _response(
+        self,
+        head: AnswerHead,
+        transport: Transport,
+        http: BackendHttp,
+        upload: Upload,
+        backend: LiveBackend[WebSocketUrl],
+    ) -> Response:
+        exchange, request, route = self._exchange, self._exchange.request, self._exchange.route.settings
+        client: ClientInfo = exchange.client_info
+
+        def done(bytes_up: int, bytes_down: int, fault: str) -> None:
+            forwarded(
+                client,
+                request.method.decode("latin-1"),
+                path_for_log(request, route),
+                route.name,
+                backend.name,
+                head.status,
+                since=self._since,
+                bytes_up=bytes_up,
+                bytes_down=bytes_down,
+                detail=fault,
+            )
+
+        patience = math.inf if route.timeouts.idle is None else route.timeouts.idle
+        stream = AnswerStream(exchange.gateway.pump, transport, http, upload, backend.idle, patience, done)
+        fields = response_fields(head.status, head.headers, head.raw_headers, head.version)
+        if not upload.is_over or not (self._incoming.is_whole or not self._has_body):
+            fields.append((b"Connection", b"close"))  # the rest of its request may never be read
+        return Response(head.status, fields, stream.read_ready(), stream=stream)

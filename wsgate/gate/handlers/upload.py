@@ -1,0 +1,101 @@
+"""A request on its way to a backend: head and body, as fast as the backend takes them."""
+
+from __future__ import annotations
+
+import trio
+
+from wsgate.gate.access_log import CLIENT_GONE
+from wsgate.gate.incoming import Incoming
+from wsgate.net.io import BODY_SIZE
+from wsgate.net.tcp_info import unacknowledged
+from wsgate.net.transport import BLOCKED, Transport
+from wsgate.wire.backend_http import BackendHttp
+from wsgate.wire.forwarding import trailer_fields
+from wsgate.wire.http import BodyEnd, Refusal
+
+_STALLED = Refusal(504, "the backend did not take the request in time")
+
+
+class Upload:
+    """Sends one request. ``run`` may be cancelled at any time and called again: it goes on where it was.
+
+    patience: seconds without progress after which the backend counts as stalled
+    taken: bytes of the body that were taken from the client; if any were, the request cannot be sent anew
+    """
+
+    def __init__(
+        self, incoming: Incoming, transport: Transport, http: BackendHttp, patience: float, *, has_body: bool
+    ) -> None:
+        self._incoming = incoming
+        self._transport = transport
+        self._http = http
+        self._patience = patience
+        self._ended = not has_body
+        self._pending = memoryview(http.request + (b"" if has_body else http.finish()))
+        self._in_chunks = has_body and http.in_chunks
+        self._refused = False
+        self.taken = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the request was sent, or the backend takes no more of it."""
+        return self._refused or (self._ended and not self._pending)
+
+    async def send(self) -> Refusal | None:
+        """Sends the rest. Returns why it does not come; ``None`` once the request is over.
+
+        A backend that takes no more may have answered already, and the answer says why.
+        """
+        while not self.is_over:
+            refusal = self._add_ready()
+            if refusal is None and not self._pending and not self._ended:
+                refusal = self._add(await self._incoming.read())
+            if refusal is None and self._pending and not await self._send_some():
+                refusal = _STALLED
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _add_ready(self) -> Refusal | None:
+        """Adds what has come already, so that a small request is sent at once."""
+        while not self._ended and len(self._pending) < BODY_SIZE and (piece := self._incoming.read_ready()) is not None:
+            refusal = self._add(piece)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _add(self, piece: bytes | BodyEnd | Refusal) -> Refusal | None:
+        if isinstance(piece, Refusal):
+            return piece
+        if isinstance(piece, BodyEnd):
+            self._ended = True
+            data = self._http.finish(trailer_fields(piece.trailers) if self._in_chunks else ())
+        else:
+            self.taken += len(piece)
+            data = self._http.data(piece)
+        self._pending = memoryview(bytes(self._pending) + data) if self._pending else memoryview(data)
+        return None
+
+    async def attend(self) -> Refusal:
+        """Sends the rest, and waits for the client to leave. Returns why the exchange must end."""
+        refusal = await self.send()
+        if refusal is None and self._refused:
+            await trio.sleep_forever()
+        if refusal is None:
+            await self._incoming.wait_until_left()
+        return refusal or CLIENT_GONE
+
+    async def _send_some(self) -> bool:
+        """Sends something, or waits until that is possible. Returns False if the backend takes nothing for too long."""
+        try:
+            self._pending = self._pending[self._transport.send(self._pending) :]
+            return True
+        except BLOCKED:
+            pass
+        except OSError:
+            self._refused = True
+            return True
+        before = unacknowledged(self._transport)
+        with trio.move_on_after(self._patience) as scope:
+            await trio.lowlevel.wait_writable(self._transport)
+        return not scope.cancelled_caught or unacknowledged(self._transport) < before

@@ -1,0 +1,75 @@
+"""What a proxy changes in the heads that it passes on (RFC 9110 §7.6), and which requests it may send twice."""
+
+from __future__ import annotations
+
+from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
+from wsgate.wire.http import Request
+
+_NAME = b"wsgate"  # in Via, where host names would tell strangers too much (RFC 9110 §7.6.3)
+_MOST_PASSES = 4  # gateways in a row; a request that passes more of them goes round in a circle
+
+# RFC 9110 §9.2.2
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+
+# Fields of the request that the gateway writes itself or never repeats from a client
+OWN_FIELDS = frozenset({b"host", b"content-length", b"forwarded", b"x-real-ip"})
+OWN_PREFIXES = (b"x-client-cert-", b"x-forwarded-")
+
+
+def is_idempotent(request: Request) -> bool:
+    """Whether a request may be sent again when it is unknown what became of it."""
+    return request.method in _IDEMPOTENT
+
+
+def is_loop(request: Request) -> bool:
+    """Whether a request has passed so many gateways that some were the same."""
+    passes = sum(1 for element in elements(request.headers, b"via") if element.split()[1:2] == [_NAME])
+    return passes >= _MOST_PASSES
+
+
+def request_fields(request: Request, host: bytes, forwarded: Headers) -> list[tuple[bytes, bytes]]:
+    """Returns the fields that a backend gets.
+
+    host: the value of Host
+    forwarded: fields that tell the backend about the client; they replace any that the client wrote
+    """
+    fields = [(b"Host", host), *end_to_end(request.raw_headers, OWN_FIELDS, OWN_PREFIXES), *forwarded]
+    fields.append((b"Via", b"%s %s" % (request.version, _NAME)))
+    if has_token(request.headers, b"te", b"trailers"):
+        fields += [(b"TE", b"trailers"), (b"Connection", b"TE")]
+    fields += _trailer(request.headers)
+    if request.length is None:
+        fields.append((b"Transfer-Encoding", b"chunked"))
+    elif request.length or values(request.headers, b"content-length"):
+        fields.append((b"Content-Length", b"%d" % request.length))
+    return fields
+
+
+def response_fields(
+    status: int, headers: Headers, raw_headers: Headers, version: bytes = b"1.1"
+) -> list[tuple[bytes, bytes]]:
+    """Returns the fields that a client gets.
+
+    headers: with names in lower case
+    raw_headers: the same fields with names as they were written
+    version: of HTTP that the backend speaks
+    """
+    fields = end_to_end(raw_headers, (b"content-length",))
+    lengths = values(headers, b"content-length")
+    if lengths and status >= 200 and status != 204:  # those have none (RFC 9110 §8.6)
+        fields.append((b"Content-Length", lengths[0]))
+    if status >= 200:
+        fields.append((b"Via", b"%s %s" % (version, _NAME)))
+        fields += _trailer(headers)
+    return fields
+
+
+def trailer_fields(trailers: Headers) -> list[tuple[bytes, bytes]]:
+    """Returns the trailer fields that are passed on: none that frames, routes or authenticates a message (RFC 9110
+    §6.5.1)."""
+    return end_to_end(trailers, (*OWN_FIELDS, b"authorization", b"set-cookie", b"content-encoding"), OWN_PREFIXES)
+
+
+def _trailer(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The announcement of trailers is no field of one connection (RFC 9110 §6.6.2)."""
+    return [(b"Trailer", value) for value in values(headers, b"trailer")]
