@@ -10,13 +10,13 @@ from pathlib import Path
 
 # From top to bottom: a module imports what stands below it, or beside it in the same package.
 LAYERS = (
-    *("__main__", "cli", "demo", "websockify", "recording", "app"),
+    *("__main__", "cli", "demo", "websockify", "recording", "commands", "app"),
     *("ops", "gate", "site", "relay", "net", "disk", "events", "wire", "settings", "text"),
 )
 
 # Only these read, check or describe the configuration. All others get it as plain data, from settings.model; site/ also
 # reports in the draft what is wrong on this machine.
-READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "app", "ops")
+READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "commands", "app", "ops")
 NOTES_FAULTS = ("site",)
 NOTED_IN = ("wsgate.settings.draft", "wsgate.settings.problem")
 

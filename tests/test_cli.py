@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
+from wsgate.commands import relay
 from wsgate.settings.draft import Draft
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import load
@@ -141,7 +143,10 @@ def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_tunnel_has_a_command_line_of_its_own(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+@pytest.mark.parametrize(("command", "module"), [("tunnel", websockify), ("relay", relay)])
+def test_tunnel_and_relay_have_command_lines_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, command: str, module: ModuleType, status: int
+) -> None:
     """What follows is not for this parser: flags may stand anywhere."""
     ran: list[list[str]] = []
 
@@ -149,8 +154,8 @@ def test_tunnel_has_a_command_line_of_its_own(monkeypatch: pytest.MonkeyPatch, s
         ran.append(arguments)
         return status
 
-    monkeypatch.setattr(websockify, "run", run)
-    assert main(["tunnel", "6080", "--web", "x", "y:1", "--help"]) == status
+    monkeypatch.setattr(module, "run", run)
+    assert main([command, "6080", "--web", "x", "y:1", "--help"]) == status
     assert ran == [["6080", "--web", "x", "y:1", "--help"]]
 
 

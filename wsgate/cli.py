@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from wsgate import __version__
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Returns the process's exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _tunnel(arguments[1:]) if arguments[:1] == ["tunnel"] else _run(_parser().parse_args(arguments))
+        own = _OWN_FLAGS.get(arguments[0]) if arguments else None
+        status = _run(_parser().parse_args(arguments)) if own is None else own(arguments[1:])
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader has closed the pipe, like head(1); at its exit Python would report it again
@@ -69,6 +70,16 @@ def _tunnel(arguments: Sequence[str]) -> int:
     from wsgate import websockify
 
     return websockify.run(arguments)
+
+
+def _relay(arguments: Sequence[str]) -> int:
+    from wsgate.commands import relay
+
+    return relay.run(arguments)
+
+
+# Commands that parse their flags themselves
+_OWN_FLAGS: dict[str, Callable[[Sequence[str]], int]] = {"relay": _relay, "tunnel": _tunnel}
 
 
 def _recording(options: argparse.Namespace) -> int:
@@ -173,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--header", metavar="'NAME: VALUE'", action="append", default=[], help="with --explain: a field of the request"
     )
+    commands.add_parser("relay", help="run a relay by flags; --help tells them", add_help=False)
     # Its flags are websockify's, and are parsed in the same way
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")

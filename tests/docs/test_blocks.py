@@ -25,7 +25,7 @@ LANGUAGES = {
 
 # Blocks without a language of their own, by their first line, and what shows that they are true
 PLAIN = {
-    "cli, demo, websockify, recording": "the layers: test_the_layers_are_those_that_are_held",
+    "cli, demo, websockify, recording, commands": "the layers: test_the_layers_are_those_that_are_held",
     "# a comment": "a token file: test_the_token_file_loads",
     "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
         "tests/e2e/test_tls_backends.py has these words"

@@ -68,7 +68,11 @@ class Place:
         site.mkdir()
         (site / "vnc.html").touch()
         # What pages have in commands, in what those print and in files, and what is there instead
-        self._put = {"/usr/share/novnc": str(site), "6080": str(free_port()), "127.0.0.1:8080": "127.0.0.1:0"}
+        self._put = {
+            "/usr/share/novnc": str(site),
+            "6080": str(free_port()),
+            "127.0.0.1:8080": f"127.0.0.1:{free_port()}",
+        }
         self._write_configuration(block)
         (directory / "FILE").write_bytes(HEAD + RECORDS)
         # "wsgate" is this checkout's, also if the machine has another one
@@ -150,7 +154,7 @@ def test_what_is_shown_is_what_happens(block: Block, tmp_path: Path) -> None:
             subprocess.run(dry, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
             continue
         expected = [place.here(line) for line in command.shown]
-        if re.match(r"wsgate (serve|tunnel(?! --show-config))", command.line):
+        if re.match(r"wsgate (serve|(relay|tunnel)(?! --show-config))", command.line):
             printed = place.serve(command.line, expected[-1] if expected else "ready")
         elif command.line.endswith("--version"):
             printed = place.run("wsgate --version")

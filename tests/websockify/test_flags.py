@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from wsgate.websockify.flags import Flags, UsageError, parse
+from wsgate.commands.line import UsageError
+from wsgate.websockify.flags import Flags, parse
 
 # The defaults of 0.13.0, except for the heartbeat and --cert, which is looked up later
 UNSAID: dict[str, Any] = {

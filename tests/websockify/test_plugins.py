@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from wsgate.websockify.flags import UsageError, parse
+from wsgate.commands.line import UsageError
+from wsgate.websockify.flags import parse
 from wsgate.websockify.plugins import auth_keys, ssha, token_keys
 
 QUERY = {"from": "query:token"}

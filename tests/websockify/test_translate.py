@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.pki import Authority
+from wsgate.commands.line import UsageError
 from wsgate.settings.load import loads
 from wsgate.settings.model import Files
-from wsgate.websockify.flags import UsageError, parse
+from wsgate.websockify.flags import parse
 from wsgate.websockify.translate import to_yaml
 
 HEAD = "# What a `wsgate tunnel` command line stands for. Run it with: wsgate serve FILE"

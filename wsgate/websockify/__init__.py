@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import re
-import sys
 from collections.abc import Sequence
 from functools import partial
 
-from wsgate import app
-from wsgate.settings.draft import Draft
-from wsgate.settings.load import ConfigError, reads
+from wsgate.commands.line import CommandLine, UsageError, reachable, refuse
 from wsgate.settings.model import Address, Files, Settings, TcpAddress, Tunnel
-from wsgate.settings.problem import Problem
-from wsgate.site.build import try_out
-from wsgate.websockify.flags import Flags, UsageError, parse
+from wsgate.websockify.flags import Flags, parse
 from wsgate.websockify.translate import to_yaml
+
+_COMMAND = "wsgate tunnel"
 
 # The flag from which a value of the configuration came, by the end of its path
 _FLAG_OF = (
@@ -44,77 +38,27 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the tunnel of a command line, or shows its configuration. Returns the exit status."""
     try:
         flags = parse(arguments)
-        text = to_yaml(flags)
+        line = CommandLine(_COMMAND, to_yaml(flags), _FLAG_OF)
     except UsageError as error:
-        return _refuse(str(error))
-    try:
-        draft = reads(text, "wsgate-tunnel.yaml")
-        if flags.show_config:
-            try_out(draft)
-            sys.stdout.write(text)
-            return 0
-        return _serve(flags, draft)
-    except ConfigError as error:
-        for problem in error.problems:
-            _refuse(_explain(problem))
-        return 2
-
-
-def _serve(flags: Flags, draft: Draft) -> int:
-    with contextlib.ExitStack() as stack:
-        log = None
-        if flags.log_file is not None:
-            try:
-                log = stack.enter_context(open(flags.log_file, "a", encoding="utf-8", buffering=1, opener=_open))
-            except OSError as error:
-                reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
-                return _refuse(f"--log-file: cannot write {flags.log_file!r}: {reason}")
-        return app.serve(draft, ready=partial(_announce, flags, draft), log=log)
-
-
-def _open(path: str, flags: int) -> int:
-    """Like ``os.open``, but raises ENXIO for a pipe without a reader instead of waiting (fifo(7))."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
-    os.set_blocking(descriptor, True)
-    return descriptor
-
-
-def _refuse(message: str) -> int:
-    print(f"wsgate tunnel: {message}", file=sys.stderr)
-    return 2
-
-
-def _explain(problem: Problem) -> str:
-    """Returns the message for a fault of the configuration, in terms of flags."""
-    flag = next((flag for pattern, flag in _FLAG_OF if re.search(pattern, problem.path)), problem.path)
-    return f"{flag}: {problem.message}" if flag else problem.message
-
-
-def _announce(flags: Flags, draft: Draft, bound: list[Address]) -> None:
-    # Written in one call with its line break, because a thread may write the log to the same terminal
-    print(f"wsgate tunnel: {announcement(flags, draft.settings, bound[0])}\n", end="", flush=True)
+        return refuse(_COMMAND, str(error))
+    return line.show() if flags.show_config else line.serve(partial(announcement, flags), flags.log_file)
 
 
 def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
     """Returns a text that says where the tunnel listens, where it leads, and what to open in a browser."""
     (listener,) = settings.listeners
     secure = "s" if listener.tls is not None else ""
-    here = str(bound) if not isinstance(bound, TcpAddress) else f"ws{secure}://{_reachable(bound)}/"
+    here = str(bound) if not isinstance(bound, TcpAddress) else f"ws{secure}://{reachable(bound)}/"
     text = f"{here} leads to {_destination(settings)}"
     files = next((route.action for route in settings.routes if isinstance(route.action, Files)), None)
     if files is None or not isinstance(bound, TcpAddress):
         return text
-    page = f"http{secure}://{_reachable(bound)}/"
+    page = f"http{secure}://{reachable(bound)}/"
     if os.path.exists(os.path.join(files.root, "vnc.html")):
         page += "vnc.html"
         if flags.token_plugin is not None and not flags.host_token:
             page += "?path=websockify%3Ftoken%3DTOKEN"
     return f"{text}; open {page}"
-
-
-def _reachable(bound: TcpAddress) -> TcpAddress:
-    """Returns an address that a browser on this machine can open, also for a bind to all addresses."""
-    return TcpAddress("localhost", bound.port) if bound.host in ("0.0.0.0", "::") else bound
 
 
 def _destination(settings: Settings) -> str:

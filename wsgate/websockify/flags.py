@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
+from wsgate.commands.line import UsageError
+
 _USAGE = """\
 wsgate tunnel [FLAGS] [HOST:]PORT TARGET_HOST:TARGET_PORT
        wsgate tunnel [FLAGS] [HOST:]PORT --unix-target FILE
@@ -38,10 +40,6 @@ _INSTEAD = {
 }
 _SHORT = {"--daemon": "-D"}
 _WRAP = "-- COMMAND: " + _INSTEAD["--wrap-mode"]
-
-
-class UsageError(Exception):
-    """The command line is wrong; the message says in one line why, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ import base64
 import hashlib
 import os
 import re
-from typing import Any
 
-from wsgate.websockify.flags import Flags, UsageError
+from wsgate.commands.line import UsageError
+from wsgate.commands.yaml_text import Keys
+from wsgate.websockify.flags import Flags
 
 _TOKEN_MODULE = "websockify.token_plugins."
 _AUTH_MODULE = "websockify.auth_plugins."
@@ -17,8 +18,6 @@ _SALT = 8  # bytes, as in OpenLDAP's slappasswd
 
 # One field of TokenRedis's source; in quotes it may contain a colon
 _FIELD = re.compile(r'"([^"]+)"(?=:|$)|([^:]*)')
-
-Keys = dict[str, Any]
 
 
 def token_keys(flags: Flags) -> Keys:

@@ -8,12 +8,11 @@ import os
 import re
 import shlex
 import socket
-from typing import Any
 
-import yaml
-
-from wsgate.websockify.flags import Flags, UsageError
-from wsgate.websockify.plugins import Keys, auth_keys, bracketed, token_keys
+from wsgate.commands.line import UsageError
+from wsgate.commands.yaml_text import Keys, PlainWord, write
+from wsgate.websockify.flags import Flags
+from wsgate.websockify.plugins import auth_keys, bracketed, token_keys
 
 _DEFAULT_CERT = "self.pem"
 _DEFAULT_MODE = "600"
@@ -34,7 +33,7 @@ def to_yaml(flags: Flags) -> str:
     head = _HEAD
     if flags.log_file is not None:
         head += f" 2>>{shlex.quote(os.path.abspath(flags.log_file))}"
-    return f"{head}\n{_write(settings)}"
+    return f"{head}\n{write(settings)}"
 
 
 # -- listeners ---------------------------------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ def _mode(flags: Flags) -> str:
         mode = int(flags.unix_listen_mode or _DEFAULT_MODE, 8)
     except ValueError:
         raise UsageError(f"--unix-listen-mode: {flags.unix_listen_mode!r} is not octal: write 0660, say") from None
-    return _Plain(f"0{mode:03o}")
+    return PlainWord(f"0{mode:03o}")
 
 
 def _bind(text: str, *, ipv6: bool) -> str:
@@ -128,7 +127,7 @@ def _routes(flags: Flags) -> list[Keys]:
     route.update(auth)
     route["errors"] = "close"
     if flags.heartbeat == 0:
-        route["heartbeat"] = _Plain("off")
+        route["heartbeat"] = PlainWord("off")
     elif flags.heartbeat is not None:
         route["heartbeat"] = {"interval": f"{flags.heartbeat}s"}
     route["tunnel"] = _tunnel(flags)
@@ -185,51 +184,3 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
-
-
-class _Plain(str):
-    """A text that is written without quotes although YAML 1.1 reads it as another type: ``off``, ``0660``."""
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)  # lists are indented under their key
-
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
-        node = super().represent_mapping(tag, mapping, flow_style)
-        node.flow_style = all(_is_short(value) for _, value in node.value)
-        return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-        node = super().represent_sequence(tag, sequence, flow_style)
-        node.flow_style = all(_is_short(value) for value in node.value)
-        return node
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True  # no aliases: a value that occurs twice is written twice
-
-
-def _is_short(value: yaml.Node) -> bool:
-    """Whether a value may be written on a line with others; with a colon it would need quotes there."""
-    return isinstance(value, yaml.ScalarNode) and ":" not in value.value
-
-
-def _represent_plain(dumper: yaml.SafeDumper, word: _Plain) -> yaml.ScalarNode:
-    kind = "int" if word.isdigit() else "bool"
-    return dumper.represent_scalar(f"tag:yaml.org,2002:{kind}", str(word))
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_str(text.replace("${", "$${"))  # the text of a flag is no reference to the environment
-
-
-_Dumper.add_representer(_Plain, _represent_plain)
-_Dumper.add_representer(str, _represent_text)
-
-
-def _write(settings: Keys) -> str:
-    no_breaks = 1 << 20  # characters: a line is never broken inside a value
-    return str(yaml.dump(settings, Dumper=_Dumper, sort_keys=False, width=no_breaks, allow_unicode=True))

@@ -1,0 +1,60 @@
+"""``wsgate relay``: a gateway with one relay, started by one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wsgate.commands.line import CommandLine, UsageError, reachable, refuse
+from wsgate.commands.relay_flags import parse
+from wsgate.commands.relay_yaml import to_yaml
+from wsgate.settings.model import Address, Files, PathKind, Relay, Settings, TcpAddress
+
+_COMMAND = "wsgate relay"
+
+# The flag from which a value of the configuration came, by the end of its path
+_FLAG_OF = (
+    (r"\.bind$", "[HOST:]PORT"),
+    (r"^listeners\[0\]\.tls\.password_file$", "--key-password-file"),
+    (r"^listeners\[0\]\.tls\.key$", "--key"),
+    (r"^listeners\[0\]\.tls\b", "--cert"),
+    (r"^trusted_proxies\b", "--trusted-proxies"),
+    (r"^workers$", "--workers"),
+    (r"\.match\.path$", "--path"),
+    (r"\.origins\b", "--origins"),
+    (r"\.heartbeat\b", "--heartbeat"),
+    (r"\.timeouts\.idle$", "--idle"),
+    (r"\.limits\.message$", "--message-size"),
+    (r"\.relay\.to\b", "URL"),
+    (r"\.relay\.balance\.hash$", "--hash"),
+    (r"\.relay\.balance\b", "--balance"),
+    (r"\.relay\.host$", "--host"),
+    (r"\.relay\.tls\.server_name$", "--server-name"),
+    (r"\.relay\.tls\b", "--ca"),
+    (r"\.files\.root$", "--web"),
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the relay of a command line, or shows its configuration. Returns the exit status."""
+    try:
+        flags = parse(arguments)
+        line = CommandLine(_COMMAND, to_yaml(flags), _FLAG_OF)
+    except UsageError as error:
+        return refuse(_COMMAND, str(error))
+    return line.show() if flags.show_config else line.serve(announcement, flags.log_file)
+
+
+def announcement(settings: Settings, bound: Address) -> str:
+    """Returns a text that says where the relay listens, where it leads, and what to open in a browser."""
+    (listener,) = settings.listeners
+    route = settings.routes[0]
+    assert isinstance(route.action, Relay)
+    pattern = route.match.path
+    path = "/" if pattern is None or pattern.kind is PathKind.REGEX else pattern.text
+    secure = "s" if listener.tls is not None else ""
+    leads = " or ".join(str(backend) for backend in route.action.to)
+    if not isinstance(bound, TcpAddress):
+        return f"{bound} leads to {leads}"
+    text = f"ws{secure}://{reachable(bound)}{path} leads to {leads}"
+    has_page = any(isinstance(other.action, Files) for other in settings.routes)
+    return f"{text}; open http{secure}://{reachable(bound)}/" if has_page else text
