@@ -29,12 +29,15 @@ PACKAGES = {
     "make": "make",
     "mosquitto": "mosquitto",
     "nginx": "nginx-light",
+    "node": "nodejs",
     "openssl": "openssl",
     "openssl/ssl.h": "libssl-dev",
     "postgres": "postgresql",
     "redis-server": "redis-server",
     "scp": "openssh-client",
     "setpriv": "util-linux",
+    "socket.io": "npm, then npm ci in tests/e2e/node",
+    "socket.io-client": "npm, then npm ci in tests/e2e/node",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
@@ -47,7 +50,7 @@ HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look
 
 def find(program: str) -> str | None:
     """Returns the path of a program, header or module; ``None`` if it is missing."""
-    if program.startswith("@"):
+    if _is_module(program):
         return str(MODULES / program) if (MODULES / program).exists() else None
     if program.endswith(".h"):
         return next((path for place in HEADERS if os.path.exists(path := f"{place}/{program}")), None)
@@ -58,8 +61,12 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *servers]))
 
 
+def _is_module(program: str) -> bool:
+    return PACKAGES.get(program, "").startswith("npm,")
+
+
 def missing_packages() -> list[str]:
-    missing = [program for program in PACKAGES if not program.startswith("@") and find(program) is None]
+    missing = [program for program in PACKAGES if not _is_module(program) and find(program) is None]
     return sorted({package for program in missing for package in PACKAGES[program].split()})
 
 

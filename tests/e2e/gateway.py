@@ -173,6 +173,13 @@ class Gateway:
         assert found, rollup
         return int(found[1]) << 10
 
+    def peak_memory(self) -> int:
+        """Bytes of memory that the process has had at most (VmHWM, proc_pid_status(5))."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        assert found, status
+        return int(found[1]) << 10
+
     async def wait_exit(self) -> int:
         """The exit status, once the process has ended and its whole log is read."""
         with trio.move_on_after(STOP_DEADLINE) as deadline:

@@ -278,6 +278,21 @@ async def test_no_answer(start_gate: StartGate, backend: Backend, log: Log, data
     assert detail in log.one("backend failed")["error"]
 
 
+async def test_a_connection_that_is_lost_before_the_answer(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(forwarding(backend.port))
+    client, server = await asked(gate, backend)
+    await server.reset()
+    assert (await client.read_head()).status == 502
+    assert "Connection reset by peer" in log.one("refused")["detail"]
+
+
+async def test_a_body_that_is_malformed_at_once(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(forwarding(backend.port))
+    client = gate.connect()
+    await client.write(ask("POST", Transfer_Encoding="chunked") + b"nonsense\r\n")
+    assert (await client.read_head()).status == 400
+
+
 async def test_a_silent_backend(start_gate: StartGate, backend: Backend, log: Log, autojump_clock: MockClock) -> None:
     gate = start_gate(forwarding(backend.port, timeouts=Timeouts(response=60)))
     client, server = await asked(gate, backend)

@@ -1,0 +1,115 @@
+"""Plain HTTP to a relay's backends as curl sees it, with Python's own HTTP server behind the gateway."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .gateway import StartGateway, relay
+from .tls import run
+
+LARGE = 256 << 20  # bytes of a body
+GROWTH = 8 << 20  # bytes of memory that such a body may cost; one that is kept would cost all of it
+PIECE = 1 << 20
+
+pytestmark = pytest.mark.needs("curl")
+
+
+class Backend(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        if self.path != "/large":
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Length", str(LARGE))
+        self.end_headers()
+        for _ in range(LARGE // PIECE):
+            self.wfile.write(bytes(PIECE))
+        return None
+
+    def do_POST(self) -> None:
+        size = sum(len(piece) for piece in self._body())
+        answer = f"{size} bytes\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_PUT = do_POST
+
+    def _body(self) -> Iterator[bytes]:
+        if self.headers["Transfer-Encoding"] == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        left = int(self.headers["Content-Length"] or 0)
+        while left:
+            piece = self.rfile.read(min(left, PIECE))
+            left -= len(piece)
+            yield piece
+
+    def log_message(self, *said: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """A backend's port, which serves the files of ``tmp_path``."""
+    handler = partial(Backend, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+async def curl(*arguments: str) -> str:
+    return await run("curl", "-sS", "--http1.1", "--max-time", "20", "--noproxy", "*", *arguments)
+
+
+async def test_pages_and_uploads(start_gateway: StartGateway, port: int, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("a page")
+    (tmp_path / "data").write_bytes(bytes(100000))
+    gateway = await start_gateway(relay(port, http="forward"))
+    url = f"http://127.0.0.1:{gateway.port}/"
+    upload = str(tmp_path / "data")
+    assert await curl(url + "page.html", url + "page.html") == "a pagea page"
+    head = await curl("--head", url + "page.html")
+    assert "200 OK" in head
+    assert "Content-Length: 6" in head
+    assert await curl("--data-binary", f"@{upload}", "-H", "Content-Type: x/y", url) == "100000 bytes\n"
+    assert await curl("-T", upload, url) == "100000 bytes\n"
+    assert await curl("-T", upload, "-H", "Transfer-Encoding: chunked", url) == "100000 bytes\n"
+    missing = await curl("-i", url + "missing")
+    assert missing.startswith("HTTP/1.1 404 ")
+    line = await gateway.next_line("forwarded", method="POST")
+    assert (line["status"], line["bytes_up"], line["bytes_down"]) == (200, 100000, 13)
+
+
+async def test_bodies_of_any_size_take_little_memory(start_gateway: StartGateway, port: int) -> None:
+    gateway = await start_gateway(relay(port, http="forward"))
+    url = f"http://127.0.0.1:{gateway.port}/"
+    await curl(url)
+    before = gateway.peak_memory()
+    assert await curl("-o", "/dev/null", "-w", "%{size_download}", url + "large") == str(LARGE)
+    large = ("sh", "-c", f"head -c {LARGE} /dev/zero | curl -sS --http1.1 --noproxy '*' -T - {url}")
+    assert await run(*large) == f"{LARGE} bytes\n"
+    assert gateway.peak_memory() < before + GROWTH
+
+
+async def test_a_backend_that_is_not_there(start_gateway: StartGateway, port: int) -> None:
+    gateway = await start_gateway(relay(1, http="forward"))
+    url = f"http://127.0.0.1:{gateway.port}/"
+    answer = await curl("-i", "-H", "Accept: application/json", url)
+    assert answer.startswith("HTTP/1.1 502 Bad Gateway")
+    assert answer.endswith('{"status": 502, "error": "the backend cannot be reached"}\n')
