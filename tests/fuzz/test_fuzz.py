@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from wsgate.gate import client
+from wsgate.settings import fixed
 from wsgate.site.tokens import file
 from wsgate.site.tokens.jwt import JwtSource
 from wsgate.text import host as text_host
@@ -71,6 +72,7 @@ PLANTED: dict[str, Plant] = {
     "replies": lambda patch: patch.setattr(
         resp.Replies, "receive", lambda replies, data: replies._data.extend(data[:9])
     ),
+    "redirects": lambda patch: patch.setattr(fixed, "_check_authority", lambda *parts: None),
     "tokens": lambda patch: patch.setattr(JwtSource, "_verify", _unverified),
 }
 

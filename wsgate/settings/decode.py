@@ -16,7 +16,7 @@ from typing import Any
 from wsgate.settings.access import header_name, parameter_name, tested_field
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
-from wsgate.settings.fixed import answer_field_name
+from wsgate.settings.fixed import OtherProgramsName, answer_field_name
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
 from wsgate.settings.model import PAIRS, AnswerField, Defaults, HeaderField, MatchField, QueryField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
@@ -326,7 +326,7 @@ def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
         return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
     if not scalar.is_secret and (cure := _without_ends(scalar, node.text)):
         return f"{quote(node.text)} has more than its value: write {cure}"
-    advice = None if scalar.is_secret else advise_braces(node.text)
+    advice = None if scalar.is_secret or isinstance(error, OtherProgramsName) else advise_braces(node.text)
     if advice is None:
         return str(error)
     shown = "this" if "@" in node.text else quote(node.text)  # a password may be in front of the @

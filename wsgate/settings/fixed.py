@@ -33,6 +33,10 @@ _FRAMING = frozenset(
 )
 
 
+class OtherProgramsName(TextError):
+    """The text has a name of another program's; no other advice about the text helps."""
+
+
 def status(text: str) -> int:
     """Parses the status of a final answer."""
     if not re.fullmatch("[2-5][0-9]{2}", text):
@@ -53,9 +57,14 @@ def redirect_target(text: str) -> str:
     What a client sends can only be the host that it asked for itself, or stand behind the slash that ends the host. So
     no link to the gateway can lead to a host that neither the operator nor the visitor has named.
     """
+    if "@" in re.split("[/?#]", text.partition("://")[2], maxsplit=1)[0]:  # first: no message may show the password
+        raise TextError("the URL of a redirect cannot hold a user or password: remove all up to '@'")
+    if text in ("https", "http"):
+        cure = "write redirect: https on the plain listener" if text == "https" else "a browser is not sent back there"
+        raise TextError(f"{quote(text)} says no host: {cure}; or write a URL, like {text}://{{host}}{{path}}{{query}}")
     for other, ours in _OTHER_PLACEHOLDERS.items():
         if other in text:
-            raise TextError(f"{quote(text)} has {other}: here it is {ours}")
+            raise OtherProgramsName(f"{quote(text)} has {other}: here it is {ours}")
     for placeholder in _PLACEHOLDER.findall(text):
         if placeholder not in PLACEHOLDERS:
             raise TextError(f"{quote(text)}: {placeholder} is none of {', '.join(PLACEHOLDERS)}")
@@ -92,8 +101,6 @@ def _check_authority(text: str, scheme: str, authority: str, path: str) -> None:
         cure = {"ws": "http", "wss": "https"}.get(scheme.lower())
         advice = f"write {cure}://" if cure else "write http:// or https://"
         raise TextError(f"{quote(text)}: no browser follows a redirect to {scheme}://: {advice}")
-    if "@" in authority:
-        raise TextError("the URL of a redirect cannot hold a user or password: remove all up to '@'")
     if path and not path.startswith(("/", "{path}")):
         before = f"{scheme}://{authority}"
         raise TextError(

@@ -40,6 +40,11 @@ _OTHER_WORDS = {
     **dict.fromkeys(("allowed_origins", "origin", "cors"), ("origins",)),
     **dict.fromkeys(("max_connections", "maxconn", "worker_connections"), ("sessions",)),
     **dict.fromkeys(("worker_processes", "nbproc", "nbthread"), ("workers",)),
+    **dict.fromkeys(("return", "redir", "redirects", "rewrite"), ("redirect",)),
+    **dict.fromkeys(("static_response", "direct_response", "fixed_response", "response"), ("respond",)),
+    **dict.fromkeys(("try_files", "spa", "fallback_file", "not_found"), ("fallback",)),
+    **dict.fromkeys(("code", "status_code", "permanent"), ("status",)),
+    **dict.fromkeys(("content", "text_body", "json"), ("body",)),
     **dict.fromkeys(("basic_auth", "auth_basic", "basicauth"), ("basic",)),
     **dict.fromkeys(("protocols", "protocol"), ("subprotocol", "subprotocols")),
 }

@@ -10,7 +10,8 @@ from wsgate.settings.model import Redirect, Route
 from wsgate.wire.http import Refusal, Request
 
 _PLACEHOLDER = re.compile(rb"\{(host|path|rest|query)\}")
-_NOT_IN_URLS = re.compile(rb"[^!-~]")  # bytes above 0x7F, which a target may have (RFC 3986 §2)
+# Bytes above 0x7F, which a target may have although no URL does, and the backslash, which browsers take for a slash
+_NOT_IN_URLS = re.compile(rb"[^!-\[\]-~]")
 
 NO_HOST = Refusal(400, "a request without a host cannot be redirected to a URL with it", closes=False)
 
