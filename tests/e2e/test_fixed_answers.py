@@ -7,8 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+import trio
 from websockets.exceptions import InvalidStatus
 
+from tests.peers.sockets import free_port
+
+from . import services
 from .gateway import StartGateway
 from .library import connect
 from .tls import run
@@ -60,3 +64,32 @@ async def test_answers_redirects_and_an_application(start_gateway: StartGateway,
             async with connect(f"ws://127.0.0.1:{gateway.port}{path}"):
                 pass
         assert refused.value.response.status_code == 404
+
+
+@pytest.mark.needs("nginx")
+async def test_a_fallback_is_what_nginx_does(
+    start_gateway: StartGateway, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """With ``try_files $uri $uri/ /index.html``: the same statuses and bodies, and the same places of redirects."""
+    app, own = tmp_path / "app", tmp_path / "nginx"
+    (app / "sub").mkdir(parents=True)
+    own.mkdir()
+    for name in ("index.html", "app.js", "sub/index.html"):
+        (app / name).write_text(name)
+    gateway = await start_gateway({"name": "app", "files": {"root": str(app), "fallback": "/index.html"}})
+    port = free_port()
+    places = "".join(f"{name}_temp_path {own};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    location = "location / { try_files $uri $uri/ /index.html; }"
+    (own / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {own}/pid; error_log stderr notice; events {{}}\n"
+        f"http {{ access_log off; absolute_redirect off; {places}\n"
+        f"server {{ listen 127.0.0.1:{port}; root {app}; {location} }} }}\n"
+    )
+    options = ["-e", "stderr", "-p", str(own), "-c", str(own / "nginx.conf")]
+    await services.start(nursery, "nginx", options, ready=b"using the ")
+    for path in ("", "app.js", "app.js/", "app.js/x", "inbox", "inbox/7?x", "none.js", "sub/", "sub/x", "a%2Fb"):
+        ours, nginx = [await curl("-w", "%{http_code}", f"http://127.0.0.1:{at}/{path}") for at in (gateway.port, port)]
+        assert ours == nginx, path
+    show = ("-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
+    ours, nginx = [await curl(*show, f"http://127.0.0.1:{at}/sub") for at in (gateway.port, port)]
+    assert ours == nginx.replace(str(port), str(gateway.port)) == f"301 http://127.0.0.1:{gateway.port}/sub/"
