@@ -18,7 +18,7 @@ from tests.relay.joined import Session, data, session
 from wsgate.relay.flow import Flow, UnwrapFlow, WrapFlow
 from wsgate.relay.leg import Leg, WebSocketLeg
 from wsgate.relay.poller import BUFFERED, EpollPoller
-from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.relay.pump import READ_SIZE, SOON, Pump
 
 
 def count(running: Session, calls: Counter[str]) -> None:
@@ -217,4 +217,9 @@ async def test_a_turn_is_given_only_to_sessions_that_have_waited(monkeypatch: py
     seconds += 0.01
     pump.serve_if_due()
     assert poller.polls == 2
+    seconds += 0.001
+    pump.serve_if_due()
+    assert poller.polls == 2
+    pump.serve_if_due(SOON)
+    assert poller.polls == 3
     poller.close()

@@ -32,6 +32,7 @@ from wsgate.gate.switch import Begun, begin, run_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
+from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address
@@ -113,6 +114,7 @@ class _Connection:
         self._end = end
         settings = gateway.site.settings
         self._timeouts = settings.defaults.timeouts
+        self._forwards = False  # plain HTTP has come for a route that forwards it
         self._http = HttpServer(settings.limits.head, settings.limits.target, date=gateway.date)
 
     async def run(self) -> Begun | None:
@@ -156,6 +158,10 @@ class _Connection:
         return await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
 
     def _incoming(self, route: LiveRoute) -> Incoming:
+        heartbeat = route.settings.heartbeat
+        if heartbeat is not None and not self._forwards:  # a silent stream to a client that is lost would never end
+            watch_for_silence(self._transport, heartbeat.interval, heartbeat.timeout)
+        self._forwards = True
         patience = route.settings.timeouts.write or PATIENCE
         return Incoming(self._gateway.pump, self._transport, self._http, self._send, patience)
 

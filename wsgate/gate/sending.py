@@ -7,7 +7,7 @@ import trio
 from wsgate.gate.exchange import Response
 from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.pump import Pump
+from wsgate.relay.pump import SOON, Pump
 from wsgate.wire.http import HttpServer
 
 PATIENCE = 30.0  # seconds without progress, if the route has no write timeout
@@ -76,7 +76,7 @@ async def _send_stream(pump: Pump, transport: Transport, http: HttpServer, respo
         end = stream.end
         if end is not None:
             data += http.finish(end.trailers)
-        pump.serve_if_due()
+        pump.serve_if_due(SOON)
         if data and not await _send(transport, data, patience):
             return False
         if end is not None:

@@ -36,6 +36,7 @@ HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a hea
 READ_SIZE = 256 << 10
 
 _DUE_AFTER = 0.002  # seconds that sessions wait for the control plane before ``serve_if_due`` serves them
+SOON = 0.0002  # the same, between the steps of work that goes on all the time and not only while clients connect
 _MAX_SERVING = 0.005  # seconds of rounds between two checkpoints: a handshake or a signal waits at most so long
 
 
@@ -100,13 +101,15 @@ class Pump:
             self._stopped = True
             self._poller.close()
 
-    def serve_if_due(self) -> None:
+    def serve_if_due(self, after: float = _DUE_AFTER) -> None:
         """Serves the sessions if they have waited for long. The control plane calls it between two steps of its own.
 
         trio runs every task that can run before it polls descriptors again. When thousands of clients connect at once,
         that is a long time for the sessions that are already open.
+
+        after: how many seconds are long
         """
-        if monotonic() > self._last_served + _DUE_AFTER and self._poller.polls_during_wait and not self._stopped:
+        if monotonic() > self._last_served + after and self._poller.polls_during_wait and not self._stopped:
             self._serve()
 
     @property

@@ -28,6 +28,7 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
+from wsgate.relay.pump import SOON
 from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
@@ -60,6 +61,7 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Relay)
     if is_loop(exchange.request):
         return LOOP
+    exchange.gateway.pump.serve_if_due(SOON)
     forwarding = _Forwarding(exchange, action)
     set_requester(exchange.route.name)
     backends = _Backends(exchange)
@@ -249,7 +251,7 @@ class _Forwarding:
                     begun = http.has_begun
                     return Broken(explain(error), BrokenCause.OTHER if begun else BrokenCause.NOTHING_CAME)
                 http.receive(data)
-                self._exchange.gateway.pump.serve_if_due()
+                self._exchange.gateway.pump.serve_if_due(SOON)
 
     def _answer(
         self,
