@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.pki import Authority, server_context
 
 from .gateway import StartGateway, relay
 from .tls import run
@@ -61,16 +65,24 @@ class Backend(http.server.SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    """A backend's port, which serves the files of ``tmp_path``."""
-    handler = partial(Backend, directory=str(tmp_path))
+@contextmanager
+def serving(directory: Path, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a backend that serves the files of ``directory``. ``context``: for TLS."""
+    handler = partial(Backend, directory=str(directory))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    with serving(tmp_path) as port:
+        yield port
 
 
 async def curl(*arguments: str) -> str:
@@ -105,6 +117,21 @@ async def test_bodies_of_any_size_take_little_memory(start_gateway: StartGateway
     large = ("sh", "-c", f"head -c {LARGE} /dev/zero | curl -sS --http1.1 --noproxy '*' -T - {url}")
     assert await run(*large) == f"{LARGE} bytes\n"
     assert gateway.peak_memory() < before + GROWTH
+
+
+async def test_tls_on_both_sides(start_gateway: StartGateway, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("a page")
+    (tmp_path / "data").write_bytes(bytes(1000000))
+    pair = authority.issue("localhost", "127.0.0.1")
+    with serving(tmp_path, server_context(pair)) as port:
+        secure = {"to": [f"wss://127.0.0.1:{port}"], "tls": {"ca": authority.file}}
+        route = {"name": "app", "origins": "any", "http": "forward", "relay": secure}
+        gateway = await start_gateway(route, listeners=[{"bind": "127.0.0.1:0", "tls": pair.settings()}])
+        url = f"https://localhost:{gateway.port}/"
+        for _ in range(2):
+            page = await curl("--cacert", authority.file, url + "page.html", url + "page.html")
+            assert page == "a pagea page"
+        assert await curl("--cacert", authority.file, "-T", str(tmp_path / "data"), url) == "1000000 bytes\n"
 
 
 async def test_a_backend_that_is_not_there(start_gateway: StartGateway, port: int) -> None:

@@ -550,6 +550,47 @@ async def test_other_upgrades(start_gate: StartGate, backend: Backend, protocol:
     assert (head.status, head.one("Upgrade")) == (426, "websocket")
 
 
+SMUGGLING = {
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 44\r\n",
+    "the same length twice": b"Content-Length: 5\r\nContent-Length: 5\r\n",
+    "a list of lengths": b"Content-Length: 5, 5\r\n",
+    "a length with a sign": b"Content-Length: +5\r\n",
+    "a length in hexadecimal": b"Content-Length: 0x5\r\n",
+    "both": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    "both, the other order": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    "a blank before the colon": b"Transfer-Encoding : chunked\r\n",
+    "an unknown coding": b"Transfer-Encoding: xchunked\r\n",
+    "identity": b"Transfer-Encoding: identity\r\n",
+    "chunked is not the last": b"Transfer-Encoding: chunked, identity\r\n",
+    "two codings": b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+    "a vertical tab": b"Transfer-Encoding: \x0bchunked\r\n",
+    "a line that is folded": b"Transfer-Encoding:\r\n identity, chunked\r\n",
+    "a CR alone": b"X: x\rTransfer-Encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("fields", SMUGGLING.values(), ids=SMUGGLING)
+async def test_a_body_that_could_end_in_two_places(start_gate: StartGate, backend: Backend, fields: bytes) -> None:
+    """One answer, and the end of the connection. The backend gets neither this request nor what is behind it."""
+    gate = start_gate(forwarding(backend.port))
+    client = gate.connect()
+    await client.write(
+        b"POST / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n0\r\n\r\nGET /secret HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert (await client.read_head()).status in (400, 501)
+    assert b"HTTP/1.1" not in await client.read_all()
+    _, server = await asked(gate, backend, ask(path="/first"))
+    assert server.head.target == "/first"
+
+
+async def test_a_name_that_only_looks_like_transfer_encoding_does_not_go_on(
+    start_gate: StartGate, backend: Backend
+) -> None:
+    gate = start_gate(forwarding(backend.port))
+    _, server = await asked(gate, backend, b"GET / HTTP/1.1\r\nHost: x\r\nTransfer_Encoding: chunked\r\n\r\n")
+    assert server.head.one("Transfer_Encoding") is None
+
+
 async def test_what_is_refused_without_http_forward(start_gate: StartGate, backend: Backend, log: Log) -> None:
     gate = start_gate(route(relay_to(backend.port)))
     for data, status in ((ask(), 426), (ask("POST", Content_Length="3") + b"abc", 400)):
