@@ -13,6 +13,9 @@ from wsgate.relay.pump import SOON, Pump
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import BodyEnd, HttpServer, Refusal
 
+# That are taken at once: a body may come in chunks of one byte, each of which costs as much as one of 64 KiB
+MOST_PIECES = 32
+
 BODY_TOO_SLOW = Refusal(408, "the request's body took too long")
 
 
@@ -65,6 +68,11 @@ class Incoming:
                 return piece
             self._end = piece
         return self._end
+
+    async def give_way(self) -> None:
+        """Lets the sessions and other tasks run, between two steps that do not wait."""
+        self._pump.serve_if_due(SOON)
+        await trio.lowlevel.checkpoint()
 
     @property
     def is_whole(self) -> bool:

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from wsgate.gate.handlers.answer_stream import AnswerStream
 from wsgate.gate.handlers.upload import Upload
-from wsgate.gate.incoming import Incoming
+from wsgate.gate.incoming import MOST_PIECES, Incoming
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.site.idle_connections import IdleConnections
@@ -123,3 +124,27 @@ async def test_one_that_nobody_wants_is_closed_without_a_word(case: Case) -> Non
     case.stream.close()
     assert case.transport.fileno() == -1
     assert case.said == []
+
+
+MANY = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("case", [MANY], indirect=True)
+async def test_a_body_of_many_small_chunks_keeps_nobody_waiting(case: Case) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    size = len(case.stream.read_ready())
+    assert size == MOST_PIECES
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        while piece := await case.stream.read():
+            size += len(piece)
+        nursery.cancel_scope.cancel()
+    assert size == 2000
+    assert turns >= 1000

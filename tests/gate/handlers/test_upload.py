@@ -11,10 +11,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from wsgate.gate.access_log import CLIENT_GONE
 from wsgate.gate.handlers.upload import Upload
-from wsgate.gate.incoming import Incoming
+from wsgate.gate.incoming import MOST_PIECES, Incoming
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.wire.backend_http import BackendHttp
+from wsgate.wire.headers import Headers
 from wsgate.wire.http import HttpServer
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"
@@ -31,7 +32,7 @@ class Ends:
         self.near, self.far = take_over(near), take_over(far)
         self.backend.setblocking(False)
 
-    def upload(self, head: bytes = POST) -> Upload:
+    def upload(self, head: bytes = POST, fields: Headers = FIELDS) -> Upload:
         http = HttpServer()
         http.receive(head)
         http.next_request()
@@ -40,7 +41,7 @@ class Ends:
             raise AssertionError(data)
 
         incoming = Incoming(Pump(), self.near, http, send, 30)
-        return Upload(incoming, self.far, BackendHttp(b"POST", b"/", FIELDS), 30, has_body=True)
+        return Upload(incoming, self.far, BackendHttp(b"POST", b"/", fields), 30, has_body=True)
 
     def close(self) -> None:
         transports: tuple[PlainTransport | socket.socket, ...] = (self.near, self.far, self.client, self.backend)
@@ -61,6 +62,27 @@ async def test_what_has_come_is_sent_at_once(ends: Ends) -> None:
     assert upload.is_over
     assert upload.taken == 6
     assert ends.backend.recv(1000) == SENT + b"abcdef"
+
+
+async def test_a_body_of_many_small_chunks_keeps_nobody_waiting(ends: Ends) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    fields = [(b"Host", b"b"), (b"Transfer-Encoding", b"chunked")]
+    upload = ends.upload(head + b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n", fields)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        assert await upload.send() is None
+        nursery.cancel_scope.cancel()
+    assert turns > 2000 // MOST_PIECES // 2  # trio chooses whose turn is first
+    assert upload.taken == 2000
+    assert ends.backend.recv(100000).count(b"1\r\nx\r\n") == 2000
 
 
 async def test_it_goes_on_after_it_was_cancelled(ends: Ends) -> None:

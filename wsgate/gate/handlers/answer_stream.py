@@ -7,6 +7,7 @@ from collections.abc import Callable
 import trio
 
 from wsgate.gate.handlers.upload import Upload
+from wsgate.gate.incoming import MOST_PIECES
 from wsgate.net.io import BODY_SIZE, receive_or_raise
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
@@ -58,12 +59,16 @@ class AnswerStream:
 
     def read_ready(self) -> bytes:
         """Returns what came with the head, without waiting."""
-        pieces = []
-        while self._end is None and not self._fault and (piece := self._next()) is not None:
+        pieces: list[bytes] = []
+        while self._end is None and not self._fault and len(pieces) < MOST_PIECES:
+            piece = self._next()
+            if piece is None:
+                break
             pieces.append(piece)
         return b"".join(pieces)
 
     async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()  # one read may hold thousands of pieces
         while self._end is None and not self._fault:
             piece = self._next()
             if piece is None:

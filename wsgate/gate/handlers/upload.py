@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import trio
 
 from wsgate.gate.access_log import CLIENT_GONE
-from wsgate.gate.incoming import Incoming
+from wsgate.gate.incoming import MOST_PIECES, Incoming
 from wsgate.net.io import BODY_SIZE
 from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport
@@ -49,31 +51,40 @@ class Upload:
         while not self.is_over:
             refusal = self._add_ready()
             if refusal is None and not self._pending and not self._ended:
-                refusal = self._add(await self._incoming.read())
+                refusal = self._add([await self._incoming.read()])
             if refusal is None and self._pending and not await self._send_some():
                 refusal = _STALLED
             if refusal is not None:
                 return refusal
+            if not self.is_over:
+                await self._incoming.give_way()
         return None
 
     def _add_ready(self) -> Refusal | None:
         """Adds what has come already, so that a small request is sent at once."""
-        while not self._ended and len(self._pending) < BODY_SIZE and (piece := self._incoming.read_ready()) is not None:
-            refusal = self._add(piece)
-            if refusal is not None:
-                return refusal
-        return None
+        pieces: list[bytes | BodyEnd | Refusal] = []
+        while not self._ended and len(pieces) < MOST_PIECES and len(self._pending) < BODY_SIZE:
+            piece = self._incoming.read_ready()
+            if piece is None:
+                break
+            pieces.append(piece)
+            if not isinstance(piece, bytes):
+                break
+        return self._add(pieces)
 
-    def _add(self, piece: bytes | BodyEnd | Refusal) -> Refusal | None:
-        if isinstance(piece, Refusal):
-            return piece
-        if isinstance(piece, BodyEnd):
-            self._ended = True
-            data = self._http.finish(trailer_fields(piece.trailers) if self._in_chunks else ())
-        else:
-            self.taken += len(piece)
-            data = self._http.data(piece)
-        self._pending = memoryview(bytes(self._pending) + data) if self._pending else memoryview(data)
+    def _add(self, pieces: Sequence[bytes | BodyEnd | Refusal]) -> Refusal | None:
+        data = [self._pending]
+        for piece in pieces:
+            if isinstance(piece, Refusal):
+                return piece
+            if isinstance(piece, BodyEnd):
+                self._ended = True
+                data.append(memoryview(self._http.finish(trailer_fields(piece.trailers) if self._in_chunks else ())))
+            else:
+                self.taken += len(piece)
+                data.append(memoryview(self._http.data(piece)))
+        if len(data) > 1:
+            self._pending = memoryview(b"".join(data))
         return None
 
     async def attend(self) -> Refusal:
