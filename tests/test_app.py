@@ -148,7 +148,9 @@ def test_workers_serve(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Non
 
     assert serve(settings(UnixAddress(str(path)), workers=2), ready=ask) == 0
     assert answers[0].startswith(b"HTTP/1.1 426 ")
-    assert events(capfd) == ["listening", "ready", "refused", "draining", "stopped"]
+    first, second, *between, last = events(capfd)
+    assert (first, second, last) == ("listening", "ready", "stopped")
+    assert set(between) == {"refused", "draining"}  # by two processes, whose lines have no order
     assert not path.exists()
 
 

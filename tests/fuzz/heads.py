@@ -18,6 +18,7 @@ from wsgate.wire.handshake import (
     accept_value,
     check_upgrade,
 )
+from wsgate.wire.headers import values
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.proxy_protocol import BEGINNINGS, MAX_V1, MAX_V2, Malformed, ProxyHeader, encode, parse
 
@@ -53,6 +54,7 @@ _FIELDS = [
     *(b"X_Forwarded_For: 1.1.1.1", b"X-Forwarded-For: 1.1.1.1, 2.2.2.2", b"Cookie: a=b; token=c", b" folded"),
     *(b"Origin: null", b"X-Long: " + b"y" * 900, b"\xc3\xa9: \xc3\xa9", b"A:\t \x00", b": empty", b"nothing"),
 ]
+_BODIES = [*(b"",) * 5, b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: t\r\n\r\n"]
 
 Read = list[tuple[object, ...]]
 
@@ -75,32 +77,44 @@ def _request(random: Random) -> bytes:
     lines += [*_UPGRADE * random.choice((0, 1, 1)), *some(random, _FIELDS, 5)]
     ends = [b"\r\n"] * 9 + [b"\n"]
     front = random.choice((b"",) * 6 + (b"\r\n", b"\n\n"))
-    return front + b"".join(line + random.choice(ends) for line in [*lines, b""])
+    return front + b"".join(line + random.choice(ends) for line in [*lines, b""]) + random.choice(_BODIES)
 
 
 def _read_requests(pieces: list[bytes]) -> Read:
-    """As a connection does, up to its upgrade, a refusal, or the end."""
+    """As a connection does, with every body, up to its upgrade, a refusal, or the end."""
     server = HttpServer(_MAX_HEAD, _MAX_TARGET)
     read: Read = []
+    length: int | None = 0
+    body: bytes | None = None  # while one is read
     for number, piece in enumerate([*filter(None, pieces), b""]):
         server.receive(piece)
-        while (said := _next(server)) is not None:
+        while (said := _next(server) if body is None else server.next_piece()) is not None:
             if isinstance(said, str):
                 return [*read, (said,)]
             if isinstance(said, Refusal):
                 server.respond(said.status, said.headers, said.reason.encode())
                 return [*read, ("refused", said.status, said.reason)]
-            _check_request(said)
-            read.append((said.method, said.target, said.host, said.version, tuple(said.headers)))
-            upgrade = check_upgrade(said)
-            if isinstance(upgrade, Upgrade):
-                _check_forwarded(said, upgrade)
-                server.switch(accept_headers(upgrade, next(iter(upgrade.subprotocols), None)))
-                rest = server.trailing() + b"".join([*filter(None, pieces), b""][number + 1 :])
-                return [*read, ("upgraded", rest)]
-            server.respond(404, body=b"no", close=False)
-            if not server.next_cycle():
-                return [*read, ("last",)]
+            if isinstance(said, Request):
+                _check_request(said)
+                read.append((said.method, said.target, said.host, said.version, tuple(said.headers)))
+                upgrade = check_upgrade(said)
+                if isinstance(upgrade, Upgrade) and said.length == 0:
+                    _check_forwarded(said, upgrade)
+                    server.switch(accept_headers(upgrade, next(iter(upgrade.subprotocols), None)))
+                    rest = server.trailing() + b"".join([*filter(None, pieces), b""][number + 1 :])
+                    return [*read, ("upgraded", rest)]
+                length, body = said.length, b""
+            elif isinstance(said, bytes):
+                assert body is not None
+                body += said
+            else:
+                assert body is not None
+                assert length in (None, len(body)), (length, body)
+                read.append(("body", body, tuple(said.trailers)))
+                body = None
+                server.respond(404, body=b"no", close=False)
+                if not server.next_cycle():
+                    return [*read, ("last",)]
     return read
 
 
@@ -116,8 +130,12 @@ def _check_request(request: Request) -> None:
     assert not re.search(rb"[\x00-\x20\x7f#]", request.target), request.target
     for name, value in request.headers:
         assert not _DANGEROUS.search(name + value), (name, value)
-        assert name != b"transfer-encoding"
-        assert name != b"content-length" or value == b"0"
+    lengths = values(request.headers, b"content-length")  # RFC 9112 §6.3: the body ends in one place
+    if values(request.headers, b"transfer-encoding"):
+        assert (request.length, lengths) == (None, [])
+    else:
+        assert lengths == ([b"%d" % request.length] if lengths else []), (request.length, lengths)
+        assert lengths or request.length == 0
 
 
 def _check_forwarded(request: Request, upgrade: Upgrade) -> None:
