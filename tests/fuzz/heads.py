@@ -134,8 +134,7 @@ def _check_request(request: Request) -> None:
     if values(request.headers, b"transfer-encoding"):
         assert (request.length, lengths) == (None, [])
     else:
-        assert lengths == ([b"%d" % request.length] if lengths else []), (request.length, lengths)
-        assert lengths or request.length == 0
+        assert [int(length) for length in lengths or [b"0"]] == [request.length]
 
 
 def _check_forwarded(request: Request, upgrade: Upgrade) -> None:
