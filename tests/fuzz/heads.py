@@ -8,7 +8,9 @@ from random import Random
 
 from tests.peers.heads import KEY
 from wsgate.settings.model import ProxyVersion, TcpAddress
+from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import Broken
+from wsgate.wire.forwarding import request_fields, trailer_fields
 from wsgate.wire.handshake import (
     Accepted,
     BackendHandshake,
@@ -19,7 +21,7 @@ from wsgate.wire.handshake import (
     check_upgrade,
 )
 from wsgate.wire.headers import values
-from wsgate.wire.http import HttpServer, Refusal, Request
+from wsgate.wire.http import BodyEnd, HttpServer, Refusal, Request
 from wsgate.wire.proxy_protocol import BEGINNINGS, MAX_V1, MAX_V2, Malformed, ProxyHeader, encode, parse
 
 from .inputs import chance, cut, mutated, some
@@ -84,7 +86,7 @@ def _read_requests(pieces: list[bytes]) -> Read:
     """As a connection does, with every body, up to its upgrade, a refusal, or the end."""
     server = HttpServer(_MAX_HEAD, _MAX_TARGET)
     read: Read = []
-    length: int | None = 0
+    request: Request | None = None
     body: bytes | None = None  # while one is read
     for number, piece in enumerate([*filter(None, pieces), b""]):
         server.receive(piece)
@@ -103,13 +105,15 @@ def _read_requests(pieces: list[bytes]) -> Read:
                     server.switch(accept_headers(upgrade, next(iter(upgrade.subprotocols), None)))
                     rest = server.trailing() + b"".join([*filter(None, pieces), b""][number + 1 :])
                     return [*read, ("upgraded", rest)]
-                length, body = said.length, b""
+                request, body = said, b""
             elif isinstance(said, bytes):
                 assert body is not None
                 body += said
             else:
+                assert request is not None
                 assert body is not None
-                assert length in (None, len(body)), (length, body)
+                assert request.length in (None, len(body)), (request.length, body)
+                _check_passed_on(request, body, said)
                 read.append(("body", body, tuple(said.trailers)))
                 body = None
                 server.respond(404, body=b"no", close=False)
@@ -151,6 +155,26 @@ def _check_forwarded(request: Request, upgrade: Upgrade) -> None:
     assert (again.target, again.host) == (request.target, request.host)
     assert len(again.headers) == head.count(b"\r\n") - 2
     assert isinstance(check_upgrade(again), Upgrade)
+    assert server.trailing() == b""
+
+
+def _check_passed_on(request: Request, body: bytes, end: BodyEnd) -> None:
+    """What a backend of ``http: forward`` gets is one request with the same body."""
+    fields = request_fields(request, request.host, [(b"X-Real-IP", b"::1")])
+    http = BackendHttp(request.method, request.target, fields)
+    sent = http.request + (http.data(body) if body else b"")
+    sent += http.finish(trailer_fields(end.trailers) if http.in_chunks else ())
+    server = HttpServer(2 * _MAX_HEAD, _MAX_TARGET)
+    server.receive(sent)
+    again = server.next_request()
+    assert isinstance(again, Request), (sent, again)
+    assert (again.method, again.target, again.host) == (request.method, request.target, request.host)
+    assert again.length == request.length
+    got = b""
+    while isinstance(piece := server.next_piece(), bytes):
+        got += piece
+    assert isinstance(piece, BodyEnd)
+    assert got == body
     assert server.trailing() == b""
 
 
