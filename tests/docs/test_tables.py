@@ -64,7 +64,12 @@ def test_the_words_of_every_ending() -> None:
     ]
     meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON]}
     rows = table(README, "one side")
-    told = {text.rstrip(":") for row in rows for cell in row[1:] for text in re.findall(r"`([a-zA-Z' ]+:?)`", cell)}
+    told = {
+        text.rstrip(":").replace("backend", "client")
+        for row in rows
+        for cell in row[1:]
+        for text in re.findall(r"`([a-zA-Z' ]+:?)`", cell)
+    }
     assert told == meant
 
 

@@ -11,9 +11,12 @@ import trio.testing
 
 from tests.gate.conftest import gateway_of, route
 from tests.log import Log
+from tests.relay import joined
 from wsgate.gate import health
 from wsgate.gate.gateway import Gateway
+from wsgate.relay.session import Session
 from wsgate.settings.model import Health, Relay, RelayBackend, Route, TcpAddress, WebSocketUrl
+from wsgate.settings.values import OnUnhealthy
 from wsgate.site.build import build
 
 HEALTH = Health(tcp=True, interval=5.0, rise=2, fall=3)
@@ -70,6 +73,45 @@ async def test_one_that_fails_and_comes_back(
     await trio.sleep(12)
     assert usable(gateway) == [1, 2]
     assert log.events() == ["backend unhealthy", "backend healthy"]
+
+
+class Ended(Session):
+    """A session without legs, which notes its end."""
+
+    def __init__(self, id: str, backend: str) -> None:
+        self.info = replace(joined.INFO, id=id, route="it", backend=backend)
+        self.ended: list[str] = []
+
+    def end_unhealthy(self, detail: str) -> None:
+        self.ended.append(detail)
+
+
+async def test_sessions_of_an_unhealthy_one(
+    nursery: trio.Nursery, checks: Checks, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Those of another backend go on; so do those whose turn has not come when the backend is well again."""
+    health_ = replace(HEALTH, on_unhealthy=OnUnhealthy.CLOSE, rise=1, fall=1)
+    gateway = gateway_of(relay(1, 2, health=health_))
+    other = Ended("other", "ws://h:2")
+    ours = [Ended(str(number), "ws://h:1") for number in range(100)]
+    for session in (other, *ours):
+        gateway.sessions.add(session)
+    nursery.start_soon(health.watch, gateway)
+    await trio.sleep(7)
+    checks.down.add(1)
+    await trio.sleep(3.5)
+    begun = [session for session in ours if session.ended]
+    assert 1 < len(begun) < 50
+    checks.down.clear()
+    await trio.sleep(30)
+    ended = [session.ended for session in ours if session.ended]
+    assert len(begun) < len(ended) < 100
+    assert set(map(tuple, ended)) == {("refused",)}
+    assert other.ended == []
+    checks.down.add(1)
+    await trio.sleep(40)
+    assert all(session.ended for session in ours)
+    assert other.ended == []
 
 
 async def test_none_is_left(nursery: trio.Nursery, checks: Checks, autojump_clock: trio.testing.MockClock) -> None:

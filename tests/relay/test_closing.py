@@ -101,4 +101,8 @@ def test_every_cause_is_told_in_one_place() -> None:
     from its caller; a bug or a cut is not told."""
     told = {cause for cause, _ in SOURCES} | set(CLOSE_BY_GATEWAY)
     assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.BUG, Cause.CUT}
-    assert {CLOSE_TO_CAUSER[Cause.SILENT].code, *(close.code for close in CLOSE_BY_GATEWAY.values())} == {1011, 1001}
+    assert {CLOSE_TO_CAUSER[Cause.SILENT].code, *(close.code for close in CLOSE_BY_GATEWAY.values())} == {
+        1011,
+        1001,
+        1012,
+    }

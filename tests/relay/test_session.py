@@ -396,6 +396,21 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     assert (outcome.client_code, outcome.backend_code) == (1008, None)
 
 
+async def test_a_session_whose_backend_is_unhealthy_is_told_so(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump) as running:
+        running.session.end_unhealthy("refused")
+        running.session.end_unhealthy("again")  # it is closing already
+        assert await running.client.receive() == close_frame(1012, "the gateway finds the backend unhealthy")
+        assert await running.backend.receive() == close_frame(1012, "the gateway finds the backend unhealthy")
+        await running.client.send(close_frame(1012))
+        await running.backend.send(close_frame(1012))
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.detail) == (Cause.UNHEALTHY, None, "refused")
+
+
 async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.end_unrecorded("the disk is too slow")

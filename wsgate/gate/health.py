@@ -1,4 +1,7 @@
-"""Checks the backends of routes with ``health``, while the site has the route."""
+"""Checks the backends of routes with ``health``, while the site has the route.
+
+Each worker checks by itself, and ends the sessions that it has.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import trio
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.health_check import check_health
 from wsgate.net.dial import TlsClient
-from wsgate.settings.model import WebSocketUrl
+from wsgate.settings.model import OnUnhealthy, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
 
 LOOK = 1.0  # seconds until a reload's new routes are noticed
+SLOT = 0.1  # seconds, at most, between the ends of two sessions, so that their clients do not all come back at once
 
 
 async def watch(gateway: Gateway) -> None:
@@ -39,10 +43,12 @@ async def _watch_route(gateway: Gateway, route: LiveRoute, scope: trio.CancelSco
     with scope:
         async with trio.open_nursery() as nursery:
             for backend in route.upstream.backends:
-                nursery.start_soon(_watch_backend, gateway, route, backend)
+                nursery.start_soon(_watch_backend, gateway, route, backend, nursery)
 
 
-async def _watch_backend(gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSocketUrl]) -> None:
+async def _watch_backend(
+    gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSocketUrl], nursery: trio.Nursery
+) -> None:
     assert route.upstream is not None
     relay = route.upstream.relay
     health = relay.health
@@ -53,5 +59,20 @@ async def _watch_backend(gateway: Gateway, route: LiveRoute, backend: LiveBacken
     while True:
         live = route.tls
         tls = None if live is None else TlsClient(live.context, relay.tls.server_name, gateway.pump.serve_if_due)
-        backend.checked(await check_health(backend, relay, health, tls), health)
+        error = await check_health(backend, relay, health, tls)
+        if backend.checked(error, health) and health.on_unhealthy is OnUnhealthy.CLOSE:
+            nursery.start_soon(_end_sessions, gateway, backend, error)
         await trio.sleep(health.interval * random.uniform(0.9, 1.1))
+
+
+async def _end_sessions(gateway: Gateway, backend: LiveBackend[WebSocketUrl], error: str) -> None:
+    """Ends the sessions of a backend, one after the other, as a drain does; stops when the backend is well again."""
+    sessions = [
+        each for each in gateway.sessions if (each.info.route, each.info.backend) == (backend.route, backend.name)
+    ]
+    random.shuffle(sessions)
+    for session in sessions:
+        if backend.healthy:
+            return
+        session.end_unhealthy(error)
+        await trio.sleep(min(SLOT, gateway.settings.drain.spread / len(sessions)) * random.uniform(0.5, 1.5))

@@ -241,6 +241,11 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.REVOKED, Close(code, reason)))
 
+    def end_unhealthy(self, detail: str) -> None:
+        """Starts to end the session because its backend's health checks fail: sends a Close to both sides."""
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.UNHEALTHY, CLOSE_BY_GATEWAY[Cause.UNHEALTHY], detail))
+
     def end_unrecorded(self, detail: str) -> None:
         """Starts to end the session because it must be recorded and cannot be: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:

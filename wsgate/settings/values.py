@@ -99,6 +99,13 @@ class RetryOn(enum.Enum):
     TIMEOUT = "504"
 
 
+class OnUnhealthy(enum.Enum):
+    """What becomes of the sessions of a backend that its checks call unhealthy."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+
+
 class OnError(enum.Enum):
     """What becomes of a session that cannot be recorded any more."""
 

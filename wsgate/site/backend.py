@@ -120,14 +120,17 @@ class LiveBackend(Generic[T]):
         self._early_failures += 1
         self._judge(self._early_failures, failure)
 
-    def checked(self, error: str, health: Health) -> None:
-        """A health check has been made. ``error``: why it failed, for the log; empty if it succeeded."""
+    def checked(self, error: str, health: Health) -> bool:
+        """Counts a health check; returns whether the backend has become unhealthy by it.
+
+        error: why it failed, for the log; empty if it succeeded
+        """
         if self.healthy is not bool(error):
             self._streak = 0
-            return
+            return False
         self._streak += 1
         if self._streak < (health.fall if error else health.rise):
-            return
+            return False
         self._streak = 0
         self.healthy = not error
         if error:
@@ -136,6 +139,7 @@ class LiveBackend(Generic[T]):
             self.failures = self._early_failures = 0  # earlier failures do not count any more
             self._forgive()
             emit(logging.WARNING, "backend healthy", route=self.route, backend=self.name)
+        return not self.healthy
 
     def _judge(self, failures: int, error: str) -> None:
         eject = self.may_eject()
