@@ -96,7 +96,7 @@ async def test_each_at_its_cap_is_a_503(start_gate: StartGate, log: Log) -> None
         await refused.write(request())
         head = await refused.read_head()
         assert (head.status, head.one("Retry-After")) == (503, "5")
-        assert log.one("refused")["detail"] == "each is at its sessions, or ejected"
+        assert log.one("refused")["detail"] == "each is unhealthy, or at its sessions"
         for end in (peer, server, refused):
             await end.vanish()
         while gate.connections.child_tasks:

@@ -93,15 +93,15 @@ async def test_one_that_fails_gets_no_sessions_for_a_while(log: Log, autojump_cl
     first.failed("refused")
     assert ports(found) == [1, 2]
     first.failed("refused")
-    assert ports(found) == [2]
+    assert ports(found) == [2, 1]
     assert log.events() == ["backend failed", "backend ejected"]
     assert log.one("backend ejected") == {"route": "it", "backend": "ws://h:1", "seconds": 10.0, "error": "refused"}
     await trio.sleep(10)
     assert ports(found) == [1, 2]
     first.failed("refused")  # it is no better: one more is enough, and it is out for longer
-    assert ports(found) == [2]
+    assert ports(found) == [2, 1]
     await trio.sleep(19)
-    assert ports(found) == [2]
+    assert ports(found) == [2, 1]
     await trio.sleep(1)
     first.worked()
     assert log.events()[-1] == "backend well again"
@@ -123,7 +123,30 @@ async def test_some_are_always_left(count: int, at_most: int, out: int) -> None:
     found = upstream(*map(backend, range(1, count + 1)), eject=Eject(failures=1, at_most=at_most))
     for each in list(found.candidates()):
         each.failed("refused")
-    assert len(ports(found)) == count - out
+    assert sum(each.is_ejected for each in found.backends) == out
+    assert len(ports(found)) == count  # the ejected ones last
+
+
+async def test_an_ejected_one_is_the_last_resort() -> None:
+    """Where the others are gone, full or unhealthy, unless it is full or unhealthy itself. Nobody is tried twice."""
+    found = upstream(backend(1, sessions=1), backend(2), backend(3, backup=True), eject=Eject(failures=1, at_most=50))
+    next(found.candidates()).failed("refused")
+    assert ports(found) == [2, 3, 1]
+    found.backends[0].enter()
+    assert ports(found) == [2, 3]
+    found.backends[0].leave()
+    found.backends[0].healthy = False
+    assert ports(found) == [2, 3]
+    found.backends[0].healthy = True
+    found.backends[1].healthy = found.backends[2].healthy = False
+    assert ports(found) == [1]
+
+    found = upstream(backend(1), backend(2), eject=Eject(failures=1))
+    tried = []
+    for each in found.candidates():
+        tried.append(ports_of(each))
+        each.failed("refused")  # which ejects the first one during this very session
+    assert tried == [1, 2]
 
 
 async def test_it_can_be_switched_off() -> None:
@@ -144,7 +167,7 @@ async def test_sessions_that_have_just_begun(log: Log) -> None:
     assert ports(found) == [1, 2]
     first.worked()
     first.ended("gone")
-    assert ports(found) == [2]
+    assert ports(found) == [2, 1]
 
 
 async def test_a_thousand_clean_ends_eject_nobody() -> None:
@@ -162,7 +185,7 @@ async def test_a_reload_keeps_what_is_known_of_a_backend() -> None:
     first.enter()
     first.failed("refused")
     now = upstream(backend(3), backend(1, sessions=5), previous=before)
-    assert ports(now) == [3]
+    assert ports(now) == [3, 1]
     assert now.backends[1] is before.backends[0]
     assert now.backends[1].cap == 5
 

@@ -74,9 +74,12 @@ class LiveBackend(Generic[T]):
     @property
     def usable(self) -> bool:
         """Whether it may get one more session now."""
-        if not self.healthy or (self._ejected and self.is_ejected):
-            return False
-        return self.cap is None or self.sessions < self.cap
+        return self.has_place and not (self._ejected and self.is_ejected)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it is well, and below its cap."""
+        return self.healthy and (self.cap is None or self.sessions < self.cap)
 
     @property
     def is_ejected(self) -> bool:

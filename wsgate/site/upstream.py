@@ -59,18 +59,26 @@ class Upstream:
     def candidates(self, key: bytes = b"", cookie: str | None = None) -> Iterator[LiveBackend[WebSocketUrl]]:
         """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is needed.
 
+        Behind all of them come the ejected ones: to try one of those is better than to have tried none that works.
+
         key: of the request, if ``hash_key`` is not ``None``
         cookie: the value of the client's cookie; its backend is the first
         """
         if not self._active:
             self._activate()
         known = None if cookie is None else self._by_cookie.get(cookie)
+        tried: list[LiveBackend[WebSocketUrl]] = []
         if known is not None and known.usable:
+            tried.append(known)
             yield known
         for group in self._groups:
             for backend in group.candidates(key):
-                if backend is not known:
+                if backend not in tried:
+                    tried.append(backend)
                     yield backend
+        for backend in self.backends:
+            if backend.is_ejected and backend.has_place and backend not in tried:
+                yield backend
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""

@@ -42,7 +42,7 @@ from wsgate.wire.walk import NO_LIMIT
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
 
 NO_BACKEND = Refusal(
-    503, "no backend takes another session: try again", RETRY_AFTER, detail="each is at its sessions, or ejected"
+    503, "no backend takes another session: try again", RETRY_AFTER, detail="each is unhealthy, or at its sessions"
 )
 
 # Answers of a backend that cannot serve now; other answers are the client's
