@@ -16,6 +16,7 @@ from trio.testing import MockClock
 from tests.log import Log
 from tests.pki import Authority
 from tests.programs import PACKAGES, find
+from wsgate.ops.log import LineHandler
 from wsgate.relay.poller import EpollPoller
 from wsgate.relay.pump import Pump
 
@@ -59,6 +60,17 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{reason}\n(WSGATE_NO_SKIP is set: here a skipped test is a failed one)"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a test runs in this process may set up the log; the next test has none of it."""
+    root, logger = logging.getLogger(), logging.getLogger("wsgate")
+    levels = root.level, logger.level
+    yield
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, LineHandler)]
+    root.setLevel(levels[0])
+    logger.setLevel(levels[1])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 from collections.abc import Callable
@@ -115,17 +114,11 @@ def test_the_log_goes_on_in_its_file(here: Path, monkeypatch: pytest.MonkeyPatch
     assert (here / "log").read_text() == "before\nline\nline\n"
 
 
-def test_a_port_that_is_taken_is_said_on_standard_error(
-    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_that_is_taken_is_said_on_standard_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not in the log file, which is not read during the start."""
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", root.handlers)
-    monkeypatch.setattr(root, "level", root.level)
     (here / "taken").write_text("a file")
     assert run("--log-file log --unix-listen taken x:1") == 1
     assert "taken" in capsys.readouterr().err
-    logging.getLogger("wsgate").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize(

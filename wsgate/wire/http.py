@@ -22,7 +22,7 @@ from wsgate.wire.headers import Headers, values
 
 _BODILESS = frozenset({204, 304})  # answers that need no Content-Length (RFC 9110 §8.6)
 
-_LENGTHS = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_LENGTHS = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -132,7 +132,10 @@ class HttpServer:
             assert isinstance(event, h11.Request)
             self._head_only = event.method == b"HEAD"
             request = _check(
-                event, event.target if target is None else target, self._max_target, _LENGTHS.findall(head)
+                event,
+                event.target if target is None else target,
+                self._max_target,
+                [length.strip(b" \t") for length in _LENGTHS.findall(head)],
             )
             if isinstance(request, Request):
                 if request.length == 0:
