@@ -131,12 +131,7 @@ class HttpServer:
             event = self._h11.next_event()
             assert isinstance(event, h11.Request)
             self._head_only = event.method == b"HEAD"
-            request = _check(
-                event,
-                event.target if target is None else target,
-                self._max_target,
-                [length.strip(b" \t") for length in _LENGTHS.findall(head)],
-            )
+            request = _check(event, event.target if target is None else target, self._max_target, head)
             if isinstance(request, Request):
                 if request.length == 0:
                     self._h11.next_event()  # its EndOfMessage: there is no body
@@ -246,11 +241,11 @@ def _cannot_begin(start: bytes) -> bool:
     return bool(start) and start != b"\r" and not b"!" <= start[:1] <= b"~"
 
 
-def _check(event: h11.Request, target: bytes, max_target: int, lengths: list[bytes]) -> Request | Refusal:
+def _check(event: h11.Request, target: bytes, max_target: int, head: bytes) -> Request | Refusal:
     headers = list(event.headers)
     if len(target) > max_target:
         return Refusal(414, f"request target of more than {max_target} bytes")
-    length = _length(event, lengths)
+    length = _length(event, head)
     if isinstance(length, Refusal):
         return length
     hosts = values(headers, b"host")
@@ -274,22 +269,23 @@ def _check(event: h11.Request, target: bytes, max_target: int, lengths: list[byt
     return Request(event.method, target, host, event.http_version, headers, event.headers.raw_items(), length)
 
 
-def _length(event: h11.Request, lengths: list[bytes]) -> int | Refusal | None:
+def _length(event: h11.Request, head: bytes) -> int | Refusal | None:
     """Returns the bytes of the body, ``None`` for one in chunks, or why it could end in two places.
 
     h11 takes a length that is written twice, and one beside chunks. Whoever reads the other one finds another end of
     the body, and a request behind it (RFC 9112 §11.2).
 
-    lengths: the values of Content-Length as they were written
+    head: as it was written
     """
     in_chunks = bool(values(event.headers, b"transfer-encoding"))
+    if not in_chunks and values(event.headers, b"content-length") in ([], [b"0"]):
+        return 0
+    lengths = [length.strip(b" \t") for length in _LENGTHS.findall(head)]
     if in_chunks and lengths:
         return Refusal(400, "request with both Transfer-Encoding and Content-Length")
     if in_chunks:
         # RFC 9112 §6.1
         return None if event.http_version >= b"1.1" else Refusal(400, "request with Transfer-Encoding in HTTP/1.0")
-    if values(event.headers, b"content-length") in ([], [b"0"]):
-        return 0
     if len(lengths) != 1 or not lengths[0].isdigit() or lengths[0].startswith(b"0"):
         return Refusal(400, "request with a malformed Content-Length")
     return int(lengths[0])
