@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.sockets import free_port
 from wsgate.net.binds import overlap
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 HOSTS = ["0.0.0.0", "127.0.0.1", "127.0.0.2", "::", "::1", "localhost"]
-
-
-def free_port() -> int:
-    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("one", HOSTS)

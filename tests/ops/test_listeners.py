@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.sockets import free_port
 from wsgate.ops import listeners
 from wsgate.ops.listeners import (
     ListenError,
@@ -230,8 +231,7 @@ def test_the_backlog(backlog: int) -> None:
 @pytest.mark.parametrize("order", [("0.0.0.0", "::"), ("::", "0.0.0.0")])
 def test_both_and_ipv4_on_one_port(order: tuple[str, str]) -> None:
     """What nginx's configurations have, where [::] is IPv6 alone."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_port()
     with pytest.raises(ListenError, match=rf"\[::\]:{port} takes IPv4 too; remove the listener on 0.0.0.0:{port}"):
         listen(*(TcpAddress(host, port) for host in order))
 
@@ -244,8 +244,7 @@ def test_two_that_overlap_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> Non
         return really("127.0.0.1" if host == "a.test" else host, *arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_port()
     words = f"has 0.0.0.0:{port}, which takes 127.0.0.1:{port} too; remove one of them"
     for host in ("127.0.0.1", "a.test"):
         with pytest.raises(ListenError, match=f"cannot listen on {host}:{port}: another listener .* {words}"):

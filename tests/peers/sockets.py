@@ -29,12 +29,12 @@ def reset(sock: Any) -> None:
 
 
 def free_port() -> int:
-    """Returns a free port, for a program that cannot let the kernel choose one.
+    """Returns a port that is free on every IPv4 address, for those that cannot let the kernel choose one.
 
-    It is below the ports that the kernel gives to outgoing connections (ip(7)), which could be used in the meantime.
+    It is below the ports that the kernel chooses (ip(7)), which other tests could get in the meantime.
     """
     for port in random.sample(range(15_000, 32_000), 1000):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        with contextlib.suppress(OSError), socket.create_server(("0.0.0.0", port)):
             return port
     raise AssertionError("no port is free")
 
