@@ -148,9 +148,10 @@ def test_workers_serve(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Non
 
     assert serve(settings(UnixAddress(str(path)), workers=2), ready=ask) == 0
     assert answers[0].startswith(b"HTTP/1.1 426 ")
-    first, second, *between, last = events(capfd)
-    assert (first, second, last) == ("listening", "ready", "stopped")
-    assert set(between) == {"refused", "draining"}  # by two processes, whose lines have no order
+    said = events(capfd)
+    of_workers = {"refused", "draining"}  # the lines of different processes have no order among themselves
+    assert of_workers <= set(said)
+    assert [event for event in said if event not in of_workers] == ["listening", "ready", "stopped"]
     assert not path.exists()
 
 
