@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.log import Log
+from tests.log import Log, Watch
 from tests.pki import Authority
 from tests.programs import PACKAGES, find
 from wsgate.ops.log import LineHandler
@@ -71,6 +71,17 @@ def logging_as_it_was() -> Iterator[None]:
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, LineHandler)]
     root.setLevel(levels[0])
     logger.setLevel(levels[1])
+
+
+@pytest.fixture(autouse=True)
+def events_of_the_table() -> Iterator[None]:
+    """Every line that a test makes has fields of the table, also where the code names them elsewhere."""
+    watch = Watch()
+    logger = logging.getLogger("wsgate")
+    logger.addFilter(watch)
+    yield
+    logger.removeFilter(watch)
+    assert watch.faults == []
 
 
 @pytest.fixture

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
+from wsgate.events.table import EVENTS
+
+FIELDS_OF = {event.name: {*event.fields, "worker"} for event in EVENTS}
 
 
 @dataclass
@@ -29,3 +34,22 @@ class Log:
     def one(self, event: str) -> dict[str, Any]:
         (fields,) = self.all(event)
         return fields
+
+
+def faults_of(event: str, fields: Mapping[str, object]) -> Iterator[str]:
+    """What a line has that the table of events does not know. Events that are not in it are a test's own."""
+    if event in FIELDS_OF:
+        for name in fields.keys() - FIELDS_OF[event]:
+            yield f"{event} has {name}, which is not in wsgate/events/table.py"
+
+
+class Watch(logging.Filter):
+    """Looks at every event that is logged, and lets all pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.faults += faults_of(getattr(record, "event", ""), getattr(record, "fields", {}))
+        return True

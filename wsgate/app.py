@@ -79,7 +79,7 @@ def serve(
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
-        emit(logging.DEBUG, "kernel", status=f"{kernel.STATUS}; {fast_relay.STATUS}")
+        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.docs.log_page import PAGE, with_tables
 from tests.docs.pages import README, ROOT, Block, blocks
 from wsgate.gate.access_log import ended
 from wsgate.relay.closing import Cause
@@ -103,3 +104,7 @@ def test_events_that_pages_name_are_logged() -> None:
     ]:
         assert is_logged(event, set())
         assert f"`{event}`" in (ROOT / "docs" / page).read_text() or f'"{event}"' in (ROOT / "docs" / page).read_text()
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert with_tables(PAGE.read_text()) == PAGE.read_text(), "python -m tests.docs.log_page writes them"

@@ -314,7 +314,7 @@ def test_a_worker_that_says_goodbye_is_replaced_too(case: Case) -> None:
         return 0
 
     assert case.run(start, count=1) == 0
-    assert case.one("worker died")["status"] == 0
+    assert case.one("worker died")["exit_status"] == 0
 
 
 def test_a_replacement_that_cannot_begin_is_tried_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -385,7 +385,7 @@ class Reloader:
                 logging.INFO,
                 "route removed" if new is None else "route changed",
                 route=old.name,
-                changed=None if new is None else keys(old.settings, new.settings),
+                **({} if new is None else {"changed": keys(old.settings, new.settings)}),
                 **{"drained" if drains else "kept": len(sessions)},
             )
         names = {route.name for route in before}

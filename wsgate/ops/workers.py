@@ -260,9 +260,9 @@ class Workers:
         self._close_channel(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
         lost = worker.row.abandon()
-        how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("status", code)
+        how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("exit_status", code)
         if self._stage is _Stage.STARTING:
-            self._fail(worker.reason or f"a worker ended as it began, with {how} {value}", code)
+            self._fail(worker.reason or f"a worker ended as it began, with {how.removeprefix('exit_')} {value}", code)
         elif self._stage is _Stage.SERVING:
             fields = {"pid": pid, how: value, "reason": worker.reason or None, "sessions": lost}
             self._replace_later(worker, "worker died", **fields)

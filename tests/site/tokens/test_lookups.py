@@ -190,7 +190,7 @@ async def test_where_the_operators_code_went_wrong_is_logged(log: Log) -> None:
         raise SourceError("plugin raised KeyError", "Traceback: …")
 
     await lookups(Fake(fail)).targets("secret")
-    assert log.one("token source broken")["trace"] == "Traceback: …"
+    assert log.one("token source broken")["traceback"] == "Traceback: …"
     assert "secret" not in str([record.__dict__ for record in log.records])
 
 

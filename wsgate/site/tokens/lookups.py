@@ -119,7 +119,7 @@ class Lookups:
         return reason
 
     def _broken(self, reason: str, trace: str) -> None:
-        self._trouble.begin(reason, **({"trace": trace} if trace else {}))
+        self._trouble.begin(reason, **({"traceback": trace} if trace else {}))
 
     def _well(self) -> None:
         self._trouble.end()
