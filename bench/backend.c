@@ -1,6 +1,7 @@
 /* The backends behind every proxy of the benchmark: one process, one epoll set, a port for each role.
  *
  *   ws          WebSocket; the path chooses: /echo, /sink, /source/SIZE (messages of SIZE bytes, without end)
+ *               plain HTTP on kept connections: GET /body/SIZE gets as many bytes
  *   tcp-echo    the bytes that came
  *   tcp-sink    nothing; reads and forgets
  *   tcp-source  bytes without end
@@ -20,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 << 10, HEADROOM = 16, HEAD_SIZE = 8192, MAX_FD = 65536, EVENTS = 512 };
+enum { READ_SIZE = 256 << 10, HEADROOM = 16, HEAD_SIZE = 8192, MAX_BODY = 64 << 10, MAX_FD = 65536, EVENTS = 512 };
 
 enum role { WS, TCP_ECHO, TCP_SINK, TCP_SOURCE, ROLES };
 static const char *const role_names[ROLES] = {"ws", "tcp-echo", "tcp-sink", "tcp-source"};
@@ -206,6 +207,20 @@ static bool take(struct peer *peer, uint8_t *data, size_t n)
     }
 }
 
+/* A request without an upgrade; the next one follows on the same connection. */
+static bool answer_request(struct peer *peer, const char *head)
+{
+    static uint8_t answer[256 + MAX_BODY];
+    size_t size = strncmp(head, "GET /body/", 10) == 0 ? strtoul(head + 10, NULL, 10) : 0;
+    if (size > MAX_BODY)
+        return false;
+    int length = snprintf((char *)answer, 256,
+                          "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", size);
+    memset(answer + length, 'a', size);
+    peer->kept_to = 0; /* the client waits for the answer before it sends more */
+    return put(peer, answer, (size_t)length + size);
+}
+
 static bool upgrade(struct peer *peer)
 {
     size_t size = peer->kept_to;
@@ -216,7 +231,7 @@ static bool upgrade(struct peer *peer)
     *end = 0;
     char *key = strcasestr(head, "\r\nsec-websocket-key:");
     if (!key)
-        return false;
+        return answer_request(peer, head);
     for (key += 20; *key == ' '; key++)
         ;
     if (end - key < KEY_TEXT)

@@ -1,4 +1,5 @@
 #include "client.h"
+#include "http.h"
 #include "incoming.h"
 #include "net.h"
 #include "tls.h"
@@ -12,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 << 10, HEAD_SIZE = 8192, EVENTS = 512, BURST_EVENTS = 16, STORM_RING = 1024 };
+enum { READ_SIZE = 256 << 10, HEAD_SIZE = 8192, EVENTS = 512, BURST_EVENTS = 16, PACED_RING = 1024 };
 enum { MAX_FD = 1 << 20 }; /* event data below this is a descriptor, above it a pointer */
 
 struct counts counts;
@@ -20,7 +21,8 @@ unsigned clients_open, burst_settled;
 bool flowing;
 
 static struct options o;
-static struct train train;
+static struct train train, requests; /* of the sessions; of the connections for HTTP */
+static uint64_t requests_due;
 static struct client *clients;
 static unsigned next_in_turn;
 static uint32_t ring;
@@ -56,7 +58,7 @@ static void end(struct client *client)
 /* An upgrade or a session has failed. A storm counts it; anywhere else it would make the numbers meaningless. */
 static void fail(struct client *client, const char *why)
 {
-    if (o.mode != UPGRADE && !client->burst)
+    if (o.mode != UPGRADE && !(o.mode == STORM && client->burst))
         die("a session failed after %llu messages: %s", (unsigned long long)counts.messages, why);
     counts.refused++;
     if (counts.refused == 1)
@@ -71,7 +73,8 @@ static void fail(struct client *client, const char *why)
 void client_connect(struct client *client)
 {
     uint64_t *sent = client->sent;
-    *client = (struct client){.state = CONNECTING, .burst = client->burst, .sent = sent, .began = now_ns()};
+    *client = (struct client){
+        .state = CONNECTING, .burst = client->burst, .http = client->http, .sent = sent, .began = now_ns()};
     client->fd = connect_to(&o.target);
     if (client->fd >= 0)
         want(client, EPOLLOUT);
@@ -131,7 +134,7 @@ static void connected(struct client *client)
         client->state = SECURING;
         client->tls = tls_new(client->fd);
         secure(client);
-    } else if (o.raw) {
+    } else if (o.raw || client->http) {
         want(client, EPOLLIN);
         handle_open(client, now_ns());
     } else {
@@ -144,7 +147,8 @@ static void handle_open(struct client *client, uint64_t now)
     static const uint8_t close_normal[] = {0x80 | OP_CLOSE, 0x80 | 2, 1, 2, 3, 4, 1000 >> 8 ^ 1, (1000 & 255) ^ 2};
     client->state = OPEN;
     if (client->burst) {
-        histogram_add(&counts.joining, now - client->began);
+        if (o.mode == STORM)
+            histogram_add(&counts.joining, now - client->began);
         burst_settled++;
         return;
     }
@@ -161,18 +165,19 @@ static void handle_open(struct client *client, uint64_t now)
 
 static void flush(struct client *client)
 {
+    const struct train *cars = client->http ? &requests : &train;
     while (client->left) {
-        size_t chunk = 2 * train.length - client->at;
+        size_t chunk = 2 * cars->length - client->at;
         if (chunk > client->left)
             chunk = client->left;
-        ssize_t n = give(client, train.bytes + client->at, chunk);
+        ssize_t n = give(client, cars->bytes + client->at, chunk);
         if (n < 0 && errno != EAGAIN)
             fail(client, strerror(errno));
         if (n < 0 && errno != EAGAIN)
             return;
         if (n > 0) {
             client->left -= (size_t)n;
-            client->at = (client->at + (size_t)n) % train.length;
+            client->at = (client->at + (size_t)n) % cars->length;
             if (o.mode == SINK)
                 counts.wire += (size_t)n;
         }
@@ -190,7 +195,7 @@ void client_submit(struct client *client, unsigned n, uint64_t due)
             continue;
         }
         client->sent[client->last++ & (ring - 1)] = due;
-        client->left += train.frame;
+        client->left += client->http ? requests.frame : train.frame;
     }
     flush(client);
 }
@@ -205,15 +210,40 @@ void client_start(struct client *client)
     }
 }
 
+void clients_request(uint64_t n)
+{
+    static unsigned next;
+    requests_due += n;
+    for (unsigned i = 0; requests_due && i < o.burst; i++) {
+        struct client *client = &clients[o.connections + next++ % o.burst];
+        if (client->first != client->last)
+            continue;
+        requests_due--;
+        client_submit(client, 1, now_ns());
+    }
+}
+
+static void handle_answers(struct client *client, unsigned n)
+{
+    uint64_t now = now_ns();
+    counts.requests += n;
+    for (unsigned i = 0; i < n; i++)
+        histogram_add(&counts.joining, now - client->sent[client->first++ & (ring - 1)]);
+    if (flowing)
+        clients_request(0);
+    else
+        requests_due = 0;
+}
+
 static void handle_messages(struct client *client, unsigned n)
 {
     uint64_t now = now_ns();
     counts.messages += n;
-    if (o.mode != ECHO && o.mode != STORM)
+    if (o.mode != ECHO && o.mode != STORM && o.mode != BESIDE)
         return;
     for (unsigned i = 0; i < n; i++)
         histogram_add(&counts.latency, now - client->sent[client->first++ & (ring - 1)]);
-    if (!flowing || o.mode == STORM)
+    if (!flowing || o.mode != ECHO)
         return;
     if (!o.rotate) {
         client_submit(client, n, now);
@@ -227,8 +257,10 @@ static void handle_messages(struct client *client, unsigned n)
 
 static void handle_bytes(struct client *client, size_t n)
 {
-    unsigned done = incoming(client, &o, &train, buffer, n);
-    if (done)
+    unsigned done = client->http ? http_answers(client, o.size, buffer, n) : incoming(client, &o, &train, buffer, n);
+    if (done && client->burst)
+        handle_answers(client, done);
+    else if (done)
         handle_messages(client, done);
 }
 
@@ -299,17 +331,20 @@ void clients_prepare(const struct options *options)
     size_t least = o.mode == SINK ? READ_SIZE : 0;
     allow_descriptors(all + 64);
     train = train_make(&o, least);
-    ring = o.mode == STORM ? STORM_RING : 1;
+    requests = train_of_requests(&o);
+    ring = o.mode == STORM || o.mode == BESIDE ? PACED_RING : 1;
     while (ring < (o.rotate ? o.active * o.in_flight : o.in_flight))
         ring *= 2;
     clients = calloc(all, sizeof *clients);
-    uint64_t *sent = calloc((size_t)o.connections * ring, sizeof *sent);
+    unsigned rings = o.mode == STORM ? o.connections : all; /* a storm's new sessions send nothing */
+    uint64_t *sent = calloc((size_t)rings * ring, sizeof *sent);
     if (!clients || !sent)
         die("out of memory");
     for (unsigned i = 0; i < all; i++) {
         clients[i].fd = -1;
         clients[i].burst = i >= o.connections;
-        clients[i].sent = i < o.connections ? sent + (size_t)i * ring : NULL;
+        clients[i].http = o.http || (o.mode == BESIDE && clients[i].burst);
+        clients[i].sent = i < rings ? sent + (size_t)i * ring : NULL;
     }
     next_in_turn = o.active % o.connections;
     set = epoll_create1(EPOLL_CLOEXEC);

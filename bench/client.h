@@ -9,7 +9,9 @@
 struct client {
     int fd; /* -1: none */
     enum { CONNECTING, SECURING, UPGRADING, OPEN, ENDING, GONE } state;
-    bool burst;           /* one of a storm's new ones */
+    bool burst;           /* one of a storm's new ones; BESIDE: one for requests */
+    bool http;            /* its messages are requests and answers */
+    bool in_body;         /* HTTP: the answer's head has come */
     bool answered;        /* our Close has been answered */
     uint32_t interest;
     uint64_t began;       /* when it began to connect */
@@ -28,15 +30,16 @@ struct client {
 struct counts {
     uint64_t messages;        /* come back whole; UPGRADE: sessions from connect() to the end */
     uint64_t wire;            /* SINK: bytes that the socket took */
+    uint64_t requests;        /* BESIDE: answered */
     uint64_t refused;         /* UPGRADE, STORM: upgrades that failed; in every other mode the first one ends the run */
-    uint64_t overrun;         /* STORM: messages that were due while 1,024 others were on their way */
+    uint64_t overrun;         /* STORM, BESIDE: messages that were due while 1,024 others were on their way */
     struct histogram latency; /* of a message; UPGRADE: from connect() to 101 */
-    struct histogram joining; /* STORM: from connect() to 101, of the burst */
+    struct histogram joining; /* STORM: from connect() to 101, of the burst; BESIDE: of a request, to its answer */
 };
 
 extern struct counts counts;
 extern unsigned clients_open;  /* of the lasting ones */
-extern unsigned burst_settled; /* of a storm's: open or refused */
+extern unsigned burst_settled; /* of the burst: open or refused */
 extern bool flowing;           /* answers are followed by new messages, ends by new sessions */
 
 /* Build the messages that are sent, and room for all clients. */
@@ -50,6 +53,9 @@ void client_start(struct client *client);
 
 /* Send n more messages that were due at `due`. */
 void client_submit(struct client *client, unsigned n, uint64_t due);
+
+/* BESIDE: send n more requests, each as soon as a connection is free for it. */
+void clients_request(uint64_t n);
 
 /* Something is still to be sent on it, or to come back; UPGRADE: it is not over. */
 bool client_is_busy(const struct client *client);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+KEPT = 64  # idle connections to the backend, for nginx: as many as there are clients
 DESCRIPTORS = 20_000  # two for each of 8,000 sessions, and room
 
 
@@ -15,11 +16,13 @@ class Ends:
     backend: int
     certificate: str = ""  # path of a PEM file with certificate and key; empty: plain
     tunnel: bool = False  # the backend speaks TCP
+    http: bool = False  # requests without an upgrade are forwarded, on kept connections
 
 
 def wsgate(ends: Ends, *, workers: int = 1) -> str:
     tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
     action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
+    http = "\n    http: forward" if ends.http else ""
     return f"""\
 listeners:
   - bind: 127.0.0.1:{ends.port}{tls}
@@ -27,7 +30,7 @@ workers: {workers}
 log: {{level: warning}}
 routes:
   - name: bench
-    {action % ends.backend}
+    {action % ends.backend}{http}
 """
 
 
@@ -49,6 +52,11 @@ def nginx(ends: Ends, *, tuned: bool, workers: int = 1) -> str:
         if tuned
         else ""
     )
+    # Without an upgrade Connection is empty, so that the connection to the backend is kept
+    kept = (
+        f"map $http_upgrade $kept {{ default upgrade; '' ''; }} "
+        f"upstream service {{ server 127.0.0.1:{ends.backend}; keepalive {KEPT}; }} keepalive_requests {10**9};"
+    )
     backlog = (" backlog=4096" if tuned else "") + (" reuseport" if workers > 1 else "")
     return f"""\
 daemon off;
@@ -65,15 +73,16 @@ http {{
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
   {buffers}
+  {kept if ends.http else ""}
   server {{
     listen 127.0.0.1:{ends.port}{tls}{backlog};
     {certificate}
     location / {{
-      proxy_pass http://127.0.0.1:{ends.backend};
+      proxy_pass http://{"service" if ends.http else f"127.0.0.1:{ends.backend}"};
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection upgrade;
+      proxy_set_header Connection {"$kept" if ends.http else "upgrade"};
       proxy_read_timeout 1h;
     }}
   }}

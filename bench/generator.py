@@ -31,8 +31,8 @@ def arguments(load: Load, port: int, *, seconds: float, warm_up: float, share: f
     words += [f"--seconds={max(load.seconds, seconds) * share:g}"]
     words += [f"--warm-up={max(load.warm_up, warm_up) * share:g}"]
     words += [f"--active={load.active}"] if load.active else []
-    words += [f"--burst={load.burst}", f"--rate={load.rate}"] if load.burst else []
-    words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "rotate") if getattr(load, name)]
+    words += [f"--{name}={getattr(load, name):g}" for name in ("burst", "rate", "requests") if getattr(load, name)]
+    words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "http", "rotate") if getattr(load, name)]
     return words
 
 

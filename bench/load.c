@@ -33,11 +33,11 @@ static double seconds(uint64_t ns)
 static void open_all(const struct options *o)
 {
     uint64_t began = now_ns();
-    unsigned asked = 0;
+    unsigned asked = 0, all = o->mode == BESIDE ? o->connections + o->burst : o->connections;
     if (o->mode == UPGRADE)
         asked = clients_open = o->connections; /* none is held open */
-    while (clients_open < o->connections) {
-        while (asked < o->connections && asked - clients_open < OPENING)
+    while (clients_open + burst_settled < all) {
+        while (asked < all && asked - clients_open - burst_settled < OPENING)
             client_connect(client_at(asked++));
         clients_serve(1000);
     }
@@ -85,9 +85,9 @@ static void report(const struct options *o, uint64_t ns, struct usage before, st
 {
     if (o->mode == SINK)
         counts.messages = counts.wire / clients_frame_length();
-    printf("{\"event\": \"result\", \"seconds\": %.6f, \"messages\": %llu, \"refused\": %llu, \"overrun\": %llu",
-           seconds(ns), (unsigned long long)counts.messages, (unsigned long long)counts.refused,
-           (unsigned long long)counts.overrun);
+    printf("{\"event\": \"result\", \"seconds\": %.6f, \"messages\": %llu, \"requests\": %llu, \"refused\": %llu, \"overrun\": %llu",
+           seconds(ns), (unsigned long long)counts.messages, (unsigned long long)counts.requests,
+           (unsigned long long)counts.refused, (unsigned long long)counts.overrun);
     print_used("cpu_ns", before.proxy, after.proxy);
     print_used("backend_ns", before.backend, after.backend);
     print_used("own_ns", before.own, after.own);
@@ -99,40 +99,51 @@ static void report(const struct options *o, uint64_t ns, struct usage before, st
     fflush(stdout);
 }
 
-/* Messages at a fixed rate, each counted from the moment it was due: a stall delays the measured ones behind it too. */
-static int start_clock(double rate)
+/* Work at a fixed rate. */
+struct clock {
+    int fd; /* -1: none */
+    double rate;
+    uint64_t started, submitted;
+};
+
+static struct clock start_clock(double rate)
 {
+    if (!rate)
+        return (struct clock){.fd = -1};
     long period = (long)(1e9 / rate);
     struct itimerspec times = {{period / 1000000000, period % 1000000000}, {period / 1000000000, period % 1000000000}};
-    int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (clock < 0 || timerfd_settime(clock, 0, &times, NULL) < 0)
+    struct clock clock = {timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), rate, now_ns(), 0};
+    if (clock.fd < 0 || timerfd_settime(clock.fd, 0, &times, NULL) < 0)
         die("timerfd");
-    clients_watch(clock);
+    clients_watch(clock.fd);
     return clock;
 }
 
-static void submit_due(const struct options *o, int clock, uint64_t started)
+static uint64_t ticks_of(const struct clock *clock)
 {
-    static uint64_t submitted;
     uint64_t ticks;
-    if (read(clock, &ticks, sizeof ticks) != sizeof ticks)
-        return;
-    for (; ticks; ticks--) {
-        unsigned whose = (unsigned)(submitted++ % o->connections);
-        client_submit(client_at(whose), 1, started + (uint64_t)((double)submitted * 1e9 / o->rate));
+    return clock->fd >= 0 && read(clock->fd, &ticks, sizeof ticks) == sizeof ticks ? ticks : 0;
+}
+
+/* Each message is counted from the moment it was due: a stall delays the measured ones behind it too. */
+static void submit_due(const struct options *o, struct clock *clock)
+{
+    for (uint64_t ticks = ticks_of(clock); ticks; ticks--) {
+        unsigned whose = (unsigned)(clock->submitted++ % o->connections);
+        client_submit(client_at(whose), 1, clock->started + (uint64_t)((double)clock->submitted * 1e9 / clock->rate));
     }
 }
 
 static void run_storm(const struct options *o, const struct watched *watched)
 {
     uint64_t started = now_ns(), quiet = started + (uint64_t)(o->warm_up * 1e9), began = 0;
-    int clock = start_clock(o->rate);
+    struct clock clock = start_clock(o->rate);
     unsigned asked = 0;
     struct usage before = {0};
     for (;;) {
         bool storming = began && asked < o->burst;
         if (clients_serve(storming ? 0 : 100))
-            submit_due(o, clock, started);
+            submit_due(o, &clock);
         uint64_t now = now_ns();
         if (!began && now >= quiet) {
             memset(&counts, 0, sizeof counts);
@@ -147,6 +158,29 @@ static void run_storm(const struct options *o, const struct watched *watched)
     if (burst_settled < o->burst)
         counts.refused += o->burst - burst_settled;
     report(o, now_ns() - began, before, usage_of(watched));
+}
+
+static void run_beside(const struct options *o, const struct watched *watched)
+{
+    struct clock messages = start_clock(o->rate), requests = start_clock(o->requests);
+    uint64_t began = now_ns(), warm = began + (uint64_t)(o->warm_up * 1e9), until = UINT64_MAX, now;
+    struct usage before = {0};
+    flowing = true;
+    while ((now = now_ns()) < until) {
+        if (until == UINT64_MAX && now >= warm) {
+            memset(&counts, 0, sizeof counts);
+            before = usage_of(watched);
+            until = (began = now_ns()) + (uint64_t)(o->seconds * 1e9);
+        }
+        if (clients_serve(10)) {
+            submit_due(o, &messages);
+            clients_request(ticks_of(&requests));
+        }
+    }
+    report(o, now - began, before, usage_of(watched));
+    close(messages.fd);
+    if (requests.fd >= 0)
+        close(requests.fd);
 }
 
 static void run_window(const struct options *o, const struct watched *watched)
@@ -175,7 +209,7 @@ static void come_to_rest(const struct options *o)
 {
     uint64_t until = now_ns() + REST_NS;
     flowing = false;
-    for (unsigned i = 0; i < o->connections; i++)
+    for (unsigned i = 0; i < o->connections + (o->mode == BESIDE ? o->burst : 0); i++)
         while (client_is_busy(client_at(i)))
             if (clients_serve(10), now_ns() > until)
                 die("something was missing %g s after the end", seconds(REST_NS));
@@ -186,11 +220,13 @@ int main(int count, char **arguments)
     struct options o = read_options(count, arguments);
     clients_prepare(&o);
     open_all(&o);
-    bool can_pause = o.mode == ECHO || o.mode == UPGRADE;
+    bool can_pause = o.mode == ECHO || o.mode == UPGRADE || o.mode == BESIDE;
     do {
         const struct watched *watched = wait_for_go();
         if (o.mode == STORM)
             run_storm(&o, watched);
+        else if (o.mode == BESIDE)
+            run_beside(&o, watched);
         else if (o.mode != IDLE)
             run_window(&o, watched);
         if (can_pause)

@@ -25,6 +25,7 @@ SETTLE = 0.5  # seconds between the last upgrade and a look at memory
 SLICES = 3  # a measurement in slices is shorter by this factor, also its warm-up
 SLICES_A_ROUND = 5  # and repeated so many times
 TRIES = 3  # other virtual machines may use the processor during a whole slice
+ENOUGH = 0.9  # of the requests that were asked for beside messages
 UNCOUNTED = 3  # slices that do not count, in which the interpreter specialises its code and socket buffers grow
 
 
@@ -86,13 +87,14 @@ def file_name(case: Case) -> str:
 
 
 @contextlib.contextmanager
-def running(case: Case, backend: int, cores: Cores) -> Iterator[Running]:
-    """Runs the case's proxy in front of a backend's port."""
+def running(case: Case, backend: int, cores: Cores, *, http: bool = False) -> Iterator[Running]:
+    """Runs the case's proxy in front of a backend's port. ``http``: it also forwards requests without an upgrade."""
     if case.proxy == "direct":
         yield Running(case, backend, None)
         return
     proxy = PROXIES[case.proxy]
-    ends = Ends(free_port(), backend, str(certificate()) if case.load.tls else "", tunnel=case.service != "ws")
+    secure = str(certificate()) if case.load.tls else ""
+    ends = Ends(free_port(), backend, secure, tunnel=case.service != "ws", http=http)
     directory = BUILD / "run" / file_name(case)
     directory.mkdir(parents=True, exist_ok=True)
     process = start(
@@ -121,7 +123,8 @@ def measure(row: Row, plan: Plan, backend: int, roles: dict[str, int], say: Call
             why_not = None if case.proxy == "direct" else missing(case.proxy)
             if why_not is None:
                 try:
-                    started.append(stack.enter_context(running(case, roles[case.service], plan.cores)))
+                    proxy = running(case, roles[case.service], plan.cores, http=row.forwards_http)
+                    started.append(stack.enter_context(proxy))
                 except NotStarted as error:
                     why_not = f"did not start: {error}"
             if why_not is not None:
@@ -240,6 +243,8 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
     counted = result["joining"]["count"] if load.mode == "storm" else result["messages"]
     if not counted:
         raise LoadFailed("under load: nothing came back")
+    if result["requests"] < ENOUGH * load.requests * seconds:
+        raise LoadFailed(f"under load: {result['requests'] / seconds:,.0f} of {load.requests:,g} requests per second")
     cpu = result["cpu_ns"]
     ours = (result["backend_ns"] or 0) + result["own_ns"]
     foreign = [
@@ -250,7 +255,7 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
     latency = result["latency"]
     timed = latency["count"] > 0
     return Sample(
-        cpu_us=cpu / 1e3 / counted if cpu else None,
+        cpu_us=cpu / 1e3 / counted if cpu and load.mode != "beside" else None,  # there it is for two kinds of work
         messages_s=counted / seconds,
         mb_s=counted * load.size / 1e6 / seconds if load.mode in ("echo", "sink", "source") else None,
         p50_us=latency["p50_us"] if timed else None,

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const mode_names[] = {"echo", "sink", "source", "upgrade", "storm", "idle"};
+static const char *const mode_names[] = {"echo", "sink", "source", "upgrade", "storm", "idle", "beside"};
 
 static enum mode mode_named(const char *name)
 {
     for (size_t i = 0; i < sizeof mode_names / sizeof *mode_names; i++)
         if (strcmp(name, mode_names[i]) == 0)
             return (enum mode)i;
-    die("--mode is echo, sink, source, upgrade, storm or idle, not %s", name);
+    die("--mode is echo, sink, source, upgrade, storm, idle or beside, not %s", name);
 }
 
 static double number(const char *name, const char *text, double least)
@@ -26,7 +26,10 @@ static double number(const char *name, const char *text, double least)
 
 struct options read_options(int count, char **arguments)
 {
-    enum { PORT, PATH, MODE, CONNECTIONS, ACTIVE, IN_FLIGHT, BURST, RATE, SIZE, SECONDS, WARM_UP, TEXT, RAW, TUNNEL, TLS, ROTATE };
+    enum {
+        PORT, PATH, MODE, CONNECTIONS, ACTIVE, IN_FLIGHT, BURST, RATE, REQUESTS, SIZE, SECONDS, WARM_UP, TEXT, RAW, TUNNEL,
+        TLS, HTTP, ROTATE
+    };
     static const struct option names[] = {
         {"port", required_argument, NULL, PORT},
         {"path", required_argument, NULL, PATH},
@@ -36,6 +39,7 @@ struct options read_options(int count, char **arguments)
         {"in-flight", required_argument, NULL, IN_FLIGHT},
         {"burst", required_argument, NULL, BURST},
         {"rate", required_argument, NULL, RATE},
+        {"requests", required_argument, NULL, REQUESTS},
         {"size", required_argument, NULL, SIZE},
         {"seconds", required_argument, NULL, SECONDS},
         {"warm-up", required_argument, NULL, WARM_UP},
@@ -43,6 +47,7 @@ struct options read_options(int count, char **arguments)
         {"raw", no_argument, NULL, RAW},
         {"tunnel", no_argument, NULL, TUNNEL},
         {"tls", no_argument, NULL, TLS},
+        {"http", no_argument, NULL, HTTP},
         {"rotate", no_argument, NULL, ROTATE},
         {NULL, 0, NULL, 0},
     };
@@ -62,6 +67,7 @@ struct options read_options(int count, char **arguments)
         case IN_FLIGHT: o.in_flight = (unsigned)number(name, optarg, 1); break;
         case BURST: o.burst = (unsigned)number(name, optarg, 1); break;
         case RATE: o.rate = number(name, optarg, 1); break;
+        case REQUESTS: o.requests = number(name, optarg, 0); break;
         case SIZE: o.size = (size_t)number(name, optarg, 1); break;
         case SECONDS: o.seconds = number(name, optarg, 0.001); break;
         case WARM_UP: o.warm_up = number(name, optarg, 0); break;
@@ -69,6 +75,7 @@ struct options read_options(int count, char **arguments)
         case RAW: o.raw = true; break;
         case TUNNEL: o.tunnel = true; break;
         case TLS: o.tls = true; break;
+        case HTTP: o.http = true; break;
         case ROTATE: o.rotate = true; break;
         default: exit(2);
         }
@@ -79,5 +86,9 @@ struct options read_options(int count, char **arguments)
         o.active = o.connections;
     if (o.raw && (o.mode == UPGRADE || o.mode == STORM))
         die("--raw has no upgrade");
+    if (o.http && (o.mode != ECHO || o.in_flight != 1))
+        die("--http has one request in flight on each connection, and no mode but echo");
+    if (o.mode == BESIDE && o.requests && !o.burst)
+        die("--requests wants --burst connections");
     return o;
 }

@@ -80,6 +80,8 @@ def quantity(row: Row) -> str:
     """What the row's goal counts, in words."""
     if row.goal.quantity == CPU and row.cases[0].load.mode == "upgrade":
         return "CPU per session"
+    if row.goal.quantity == CPU and row.cases[0].load.http:
+        return "CPU per request"
     return QUANTITIES[row.goal.quantity]
 
 

@@ -35,16 +35,18 @@ class Load:
     raw: bool = False
     tunnel: bool = False
     tls: bool = False
+    http: bool = False
     rotate: bool = False
     burst: int = 0
-    rate: float = 0.0  # messages per second on the open sessions of a storm
+    rate: float = 0.0  # messages per second on open sessions, in a storm or beside requests
+    requests: float = 0.0  # per second, beside messages
     seconds: float = 0.0  # at least; the run's other rows may have more
     warm_up: float = 0.0  # seconds, likewise
 
     @property
     def can_pause(self) -> bool:
         """Its sessions can rest, or all be over, while another proxy works; thousands would be too many at once."""
-        return self.mode in ("echo", "upgrade") and self.connections < 1000
+        return self.mode in ("echo", "upgrade", "beside") and self.connections < 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,11 @@ class Row:
     def is_compared(self, case: Case) -> bool:
         """Whether the row's ratio may depend on this case; the others only inform."""
         return case is self.cases[0] or not self.goal.against or case.label in self.goal.against
+
+    @property
+    def forwards_http(self) -> bool:
+        """Whether the proxies also forward requests without an upgrade, on kept connections."""
+        return any(case.load.http or case.load.mode == "beside" for case in self.cases)
 
 
 TUNED_PEERS = ("nginx 64k", "haproxy 64k")
@@ -138,6 +145,9 @@ _SOURCE = Load(mode="source", connections=8)
 _SINK = Load(mode="sink", path="/sink", connections=8)
 _SESSIONS = Load(mode="upgrade", connections=16)
 _STORM = Load(mode="storm", connections=64, rate=3200, burst=5000, seconds=30)  # at most: it ends when all are in
+_REQUESTS = Load(connections=64, size=64, http=True)
+# in a slice of a third, 1,600 messages: enough for a p99
+_BESIDE = Load(mode="beside", connections=64, rate=3200, burst=16, requests=2000, seconds=1.5, warm_up=0.3)
 _MANY = Load(connections=8000, active=64)
 
 
@@ -194,6 +204,23 @@ def _rows() -> Iterable[Row]:
     yield Row("sessions", "sessions: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",), 8, 5), quick=True)
     sessions = _against_peers(dataclasses.replace(_SESSIONS, tls=True))
     yield Row("sessions-tls", "sessions over TLS: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",)))
+
+    requests = _against_peers(_REQUESTS)
+    # as a core gives them: with nginx the load's core is what limits the requests per second
+    goal = Goal(CPU, ("nginx",), 12, 6)
+    yield Row("http", "plain HTTP forwarded, 64 B, 64 kept connections", requests, goal, quick=True)
+    requests = _against_peers(dataclasses.replace(_REQUESTS, connections=8, size=64 * KIB))
+    goal = Goal(CPU, TUNED_PEERS)
+    yield Row("http-64k", "plain HTTP forwarded, 64 KiB, 8 kept connections", requests, goal)
+    quiet = dataclasses.replace(_BESIDE, burst=0, requests=0.0)
+    beside = (
+        Case("with requests", "wsgate", _BESIDE),
+        Case("quiet", "wsgate", quiet),
+        Case("nginx, with requests", "nginx", _BESIDE),
+        Case("nginx, quiet", "nginx", quiet),
+    )
+    goal = Goal(P99, ("quiet",), 2)
+    yield Row("http-beside", "p99 of 64 live sessions beside 2,000 requests/s, against quiet", beside, goal)
 
     for count in (1000, 8000):
         idle = _against_peers(Load(mode="idle", connections=count))

@@ -1,4 +1,5 @@
 #include "train.h"
+#include "http.h"
 #include "net.h"
 
 #include <stdlib.h>
@@ -66,5 +67,17 @@ struct train train_make(const struct options *options, size_t least)
     base64(train.key, random, sizeof random);
     accept_key(train.accept, train.key);
     train.accept[ACCEPT_TEXT] = 0;
+    return train;
+}
+
+struct train train_of_requests(const struct options *options)
+{
+    char request[512];
+    struct train train = {.size = options->size, .frame = http_request(request, sizeof request, options->size)};
+    train.length = train.frame;
+    if (!(train.bytes = malloc(2 * train.length)))
+        die("out of memory");
+    memcpy(train.bytes, request, train.length);
+    memcpy(train.bytes + train.length, request, train.length);
     return train;
 }

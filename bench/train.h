@@ -17,6 +17,9 @@ struct train {
     char key[KEY_TEXT], accept[ACCEPT_TEXT + 1];
 };
 
+/* The requests that a connection for HTTP sends, one after another. */
+struct train train_of_requests(const struct options *options);
+
 /* At least `least` bytes long, and long enough for all that is in flight on a connection (1 MiB at most). */
 struct train train_make(const struct options *options, size_t least);
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_header_that_comes_byte_by_byte_is_a_header(roles: dict[str, int]) -> 
 def test_a_source_sends_messages_of_the_size_that_the_path_says(roles: dict[str, int]) -> None:
     with connect(f"ws://127.0.0.1:{roles['ws']}/source/1000", compression=None, close_timeout=0) as client:
         assert [len(client.recv()) for _ in range(2000)] == [1000] * 2000
+
+
+def test_requests_without_an_upgrade_are_answered_on_one_connection(roles: dict[str, int]) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", roles["ws"], timeout=10)
+    for size in (0, 64, 65536):
+        connection.request("GET", f"/body/{size}")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"a" * size)
+    connection.close()
 
 
 def test_tcp_roles(roles: dict[str, int]) -> None:

@@ -8,10 +8,11 @@ import trustme
 from bench import configs
 from bench.configs import Ends
 from wsgate.settings.load import load
-from wsgate.settings.model import LogLevel, Relay, Target, TcpAddress, Tunnel
+from wsgate.settings.model import LogLevel, PlainHttp, Relay, Target, TcpAddress, Tunnel
 
 RELAY = Ends(port=8001, backend=9001)
 TUNNEL = Ends(port=8001, backend=9001, tunnel=True)
+HTTP = Ends(port=8001, backend=9001, http=True)
 SECURE = Ends(port=8001, backend=9001, certificate="/tmp/x.pem")
 
 
@@ -45,6 +46,17 @@ def test_wsgate_takes_its_certificate_and_its_workers(tmp_path: Path) -> None:
     assert tls is not None
     assert (tls.certificate, tls.key) == (str(pem), str(pem))
     assert settings.workers == 2
+
+
+def test_requests_are_forwarded_on_kept_connections(tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(configs.wsgate(HTTP))
+    assert load(str(file)).routes[0].http is PlainHttp.FORWARD
+    text = configs.nginx(HTTP, tuned=False)
+    assert "upstream service { server 127.0.0.1:9001; keepalive 64; }" in text
+    assert "proxy_pass http://service;" in text
+    assert "proxy_set_header Connection $kept;" in text
+    assert text.count("{") == text.count("}")
 
 
 @pytest.mark.parametrize("tuned", [False, True])

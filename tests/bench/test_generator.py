@@ -36,6 +36,8 @@ def test_arguments_name_what_differs_from_the_defaults() -> None:
     assert words[8:] == ["--active=2", "--text", "--tls", "--rotate"]
     storm = arguments(Load(mode="storm", burst=5000, rate=3200), 9000, seconds=1, warm_up=0.2)
     assert storm[8:] == ["--burst=5000", "--rate=3200"]
+    beside = arguments(Load(mode="beside", burst=4, rate=3200, requests=2000), 9000, seconds=1, warm_up=0.2)
+    assert beside[8:] == ["--burst=4", "--rate=3200", "--requests=2000"]
 
 
 def run(programs: Path, words: list[str], times: int = 1) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,8 @@ def result(programs: Path, *words: str) -> dict[str, Any]:
         ("ws", ["--connections=2", "--size=1048576", "--in-flight=2"]),
         ("ws", ["--connections=50", "--active=3", "--rotate"]),
         ("tcp-echo", ["--connections=4", "--raw"]),
+        ("ws", ["--connections=4", "--http"]),
+        ("ws", ["--connections=2", "--http", "--size=65536"]),
     ],
 )
 def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], role: str, words: list[str]) -> None:
@@ -82,7 +86,15 @@ def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], rol
 
 @pytest.mark.needs("gcc")
 @pytest.mark.parametrize(
-    "words", [["--in-flight=4"], ["--rotate", "--active=2"], ["--size=1048576"], ["--mode=upgrade"]]
+    "words",
+    [
+        ["--in-flight=4"],
+        ["--rotate", "--active=2"],
+        ["--size=1048576"],
+        ["--mode=upgrade"],
+        ["--http"],
+        ["--mode=beside", "--burst=2", "--requests=1000"],
+    ],
 )
 def test_what_can_pause_goes_on_where_it_was(programs: Path, roles: dict[str, int], words: list[str]) -> None:
     done = run(programs, ["--connections=4", f"--port={roles['ws']}", *words], times=4)
@@ -164,6 +176,21 @@ def test_a_storm_counts_the_live_and_the_joining(programs: Path, roles: dict[str
     found = result(programs, f"--port={roles['ws']}", *words)
     assert found["joining"]["count"] == 300
     assert found["refused"] == 0
+
+
+@pytest.mark.needs("gcc")
+def test_requests_beside_messages_are_counted_apart(programs: Path, roles: dict[str, int]) -> None:
+    words = [f"--port={roles['ws']}", "--mode=beside", "--connections=4", "--rate=1000"]
+    found = result(programs, *words, "--burst=2", "--requests=1000")
+    assert found["requests"] == found["joining"]["count"] > 0
+    assert found["messages"] == found["latency"]["count"] > 0
+    assert result(programs, *words)["requests"] == 0
+
+
+@pytest.mark.needs("gcc")
+def test_an_answer_that_was_not_asked_for_ends_a_run(programs: Path, roles: dict[str, int]) -> None:
+    done = run(programs, [f"--port={roles['tcp-echo']}", "--http", "--size=64"])
+    assert (done.returncode, done.stderr) == (1, "not the answer that was asked for: GET /body/64 HTTP/1.1\n")
 
 
 @pytest.mark.needs("gcc")

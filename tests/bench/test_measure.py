@@ -22,6 +22,7 @@ def result(**changes: Any) -> dict[str, Any]:
     return {
         "seconds": 2.0,
         "messages": 1000,
+        "requests": 0,
         "refused": 0,
         "cpu_ns": 1_600_000_000,
         "backend_ns": 400_000_000,
@@ -53,6 +54,14 @@ def test_a_storm_counts_who_joined_and_times_who_was_there() -> None:
     sample = to_sample(Load(mode="storm", burst=400), storm)
     assert (sample.cpu_us, sample.messages_s, sample.p99_us, sample.refused) == (4000, 200, 20, 3)
     assert sample.mb_s is None
+
+
+def test_too_few_requests_beside_messages_are_no_measurement() -> None:
+    beside = Load(mode="beside", burst=4, rate=500, requests=2000)
+    sample = to_sample(beside, result(requests=3900))
+    assert (sample.messages_s, sample.p99_us, sample.cpu_us) == (500, 20, None)
+    with pytest.raises(LoadFailed, match=r"1,500 of 2,000 requests per second"):
+        to_sample(beside, result(requests=3000))
 
 
 def test_one_way_has_no_latency() -> None:
