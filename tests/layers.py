@@ -119,7 +119,9 @@ def _arrow(layer: str, imported: str) -> str | None:
     if layer in NOTES_FAULTS and imported in NOTED_IN:
         return None
     if target == "settings" and not imported.endswith(".settings.model") and layer not in READERS_OF_SETTINGS:
-        return f"{layer} imports {imported}: below ops, settings are the plain data of settings.model"
+        return (
+            f"{layer} imports {imported}: below ops, settings are the plain data of settings.model, imported from there"
+        )
     return None
 
 

@@ -1,0 +1,14 @@
+from wsgate.settings.model.tls import BackendTls, Certificate, Tls
+from wsgate.settings.values import ClientAuth, TlsVersion
+
+
+def test_what_is_left_out_is_the_safe_choice() -> None:
+    assert Tls().min_version is TlsVersion.TLS12
+    assert Tls().client_auth is ClientAuth.REQUIRED
+    assert not Tls().plaintext
+    assert BackendTls().verify
+
+
+def test_one_certificate_needs_no_list() -> None:
+    assert issubclass(Tls, Certificate)
+    assert issubclass(BackendTls, Certificate)

@@ -1,0 +1,8 @@
+from wsgate.settings.model.tunnel import Tunnel
+from wsgate.settings.values import TextFrames
+
+
+def test_what_is_left_out_is_the_safe_choice() -> None:
+    assert Tunnel().allow == ()
+    assert Tunnel().strict
+    assert Tunnel().text is TextFrames.REJECT

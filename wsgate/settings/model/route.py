@@ -1,0 +1,83 @@
+"""``routes``: which requests one takes, and what becomes of them."""
+
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsgate.settings.model.answers import Files, Redirect, Respond
+from wsgate.settings.model.auth import Auth
+from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
+from wsgate.settings.model.key import setting
+from wsgate.settings.model.relay import Relay
+from wsgate.settings.model.tunnel import Tunnel
+from wsgate.settings.values import (
+    Errors,
+    HostPattern,
+    MatchField,
+    OnReload,
+    PathPattern,
+    PlainHttp,
+    QueryField,
+    RouteName,
+    Subprotocol,
+    WebOrigin,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    host: tuple[HostPattern, ...] = setting(
+        "Host names, without a port; *.example.com matches one or more labels.", default=()
+    )
+    path: PathPattern | None = setting(
+        "/x exact, /x/* prefix, ~regex, which is matched from the path's start on, and to its end only with a $ there; "
+        "any path when it is left out. What is compared is the path's normal form.",
+        default=None,
+    )
+    subprotocol: tuple[Subprotocol, ...] = setting("The client must offer one of these.", default=())
+    header: tuple[MatchField, ...] = setting(
+        "Fields that the request must have, each with just this value: a mapping, name: value.", default=()
+    )
+    query: tuple[QueryField, ...] = setting(
+        "Parameters that the query must have, each with just this value: a mapping, name: value.", default=()
+    )
+    websocket: bool | None = setting(
+        "true takes requests for a WebSocket only, false all others; both when it is left out.", default=None
+    )
+
+
+PlainAction = Files | Respond | Redirect  # for requests that ask for no WebSocket
+Action = Relay | Tunnel | Files | Respond | Redirect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A match and what happens then. ``action`` is the one that the file names: ``relay``, ``tunnel``, ``files``,
+    ``respond`` or ``redirect``."""
+
+    name: RouteName = setting("The route's name in logs and errors.", required=True)
+    on_reload: OnReload = setting(
+        "When a reload changes or removes this route: keep lets its sessions go on, drain closes them.",
+        default=OnReload.KEEP,
+    )
+    match: Match = setting("Which requests this route takes; every request when it is left out.", default=Match())
+    origins: tuple[WebOrigin, ...] = setting(
+        "Pages that may open WebSockets here, by their Origin; same-host is those of the host that is asked for, any "
+        "is every page. Left out: same-host where auth has basic or client_certificate, else any.",
+        default=(),
+    )
+    auth: Auth | None = setting("Who may use this route; everybody when left out.", default=None)
+    errors: Errors = setting(
+        "How a WebSocket is refused: status is an HTTP answer, which browsers show to nobody; close accepts, then "
+        "closes with a code and a reason.",
+        default=Errors.STATUS,
+    )
+    http: PlainHttp = setting(
+        "Requests to relay that ask for no WebSocket: reject answers them with 426, forward passes them on over HTTP.",
+        default=PlainHttp.REJECT,
+    )
+    heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
+    timeouts: Timeouts = setting("Timeouts of this route; what is left out comes from defaults.", default=Timeouts())
+    limits: RouteLimits = setting("Limits of this route; what is left out comes from defaults.", default=RouteLimits())
+    action: Action

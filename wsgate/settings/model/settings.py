@@ -1,0 +1,69 @@
+"""The whole file, and what is the gateway's own: log, drain, limits."""
+
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wsgate.settings.model.defaults import Defaults
+from wsgate.settings.model.key import setting
+from wsgate.settings.model.listener import Listener
+from wsgate.settings.model.route import Route
+from wsgate.settings.places import Places
+from wsgate.settings.values import Count, DrainCode, Duration, HeadSize, LogFormat, LogLevel, Network, Timeout, Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    format: LogFormat = setting("json for machines, text for people.", default=LogFormat.JSON)
+    level: LogLevel = setting("The least serious level that is written.", default=LogLevel.INFO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    delay: Duration = setting(
+        "How long to go on taking connections after the signal, so that balancers can notice first.", default=0.0
+    )
+    spread: Duration = setting("Sessions are closed one after the other over this time, not all at once.", default=20.0)
+    grace: Duration = setting("How long sessions may then take to close before they are cut.", default=10.0)
+    code: DrainCode = setting(
+        "The close code that tells clients and backends of the drain: 1001, 1012 or 3000 to 4999.", default=1001
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of the gateway as a whole, all workers together."""
+
+    sessions: Count | None = setting("Sessions at once; more are answered with 503.", default=None)
+    handshakes: Count = setting(
+        "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
+    )
+    head: HeadSize = setting(
+        "A request's head, cookies and all, and the head of a backend's answer; a larger one gets 431, or is a 502.",
+        default=32 << 10,
+    )
+    target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=16 << 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    listeners: tuple[Listener, ...] = setting("The addresses that accept connections.", required=True)
+    routes: tuple[Route, ...] = setting("What to do with a request: the first route that matches wins.", required=True)
+    defaults: Defaults = setting("What every route starts from.", default=Defaults())
+    trusted_proxies: tuple[Network, ...] = setting(
+        "Peers whose X-Forwarded-For, -Proto, -Host and -Port, or Forwarded, are believed.", default=()
+    )
+    workers: Workers = setting("Processes that share the work: a number, or auto for one per core.", default=1)
+    limits: Limits = setting("Limits of the whole gateway.", default=Limits())
+    drain: Drain = setting("How the process ends.", default=Drain())
+    exit_when_idle: Timeout | None = setting(
+        "End the process when there was no session for so long; for services that are started on demand.", default=None
+    )
+    log: Log = setting("The log.", default=Log())
+    # Not a configuration key: the text of the file for each value from the environment, by path. Messages show it
+    # instead of the value.
+    from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})
+    # Not a configuration key: the place of each value in the file.
+    places: Places = field(default_factory=Places, compare=False, repr=False, metadata={"is_key": False})

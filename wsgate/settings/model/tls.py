@@ -1,0 +1,50 @@
+"""TLS: what a certificate is, and what a listener and a backend need."""
+
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsgate.settings.model.key import setting
+from wsgate.settings.values import Ciphers, ClientAuth, FilePath, HostName, TlsVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate chain, PEM, the server's own first, and its key."""
+
+    certificate: FilePath | None = setting("The certificate and those that lead to its CA, PEM.", default=None)
+    key: FilePath | None = setting("Its private key, PEM; left out, it is in the certificate's file.", default=None)
+    password_file: FilePath | None = setting("A file with the key's password, if it is encrypted.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls(Certificate):
+    """TLS on a listener. One certificate, or several of which the client's SNI chooses; the first is the default."""
+
+    certificates: tuple[Certificate, ...] = setting(
+        "Several certificates: the one for the name that the client asks for, the first for any other.", default=()
+    )
+    min_version: TlsVersion = setting("The oldest version that is spoken.", default=TlsVersion.TLS12)
+    ciphers: Ciphers | None = setting("Cipher suites of TLS 1.2, as OpenSSL writes them.", default=None)
+    client_ca: FilePath | None = setting("The CAs that sign clients' certificates, PEM.", default=None)
+    client_auth: ClientAuth = setting(
+        "With client_ca: required refuses clients without a certificate, optional takes them too.",
+        default=ClientAuth.REQUIRED,
+    )
+    plaintext: bool = setting(
+        "Take clients without TLS on the same port, too: the first byte tells (websockify's way).", default=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendTls(Certificate):
+    """TLS to a backend. ``certificate`` and ``key`` are the gateway's own, for backends that ask for one."""
+
+    ca: FilePath | None = setting(
+        "The CAs that sign the backend's certificate, PEM; the system's when left out.", default=None
+    )
+    server_name: HostName | None = setting(
+        "The name the certificate must have; the address's host when left out.", default=None
+    )
+    verify: bool = setting("Check the backend's certificate; false is for experiments only.", default=True)
