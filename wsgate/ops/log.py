@@ -39,6 +39,10 @@ _SAID_BY_PARENT = frozenset({"listening", "ready", "draining", "cutting", "stopp
 LONGEST_FIELD = 1024
 
 
+# json.dumps would make an encoder for each line
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, event, then the event's own fields."""
 
@@ -53,7 +57,7 @@ class JsonFormatter(logging.Formatter):
         line.update(_fields(record))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _encode(line)
 
 
 class TextFormatter(logging.Formatter):
@@ -91,11 +95,10 @@ class TextFormatter(logging.Formatter):
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     """Returns the fields of an event, long texts cut, because a client may have chosen them."""
     fields: dict[str, object] = getattr(record, "fields", {})
-    return {name: _short(value) if isinstance(value, str) else value for name, value in fields.items()}
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_FIELD or "\n" in text else f"{text[:LONGEST_FIELD]}…"
+    for name, value in fields.items():
+        if isinstance(value, str) and len(value) > LONGEST_FIELD and "\n" not in value:
+            fields = {**fields, name: f"{value[:LONGEST_FIELD]}…"}
+    return fields
 
 
 def _quote(value: object) -> str:
@@ -168,6 +171,8 @@ def set_up(settings: Log, fd: int | None = None) -> LineHandler:
 
     Returns the handler.
     """
+    # no line shows what a LogRecord finds out about its thread and process
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     handler = next((handler for handler in root.handlers if isinstance(handler, LineHandler)), None)
     if fd is not None or handler is None:
