@@ -21,7 +21,7 @@ from wsgate.gate.decide import (
     decide,
 )
 from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress
-from wsgate.settings.scalars import path_pattern
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
 from wsgate.site.matching import TOO_LONG
 from wsgate.wire.handshake import check_upgrade

@@ -24,7 +24,7 @@ from wsgate.settings.model import (
     Token,
     Tunnel,
 )
-from wsgate.settings.scalars import path_pattern
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
 
 PLACE = (Place(PlaceKind.QUERY, "token"),)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsgate.settings.model import Match, PathPattern, Route, Target, Tunnel, UnixAddress
-from wsgate.settings.scalars import path_pattern
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.matching import Matcher, host_name, rewrite
 from wsgate.text.paths import normal
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgate.settings.model import Match, Route, Settings, Target, Tunnel, UnixAddress
-from wsgate.settings.scalars import path_pattern
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
 from wsgate.site.matching import TOO_LONG
 from wsgate.site.site import Site

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.settings.scalars import subprotocol
+from wsgate.settings.names import subprotocol
 from wsgate.text.error import TextError
 from wsgate.text.subprotocol import is_subprotocol
 

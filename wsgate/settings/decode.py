@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from collections.abc import Iterable
 from typing import Any
 
 from wsgate.settings.access import header_name, parameter_name, tested_field
+from wsgate.settings.cures import LIKE_OFF, OFF, ON, explain, list_meant, listed, mapping_meant, secret_key, show_node
 from wsgate.settings.draft import Broken, Draft
-from wsgate.settings.environment import Environment, advise_braces, expand, references, without_braces
-from wsgate.settings.fixed import OtherProgramsName, answer_field_name
+from wsgate.settings.environment import Environment, expand, without_braces
+from wsgate.settings.fixed import answer_field_name
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
 from wsgate.settings.model import PAIRS, AnswerField, Defaults, HeaderField, MatchField, QueryField, Settings
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
@@ -26,17 +25,6 @@ from wsgate.settings.scalars import ScalarType
 from wsgate.settings.unknown import guess_key
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_value
-
-# The texts that mean off, with or without quotes. They all mean false in YAML 1.1, and tools may replace one by
-# another.
-OFF = tuple(form for word in ("off", "false", "no") for form in (word, word.capitalize(), word.upper()))
-
-_ON = ("true", "yes", "on")
-# Other programs' texts for it.
-_LIKE_OFF = re.compile(
-    "-1|0+(ms|s|m|h|B|KiB|MiB|GiB)?|never|none|disabled?|unlimited|infinit[ey]|infinity|inf|nil", re.IGNORECASE
-)
-
 
 _PAIR_NAMES = {
     HeaderField: header_name,
@@ -130,18 +118,18 @@ class Decoder:
             return self.fault(path, f"expected {expected}, found {node}")
         if node.text in OFF and scalar.can_be_off:
             return None if optional else self.fault(path, f"cannot be off: expected {scalar.expected}")
-        if optional and scalar.can_be_off and _LIKE_OFF.fullmatch(node.text):
+        if optional and scalar.can_be_off and LIKE_OFF.fullmatch(node.text):
             return self.fault(path, f"{node}: for none, write off")
         try:
             value = scalar.parse(node.text)
         except TextError as error:
-            return self.fault(path, _explain(error, scalar, node))
+            return self.fault(path, explain(error, scalar, node))
         if node.is_expanded:
             self._hide(value, node)
         elif node.kind not in scalar.kinds:
             if node.kind == "str":
                 return self.fault(path, f"expected {scalar.expected} without quotes, found {node} in quotes")
-            shown = _shown(node, scalar)
+            shown = show_node(node, scalar)
             return self.fault(path, f"without quotes YAML takes {shown} for {node.read_as}: write the quotes")
         self._warn_of_dollar(scalar, node, path)
         if not scalar.is_path:
@@ -212,15 +200,15 @@ class Decoder:
             for index, value in enumerate(values):
                 same = value if short is None or isinstance(value, Broken) else getattr(value, short)
                 if scalar is not None and first.setdefault(same, index) != index:
-                    shown = same if isinstance(node.items[index], Mapping) else _shown(node.items[index], scalar)
+                    shown = same if isinstance(node.items[index], Mapping) else show_node(node.items[index], scalar)
                     self.fault(f"{path}[{index}]", f"{shown} is there already, at {path}[{first[same]}]")
             return tuple(values)
         if scalar is not None and (short is None or isinstance(node, Scalar | Mapping)):
             if isinstance(node, Scalar) and ", " in node.text:
-                return self.fault(path, f"{_shown(node, scalar)} is one text: write a list in brackets, like [a, b]")
+                return self.fault(path, f"{show_node(node, scalar)} is one text: write a list in brackets, like [a, b]")
             # A list of one item may be written as the item.
             return (self._value(key, node, path),)
-        return self.fault(path, f"expected a list, found {node}: {_list_meant(item, node)}")
+        return self.fault(path, f"expected a list, found {node}: {list_meant(item, node)}")
 
     def _mapping(self, cls: type, node: Node, path: str, expected: str = "a mapping") -> Any:
         self.places.by_path[path] = (node.line, node.col)
@@ -230,17 +218,17 @@ class Decoder:
             return self._short(cls, keys[short], node, path)
         if not isinstance(node, Mapping):
             if short is not None and (scalar := text_type(cls)) is not None:
-                keys_meant = f"{scalar.expected}, or a mapping with the keys {_list(keys)}"
+                keys_meant = f"{scalar.expected}, or a mapping with the keys {listed(keys)}"
                 return self.fault(path, f"expected {keys_meant}, found {node}")
-            if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in _ON:
-                cure = f"write a mapping with the keys {_list(keys)}, leave it out for the default, or write off"
+            if expected != "a mapping" and isinstance(node, Scalar) and node.text.lower() in ON:
+                cure = f"write a mapping with the keys {listed(keys)}, leave it out for the default, or write off"
                 return self.fault(path, f"{node} says nothing of how: {cure}")
-            if expected != "a mapping" and isinstance(node, Scalar) and _LIKE_OFF.fullmatch(node.text):
+            if expected != "a mapping" and isinstance(node, Scalar) and LIKE_OFF.fullmatch(node.text):
                 return self.fault(path, f"{node}: for none, write off")
-            if isinstance(node, Scalar) and ":" in node.text and (secret := _secret_key(cls)):
-                return self.fault(path, f"expected {expected} with the keys {_list(keys)}: write it under {secret}")
-            cure = _mapping_meant(cls, node)
-            return self.fault(path, f"expected {expected} with the keys {_list(keys)}, found {node}{cure}")
+            if isinstance(node, Scalar) and ":" in node.text and (secret := secret_key(cls)):
+                return self.fault(path, f"expected {expected} with the keys {listed(keys)}: write it under {secret}")
+            cure = mapping_meant(cls, node)
+            return self.fault(path, f"expected {expected} with the keys {listed(keys)}, found {node}{cure}")
         given, meant = self._given(keys, node, path)
         values: dict[str, Any] = {}
         # The defaults are decoded first, wherever they are in the file, because the routes need them.
@@ -275,7 +263,7 @@ class Decoder:
         for key_node, value in node.pairs():
             place = (key_node.line, key_node.col)
             if not isinstance(key_node, Scalar):
-                self.fault(path, f"expected one of the keys {_list(keys)}, found {key_node}", place)
+                self.fault(path, f"expected one of the keys {listed(keys)}, found {key_node}", place)
                 continue
             name = key_node.text
             if name in lines:
@@ -312,114 +300,8 @@ class Decoder:
         for key in options:
             if not chosen and key.name in meant:
                 values[key.attribute] = Broken()
-        names = _list(key.name for key in options)
+        names = listed(key.name for key in options)
         if len(chosen) > 1:
             self.fault(path, f"has {' and '.join(chosen)}: write exactly one of {names}")
         elif options and options[0].attribute not in values:
             values[options[0].attribute] = self.fault(path, f"has none of {names}: write exactly one of them")
-
-
-def _explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
-    """Returns why a text is not a value of its type, and what to write."""
-    if node.written is not None:
-        shown = references(node.written) if scalar.is_secret else str(node)
-        return f"with the environment's value, {shown} does not fit here: expected {scalar.expected}"
-    if not scalar.is_secret and (cure := _without_ends(scalar, node.text)):
-        return f"{quote(node.text)} has more than its value: write {cure}"
-    advice = None if scalar.is_secret or isinstance(error, OtherProgramsName) else advise_braces(node.text)
-    if advice is None:
-        return str(error)
-    shown = "this" if "@" in node.text else quote(node.text)  # a password may be in front of the @
-    return f"{shown} does not fit here; {advice}"
-
-
-def _without_ends(scalar: ScalarType, text: str) -> str | None:
-    """Returns the value in a text with a ``;`` or ``,`` behind it, or with blanks or quotes around it, else
-    ``None``."""
-    bare = text.strip(" \t\"'").rstrip(";, ").strip("\"'")
-    if bare == text or not bare:
-        return None
-    return quote(bare) if _is_value(scalar, bare) else None
-
-
-def _list_meant(item: Any, node: Node) -> str:
-    """Returns how to write a list of mappings, for a value that is none."""
-    keys = keys_of(item)
-    start = next((key.name for key in keys.values() if key.required), next(iter(keys)))
-    if isinstance(node, Scalar) and node.kind == "null":
-        return f"write at least one item below it, which begins with '- {start}: '"
-    if isinstance(node, Mapping) and node.items:
-        first = node.items[0]
-        name = first.text if isinstance(first, Scalar) else ""
-        if name not in keys:
-            return f"write what is under {quote(name)} as an item of it, which begins with '- {start}: '"
-        if (first.line, first.col) != (node.line, node.col):
-            return "put its braces in brackets, like [{" + name + ": …}]"
-        return f"write '- ' before its first key, '- {name}: ', and the other keys below that one"
-    return f"begin each item with '- '{_mapping_meant(item, node)}"
-
-
-# The keys that are tried first if a value was written instead of a mapping without required keys.
-_MEANT_FIRST = ("to", "idle")
-
-
-def _mapping_meant(cls: type, node: Node) -> str:
-    """Returns how to write a mapping, for its most important value alone, like ``relay: ws://app:9000``."""
-    if not isinstance(node, Scalar) or node.kind in ("null", "bool") or node.is_expanded or node.text in OFF:
-        return ""
-    name, colon, rest = node.text.partition(":")
-    if colon and name in keys_of(cls):
-        return f"; write a blank behind the colon: '{name}: {rest}'"
-    if node.text in keys_of(cls):
-        return f"; write a mapping, like {{{node.text}: …}}"
-    keys = sorted(keys_of(cls).values(), key=lambda key: key.name not in _MEANT_FIRST)
-    required = [key for key in keys if key.required]
-    for key in required or keys:
-        scalar = text_type(item_type(key.type) or key.type)
-        if scalar is None or scalar.is_secret:
-            continue
-        text = next((text for text in _with_units(node.text) if _is_value(scalar, text)), None)
-        if text is None and key.name == "to":
-            return "; its address belongs under the key to"
-        if text is None:
-            continue
-        like = "" if required else "it like "
-        return f"; write {like}{{{key.name}: {text}}}" if _needs_no_quotes(node) else ""
-    return ""
-
-
-def _secret_key(cls: type) -> str | None:
-    """Returns the key of a mapping whose value is a secret; ``None`` if there is none."""
-    for key in keys_of(cls).values():
-        scalar = text_type(item_type(key.type) or key.type)
-        if scalar is not None and scalar.is_secret:
-            return key.name
-    return None
-
-
-def _with_units(text: str) -> tuple[str, ...]:
-    """Returns a text and the values that it may abbreviate."""
-    if text.isdecimal():
-        return text, f"{text}s", f"ws://127.0.0.1:{text}", f"tcp://127.0.0.1:{text}"
-    return text, f"ws://{text}", f"tcp://{text}"
-
-
-def _is_value(scalar: ScalarType, text: str) -> bool:
-    try:
-        scalar.parse(text)
-    except TextError:
-        return False
-    return True
-
-
-def _needs_no_quotes(node: Scalar) -> bool:
-    """Whether a text needs no quotes inside braces."""
-    return not set(node.text) & set("[]{},#") and ": " not in node.text and len(node.text) <= 80
-
-
-def _shown(node: Node, scalar: ScalarType) -> str:
-    return "this" if scalar.is_secret else str(node)
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import Any
 
-from wsgate.settings.decode import OFF
+from wsgate.settings.cures import OFF
 from wsgate.settings.environment import PATTERN
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
 from wsgate.settings.model import PAIRS, Settings
