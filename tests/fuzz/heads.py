@@ -143,7 +143,7 @@ def _check_request(request: Request) -> None:
 
 def _check_forwarded(request: Request, upgrade: Upgrade) -> None:
     """What is sent to the backend is one request, to us and by its lines, for the same target."""
-    asked = BackendHandshake(request, upgrade, target=request.target, key=_KEY, forwarded=[(b"X-Real-IP", b"::1")])
+    asked = BackendHandshake(request, upgrade, target=request.target, key=_KEY, written=[(b"X-Real-IP", b"::1")])
     head = asked.request
     assert head.endswith(b"\r\n\r\n")
     assert head.count(b"\r\n\r\n") == 1
@@ -231,7 +231,7 @@ def _read_answer(pieces: list[bytes], lost: bool) -> object:
     assert isinstance(request, Request)
     upgrade = check_upgrade(request)
     assert isinstance(upgrade, Upgrade)
-    asked = BackendHandshake(request, upgrade, target=b"/", key=_KEY, forwarded=(), max_head=_MAX_HEAD)
+    asked = BackendHandshake(request, upgrade, target=b"/", key=_KEY, written=(), max_head=_MAX_HEAD)
     came = [*filter(None, pieces)]
     answer, at = None, 0
     while answer is None and at < len(came):

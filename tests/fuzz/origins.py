@@ -54,7 +54,7 @@ def origins(random: Random) -> None:
     fields = backend_fields(said)
     upgrade = check_upgrade(request)
     assert isinstance(upgrade, Upgrade)
-    passed = _read(BackendHandshake(request, upgrade, target=b"/", key=KEY.encode(), forwarded=fields).request)
+    passed = _read(BackendHandshake(request, upgrade, target=b"/", key=KEY.encode(), written=fields).request)
     assert passed is not None, fields
     both = [
         [field for field in passed.headers if not field[0].startswith(out)] for out in (b"forwarded", b"x-forwarded-")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
-from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.gate.conftest import NOWHERE, StartGate, relay_to, route, tunnel_to
+from tests.gate.conftest import NOWHERE, StartGate, exchange_for, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.peers.frames import BINARY, MASK, PING, TEXT, Frame, close_frame
 from tests.peers.heads import plain_request, request
@@ -19,12 +18,7 @@ from tests.peers.stream import Backend
 from wsgate.gate.close_answer import by_close, close_for
 from wsgate.settings.model import Auth, Basic, ClientTarget, Errors, Limits, Place, PlaceKind, Route, TargetRule, Tunnel
 from wsgate.wire.close import Close
-from wsgate.wire.handshake import Upgrade
-from wsgate.wire.headers import Headers
-from wsgate.wire.http import Refusal, Request
-
-UPGRADE = Upgrade(b"key", (), [])
-REQUEST = Request(b"GET", b"/", b"a", b"1.1", [], [])
+from wsgate.wire.http import Refusal
 
 
 @pytest.mark.parametrize(
@@ -50,11 +44,9 @@ def test_the_close_of_each_status(refusal: Refusal, close: Close) -> None:
 def test_only_who_asked_rightly_for_a_websocket_is_told_by_a_close() -> None:
     told = Route(name="it", action=NOWHERE, errors=Errors.CLOSE)
     no = Refusal(403, "no")
-    assert by_close(told, UPGRADE, REQUEST, no)
-    assert not by_close(told, None, REQUEST, no)
-    assert not by_close(told, UPGRADE, None, no)
-    assert not by_close(None, UPGRADE, REQUEST, no)
-    assert not by_close(Route(name="it", action=NOWHERE), UPGRADE, REQUEST, no)
+    assert by_close(exchange_for(told), no)
+    assert not by_close(exchange_for(told, plain_request()), no)
+    assert not by_close(exchange_for(Route(name="it", action=NOWHERE)), no)
 
 
 CHALLENGE = ((b"WWW-Authenticate", b"Basic"),)
@@ -63,18 +55,18 @@ CHALLENGE = ((b"WWW-Authenticate", b"Basic"),)
 @pytest.mark.parametrize(
     ("sent", "answer", "told"),
     [
-        ([], Refusal(401, "who", CHALLENGE), False),
-        ([], Refusal(401, "backend", CHALLENGE, body=b""), False),
-        ([(b"authorization", b"Basic eDp5")], Refusal(401, "who", CHALLENGE), True),
-        ([(b"authorization", b"Basic eDp5")], Refusal(401, "backend", CHALLENGE, body=b""), True),
-        ([], Refusal(401, "no token"), True),
-        ([], Refusal(403, "no", CHALLENGE), True),
+        ({}, Refusal(401, "who", CHALLENGE), False),
+        ({}, Refusal(401, "backend", CHALLENGE, body=b""), False),
+        ({"Authorization": "Basic eDp5"}, Refusal(401, "who", CHALLENGE), True),
+        ({"Authorization": "Basic eDp5"}, Refusal(401, "backend", CHALLENGE, body=b""), True),
+        ({}, Refusal(401, "no token"), True),
+        ({}, Refusal(403, "no", CHALLENGE), True),
     ],
 )
-def test_a_challenge_is_a_status_until_it_was_answered(sent: Headers, answer: Refusal, told: bool) -> None:
+def test_a_challenge_is_a_status_until_it_was_answered(sent: dict[str, str], answer: Refusal, told: bool) -> None:
     """A browser sends the credentials of its URL only when it has heard the 401."""
-    asked = replace(REQUEST, headers=sent)
-    assert by_close(Route(name="it", action=NOWHERE, errors=Errors.CLOSE), UPGRADE, asked, answer) is told
+    told_by_close = Route(name="it", action=NOWHERE, errors=Errors.CLOSE)
+    assert by_close(exchange_for(told_by_close, request("/", sent)), answer) is told
 
 
 async def test_who_has_shown_no_password_is_asked_for_it(start_gate: StartGate, backend: Backend) -> None:

@@ -11,6 +11,7 @@ from wsgate.settings.model import (
     Auth,
     Basic,
     ClientTarget,
+    Headers,
     Listener,
     ListenerRedirect,
     Match,
@@ -21,6 +22,7 @@ from wsgate.settings.model import (
     Settings,
     Target,
     TcpAddress,
+    ToBackend,
     Token,
     Tunnel,
 )
@@ -55,6 +57,29 @@ def test_the_route_and_what_its_backend_gets() -> None:
         "  pages that may open it: any",
         "  asks for basic",
         "  backend ws://127.0.0.1:3/base: GET /base/room?x=1, Host: x.test",
+        "  it gets X-Forwarded-Proto: http",
+        "  it gets X-Forwarded-Port: 80",
+        "  it gets X-Forwarded-Host: x.test",
+        "  it gets X-Forwarded-For: 127.0.0.1",
+        "  it gets Forwarded: for=127.0.0.1;host=x.test;proto=http",
+    ]
+
+
+def test_fields_that_the_route_changes() -> None:
+    """A value from the environment is not shown."""
+    changes = ToBackend(
+        set_=(("X-User", "{user}"), ("X-Key", "secret")), add=(("X-By", "{route}"),), remove=("cookie",)
+    )
+    settings = route(relay_to(3), headers=Headers(to_backend=changes))
+    environment = {"routes[0].headers.to_backend.set.X-Key": "${KEY}", "routes[0].relay.to[0]": "ws://${HOST}"}
+    site = gateway_of(settings, from_environment=environment).site
+    found = explain(site, "ws://x.test/", ("Cookie: a=b", "X_User: me", "X-Other: 1"))
+    assert [line.strip() for line in found if "Forwarded" not in line][2:] == [
+        "it gets X-User: {user}",
+        "it gets X-Key: ${KEY}",
+        "it gets X-By: it",
+        "it does not get Cookie: a=b",
+        "it does not get X_User: me",
     ]
 
 

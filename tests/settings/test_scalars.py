@@ -34,6 +34,8 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (bool, "true", True, True),
     (bool, "false", False, False),
     (model.CookieName, "wsgate_chat", "wsgate_chat", "wsgate_chat"),
+    (model.BackendFieldName, "cookie", "cookie", "cookie"),
+    (model.ClientFieldName, "server", "server", "server"),
     (model.UrlPath, "/healthz", "/healthz", "/healthz"),
     (model.Status, "200", 200, 200),
     (model.Status, "599", 599, 599),

@@ -2,7 +2,7 @@ import pytest
 
 from wsgate.settings.decode import Decoder
 from wsgate.settings.keys import keys_of
-from wsgate.settings.model import Listener, Match, Relay, Route, Settings, Tunnel
+from wsgate.settings.model import Headers, Listener, Match, Relay, Route, Settings, ToClient, Tunnel
 from wsgate.settings.nodes import compose
 from wsgate.settings.unknown import guess_key
 
@@ -43,6 +43,20 @@ from wsgate.settings.unknown import guess_key
         (Route, "routes[0]", "rule", "here it is 'match'"),
         (Relay, "routes[0].relay", "proxy_pass", "here it is 'to'"),
         (Relay, "routes[0].relay", "backend", "here it is 'to'"),
+        (Route, "routes[0]", "add_header", "here it is 'headers'"),
+        (
+            Headers,
+            "routes[0].headers",
+            "X-Frame-Options",
+            "the keys here are to_backend, to_client; "
+            "a header field is written under to_client, like {to_client: {set: {X-Frame-Options: DENY}}}",
+        ),
+        (
+            ToClient,
+            "routes[0].headers.to_client",
+            "X-Frame-Options",
+            "the keys here are set, add, remove; a header field is written under set or add",
+        ),
         # slips of the keyboard
         (Route, "routes[0]", "rely", "did you mean 'relay'?"),
         (Route, "routes[0]", "timeout", "did you mean 'timeouts'?"),

@@ -58,6 +58,14 @@ def test_names_that_look_like_others_are_dropped() -> None:
     assert request_fields(request, b"a", []) == [(b"Host", b"a"), (b"Via", b"1.1 wsgate")]
 
 
+def test_fields_that_a_backend_does_not_get() -> None:
+    asked = ask("POST", Cookie="a=b", X_A="1", Via="1.1 other")
+    asked.raw_headers = [*asked.raw_headers, (b"X_A", b"2")]
+    fields = request_fields(asked, b"a", [(b"X-A", b"ours")], {b"cookie", b"x-a", b"via"})
+    assert fields == [(b"Host", b"a"), (b"X-A", b"ours")]
+    assert trailer_fields([(b"X-A", b"1"), (b"X-B", b"2")], {b"x-a"}) == [(b"X-B", b"2")]
+
+
 def test_via_goes_behind_what_was_there_and_has_the_version_that_came() -> None:
     fields = request_fields(ask(version="HTTP/1.0", Via="1.1 other"), b"a", [])
     assert [value for name, value in fields if name == b"Via"] == [b"1.1 other", b"1.0 wsgate"]

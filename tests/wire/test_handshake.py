@@ -218,7 +218,7 @@ def handshake(
     asked = request(fields)
     upgrade = check_upgrade(asked)
     assert isinstance(upgrade, Upgrade)
-    return BackendHandshake(asked, upgrade, target=target, key=OWN_KEY, forwarded=forwarded)
+    return BackendHandshake(asked, upgrade, target=target, key=OWN_KEY, written=forwarded)
 
 
 def sent(asked: BackendHandshake) -> h11.Request:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.wire.headers import HOP_BY_HOP, elements, end_to_end, has_token, values
+from wsgate.wire.headers import HOP_BY_HOP, elements, end_to_end, has_token, values, without_names
 
 HEADERS = [
     (b"host", b"example.com"),
@@ -52,6 +52,14 @@ def test_nor_do_others_on_demand() -> None:
     headers = [(b"Host", b"h"), (b"Cookie", b"a=b"), (b"hoster", b"x")]
     assert end_to_end(headers, (b"host",)) == [(b"Cookie", b"a=b"), (b"hoster", b"x")]
     assert end_to_end([]) == []
+
+
+def test_fields_without_some_names() -> None:
+    """Names in any case, and those that servers cannot tell from them."""
+    headers = [(b"X-A", b"1"), (b"x_a", b"2"), (b"B", b"3"), (b"X-A-B", b"4")]
+    assert without_names(headers, {b"x-a", b"b"}) == headers[3:]
+    assert without_names(headers, ()) == headers
+    assert end_to_end(headers, (b"b",), more=(b"x-a",)) == headers[3:]
 
 
 def test_nor_do_prefixes_on_demand() -> None:

@@ -7,14 +7,15 @@ reason of a Close. So the upgrade is accepted, and only a Close is sent. The con
 
 from __future__ import annotations
 
+from wsgate.gate.exchange import Exchange
 from wsgate.net.io import receive
 from wsgate.net.transport import Transport
-from wsgate.settings.model import Errors, Route
+from wsgate.settings.model import Errors
 from wsgate.wire.close import MAX_REASON, Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 from wsgate.wire.handshake import Upgrade, accept_headers
-from wsgate.wire.headers import values
-from wsgate.wire.http import HttpServer, Refusal, Request
+from wsgate.wire.headers import Headers, values
+from wsgate.wire.http import HttpServer, Refusal
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import CONTROL, FAULT
 
@@ -22,16 +23,16 @@ from wsgate.wire.walk import CONTROL, FAULT
 _NOT_REACHED = Close(CloseCode.INTERNAL_ERROR, b"Failed to connect to downstream server")
 
 
-def by_close(route: Route | None, upgrade: Upgrade | None, request: Request | None, answer: Refusal) -> bool:
-    """Whether a refusal on this route is sent as a Close frame: only after a well-formed upgrade request.
+def by_close(exchange: Exchange, answer: Refusal) -> bool:
+    """Whether a refusal is sent as a Close frame: only after a well-formed upgrade request.
 
     A 401 to a client without credentials stays an HTTP answer: only after this status does a browser send the
     credentials in the URL or ask its user (RFC 9110 §11.6.1).
     """
-    if route is None or upgrade is None or request is None or route.errors is not Errors.CLOSE:
+    if exchange.upgrade is None or exchange.route.settings.errors is not Errors.CLOSE:
         return False
     challenged = answer.status == 401 and any(name.lower() == b"www-authenticate" for name, _ in answer.headers)
-    return not challenged or bool(values(request.headers, b"authorization"))
+    return not challenged or bool(values(exchange.request.headers, b"authorization"))
 
 
 def close_for(refusal: Refusal) -> Close:
@@ -48,13 +49,14 @@ def close_for(refusal: Refusal) -> Close:
     return Close(code, refusal.reason.encode("ascii", "replace")[:MAX_REASON])
 
 
-def opened_and_closed(http: HttpServer, upgrade: Upgrade, refusal: Refusal) -> bytes:
+def opened_and_closed(http: HttpServer, upgrade: Upgrade, refusal: Refusal, headers: Headers = ()) -> bytes:
     """Returns the 101 and the Close for such a client.
 
-    The answer has the first of the offered subprotocols: without one a browser fails the connection and shows no Close.
+    The answer has ``headers``, and the first of the offered subprotocols: without one a browser fails the connection
+    and shows no Close.
     """
     subprotocol = upgrade.subprotocols[0] if upgrade.subprotocols else None
-    head = http.switch(accept_headers(upgrade, subprotocol))
+    head = http.switch([*accept_headers(upgrade, subprotocol), *headers])
     return head + encode_frame(Opcode.CLOSE, close_for(refusal).payload(), None)
 
 

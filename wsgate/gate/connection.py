@@ -17,11 +17,12 @@ import trio
 
 from wsgate.gate.access_log import CLIENT_GONE, refused
 from wsgate.gate.admission import admit
-from wsgate.gate.client import RemoteEnd, client_of
+from wsgate.gate.client import Client, RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.error_page import error_body
 from wsgate.gate.exchange import Answer, Exchange, Opened, Response
+from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import forwards_http, handler_for
 from wsgate.gate.incoming import Incoming
@@ -38,6 +39,7 @@ from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
+from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.proxy_protocol import BEGINNINGS as PROXY_HEADERS
@@ -135,7 +137,7 @@ class _Connection:
             route = decide(site, listener, client, request, upgrade, draining=draining, full=full)
             asked = upgrade if isinstance(upgrade, Upgrade) else None
             if isinstance(route, Refused):
-                await self.refuse(route.refusal, request, asked, client.info, route.route)
+                await self._refuse_by(route, site, request, asked, client)
                 return None
             exchange = Exchange(self._gateway, site, route, request, asked, client, self._end, self._transport)
             if upgrade is None and forwards_http(route):
@@ -148,6 +150,17 @@ class _Connection:
                 answer = begun
             if not await self._give(exchange, answer):
                 return None
+
+    async def _refuse_by(
+        self, refused: Refused, site: Site, request: Request, upgrade: Upgrade | None, client: Client
+    ) -> None:
+        """Refuses a request that no handler gets."""
+        exchange = None
+        if refused.route is not None:
+            exchange = Exchange(
+                self._gateway, site, refused.route, request, upgrade, client, self._end, self._transport
+            )
+        await self.refuse(refused.refusal, request, client.info, exchange)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         if exchange.upgrade is not None and is_reset(self._transport):
@@ -167,7 +180,8 @@ class _Connection:
 
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
         """Sends an answer. Returns whether the connection may send another request."""
-        info = exchange.client_info
+        if isinstance(answer, Response):
+            answer = replace(answer, headers=fields_for_client(exchange, answer.headers))
         if isinstance(answer, Response) and answer.stream is not None:
             return await self._give_stream(exchange, answer)
         if isinstance(answer, Response):
@@ -176,11 +190,11 @@ class _Connection:
             pump, http = self._gateway.pump, self._http
             sent = await send_response(pump, self._transport, http, answer, patience, head_only=head_only)
         elif answer.closes:
-            await self.refuse(answer, exchange.request, exchange.upgrade, info, exchange.route)
+            await self.refuse(answer, exchange=exchange)
             return False
         else:
-            refused(info, exchange.request.path, exchange.route.name, answer)
-            sent = await self._respond(answer, exchange.request, close=self._is_last)
+            refused(exchange.client_info, exchange.request.path, exchange.route.name, answer)
+            sent = await self._respond(answer, exchange.request, exchange, close=self._is_last)
         return sent and not self._is_last and self._http.next_cycle()
 
     async def _give_stream(self, exchange: Exchange, answer: Response) -> bool:
@@ -238,34 +252,43 @@ class _Connection:
         self,
         refusal: Refusal,
         request: Request | None = None,
-        upgrade: Upgrade | None = None,
-        info: ClientInfo | None = None,
-        route: LiveRoute | None = None,
+        client: ClientInfo | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
-        """Refuses a request and ends the connection. The only place that does so."""
-        path = None
-        if request is not None:
-            path = request.path if route is None else path_for_log(request, route.settings)
-        refused(info or self._end.client_info(), path, None if route is None else route.name, refusal)
+        """Refuses a request and ends the connection. The only place that does so.
+
+        request: ``None`` if it could not be read; that of the exchange if there is one
+        exchange: ``None`` if no route takes the request
+        """
+        if exchange is not None:
+            request, route = exchange.request, exchange.route.settings
+            refused(exchange.client_info, path_for_log(request, route), route.name, refusal)
+        else:
+            refused(client or self._end.client_info(), None if request is None else request.path, None, refusal)
         if refusal is CLIENT_GONE:
             return
-        if by_close(None if route is None else route.settings, upgrade, request, refusal):
-            assert upgrade is not None
-            sent = await self._send(opened_and_closed(self._http, upgrade, refusal))
+        if exchange is not None and by_close(exchange, refusal):
+            assert exchange.upgrade is not None
+            fields = fields_for_client(exchange, ())
+            sent = await self._send(opened_and_closed(self._http, exchange.upgrade, refusal, fields))
             if sent:
                 with trio.move_on_after(self._timeouts.close):
                     await await_close(self._transport, self._http.trailing())
         else:
-            sent = await self._respond(refusal, request, close=True)
+            sent = await self._respond(refusal, request, exchange, close=True)
         if sent:
             with trio.move_on_after(self._timeouts.close):
                 await end_gracefully(self._transport)
 
-    async def _respond(self, refusal: Refusal, request: Request | None, *, close: bool) -> bool:
+    async def _respond(
+        self, refusal: Refusal, request: Request | None, exchange: Exchange | None, *, close: bool
+    ) -> bool:
         headers, body = refusal.headers, refusal.body
         if body is None:
             kind, body = error_body(refusal, request)
             headers = [*headers, (b"Content-Type", kind)]
+        if exchange is not None:
+            headers = fields_for_client(exchange, headers)
         return await self._send(self._http.respond(refusal.status, headers, body, close=close))
 
     async def _send(self, data: bytes) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
-from wsgate.gate.client import RemoteEnd, client_of
+from wsgate.gate.client import Client, RemoteEnd, client_of
 from wsgate.gate.decide import Refused, decide
+from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.redirect import location
 from wsgate.gate.handlers.relay import host_for
 from wsgate.settings.model import (
@@ -26,7 +27,7 @@ from wsgate.site.matching import Matcher, host_name, rewrite
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import check_upgrade
-from wsgate.wire.headers import elements
+from wsgate.wire.headers import elements, without_names
 from wsgate.wire.http import HttpServer, Refusal, Request
 
 _SCHEMES = ("ws", "wss", "http", "https")
@@ -62,7 +63,7 @@ def explain(site: Site, url: str, headers: Sequence[str] = ()) -> list[str]:
     if isinstance(decided, Refused):
         lines.append(_refusal(decided.refusal))
     if taken is not None:
-        lines += [f"  {line}" for line in _what_follows(taken, request, client.name)]
+        lines += [f"  {line}" for line in _what_follows(_Asked(taken, client, request), _written(site, taken))]
     return lines
 
 
@@ -121,8 +122,25 @@ def _refusal(refusal: Refusal) -> str:
     return f"answer: {refusal.status} {refusal.reason}{detail}"
 
 
-def _what_follows(route: LiveRoute, request: Request, host: bytes) -> Iterator[str]:
-    settings = route.settings
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request and the route that takes it. The user is not known: its variable stands for itself."""
+
+    route: LiveRoute
+    client: Client
+    request: Request
+    user: str = "{user}"
+
+
+def _written(site: Site, route: LiveRoute) -> dict[str, str]:
+    """Returns what the file has for the values of fields that are from the environment, by the field's name."""
+    prefix = f"routes[{site.routes.index(route)}].headers.to_backend."
+    written = site.settings.from_environment.items()
+    return {path.removeprefix(prefix)[4:]: text for path, text in written if path.startswith(prefix)}
+
+
+def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
+    settings, request = asked.route.settings, asked.request
     if settings.origins:
         yield f"pages that may open it: {', '.join(settings.origins)}"
     if settings.auth is not None:
@@ -130,7 +148,8 @@ def _what_follows(route: LiveRoute, request: Request, host: bytes) -> Iterator[s
         yield f"asks for {' and '.join(kinds)}"
     action = settings.action
     if isinstance(action, Relay):
-        yield from _relay(settings, action, request)
+        yield from _relay(asked, settings, action)
+        yield from _fields(asked, written)
     elif isinstance(action, Tunnel):
         yield from _tunnel(action)
     elif isinstance(action, Files):
@@ -138,11 +157,12 @@ def _what_follows(route: LiveRoute, request: Request, host: bytes) -> Iterator[s
     elif isinstance(action, Respond):
         yield f"answer: {action.status}"
     elif isinstance(action, Redirect):
-        yield f"answer: {action.status}, to {location(action.to, settings, request, host).decode('latin-1')}"
+        target = location(action.to, settings, request, asked.client.name).decode("latin-1")
+        yield f"answer: {action.status}, to {target}"
 
 
-def _relay(route: Route, action: Relay, request: Request) -> Iterator[str]:
-    balance = action.balance
+def _relay(asked: _Asked, route: Route, action: Relay) -> Iterator[str]:
+    balance, request = action.balance, asked.request
     policy = f"by the hash of {balance.hash}" if balance.hash is not None else balance.policy.value
     for backend in action.to:
         target = rewrite(request.target, route.match.path, backend.url.path).decode("latin-1")
@@ -150,6 +170,20 @@ def _relay(route: Route, action: Relay, request: Request) -> Iterator[str]:
         yield f"backend {backend.url}: GET {target}, Host: {host}"
     if len(action.to) > 1:
         yield f"balance: {policy}"
+
+
+def _fields(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
+    """Yields the fields that the gateway writes for a backend, and those of the request that it drops.
+
+    written: shown instead of the values of these fields
+    """
+    fields = fields_for_backend(asked)
+    for name, value in fields.written:
+        yield f"it gets {name.decode()}: {written.get(name.decode(), value.decode('latin-1'))}"
+    passed_on = without_names(asked.request.raw_headers, fields.dropped)
+    for field in asked.request.raw_headers:
+        if field not in passed_on:
+            yield f"it does not get {field[0].decode()}: {field[1].decode('latin-1')}"
 
 
 def _tunnel(action: Tunnel) -> Iterator[str]:

@@ -71,7 +71,7 @@ async def _get(transport: Transport, target: bytes, host: bytes) -> str:
 async def _open(transport: Transport, target: bytes, host: bytes) -> str:
     request = Request(b"GET", target, host, b"1.1", [], [])
     key = base64.b64encode(os.urandom(16))
-    handshake = BackendHandshake(request, Upgrade(b"", (), []), target=target, key=key, forwarded=[])
+    handshake = BackendHandshake(request, Upgrade(b"", (), []), target=target, key=key, written=[])
     await send_all(transport, handshake.request)
     answer: Accepted | Declined | Broken | None = None
     while answer is None:

@@ -11,6 +11,7 @@ import trio
 from wsgate.gate.access_log import CLIENT_GONE, ended, opened
 from wsgate.gate.decide import DRAINING, FULL
 from wsgate.gate.exchange import Exchange, Opened
+from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
 from wsgate.gate.refusals import RETRY_AFTER
@@ -84,7 +85,8 @@ async def _begin(
         problem = await recorder.begin(route.settings.timeouts.handshake)
         if problem is not None:
             return replace(UNRECORDED, detail=f"{recorder.path} cannot be written: {problem}")
-    head = http.switch([*accept_headers(exchange.upgrade, subprotocol, backend.extensions), *backend.headers])
+    fields = fields_for_client(exchange, backend.headers)
+    head = http.switch([*accept_headers(exchange.upgrade, subprotocol, backend.extensions), *fields])
     if not await send(head):
         if recorder is not None:
             recorder.discard()

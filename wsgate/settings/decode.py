@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 from wsgate.settings.access import header_name, parameter_name, tested_field
+from wsgate.settings.changes import backend_field, changed_value, client_field, variable_meant
 from wsgate.settings.cures import LIKE_OFF, OFF, ON, explain, list_meant, listed, mapping_meant, secret_key, show_node
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, expand, without_braces
 from wsgate.settings.fixed import answer_field_name
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type, short_key, text_type
-from wsgate.settings.model import PAIRS, AnswerField, Defaults, HeaderField, MatchField, QueryField, Settings
+from wsgate.settings.model import (
+    PAIRS,
+    AnswerField,
+    BackendField,
+    ClientField,
+    Defaults,
+    HeaderField,
+    MatchField,
+    QueryField,
+    Settings,
+)
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
@@ -31,6 +43,13 @@ _PAIR_NAMES = {
     AnswerField: answer_field_name,
     MatchField: tested_field,
     QueryField: parameter_name,
+    BackendField: backend_field,
+    ClientField: client_field,
+}
+_PAIR_VALUES: dict[Any, Callable[[str], str]] = {
+    QueryField: str,
+    BackendField: changed_value,
+    ClientField: changed_value,
 }
 
 
@@ -178,11 +197,14 @@ class Decoder:
                 continue
             lines[same] = name_node.line
             self.places.by_path[f"{path}.{name}"] = (value_node.line, value_node.col)
+            if kind in (BackendField, ClientField) and (cure := variable_meant(value_node.text, self._environment)):
+                fields.append(self.fault(f"{path}.{name}", cure))
+                continue
             value = self._expanded(value_node, f"{path}.{name}")
             if value is value_node and (advice := without_braces(value_node.text, self._environment)):
                 self.warn(f"{path}.{name}", advice)
             try:
-                text = "" if isinstance(value, Broken) else field_value(value.text) if is_header else value.text
+                text = "" if isinstance(value, Broken) else _PAIR_VALUES.get(kind, field_value)(value.text)
                 fields.append((_PAIR_NAMES[kind](name), text))
             except TextError as error:
                 fields.append(self.fault(path, str(error), place))

@@ -12,6 +12,7 @@ from typing import Any
 from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.meaning_auth import check_access
+from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
 from wsgate.settings.meaning_relay import check_relay
 from wsgate.settings.meaning_tls import check_listeners_tls, check_routes_tls
@@ -60,6 +61,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)
+        check_headers(route, everyone, f"routes[{index}]", fault, warn, given)
 
 
 def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:

@@ -50,7 +50,7 @@ def check_access(
         fault(path, "it asks for nothing: write basic or client_certificate, or remove it")
     if isinstance(route.auth.basic, Basic):
         _check_basic(route.auth.basic, f"{path}.basic", fault)
-    if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(_may_ask, listeners)):
+    if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
 
@@ -94,7 +94,7 @@ def _check_basic(basic: Basic, path: str, fault: Fault) -> None:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
 
 
-def _may_ask(listener: Any) -> bool:
+def may_ask(listener: Any) -> bool:
     """Whether a listener asks for certificates; a ``Broken`` one counts as asking."""
     tls = getattr(listener, "tls", listener)
     return isinstance(tls, Broken) or (isinstance(tls, Tls) and tls.client_ca is not None)

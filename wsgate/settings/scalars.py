@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wsgate.settings import access, fixed, model, names, numbers
+from wsgate.settings import access, changes, fixed, model, names, numbers
 from wsgate.settings.addresses import (
     backend_url,
     bind_address,
@@ -86,6 +86,7 @@ _UNIX = r"unix:/[^/](?:[\s\S]*[^/])?"
 _TEXT: Json = {"type": "string", "minLength": 1}
 _PATH: Json = {"type": "string", "minLength": 1}
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+_FIELD_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HOST_PORT = f"{_HOST}:{_PORT}"
 
 SCALARS: dict[Any, ScalarType] = {
@@ -254,6 +255,12 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Text: ScalarType("a text", names.free_text, _TEXT),
     model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),
+    model.BackendFieldName: ScalarType(
+        "the name of a header field", changes.removed_backend_field, _text(_FIELD_NAME, "Cookie")
+    ),
+    model.ClientFieldName: ScalarType(
+        "the name of a header field", changes.removed_client_field, _text(_FIELD_NAME, "Server")
+    ),
     model.Status: ScalarType(
         "a status from 200 to 599",
         fixed.status,

@@ -46,6 +46,8 @@ _OTHER_WORDS = {
     **dict.fromkeys(("code", "status_code", "permanent"), ("status",)),
     **dict.fromkeys(("content", "text_body", "json"), ("body",)),
     **dict.fromkeys(("basic_auth", "auth_basic", "basicauth"), ("basic",)),
+    **dict.fromkeys(("add_header", "more_set_headers", "response_headers", "customresponseheaders"), ("headers",)),
+    **dict.fromkeys(("proxy_set_header", "request_headers", "customrequestheaders", "header_up"), ("headers",)),
     **dict.fromkeys(("protocols", "protocol"), ("subprotocol", "subprotocols")),
 }
 
@@ -53,6 +55,9 @@ _OTHER_WORDS = {
 _OTHER_FILES = frozenset(
     {"version", "services", "networks", "volumes", "apiversion", "kind", "metadata", "http", "tcp"}
 )
+
+# How a field's name is written where it stands beside one of these keys.
+_FIELDS_UNDER = {"to_client": "to_client, like {to_client: {set: {X-Frame-Options: DENY}}}", "set": "set or add"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ def guess_key(name: str, path: str, known: Collection[str]) -> KeyGuess:
             return KeyGuess(f"here it is {quote(word)}, and {found.cure}", found.keys)
     if near := difflib.get_close_matches(name, known, 1, 0.7):
         return KeyGuess(f"did you mean {quote(near[0])}?", frozenset(near))
+    for key, way in _FIELDS_UNDER.items():
+        if key in known:
+            return KeyGuess(f"the keys here are {', '.join(known)}; a header field is written under {way}")
     return KeyGuess(f"the keys here are {', '.join(known)}")
 
 

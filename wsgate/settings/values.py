@@ -268,7 +268,12 @@ HeaderField = Annotated[tuple[str, str], "name: value"]
 MatchField = Annotated[tuple[str, str], "name: value of a field of the request"]
 QueryField = Annotated[tuple[str, str], "name: value of a query, both percent-decoded"]
 AnswerField = Annotated[tuple[str, str], "name: value, of a whole answer"]
-PAIRS = (HeaderField, AnswerField, MatchField, QueryField)  # of these a mapping has any names
+BackendField = Annotated[tuple[str, str], "name: value of a field for a backend, with variables"]
+ClientField = Annotated[tuple[str, str], "name: value of a field for a client, with variables"]
+BackendFieldName = Annotated[str, "name of a field of a request, in lower case"]
+ClientFieldName = Annotated[str, "name of a field of an answer, in lower case"]
+# Of these a mapping has any names
+PAIRS = (HeaderField, AnswerField, MatchField, QueryField, BackendField, ClientField)
 HeaderValue = Annotated[str, "visible characters of ISO 8859-1, and blanks between them"]
 FileName = Annotated[str, "name of a file, without a slash"]
 FileOrDirectory = Annotated[str, "absolute path of a file or a directory"]

@@ -38,6 +38,7 @@ from wsgate.settings.model import (
 )
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
+from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
 from wsgate.site.machine import directory_problem
 from wsgate.site.matching import Matcher
@@ -288,6 +289,8 @@ class _Builder:
             made.rules = rules_of(action)
         basic = _basic(route)
         made.users = None if basic is None else self._users[basic]
+        made.to_backend = field_changes(route.headers.to_backend)
+        made.to_client = field_changes(route.headers.to_client)
         return made
 
     def _make_listener(self, listener: Listener) -> LiveListener:

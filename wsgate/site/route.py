@@ -9,6 +9,7 @@ from wsgate.net.target_rules import Rules
 from wsgate.settings.model import Route, Target
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import LiveTls
+from wsgate.site.field_changes import FieldChanges
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
 from wsgate.site.tokens.lookups import Lookups
@@ -25,6 +26,7 @@ class LiveRoute:
     rules: which addresses may be dialled; ``None``: all
     lookups: for its clients' tokens; ``None`` without tokens
     users: for its clients' passwords; ``None`` without passwords
+    to_backend, to_client: how header fields are changed on their way; ``None``: not at all
     drained: a reload has ended its sessions; a session that begins now ends too
     """
 
@@ -36,6 +38,8 @@ class LiveRoute:
     rules: Rules | None = None
     lookups: Lookups | None = None
     users: Users | None = None
+    to_backend: FieldChanges | None = None
+    to_client: FieldChanges | None = None
     drained: bool = False
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
 from wsgate.wire.http import Request
 
@@ -27,14 +29,18 @@ def is_loop(request: Request) -> bool:
     return passes >= _MOST_PASSES
 
 
-def request_fields(request: Request, host: bytes, forwarded: Headers) -> list[tuple[bytes, bytes]]:
+def request_fields(
+    request: Request, host: bytes, written: Headers, dropped: Collection[bytes] = ()
+) -> list[tuple[bytes, bytes]]:
     """Returns the fields that a backend gets.
 
     host: the value of Host
-    forwarded: fields that tell the backend about the client; they replace any that the client wrote
+    written: fields that the gateway writes
+    dropped: names, in lower case, of fields that the backend does not get unless they are in ``written``
     """
-    fields = [(b"Host", host), *end_to_end(request.raw_headers, OWN_FIELDS, OWN_PREFIXES), *forwarded]
-    fields.append((b"Via", b"%s %s" % (request.version, _NAME)))
+    fields = [(b"Host", host), *end_to_end(request.raw_headers, OWN_FIELDS, OWN_PREFIXES, dropped), *written]
+    if b"via" not in dropped:
+        fields.append((b"Via", b"%s %s" % (request.version, _NAME)))
     if has_token(request.headers, b"te", b"trailers"):
         fields += [(b"TE", b"trailers"), (b"Connection", b"TE")]
     fields += _trailer(request.headers)
@@ -64,10 +70,11 @@ def response_fields(
     return fields
 
 
-def trailer_fields(trailers: Headers) -> list[tuple[bytes, bytes]]:
+def trailer_fields(trailers: Headers, dropped: Collection[bytes] = ()) -> list[tuple[bytes, bytes]]:
     """Returns the trailer fields that are passed on: none that frames, routes or authenticates a message (RFC 9110
-    §6.5.1)."""
-    return end_to_end(trailers, (*OWN_FIELDS, b"authorization", b"set-cookie", b"content-encoding"), OWN_PREFIXES)
+    §6.5.1), and none of ``dropped``, which are in lower case."""
+    never = (*OWN_FIELDS, b"authorization", b"set-cookie", b"content-encoding")
+    return end_to_end(trailers, never, OWN_PREFIXES, dropped)
 
 
 def _trailer(headers: Headers) -> list[tuple[bytes, bytes]]:

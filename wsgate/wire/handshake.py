@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from wsgate.text.subprotocol import is_subprotocol
@@ -153,7 +153,8 @@ class BackendHandshake:
     target: the request target in origin-form
     host: the value of Host; if ``None``, the client's own
     key: a fresh Sec-WebSocket-Key (§4.1: 16 random bytes in base64); the caller makes it, to keep this file free of I/O
-    forwarded: fields that tell the backend about the client; they replace any that the client wrote
+    written: fields that the gateway writes
+    dropped: names, in lower case, of the client's fields that go no further
     max_head: bytes that each head of the answer may have
     """
 
@@ -164,7 +165,8 @@ class BackendHandshake:
         *,
         target: bytes,
         key: bytes,
-        forwarded: Headers,
+        written: Headers,
+        dropped: Collection[bytes] = (),
         host: bytes | None = None,
         max_head: int = MAX_HEAD,
     ) -> None:
@@ -176,8 +178,8 @@ class BackendHandshake:
             (b"Connection", b"Upgrade"),
             (b"Sec-WebSocket-Key", key),
             (b"Sec-WebSocket-Version", b"13"),
-            *end_to_end(request.raw_headers, _OWN_FIELDS, _OWN_PREFIXES),
-            *forwarded,
+            *end_to_end(request.raw_headers, _OWN_FIELDS, _OWN_PREFIXES, dropped),
+            *written,
         ]
         if upgrade.subprotocols:
             headers.append((b"Sec-WebSocket-Protocol", b", ".join(upgrade.subprotocols)))

@@ -5,7 +5,7 @@ Functions that look a name up need the names in lower case, if they do not say o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -44,8 +44,21 @@ def has_token(headers: Headers, name: bytes, token: bytes) -> bool:
     return any(element.lower() == token for element in elements(headers, name))
 
 
+def alike(name: bytes) -> bytes:
+    """Returns the form of a name that some servers cannot tell from it (RFC 3875 §4.1.18). ``name``: in lower case."""
+    return name.translate(_LOOK_ALIKES)
+
+
+def without_names(headers: Headers, names: Container[bytes]) -> list[tuple[bytes, bytes]]:
+    """Returns the fields but those with one of ``names``, which are in lower case, or that look like one of them."""
+    return [field for field in headers if (name := field[0].lower()) not in names and alike(name) not in names]
+
+
 def end_to_end(
-    headers: Headers, without: Iterable[bytes] = (), prefixes: tuple[bytes, ...] = ()
+    headers: Headers,
+    without: Iterable[bytes] = (),
+    prefixes: tuple[bytes, ...] = (),
+    more: Iterable[bytes] = (),
 ) -> list[tuple[bytes, bytes]]:
     """Returns the fields that a proxy passes on, with names as they were written.
 
@@ -57,14 +70,14 @@ def end_to_end(
     "_".)
 
     headers: names in any case
-    without, prefixes: in lower case
+    without, prefixes, more: in lower case; ``more`` is like ``without``
     """
     named = [value for name, value in headers if name.lower() == b"connection"]
-    dropped = HOP_BY_HOP.union((token.strip().lower() for value in named for token in value.split(b",")), without)
+    dropped = HOP_BY_HOP.union((token.strip().lower() for value in named for token in value.split(b",")), without, more)
 
     def goes_on(name: bytes) -> bool:
         name = name.lower()
-        plain = name.translate(_LOOK_ALIKES)
+        plain = alike(name)
         return name not in dropped and plain not in dropped and not plain.startswith(prefixes)
 
     return [(name, value) for name, value in headers if goes_on(name)]

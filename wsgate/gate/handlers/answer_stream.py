@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -26,6 +26,7 @@ class AnswerStream:
 
     patience: seconds within which the next bytes must come; infinite if there is no such timeout
     done: called once, with the bytes of both bodies and why the answer is incomplete
+    dropped: names of trailer fields that the client does not get, in lower case
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class AnswerStream:
         idle: IdleConnections,
         patience: float,
         done: Callable[[int, int, str], None],
+        dropped: Collection[bytes] = (),
     ) -> None:
         self._pump = pump
         self._transport = transport
@@ -45,6 +47,7 @@ class AnswerStream:
         self._idle = idle
         self._patience = patience
         self._done: Callable[[int, int, str], None] | None = done
+        self._dropped = dropped
         self._size = 0
         self._fault = ""
         self._end: BodyEnd | None = None
@@ -100,7 +103,7 @@ class AnswerStream:
         """Returns the next piece, ``b""`` at the end or a fault; ``None`` if more bytes are needed."""
         piece = self._http.next_piece()
         if isinstance(piece, BodyEnd):
-            self._end = BodyEnd(trailer_fields(piece.trailers))
+            self._end = BodyEnd(trailer_fields(piece.trailers, self._dropped))
             return b""
         if isinstance(piece, Broken):
             self._fault = f"the backend's answer: {piece.reason}"

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import trio
 
 from wsgate.gate.access_log import CLIENT_GONE, forwarded
-from wsgate.gate.client import backend_fields
 from wsgate.gate.exchange import Answer, Exchange, Handler, Response
+from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.answer_stream import AnswerStream
 from wsgate.gate.handlers.relay import NO_BACKEND, host_for
@@ -135,7 +135,7 @@ class _Forwarding:
         self._incoming: Incoming = exchange.incoming
         self._action = action
         self._since = trio.current_time()
-        self._client_fields: Headers = backend_fields(exchange.client)
+        self._fields = fields_for_backend(exchange)
         self._tls: TlsClient | None = exchange.backend_tls(action.tls)
         self._has_body = exchange.request.length != 0
         self._is_idempotent = is_idempotent(exchange.request)
@@ -194,10 +194,15 @@ class _Forwarding:
         http = BackendHttp(
             request.method,
             rewrite(request.target, exchange.route.settings.match.path, backend.address.path),
-            request_fields(request, host_for(backend.address, self._action, request.host), self._client_fields),
+            request_fields(
+                request,
+                host_for(backend.address, self._action, request.host),
+                self._fields.written,
+                self._fields.dropped,
+            ),
             exchange.site.settings.limits.head,
         )
-        upload = Upload(self._incoming, transport, http, self._patience, has_body=self._has_body)
+        upload = Upload(self._incoming, transport, http, self._patience, self._fields.dropped, has_body=self._has_body)
         answer: Response | Refusal | _Failed | None = None
         try:
             found = await self._head(transport, http, upload)
@@ -303,8 +308,9 @@ class _Forwarding:
                 detail=fault,
             )
 
+        dropped = () if exchange.route.to_client is None else exchange.route.to_client.dropped
         patience = math.inf if route.timeouts.idle is None else route.timeouts.idle
-        stream = AnswerStream(exchange.gateway.pump, transport, http, upload, backend.idle, patience, done)
+        stream = AnswerStream(exchange.gateway.pump, transport, http, upload, backend.idle, patience, done, dropped)
         fields = response_fields(head.status, head.headers, head.raw_headers, head.version)
         if not upload.is_over or not (self._incoming.is_whole or not self._has_body):
             fields.append((b"Connection", b"close"))  # the rest of its request may never be read

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import trio
 
-from wsgate.gate.client import backend_fields
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
+from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.legs import client_leg, frame_limit
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
@@ -33,7 +33,6 @@ from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
-from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
@@ -57,7 +56,7 @@ async def handle(exchange: Exchange) -> Answer:
     """
     action = exchange.route.settings.action
     assert isinstance(action, Relay)
-    asking = _Asking(exchange, action, backend_fields(exchange.client), exchange.backend_tls(action.tls))
+    asking = _Asking(exchange, action, fields_for_backend(exchange), exchange.backend_tls(action.tls))
     opened: Answer | None = None
     attempts = 0
     upstream = exchange.route.upstream
@@ -103,7 +102,7 @@ class _Asking:
 
     exchange: Exchange
     relay: Relay
-    forwarded: Headers
+    fields: BackendFields
     tls: TlsClient | None
 
 
@@ -123,7 +122,8 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl]) -> Opened | 
             target=rewrite(exchange.request.target, route.match.path, url.path),
             host=host_for(url, asking.relay, exchange.request.host),
             key=base64.b64encode(os.urandom(16)),
-            forwarded=asking.forwarded,
+            written=asking.fields.written,
+            dropped=asking.fields.dropped,
             max_head=exchange.site.settings.limits.head,
         )
         with trio.move_on_after(route.timeouts.handshake):

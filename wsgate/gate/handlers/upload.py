@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import trio
 
@@ -22,16 +22,25 @@ class Upload:
     """Sends one request. ``run`` may be cancelled at any time and called again: it goes on where it was.
 
     patience: seconds without progress after which the backend counts as stalled
+    dropped: names of trailer fields that the backend does not get, in lower case
     taken: bytes of the body that were taken from the client; if any were, the request cannot be sent anew
     """
 
     def __init__(
-        self, incoming: Incoming, transport: Transport, http: BackendHttp, patience: float, *, has_body: bool
+        self,
+        incoming: Incoming,
+        transport: Transport,
+        http: BackendHttp,
+        patience: float,
+        dropped: Collection[bytes] = (),
+        *,
+        has_body: bool,
     ) -> None:
         self._incoming = incoming
         self._transport = transport
         self._http = http
         self._patience = patience
+        self._dropped = dropped
         self._ended = not has_body
         self._pending = memoryview(http.request + (b"" if has_body else http.finish()))
         self._in_chunks = has_body and http.in_chunks
@@ -79,7 +88,8 @@ class Upload:
                 return piece
             if isinstance(piece, BodyEnd):
                 self._ended = True
-                data.append(memoryview(self._http.finish(trailer_fields(piece.trailers) if self._in_chunks else ())))
+                trailers = trailer_fields(piece.trailers, self._dropped) if self._in_chunks else ()
+                data.append(memoryview(self._http.finish(trailers)))
             else:
                 self.taken += len(piece)
                 data.append(memoryview(self._http.data(piece)))

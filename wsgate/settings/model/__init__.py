@@ -12,6 +12,7 @@ All names are imported from here. Which file has one matters only inside the pac
 from wsgate.settings.model.answers import *
 from wsgate.settings.model.auth import *
 from wsgate.settings.model.defaults import *
+from wsgate.settings.model.headers import *
 from wsgate.settings.model.key import *
 from wsgate.settings.model.listener import *
 from wsgate.settings.model.relay import *

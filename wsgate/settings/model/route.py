@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wsgate.settings.model.answers import Files, Redirect, Respond
 from wsgate.settings.model.auth import Auth
 from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
+from wsgate.settings.model.headers import Headers
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.relay import Relay
 from wsgate.settings.model.tunnel import Tunnel
@@ -77,6 +78,7 @@ class Route:
         "Requests to relay that ask for no WebSocket: reject answers them with 426, forward passes them on over HTTP.",
         default=PlainHttp.REJECT,
     )
+    headers: Headers = setting("Header fields that are changed on their way.", default=Headers())
     heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
     timeouts: Timeouts = setting("Timeouts of this route; what is left out comes from defaults.", default=Timeouts())
     limits: RouteLimits = setting("Limits of this route; what is left out comes from defaults.", default=RouteLimits())

@@ -1,0 +1,69 @@
+"""The header fields that the gateway writes and changes: for a backend, and for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from wsgate.gate.client import Client, backend_fields
+from wsgate.site.route import LiveRoute
+from wsgate.wire.headers import Headers
+
+
+class RequestContext(Protocol):
+    """What variables stand for; an ``Exchange`` is one."""
+
+    @property
+    def route(self) -> LiveRoute: ...
+
+    @property
+    def client(self) -> Client: ...
+
+    @property
+    def user(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFields:
+    """What every backend of a route gets of a request, apart from the client's own fields.
+
+    written: fields that the gateway writes
+    dropped: names, in lower case, of the client's fields that go no further
+    """
+
+    written: Headers
+    dropped: frozenset[bytes] = frozenset()
+
+
+def fields_for_backend(context: RequestContext) -> BackendFields:
+    """Returns what tells a backend about the client, with the route's changes."""
+    written = backend_fields(context.client)
+    changes = context.route.to_backend
+    if changes is None:
+        return BackendFields(written)
+    return BackendFields(changes.apply(written, value_of(context)), changes.dropped)
+
+
+def fields_for_client(context: RequestContext, headers: Headers) -> Headers:
+    """Returns the fields of an answer with the route's changes."""
+    changes = context.route.to_client
+    return headers if changes is None else changes.apply(headers, value_of(context))
+
+
+def value_of(context: RequestContext) -> Callable[[str], str]:
+    """Returns a function from the name of a variable to its value; empty for one without."""
+    client = context.client
+
+    def value(name: str) -> str:
+        if name == "address":
+            return client.chain[0] if client.chain else ""
+        if name == "host":
+            return client.name.decode("latin-1")
+        if name == "route":
+            return context.route.name
+        if name == "subject":
+            return "" if client.certificate is None else client.certificate.subject
+        return context.user or ""
+
+    return value
