@@ -12,7 +12,7 @@ setup(
             extra_compile_args=["-O2"],
             optional=True,
         ),
-        # optional: without it wsgate/relay/flow.py reads and writes in Python
+        # optional: without it wsgate/relay/relay_flow.py reads and writes in Python
         Extension(
             "wsgate.relay._fast_relay",
             ["wsgate/relay/_fast_relay.c"],

@@ -23,18 +23,24 @@ from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
 from wsgate.relay import session as relay_session
 from wsgate.relay.closing import Side
-from wsgate.relay.leg import TcpLeg, WebSocketLeg
-from wsgate.relay.pump import Pump
+from wsgate.relay.leg import Leg
+from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 from wsgate.relay.session import Outcome, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tap import Tap, recorded_tunnel
+from wsgate.relay.tcp_leg import TcpLeg
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
+from wsgate.wire.frames import Opcode
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
 
 T = TypeVar("T")
 CLOSE_TIMEOUT = 5.0
+BUFFER = 4096  # bytes asked of the kernel for each socket buffer; it takes a few times as much
+MAX_PENDING = HEADROOM + READ_SIZE + 1024  # bytes that may wait for one peer: one read, and frames of our own
 PATIENCE = 500.0  # virtual seconds, far over every timeout under test
+TLS13 = ssl.TLSVersion.TLSv1_3
 NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
 
 
@@ -51,6 +57,22 @@ ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
 
 def data(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> Frame:
     return Frame(opcode, payload, fin)
+
+
+# One of each kind: short and long, in fragments, with control frames between them.
+FRAMES = [
+    data(b""),
+    data(b"small"),
+    data("größe".encode(), Opcode.TEXT),
+    data(b"first ", Opcode.TEXT, fin=False),
+    Frame(Opcode.PING, b"between"),
+    data(b"second ", Opcode.CONTINUATION, fin=False),
+    Frame(Opcode.PONG, b"unsolicited"),
+    data(b"last", Opcode.CONTINUATION),
+    data(b"x" * 126),
+    data(b"y" * 70_000),
+    Frame(Opcode.PING, b"p" * 125),
+]
 
 
 class TlsEnd:
@@ -128,6 +150,13 @@ class Peer(stream.Peer):
     async def reset(self) -> None:
         assert isinstance(self.sock, trio.socket.SocketType)
         reset(self.sock)
+
+
+async def fill(source: Peer, sink_leg: Leg, raw: bytes) -> int:
+    """Send until the leg that writes has bytes pending; how many bytes went out."""
+    sent = await source.fill(raw)
+    assert sink_leg.pending is not None
+    return sent
 
 
 @dataclass

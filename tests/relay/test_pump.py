@@ -15,10 +15,12 @@ from trio.testing import MockClock
 
 from tests.peers.frames import MASK, close_frame
 from tests.relay.joined import Session, data, session
-from wsgate.relay.flow import Flow, UnwrapFlow, WrapFlow
-from wsgate.relay.leg import Leg, WebSocketLeg
+from wsgate.relay.flow import Flow
+from wsgate.relay.leg import Leg
 from wsgate.relay.poller import BUFFERED, EpollPoller
 from wsgate.relay.pump import READ_SIZE, SOON, Pump
+from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
+from wsgate.relay.websocket_leg import WebSocketLeg
 
 
 def count(running: Session, calls: Counter[str]) -> None:

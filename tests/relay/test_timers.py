@@ -11,9 +11,10 @@ from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Peer, Session, data, session, unix_pair
 from wsgate.relay.closing import Cause, End, Side
 from wsgate.relay.flow import Flow
-from wsgate.relay.leg import Leg, WebSocketLeg
+from wsgate.relay.leg import Leg
 from wsgate.relay.pump import Pump
 from wsgate.relay.timers import LIFETIME_JITTER, LegHeartbeat
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import Opcode
 

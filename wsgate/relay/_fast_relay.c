@@ -1,9 +1,9 @@
 /* One read, one walk and one write in one call.
 
    A small message in Python costs more for the code between the system calls (arguments, views, look-ups) than for the
-   system calls. This file has the path of flow.py for a read that holds only data frames, all of which the sink accepts.
-   Every other case is left to flow.py, with what is known so far. Nothing waits here: the sockets do not block. The GIL
-   is kept for the few microseconds that a read and a write take.
+   system calls. This file has the path of relay_flow.py for a read that holds only data frames, all of which the sink
+   accepts. Every other case is left to relay_flow.py, with what is known so far. Nothing waits here: the sockets do not
+   block. The GIL is kept for the few microseconds that a read and a write take.
 
    A plain socket is given as its descriptor. A TLS connection is given as Python's function that reads or writes it,
    because OpenSSL is called through Python. */
@@ -54,7 +54,7 @@ static Py_ssize_t
 write_tls(PyObject *write, uint8_t *data, Py_ssize_t size)
 {
     if (size > TLS_RECORD) {
-        return 0; /* flow.py's leg writes it record by record */
+        return 0; /* relay_flow.py's leg writes it record by record */
     }
     PyObject *view = PyMemoryView_FromMemory((char *)data, size, PyBUF_READ);
     if (view == NULL) {
@@ -137,7 +137,7 @@ fast_relay_once(PyObject *module, PyObject *const *args, Py_ssize_t count)
             return NULL;
         }
     }
-    /* A failed write counts as 0 bytes: flow.py tries it again and handles the error */
+    /* A failed write counts as 0 bytes: relay_flow.py tries it again and handles the error */
     return Py_BuildValue("nnn", size, stop, sent < 0 ? (Py_ssize_t)0 : sent);
 }
 
@@ -188,7 +188,7 @@ static PyModuleDef_Slot fast_relay_slots[] = {
 static struct PyModuleDef fast_relay = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_fast_relay",
-    .m_doc = "One read, one walk and one write of wsgate.relay.flow in C.",
+    .m_doc = "One read, one walk and one write of wsgate.relay.relay_flow in C.",
     .m_size = sizeof(State),
     .m_methods = fast_relay_methods,
     .m_slots = fast_relay_slots,

@@ -28,12 +28,16 @@ from typing import Any, Protocol
 import trio
 
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
-from wsgate.relay.flow import Flow, RelayFlow, UnwrapFlow, WrapFlow
-from wsgate.relay.leg import Leg, TcpLeg, WebSocketLeg
+from wsgate.relay.flow import Flow
+from wsgate.relay.leg import Leg
 from wsgate.relay.pump import Pump
+from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.states import Input
+from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.timers import Timers
+from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Route
 from wsgate.wire.close import Close
 from wsgate.wire.kernel import Walk

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wsgate.relay.flow import UnwrapFlow, WrapFlow
 from wsgate.relay.pump import HEADROOM
+from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.wire.recording import RECORD_HEADER, RecordKind
 
 if TYPE_CHECKING:
     from wsgate.relay.flow import Owner
-    from wsgate.relay.leg import TcpLeg, WebSocketLeg
     from wsgate.relay.pump import Pump
     from wsgate.relay.session import MakeFlows
+    from wsgate.relay.tcp_leg import TcpLeg
+    from wsgate.relay.websocket_leg import WebSocketLeg
     from wsgate.wire.kernel import Walk
 
 # The most bytes that one recording holds, and all recordings of the process, with those that are being written

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from wsgate.relay.closing import Cause
 from wsgate.relay.flow import Flow
-from wsgate.relay.leg import Leg, WebSocketLeg
+from wsgate.relay.leg import Leg
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Timeouts
 
 LIFETIME_JITTER = 0.1  # of the lifetime, so that sessions that began together do not all reconnect together

@@ -15,8 +15,9 @@ from tests.relay.joined import INFO
 from wsgate.gate.exchange import Answer
 from wsgate.gate.handlers import relay, tunnel
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.relay.flow import RelayFlow, UnwrapFlow
+from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.tap import Tap
+from wsgate.relay.tunnel_flows import UnwrapFlow
 from wsgate.settings.model import Action, Relay
 from wsgate.wire.walk import DONE, FAULT
 

@@ -22,8 +22,8 @@ from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers import relay as relay_module
 from wsgate.gate.handlers.relay import handle
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.relay.flow import RelayFlow
-from wsgate.relay.leg import WebSocketLeg
+from wsgate.relay.relay_flow import RelayFlow
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import (
     BackendTls,
     Pings,

@@ -14,9 +14,9 @@ from tests.peers.heads import request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers.tunnel import handle
-from wsgate.relay.flow import UnwrapFlow, WrapFlow
-from wsgate.relay.leg import TcpLeg
 from wsgate.relay.tap import RecordedUnwrapFlow, RecordedWrapFlow, Tap
+from wsgate.relay.tcp_leg import TcpLeg
+from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.settings.model import (
     ClientTarget,
     Place,

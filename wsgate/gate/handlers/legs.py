@@ -6,7 +6,7 @@ from wsgate.gate.exchange import Exchange
 from wsgate.net.tcp_info import limit_unacknowledged
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
-from wsgate.relay.leg import WebSocketLeg
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Route
 from wsgate.wire.walk import NO_LIMIT
 

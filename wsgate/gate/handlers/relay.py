@@ -23,10 +23,10 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
-from wsgate.relay.leg import WebSocketLeg
 from wsgate.relay.session import Session, relay
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.tap import Tap
+from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.matching import rewrite

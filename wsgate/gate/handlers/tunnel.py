@@ -18,10 +18,10 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
-from wsgate.relay.leg import TcpLeg
 from wsgate.relay.session import Session, tunnel
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.tap import Tap, recorded_tunnel
+from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.settings.model import Target, TextFrames, Tunnel
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
