@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from urllib.parse import unquote_to_bytes
 
-from wsgate.text.paths import has_bad_escape, normal, path_after
+from wsgate.text.paths import has_bad_escape, normal, part_as_sent
 
 from .inputs import chance, mutated
 
@@ -47,7 +47,7 @@ def paths(random: Random) -> None:
     if not has_bad_escape(found):
         assert normal(_otherwise(random, found.encode())) == found, path
     if found.startswith(_PREFIX):
-        behind = path_after(path, _PREFIX)
+        behind = part_as_sent(path, len(_PREFIX))
         assert normal(b"/base/" + behind) == "/base/" + found.removeprefix(_PREFIX), (path, behind)
 
 

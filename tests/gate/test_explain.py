@@ -19,6 +19,7 @@ from wsgate.settings.model import (
     PlaceKind,
     Redirect,
     Respond,
+    Rewrite,
     Settings,
     Target,
     TcpAddress,
@@ -86,6 +87,20 @@ def test_fields_that_the_route_changes() -> None:
 def test_fields_that_are_sent() -> None:
     found = lines("wss://x.test/?a=b", "X-V: 2", "Sec-WebSocket-Protocol: v2")
     assert found[1] == "routes[1] v2: takes it"
+
+
+def test_a_rewritten_path() -> None:
+    plain = route(relay_to(1, rewrite=Rewrite(strip="/chat")))
+    found = explain(gateway_of(plain).site, "ws://x.test/chat/a%2Bb?q")
+    assert found[1] == "  backend ws://127.0.0.1:1: GET /a%2Bb?q, Host: x.test"
+    groups = route(
+        relay_to(1, "/base", rewrite=Rewrite(to="/rooms/{room}")), match=Match(path=path_pattern("~/d/(?P<room>.*)"))
+    )
+    site = gateway_of(groups).site
+    assert explain(site, "ws://x.test/d/7/x?q")[1].endswith(": GET /base/rooms/7/x?q, Host: x.test")
+    assert explain(site, "ws://x.test/d/..%2fx")[-1] == (
+        "  answer: 400 this path leads out of where it begins (it has dot segments beside an encoded slash, \\ or ;)"
+    )
 
 
 def test_other_kinds_of_routes() -> None:

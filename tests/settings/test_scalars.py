@@ -43,6 +43,11 @@ GOOD: list[tuple[Any, str, object, object]] = [
     # more of these are in test_fixed
     (model.RedirectTarget, "https://a.test{path}", "https://a.test{path}", "https://a.test{path}"),
     (model.RedirectTarget, "{path}/", "{path}/", "{path}/"),
+    # more of these are in test_rewriting
+    (model.PathPrefix, "/chat", "/chat", "/chat"),
+    (model.StrippedPrefix, "/chat", "/chat", "/chat"),
+    (model.NewPrefix, "/v2", "/v2", "/v2"),
+    (model.RewriteTarget, "/rooms/{room}", "/rooms/{room}", "/rooms/{room}"),
     (model.BodyText, "a\nb\n", "a\nb\n", "a\nb\n"),
     (model.FileBelowRoot, "/index.html", "/index.html", "/index.html"),
     (model.FileBelowRoot, "/a/b.html", "/a/b.html", "/a/b.html"),

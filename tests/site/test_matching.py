@@ -4,7 +4,7 @@ import pytest
 
 from wsgate.settings.model import Match, PathPattern, Route, Target, Tunnel, UnixAddress
 from wsgate.settings.path_patterns import path_pattern
-from wsgate.site.matching import Matcher, host_name, rewrite
+from wsgate.site.matching import Matcher, host_name
 from wsgate.text.paths import normal
 
 
@@ -167,60 +167,3 @@ def test_all_of_a_match_must_hold() -> None:
     assert not matches(match, b"b.test", b"/x", (b"p",))
     assert not matches(match, b"a.test", b"/y", (b"p",))
     assert not matches(match, b"a.test", b"/x", (b"q",))
-
-
-REWRITES: list[tuple[str | None, str | None, bytes, bytes]] = [
-    # without a base all stays as it is
-    (None, None, b"/a?b", b"/a?b"),
-    ("/chat/*", None, b"/chat/a?b", b"/chat/a?b"),
-    # a prefix: the base stands in its place
-    ("/chat/*", "/base", b"/chat/a/b", b"/base/a/b"),
-    ("/chat/*", "/base/", b"/chat/a", b"/base/a"),
-    ("/chat/*", "/", b"/chat/a", b"/a"),
-    ("/chat/*", "/base", b"/chat/", b"/base"),
-    ("/chat/*", "/base/", b"/chat/", b"/base/"),
-    ("/chat/*", "/base", b"/chat//a", b"/base//a"),
-    ("/chat/*", "/base", b"/chat/a%2Bb%2f", b"/base/a%2Bb%2f"),
-    # no dot segments behind the base: they would lead out of it
-    ("/chat/*", "/base", b"/chat/../chat/a?b", b"/base/a?b"),
-    ("/chat/*", "/base", b"/chat/x/%2e%2e/a", b"/base/a"),
-    ("/*", "/base", b"/../a", b"/base/a"),
-    (None, "/base", b"/x/../../a", b"/base/a"),
-    # the prefix is written in another way: what is behind it is found, and stays as it is
-    ("/chat/*", "/base", b"/%63hat/a%2Bb", b"/base/a%2Bb"),
-    ("/ch%61t/*", "/base", b"/chat/%61", b"/base/%61"),
-    ("/chat/*", "/base", b"//chat/a", b"/base/a"),
-    ("/chat/*", "/base", b"/x/../chat/%41", b"/base/A"),
-    ("/chat", "/base", b"//%63hat/", b"/base"),
-    ("/*", "/base", b"/a", b"/base/a"),
-    ("/*", "/base", b"/", b"/base"),
-    # no pattern: every path is below the root
-    (None, "/base", b"/a", b"/base/a"),
-    (None, "/base", b"/", b"/base"),
-    # an exact path
-    ("/chat", "/base", b"/chat", b"/base"),
-    # a regular expression: what it matched is replaced
-    ("~/room/[0-9]+", "/base", b"/room/42/x", b"/base/x"),
-    ("~/room/[0-9]+", "/base", b"/room/42", b"/base"),
-    ("~/room/[0-9]+", "/base", b"/r%6fom/42/%2B", b"/base/%2B"),
-    ("~/room/[0-9]+", "/base", b"//room/42/..%2f/%2B", b"/base/..%2F/+"),
-    ("~/room/[0-9]+", "/base", b"/room/42/../43/x", b"/base/x"),
-    # the query is the request's
-    ("/chat/*", "/base", b"/chat/a?x=/chat/", b"/base/a?x=/chat/"),
-    ("/chat/*", "/base", b"/chat/?x", b"/base?x"),
-    ("/chat", "/base", b"/chat?", b"/base?"),
-    ("~/room", "/base", b"/room?a?b", b"/base?a?b"),
-]
-
-
-@pytest.mark.parametrize(("pattern", "base", "target", "rewritten"), REWRITES)
-def test_rewrite(pattern: str | None, base: str | None, target: bytes, rewritten: bytes) -> None:
-    assert rewrite(target, None if pattern is None else path(pattern), base) == rewritten
-
-
-@pytest.mark.parametrize(("pattern", "base", "target", "rewritten"), REWRITES)
-def test_a_rewritten_target_is_one_that_was_routed(
-    pattern: str | None, base: str | None, target: bytes, rewritten: bytes
-) -> None:
-    assert matches({"path": None if pattern is None else path(pattern)}, path=target.partition(b"?")[0])
-    assert rewritten.startswith(b"/")

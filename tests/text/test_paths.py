@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.text.paths import has_bad_escape, normal, path_after
+from wsgate.text.paths import has_bad_escape, leads_out, normal, part_as_sent
 
 NORMAL = [
     (b"/", "/"),
@@ -99,7 +99,64 @@ def test_the_rest_leads_nowhere_else(path: bytes, at: int) -> None:
     """What is behind the prefix means what it means in the normal form, and begins no way out."""
     found = normal(path)
     prefix = found[: found.rfind("/", 0, at + 1) + 1]
-    behind = path_after(path, prefix)
+    behind = part_as_sent(path, len(prefix))
     assert normal(b"/" + behind) == "/" + found[len(prefix) :]
     assert not {".", ".."} & set(normal(b"/x/" + behind).split("/"))
     assert normal(b"/x/" + behind).startswith("/x/")
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "end", "part"),
+    [
+        (b"/chat/a%2bb", 6, None, b"a%2bb"),
+        (b"/%63hat/%7ea", 5, None, b"/%7ea"),
+        (b"/%63hat", 1, 3, b"%63h"),
+        (b"/a/%zz/\xfc/%", 0, None, b"/a/%zz/\xfc/%"),
+        # empty segments belong to the slash in front of them
+        (b"//chat//a//b//", 5, None, b"//a//b//"),
+        (b"//chat//a//b//", 6, None, b"a//b//"),
+        # dot segments are left out
+        (b"/x/../chat/%41/./b/%2e%2E/c", 5, None, b"/%41/c"),
+        (b"/a/..", 0, None, b"/"),
+        (b"/a/%2e", 0, None, b"/a/"),
+        (b"/a//../b", 0, None, b"/b"),
+        # a part of a percent-encoding is that of the normal form
+        (b"/%2f%41", 2, 5, b"2FA"[:2] + b"%41"),
+        (b"/%2f%41", 1, 3, b"%2"),
+        (b"/%41%2fx", 3, 4, b"2"),
+    ],
+)
+def test_a_part_as_it_was_sent(path: bytes, start: int, end: int | None, part: bytes) -> None:
+    assert part_as_sent(path, start, end) == part
+
+
+@given(PATHS, st.integers(0, 20), st.integers(0, 20))
+def test_parts_make_up_the_whole(path: bytes, one: int, other: int) -> None:
+    found = normal(path)
+    start, end = sorted((one, other))
+    parts = part_as_sent(path, 0, start), part_as_sent(path, start, end), part_as_sent(path, end)
+    assert normal(b"".join(parts)) == found
+    assert normal(part_as_sent(path, 0)) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        (b"/a/b", False),
+        (b"/a/.b/..c/...", False),
+        (b"/a/..", True),
+        (b"/./a", True),
+        (b"/a/%2e./b", True),
+        (b"/a%2F..%2fb", True),
+        (b"/a/..%2Fb", True),
+        (b"/a%5c.%2e%5Cb", True),
+        (b"/a\\..\\b", True),
+        (b"/a/..;x=1/b", True),
+        (b"/a/.%3b", True),
+        (b"/a/%252e%252e/b", False),
+        (b"", False),
+        (b"..", True),
+    ],
+)
+def test_dot_segments_in_disguise(path: bytes, out: bool) -> None:
+    assert leads_out(path) is out

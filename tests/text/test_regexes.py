@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from wsgate import gate, net, ops, relay, wire
 from wsgate import text as text_package
-from wsgate.text.regexes import MAX_LENGTH, first_characters, literal_beginning, why_too_slow
+from wsgate.text.regexes import (
+    MAX_LENGTH,
+    first_characters,
+    is_literal,
+    literal_beginning,
+    matches_to_the_end,
+    why_too_slow,
+)
 
 GOOD = [
     r"^/room/[0-9]+$",
@@ -196,3 +203,35 @@ def test_our_own_expressions_are_good() -> None:
         text = text.decode("latin-1") if isinstance(text, bytes) else text
         text = text if text.startswith("(?") or not flags else f"(?{flags}){text}"
         assert why_too_slow(text, "".join(map(chr, range(256)))) is None, (module, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [("/a/b", True), ("^/a$", True), (r"/a\.b", True), ("/a.", False), ("(?i)/a", False), ("/(a)", False), ("", True)],
+)
+def test_an_expression_for_one_text(text: str, literal: bool) -> None:
+    assert is_literal(text) is literal
+
+
+@pytest.mark.parametrize(
+    ("text", "to_the_end"),
+    [
+        ("/a$", True),
+        (r"/a\Z", True),
+        ("/a/.*", True),
+        ("/a/(.+)", True),
+        ("/a/(?P<b>.*)", True),
+        ("/a/(?:b$|c/(.*))", True),
+        ("/a$|/b$", True),
+        ("", False),
+        ("/a", False),
+        ("/a/[^/]*", False),
+        ("/a/.*?", False),
+        ("/a/.{2,9}", False),
+        ("/a/(?:b$|c)", False),
+        ("/a$|", False),
+        ("^", False),
+    ],
+)
+def test_an_expression_that_reaches_the_end(text: str, to_the_end: bool) -> None:
+    assert matches_to_the_end(text) is to_the_end

@@ -18,12 +18,11 @@ from wsgate.settings.model import (
     Redirect,
     Relay,
     Respond,
-    Route,
     TcpAddress,
     Tls,
     Tunnel,
 )
-from wsgate.site.matching import Matcher, host_name, rewrite
+from wsgate.site.matching import Matcher, host_name
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import check_upgrade
@@ -148,8 +147,7 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
         yield f"asks for {' and '.join(kinds)}"
     action = settings.action
     if isinstance(action, Relay):
-        yield from _relay(asked, settings, action)
-        yield from _fields(asked, written)
+        yield from _relay(asked, action, written)
     elif isinstance(action, Tunnel):
         yield from _tunnel(action)
     elif isinstance(action, Files):
@@ -161,15 +159,19 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
         yield f"answer: {action.status}, to {target}"
 
 
-def _relay(asked: _Asked, route: Route, action: Relay) -> Iterator[str]:
+def _relay(asked: _Asked, action: Relay, written: Mapping[str, str]) -> Iterator[str]:
     balance, request = action.balance, asked.request
     policy = f"by the hash of {balance.hash}" if balance.hash is not None else balance.policy.value
     for backend in action.to:
-        target = rewrite(request.target, route.match.path, backend.url.path).decode("latin-1")
+        target = asked.route.rewriter.target(request.target, backend.url.path)
+        if isinstance(target, Refusal):
+            yield _refusal(target)
+            return
         host = host_for(backend.url, action, request.host).decode("latin-1")
-        yield f"backend {backend.url}: GET {target}, Host: {host}"
+        yield f"backend {backend.url}: GET {target.decode('latin-1')}, Host: {host}"
     if len(action.to) > 1:
         yield f"balance: {policy}"
+    yield from _fields(asked, written)
 
 
 def _fields(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:

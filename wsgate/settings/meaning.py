@@ -15,6 +15,7 @@ from wsgate.settings.meaning_auth import check_access
 from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
 from wsgate.settings.meaning_relay import check_relay
+from wsgate.settings.meaning_rewrite import check_rewrite
 from wsgate.settings.meaning_tls import check_listeners_tls, check_routes_tls
 from wsgate.settings.meaning_tunnel import check_tunnel
 from wsgate.settings.model import (
@@ -58,6 +59,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     for index, route in routes:
         if isinstance(route.action, Relay):
             check_relay(route.action, f"routes[{index}].relay", fault, given)
+            check_rewrite(route, f"routes[{index}].relay", fault, warn)
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)

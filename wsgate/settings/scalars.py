@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wsgate.settings import access, changes, fixed, model, names, numbers
+from wsgate.settings import access, changes, fixed, model, names, numbers, rewriting
 from wsgate.settings.addresses import (
     backend_url,
     bind_address,
@@ -279,6 +279,24 @@ SCALARS: dict[Any, ScalarType] = {
         "an http:// or https:// URL, or a path",
         fixed.redirect_target,
         _text(r"(?:/|\{path\}|[Hh][Tt][Tt][Pp][Ss]?://)[^\s]*", "https://app.example.com{path}{query}", "/new/{rest}"),
+    ),
+    model.PathPrefix: ScalarType(
+        "a prefix like /chat",
+        rewriting.path_prefix,
+        _text(r"/[^\s?#*]*", "/chat"),
+        show=lambda prefix: prefix or "/",
+    ),
+    model.StrippedPrefix: ScalarType("a prefix like /chat", rewriting.stripped_prefix, _text(r"/[^\s?#*]+", "/chat")),
+    model.NewPrefix: ScalarType(
+        "a prefix like /v2, or /",
+        rewriting.new_prefix,
+        _text(r"/[^\s?#*]*", "/v2"),
+        show=lambda prefix: prefix or "/",
+    ),
+    model.RewriteTarget: ScalarType(
+        "a path like /rooms/{1}",
+        rewriting.rewrite_target,
+        _text(r"(?:/|\{path\})[^\s?#]*", "/v2/{rest}", "/rooms/{room}", "{path}/ws"),
     ),
     model.BodyText: ScalarType("a text", fixed.body_text, _TEXT),
     model.FileBelowRoot: ScalarType(

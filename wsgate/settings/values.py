@@ -290,6 +290,10 @@ HostField = Annotated[str, "keep, backend, or a host with or without a port"]
 Status = Annotated[int, "200 to 599"]
 RedirectStatus = Annotated[int, "301, 302, 303, 307 or 308"]
 RedirectTarget = Annotated[str, "http:// or https:// URL, or a path, with placeholders like {path}"]
+PathPrefix = Annotated[str, "prefix of paths, in its normal form and without a slash at the end; empty: of all paths"]
+StrippedPrefix = Annotated[str, "PathPrefix that is not empty"]
+NewPrefix = Annotated[str, "prefix of paths, as it is sent, without a slash at the end"]
+RewriteTarget = Annotated[str, "path with placeholders like {rest} or {1}"]
 BodyText = Annotated[str, "any text that is not empty, of several lines too"]
 FileBelowRoot = Annotated[str, "path of a file below the root, which begins with a slash"]
 
@@ -298,8 +302,8 @@ FileBelowRoot = Annotated[str, "path of a file below the root, which begins with
 class WebSocketUrl:
     """A relay's backend, ``ws://host[:port][/path]``, ``wss://`` or ``unix:/socket[:/path]``.
 
-    path: replaces the matched prefix, as in nginx's proxy_pass; ``None`` if the URL has none: the request's path is
-    kept then
+    path: replaces what the route matched, as in nginx's proxy_pass, or stands in front of what ``rewrite`` makes;
+    ``None`` if the URL has none: the path is kept then
     """
 
     address: Address

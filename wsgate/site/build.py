@@ -43,6 +43,7 @@ from wsgate.site.listener import LiveListener
 from wsgate.site.machine import directory_problem
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
+from wsgate.site.rewriting import Rewriter
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.site.sources import OpenError, later, look_at_files, open_lookups, tls_key
@@ -277,7 +278,8 @@ class _Builder:
     # -- what is made of it -------------------------------------------------------------------------------------------
 
     def _make_route(self, index: int, route: Route) -> LiveRoute:
-        made = LiveRoute(route, Matcher(route.match), lookups=self._lookups.get(index))
+        rewriter = Rewriter(route.match, route.action.rewrite if isinstance(route.action, Relay) else None)
+        made = LiveRoute(route, Matcher(route.match), rewriter, lookups=self._lookups.get(index))
         key = backend_key(route)
         made.tls = None if key is None else self._tls[key]
         action = route.action

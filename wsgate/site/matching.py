@@ -1,4 +1,4 @@
-"""Whether a route matches a request, and the target for its backend."""
+"""Whether a route matches a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl
 
 from wsgate.settings.model import Match, PathKind, PathPattern
-from wsgate.text.paths import normal, path_after
 from wsgate.text.regexes import MAX_LENGTH, literal_beginning
 from wsgate.wire.headers import Headers, values
 from wsgate.wire.http import Refusal
@@ -102,24 +101,3 @@ def _too_long(pattern: PathPattern | None) -> Callable[[str], bool]:
         return lambda path: False
     beginning = literal_beginning(pattern.text)
     return lambda path: len(path) > MAX_LENGTH and path.startswith(beginning)
-
-
-def rewrite(target: bytes, pattern: PathPattern | None, base: str | None) -> bytes:
-    """Returns the target for a backend: ``base`` replaces the part that ``pattern`` matches; the query is kept.
-
-    Without ``base`` the target is unchanged. The part behind ``base`` has no dot segments that could lead out of it.
-    """
-    if base is None:
-        return target
-    path, question, query = target.partition(b"?")
-    if pattern is None or pattern.kind is PathKind.PREFIX:
-        behind = path_after(path, "/" if pattern is None else pattern.text)
-        path = base.encode()
-        if behind:
-            path = path.removesuffix(b"/") + b"/" + behind
-    elif pattern.kind is PathKind.EXACT:
-        path = base.encode()
-    else:
-        found = re.match(pattern.text, normal(path))
-        path = base.encode() + (b"" if found is None else path_after(path, found[0]))
-    return path + question + query

@@ -12,6 +12,7 @@ from wsgate.site.certificates import LiveTls
 from wsgate.site.field_changes import FieldChanges
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
+from wsgate.site.rewriting import Rewriter
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.upstream import Upstream
 
@@ -20,6 +21,7 @@ from wsgate.site.upstream import Upstream
 class LiveRoute:
     """A route. It stays the same object across reloads while nothing of it changes.
 
+    rewriter: what its backends are asked for
     upstream: the backends of a relay
     tunnels_to: the targets of a tunnel in the configuration, in order
     tls: for its backends; ``None`` if none can use TLS
@@ -32,6 +34,7 @@ class LiveRoute:
 
     settings: Route
     matcher: Matcher
+    rewriter: Rewriter
     upstream: Upstream | None = None
     tunnels_to: Sequence[LiveBackend[Target]] = ()
     tls: LiveTls | None = None

@@ -25,6 +25,7 @@ _DECODED = {
 _NORMAL = re.compile(rb"(?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*/?")
 _UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 _DIGIT_OR_NONE = re.compile(rb"[0-9A-Fa-f]?")
+_DOTS_IN_DISGUISE = re.compile(rb"(?i)(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\;]|%2f|%5c|%3b)")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-F]{2})")
 
 
@@ -40,20 +41,54 @@ def has_bad_escape(path: str) -> bool:
     return _BAD_ESCAPE.search(path) is not None
 
 
-def path_after(path: bytes, prefix: str) -> bytes:
-    """Returns the part of ``path`` after ``prefix``, with which its normal form begins.
+def part_as_sent(path: bytes, start: int, end: int | None = None) -> bytes:
+    """Returns the characters from ``start`` to ``end`` of the normal form of ``path``, as they were sent.
 
-    The part is as it was sent, if it can be found there. It is from the normal form if ``path`` has dot segments, which
-    could lead out of the path that replaces the prefix.
+    So what was percent-encoded stays as it is, and so do empty segments, which belong to the slash in front of them.
+    Dot segments are left out: behind another beginning they could lead out of it.
     """
-    if path.startswith(prefix.encode()) and not _has_dots(path):
-        return path[len(prefix) :]
-    found = normal(path)
-    units = _UNIT.findall(path)
-    # A unit is one byte, encoded or not. If normalising removed anything, there are fewer of them.
-    if len(units) == len(_UNIT.findall(found.encode())):
-        return b"".join(units[len(_UNIT.findall(prefix.encode())) :])
-    return found[len(prefix) :].encode()
+    found = normal(path).encode()
+    if found == path:
+        return path[start:end]
+    end = len(found) if end is None else end
+    parts = []
+    at = 0
+    for unit, sent in zip(_UNIT.findall(found), _sent_units(path), strict=True):
+        behind = at + len(unit)
+        if start <= at and behind <= end:
+            parts.append(sent)
+        elif at < end and start < behind:  # only a part of a percent-encoding is asked for
+            parts.append(unit[max(start - at, 0) : end - at])
+        at = behind
+    return b"".join(parts)
+
+
+def leads_out(path: bytes) -> bool:
+    """Whether a server that decodes slashes, or heeds backslashes or ";" (RFC 3986 §3.3), may find dot segments."""
+    return _DOTS_IN_DISGUISE.search(path) is not None
+
+
+def _sent_units(path: bytes) -> list[bytes]:
+    """Returns what was sent for each unit of the normal form: a byte, encoded or not, or a slash with those behind it
+    that normalising removes."""
+    kept: list[list[bytes]] = []
+    slash = b"/"
+    *directories, last = path.split(b"/")[1:]
+    for segment in directories:
+        plain = _decoded(segment)
+        if plain == b"":
+            slash += b"/"
+        elif plain == b"..":
+            del kept[-1:]
+            slash = b"/"
+        elif plain != b".":
+            kept.append([slash, *_UNIT.findall(segment)])
+            slash = b"/"
+    plain = _decoded(last)
+    if plain == b"..":
+        del kept[-1:]
+    kept.append([b"/" if plain == b".." else slash, *([] if plain in (b".", b"..") else _UNIT.findall(last))])
+    return [unit for units in kept for unit in units]
 
 
 def _decoded(path: bytes) -> bytes:
@@ -76,10 +111,6 @@ def _decoded(path: bytes) -> bytes:
 
 def _encoded(text: bytes) -> bytes:
     return b"".join([_ENCODED[byte] for byte in text])
-
-
-def _has_dots(path: bytes) -> bool:
-    return any(segment in (b".", b"..") for segment in _decoded(path).split(b"/"))
 
 
 def _without_dots(path: bytes) -> bytes:

@@ -77,6 +77,32 @@ def literal_beginning(text: str) -> str:
     return found
 
 
+def is_literal(text: str) -> bool:
+    """Whether an expression matches one text only, and shows it directly."""
+    tree = _parser.parse(text)
+    literal = not tree.state.flags & re.IGNORECASE
+    return literal and all(kind in (_constants.LITERAL, _constants.AT) for kind, _ in tree)
+
+
+def matches_to_the_end(text: str) -> bool:
+    """Whether every match reaches the end of the path, as far as the expression shows it directly."""
+    return _reaches_end(list(_parser.parse(text)))
+
+
+def _reaches_end(nodes: Sequence[_Node]) -> bool:
+    if not nodes:
+        return False
+    kind, parts = nodes[-1]
+    if kind is _constants.SUBPATTERN:
+        return _reaches_end(list(parts[3]))
+    if kind is _constants.BRANCH:
+        return all(_reaches_end(list(branch)) for branch in parts[1])
+    if kind is _constants.MAX_REPEAT:
+        _, high, body = parts
+        return high is _constants.MAXREPEAT and [node for node, _ in body] == [_constants.ANY]
+    return kind is _constants.AT and parts in _ENDS
+
+
 class _ReferenceError(Exception):
     """The expression has a back-reference."""
 

@@ -22,6 +22,7 @@ from wsgate.settings.model import (
     RelayBackend,
     Retry,
     RetryOn,
+    Rewrite,
     Route,
     TcpAddress,
     Timeouts,
@@ -103,6 +104,16 @@ async def test_a_path_of_the_backends(start_gate: StartGate, backend: Backend) -
     gate = start_gate(forwarding(backend.port, path="/base"))
     _, server = await asked(gate, backend, ask(path="/x?y"))
     assert server.head.target == "/base/x?y"
+
+
+async def test_a_path_that_is_rewritten(start_gate: StartGate, backend: Backend) -> None:
+    relay = relay_to(backend.port, "/base", rewrite=Rewrite(strip="/chat"))
+    gate = start_gate(route(relay, http=PlainHttp.FORWARD))
+    client, server = await asked(gate, backend, ask(path="/chat/a%2Bb?y"))
+    assert server.head.target == "/base/a%2Bb?y"
+    await answered(client, server)
+    await client.write(ask(path="/chat/..%2fadmin"))
+    assert (await client.read_head()).status == 400
 
 
 async def test_connections_are_kept_on_both_sides(start_gate: StartGate, backend: Backend) -> None:

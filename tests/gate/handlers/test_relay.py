@@ -31,12 +31,14 @@ from wsgate.settings.model import (
     RelayBackend,
     Retry,
     RetryOn,
+    Rewrite,
     RouteLimits,
     TcpAddress,
     Timeouts,
     WebSocketUrl,
 )
 from wsgate.site.backend import LiveBackend
+from wsgate.site.rewriting import LEADS_OUT
 from wsgate.wire.close import CloseCode
 from wsgate.wire.http import HttpServer, Refusal, Request
 
@@ -57,6 +59,22 @@ async def test_a_relay_is_open_when_it_was_accepted(backend: Backend) -> None:
     assert (opened.subprotocol, opened.extensions, opened.headers) == (None, b"", [])
     assert opened.early == b"\x82\x05early"
     opened.transport.close()
+
+
+async def test_a_path_that_is_rewritten(backend: Backend) -> None:
+    relay = route(relay_to(backend.port, rewrite=Rewrite(strip="/chat")))
+    async with meanwhile(handle(exchange_for(relay, request("/chat/a%2Bb?x")))) as found:
+        server = await backend.accept_request()
+        assert server.head.target == "/a%2Bb?x"
+        await server.accept_upgrade()
+    (opened,) = found
+    assert isinstance(opened, Opened)
+    opened.transport.close()
+
+
+async def test_a_path_that_leads_out_is_no_failure_of_the_backend() -> None:
+    exchange = exchange_for(route(relay_to(1, rewrite=Rewrite(strip="/chat"))), request("/chat/..%2fx"))
+    assert await handle(exchange) is LEADS_OUT
 
 
 async def test_every_session_has_a_key_of_its_own(backend: Backend) -> None:

@@ -33,7 +33,6 @@ from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
-from wsgate.site.matching import rewrite
 from wsgate.wire.backend_http import AnswerHead, BackendHttp
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields
@@ -156,9 +155,12 @@ class _Forwarding:
 
     async def ask(self, backend: LiveBackend[WebSocketUrl]) -> Response | Refusal | _Failed:
         """Asks a backend, on a kept connection if there is one."""
+        target = self._exchange.route.rewriter.target(self._exchange.request.target, backend.address.path)
+        if isinstance(target, Refusal):
+            return target
         kept = backend.idle.take(MAX_AGE if self._can_repeat else _MAX_AGE_ONCE)
         if kept is not None:
-            answer = await self._exchange_on(kept, backend)
+            answer = await self._exchange_on(kept, backend, target)
             if not isinstance(answer, _Failed) or not (answer.was_stale and answer.may_go_on):
                 return self._judged(answer, backend)
         url, route = backend.address, self._exchange.route.settings
@@ -170,7 +172,7 @@ class _Forwarding:
         if route.heartbeat is not None:
             watch_for_silence(transport, route.heartbeat.interval, route.heartbeat.timeout)
         limit_unacknowledged(transport, 2 * self._patience)
-        return self._judged(await self._exchange_on(transport, backend), backend)
+        return self._judged(await self._exchange_on(transport, backend, target), backend)
 
     @property
     def _patience(self) -> float:
@@ -187,13 +189,13 @@ class _Forwarding:
         return answer
 
     async def _exchange_on(
-        self, transport: Transport, backend: LiveBackend[WebSocketUrl]
+        self, transport: Transport, backend: LiveBackend[WebSocketUrl], target: bytes
     ) -> Response | Refusal | _Failed:
         """Sends the request and reads the answer's head."""
         exchange, request = self._exchange, self._exchange.request
         http = BackendHttp(
             request.method,
-            rewrite(request.target, exchange.route.settings.match.path, backend.address.path),
+            target,
             request_fields(
                 request,
                 host_for(backend.address, self._action, request.host),

@@ -29,7 +29,6 @@ from wsgate.relay.tap import Tap
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
-from wsgate.site.matching import rewrite
 from wsgate.text.host import is_ip
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
@@ -65,10 +64,13 @@ async def handle(exchange: Exchange) -> Answer:
     key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
     cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
     for backend in upstream.candidates(key, cookie):
+        target = exchange.route.rewriter.target(exchange.request.target, backend.address.path)
+        if isinstance(target, Refusal):
+            return target
         backend.enter()
         opened = None
         try:
-            opened = await _ask(asking, backend)
+            opened = await _ask(asking, backend, target)
         finally:
             if not isinstance(opened, Opened):
                 backend.leave()
@@ -106,7 +108,7 @@ class _Asking:
     tls: TlsClient | None
 
 
-async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl]) -> Opened | Refusal:
+async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: bytes) -> Opened | Refusal:
     url, name = backend.address, backend.name
     exchange, route = asking.exchange, asking.exchange.route.settings
     assert exchange.upgrade is not None
@@ -119,7 +121,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl]) -> Opened | 
         handshake = BackendHandshake(
             exchange.request,
             exchange.upgrade,
-            target=rewrite(exchange.request.target, route.match.path, url.path),
+            target=target,
             host=host_for(url, asking.relay, exchange.request.host),
             key=base64.b64encode(os.urandom(16)),
             written=asking.fields.written,

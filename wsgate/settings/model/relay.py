@@ -1,4 +1,4 @@
-"""``relay``: WebSocket backends, which of them gets a session, and which are well."""
+"""``relay``: WebSocket backends, what they are asked for, which of them gets a session, and which are well."""
 
 # ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
 from __future__ import annotations
@@ -14,11 +14,15 @@ from wsgate.settings.values import (
     Count,
     HashKey,
     HostField,
+    NewPrefix,
     OnUnhealthy,
+    PathPrefix,
     Pings,
     Policy,
     RetryOn,
+    RewriteTarget,
     Share,
+    StrippedPrefix,
     Timeout,
     UrlPath,
     WebSocketUrl,
@@ -110,11 +114,35 @@ class Eject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacePrefix:
+    """Another prefix for the paths that begin with one."""
+
+    prefix: PathPrefix = setting("What paths begin with here; other paths stay.", required=True)
+    with_: NewPrefix = setting("What stands in its place for backends.", required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """The path that backends are asked for, in exactly one of the ways strip, replace and to. The query stays."""
+
+    strip: StrippedPrefix | None = setting("This prefix is removed; paths that do not have it stay.", default=None)
+    replace: ReplacePrefix | None = setting("A prefix is replaced by another one.", default=None)
+    to: RewriteTarget | None = setting(
+        "The whole path: {path} in it is the path that was asked for, {rest} what follows the route's prefix, "
+        "{name} or {1} what a group of the route's regex matched.",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
     """Pass messages between WebSocket clients and a WebSocket backend."""
 
     to: tuple[RelayBackend, ...] = setting(
         "The WebSocket backends: URLs, or mappings with url and more.", required=True
+    )
+    rewrite: Rewrite | None = setting(
+        "Another path than the client's for the backends; a path in to stands in front of it.", default=None
     )
     balance: Balance = setting("Which backend gets the next session.", default=Balance())
     retry: Retry = setting("When another backend is tried.", default=Retry())

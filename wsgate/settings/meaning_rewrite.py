@@ -1,0 +1,108 @@
+"""The second pass, meaning: what backends of a relay are asked for, and what of a path would be lost on the way."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from wsgate.settings.draft import is_whole
+from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.model import Match, PathKind, PathPattern, Relay, Rewrite
+from wsgate.text.regexes import is_literal, matches_to_the_end
+from wsgate.text.template import names
+
+_WAYS = ("strip", "replace", "to")
+_OF_EVERY_ROUTE = ("path", "rest")
+
+
+def check_rewrite(route: Any, path: str, fault: Fault, warn: Warn) -> None:
+    """Reports what is wrong with the rewriting of the relay at ``path``, and what it would lose."""
+    relay = route.action
+    if not isinstance(route.match, Match) or not is_whole(route.match):
+        return
+    pattern = route.match.path
+    if relay.rewrite is None:
+        _warn_of_base(relay, pattern, path, warn)
+        return
+    rewrite, path = relay.rewrite, f"{path}.rewrite"
+    if not isinstance(rewrite, Rewrite) or not is_whole(rewrite):
+        return
+    written = [way for way in _WAYS if getattr(rewrite, way) is not None]
+    if len(written) != 1:
+        what = f"has {' and '.join(written)}" if written else "says nothing of how"
+        fault(path, f"{what}: write one of {', '.join(_WAYS)}")
+        return
+    if rewrite.to is not None:
+        _check_to(rewrite.to, pattern, f"{path}.to", fault, warn)
+        return
+    key, prefix = ("strip", rewrite.strip) if rewrite.replace is None else ("replace.prefix", rewrite.replace.prefix)
+    if pattern is not None and prefix and not _may_begin(pattern, prefix):
+        fault(f"{path}.{key}", f"no path of this route begins with {prefix}, all are {pattern}: write one that does")
+
+
+def _may_begin(pattern: PathPattern, prefix: str) -> bool:
+    """Whether a path that the pattern matches can begin with the prefix."""
+    if pattern.kind is PathKind.REGEX:
+        return True
+    below = f"{prefix}/"
+    return f"{pattern.text}/".startswith(below) or (pattern.kind is PathKind.PREFIX and below.startswith(pattern.text))
+
+
+def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: Warn) -> None:
+    """A path in ``to`` stands in place of what the pattern matches, which an expression matches in many ways."""
+    if pattern is None or pattern.kind is not PathKind.REGEX or not is_whole(relay.to) or is_literal(pattern.text):
+        return
+    base = next((backend.url.path for backend in relay.to if backend.url.path is not None), None)
+    if base is None:
+        return
+    groups = _groups(pattern)
+    part = f"{{to: '/{{{groups[0]}}}'}}" if groups else "{to: '/{1}'}, with a group in the expression"
+    warn(
+        f"{path}.to",
+        f"{base} stands in place of what {pattern} matches, which the backend does not see: to pass a part of it on, "
+        f"write rewrite: {part}, which stands behind {base}; for the whole path {{to: '{{path}}'}}, for none {{to: /}}",
+    )
+
+
+def _check_to(to: str, pattern: PathPattern | None, path: str, fault: Fault, warn: Warn) -> None:
+    used = names(to)
+    groups = _groups(pattern)
+    for name in used:
+        if name in _OF_EVERY_ROUTE and name in groups:
+            fault(path, f"{{{name}}} is the name of a group, too: give the group another name")
+            return
+        if name not in _OF_EVERY_ROUTE and _number(name, groups) is None:
+            if pattern is None or pattern.kind is not PathKind.REGEX:
+                cure = "only an expression has groups, like path: ~/rooms/(?P<room>[^/]+)$"
+            else:
+                cure = f"the groups are {', '.join(f'{{{each}}}' for each in groups)}" if groups else "it has no group"
+            fault(path, f"{{{name}}} is no part of this route's paths: {{path}} and {{rest}} are; {cure}")
+            return
+    if any(name in _OF_EVERY_ROUTE for name in used) or pattern is None or pattern.kind is PathKind.EXACT:
+        return
+    passed_on = {_number(name, groups) for name in used}
+    if pattern.kind is PathKind.PREFIX:
+        cure = f"write {{rest}} where it belongs, or the path as '~{re.escape(pattern.text)}.*' if it is not needed"
+        warn(path, f"what follows {pattern.text} is not passed on: {cure}")
+    elif not matches_to_the_end(pattern.text):
+        cure = "end the expression with $, or with (.*) and use that group"
+        warn(path, f"the expression may match only the beginning of a path, and the rest is not passed on: {cure}")
+    elif unused := [name for number, name in enumerate(groups, 1) if number not in passed_on]:
+        cure = f"write {{{unused[0]}}}, or (?:…) in the expression if it is not needed"
+        warn(path, f"what the group {unused[0]} matches is not passed on: {cure}")
+
+
+def _groups(pattern: PathPattern | None) -> list[str]:
+    """Returns the groups of an expression, by name if they have one, else by number."""
+    if pattern is None or pattern.kind is not PathKind.REGEX:
+        return []
+    expression = re.compile(pattern.text)
+    by_number = {number: name for name, number in expression.groupindex.items()}
+    return [by_number.get(number, str(number)) for number in range(1, expression.groups + 1)]
+
+
+def _number(name: str, groups: list[str]) -> int | None:
+    """Returns the number of a group that has this name or number; ``None`` if there is none."""
+    if name in groups:
+        return groups.index(name) + 1
+    return int(name) if name.isdecimal() and int(name) <= len(groups) else None
