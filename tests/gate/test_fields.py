@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from wsgate.settings.model import (
     Basic,
     Errors,
     Headers,
+    PlainHttp,
     Redirect,
     Respond,
     ToBackend,
@@ -128,6 +130,19 @@ async def test_a_user_that_is_none_leaves_the_field_out(start_gate: StartGate, b
     await gate.connect().write(request(headers=SENT))
     server = await backend.accept_request()
     assert server.head.all("X-User") == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"), [("keep", ["https://a.test"]), ("remove", []), ("https://b.test", ["https://b.test"])]
+)
+async def test_the_origin_that_a_backend_is_told(
+    start_gate: StartGate, backend: Backend, origin: str, told: list[str]
+) -> None:
+    sent = {"Origin": "https://a.test"}
+    gate = start_gate(route(relay_to(backend.port, origin=origin), http=PlainHttp.FORWARD))
+    for head in (request(headers=sent), plain_request(**sent)):
+        await gate.connect().write(head)
+        assert (await backend.accept_request()).head.all("Origin") == told
 
 
 # -- to the client -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def test_the_fields_of_the_connection(parse: Callable[[str], str], text: str) ->
     ("parse", "text", "message"),
     [
         (backend_field, "Host", "Host is not changed here: write host under relay"),
+        (backend_field, "Origin", "Origin is not changed here: write origin under relay"),
         (client_field, "Date", "Date is not changed here: it is the time of the answer: remove it"),
         (backend_field, "a b", "'a b' is not the name of a header field: use letters, digits and '-'"),
         (changed_value, "", "the value is empty: write one, or the field's name under remove"),

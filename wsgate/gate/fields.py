@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wsgate.gate.client import Client, backend_fields
+from wsgate.settings.model import Relay
 from wsgate.site.route import LiveRoute
 from wsgate.wire.headers import Headers
+
+_NOTHING: frozenset[bytes] = frozenset()
+_ORIGIN = frozenset({b"origin"})
 
 
 class RequestContext(Protocol):
@@ -33,16 +37,21 @@ class BackendFields:
     """
 
     written: Headers
-    dropped: frozenset[bytes] = frozenset()
+    dropped: frozenset[bytes]
 
 
 def fields_for_backend(context: RequestContext) -> BackendFields:
     """Returns what tells a backend about the client, with the route's changes."""
-    written = backend_fields(context.client)
+    written, dropped = backend_fields(context.client), _NOTHING
+    action = context.route.settings.action
+    if isinstance(action, Relay) and action.origin != "keep":
+        dropped = _ORIGIN
+        if action.origin != "remove":
+            written = [*written, (b"Origin", action.origin.encode())]
     changes = context.route.to_backend
     if changes is None:
-        return BackendFields(written)
-    return BackendFields(changes.apply(written, value_of(context)), changes.dropped)
+        return BackendFields(written, dropped)
+    return BackendFields(changes.apply(written, value_of(context)), dropped | changes.dropped)
 
 
 def fields_for_client(context: RequestContext, headers: Headers) -> Headers:

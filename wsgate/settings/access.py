@@ -176,6 +176,15 @@ _ORIGIN_WORDS = {
 }
 
 
+def origin_field(text: str) -> str:
+    """Parses ``keep``, ``remove``, or the origin that backends are told."""
+    if text in ("keep", "remove"):
+        return text
+    if text in (SAME_HOST, ANY_ORIGIN, "backend", "*"):
+        raise TextError(f"{quote(text)} is no origin: write keep, remove, or one like https://app.example.com")
+    return web_origin(text)
+
+
 def web_origin(text: str) -> str:
     """Parses an origin, ``scheme://host[:port]``, to its normal form (RFC 6454 §6.2): lower case, without the scheme's
     default port.

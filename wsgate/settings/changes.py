@@ -17,7 +17,7 @@ _FRAMING = frozenset(
 )
 _WEBSOCKET = "sec-websocket-"
 
-_BACKEND_CURES = {"host": "write host under relay"}
+_BACKEND_CURES = {"host": "write host under relay", "origin": "write origin under relay"}
 _CLIENT_CURES = {"date": "it is the time of the answer: remove it"}
 
 

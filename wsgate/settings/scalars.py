@@ -250,6 +250,17 @@ SCALARS: dict[Any, ScalarType] = {
         ),
         null_is_meant=True,
     ),
+    model.OriginField: ScalarType(
+        "keep, remove or an origin like https://app.example.com",
+        access.origin_field,
+        _text(
+            r"keep|remove|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#*]*",
+            "keep",
+            "remove",
+            "https://app.example.com",
+        ),
+        null_is_meant=True,
+    ),
     model.Credential: ScalarType(
         "user:hash", access.credential, _text(r"[^:]+:[\s\S]+", "admin:$2y$05$…"), is_secret=True
     ),

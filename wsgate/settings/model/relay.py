@@ -16,6 +16,7 @@ from wsgate.settings.values import (
     HostField,
     NewPrefix,
     OnUnhealthy,
+    OriginField,
     PathPrefix,
     Pings,
     Policy,
@@ -153,6 +154,9 @@ class Relay:
         "The Host that backends are asked for: keep the client's, backend its own name, or a name; left out, backend "
         "for wss:// with a name, else keep.",
         default=None,
+    )
+    origin: OriginField = setting(
+        "The Origin that backends are told: keep the page's, remove it, or an origin.", default="keep"
     )
     pings: Pings = setting("forward passes Pings on, answer answers them here.", default=Pings.FORWARD)
     validate_text: bool = setting("Check that text messages are UTF-8 (RFC 6455 §8.1).", default=True)
