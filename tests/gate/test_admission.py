@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,33 +10,26 @@ import pytest
 import trio
 import trio.testing
 
+from tests.gate.asking import ask, asking
 from tests.gate.conftest import NOWHERE, StartGate, at, below, exchange_for, files_at, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend
 from wsgate.gate.admission import admit
-from wsgate.gate.exchange import Exchange
 from wsgate.net.tls.handshake import ClientCertificate
-from wsgate.settings.access import web_origin
-from wsgate.settings.addresses import network
 from wsgate.settings.model import (
     ANY_ORIGIN,
-    SAME_HOST,
     Auth,
     Basic,
     ClientCertificateAuth,
     Errors,
     Files,
-    Network,
-    Route,
     Timeouts,
 )
 from wsgate.site import hashing
 from wsgate.site.passwords import Users
-from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal, Request
 
-UPGRADE = Upgrade(b"key", (), [])
 PAGE = "https://app.example.com"
 BASIC = Auth(basic=Basic(users=("ann:{PLAIN}s\N{LATIN SMALL LETTER O WITH DIAERESIS}same",), realm='my "desk"\\'))
 CERTIFICATE = ClientCertificate("CN=worker 7,O=Example", "CN=CA", "1F", "00" * 32, "worker 7")
@@ -47,119 +39,8 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-async def ask(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Refusal | None:
-    """Returns the refusal for a client that sends these fields; ``None`` if it is admitted."""
-    return await admit(asking(route, *headers, certificate=certificate))
-
-
-def asking(route: Route, *headers: tuple[str, str], certificate: ClientCertificate | None = None) -> Exchange:
-    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-    asked = Request(b"GET", b"/", b"gate", b"1.1", fields, fields)
-    exchange = exchange_for(route, asked, certificate=certificate)
-    exchange.upgrade = None if isinstance(route.action, Files) else UPGRADE
-    return exchange
-
-
 async def test_a_route_that_asks_for_nothing() -> None:
     assert await ask(route(NOWHERE)) is None
-
-
-@pytest.mark.parametrize(
-    ("sent", "is_let_in"),
-    [
-        ([PAGE], True),
-        (["https://APP.example.com:443"], True),
-        (["http://localhost:8080"], True),
-        (["http://[::1]:80"], True),
-        (["null"], True),
-        (["http://app.example.com"], False),
-        ([PAGE + ":8443"], False),
-        ([PAGE + ".evil.example"], False),
-        ([PAGE + "/"], False),
-        (["http://localhost"], False),
-        (["https://[::1]:80"], False),
-        ([""], False),
-        (["\xff"], False),
-        ([PAGE, PAGE], False),
-        ([PAGE + ", https://evil.example"], False),
-        ([], False),
-    ],
-)
-async def test_origins(sent: list[str], is_let_in: bool) -> None:
-    it = route(NOWHERE, origins=(PAGE, "http://localhost:8080", "null", "http://[::1]"))
-    refusal = await ask(it, *[("Origin", value) for value in sent])
-    if is_let_in:
-        assert refusal is None
-    else:
-        assert refusal is not None
-        assert (refusal.status, refusal.reason) == (403, "this origin is not allowed")
-
-
-@pytest.mark.parametrize(
-    "page",
-    ["file://", "app://-", "capacitor://localhost", "vscode-webview://0a1b_2c", "chrome-extension://mhjfb"],
-)
-async def test_pages_of_other_schemes(page: str) -> None:
-    """Where they are written, and only there."""
-    for written in (page, web_origin(page.upper())):
-        assert await ask(route(NOWHERE, origins=(written,)), ("Origin", page)) is None
-    for written in ("null", "same-host", PAGE):
-        assert await ask(route(NOWHERE, origins=(written,)), ("Origin", page)) is not None
-
-
-# Host, fields of proxies, the page's Origin, and whether it is of the host that was asked for
-SAME: list[tuple[str, dict[str, str], str, bool]] = [
-    ("gate.example", {}, "http://gate.example", True),
-    ("gate.example", {}, "https://gate.example", True),  # TLS may end in front of us
-    ("gate.example:80", {}, "http://gate.example", True),
-    ("gate.example:443", {}, "https://gate.example", True),
-    ("Gate.Example.", {}, "https://gate.example", True),
-    ("gate.example:8080", {}, "http://gate.example:8080", True),
-    ("gate.example:8080", {}, "https://gate.example:8080", True),
-    ("[::1]:8080", {}, "http://[::1]:8080", True),
-    ("127.0.0.1:8080", {}, "http://127.0.0.1:8080", True),
-    ("gate.example", {}, "https://gate.example:8443", False),
-    ("gate.example:8080", {}, "http://gate.example", False),
-    ("gate.example", {}, "https://evil.example", False),
-    ("gate.example", {}, "https://gate.example.evil", False),
-    ("gate.example", {}, "https://evil.example@gate.example", False),
-    ("gate.example", {}, "https://www.gate.example", False),
-    ("localhost", {}, "capacitor://localhost", False),
-    ("gate.example", {}, "null", False),
-    ("gate.example", {}, "file://", False),
-    ("gate.example", {}, "same-host", False),
-    ("gate.example", {}, "", False),
-    ("gate.example", {}, "https://", False),
-    # a trusted proxy knows what the client asked for
-    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example"}, "https://gate.example", True),
-    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example", "X-Forwarded-Proto": "https"}, "https://gate.example", True),
-    ("gate.example", {"X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"}, "https://gate.example:8443", True),
-    ("10.0.0.5", {"Forwarded": "host=gate.example;proto=https"}, "https://gate.example", True),
-    ("10.0.0.5:8080", {"X-Forwarded-Host": "gate.example"}, "http://10.0.0.5:8080", False),
-]
-
-
-@pytest.mark.parametrize(("host", "said", "page", "is_same"), SAME)
-async def test_pages_of_the_host_that_was_asked_for(host: str, said: dict[str, str], page: str, is_same: bool) -> None:
-    fields = [(name.lower().encode(), value.encode()) for name, value in {"Origin": page, **said}.items()]
-    asked = Request(b"GET", b"/", host.encode(), b"1.1", fields, fields)
-
-    async def is_admitted(*origins: str, trusted: Sequence[Network]) -> bool:
-        exchange = exchange_for(route(NOWHERE, origins=origins), asked, trusted=trusted)
-        exchange.upgrade = UPGRADE
-        return await admit(exchange) is None
-
-    proxy = [network("192.0.2.0/24")]
-    for origins in ((SAME_HOST,), (PAGE, SAME_HOST)):
-        assert await is_admitted(*origins, trusted=proxy) is is_same
-    if said:  # an untrusted client's own value is ignored
-        assert await is_admitted(SAME_HOST, trusted=()) is (page == "http://10.0.0.5:8080")
-
-
-async def test_who_is_no_browser_is_of_no_host() -> None:
-    assert await ask(route(NOWHERE, origins=(SAME_HOST,))) is None
-    assert await ask(route(NOWHERE, origins=(SAME_HOST, PAGE))) is None
-    assert await ask(route(NOWHERE, origins=(SAME_HOST,)), ("Origin", "http://gate"), ("Origin", "http://gate"))
 
 
 @pytest.mark.parametrize("kind", ["basic", "certificate"])
@@ -177,20 +58,6 @@ async def test_another_hosts_page_gains_nothing_by_its_visitors_password(kind: s
         written = replace(it, origins=origins)
         assert await ask(written, shown, ("Origin", page), certificate=CERTIFICATE) is None
     assert await ask(it, shown, certificate=CERTIFICATE) is None
-
-
-async def test_files_are_for_every_page() -> None:
-    """A page's own scripts and pictures come without an Origin."""
-    assert await ask(route(Files(root="/"), origins=(PAGE,))) is None
-
-
-async def test_the_log_says_which_origin() -> None:
-    it = route(NOWHERE, origins=(PAGE,))
-    refusal, none = await ask(it, ("Origin", "https://" + "x" * 500)), await ask(it)
-    assert refusal is not None
-    assert refusal.detail == "Origin: https://" + "x" * 192
-    assert none is not None
-    assert none.detail == "Origin: none"
 
 
 async def test_a_user_and_a_password() -> None:

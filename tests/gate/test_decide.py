@@ -23,6 +23,7 @@ from wsgate.gate.decide import (
 from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
+from wsgate.site.listener import LiveListener
 from wsgate.site.matching import TOO_LONG
 from wsgate.wire.handshake import check_upgrade
 from wsgate.wire.http import Refusal
@@ -42,7 +43,7 @@ def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | 
     """The route's name, where one takes it, and why it is refused."""
     exchange = exchange_for(ROUTES[0], asked)
     upgrade = check_upgrade(exchange.request)
-    found = decide(SITE, listener, exchange.client, exchange.request, upgrade, **state)
+    found = decide(SITE, LiveListener(listener), exchange.client, exchange.request, upgrade, **state)
     if isinstance(found, Refused):
         return None if found.route is None else found.route.name, found.refusal
     return found.name, None

@@ -6,8 +6,10 @@ import pytest
 
 from tests.gate.conftest import files_at, gateway_of, relay_to, route
 from wsgate.gate.explain import NotExplained, explain
+from wsgate.settings.addresses import network
 from wsgate.settings.model import (
     ANY_ORIGIN,
+    Addresses,
     Auth,
     Basic,
     ClientTarget,
@@ -101,6 +103,19 @@ def test_a_rewritten_path() -> None:
     assert explain(site, "ws://x.test/d/..%2fx")[-1] == (
         "  answer: 400 this path leads out of where it begins (it has dot segments beside an encoded slash, \\ or ;)"
     )
+
+
+def test_addresses_of_the_listener_and_of_the_route() -> None:
+    """Nobody asks from an address here, so nobody is refused."""
+    office = Addresses(allow=(network("192.0.2.0/24"), network("unix")), deny=(network("192.0.2.66"),))
+    banned = Addresses(deny=(network("203.0.113.0/24"),))
+    listener = Listener(bind=TcpAddress("127.0.0.1", 8080), addresses=banned)
+    site = gateway_of(route(relay_to(1), "chat", addresses=office), listeners=(listener,)).site
+    assert explain(site, "ws://x.test/")[:3] == [
+        "listener 127.0.0.1:8080: addresses: all but 203.0.113.0/24",
+        "routes[0] chat: takes it",
+        "  addresses: 192.0.2.0/24, unix but 192.0.2.66/32",
+    ]
 
 
 def test_other_kinds_of_routes() -> None:

@@ -176,10 +176,17 @@ BAD: list[tuple[Any, str, str]] = [
         (
             model.WebOrigin,
             text,
-            f"'{text}' has a wildcard, which origins do not take: write each origin out, or same-host for pages of the "
-            "host that is asked for, or any for all",
+            f"'{text}': * stands for the first labels of a host and for nothing else: write one like "
+            "https://*.example.com, or any to let every page in",
         )
-        for text in ("*.example.com", "https://*.example.com", "https://*", "http://localhost:*")
+        for text in (
+            "*.example.com",
+            "https://*",
+            "http://localhost:*",
+            "https://a.*.com",
+            "app://*.a",
+            "http://*.0.0.1",
+        )
     ),
     (model.WebOrigin, "file", "'file' is not an origin: write file://"),
     (model.WebOrigin, "file:///", "'file:///' is more than an origin: write file://"),

@@ -133,11 +133,7 @@ ROWS = [
     (action("files: {root: ., fallback: index.html}"), "7:32", "write '/index.html'"),
     (more("origins: ['*']"), "9:15", "write any, which lets every page in"),
     (more("origins: *"), "9:15", "write any"),
-    (
-        more("origins: [https://*.example.com]"),
-        "9:15",
-        "write each origin out, or same-host for pages of the host that is asked for, or any for all",
-    ),
+    (more("origins: ['*.example.com']"), "9:15", "write one like https://*.example.com, or any to let every page in"),
     (more("origins: [null]"), "9:15", 'write "null" in quotes'),
     (more("origins: []"), "9:14", "write at least one item, or leave the key out"),
     (more("origins: [example.com]"), "9:15", "write https://example.com"),

@@ -16,7 +16,7 @@ from wsgate.settings.unknown import guess_key
         (Route, "routes[0]", "subprotocol", "it belongs under 'match'"),
         (Route, "routes[0]", "to", "it belongs under 'relay' or 'tunnel'"),
         (Route, "routes[0]", "token", "it belongs under 'tunnel'"),
-        (Route, "routes[0]", "allow", "it belongs under 'tunnel'"),
+        (Route, "routes[0]", "allow", "it belongs under 'addresses' or 'tunnel'"),
         (Route, "routes[0]", "root", "it belongs under 'files'"),
         (Route, "routes[0]", "users", "it belongs under 'auth.basic'"),
         (Route, "routes[0]", "interval", "it belongs under 'heartbeat'"),

@@ -1,4 +1,5 @@
-"""Checks whether a client may use a route: by the origin of its page, by user and password, by its certificate.
+"""Checks whether a client may use a route: by its address, by the origin of its page, by user and password, by its
+certificate.
 
 All checks that the route has must succeed, in this order.
 """
@@ -11,22 +12,17 @@ import re
 
 import trio
 
-from wsgate.gate.client import Client
+from wsgate.gate.addresses import DENIED, is_denied
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.origins import check_origin
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.net.tls.handshake import ClientCertificate
-from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Basic, ClientCertificateAuth, Route
+from wsgate.settings.model import Basic, ClientCertificateAuth
 from wsgate.site.hashing import Busy, hashing, network
-from wsgate.site.matching import host_name
 from wsgate.site.tokens.source import SourceError
-from wsgate.text.error import TextError
-from wsgate.text.origin import origin
 from wsgate.wire.headers import values
-from wsgate.wire.http import Refusal, Request
-
-_PAGE = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^:/?#@\[\]]+)(?::([0-9]{1,5}))?")
-_OWN_PORTS = {"http": 80, "https": 443}
+from wsgate.wire.http import Refusal
 
 
 async def admit(exchange: Exchange) -> Refusal | None:
@@ -35,8 +31,10 @@ async def admit(exchange: Exchange) -> Refusal | None:
     The check of a password has the handshake timeout.
     """
     route, client = exchange.route.settings, exchange.client
+    if is_denied(client, exchange.route.addresses):
+        return DENIED
     if exchange.upgrade is not None:
-        refusal = _check_page(_pages(route), exchange.request, client)
+        refusal = check_origin(route, exchange.request, client)
         if refusal is not None:
             return refusal
     if route.auth is None:
@@ -48,58 +46,6 @@ async def admit(exchange: Exchange) -> Refusal | None:
     if route.auth.client_certificate is not None:
         return _check_certificate(route.auth.client_certificate, client.certificate)
     return None
-
-
-def _pages(route: Route) -> tuple[str, ...]:
-    """Returns the allowed origins.
-
-    A browser sends a password or certificate that its user has entered once for requests of every page. So if a route
-    asks for one, pages of other hosts must be named in ``origins``.
-    """
-    return route.origins or ((ANY_ORIGIN,) if route.auth is None else (SAME_HOST,))
-
-
-def _check_page(allowed: tuple[str, ...], request: Request, client: Client) -> Refusal | None:
-    """Checks the Origin (RFC 6455 §10.2). Browsers always send it, and a page cannot change it; other programs may send
-    any. So this refuses foreign pages, not other programs."""
-    if ANY_ORIGIN in allowed:
-        return None
-    sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
-    same_host = SAME_HOST in allowed
-    if not sent and same_host:
-        return None
-    if len(sent) == 1:
-        page = _normal(sent[0])
-        if page in allowed and page != SAME_HOST:
-            return None
-        if same_host and _is_of_host(page, client):
-            return None
-    detail = f"Origin: {', '.join(sent)[:200] if sent else 'none'}"
-    if same_host:
-        asked = client.host.decode("latin-1")
-        detail = f"{detail}; the host that was asked for is {asked}: name other pages in origins"
-    return Refusal(403, "this origin is not allowed", detail=detail)
-
-
-def _is_of_host(page: str, client: Client) -> bool:
-    """Whether a page is of the host and port that the client asked for.
-
-    http and https count as the same, because a proxy in front may use TLS without telling us. So the default ports of
-    both schemes count as the same port.
-    """
-    found = _PAGE.fullmatch(page)
-    if found is None or host_name(found[2].encode("latin-1")) != host_name(client.host):
-        return False
-    port = int(found[3]) if found[3] else _OWN_PORTS[found[1]]
-    return port == client.port or {port, client.port} <= set(_OWN_PORTS.values())
-
-
-def _normal(sent: str) -> str:
-    """Returns an Origin in its normal form. What is none by our grammar, ``null`` for example, stays as it is."""
-    try:
-        return origin(sent)
-    except TextError:
-        return sent.lower()
 
 
 async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:

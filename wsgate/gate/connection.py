@@ -133,8 +133,7 @@ class _Connection:
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
             draining, full = self._gateway.draining, upgrade is not None and self._gateway.is_full
-            listener = self._listener.settings
-            route = decide(site, listener, client, request, upgrade, draining=draining, full=full)
+            route = decide(site, self._listener, client, request, upgrade, draining=draining, full=full)
             asked = upgrade if isinstance(upgrade, Upgrade) else None
             if isinstance(route, Refused):
                 await self._refuse_by(route, site, request, asked, client)

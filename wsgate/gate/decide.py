@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from wsgate.gate.addresses import DENIED, is_denied
 from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import forwards_http, handler_of
 from wsgate.gate.redirect import redirection
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.settings.model import Listener
+from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade
@@ -39,7 +41,7 @@ class Refused:
 
 def decide(
     site: Site,
-    listener: Listener,
+    listener: LiveListener,
     client: Client,
     request: Request,
     upgrade: Upgrade | Refusal | None,
@@ -54,7 +56,9 @@ def decide(
     upgrade: the result of ``check_upgrade``
     draining, full: the gateway accepts no new session
     """
-    found = _find(site, listener, client, request, upgrade, draining=draining, full=full)
+    if is_denied(client, listener.addresses):  # before anything that would tell what is here
+        return Refused(DENIED)
+    found = _find(site, listener.settings, client, request, upgrade, draining=draining, full=full)
     if request.length == 0:
         return found
     route = found.route if isinstance(found, Refused) else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urlsplit
 
 from wsgate.gate.client import Client, RemoteEnd, client_of
@@ -12,6 +12,7 @@ from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.redirect import location
 from wsgate.gate.handlers.relay import host_for
 from wsgate.settings.model import (
+    Addresses,
     Files,
     Listener,
     Match,
@@ -22,6 +23,7 @@ from wsgate.settings.model import (
     Tls,
     Tunnel,
 )
+from wsgate.site.listener import LiveListener
 from wsgate.site.matching import Matcher, host_name
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
@@ -50,9 +52,9 @@ def explain(site: Site, url: str, headers: Sequence[str] = ()) -> list[str]:
     end = RemoteEnd(_HERE, _HERE, secure)
     client = client_of(end, request, ())
     listener = _listener(site, secure)
-    decided = decide(site, listener, client, request, upgrade)
+    decided = decide(site, LiveListener(replace(listener, addresses=None)), client, request, upgrade)
     taken = decided.route if isinstance(decided, Refused) else decided
-    lines = []
+    lines = [] if listener.addresses is None else [f"listener {listener.bind}: {_addresses(listener.addresses)}"]
     for index, route in enumerate(site.routes):
         if route is taken:
             lines.append(f"routes[{index}] {route.name}: takes it")
@@ -140,6 +142,8 @@ def _written(site: Site, route: LiveRoute) -> dict[str, str]:
 
 def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
     settings, request = asked.route.settings, asked.request
+    if settings.addresses is not None:
+        yield _addresses(settings.addresses)
     if settings.origins:
         yield f"pages that may open it: {', '.join(settings.origins)}"
     if settings.auth is not None:
@@ -157,6 +161,11 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
     elif isinstance(action, Redirect):
         target = location(action.to, settings, request, asked.client.name).decode("latin-1")
         yield f"answer: {action.status}, to {target}"
+
+
+def _addresses(addresses: Addresses) -> str:
+    allow = ", ".join(map(str, addresses.allow)) or "all"
+    return f"addresses: {allow}" + (f" but {', '.join(map(str, addresses.deny))}" if addresses.deny else "")
 
 
 def _relay(asked: _Asked, action: Relay, written: Mapping[str, str]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from wsgate.text.entry_point import module_and_name
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name, field_value
 from wsgate.text.htpasswd import split
-from wsgate.text.origin import origin
+from wsgate.text.origin import origin, origin_pattern
 from wsgate.text.port import port_number
 from wsgate.text.token import is_token
 from wsgate.text.url import is_path, is_query
@@ -189,15 +189,21 @@ def web_origin(text: str) -> str:
     """Parses an origin, ``scheme://host[:port]``, to its normal form (RFC 6454 §6.2): lower case, without the scheme's
     default port.
 
-    Also accepts ``null``, which sandboxed pages and some from files send, ``same-host`` and ``any``.
+    Also accepts a pattern with a ``*``, ``null``, which sandboxed pages and some from files send, ``same-host`` and
+    ``any``.
     """
     if text in ("null", SAME_HOST, ANY_ORIGIN):
         return text
     if text == "*":
         raise TextError(f"'*': write {ANY_ORIGIN}, which lets every page in")
     if "*" in text:
-        cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for, or {ANY_ORIGIN} for all"
-        raise TextError(f"{quote(text)} has a wildcard, which origins do not take: {cure}")
+        try:
+            return origin_pattern(text)
+        except TextError:
+            cure = f"write one like https://*.example.com, or {ANY_ORIGIN} to let every page in"
+            raise TextError(
+                f"{quote(text)}: * stands for the first labels of a host and for nothing else: {cure}"
+            ) from None
     if text.startswith(("~", "^", ".")):
         cure = f"write each origin out, or {SAME_HOST} for pages of the host that is asked for"
         raise TextError(f"{quote(text)} is a pattern, which origins do not take: {cure}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.meaning_auth import check_access
+from wsgate.settings.meaning_auth import check_access, check_addresses
 from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
 from wsgate.settings.meaning_relay import check_relay
@@ -44,7 +44,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     """
     listeners = _entries(settings, "listeners", Listener)
     routes = _entries(settings, "routes", Route)
-    _check_modes(listeners, fault)
+    _check_listeners(listeners, fault)
     _check_redirects(settings, listeners, fault)
     check_listeners_tls(listeners, fault, given)
     _check_limits(settings, fault, given)
@@ -72,10 +72,11 @@ def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
     return [(i, e) for i, e in enumerate(elements if isinstance(elements, tuple) else ()) if isinstance(e, cls)]
 
 
-def _check_modes(listeners: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_listeners(listeners: list[tuple[int, Any]], fault: Fault) -> None:
     for index, listener in listeners:
         if isinstance(listener.mode, int) and isinstance(listener.bind, TcpAddress):
             fault(f"listeners[{index}].mode", f"only a Unix socket has a mode, and {listener.bind} is none: remove it")
+        check_addresses(listener.addresses, f"listeners[{index}].addresses", fault)
 
 
 def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fault) -> None:

@@ -10,6 +10,7 @@ from wsgate.settings.faults import Fault, Warn, items
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
+    Addresses,
     Auth,
     Basic,
     ClientCertificateAuth,
@@ -33,7 +34,7 @@ def check_access(
     listeners: may be ``Broken``
     """
     if isinstance(route.action, PlainAction):
-        for key in ("origins", "errors"):
+        for key in ("origins", "origin_required", "errors"):
             if f"{path}.{key}" in given:
                 fault(
                     f"{path}.{key}", "it is about requests for a WebSocket, of which this route takes none: remove it"
@@ -43,6 +44,7 @@ def check_access(
     for index, page in items(route.origins):
         if page == ANY_ORIGIN and len(route.origins) > 1:
             fault(f"{path}.origins[{index}]", f"{ANY_ORIGIN} lets every page in: remove it, or the others")
+    check_addresses(route.addresses, f"{path}.addresses", fault)
     if not isinstance(route.auth, Auth):
         return
     path = f"{path}.auth"
@@ -53,6 +55,16 @@ def check_access(
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
+
+
+def check_addresses(addresses: Any, path: str, fault: Fault) -> None:
+    """Checks ``addresses`` of a listener or route. ``addresses``: may be ``None`` or ``Broken``"""
+    if isinstance(addresses, Addresses) and not addresses.allow and not addresses.deny:
+        fault(path, "it lets everybody in: write allow or deny, or remove it")
+    denied = {network for _, network in items(getattr(addresses, "deny", ()))}
+    for index, network in items(getattr(addresses, "allow", ())):
+        if network in denied:
+            fault(f"{path}.allow[{index}]", f"deny has {network} too, and deny wins: remove it from one of them")
 
 
 def _warn_of_pages(route: Route, path: str, warn: Warn) -> None:

@@ -243,8 +243,9 @@ SCALARS: dict[Any, ScalarType] = {
         "an origin like https://app.example.com",
         access.web_origin,
         _text(
-            r"null|same-host|any|[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#*]*",
+            r"null|same-host|any|[A-Za-z][A-Za-z0-9+.-]*://(\*|\*\.)?[^/\s?#*]*",
             "https://app.example.com",
+            "https://*.example.com",
             "same-host",
             "file://",
         ),

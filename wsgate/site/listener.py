@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsgate.settings.model import Listener
+from wsgate.site.address_rules import AddressRules, rules_for
 from wsgate.site.certificates import LiveTls
 
 
@@ -14,12 +15,17 @@ class LiveListener:
     """A listener, ready for use.
 
     tls: for TLS handshakes; ``None`` without TLS
+    addresses: which clients it lets in; ``None``: all
     closed: it is closed, or has other settings now, so its connections end after their present request
     """
 
     settings: Listener
     tls: LiveTls | None = None
     closed: bool = False
+    addresses: AddressRules | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.addresses = rules_for(self.settings.addresses)
 
     @property
     def context(self) -> ssl.SSLContext | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsgate.net.target_rules import Rules
 from wsgate.settings.model import Route, Target
+from wsgate.site.address_rules import AddressRules, rules_for
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import LiveTls
 from wsgate.site.field_changes import FieldChanges
@@ -27,6 +28,7 @@ class LiveRoute:
     tls: for its backends; ``None`` if none can use TLS
     rules: which addresses may be dialled; ``None``: all
     lookups: for its clients' tokens; ``None`` without tokens
+    addresses: which clients may use it; ``None``: all
     users: for its clients' passwords; ``None`` without passwords
     to_backend, to_client: how header fields are changed on their way; ``None``: not at all
     drained: a reload has ended its sessions; a session that begins now ends too
@@ -44,6 +46,10 @@ class LiveRoute:
     to_backend: FieldChanges | None = None
     to_client: FieldChanges | None = None
     drained: bool = False
+    addresses: AddressRules | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.addresses = rules_for(self.settings.addresses)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsgate.settings.model.addresses import Addresses
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import Tls
 from wsgate.settings.values import SCHEMES_PORT, BindAddress, Count, FileMode, ListenerRedirect, Network, TcpAddress
@@ -28,6 +29,7 @@ class Listener:
     redirect: ListenerRedirect | None = setting(
         "https answers plain HTTP requests with a redirect to https.", default=None
     )
+    addresses: Addresses | None = setting("Which clients may use this listener, by address.", default=None)
     mode: FileMode | None = setting("Permissions of a Unix socket, like 0660.", default=None)
     backlog: Count = setting("Connections that may wait in the kernel to be accepted.", default=4096)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsgate.settings.model.addresses import Addresses
 from wsgate.settings.model.answers import Files, Redirect, Respond
 from wsgate.settings.model.auth import Auth
 from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
@@ -63,10 +64,17 @@ class Route:
         default=OnReload.KEEP,
     )
     match: Match = setting("Which requests this route takes; every request when it is left out.", default=Match())
+    addresses: Addresses | None = setting("Which clients may use this route, by address.", default=None)
     origins: tuple[WebOrigin, ...] = setting(
-        "Pages that may open WebSockets here, by their Origin; same-host is those of the host that is asked for, any "
-        "is every page. Left out: same-host where auth has basic or client_certificate, else any.",
+        "Pages that may open WebSockets here, by their Origin, like https://app.example.com or https://*.example.com; "
+        "same-host is those of the host that is asked for, any is every page. Left out: same-host where auth has basic "
+        "or client_certificate, else any.",
         default=(),
+    )
+    origin_required: bool | None = setting(
+        "Whether a request for a WebSocket that has no Origin is refused: it is not of a browser. Left out: it is "
+        "refused where origins has neither same-host nor any.",
+        default=None,
     )
     auth: Auth | None = setting("Who may use this route; everybody when left out.", default=None)
     errors: Errors = setting(
