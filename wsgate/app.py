@@ -25,7 +25,7 @@ from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
 from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
 from wsgate.ops.processes import run_in_child
-from wsgate.ops.reload import Load, log_warnings
+from wsgate.ops.reread import Load, log_warnings
 from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker_channel import Report, ToParent

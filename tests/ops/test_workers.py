@@ -20,7 +20,7 @@ import trio
 from tests.log import Log as Captured
 from tests.ops.manager import Manager
 from wsgate.gate.shared_counters import WorkerCounters
-from wsgate.ops import checking, processes
+from wsgate.ops import checking, processes, worker_processes
 from wsgate.ops import drain as drain_module
 from wsgate.ops import workers as workers_module
 from wsgate.ops.drain import longest_drain
@@ -271,7 +271,7 @@ def test_no_process_to_be_had(case: Case, monkeypatch: pytest.MonkeyPatch, capsy
     def refuse(*_: object, **__: object) -> tuple[int, socket.socket]:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(workers_module, "fork", refuse)
+    monkeypatch.setattr(worker_processes, "fork", refuse)
     assert case.run(obey) == os.EX_OSERR
     assert capsys.readouterr().err == "wsgate: cannot start a worker: Resource temporarily unavailable\n"
 
@@ -330,7 +330,7 @@ def test_a_replacement_that_cannot_begin_is_tried_again(case: Case, monkeypatch:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         return really(*arguments, **more)
 
-    monkeypatch.setattr(workers_module, "fork", fork)
+    monkeypatch.setattr(worker_processes, "fork", fork)
 
     def start(plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
         row.beat += 1

@@ -26,7 +26,8 @@ from wsgate.ops.drain import drain_sessions
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
 from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
-from wsgate.ops.reload import Load, Reloader
+from wsgate.ops.reload import Reloader
+from wsgate.ops.reread import Load
 from wsgate.settings.model import Address
 
 

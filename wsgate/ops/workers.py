@@ -1,8 +1,7 @@
 """The parent of workers: starts, replaces and stops them. It serves no connection itself.
 
-Theory of operation
-------------------- A worker is a complete gateway in one process. The parent reserves the addresses (``ops.reserved``),
-handles the signals, and supervises the workers. Only counters are shared (``gate.shared_counters``).
+A worker is a complete gateway in one process. The parent reserves the addresses (``ops.reserved``), handles the
+signals, and supervises the workers. Only counters are shared (``gate.shared_counters``).
 
 Workers are forked, not started as new programs. So a replacement serves within milliseconds. All workers have the same
 settings and the same TLS ticket keys, so a client can resume its TLS session at any worker. A file that has become
@@ -32,7 +31,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from wsgate.events.emit import emit
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
@@ -40,24 +38,21 @@ from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
 from wsgate.ops.listeners import ListenError
-from wsgate.ops.log import mark_worker, set_up
+from wsgate.ops.log import set_up
 from wsgate.ops.log_writer import ProcessWriter
-from wsgate.ops.processes import call_in_child, caught_signals, fork
-from wsgate.ops.reload import Load, Refused, check, keep_workers, log_refusal, log_slow
-from wsgate.ops.reserved import Reservations
+from wsgate.ops.processes import caught_signals
+from wsgate.ops.reread import Load, Refused, check, keep_workers, log_refusal, log_slow
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
-from wsgate.ops.worker_channel import Report, ToParent, ToWorker
+from wsgate.ops.worker_channel import Report, ToParent
+from wsgate.ops.worker_processes import WorkerProcesses
 from wsgate.settings.model import Address, Settings
 from wsgate.site.site import Site
-
-T = TypeVar("T")
 
 _log = logging.getLogger("wsgate")
 
 SLOW_START = 10.0  # seconds after which the log says that a worker does not serve yet
 REPORT_INTERVAL = 1.0  # seconds between two attempts to report dropped log lines
-DISK_TIME = 2.0  # seconds that this process waits for the disk of a Unix socket's file
 CUT_TIME = 5.0  # seconds until workers that were told to cut are killed
 
 
@@ -104,18 +99,16 @@ class Workers:
     ) -> None:
         self._plan = plan
         self._log = log
-        if log is not None:
-            log.prepare = self._close_in_child
         self._start = start
         self._load = load
-        self._checking = Checking(self._close_in_child)
         self._announced = False
         self._notifier = notifier
         self._tell_ready = ready
         self._board = SharedCounters(count)
-        self._workers = [Worker(number, row) for number, row in enumerate(self._board.rows, 1)]
-        self._reserved = Reservations([], self._call_in_child)
-        self._selector = selectors.PollSelector()
+        self._processes = WorkerProcesses(self._board.rows, log)
+        self._workers = self._processes.workers
+        self._reserved = self._processes.reserved
+        self._checking = Checking(self._processes.close_in_child)
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
         self._give_up_at = math.inf  # the same for workers that have never served
@@ -132,16 +125,16 @@ class Workers:
         """
         self._reserved.change(self._plan.settings.listeners)
         with contextlib.closing(self._reserved), caught_signals() as signals:
-            self._selector.register(signals, selectors.EVENT_READ)
+            self._processes.selector.register(signals, selectors.EVENT_READ)
             try:
                 while self._act(now := time.monotonic()):
-                    for key, _ in self._selector.select(self._wait(now)):
+                    for key, _ in self._processes.selector.select(self._wait(now)):
                         if key.fileobj is signals:
                             self._handle_signals(signals)
                         else:
                             self._read_messages(key.data)
             finally:  # where this is a bug of our own, the workers see it and drain
-                self._let_go()
+                self._processes.close_channels()
         return self._end()
 
     # -- what happens --------------------------------------------------------------------------------------------------
@@ -238,7 +231,7 @@ class Workers:
             except BlockingIOError:
                 return
             if said is None:  # SIGCHLD follows
-                self._close_channel(worker)
+                self._processes.close_channel(worker)
                 break
             report, text = said
             worker.ready = report is Report.READY
@@ -257,7 +250,7 @@ class Workers:
 
     def _handle_death(self, worker: Worker, code: int) -> None:
         self._read_messages(worker)  # its last messages
-        self._close_channel(worker)
+        self._processes.close_channel(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
         lost = worker.row.abandon()
         how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("exit_status", code)
@@ -372,56 +365,17 @@ class Workers:
         emit(logging.INFO, "stopped", ended=now.ended - before.ended - cut, cut=cut)
         return 1 if cut else self._status
 
-    # -- processes -----------------------------------------------------------------------------------------------------
-
     def _begin(self, worker: Worker, now: float) -> None:
         worker.began, worker.ready, worker.reason = now, False, ""
         worker.served = worker.slow = False
+        plan = self._plan
         try:
-            self._fork(worker)
+            self._processes.start(worker, plan.settings, lambda parent: self._start(plan, parent, worker.row))
         except OSError as error:
             if self._stage is _Stage.STARTING:
                 self._fail(f"cannot start a worker: {error.strerror}", os.EX_OSERR)
             else:
                 self._replace_later(worker, "worker not started", error=error.strerror)
-
-    def _fork(self, worker: Worker) -> None:
-        def work(channel: socket.socket) -> int:
-            mark_worker(worker.number)
-            parent = ToParent(channel, self._plan.settings, self._reserved.inherit())
-            return self._start(self._plan, parent, worker.row)
-
-        worker.pid, channel = fork(work, prepare=self._be_child)
-        worker.channel = ToWorker(channel)
-        self._selector.register(channel, selectors.EVENT_READ, worker)
-        emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
-
-    def _let_go(self) -> None:
-        """Closes the channels: in the parent at its end, and in a worker, so that other workers notice the parent's
-        end."""
-        for worker in self._workers:
-            self._close_channel(worker)
-        self._selector.close()
-
-    def _be_child(self) -> None:
-        """Closes in a child what belongs to the parent."""
-        if self._log is not None:
-            self._log.close_in_child()
-        self._let_go()
-
-    def _call_in_child(self, work: Callable[[], T], /) -> T:
-        return call_in_child(work, self._close_in_child, DISK_TIME)
-
-    def _close_in_child(self) -> None:
-        """Closes in a child that is no worker everything that belongs to the parent."""
-        self._be_child()
-        self._reserved.close_in_child()
-
-    def _close_channel(self, worker: Worker) -> None:
-        if worker.channel is not None:
-            self._selector.unregister(worker.channel.channel)
-            worker.channel.channel.close()
-            worker.channel = None
 
 
 def count_workers(settings: Settings) -> int:

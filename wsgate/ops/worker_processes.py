@@ -1,0 +1,89 @@
+"""The processes of the workers, from the parent's side: what each inherits, and what it must close.
+
+A child has a copy of everything that the parent has open. What belongs to the parent is closed in each child first:
+the channels to the workers, or their other ends would never see the parent's end, and the log's.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from wsgate.events.emit import emit
+from wsgate.gate.shared_counters import WorkerCounters
+from wsgate.ops.log import mark_worker
+from wsgate.ops.log_writer import ProcessWriter
+from wsgate.ops.processes import call_in_child, fork
+from wsgate.ops.reserved import Reservations
+from wsgate.ops.worker import Worker
+from wsgate.ops.worker_channel import ToParent, ToWorker
+from wsgate.settings.model import Settings
+
+T = TypeVar("T")
+
+DISK_TIME = 2.0  # seconds that the parent waits for the disk of a Unix socket's file
+
+
+class WorkerProcesses:
+    """Starts the processes of workers, and other children of the parent.
+
+    workers: one for each of ``rows``; they do not run yet
+    reserved: the addresses, which workers inherit
+    selector: has the channel of each worker that runs, with the worker as its data
+    """
+
+    def __init__(self, rows: Sequence[WorkerCounters], log: ProcessWriter | None) -> None:
+        self.workers = [Worker(number, row) for number, row in enumerate(rows, 1)]
+        self.reserved = Reservations([], self._call_in_child)
+        self.selector = selectors.PollSelector()
+        self._log = log
+        if log is not None:
+            log.prepare = self.close_in_child
+
+    def start(self, worker: Worker, settings: Settings, work: Callable[[ToParent], int]) -> None:
+        """Starts the process of a worker, which exits with the status that ``work`` returns.
+
+        settings: the present ones, for the worker's end of the channel
+
+        Raises ``OSError`` when there is no process.
+        """
+
+        def be_worker(channel: socket.socket) -> int:
+            mark_worker(worker.number)
+            return work(ToParent(channel, settings, self.reserved.inherit()))
+
+        worker.pid, channel = fork(be_worker, prepare=self._close_in_worker)
+        worker.channel = ToWorker(channel)
+        self.selector.register(channel, selectors.EVENT_READ, worker)
+        emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
+
+    def close_channel(self, worker: Worker) -> None:
+        """Ends the connection to a worker, which may be dead."""
+        if worker.channel is not None:
+            self.selector.unregister(worker.channel.channel)
+            worker.channel.channel.close()
+            worker.channel = None
+
+    def close_channels(self) -> None:
+        """Closes the channels: in the parent at its end, and in a worker, so that other workers notice the parent's
+        end."""
+        for worker in self.workers:
+            self.close_channel(worker)
+        self.selector.close()
+
+    def close_in_child(self) -> None:
+        """Closes in a child that is no worker everything that belongs to the parent."""
+        self._close_in_worker()
+        self.reserved.close_in_child()
+
+    def _close_in_worker(self) -> None:
+        """Closes in a child what belongs to the parent. A worker keeps the reserved addresses."""
+        if self._log is not None:
+            self._log.close_in_child()
+        self.close_channels()
+
+    def _call_in_child(self, work: Callable[[], T], /) -> T:
+        return call_in_child(work, self.close_in_child, DISK_TIME)
