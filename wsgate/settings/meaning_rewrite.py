@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import Fault, Warn, check_choice
 from wsgate.settings.model import Match, PathKind, PathPattern, Relay, Rewrite
 from wsgate.text.regexes import is_literal, matches_to_the_end
 from wsgate.text.template import names
@@ -27,10 +27,8 @@ def check_rewrite(route: Any, path: str, fault: Fault, warn: Warn) -> None:
     rewrite, path = relay.rewrite, f"{path}.rewrite"
     if not isinstance(rewrite, Rewrite) or not is_whole(rewrite):
         return
-    written = [way for way in _WAYS if getattr(rewrite, way) is not None]
-    if len(written) != 1:
-        what = f"has {' and '.join(written)}" if written else "says nothing of how"
-        fault(path, f"{what}: write one of {', '.join(_WAYS)}")
+    check_choice(rewrite, _WAYS, path, fault)
+    if sum(getattr(rewrite, way) is not None for way in _WAYS) != 1:
         return
     if rewrite.to is not None:
         _check_to(rewrite.to, pattern, f"{path}.to", fault, warn)

@@ -116,6 +116,14 @@ async def test_a_path_that_is_rewritten(start_gate: StartGate, backend: Backend)
     assert (await client.read_head()).status == 400
 
 
+async def test_a_redirect_of_the_backend_to_itself(start_gate: StartGate, backend: Backend) -> None:
+    relay = relay_to(backend.port, host="app.internal", rewrite=Rewrite(strip="/chat"))
+    gate = start_gate(route(relay, http=PlainHttp.FORWARD))
+    client, server = await asked(gate, backend, ask(path="/chat/a"))
+    await server.respond("302 Found", {"Location": "http://app.internal/login?next=/a"})
+    assert (await client.read_head()).one("Location") == "/chat/login?next=/a"
+
+
 async def test_connections_are_kept_on_both_sides(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(forwarding(backend.port))
     client, server = await asked(gate, backend)

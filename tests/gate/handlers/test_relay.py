@@ -72,6 +72,15 @@ async def test_a_path_that_is_rewritten(backend: Backend) -> None:
     opened.transport.close()
 
 
+async def test_a_redirect_of_the_backend_to_itself(backend: Backend) -> None:
+    async with meanwhile(ask(relay_to(backend.port))) as found:
+        server = await backend.accept_request()
+        await server.respond("302 Found", {"Location": f"ws://127.0.0.1:{backend.port}/login"})
+    (refusal,) = found
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, dict(refusal.headers)[b"Location"]) == (302, b"/login")
+
+
 async def test_a_path_that_leads_out_is_no_failure_of_the_backend() -> None:
     exchange = exchange_for(route(relay_to(1, rewrite=Rewrite(strip="/chat"))), request("/chat/..%2fx"))
     assert await handle(exchange) is LEADS_OUT

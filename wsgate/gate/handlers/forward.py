@@ -16,6 +16,7 @@ from wsgate.gate.exchange import Answer, Exchange, Handler, Response
 from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.answer_stream import AnswerStream
+from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.relay import NO_BACKEND, host_for
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import Incoming
@@ -314,6 +315,8 @@ class _Forwarding:
         patience = math.inf if route.timeouts.idle is None else route.timeouts.idle
         stream = AnswerStream(exchange.gateway.pump, transport, http, upload, backend.idle, patience, done, dropped)
         fields = response_fields(head.status, head.headers, head.raw_headers, head.version)
+        host = host_for(backend.address, self._action, request.host)
+        fields = [*with_location(exchange, backend.address, host, fields)]
         if not upload.is_over or not (self._incoming.is_whole or not self._has_body):
             fields.append((b"Connection", b"close"))  # the rest of its request may never be read
         return Response(head.status, fields, stream.read_ready(), stream=stream)

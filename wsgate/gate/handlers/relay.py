@@ -16,6 +16,7 @@ from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.legs import client_leg, frame_limit
+from wsgate.gate.handlers.location import with_location
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
@@ -116,13 +117,14 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
         sock = await dial(url, route.timeouts.connect, asking.tls)
     except DialError as error:
         return unreachable(error, f"ws://{url.address}")
+    host = host_for(url, asking.relay, exchange.request.host)
     answer: Accepted | Declined | Broken | None = None
     try:
         handshake = BackendHandshake(
             exchange.request,
             exchange.upgrade,
             target=target,
-            host=host_for(url, asking.relay, exchange.request.host),
+            host=host,
             key=base64.b64encode(os.urandom(16)),
             written=asking.fields.written,
             dropped=asking.fields.dropped,
@@ -143,7 +145,8 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     if isinstance(answer, Declined):
         cut = f", {answer.detail}" if answer.detail else ""
         detail = f"{name} answered {answer.status}{cut}{_cure(url, answer)}"
-        return Refusal(answer.status, "refused by the backend", answer.headers, detail, answer.body)
+        headers = with_location(exchange, url, host, answer.headers)
+        return Refusal(answer.status, "refused by the backend", headers, detail, answer.body)
     join = _join(sock, compression=bool(answer.extensions))
     headers, early = answer.headers, answer.early
     return Opened(sock, name, join, answer.subprotocol, answer.extensions, headers, early, backend=backend)
