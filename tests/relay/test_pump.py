@@ -225,3 +225,17 @@ async def test_a_turn_is_given_only_to_sessions_that_have_waited(monkeypatch: py
     pump.serve_if_due(SOON)
     assert poller.polls == 3
     poller.close()
+
+
+async def test_how_long_rounds_took_and_whether_their_time_was_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 100.0, 100.001, 100.004, 200.0, 300.0, 300.006, 300.006])
+    monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: next(times))
+    poller = CountingPoller()
+    pump = Pump(poller)
+    pump.serve_if_due(-1.0)
+    assert pump.last_served_for == pytest.approx(0.004)
+    assert pump.full_rounds == 0
+    pump.serve_if_due()
+    assert pump.last_served_for == pytest.approx(0.006)
+    assert pump.full_rounds == 1
+    poller.close()

@@ -12,7 +12,7 @@ from wsgate.gate.client import Client
 from wsgate.site.address_rules import AddressRules
 from wsgate.wire.http import Refusal
 
-DENIED = Refusal(403, "this address is not allowed")
+DENIED = Refusal(403, "this address is not allowed", cause="address")
 
 
 def is_denied(client: Client, rules: AddressRules | None) -> bool:

@@ -129,6 +129,7 @@ class _Connection:
             if isinstance(request, Refusal):
                 await self.refuse(request)
                 return None
+            began = trio.current_time()
             site = self._gateway.site
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
@@ -141,12 +142,17 @@ class _Connection:
             exchange = Exchange(self._gateway, site, route, request, asked, client, self._end, self._transport)
             if upgrade is None and forwards_http(route):
                 exchange.incoming = self._incoming(route)
-            answer = await self._answer(exchange)
-            if isinstance(answer, Opened):
-                begun = await begin(exchange, answer, self._http, self._send)
-                if isinstance(begun, Begun):
-                    return begun
-                answer = begun
+            self._gateway.upgrading += 1
+            try:
+                answer = await self._answer(exchange)
+                if isinstance(answer, Opened):
+                    begun = await begin(exchange, answer, self._http, self._send)
+                    if isinstance(begun, Begun):
+                        self._gateway.metrics.route(route.name).upgraded(trio.current_time() - began)
+                        return begun
+                    answer = begun
+            finally:
+                self._gateway.upgrading -= 1
             if not await self._give(exchange, answer):
                 return None
 
@@ -179,6 +185,8 @@ class _Connection:
 
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
         """Sends an answer. Returns whether the connection may send another request."""
+        if isinstance(answer, Response) or not answer.closes:
+            self._gateway.metrics.route(exchange.route.name).answered(answer.status)
         if isinstance(answer, Response):
             answer = replace(answer, headers=fields_for_client(exchange, answer.headers))
         if isinstance(answer, Response) and answer.stream is not None:
@@ -264,6 +272,11 @@ class _Connection:
             refused(exchange.client_info, path_for_log(request, route), route.name, refusal)
         else:
             refused(client or self._end.client_info(), None if request is None else request.path, None, refusal)
+        counts = self._gateway.metrics.route("" if exchange is None else exchange.route.name)
+        if request is not None and check_upgrade(request) is not None:
+            counts.refused(refusal)
+        else:
+            counts.answered(refusal.status)
         if refusal is CLIENT_GONE:
             return
         if exchange is not None and by_close(exchange, refusal):

@@ -19,8 +19,8 @@ from wsgate.wire.handshake import Upgrade
 from wsgate.wire.headers import elements, has_token
 from wsgate.wire.http import Refusal, Request
 
-FULL = Refusal(503, "the gateway is full: try again later", RETRY_AFTER)
-DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER)
+FULL = Refusal(503, "the gateway is full: try again later", RETRY_AFTER, cause="full")
+DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER, cause="draining")
 NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
 NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import trio
 
+from wsgate.events.metric_rows import MetricRows
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
+from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
@@ -35,6 +37,8 @@ class Gateway:
     workers: how many processes share the limits
     counters: this process's row of the shared counters
     handshake_limiter: bounds the work on handshakes
+    metrics: counts what happens
+    upgrading: how many requests are between their head and their answer
     date: returns the value of Date in answers
     """
 
@@ -50,6 +54,8 @@ class Gateway:
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     handshake_limiter: HandshakeLimiter = field(init=False)
     date: Callable[[], bytes] = field(default_factory=HttpDate)
+    metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
+    upgrading: int = 0
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)

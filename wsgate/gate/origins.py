@@ -35,7 +35,7 @@ def check_origin(route: Route, request: Request, client: Client) -> Refusal | No
     elif SAME_HOST in allowed:
         asked = client.host.decode("latin-1")
         detail = f"{detail}; the host that was asked for is {asked}: name other pages in origins"
-    return Refusal(403, "this origin is not allowed", detail=detail)
+    return Refusal(403, "this origin is not allowed", detail=detail, cause="origin")
 
 
 def _allowed(route: Route) -> tuple[str, ...]:

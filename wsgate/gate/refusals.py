@@ -9,7 +9,7 @@ from wsgate.wire.http import Refusal
 
 RETRY_AFTER = ((b"Retry-After", b"5"),)  # seconds, after which other sessions may have ended, or a reload may be over
 
-OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER)
+OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER, cause="resources")
 
 
 def unreachable(error: DialError, plain: str) -> Refusal:

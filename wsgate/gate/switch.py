@@ -112,6 +112,8 @@ async def _run(
     early: tuple[bytes, bytes],
 ) -> None:
     gateway.sessions.add(session)
+    metrics = gateway.metrics.route(session.info.route)
+    metrics.opened()
     opened(session.info)
     if gateway.draining or route.drained:  # the drain began while the 101 was sent
         trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
@@ -129,6 +131,7 @@ async def _run(
         gateway.counters.leave(cut=cut)
         if backend is not None:
             _leave(backend, route, session, outcome)
+        metrics.ended(session, outcome)
         ended(session.info, outcome)
 
 

@@ -83,12 +83,15 @@ class Leg:
     waiting_frames: own frames that wait for a frame boundary, by opcode
     last_read: when the last bytes came or reading resumed (trio seconds)
     stalled_since: since when the peer has accepted nothing, while bytes are pending (trio seconds)
+    stalls: how often the peer has accepted no more
+    stalled: seconds for which bytes were pending, as far as that is over
     received_close: the Close that the peer has sent
     released: the connection is closed
     close_code: the close code of the first Close on this leg, in either direction
     """
 
     __slots__ = (
+        "_pending_since",
         "close_code",
         "fd",
         "input",
@@ -106,7 +109,9 @@ class Leg:
         "released",
         "send",
         "side",
+        "stalled",
         "stalled_since",
+        "stalls",
         "transport",
         "waiting_frames",
     )
@@ -126,6 +131,9 @@ class Leg:
         self.waiting_frames: dict[Opcode, bytes] | None = None
         self.last_read = trio.current_time()
         self.stalled_since = 0.0
+        self.stalls = 0
+        self.stalled = 0.0
+        self._pending_since = 0.0
         self.interest = 0
         self.reading = False
         self.input = Input.OPEN
@@ -214,7 +222,8 @@ class Leg:
             return
         if sent < len(data):
             self.pending = bytearray(data[sent:])
-            self.stalled_since = trio.current_time()
+            self.stalls += 1
+            self._pending_since = self.stalled_since = trio.current_time()
             self._update_interest()
             self.output_flow.pause()
 
@@ -231,7 +240,7 @@ class Leg:
             del self.pending[:sent]
             self.stalled_since = trio.current_time()
             return
-        self.pending = None
+        self._end_stall()
         self._update_interest()
         self.send_waiting()
         if self.pending is None:
@@ -249,6 +258,10 @@ class Leg:
         self._send_on()
         return self.pending is None or self.stalled_since != before
 
+    def _end_stall(self) -> None:
+        self.pending = None
+        self.stalled += trio.current_time() - self._pending_since
+
     def _break(self) -> None:
         """A write failed. The end of the peer's input will tell the cause."""
         self.abandon()
@@ -259,7 +272,8 @@ class Leg:
         if self.output is Output.BROKEN:
             return
         self.output = advance(self.output, Output.BROKEN)
-        self.pending = None
+        if self.pending is not None:
+            self._end_stall()
         self.waiting_frames = None
         self._update_interest()
         self.output_flow.resume()

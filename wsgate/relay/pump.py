@@ -75,6 +75,7 @@ class Pump:
     buffer, view: the read buffer and a view of it, for flows and legs
     read_area: the part of ``view`` to read into, behind the headroom
     now: when the current rounds began (trio seconds)
+    full_rounds: how often the time for rounds was over before everything was served
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
@@ -87,6 +88,8 @@ class Pump:
         self._serving = False
         self.now = 0.0
         self._last_served = 0.0  # when the last rounds ended
+        self._until = _MAX_SERVING  # when they had to end
+        self.full_rounds = 0
         self._stopped = False
 
     async def run(self) -> None:
@@ -117,6 +120,11 @@ class Pump:
         """How many legs it serves."""
         return len(self._legs)
 
+    @property
+    def last_served_for(self) -> float:
+        """How many seconds the last rounds took."""
+        return max(0.0, self._last_served - self._until + _MAX_SERVING)
+
     def _serve(self) -> bool:
         """Serves rounds for a few milliseconds. Returns whether more may be ready."""
         poll = self._poller.poll
@@ -124,7 +132,7 @@ class Pump:
         left = True
         self._serving = True
         self.now = trio.current_time()
-        until = monotonic() + _MAX_SERVING
+        until = self._until = monotonic() + _MAX_SERVING
         while monotonic() < until:
             events = poll()
             if self._serve_again:
@@ -145,6 +153,8 @@ class Pump:
                         leg.handle(ready)
                 except Exception as error:
                     leg.owner.crash(error)
+        else:
+            self.full_rounds += 1
         self._last_served = monotonic()
         self._serving = False
         return left

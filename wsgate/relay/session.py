@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,11 +36,14 @@ from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.states import Input
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.timers import Timers
+from wsgate.relay.traffic import Traffic, traffic_of
 from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Route
 from wsgate.wire.close import Close
 from wsgate.wire.kernel import Walk
+
+_NO_TRAFFIC = Traffic()
 
 
 @dataclass(slots=True)
@@ -105,6 +108,7 @@ class Session:
         "_stage",
         "_timeouts",
         "_timers",
+        "_traffic",
         "info",
         "route",
         "token",
@@ -136,6 +140,7 @@ class Session:
         self._first: tuple[End, Side | None] | None = None
         self._detail = ""
         self._error: Exception | None = None
+        self._traffic = _NO_TRAFFIC
         self._ended = trio.Event()
         self._scope: trio.CancelScope | None = None
 
@@ -195,6 +200,31 @@ class Session:
             _rtt(client),
             _rtt(backend),
         )
+
+    def take_traffic(self) -> Traffic | None:
+        """Returns what the session has moved since the last call; ``None`` for nothing. Also after ``run``.
+
+        So an idle session costs a few comparisons.
+        """
+        before = self._traffic
+        up, down = self._flows
+        client, backend = self._legs
+        if (
+            up.octets == before.octets_up
+            and down.octets == before.octets_down
+            and client.stalled == before.stalled_down
+            and backend.stalled == before.stalled_up
+        ):
+            return None
+        self._traffic = traffic_of(self._flows, client, backend)
+        return self._traffic.since(before)
+
+    def take_rtts(self) -> Iterator[tuple[Side, float]]:
+        """Yields the round trips that Pings of the gateway have measured since the last call, in seconds."""
+        for leg in self._legs:
+            rtt = leg.take_rtt() if isinstance(leg, WebSocketLeg) else None
+            if rtt is not None:
+                yield leg.side, rtt
 
     # -- called by flows and legs --------------------------------------------------------------------------------------
 

@@ -35,12 +35,13 @@ class WebSocketLeg(Leg):
     rtt: seconds from our last Ping to its Pong; ``None`` before the first Pong
     """
 
-    __slots__ = ("_ping_data", "_pinged", "_truncated", "masks", "rtt")
+    __slots__ = ("_new_rtt", "_ping_data", "_pinged", "_truncated", "masks", "rtt")
 
     def __init__(self, pump: Pump, transport: Transport, side: Side, *, masks: bool) -> None:
         super().__init__(pump, transport, side)
         self.masks = masks
         self.rtt: float | None = None
+        self._new_rtt: float | None = None
         self._ping_data = b""
         self._pinged: float | None = None
         self._truncated = False
@@ -66,9 +67,14 @@ class WebSocketLeg(Leg):
         if not self._ping_data or payload != self._ping_data:
             return False
         if self._pinged is not None:
-            self.rtt = trio.current_time() - self._pinged
+            self.rtt = self._new_rtt = trio.current_time() - self._pinged
             self._pinged = None
         return True
+
+    def take_rtt(self) -> float | None:
+        """Returns ``rtt`` if it has been measured since the last call."""
+        rtt, self._new_rtt = self._new_rtt, None
+        return rtt
 
     def has_sent_ping(self) -> bool:
         """Whether our Ping has been sent and does not wait for the end of a frame."""

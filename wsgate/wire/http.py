@@ -58,6 +58,7 @@ class Refusal:
     detail: for the log alone: addresses, and a backend's message
     body: replaces the reason as the body: a backend's own
     closes: the connection ends after the answer
+    cause: one word for the metrics; empty: the status says enough
     """
 
     status: int
@@ -66,6 +67,7 @@ class Refusal:
     detail: str = ""
     body: bytes | None = None
     closes: bool = True
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,11 @@ from wsgate.wire.walk import NO_LIMIT
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
 
 NO_BACKEND = Refusal(
-    503, "no backend takes another session: try again", RETRY_AFTER, detail="each is unhealthy, or at its sessions"
+    503,
+    "no backend takes another session: try again",
+    RETRY_AFTER,
+    detail="each is unhealthy, or at its sessions",
+    cause="no_backend",
 )
 
 # Answers of a backend that cannot serve now; other answers are the client's
@@ -80,6 +84,7 @@ async def handle(exchange: Exchange) -> Answer:
                 backend.failed(opened.detail)
             attempts += 1
             if attempts != action.retry.attempts and _may_retry(opened, action):
+                exchange.gateway.metrics.route(exchange.route.name).retried()
                 continue
             break
         backend.worked()

@@ -1,0 +1,120 @@
+"""What is counted of sessions, refusals and answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, relay_to, route
+from tests.peers.frames import Frame, close_frame
+from tests.peers.heads import plain_request, request
+from tests.peers.stream import Backend, open_session
+from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.metrics import cause_of, code_label
+from wsgate.settings.model import Limits, Respond
+from wsgate.wire.http import Refusal
+
+
+def counted(gate: Gate) -> dict[str, float]:
+    """What is not 0, as ``name label label``; of histograms how often."""
+    found: dict[str, float] = {}
+    for metric, labels, values in gate.gateway.metrics.row.read():
+        value = sum(values[:-1]) if metric.buckets else values[0]
+        if value:
+            found[" ".join((metric.name.removeprefix("wsgate_"), *labels))] = value
+    return found
+
+
+async def test_a_session(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"))
+    client = gate.connect()
+    server = await open_session(client, backend)
+    begun = counted(gate)
+    assert begun.pop("build_info 0.1.0", 1) == 1
+    assert {name: value for name, value in begun.items() if "build_info" not in name} == {
+        "sessions chat": 1,
+        "sessions_opened_total chat": 1,
+        "upgrade_duration_seconds chat": 1,
+    }
+    (session,) = gate.gateway.sessions
+    await client.send(Frame(1, b"hello"))
+    assert (await server.receive()).payload == b"hello"
+    gate.gateway.metrics.route("chat").take_traffic(session)
+    gate.gateway.metrics.route("chat").take_traffic(session)
+    live = counted(gate)
+    assert (live["messages_total chat up"], live["bytes_total chat up"]) == (1, 11)
+    await client.send(Frame(1, b"hello"), close_frame(4321))
+    await server.receive()
+    await server.receive()
+    await server.send(close_frame(1000))
+    await server.vanish()
+    await client.vanish()
+    await closed(gate)
+    over = counted(gate)
+    assert "sessions chat" not in over
+    assert over["messages_total chat up"] == 2
+    assert over["bytes_total chat up"] == 11 + 11 + 8
+    assert over["bytes_total chat down"] == 4
+    assert over["sessions_ended_total chat client closed"] == 1
+    assert over["close_codes_total chat client 4xxx"] == 1
+    assert over["close_codes_total chat backend 4xxx"] == 1
+    assert over["session_duration_seconds chat"] == 1
+
+
+async def test_refusals_and_answers(start_gate: StartGate) -> None:
+    gate = start_gate(
+        route(Respond(status=200), "fixed", match=at("/fixed")),
+        route(NOWHERE, "nowhere", match=at("/nowhere")),
+        limits=Limits(sessions=1),
+    )
+    for asked, status in (
+        (plain_request("/fixed"), 200),
+        (plain_request("/nowhere"), 426),
+        (plain_request("/other"), 404),
+        (request("/other"), 404),
+        (request("/fixed"), 404),
+        (request("/nowhere"), 502),
+        (request("/nowhere", headers={"Sec-WebSocket-Version": "12"}), 426),
+        (b"nonsense\r\n\r\n", 400),
+    ):
+        peer = gate.connect()
+        await peer.write(asked)
+        assert (await peer.read_head()).status == status
+        await peer.vanish()
+    gate.gateway.counters.enter(None)
+    peer = gate.connect()
+    await peer.write(request("/nowhere"))
+    assert (await peer.read_head()).status == 503
+    await peer.vanish()
+    await closed(gate)
+    assert {name: value for name, value in counted(gate).items() if "build_info" not in name} == {
+        "http_requests_total fixed 200": 1,
+        "http_requests_total nowhere 426": 1,
+        "http_requests_total  404": 1,
+        "http_requests_total  400": 1,
+        "upgrades_refused_total  no_route": 1,
+        "upgrades_refused_total fixed no_route": 1,
+        "upgrades_refused_total nowhere backend_failed": 1,
+        "upgrades_refused_total nowhere bad_request": 1,
+        "upgrades_refused_total nowhere full": 1,
+    }
+    assert gate.gateway.upgrading == 0
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause"),
+    [
+        (FULL, "full"),
+        (DRAINING, "draining"),
+        (Refusal(401, "x"), "unauthorized"),
+        (Refusal(418, "x"), "bad_request"),
+        (Refusal(502, "x", body=b"a backend's page"), "backend_refused"),
+    ],
+)
+def test_causes(refusal: Refusal, cause: str) -> None:
+    assert cause_of(refusal) == cause
+
+
+def test_close_codes() -> None:
+    assert [code_label(code) for code in (None, 1000, 1005, 1015, 3000, 3999, 4000, 4999)] == [
+        *("none", "1000", "1005", "1015", "3xxx", "3xxx", "4xxx", "4xxx")
+    ]

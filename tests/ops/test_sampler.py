@@ -1,0 +1,99 @@
+"""What is put into the metrics once a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.gate.conftest import gateway_of, relay_to, route
+from tests.pki import Authority
+from wsgate.events.metrics import LAG
+from wsgate.gate.gateway import Gateway
+from wsgate.ops import sampler
+from wsgate.ops.certificates import CertificateWatch
+from wsgate.ops.sampler import Sampler
+from wsgate.settings.model import Listener, TcpAddress, Tls
+
+Row = dict[tuple[str, ...], tuple[int, ...]]
+
+
+def row_of(gateway: Gateway) -> Row:
+    return {(metric.name, *labels): values for metric, labels, values in gateway.metrics.row.read()}
+
+
+async def test_process_and_backends() -> None:
+    gateway = gateway_of(route(relay_to(1), "chat"))
+    (backend,) = gateway.site.routes[0].upstream.backends  # type: ignore[union-attr]
+    backend.enter()
+    gateway.upgrading = 2
+    gateway.pump.full_rounds = 3
+    sampling = Sampler(gateway, CertificateWatch())
+    await sampling.sample()
+    await sampling.sample()
+    row = row_of(gateway)
+    assert row["wsgate_backend_sessions", "chat", "ws://127.0.0.1:1"] == (1,)
+    assert row["wsgate_backend_healthy", "chat", "ws://127.0.0.1:1"] == (1,)
+    assert row["wsgate_backend_ejected", "chat", "ws://127.0.0.1:1"] == (0,)
+    assert row["wsgate_handshakes",] == (2,)
+    assert row["wsgate_pump_full_rounds_total",] == (3,)
+    assert row["wsgate_process_resident_memory_bytes", "0"][0] > 1 << 20
+    assert row["wsgate_process_max_fds", "0"][0] > 10
+    assert row["wsgate_process_open_fds", "0"][0] > 2
+
+
+async def test_what_a_reload_has_removed_is_gone() -> None:
+    gateway = gateway_of(route(relay_to(1), "chat"))
+    sampling = Sampler(gateway, CertificateWatch())
+    await sampling.sample()
+    gateway.site = replace(gateway.site, routes=[])
+    await sampling.sample()
+    assert not [key for key in row_of(gateway) if key[0].startswith("wsgate_backend_h")]
+
+
+async def test_certificates(authority: Authority) -> None:
+    pair = authority.issue("a.example")
+    tls = Tls(certificate=pair.certificate, key=pair.key)
+    gateway = gateway_of(route(relay_to(1)), listeners=(Listener(bind=TcpAddress("127.0.0.1", 443), tls=tls),))
+    watch = CertificateWatch()
+    watch.use_site(gateway.site)
+    await Sampler(gateway, watch).sample()
+    ((expires,),) = [values for key, values in row_of(gateway).items() if key[0].startswith("wsgate_certificate")]
+    assert expires > 1_700_000_000
+
+
+async def test_it_goes_on_and_sees_the_lag(autojump_clock: MockClock) -> None:
+    gateway = gateway_of(route(relay_to(1)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Sampler(gateway, CertificateWatch()).run)
+        await trio.sleep(3.5)
+        nursery.cancel_scope.cancel()
+    *counts, _ = row_of(gateway)[LAG.name,]
+    assert sum(counts) == 3
+
+
+async def test_thousands_of_sessions_are_gone_over_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = gateway_of(route(relay_to(1)))
+
+    class Idle:
+        info = type("Info", (), {"route": "it"})
+
+        def take_traffic(self) -> None:
+            order.append("session")
+
+    order: list[str] = []
+    monkeypatch.setattr(type(gateway.sessions), "__iter__", lambda self: iter([Idle()] * (2 * sampler.SLICE + 1)))
+
+    async def other() -> None:
+        while True:
+            order.append("other")
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await Sampler(gateway, CertificateWatch()).sample()
+        nursery.cancel_scope.cancel()
+    assert order.count("session") == 2 * sampler.SLICE + 1
+    assert order.index("other") <= 2 * sampler.SLICE  # the two tasks take turns in any order

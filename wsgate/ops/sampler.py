@@ -1,0 +1,104 @@
+"""Puts into the metrics, once a second, what is not counted when it happens: what open sessions have moved, and states.
+
+It goes over the sessions in slices, so that it does not delay their bytes, and so that a scrape costs a worker nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import time
+
+import trio
+
+from wsgate.events.metric_rows import Cell
+from wsgate.events.metrics import (
+    BACKEND_EJECTED,
+    BACKEND_HEALTHY,
+    BACKEND_SESSIONS,
+    CERTIFICATE,
+    FDS,
+    FULL_ROUNDS,
+    HANDSHAKES,
+    LAG,
+    MAX_FDS,
+    MEMORY,
+    ROUND,
+    Metric,
+)
+from wsgate.gate.gateway import Gateway
+from wsgate.ops.certificates import CertificateWatch
+
+INTERVAL = 1.0  # seconds
+SLICE = 500  # sessions between two checkpoints: about half a millisecond
+
+
+class Sampler:
+    """Samples a gateway, in its own row of the metrics."""
+
+    def __init__(self, gateway: Gateway, certificates: CertificateWatch) -> None:
+        self._gateway = gateway
+        self._certificates = certificates
+        row = gateway.metrics.row
+        self._row = row
+        self._lag = row.histogram(LAG)
+        self._round = row.histogram(ROUND)
+        self._full_rounds = row.cell(FULL_ROUNDS)
+        self._handshakes = row.cell(HANDSHAKES)
+        number = str(gateway.counters.number if gateway.workers > 1 else 0)
+        self._fds, self._max_fds, self._memory = (row.cell(metric, number) for metric in (FDS, MAX_FDS, MEMORY))
+        self._rounds_before = 0
+        self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
+
+    async def run(self) -> None:
+        """Samples until cancelled."""
+        while True:
+            await self.sample()
+            due = trio.current_time() + INTERVAL
+            await trio.sleep_until(due)
+            self._lag.observe(trio.current_time() - due)
+
+    async def sample(self) -> None:
+        """Brings every value up to date."""
+        self._sample_process()
+        self._sample_site()
+        metrics = self._gateway.metrics
+        for number, session in enumerate(self._gateway.sessions, 1):
+            metrics.route(session.info.route).take_traffic(session)
+            if not number % SLICE:
+                await trio.lowlevel.checkpoint()
+
+    def _sample_process(self) -> None:
+        pump = self._gateway.pump
+        self._round.observe(pump.last_served_for)
+        self._full_rounds.add(pump.full_rounds - self._rounds_before)
+        self._rounds_before = pump.full_rounds
+        self._handshakes.set(len(self._gateway.awaited) - len(self._gateway.idle) + self._gateway.upgrading)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit != resource.RLIM_INFINITY:
+            self._max_fds.set(limit)
+        with contextlib.suppress(OSError):  # there is no /proc
+            # Linux 6.2 and later tell the number; to list them would take long
+            if used := os.stat("/proc/self/fd").st_size:
+                self._fds.set(used)
+            with open("/proc/self/statm", "rb") as file:
+                self._memory.set(int(file.read().split()[1]) * resource.getpagesize())
+
+    def _sample_site(self) -> None:
+        before, self._shown = self._shown, {}
+        for route in self._gateway.site.routes:
+            for backend in () if route.upstream is None else route.upstream.backends:
+                self._show(before, backend.sessions, BACKEND_SESSIONS, route.name, backend.name)
+                self._show(before, int(backend.healthy), BACKEND_HEALTHY, route.name, backend.name)
+                self._show(before, int(backend.is_ejected), BACKEND_EJECTED, route.name, backend.name)
+        now = time.time()
+        for file, left in self._certificates.expires_in(now).items():
+            self._show(before, max(0, round(now + left)), CERTIFICATE, file)
+        for key in before.keys() - self._shown.keys():  # a reload has removed it
+            before[key].remove()
+
+    def _show(self, before: dict[tuple[str, ...], Cell], value: int, metric: Metric, *labels: str) -> None:
+        key = (metric.name, *labels)
+        cell = self._shown[key] = before.get(key) or self._row.cell(metric, *labels)
+        cell.set(value)
