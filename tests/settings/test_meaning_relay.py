@@ -21,8 +21,18 @@ TO = (RelayBackend(url=WebSocketUrl(TcpAddress("h", 1), None)),)
 
 def faults(given: tuple[str, ...] = (), **more: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    check_relay(Relay(to=TO, **more), "r", lambda path, message: found.append((path, message)), given)
+    check_relay(Relay(to=TO, **more), "r", lambda path, message: found.append((path, message)), _no_other, given)
     return found
+
+
+def warnings(**more: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    check_relay(Relay(to=TO, **more), "r", _no_other, lambda path, message: found.append((path, message)), ())
+    return found
+
+
+def _no_other(path: str, message: str) -> None:
+    raise AssertionError(f"{path}: {message}")
 
 
 def test_what_is_right() -> None:
@@ -54,3 +64,19 @@ def test_a_hash_and_a_cookie() -> None:
 )
 def test_one_way_of_checking(health: Health, message: str) -> None:
     assert faults(health=health) == [("r.health", message)]
+
+
+@pytest.mark.parametrize(
+    ("balance", "named"),
+    [(Balance(), "first"), (Balance(hash=HashKey(None)), "hash")],
+)
+def test_slow_start_where_nobody_has_a_share(balance: Balance, named: str) -> None:
+    ((path, message),) = warnings(balance=balance, health=Health(tcp=True, slow_start=30.0))
+    assert path == "r.health.slow_start"
+    assert message.startswith(f"it does nothing with balance: {named}, which does not choose by shares: write balance:")
+    assert warnings(balance=balance, health=Health(tcp=True)) == []
+
+
+@pytest.mark.parametrize("policy", [Policy.ROUND_ROBIN, Policy.RANDOM, Policy.LEAST_SESSIONS])
+def test_slow_start_of_the_others(policy: Policy) -> None:
+    assert warnings(balance=Balance(policy=policy), health=Health(tcp=True, slow_start=30.0)) == []

@@ -21,6 +21,10 @@ class Backend:
     weight: int = 1
     sessions: int = 0
     usable: bool = True
+    starting: float = 1.0
+
+    def part(self, now: float) -> float:
+        return self.starting
 
 
 def backends(*weights: int) -> list[Backend]:

@@ -13,6 +13,7 @@ from wsgate.settings.model import (
     Balance,
     Eject,
     HashKey,
+    Health,
     Policy,
     Relay,
     RelayBackend,
@@ -211,3 +212,42 @@ async def test_a_cookie_brings_its_client_back() -> None:
     assert other_secret.cookie_of(other_secret.backends[2]) != value
     found.backends[2].healthy = False
     assert [ports_of(each) for each in found.candidates(cookie=value)] == [1, 2]
+
+
+async def test_one_that_has_come_back_gets_its_share_slowly(log: Log, autojump_clock: trio.testing.MockClock) -> None:
+    """After an ejection, and when its checks succeed again; not at the start."""
+    health = Health(tcp=True, rise=1, fall=1, slow_start=30.0)
+    balance = Balance(policy=Policy.ROUND_ROBIN)
+    found = upstream(backend(1), backend(2), balance=balance, health=health, eject=Eject(failures=1, for_=10.0))
+    first = found.backends[0]
+
+    def share() -> int:
+        return sum(next(found.candidates()) is first for _ in range(100))
+
+    assert share() == 50
+    first.failed("refused")
+    assert share() == 0
+    await trio.sleep(10)
+    assert share() == pytest.approx(9, abs=1)
+    await trio.sleep(15)
+    assert share() == pytest.approx(33, abs=1)
+    await trio.sleep(15)
+    assert share() == 50
+    first.checked("refused", health)
+    assert share() == 0
+    await trio.sleep(100)
+    first.checked("", health)
+    assert share() == pytest.approx(9, abs=1)
+    first.failed("refused")
+    first.worked()  # a session had no other
+    assert share() == pytest.approx(9, abs=1)
+    await trio.sleep(30)
+    assert share() == 50
+
+
+async def test_without_slow_start_it_gets_its_share_at_once(log: Log) -> None:
+    found = upstream(backend(1), backend(2), balance=Balance(policy=Policy.ROUND_ROBIN), eject=Eject(failures=1))
+    first = next(found.candidates())
+    first.failed("refused")
+    first.worked()
+    assert sum(next(found.candidates()) is first for _ in range(100)) == pytest.approx(50, abs=1)

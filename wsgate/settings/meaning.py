@@ -58,8 +58,8 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     everyone = settings.listeners if routes and isinstance(settings.listeners, tuple) else (Broken(),)
     for index, route in routes:
         if isinstance(route.action, Relay):
-            check_relay(route.action, f"routes[{index}].relay", fault, given)
             check_rewrite(route, f"routes[{index}].relay", fault, warn)
+            check_relay(route.action, f"routes[{index}].relay", fault, warn, given)
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from wsgate.settings.faults import Fault
-from wsgate.settings.model import Health, Relay
+from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.model import Balance, Health, Policy, Relay
 
 _KINDS = ("websocket", "http", "tcp")
 
 
-def check_relay(relay: Relay, path: str, fault: Fault, given: Container[str]) -> None:
+def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
     """Reports what is wrong with the relay at ``path``, other than its TLS."""
     balance = f"{path}.balance"
     if f"{balance}.policy" in given and f"{balance}.hash" in given:
@@ -23,3 +23,12 @@ def check_relay(relay: Relay, path: str, fault: Fault, given: Container[str]) ->
             fault(f"{path}.health", f"says nothing of how: write one of {', '.join(_KINDS)}")
         elif len(written) > 1:
             fault(f"{path}.health", f"has {' and '.join(written)}: write one of them")
+        if relay.health.slow_start is not None and isinstance(relay.balance, Balance):
+            _check_slow_start(relay.balance, f"{path}.health.slow_start", warn)
+
+
+def _check_slow_start(balance: Balance, path: str, warn: Warn) -> None:
+    if balance.hash is not None or balance.policy is Policy.FIRST:
+        policy = "hash" if balance.hash is not None else "first"
+        cure = "write balance: round_robin, random or least_sessions, or remove it"
+        warn(path, f"it does nothing with balance: {policy}, which does not choose by shares: {cure}")

@@ -12,6 +12,7 @@ from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
 from wsgate.settings.model import Eject, Health, Target, WebSocketUrl
 from wsgate.site.idle_connections import IdleConnections
+from wsgate.site.slow_start import part_of
 
 LONGEST = 300.0  # seconds for which a backend is ejected, at most
 
@@ -28,6 +29,7 @@ class LiveBackend(Generic[T]):
     sessions: how many it has now, with running handshakes
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
+    slow_start: seconds until it gets its whole share when it has come back; ``None``: at once
     idle: connections that are kept for requests over plain HTTP
     """
 
@@ -35,6 +37,7 @@ class LiveBackend(Generic[T]):
         "_early_failures",
         "_ejected",
         "_ejections",
+        "_returned_at",
         "_streak",
         "_until",
         "address",
@@ -47,6 +50,7 @@ class LiveBackend(Generic[T]):
         "name",
         "route",
         "sessions",
+        "slow_start",
         "trouble",
         "weight",
     )
@@ -60,6 +64,7 @@ class LiveBackend(Generic[T]):
         self.sessions = 0
         self.failures = 0
         self.healthy = True  # until its checks fail
+        self.slow_start: float | None = None
         self.idle = IdleConnections()
         self._streak = 0  # checks in a row that contradict ``healthy``
         # Set by its upstream
@@ -70,6 +75,7 @@ class LiveBackend(Generic[T]):
         self._until = 0.0  # trio seconds
         self._ejections = 0  # in a row
         self._early_failures = 0  # in a row
+        self._returned_at: float | None = None  # trio seconds; ``None`` if it was never away, or long ago
 
     @property
     def usable(self) -> bool:
@@ -86,7 +92,20 @@ class LiveBackend(Generic[T]):
         """Whether it gets no sessions for some time because it failed; after that time a session tries it again."""
         if self._ejected and trio.current_time() >= self._until:
             self._ejected = False
+            self._returned_at = self._until
         return self._ejected
+
+    def part(self, now: float) -> float:
+        """Returns the part of its share that it gets now: less than 1 if it has just come back.
+
+        now: trio seconds
+        """
+        if self._returned_at is None or self.slow_start is None:
+            return 1.0
+        part = part_of(now - self._returned_at, self.slow_start)
+        if part >= 1.0:
+            self._returned_at = None
+        return part
 
     def enter(self) -> None:
         """Counts a session that is about to begin."""
@@ -141,6 +160,7 @@ class LiveBackend(Generic[T]):
         else:
             self.failures = self._early_failures = 0  # earlier failures do not count any more
             self._forgive()
+            self._returned_at = trio.current_time()
             emit(logging.WARNING, "backend healthy", route=self.route, backend=self.name)
         return not self.healthy
 
@@ -156,4 +176,6 @@ class LiveBackend(Generic[T]):
 
     def _forgive(self) -> None:
         self._ejections = 0
-        self._ejected = False
+        if self._ejected:
+            self._ejected = False
+            self._returned_at = trio.current_time()

@@ -3,6 +3,9 @@
 Each policy knows all backends of a group. ``choose`` returns one of those that are ``usable`` and not excluded, or
 ``None`` if there is none; the policy is asked again, with the last one excluded, when a backend could not be used. The
 cost of a choice does not grow with the number of backends, or grows with its logarithm (docs/performance.md).
+
+``RoundRobin``, ``Random`` and ``LeastSessions`` hold back backends that have just come back (``slow_start.py``), unless
+there is no other. ``First`` and ``Hash`` do not, as in nginx: they choose a backend by its place, and not by its load.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from wsgate.site.slow_start import MOST_HELD, SlowStart, Starting
+
 POINTS = 128  # of a backend with weight 1 on the circle of ``Hash``: shares differ by a tenth or so
 
 
-class Member(Protocol):
+class Member(Starting, Protocol):
     """A backend, as a policy sees it.
 
     name: the same name has the same place in ``Hash``, in every process and after a restart
@@ -41,11 +46,12 @@ class Member(Protocol):
 
 
 class Policy(Protocol):
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
         """Returns the index of a backend.
 
         key: of the request, for a policy that needs one
         excluded: indices of the backends that were tried already
+        now: seconds, for slow start
         """
 
     def changed(self, index: int) -> None:
@@ -58,7 +64,7 @@ class First:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
 
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
         return next((i for i, each in enumerate(self._members) if each.usable and i not in excluded), None)
 
     def changed(self, index: int) -> None:
@@ -78,18 +84,24 @@ class RoundRobin:
         self._steps = [whole // each.weight for each in members]
         self._due = [(step, next(self._order), index) for index, step in enumerate(self._steps)]
         heapq.heapify(self._due)
+        self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
         passed_over = []
         chosen = None
+        held = 0
         while self._due:
             entry = heapq.heappop(self._due)
             due, _, index = entry
-            if index not in excluded and self._members[index].usable:
-                chosen = index
-                heapq.heappush(self._due, (due + self._steps[index], next(self._order), index))
-                break
-            passed_over.append(entry)
+            if index in excluded or not self._members[index].usable:
+                passed_over.append(entry)
+                continue
+            heapq.heappush(self._due, (due + self._steps[index], next(self._order), index))
+            if held < MOST_HELD and self._slow_start.holds_back(index, now):
+                held += 1  # its turn is over, without a session
+                continue
+            chosen = index
+            break
         for due, order, index in passed_over:
             # One that was not usable must not get all the sessions that it has missed when it is usable again
             late = self._due[0][0] if self._due and not self._members[index].usable else due
@@ -110,9 +122,10 @@ class Random:
         self._members = members
         self._draw = draw
         self._sums = list(itertools.accumulate(each.weight for each in members))
+        self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
-        two = [self._one(excluded) for _ in range(2)]
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
+        two = [self._one(excluded, now) for _ in range(2)]
         found = [index for index in two if index is not None]
         return min(found, key=self._load, default=None)
 
@@ -122,15 +135,24 @@ class Random:
     def _load(self, index: int) -> float:
         return self._members[index].sessions / self._members[index].weight
 
-    def _one(self, excluded: Collection[int]) -> int | None:
-        for _ in range(4):  # nearly always the first
+    def _one(self, excluded: Collection[int], now: float) -> int | None:
+        missed = held = 0
+        index = -1
+        while missed < 4 and held < MOST_HELD:  # nearly always the first one can be used
             index = bisect.bisect_right(self._sums, self._draw(self._sums[-1]))
-            if self._members[index].usable and index not in excluded:
+            if index in excluded or not self._members[index].usable:
+                missed += 1
+            elif self._slow_start.holds_back(index, now):
+                held += 1
+            else:
                 return index
+        if held == MOST_HELD:
+            return index
         left = [i for i, each in enumerate(self._members) if each.usable and i not in excluded]
+        left = [i for i in left if not self._slow_start.holds_back(i, now)] or left
         if not left:
             return None
-        sums = list(itertools.accumulate(self._members[index].weight for index in left))
+        sums = list(itertools.accumulate(self._members[i].weight for i in left))
         return left[bisect.bisect_right(sums, self._draw(sums[-1]))]
 
 
@@ -144,22 +166,31 @@ class LeastSessions:
         self._entry: list[tuple[float, int, int]] = []  # the valid one of each backend; others in the heap are old
         for index in range(len(members)):
             self._entry.append(self._enter(index))
+        self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
         passed_over = []
+        held: list[int] = []
         chosen = None
-        while self._heap:
+        while self._heap and chosen is None:
             entry = heapq.heappop(self._heap)
             index = entry[2]
             if entry != self._entry[index]:
                 continue
-            if index not in excluded and self._members[index].usable:
+            if index in excluded or not self._members[index].usable:
+                passed_over.append(entry)
+            elif len(held) < MOST_HELD and self._slow_start.holds_back(index, now):
+                held.append(index)
+            else:
                 chosen = index
-                self._entry[index] = self._enter(index)  # behind the others with as many
-                break
-            passed_over.append(entry)
         for entry in passed_over:
             heapq.heappush(self._heap, entry)
+        if chosen is None and held:
+            chosen = held.pop(0)
+        if chosen is not None:
+            held.append(chosen)
+        for index in held:
+            self._entry[index] = self._enter(index)  # behind the others with as many
         return chosen
 
     def changed(self, index: int) -> None:
@@ -193,7 +224,7 @@ class Hash:
         self._hashes = [point for point, _ in points]
         self._indices = [index for _, index in points]
 
-    def choose(self, key: bytes, excluded: Collection[int]) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
         start = bisect.bisect_right(self._hashes, _hash(key))
         seen: set[int] = set()
         for place in range(start, start + len(self._indices)):

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import trio
+
 from wsgate.settings.model import Balance, Eject, Policy, Relay, WebSocketUrl
 from wsgate.site import balance
 from wsgate.site.backend import LiveBackend
@@ -68,11 +70,12 @@ class Upstream:
             self._activate()
         known = None if cookie is None else self._by_cookie.get(cookie)
         tried: list[LiveBackend[WebSocketUrl]] = []
+        now = trio.current_time()
         if known is not None and known.usable:
             tried.append(known)
             yield known
         for group in self._groups:
-            for backend in group.candidates(key):
+            for backend in group.candidates(key, now):
                 if backend not in tried:
                     tried.append(backend)
                     yield backend
@@ -90,6 +93,7 @@ class Upstream:
         self._active = True
         for backend, settings in zip(self.backends, self._settings, strict=True):
             backend.weight, backend.cap = settings.weight, settings.sessions
+            backend.slow_start = None if self.relay.health is None else self.relay.health.slow_start
             backend.may_eject = partial(self._may_eject, backend)
         for group in self._groups:
             group.activate()
@@ -128,8 +132,8 @@ class _Group:
         for index, backend in enumerate(self._backends):
             backend.changed = partial(self._policy.changed, index)
 
-    def candidates(self, key: bytes) -> Iterator[LiveBackend[WebSocketUrl]]:
+    def candidates(self, key: bytes, now: float) -> Iterator[LiveBackend[WebSocketUrl]]:
         tried: set[int] = set()
-        while (index := self._policy.choose(key, tried)) is not None:
+        while (index := self._policy.choose(key, tried, now)) is not None:
             tried.add(index)
             yield self._backends[index]

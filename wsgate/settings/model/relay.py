@@ -96,6 +96,10 @@ class Health:
     timeout: Timeout = setting("For one check.", default=2.0)
     rise: Count = setting("So many checks in a row must succeed until it gets sessions again.", default=2)
     fall: Count = setting("So many checks in a row must fail until it gets no more sessions.", default=3)
+    slow_start: Timeout | None = setting(
+        "The time in which the share of a backend that has come back, also from an ejection, grows to the whole.",
+        default=None,
+    )
     on_unhealthy: OnUnhealthy = setting(
         "keep lets its sessions go on, close ends them with 1012, so that their clients come back to another one.",
         default=OnUnhealthy.KEEP,
