@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.wire.backend_http import AnswerHead, BackendHttp
+from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.http import BodyEnd
+from wsgate.wire.plain_head import AnswerHead
 
 HOST = [(b"Host", b"b.test")]
 OK = b"HTTP/1.1 200 OK\r\n"

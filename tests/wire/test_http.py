@@ -461,7 +461,7 @@ def read_request_body(server: HttpServer, pieces: list[bytes]) -> tuple[bytes, B
 
 
 BODIES = {
-    "a length": (b"Content-Length: 5", b"hello", b"hello", []),
+    "a length": (b"Content-Length: 5", b"hello", b"hello", ()),
     "chunks": (b"Transfer-Encoding: chunked", b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", b"hello", []),
     "chunks in capitals": (b"Transfer-Encoding: Chunked", b"5\r\nhello\r\n0\r\n\r\n", b"hello", []),
     "trailers": (b"Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\nSum: 1\r\n\r\n", b"x", [(b"Sum", b"1")]),

@@ -1,4 +1,6 @@
-"""The client side of HTTP/1.1 over h11, streaming: one request out with its body, one answer in, both piece by piece.
+"""The client side of HTTP/1.1, streaming: one request out with its body, one answer in, both piece by piece.
+
+Plain heads and bodies of a known length are read here, all others by h11.
 
 The end of a connection and its loss are different here: a body without a length ends where the connection ends (RFC
 9112 §6.3), and may be incomplete after a reset or after TLS without close_notify.
@@ -6,28 +8,16 @@ The end of a connection and its loss are different here: a body without a length
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import h11
 
 from wsgate.wire.client import Broken, BrokenCause, begins_wrongly
 from wsgate.wire.head import MAX_HEAD, HeadBuffer, TooLarge, describe_error, without_blanks_before_colons
-from wsgate.wire.headers import Headers, values
+from wsgate.wire.headers import Headers, has_token, values
 from wsgate.wire.http import BodyEnd
+from wsgate.wire.plain_head import AnswerHead, read_plain_answer
+from wsgate.wire.writing import BodyWriter, write_head
 
-
-@dataclass(slots=True)
-class AnswerHead:
-    """The head of an answer: an interim one (1xx) if the status is below 200.
-
-    headers: with names in lower case
-    raw_headers: the same fields with names as they were written
-    """
-
-    status: int
-    headers: Headers
-    raw_headers: Headers
-    version: bytes
+_BODILESS = frozenset({204, 304})  # answers without a body, whatever their Content-Length is (RFC 9112 §6.3)
 
 
 class BackendHttp:
@@ -39,28 +29,34 @@ class BackendHttp:
     """
 
     def __init__(self, method: bytes, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
-        self._h11 = h11.Connection(h11.CLIENT)
-        self._heads = HeadBuffer(max_head)
-        self._in_body = False
-        self._closed = False
+        self._method = method
+        length = next((int(value) for name, value in headers if name == b"Content-Length"), 0)
         self.in_chunks = any(name == b"Transfer-Encoding" for name, _ in headers)
-        head = self._send(h11.Request(method=method, target=b"/", headers=list(headers)))
-        # h11 rejects a target with bytes above 0x7F, so the target is put in afterwards
-        self.request = method + b" " + target + head.removeprefix(method + b" /")
+        self.request = write_head(b"%b %b HTTP/1.1" % (method, target), headers)
+        self._body = BodyWriter(length, in_chunks=self.in_chunks)
+        self._is_sent = False
+        # The answer
+        self._heads = HeadBuffer(max_head)
+        self._closed = False
+        self._left = 0  # bytes of a body of a known length that have not come yet
+        self._parser: h11.Connection | None = None  # reads any other body
+        self._may_be_kept = False  # by its head
+        self._is_whole = False
 
     def data(self, piece: bytes) -> bytes:
         """Returns a piece of the request's body as it is sent."""
-        return self._send(h11.Data(data=piece))
+        return self._body.data(piece)
 
     def finish(self, trailers: Headers = ()) -> bytes:
         """Returns the end of the request. ``trailers`` need a body in chunks."""
-        return self._send(h11.EndOfMessage(headers=list(trailers)))
+        self._is_sent = True
+        return self._body.finish(trailers)
 
     def receive(self, data: bytes) -> None:
         """Adds what the connection gave; ``b""`` is its regular end."""
         self._closed = self._closed or not data
-        if self._in_body:
-            self._h11.receive_data(data)
+        if self._parser is not None:
+            self._parser.receive_data(data)
         else:
             self._heads.receive(data)
 
@@ -83,29 +79,75 @@ class BackendHttp:
             if self.has_begun:
                 return Broken("ended inside its answer's head")
             return Broken("ended without an answer", BrokenCause.NOTHING_CAME)
-        try:
-            self._h11.receive_data(without_blanks_before_colons(head))
-            event = self._h11.next_event()
-        except h11.RemoteProtocolError as error:
-            return Broken(f"malformed answer: {describe_error(error)}")
-        assert isinstance(event, h11.Response | h11.InformationalResponse)
-        headers = list(event.headers)
-        if isinstance(event, h11.Response):
-            if values(headers, b"transfer-encoding") and values(headers, b"content-length"):
-                return Broken("malformed answer: both Transfer-Encoding and Content-Length")  # RFC 9112 §6.3
-            self._in_body = True
-            if rest := self._heads.take_rest():
-                self._h11.receive_data(rest)
-            if self._closed:
-                self._h11.receive_data(b"")
-        return AnswerHead(event.status_code, headers, event.headers.raw_items(), event.http_version)
+        found = read_plain_answer(head)
+        length = None if found is None else self._length(found)
+        if found is None or length is None:
+            return self._read_odd(head)
+        if found.status >= 200:
+            self._begin_body(found, length)
+        return found
 
     def next_piece(self) -> bytes | BodyEnd | Broken | None:
         """Returns the next piece of the answer's body, its end, or why there is none; ``None`` if more bytes are
         needed."""
-        assert self._in_body
+        if self._parser is not None:
+            return self._next_of_odd(self._parser)
+        if not self._left:
+            self._is_whole = True
+            return BodyEnd([])
+        piece = self._heads.take_some(self._left)
+        self._left -= len(piece)
+        if not piece and self._closed:
+            return Broken("its body broke off")
+        return piece or None
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether the connection can take another request: both messages ended, and nothing is behind the answer."""
+        if self._closed or not (self._is_sent and self._is_whole and self._may_be_kept):
+            return False
+        behind = self._heads.rest() if self._parser is None else self._parser.trailing_data[0]
+        return not behind
+
+    def _length(self, found: AnswerHead) -> int | None:
+        """Returns the bytes of the body of a plain answer; ``None`` if h11 must find its end."""
+        if self._method == b"CONNECT" or found.status == 101:  # for h11, these change the protocol
+            return None
+        if self._method == b"HEAD" or found.status < 200 or found.status in _BODILESS:
+            return 0
+        lengths = values(found.headers, b"content-length")
+        return int(lengths[0]) if lengths else None
+
+    def _begin_body(self, found: AnswerHead, length: int) -> None:
+        self._left = length
+        self._may_be_kept = found.version >= b"1.1" and not has_token(found.headers, b"connection", b"close")
+
+    def _read_odd(self, head: bytes) -> AnswerHead | Broken:
+        """Reads a head by h11, which then also reads the body."""
+        parser = h11.Connection(h11.CLIENT)
+        parser.send(h11.Request(method=self._method, target=b"/", headers=[(b"Host", b"")]))
+        parser.send(h11.EndOfMessage())
         try:
-            event = self._h11.next_event()
+            parser.receive_data(without_blanks_before_colons(head))
+            event = parser.next_event()
+        except h11.RemoteProtocolError as error:
+            return Broken(f"malformed answer: {describe_error(error)}")
+        assert isinstance(event, h11.Response | h11.InformationalResponse)
+        found = AnswerHead(event.status_code, list(event.headers), event.headers.raw_items(), event.http_version)
+        if isinstance(event, h11.Response):
+            if values(found.headers, b"transfer-encoding") and values(found.headers, b"content-length"):
+                return Broken("malformed answer: both Transfer-Encoding and Content-Length")  # RFC 9112 §6.3
+            self._begin_body(found, 0)
+            self._parser = parser
+            if rest := self._heads.take_rest():
+                parser.receive_data(rest)
+            if self._closed:
+                parser.receive_data(b"")
+        return found
+
+    def _next_of_odd(self, parser: h11.Connection) -> bytes | BodyEnd | Broken | None:
+        try:
+            event = parser.next_event()
         except h11.RemoteProtocolError as error:
             return Broken("its body broke off" if self._closed else f"malformed body: {describe_error(error)}")
         if event is h11.NEED_DATA:
@@ -113,13 +155,5 @@ class BackendHttp:
         if isinstance(event, h11.Data):
             return bytes(event.data)
         assert isinstance(event, h11.EndOfMessage)
+        self._is_whole = parser.their_state is h11.DONE
         return BodyEnd(event.headers.raw_items())
-
-    @property
-    def may_be_kept(self) -> bool:
-        """Whether the connection can take another request: both messages ended, and nothing is behind the answer."""
-        states = self._h11.our_state, self._h11.their_state
-        return states == (h11.DONE, h11.DONE) and not self._h11.trailing_data[0] and not self._closed
-
-    def _send(self, event: h11.Event) -> bytes:
-        return self._h11.send(event) or b""

@@ -1,4 +1,4 @@
-"""The client side of HTTP/1.1 over h11: one request out, one answer of bounded size in.
+"""The client side of HTTP/1.1: one request out, one answer of bounded size in. h11 reads all but a plain 101.
 
 After the answer the connection ends or changes its protocol. A backend's answer to an upgrade and a token source's
 answer have the same bounds.
@@ -16,6 +16,8 @@ import h11
 
 from wsgate.wire.head import MAX_HEAD, HeadBuffer, TooLarge, describe_error, shortened, without_blanks_before_colons
 from wsgate.wire.headers import Headers
+from wsgate.wire.plain_head import read_plain_answer
+from wsgate.wire.writing import write_head
 
 MAX_BODY = 64 << 10  # bytes
 
@@ -68,13 +70,13 @@ class HttpClient:
     """
 
     def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
-        self._h11 = h11.Connection(h11.CLIENT)
+        self._headers = headers
+        self._asks_to_switch = any(name == b"Upgrade" for name, _ in headers)
+        self._parser: h11.Connection | None = None
         self._heads = HeadBuffer(max_head)
         self._answer: h11.Response | None = None
         self._body = bytearray()
-        head = self._send(h11.Request(method=b"GET", target=b"/", headers=list(headers)))
-        # h11 rejects a target with bytes above 0x7F, so the target is put in afterwards
-        self.request = b"GET " + target + head.removeprefix(b"GET /") + self._send(h11.EndOfMessage())
+        self.request = write_head(b"GET %b HTTP/1.1" % target, headers)
 
     def receive(self, data: bytes) -> Answer | Switched | Broken | None:
         """Returns the answer if ``data`` completes it, else ``None``.
@@ -82,7 +84,7 @@ class HttpClient:
         data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
         """
         if self._answer is not None:
-            self._h11.receive_data(data)
+            self._read_by_h11.receive_data(data)
             return self._read_body(ended=not data)
         if not data:
             return self._no_answer("ended without an answer", "ended inside its answer's head")
@@ -113,15 +115,19 @@ class HttpClient:
                 return None
             if isinstance(head, TooLarge):
                 return Broken(f"its answer's head has more than {head.limit} bytes", BrokenCause.TOO_LARGE)
+            plain = read_plain_answer(head)
+            if plain is not None and plain.status == 101 and self._asks_to_switch:
+                return Switched(plain.headers, plain.raw_headers, self._heads.rest())
+            parser = self._read_by_h11
             try:
-                self._h11.receive_data(without_blanks_before_colons(head))
-                event = self._h11.next_event()
+                parser.receive_data(without_blanks_before_colons(head))
+                event = parser.next_event()
             except h11.RemoteProtocolError as error:
                 return Broken(f"malformed answer: {describe_error(error)}")
             if isinstance(event, h11.Response):
                 self._answer = event
                 if rest := self._heads.rest():
-                    self._h11.receive_data(rest)
+                    parser.receive_data(rest)
                 return self._read_body(ended=False)
             assert isinstance(event, h11.InformationalResponse)
             if event.status_code == 101:
@@ -132,7 +138,7 @@ class HttpClient:
         assert self._answer is not None
         try:
             while True:
-                event = self._h11.next_event()
+                event = self._read_by_h11.next_event()
                 if event is h11.NEED_DATA:
                     return None
                 if not isinstance(event, h11.Data):
@@ -153,8 +159,14 @@ class HttpClient:
         whole = self._whole()
         return Answer(whole.status, whole.headers, whole.body, f"{how}{after} {len(self._body)} bytes")
 
-    def _send(self, event: h11.Event) -> bytes:
-        return self._h11.send(event) or b""
+    @property
+    def _read_by_h11(self) -> h11.Connection:
+        """The connection that reads what is not plain; it knows what was asked for."""
+        if self._parser is None:
+            self._parser = h11.Connection(h11.CLIENT)
+            self._parser.send(h11.Request(method=b"GET", target=b"/", headers=list(self._headers)))
+            self._parser.send(h11.EndOfMessage())
+        return self._parser
 
 
 def begins_wrongly(heads: HeadBuffer) -> Broken | None:

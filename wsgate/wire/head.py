@@ -69,8 +69,14 @@ class HeadBuffer:
         """Returns the bytes behind the heads that were taken."""
         return bytes(self._data)
 
+    def take_some(self, most: int) -> bytes:
+        """Takes at most so many of the bytes behind the heads that were taken: a piece of a body."""
+        some = bytes(self._data[:most])
+        del self._data[:most]
+        return some
+
     def take_rest(self) -> bytes:
-        """Takes the bytes behind the heads that were taken."""
+        """Takes all of the bytes behind the heads that were taken."""
         rest = bytes(self._data)
         self._data.clear()
         self._searched = 0

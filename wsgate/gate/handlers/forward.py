@@ -34,11 +34,12 @@ from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
-from wsgate.wire.backend_http import AnswerHead, BackendHttp
+from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import Broken, BrokenCause
 from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
+from wsgate.wire.plain_head import AnswerHead
 
 LOOP = Refusal(
     508, "this request goes round in a circle", detail="Via names wsgate too often: a backend leads back here"
