@@ -9,7 +9,7 @@ from random import Random
 from tests.peers.heads import KEY
 from wsgate.settings.model import ProxyVersion, TcpAddress
 from wsgate.wire.backend_http import BackendHttp
-from wsgate.wire.client import Broken
+from wsgate.wire.client import BadAnswer
 from wsgate.wire.forwarding import request_fields, trailer_fields
 from wsgate.wire.handshake import (
     Accepted,
@@ -243,7 +243,7 @@ def _read_answer(pieces: list[bytes], lost: bool) -> object:
     if isinstance(answer, Declined):
         assert not _BARE.search(server.respond(answer.status, answer.headers, answer.body).partition(b"\r\n\r\n")[0])
         return answer
-    if isinstance(answer, Broken):
+    if isinstance(answer, BadAnswer):
         return "broken"  # the text may depend on how much has come
     assert isinstance(answer, Accepted)
     head = server.switch([*accept_headers(upgrade, answer.subprotocol, answer.extensions), *answer.headers])

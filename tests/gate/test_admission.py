@@ -260,7 +260,7 @@ async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
     assert await ask_with(right) == (None, 0)
     for _ in range(hashing.FREE):
         answer = await ask_with(basic("ann:wrong"))
-    assert answer == (401, hashing.HOLD)
+    assert answer == (401, hashing.DELAY)
     assert await ask_with(right) == (None, 0)
 
     async def busy(*_: object) -> bool:

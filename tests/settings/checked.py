@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wsgate.settings.draft import Warn
+from wsgate.settings.draft import OnWarning
 from wsgate.settings.load import read
 from wsgate.settings.model import Settings
 from wsgate.site.build import try_out
 
 
-def load_checked(path: str, warn: Warn | None = None) -> Settings:
+def load_checked(path: str, warn: OnWarning | None = None) -> Settings:
     """Raises ``ConfigError``."""
     draft = read(path)
     try:

@@ -61,7 +61,7 @@ def test_a_renewal_is_found_and_not_yet_used(authority: Authority) -> None:
     assert now.listeners[0] is before.listeners[0]
     ((live, found),) = now.renewals
     assert live.context is context
-    live.become(found)
+    live.renew(found)
     assert before.listeners[0].context is found.context is not context
 
 

@@ -114,7 +114,7 @@ async def test_threads_leave_the_cpu_to_the_sessions() -> None:
 
 
 def wait_for(it: Hashing, address: str) -> float:
-    with it.hold(address) as seconds:
+    with it.delay(address) as seconds:
         return seconds
 
 
@@ -126,17 +126,17 @@ async def test_who_guesses_is_answered_late_and_nobody_else(
         assert wait_for(it, "a") == 0
         it.was_wrong("a")
     it.was_wrong("a")
-    assert wait_for(it, "a") == module.HOLD
+    assert wait_for(it, "a") == module.DELAY
     assert wait_for(it, "b") == 0
     warning = log.one("many wrong passwords")  # once
     assert warning["client"] == "a"
-    monkeypatch.setattr(module, "HELD", 1)
-    with it.hold("a"):
+    monkeypatch.setattr(module, "MAX_DELAYED", 1)
+    with it.delay("a"):
         assert wait_for(it, "a") == 0  # no more than so many wait
     await trio.sleep(module.WINDOW + 1)
     assert wait_for(it, "a") == 0
     it.was_wrong("a")  # more than ``FREE`` wrong passwords
-    assert wait_for(it, "a") == module.HOLD
+    assert wait_for(it, "a") == module.DELAY
     await trio.sleep(2 * module.WINDOW + 1)
     it.was_wrong("a")
     assert wait_for(it, "a") == 0
@@ -148,7 +148,7 @@ async def test_addresses_that_are_counted_have_a_bound(monkeypatch: pytest.Monke
     it = Hashing()
     for address in "abc":
         it.was_wrong(address)
-    assert [wait_for(it, address) for address in "abc"] == [0, module.HOLD, module.HOLD]
+    assert [wait_for(it, address) for address in "abc"] == [0, module.DELAY, module.DELAY]
 
 
 @pytest.mark.parametrize(

@@ -16,5 +16,5 @@ def test_a_handshake_gets_the_context_of_the_day(tmp_path: Path) -> None:
     assert listener.context is None
     listener.tls = first
     assert listener.context is first.context
-    first.become(second)
+    first.renew(second)
     assert listener.context is second.context

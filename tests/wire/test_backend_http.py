@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wsgate.wire.backend_http import BackendHttp
-from wsgate.wire.client import Broken, BrokenCause
+from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.http import BodyEnd
 from wsgate.wire.plain_head import AnswerHead
 
@@ -115,31 +115,35 @@ def test_what_is_missing_is_waited_for() -> None:
     assert summary(answer(OK + b"Content-Length: 5\r\n\r\nhi")[1]) == [200, b"hi", None]
 
 
-BROKEN: dict[str, tuple[bytes, str, BrokenCause]] = {
-    "nothing": (b"", "ended without an answer", BrokenCause.NOTHING_CAME),
-    "half a head": (OK, "ended inside its answer's head", BrokenCause.OTHER),
-    "garbage": (b"SSH-2.0\r\n", "malformed answer: it begins with", BrokenCause.OTHER),
-    "no status": (b"HTTP/1.1 abc\r\n\r\n", "malformed answer: illegal status line", BrokenCause.OTHER),
-    "a large head": (OK + b"X: " + b"y" * 300 + b"\r\n\r\n", "its answer's head has more", BrokenCause.TOO_LARGE),
-    "101": (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "malformed answer", BrokenCause.OTHER),
-    "a line break in a value": (OK + b"X: a\rb\r\n\r\n", "malformed answer", BrokenCause.OTHER),
-    "two lengths": (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "malformed answer", BrokenCause.OTHER),
-    "both lengths": (OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "malformed", BrokenCause.OTHER),
+BROKEN: dict[str, tuple[bytes, str, BadAnswerCause]] = {
+    "nothing": (b"", "ended without an answer", BadAnswerCause.NOTHING_CAME),
+    "half a head": (OK, "ended inside its answer's head", BadAnswerCause.OTHER),
+    "garbage": (b"SSH-2.0\r\n", "malformed answer: it begins with", BadAnswerCause.OTHER),
+    "no status": (b"HTTP/1.1 abc\r\n\r\n", "malformed answer: illegal status line", BadAnswerCause.OTHER),
+    "a large head": (OK + b"X: " + b"y" * 300 + b"\r\n\r\n", "its answer's head has more", BadAnswerCause.TOO_LARGE),
+    "101": (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "malformed answer", BadAnswerCause.OTHER),
+    "a line break in a value": (OK + b"X: a\rb\r\n\r\n", "malformed answer", BadAnswerCause.OTHER),
+    "two lengths": (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "malformed answer", BadAnswerCause.OTHER),
+    "both lengths": (
+        OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "malformed",
+        BadAnswerCause.OTHER,
+    ),
 }
 
 
 @pytest.mark.parametrize(("data", "reason", "cause"), BROKEN.values(), ids=BROKEN)
-def test_no_answer(data: bytes, reason: str, cause: BrokenCause) -> None:
+def test_no_answer(data: bytes, reason: str, cause: BadAnswerCause) -> None:
     for size in PIECES:
         _, (broken,) = answer(data, size, ends=True)
-        assert isinstance(broken, Broken)
+        assert isinstance(broken, BadAnswer)
         assert reason in broken.reason
         assert broken.cause is cause
 
 
 def test_tls_instead_of_an_answer() -> None:
     _, (broken,) = answer(b"\x15\x03\x03")
-    assert broken == Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
+    assert broken == BadAnswer("malformed answer: it is TLS", BadAnswerCause.TLS_CAME)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,6 @@ def test_tls_instead_of_an_answer() -> None:
 def test_a_body_that_is_none(data: bytes, reason: str) -> None:
     for size in PIECES:
         http, (*_, broken) = answer(data, size, ends=True)
-        assert isinstance(broken, Broken)
+        assert isinstance(broken, BadAnswer)
         assert reason in broken.reason
         assert not http.may_be_kept

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.client import Answer, Broken, BrokenCause, HttpClient, Switched
+from wsgate.wire.client import Answer, BadAnswer, BadAnswerCause, HttpClient, Switched
 
 ASKED = ((b"Host", b"a"), (b"Upgrade", b"x"), (b"Connection", b"upgrade"))
 
@@ -15,7 +15,7 @@ def client(max_head: int = 1000) -> HttpClient:
     return HttpClient(b"/", ASKED, max_head)
 
 
-def answer(*pieces: bytes, max_head: int = 1000) -> Answer | Switched | Broken | None:
+def answer(*pieces: bytes, max_head: int = 1000) -> Answer | Switched | BadAnswer | None:
     asked = client(max_head)
     for piece in pieces:
         if (found := asked.receive(piece)) is not None:
@@ -53,14 +53,14 @@ def test_empty_lines_in_front_are_skipped_and_a_bodys_are_its_own() -> None:
 )
 def test_what_decides_boundaries_stays_strict(fields: bytes) -> None:
     broken = answer(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\nhi")
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, BadAnswer)
     assert broken.reason.startswith("malformed answer: ")
     assert "bytearray" not in broken.reason
 
 
 @pytest.mark.parametrize("first", [b"\x15\x03\x03\x00\x02\x02\x46", b"\x16\x03\x01"])
 def test_tls_is_known_by_its_first_bytes(first: bytes) -> None:
-    assert answer(first) == Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
+    assert answer(first) == BadAnswer("malformed answer: it is TLS", BadAnswerCause.TLS_CAME)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_tls_is_known_by_its_first_bytes(first: bytes) -> None:
 )
 def test_another_protocol_is_known_at_once(data: bytes, shown: str) -> None:
     """And quoted as text: its server may wait for our bytes, and we would wait for the end of its head."""
-    assert answer(data) == Broken(f"malformed answer: it begins with {shown}")
+    assert answer(data) == BadAnswer(f"malformed answer: it begins with {shown}")
 
 
 def test_words_about_a_field_are_bounded_and_text() -> None:
     broken = answer(b"HTTP/1.1 200 OK\r\nSet Cookie: secret\r\n\r\n")
-    assert broken == Broken("malformed answer: illegal header line: 'Set Cookie:…'")
+    assert broken == BadAnswer("malformed answer: illegal header line: 'Set Cookie:…'")
 
 
 SWITCHING = b"HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n"
@@ -91,7 +91,7 @@ def test_a_head_is_as_large_in_pieces_as_at_once(size: int, sizes: list[int], fi
     begin = b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n" if final else SWITCHING
     data = begin + b"Set-Cookie: " + b"c" * size + b"\r\n\r\n"
     at_once = answer(data, max_head=200)
-    assert isinstance(at_once, Broken) is (len(data) > 200)
+    assert isinstance(at_once, BadAnswer) is (len(data) > 200)
     assert answer(*(data[at : at + 1] for at in range(len(data))), max_head=200) == at_once
     pieces: list[bytes] = []
     at = 0
@@ -104,4 +104,6 @@ def test_a_head_is_as_large_in_pieces_as_at_once(size: int, sizes: list[int], fi
 def test_each_head_of_an_answer_has_the_bound() -> None:
     early = b"HTTP/1.1 103 x\r\nLink: " + b"l" * 50 + b"\r\n\r\n"
     assert isinstance(answer(early * 5 + SWITCHING + b"\r\n", max_head=100), Switched)
-    assert answer(early * 5, max_head=60) == Broken("its answer's head has more than 60 bytes", BrokenCause.TOO_LARGE)
+    assert answer(early * 5, max_head=60) == BadAnswer(
+        "its answer's head has more than 60 bytes", BadAnswerCause.TOO_LARGE
+    )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgate.wire.client import MAX_BODY, Broken, BrokenCause
+from wsgate.wire.client import MAX_BODY, BadAnswer, BadAnswerCause
 from wsgate.wire.handshake import (
     Accepted,
     BackendHandshake,
@@ -356,7 +356,7 @@ OFFERS: Fields = {
     "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
 }
 
-Answer = Accepted | Declined | Broken | None
+Answer = Accepted | Declined | BadAnswer | None
 
 
 def switching(fields: Fields = NOTHING) -> bytes:
@@ -457,14 +457,14 @@ def test_early_bytes_are_the_sessions(early: bytes) -> None:
     ],
 )
 def test_a_101_that_is_none(fields: Fields, reason: str) -> None:
-    assert answer(switching(fields)) == Broken(reason)
+    assert answer(switching(fields)) == BadAnswer(reason)
 
 
 @pytest.mark.parametrize(
     "fields", [{"Sec-WebSocket-Protocol": "chat.v1"}, {"Sec-WebSocket-Extensions": "permessage-deflate"}]
 )
 def test_an_answer_to_an_offer_that_was_not_made(fields: Fields) -> None:
-    assert isinstance(answer(switching(fields), offers={}), Broken)
+    assert isinstance(answer(switching(fields), offers={}), BadAnswer)
 
 
 @pytest.mark.parametrize("fields", [{"Sec-WebSocket-Protocol": ""}, {"Sec-WebSocket-Protocol": ["", " "]}])
@@ -475,12 +475,12 @@ def test_an_empty_subprotocol_is_none(fields: Fields, offers: Fields) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_an_end_without_an_answer(data: bytes) -> None:
-    assert answer(data, end=True) == Broken("ended without an answer", BrokenCause.NOTHING_CAME)
+    assert answer(data, end=True) == BadAnswer("ended without an answer", BadAnswerCause.NOTHING_CAME)
 
 
 @pytest.mark.parametrize("data", [b"H", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: w"])
 def test_an_end_inside_an_answer(data: bytes) -> None:
-    assert answer(data, end=True) == Broken("ended inside its answer's head")
+    assert answer(data, end=True) == BadAnswer("ended inside its answer's head")
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_something_else_than_http(data: bytes) -> None:
     """In every cutting; the parser's message is for the log."""
     for pieces in ([data], [data[at : at + 1] for at in range(len(data))]):
         broken = receive({}, pieces)
-        assert isinstance(broken, Broken)
+        assert isinstance(broken, BadAnswer)
         assert broken.reason.startswith("malformed answer: ")
         assert "\n" not in broken.reason
 
@@ -506,7 +506,7 @@ def test_something_else_than_http(data: bytes) -> None:
 def test_a_head_without_an_end() -> None:
     line = b"X: " + b"a" * 1000 + b"\r\n"
     broken = receive({}, [b"HTTP/1.1 101 Switching Protocols\r\n", *[line] * (MAX_HEAD // 1000 + 1)])
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, BadAnswer)
 
 
 def refusal(fields: Fields, body: bytes = b"", status: str = "403 Forbidden", version: str = "1.1") -> bytes:
@@ -573,8 +573,8 @@ def test_giving_up_what_is_no_refusal(data: bytes) -> None:
     if data:
         asked.receive(data)
     assert asked.give_up() is None
-    why = BrokenCause.NOTHING_CAME if data[-4:] in (b"", b"\r\n\r\n") else BrokenCause.OTHER
-    assert asked.lost("reset") == Broken("reset", why)
+    why = BadAnswerCause.NOTHING_CAME if data[-4:] in (b"", b"\r\n\r\n") else BadAnswerCause.OTHER
+    assert asked.lost("reset") == BadAnswer("reset", why)
 
 
 @pytest.mark.parametrize("fields", [{}, {"Content-Length": "10"}])

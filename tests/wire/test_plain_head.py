@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wsgate.wire.backend_http import BackendHttp
-from wsgate.wire.client import Broken
+from wsgate.wire.client import BadAnswer
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.plain_head import AnswerHead, read_plain_answer, read_plain_request
 
@@ -225,7 +225,7 @@ def test_an_answer_ends_where_h11_ends_it(head: bytes, behind: bytes, method: by
         while isinstance(event := connection.next_event(), h11.Data):
             expected += event.data
     except h11.RemoteProtocolError:
-        assert isinstance(piece, Broken)
+        assert isinstance(piece, BadAnswer)
         return
     assert body == expected
     assert (piece is None) is (event is h11.NEED_DATA)

@@ -76,7 +76,7 @@ async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:
         return None
     if known is not None:
         hashing().was_wrong(address)
-    busy = await _hold(exchange.gateway, address) or busy
+    busy = await _delay(exchange.gateway, address) or busy
     if known is None and busy:
         detail = "not checked: too many passwords come from this address"
         return Refusal(429, "too many passwords are tried from here: try again", RETRY_AFTER, detail=detail)
@@ -86,12 +86,12 @@ async def _check_password(exchange: Exchange, basic: Basic) -> Refusal | None:
     return Refusal(401, needed.reason, challenge, detail="wrong user or password")
 
 
-async def _hold(gateway: Gateway, address: str) -> bool:
+async def _delay(gateway: Gateway, address: str) -> bool:
     """Delays the answer to an address that has guessed passwords. Returns whether it has.
 
     There is no delay while the process stops, and it ends if other connections need the descriptor.
     """
-    with hashing().hold(address) as seconds, trio.CancelScope() as scope:
+    with hashing().delay(address) as seconds, trio.CancelScope() as scope:
         if seconds and not gateway.draining:
             gateway.idle.add(scope)
             try:

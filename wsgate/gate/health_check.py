@@ -16,7 +16,7 @@ from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Health, Relay, WebSocketUrl
 from wsgate.site.backend import LiveBackend
-from wsgate.wire.client import Answer, Broken, HttpClient, Switched
+from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
@@ -56,13 +56,13 @@ async def _get(transport: Transport, target: bytes, host: bytes) -> str:
     fields = [(b"Host", host), (b"User-Agent", b"wsgate"), (b"Connection", b"close")]
     client = HttpClient(target, fields)
     await send_all(transport, client.request)
-    answer: Answer | Switched | Broken | None = None
+    answer: Answer | Switched | BadAnswer | None = None
     while answer is None:
         try:
             answer = client.receive(await receive_or_raise(transport))
         except OSError as error:
             answer = client.lost(explain(error))
-    if isinstance(answer, Broken):
+    if isinstance(answer, BadAnswer):
         return answer.reason
     assert isinstance(answer, Answer)  # the request asked for no upgrade, so h11 rejects a 101
     return "" if 200 <= answer.status < 400 else f"answered {answer.status}"
@@ -73,13 +73,13 @@ async def _open(transport: Transport, target: bytes, host: bytes) -> str:
     key = base64.b64encode(os.urandom(16))
     handshake = BackendHandshake(request, Upgrade(b"", (), []), target=target, key=key, written=[])
     await send_all(transport, handshake.request)
-    answer: Accepted | Declined | Broken | None = None
+    answer: Accepted | Declined | BadAnswer | None = None
     while answer is None:
         try:
             answer = handshake.receive(await receive_or_raise(transport))
         except OSError as error:
             answer = handshake.lost(explain(error))
-    if isinstance(answer, Broken):
+    if isinstance(answer, BadAnswer):
         return answer.reason
     if isinstance(answer, Declined):
         return f"answered {answer.status}"

@@ -43,7 +43,7 @@ class CertificateWatch:
         self._site = site
         for live, found in site.renewals:
             changed = live.own != found.own
-            live.become(found)
+            live.renew(found)
             if changed:
                 self._log_loaded(live)
         self._warn_of_unverified(site)
@@ -91,7 +91,7 @@ class CertificateWatch:
         if found is None or live.context is not context or live not in self._live():  # a reload was faster
             return
         was_told, changed = bool(live.logged), found.own != live.own
-        live.become(found)
+        live.renew(found)
         if was_told:  # the fault was logged, so log its end too
             self._log_loaded(live, logging.WARNING)
         elif changed:

@@ -15,7 +15,7 @@ from wsgate.settings.places import Places
 from wsgate.settings.problem import ConfigError, Problem
 
 # Called with each warning, in file order, also if the file is refused.
-Warn = Callable[[Problem], object]
+OnWarning = Callable[[Problem], object]
 
 
 class Broken:
@@ -59,7 +59,7 @@ class Draft:
         """Returns the warnings in the order of the file."""
         return _in_order(self.warnings)
 
-    def finish(self, warn: Warn | None = None) -> Settings:
+    def finish(self, warn: OnWarning | None = None) -> Settings:
         """Returns the settings.
 
         warn: called with each warning, in file order

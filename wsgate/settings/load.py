@@ -11,7 +11,7 @@ import os
 from dataclasses import replace
 
 from wsgate.settings.decode import Decoder
-from wsgate.settings.draft import Draft, Warn
+from wsgate.settings.draft import Draft, OnWarning
 from wsgate.settings.meaning import check
 from wsgate.settings.model import Settings
 from wsgate.settings.nodes import compose
@@ -42,7 +42,7 @@ def reads(text: str, name: str) -> Draft:
     return draft
 
 
-def load(path: str, warn: Warn | None = None) -> Settings:
+def load(path: str, warn: OnWarning | None = None) -> Settings:
     """Returns the settings in the file at ``path``. The files that they name are not checked.
 
     Raises ``ConfigError`` when the file cannot be read or anything in it is wrong.
@@ -50,7 +50,7 @@ def load(path: str, warn: Warn | None = None) -> Settings:
     return loads(read_text(path), path, warn)
 
 
-def loads(text: str, name: str, warn: Warn | None = None) -> Settings:
+def loads(text: str, name: str, warn: OnWarning | None = None) -> Settings:
     """Returns the settings in ``text``. ``name``: of the file, for problems; relative paths begin at its directory.
 
     Raises ``ConfigError`` when anything in the text is wrong.

@@ -68,7 +68,7 @@ class LiveTls:
     logged: tuple[str, ...] = ()
     trusted: dict[str, X509] = field(default_factory=dict)
 
-    def become(self, found: LiveTls) -> None:
+    def renew(self, found: LiveTls) -> None:
         """Uses the present content of the files from now on."""
         self.context, self.own, self.trusted, self.stamp = found.context, found.own, found.trusted, found.stamp
         self.faults, self.logged = (), ()
@@ -92,7 +92,7 @@ def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | 
     """Loads the context for some settings. Call it in a thread.
 
     Returns the context to use: ``known`` if there is one, so that its session tickets stay valid. Also returns the
-    present content of the files if it is different, for ``become``.
+    present content of the files if it is different, for ``renew``.
 
     Raises ``CertificateError`` when the files cannot be used.
     """

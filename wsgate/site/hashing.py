@@ -32,8 +32,8 @@ REST = 0.25  # of the CPU time that a check took, after a wrong password
 WINDOW = 60.0  # seconds in which the wrong passwords of an address are counted together
 FREE = 10  # wrong passwords in a window that are answered at once
 # Seconds, plus or minus up to half, by which later answers are delayed; random, so that clients do not return together
-HOLD = 48.0
-HELD = 2048  # answers that are delayed at the same time
+DELAY = 48.0
+MAX_DELAYED = 2048  # answers that are delayed at the same time
 _ADDRESSES = 4096  # whose wrong passwords are counted
 _LOWEST = 19  # nice(2)
 
@@ -69,7 +69,7 @@ class Hashing:
         self._number = 0
         self._running = 0
         self._wrong: OrderedDict[str, _Wrong] = OrderedDict()
-        self._held = 0
+        self._delayed = 0
 
     async def check(self, address: str, work: Callable[[], bool]) -> bool:
         """Calls ``work`` in a thread. The caller bounds the time.
@@ -155,22 +155,22 @@ class Hashing:
                 self._wrong.popitem(last=False)
         wrong.number += 1
         if wrong.number == FREE:
-            consequence = f"for {WINDOW:g} s its wrong passwords are answered after {HOLD / 2:g} to {HOLD * 1.5:g} s"
+            consequence = f"for {WINDOW:g} s its wrong passwords are answered after {DELAY / 2:g} to {DELAY * 1.5:g} s"
             emit(logging.WARNING, "many wrong passwords", client=address, consequence=consequence)
 
     @contextlib.contextmanager
-    def hold(self, address: str) -> Iterator[float]:
+    def delay(self, address: str) -> Iterator[float]:
         """Yields the seconds by which to delay an answer, after a wrong or unchecked password."""
         wrong = self._wrong.get(address)
         late = wrong is not None and wrong.number >= FREE and trio.current_time() - wrong.since <= WINDOW
-        if not late or self._held >= HELD:
+        if not late or self._delayed >= MAX_DELAYED:
             yield 0.0
             return
-        self._held += 1
+        self._delayed += 1
         try:
-            yield HOLD * (0.5 + random.random())
+            yield DELAY * (0.5 + random.random())
         finally:
-            self._held -= 1
+            self._delayed -= 1
 
 
 _hashing: trio.lowlevel.RunVar[Hashing] = trio.lowlevel.RunVar("hashing")

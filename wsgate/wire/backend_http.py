@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import h11
 
-from wsgate.wire.client import Broken, BrokenCause, begins_wrongly
+from wsgate.wire.client import BadAnswer, BadAnswerCause, begins_wrongly
 from wsgate.wire.head import MAX_HEAD, HeadBuffer, TooLarge, describe_error, without_blanks_before_colons
 from wsgate.wire.headers import Headers, has_token, values
 from wsgate.wire.http import BodyEnd
@@ -65,20 +65,20 @@ class BackendHttp:
         """Whether anything of a head has come that was not returned yet."""
         return self._heads.peek(1) != b""
 
-    def next_head(self) -> AnswerHead | Broken | None:
+    def next_head(self) -> AnswerHead | BadAnswer | None:
         """Returns the next head, interim or final; ``None`` if more bytes are needed."""
         wrong = begins_wrongly(self._heads)
         if wrong is not None:
             return wrong
         head = self._heads.take()
         if isinstance(head, TooLarge):
-            return Broken(f"its answer's head has more than {head.limit} bytes", BrokenCause.TOO_LARGE)
+            return BadAnswer(f"its answer's head has more than {head.limit} bytes", BadAnswerCause.TOO_LARGE)
         if head is None:
             if not self._closed:
                 return None
             if self.has_begun:
-                return Broken("ended inside its answer's head")
-            return Broken("ended without an answer", BrokenCause.NOTHING_CAME)
+                return BadAnswer("ended inside its answer's head")
+            return BadAnswer("ended without an answer", BadAnswerCause.NOTHING_CAME)
         found = read_plain_answer(head)
         length = None if found is None else self._length(found)
         if found is None or length is None:
@@ -87,7 +87,7 @@ class BackendHttp:
             self._begin_body(found, length)
         return found
 
-    def next_piece(self) -> bytes | BodyEnd | Broken | None:
+    def next_piece(self) -> bytes | BodyEnd | BadAnswer | None:
         """Returns the next piece of the answer's body, its end, or why there is none; ``None`` if more bytes are
         needed."""
         if self._parser is not None:
@@ -98,7 +98,7 @@ class BackendHttp:
         piece = self._heads.take_some(self._left)
         self._left -= len(piece)
         if not piece and self._closed:
-            return Broken("its body broke off")
+            return BadAnswer("its body broke off")
         return piece or None
 
     @property
@@ -122,7 +122,7 @@ class BackendHttp:
         self._left = length
         self._may_be_kept = found.version >= b"1.1" and not has_token(found.headers, b"connection", b"close")
 
-    def _read_odd(self, head: bytes) -> AnswerHead | Broken:
+    def _read_odd(self, head: bytes) -> AnswerHead | BadAnswer:
         """Reads a head by h11, which then also reads the body."""
         parser = h11.Connection(h11.CLIENT)
         parser.send(h11.Request(method=self._method, target=b"/", headers=[(b"Host", b"")]))
@@ -131,12 +131,12 @@ class BackendHttp:
             parser.receive_data(without_blanks_before_colons(head))
             event = parser.next_event()
         except h11.RemoteProtocolError as error:
-            return Broken(f"malformed answer: {describe_error(error)}")
+            return BadAnswer(f"malformed answer: {describe_error(error)}")
         assert isinstance(event, h11.Response | h11.InformationalResponse)
         found = AnswerHead(event.status_code, list(event.headers), event.headers.raw_items(), event.http_version)
         if isinstance(event, h11.Response):
             if values(found.headers, b"transfer-encoding") and values(found.headers, b"content-length"):
-                return Broken("malformed answer: both Transfer-Encoding and Content-Length")  # RFC 9112 §6.3
+                return BadAnswer("malformed answer: both Transfer-Encoding and Content-Length")  # RFC 9112 §6.3
             self._begin_body(found, 0)
             self._parser = parser
             if rest := self._heads.take_rest():
@@ -145,11 +145,11 @@ class BackendHttp:
                 parser.receive_data(b"")
         return found
 
-    def _next_of_odd(self, parser: h11.Connection) -> bytes | BodyEnd | Broken | None:
+    def _next_of_odd(self, parser: h11.Connection) -> bytes | BodyEnd | BadAnswer | None:
         try:
             event = parser.next_event()
         except h11.RemoteProtocolError as error:
-            return Broken("its body broke off" if self._closed else f"malformed body: {describe_error(error)}")
+            return BadAnswer("its body broke off" if self._closed else f"malformed body: {describe_error(error)}")
         if event is h11.NEED_DATA:
             return None
         if isinstance(event, h11.Data):

@@ -44,8 +44,8 @@ class Switched:
     early: bytes
 
 
-class BrokenCause(enum.Enum):
-    """Why there is no answer. The causes other than ``OTHER`` are the ones that an operator may be able to cure."""
+class BadAnswerCause(enum.Enum):
+    """Why there is no valid answer. Causes other than ``OTHER`` are those that an operator may be able to cure."""
 
     NOTHING_CAME = enum.auto()
     TLS_CAME = enum.auto()
@@ -54,11 +54,11 @@ class BrokenCause(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """No answer, or a malformed one. ``reason`` is for the log."""
+class BadAnswer:
+    """No answer, a malformed one, or half of one. ``reason`` is for the log."""
 
     reason: str
-    cause: BrokenCause = BrokenCause.OTHER
+    cause: BadAnswerCause = BadAnswerCause.OTHER
 
 
 class HttpClient:
@@ -78,7 +78,7 @@ class HttpClient:
         self._body = bytearray()
         self.request = write_head(b"GET %b HTTP/1.1" % target, headers)
 
-    def receive(self, data: bytes) -> Answer | Switched | Broken | None:
+    def receive(self, data: bytes) -> Answer | Switched | BadAnswer | None:
         """Returns the answer if ``data`` completes it, else ``None``.
 
         data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
@@ -91,7 +91,7 @@ class HttpClient:
         self._heads.receive(data)
         return self._read_heads()
 
-    def lost(self, why: str) -> Answer | Broken:
+    def lost(self, why: str) -> Answer | BadAnswer:
         """The connection is lost. Returns the part of the answer that came before.
 
         why: for the log
@@ -102,10 +102,10 @@ class HttpClient:
         """The deadline has passed. Returns an answer whose body is incomplete, or ``None`` if no head has come."""
         return None if self._answer is None else self._cut("its body stalled")
 
-    def _no_answer(self, nothing: str, half: str) -> Broken:
-        return Broken(half) if self._heads.peek(1) else Broken(nothing, BrokenCause.NOTHING_CAME)
+    def _no_answer(self, nothing: str, half: str) -> BadAnswer:
+        return BadAnswer(half) if self._heads.peek(1) else BadAnswer(nothing, BadAnswerCause.NOTHING_CAME)
 
-    def _read_heads(self) -> Answer | Switched | Broken | None:
+    def _read_heads(self) -> Answer | Switched | BadAnswer | None:
         while self._heads.peek(1):
             wrong = begins_wrongly(self._heads)
             if wrong is not None:
@@ -114,7 +114,7 @@ class HttpClient:
             if head is None:
                 return None
             if isinstance(head, TooLarge):
-                return Broken(f"its answer's head has more than {head.limit} bytes", BrokenCause.TOO_LARGE)
+                return BadAnswer(f"its answer's head has more than {head.limit} bytes", BadAnswerCause.TOO_LARGE)
             plain = read_plain_answer(head)
             if plain is not None and plain.status == 101 and self._asks_to_switch:
                 return Switched(plain.headers, plain.raw_headers, self._heads.rest())
@@ -123,7 +123,7 @@ class HttpClient:
                 parser.receive_data(without_blanks_before_colons(head))
                 event = parser.next_event()
             except h11.RemoteProtocolError as error:
-                return Broken(f"malformed answer: {describe_error(error)}")
+                return BadAnswer(f"malformed answer: {describe_error(error)}")
             if isinstance(event, h11.Response):
                 self._answer = event
                 if rest := self._heads.rest():
@@ -169,16 +169,16 @@ class HttpClient:
         return self._parser
 
 
-def begins_wrongly(heads: HeadBuffer) -> Broken | None:
+def begins_wrongly(heads: HeadBuffer) -> BadAnswer | None:
     """Returns what is wrong with the first bytes of an answer; ``None`` if it may be one.
 
     Without waiting for more: a peer of another protocol may itself be waiting for us.
     """
     start = heads.peek(len(_BEGINNING))
     if start.startswith(_TLS):
-        return Broken("malformed answer: it is TLS", BrokenCause.TLS_CAME)
+        return BadAnswer("malformed answer: it is TLS", BadAnswerCause.TLS_CAME)
     if start != _BEGINNING[: len(start)] and start != b"\r":  # a CR may belong to an empty line
-        return Broken(f"malformed answer: it begins with {_quote(heads.peek(40))}")
+        return BadAnswer(f"malformed answer: it begins with {_quote(heads.peek(40))}")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wsgate.wire.client import MAX_BODY, Answer, Broken, BrokenCause, HttpClient, Switched
+from wsgate.wire.client import MAX_BODY, Answer, BadAnswer, BadAnswerCause, HttpClient, Switched
 
 __all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 
@@ -48,9 +48,9 @@ class Fetch:
         return _fetched(self._client.lost(why))
 
 
-def _fetched(answer: Answer | Switched | Broken) -> Fetched | Unusable:
+def _fetched(answer: Answer | Switched | BadAnswer) -> Fetched | Unusable:
     assert not isinstance(answer, Switched)  # the request asked for no upgrade, so h11 rejects a 101
-    if isinstance(answer, Broken):
-        is_tls = answer.cause is BrokenCause.TLS_CAME
+    if isinstance(answer, BadAnswer):
+        is_tls = answer.cause is BadAnswerCause.TLS_CAME
         return Unusable("it speaks TLS: write https:// in url" if is_tls else answer.reason)
     return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from wsgate.text.subprotocol import is_subprotocol
-from wsgate.wire.client import Answer, Broken, HttpClient, Switched
+from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
 from wsgate.wire.extensions import Extension, deflate_offers, encode_extensions, is_answer_to, parse_extensions
 from wsgate.wire.head import MAX_HEAD
 from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
@@ -188,7 +188,7 @@ class BackendHandshake:
         self._client = HttpClient(target, headers, max_head)
         self.request = self._client.request
 
-    def receive(self, data: bytes) -> Accepted | Declined | Broken | None:
+    def receive(self, data: bytes) -> Accepted | Declined | BadAnswer | None:
         """Returns the backend's answer if ``data`` completes it, else ``None``.
 
         data: what the connection gave; ``b""`` is its regular end, for its loss call ``lost``
@@ -198,8 +198,8 @@ class BackendHandshake:
             return self._check(answer)
         return _declined(answer) if isinstance(answer, Answer) else answer
 
-    def lost(self, why: str) -> Declined | Broken:
-        """The connection is lost. Returns the backend's refusal if its head has come, else ``Broken``.
+    def lost(self, why: str) -> Declined | BadAnswer:
+        """The connection is lost. Returns the backend's refusal if its head has come, else ``BadAnswer``.
 
         why: for the log
         """
@@ -211,23 +211,23 @@ class BackendHandshake:
         answer = self._client.give_up()
         return None if answer is None else _declined(answer)
 
-    def _check(self, answer: Switched) -> Accepted | Broken:
+    def _check(self, answer: Switched) -> Accepted | BadAnswer:
         """Checks a 101 by the list at the end of §4.1."""
         headers = answer.headers
         if not has_token(headers, b"upgrade", b"websocket") or not has_token(headers, b"connection", b"upgrade"):
-            return Broken("101 without Upgrade: websocket and Connection: Upgrade")
+            return BadAnswer("101 without Upgrade: websocket and Connection: Upgrade")
         if values(headers, b"sec-websocket-accept") != [accept_value(self._key)]:
-            return Broken("101 with a wrong Sec-WebSocket-Accept")
+            return BadAnswer("101 with a wrong Sec-WebSocket-Accept")
         # An empty field counts as absent: some servers always write one
         subprotocols = [value for value in values(headers, b"sec-websocket-protocol") if value]
         if len(subprotocols) > 1 or not set(subprotocols) <= set(self._offered.subprotocols):
-            return Broken("101 with a subprotocol that was not offered")
+            return BadAnswer("101 with a subprotocol that was not offered")
         extensions = parse_extensions(headers)
         answered = [each for each in extensions if each is not None]
         if len(answered) != len(extensions) or len(answered) > 1:
-            return Broken("101 with malformed Sec-WebSocket-Extensions")
+            return BadAnswer("101 with malformed Sec-WebSocket-Extensions")
         if answered and not is_answer_to(self._offered.deflate, answered[0]):
-            return Broken("101 with an extension that was not offered")
+            return BadAnswer("101 with an extension that was not offered")
         return Accepted(
             subprotocols[0] if subprotocols else None,
             encode_extensions(answered),

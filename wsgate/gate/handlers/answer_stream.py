@@ -14,7 +14,7 @@ from wsgate.net.transport import Transport
 from wsgate.relay.pump import SOON, Pump
 from wsgate.site.idle_connections import IdleConnections
 from wsgate.wire.backend_http import BackendHttp
-from wsgate.wire.client import Broken
+from wsgate.wire.client import BadAnswer
 from wsgate.wire.forwarding import trailer_fields
 from wsgate.wire.http import BodyEnd
 
@@ -105,7 +105,7 @@ class AnswerStream:
         if isinstance(piece, BodyEnd):
             self._end = BodyEnd(trailer_fields(piece.trailers, self._dropped))
             return b""
-        if isinstance(piece, Broken):
+        if isinstance(piece, BadAnswer):
             self._fault = f"the backend's answer: {piece.reason}"
             return b""
         if piece is not None:

@@ -35,7 +35,7 @@ from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
 from wsgate.wire.backend_http import BackendHttp
-from wsgate.wire.client import Broken, BrokenCause
+from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
@@ -218,12 +218,12 @@ class _Forwarding:
 
     async def _head(
         self, transport: Transport, http: BackendHttp, upload: Upload
-    ) -> AnswerHead | Broken | Refusal | None:
+    ) -> AnswerHead | BadAnswer | Refusal | None:
         """Returns the final head, or why there is none; ``None`` if it does not come in time.
 
         The time begins when the backend has the whole request.
         """
-        found: AnswerHead | Broken | Refusal | None = None
+        found: AnswerHead | BadAnswer | Refusal | None = None
         within = self._exchange.route.settings.timeouts.response
 
         async def send() -> None:
@@ -246,7 +246,7 @@ class _Forwarding:
             nursery.start_soon(receive)
         return found
 
-    async def _receive_head(self, transport: Transport, http: BackendHttp) -> AnswerHead | Broken:
+    async def _receive_head(self, transport: Transport, http: BackendHttp) -> AnswerHead | BadAnswer:
         while True:
             head = http.next_head()
             if isinstance(head, AnswerHead) and head.status < 200:
@@ -258,13 +258,13 @@ class _Forwarding:
                     data = await receive_or_raise(transport)
                 except OSError as error:
                     begun = http.has_begun
-                    return Broken(explain(error), BrokenCause.OTHER if begun else BrokenCause.NOTHING_CAME)
+                    return BadAnswer(explain(error), BadAnswerCause.OTHER if begun else BadAnswerCause.NOTHING_CAME)
                 http.receive(data)
                 self._exchange.gateway.pump.serve_if_due(SOON)
 
     def _answer(
         self,
-        found: AnswerHead | Broken | Refusal | None,
+        found: AnswerHead | BadAnswer | Refusal | None,
         transport: Transport,
         http: BackendHttp,
         upload: Upload,
@@ -278,9 +278,9 @@ class _Forwarding:
             within = self._exchange.route.settings.timeouts.response
             detail = f"{backend.name} did not answer within {within:g} s"
             return _Failed(Refusal(504, "the backend did not answer in time", detail=detail), may_go_on=may_repeat)
-        if isinstance(found, Broken):
+        if isinstance(found, BadAnswer):
             refusal = Refusal(502, "the backend did not answer rightly", detail=f"{backend.name}: {found.reason}")
-            return _Failed(refusal, may_repeat, was_stale=found.cause is BrokenCause.NOTHING_CAME)
+            return _Failed(refusal, may_repeat, was_stale=found.cause is BadAnswerCause.NOTHING_CAME)
         return self._response(found, transport, http, upload, backend)
 
     @staticmethod

@@ -31,7 +31,7 @@ from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.text.host import is_ip
-from wsgate.wire.client import Broken, BrokenCause
+from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
@@ -123,7 +123,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     except DialError as error:
         return unreachable(error, f"ws://{url.address}")
     host = host_for(url, asking.relay, exchange.request.host)
-    answer: Accepted | Declined | Broken | None = None
+    answer: Accepted | Declined | BadAnswer | None = None
     try:
         handshake = BackendHandshake(
             exchange.request,
@@ -144,7 +144,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     if answer is None:
         detail = f"{name} did not answer the upgrade within {route.timeouts.handshake:g} s"
         return Refusal(504, "the backend did not answer in time", detail=detail)
-    if isinstance(answer, Broken):
+    if isinstance(answer, BadAnswer):
         detail = f"{name}: {answer.reason}{_cure(url, answer)}"
         return Refusal(502, "the backend did not accept the upgrade", detail=detail)
     if isinstance(answer, Declined):
@@ -196,7 +196,7 @@ def host_for(url: WebSocketUrl, relay: Relay, asked: bytes) -> bytes:
     return (name if default else f"{name}:{port}").encode()
 
 
-async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | Broken:
+async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | BadAnswer:
     await send_all(sock, handshake.request)  # if it is gone, reading tells why
     while True:
         try:
@@ -208,15 +208,15 @@ async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted
             return answer
 
 
-def _cure(url: WebSocketUrl, answer: Broken | Declined) -> str:
+def _cure(url: WebSocketUrl, answer: BadAnswer | Declined) -> str:
     """Returns a cure for an answer, for the log. To plain HTTP on a port with TLS some servers answer by TLS, some with
     a 400, and some end the connection."""
     wss = f"write wss{str(url).removeprefix('ws')} in to"
     if isinstance(answer, Declined):
         wants_tls = not url.tls and answer.status == 400 and _WANTS_TLS.search(answer.body)
         return f": it speaks TLS, {wss}" if wants_tls else ""
-    if answer.cause is BrokenCause.TOO_LARGE:
+    if answer.cause is BadAnswerCause.TOO_LARGE:
         return ": raise limits.head"
-    if answer.cause is BrokenCause.TLS_CAME:
+    if answer.cause is BadAnswerCause.TLS_CAME:
         return f": {wss}"
-    return f"; if it speaks TLS, {wss}" if answer.cause is BrokenCause.NOTHING_CAME and not url.tls else ""
+    return f"; if it speaks TLS, {wss}" if answer.cause is BadAnswerCause.NOTHING_CAME and not url.tls else ""
