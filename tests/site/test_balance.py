@@ -21,6 +21,7 @@ class Backend:
     weight: int = 1
     sessions: int = 0
     usable: bool = True
+    works: bool = True
     starting: float = 1.0
 
     def part(self, now: float) -> float:
@@ -171,6 +172,16 @@ def test_a_backend_that_goes_moves_its_own_keys_alone() -> None:
 def test_a_heavier_backend_has_more_keys() -> None:
     found = Counter(chosen(Hash(backends(1, 3)), 4000))
     assert 2.2 < found[1] / found[0] < 4
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_plain_requests_go_where_no_session_can(make: Callable[[Sequence[Member]], Policy]) -> None:
+    members = backends(1, 1)
+    policy = make(members)
+    members[0].usable = members[1].usable = members[1].works = False
+    assert policy.choose(b"x", ()) is None
+    assert policy.choose(b"x", (), plain=True) == 0
+    assert policy.choose(b"x", {0}, plain=True) is None
 
 
 @pytest.mark.parametrize("make", ALL)

@@ -88,6 +88,26 @@ async def test_a_backend_at_its_cap() -> None:
     assert ports(found) == [1, 2]
 
 
+async def test_plain_requests_have_no_cap() -> None:
+    """Unhealthy backends get none of them, and the ejected ones are the last."""
+    found = upstream(backend(1, sessions=1), backend(2), eject=Eject(failures=1), balance=Balance(cookie="desk"))
+    first = next(found.candidates())
+    first.enter()
+
+    def tried(cookie: str | None = None) -> list[int]:
+        return [ports_of(each) for each in found.candidates(cookie=cookie, plain=True)]
+
+    assert ports(found) == [2]
+    assert tried() == [1, 2]
+    assert tried(found.cookie_of(found.backends[1])) == [2, 1]
+    assert tried(found.cookie_of(first)) == [1, 2]
+    first.failed("refused")
+    assert tried() == [2, 1]
+    assert tried(found.cookie_of(first)) == [2, 1]
+    first.healthy = False
+    assert tried() == [2]
+
+
 async def test_one_that_fails_gets_no_sessions_for_a_while(log: Log, autojump_clock: trio.testing.MockClock) -> None:
     found = upstream(backend(1), backend(2), eject=Eject(failures=2, for_=10.0))
     first = next(found.candidates())

@@ -80,12 +80,17 @@ class LiveBackend(Generic[T]):
     @property
     def usable(self) -> bool:
         """Whether it may get one more session now."""
-        return self.has_place and not (self._ejected and self.is_ejected)
+        return self.works and self.has_place
+
+    @property
+    def works(self) -> bool:
+        """Whether it may get requests over plain HTTP now, for which there is no cap."""
+        return self.healthy and not (self._ejected and self.is_ejected)
 
     @property
     def has_place(self) -> bool:
-        """Whether it is well, and below its cap."""
-        return self.healthy and (self.cap is None or self.sessions < self.cap)
+        """Whether it is below its cap of sessions."""
+        return self.cap is None or self.sessions < self.cap
 
     @property
     def is_ejected(self) -> bool:

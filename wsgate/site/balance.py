@@ -30,6 +30,7 @@ class Member(Starting, Protocol):
     weight: its share, 1 or more
     sessions: how many it has now
     usable: it takes sessions now
+    works: it takes requests over plain HTTP now, also if it has as many sessions as it may have
     """
 
     @property
@@ -44,18 +45,26 @@ class Member(Starting, Protocol):
     @property
     def usable(self) -> bool: ...
 
+    @property
+    def works(self) -> bool: ...
+
 
 class Policy(Protocol):
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
         """Returns the index of a backend.
 
         key: of the request, for a policy that needs one
         excluded: indices of the backends that were tried already
         now: seconds, for slow start
+        plain: for a request over plain HTTP, not for a session
         """
 
     def changed(self, index: int) -> None:
         """The sessions of a backend are more or fewer now."""
+
+
+def _takes(member: Member, plain: bool) -> bool:
+    return member.works if plain else member.usable
 
 
 class First:
@@ -64,8 +73,8 @@ class First:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
 
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
-        return next((i for i, each in enumerate(self._members) if each.usable and i not in excluded), None)
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
+        return next((i for i, each in enumerate(self._members) if _takes(each, plain) and i not in excluded), None)
 
     def changed(self, index: int) -> None:
         pass
@@ -86,14 +95,14 @@ class RoundRobin:
         heapq.heapify(self._due)
         self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
         passed_over = []
         chosen = None
         held = 0
         while self._due:
             entry = heapq.heappop(self._due)
             due, _, index = entry
-            if index in excluded or not self._members[index].usable:
+            if index in excluded or not _takes(self._members[index], plain):
                 passed_over.append(entry)
                 continue
             heapq.heappush(self._due, (due + self._steps[index], next(self._order), index))
@@ -104,7 +113,7 @@ class RoundRobin:
             break
         for due, order, index in passed_over:
             # One that was not usable must not get all the sessions that it has missed when it is usable again
-            late = self._due[0][0] if self._due and not self._members[index].usable else due
+            late = self._due[0][0] if self._due and not _takes(self._members[index], plain) else due
             heapq.heappush(self._due, (max(due, late), order, index))
         return chosen
 
@@ -124,8 +133,8 @@ class Random:
         self._sums = list(itertools.accumulate(each.weight for each in members))
         self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
-        two = [self._one(excluded, now) for _ in range(2)]
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
+        two = [self._one(excluded, now, plain) for _ in range(2)]
         found = [index for index in two if index is not None]
         return min(found, key=self._load, default=None)
 
@@ -135,12 +144,12 @@ class Random:
     def _load(self, index: int) -> float:
         return self._members[index].sessions / self._members[index].weight
 
-    def _one(self, excluded: Collection[int], now: float) -> int | None:
+    def _one(self, excluded: Collection[int], now: float, plain: bool) -> int | None:
         missed = held = 0
         index = -1
         while missed < 4 and held < MOST_HELD:  # nearly always the first one can be used
             index = bisect.bisect_right(self._sums, self._draw(self._sums[-1]))
-            if index in excluded or not self._members[index].usable:
+            if index in excluded or not _takes(self._members[index], plain):
                 missed += 1
             elif self._slow_start.holds_back(index, now):
                 held += 1
@@ -148,7 +157,7 @@ class Random:
                 return index
         if held == MOST_HELD:
             return index
-        left = [i for i, each in enumerate(self._members) if each.usable and i not in excluded]
+        left = [i for i, each in enumerate(self._members) if _takes(each, plain) and i not in excluded]
         left = [i for i in left if not self._slow_start.holds_back(i, now)] or left
         if not left:
             return None
@@ -168,7 +177,7 @@ class LeastSessions:
             self._entry.append(self._enter(index))
         self._slow_start = SlowStart(members)
 
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
         passed_over = []
         held: list[int] = []
         chosen = None
@@ -177,7 +186,7 @@ class LeastSessions:
             index = entry[2]
             if entry != self._entry[index]:
                 continue
-            if index in excluded or not self._members[index].usable:
+            if index in excluded or not _takes(self._members[index], plain):
                 passed_over.append(entry)
             elif len(held) < MOST_HELD and self._slow_start.holds_back(index, now):
                 held.append(index)
@@ -224,14 +233,14 @@ class Hash:
         self._hashes = [point for point, _ in points]
         self._indices = [index for _, index in points]
 
-    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0) -> int | None:
+    def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
         start = bisect.bisect_right(self._hashes, _hash(key))
         seen: set[int] = set()
         for place in range(start, start + len(self._indices)):
             index = self._indices[place % len(self._indices)]
             if index in seen:
                 continue
-            if self._members[index].usable and index not in excluded:
+            if _takes(self._members[index], plain) and index not in excluded:
                 return index
             seen.add(index)
             if len(seen) == len(self._members):

@@ -58,29 +58,32 @@ class Upstream:
         """Seconds after the start within which an abnormal end of a session counts as a failure of its backend."""
         return None if self.eject is None else self.eject.early
 
-    def candidates(self, key: bytes = b"", cookie: str | None = None) -> Iterator[LiveBackend[WebSocketUrl]]:
+    def candidates(
+        self, key: bytes = b"", cookie: str | None = None, *, plain: bool = False
+    ) -> Iterator[LiveBackend[WebSocketUrl]]:
         """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is needed.
 
         Behind all of them come the ejected ones: to try one of those is better than to have tried none that works.
 
         key: of the request, if ``hash_key`` is not ``None``
         cookie: the value of the client's cookie; its backend is the first
+        plain: for a request over plain HTTP: backends with as many sessions as they may have get it, too
         """
         if not self._active:
             self._activate()
         known = None if cookie is None else self._by_cookie.get(cookie)
         tried: list[LiveBackend[WebSocketUrl]] = []
         now = trio.current_time()
-        if known is not None and known.usable:
+        if known is not None and (known.works if plain else known.usable):
             tried.append(known)
             yield known
         for group in self._groups:
-            for backend in group.candidates(key, now):
+            for backend in group.candidates(key, now, plain):
                 if backend not in tried:
                     tried.append(backend)
                     yield backend
         for backend in self.backends:
-            if backend.is_ejected and backend.has_place and backend not in tried:
+            if backend.is_ejected and backend.healthy and (plain or backend.has_place) and backend not in tried:
                 yield backend
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
@@ -132,8 +135,8 @@ class _Group:
         for index, backend in enumerate(self._backends):
             backend.changed = partial(self._policy.changed, index)
 
-    def candidates(self, key: bytes, now: float) -> Iterator[LiveBackend[WebSocketUrl]]:
+    def candidates(self, key: bytes, now: float, plain: bool) -> Iterator[LiveBackend[WebSocketUrl]]:
         tried: set[int] = set()
-        while (index := self._policy.choose(key, tried, now)) is not None:
+        while (index := self._policy.choose(key, tried, now, plain=plain)) is not None:
             tried.add(index)
             yield self._backends[index]

@@ -65,6 +65,36 @@ async def second() -> Any:
     await backend.aclose()
 
 
+async def test_a_backend_with_all_its_sessions(start_gate: StartGate, backend: Backend) -> None:
+    """Its cap is for sessions: polls and pages go through."""
+    url = WebSocketUrl(TcpAddress("127.0.0.1", backend.port), None)
+    gate = start_gate(route(Relay(to=(RelayBackend(url=url, sessions=1),)), http=PlainHttp.FORWARD))
+    session = gate.connect()
+    await session.write(request())
+    end = await backend.accept_request()
+    await end.accept_upgrade()
+    assert (await session.read_head()).status == 101
+    refused = gate.connect()
+    await refused.write(request())
+    assert (await refused.read_head()).status == 503
+    client, server = await asked(gate, backend)
+    assert await answered(client, server) == b"hi"
+    for each in (session, end, refused, client, server):
+        await each.vanish()
+
+
+async def test_each_is_unhealthy(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(forwarding(backend.port))
+    upstream = gate.gateway.site.routes[0].upstream
+    assert upstream is not None
+    upstream.backends[0].healthy = False
+    client = gate.connect()
+    await client.write(plain_request())
+    assert (await client.read_head()).status == 503
+    assert log.one("refused")["detail"] == "each is unhealthy"
+    await client.vanish()
+
+
 # -- both heads --------------------------------------------------------------------------------------------------------
 
 

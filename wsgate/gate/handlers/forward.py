@@ -45,6 +45,8 @@ LOOP = Refusal(
     508, "this request goes round in a circle", detail="Via names wsgate too often: a backend leads back here"
 )
 
+NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: try again", detail="each is unhealthy")
+
 # Seconds that a connection may have been idle for a request that cannot be sent again: uvicorn and node.js end theirs
 # after 5 s, and a request that meets this end is lost
 _MAX_AGE_ONCE = 4.0
@@ -67,7 +69,7 @@ async def handle(exchange: Exchange) -> Answer:
     set_requester(exchange.route.name)
     backends = _Backends(exchange)
     backend = backends.next()
-    answer: Response | Refusal | _Failed = NO_BACKEND
+    answer: Response | Refusal | _Failed = NO_BACKEND_FOR_IT
     attempts = 0
     while backend is not None:
         answer = await forwarding.ask(backend)
@@ -99,7 +101,7 @@ class _Backends:
         self._upstream = upstream
         self._cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
         key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
-        self._candidates = upstream.candidates(key, self._cookie)
+        self._candidates = upstream.candidates(key, self._cookie, plain=True)
 
     def next(self) -> LiveBackend[WebSocketUrl] | None:
         return next(self._candidates, None)
