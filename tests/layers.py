@@ -15,10 +15,10 @@ LAYERS = (
 )
 
 # Only these read, check or describe the configuration. All others get it as plain data, from settings.model; site/ also
-# reports in the draft what is wrong on this machine.
+# reports in the draft what is wrong on this machine, and reads files of backends, which are a part of it.
 READERS_OF_SETTINGS = ("__main__", "cli", "demo", "websockify", "commands", "app", "ops")
 NOTES_FAULTS = ("site",)
-NOTED_IN = ("wsgate.settings.draft", "wsgate.settings.problem")
+NOTED_IN = ("wsgate.settings.backend_file", "wsgate.settings.draft", "wsgate.settings.problem")
 
 # wire/ turns bytes into meaning and back, text/ texts; tasks, descriptors and clocks are their callers'.
 PURE = ("wire", "text")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks
 from tests.layers import LAYERS
+from wsgate.settings.backend_file import read_backends
 from wsgate.site.tokens.file import parse
 
 # Which test takes all blocks in a language
@@ -26,6 +27,7 @@ LANGUAGES = {
 # Blocks without a language of their own, by their first line, and what shows that they are true
 PLAIN = {
     "cli, demo, websockify, recording, commands": "the layers: test_the_layers_are_those_that_are_held",
+    "# written by deploy.sh": "a file of backends: test_the_file_of_backends_loads",
     "# a comment": "a token file: test_the_token_file_loads",
     "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
         "tests/e2e/test_tls_backends.py has these words"
@@ -62,3 +64,15 @@ def test_the_token_file_loads(caplog: pytest.LogCaptureFixture) -> None:
     (block,) = [block for block in blocks("text") if block.text.startswith("# a comment")]
     assert parse("tokens", block.text.encode(), False).keys() == {"desktop1", "desktop2", "local"}
     assert caplog.records == []
+
+
+def test_the_file_of_backends_loads() -> None:
+    (block,) = [block for block in blocks("text") if block.text.startswith("# written by")]
+    found = read_backends(block.text.encode(), "chat.backends")
+    assert found is not None
+    assert [(each.weight, each.sessions, each.drain, each.backup) for each in found] == [
+        (1, None, False, False),
+        (2, 2000, False, False),
+        (1, None, True, False),
+        (1, None, False, True),
+    ]

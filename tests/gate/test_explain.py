@@ -20,6 +20,7 @@ from wsgate.settings.model import (
     Place,
     PlaceKind,
     Redirect,
+    Relay,
     Respond,
     Rewrite,
     Settings,
@@ -164,3 +165,17 @@ def test_a_redirect() -> None:
 def test_what_cannot_be_asked(url: str, headers: tuple[str, ...], message: str) -> None:
     with pytest.raises(NotExplained, match=message.replace("[", r"\[")):
         lines(url, *headers)
+
+
+def test_backends_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "backends"
+    file.write_text("ws://h:1 weight=2\nws://h:2\n")
+    found = explain(gateway_of(route(Relay(to_file=str(file)))).site, "ws://x.test/")
+    assert found[1:4] == [
+        "  backend ws://h:1: GET /, Host: x.test",
+        "  backend ws://h:2: GET /, Host: x.test",
+        "  balance: first",
+    ]
+    file.write_text("[]")
+    found = explain(gateway_of(route(Relay(to_file=str(file)))).site, "ws://x.test/")
+    assert found[1] == f"  no backend: {file} has none"

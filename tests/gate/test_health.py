@@ -146,3 +146,22 @@ async def test_a_reload(nursery: trio.Nursery, checks: Checks, autojump_clock: t
     made = checks.made[3]
     await trio.sleep(20)
     assert checks.made[3] == made
+
+
+async def test_backends_that_come_and_go(
+    nursery: trio.Nursery, checks: Checks, autojump_clock: trio.testing.MockClock
+) -> None:
+    gateway = gateway_of(relay(1))
+    upstream = gateway.site.routes[0].upstream
+    assert upstream is not None
+    nursery.start_soon(health.watch, gateway)
+    await trio.sleep(7)
+    checks.down.add(2)
+    upstream.update(listed=[RelayBackend(url=WebSocketUrl(TcpAddress("h", 2), None))])
+    await trio.sleep(20)
+    assert usable(gateway) == [1]
+    upstream.update(listed=())
+    await trio.sleep(2)
+    made = checks.made[2]
+    await trio.sleep(20)
+    assert checks.made[2] == made

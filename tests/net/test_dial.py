@@ -443,3 +443,22 @@ async def test_a_socket_that_has_to_lie_beneath_a_directory(tmp_path: Path, rule
         with pytest.raises(DialError, match="No such file"):
             await dial(Target(gone), 5, rules=rules)
         assert descriptors() == before
+
+
+async def test_one_address_of_a_name(listener: socket.socket, refusing: TcpAddress) -> None:
+    """The name is not looked up, and the log names both."""
+    port = address_of(listener).port
+    at = (socket.AF_INET, ("127.0.0.1", port))
+    check(await dial(Target(TcpAddress("no.such.name", 1)), TIMEOUT, at=at), listener)
+    with pytest.raises(DialError) as caught:
+        await dial(Target(TcpAddress("app", 80)), TIMEOUT, at=(socket.AF_INET, (refusing.host, refusing.port)))
+    assert str(caught.value) == "cannot connect to app:80 (127.0.0.1): Connection refused"
+
+
+async def test_the_addresses_of_a_name() -> None:
+    app = TcpAddress("app", 80)
+    resolve(app=[TcpAddress("10.0.0.7", 80), TcpAddress("2001:db8::7", 80)])
+    assert await dial_module.resolve(app) == [
+        (socket.AF_INET, ("10.0.0.7", 80)),
+        (socket.AF_INET6, ("2001:db8::7", 80)),
+    ]

@@ -208,3 +208,20 @@ async def test_an_edit_of_the_hosts_file_counts(tmp_path: Path, autojump_clock: 
     autojump_clock.jump(_CHECK)
     assert await hosts.has("two")
     assert not await hosts.has("zwö")
+
+
+async def test_who_follows_changes_gets_no_kept_answer(dns: Dns) -> None:
+    """Unless the same is asked at this moment."""
+    assert await look_up(b"quick")
+    set_requester("a", may_be_cached=False)
+    assert await look_up(b"quick")
+    assert dns.asked == [b"quick", b"quick"]
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(look_up, b"slow")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        dns.answer.set()
+    assert dns.asked.count(b"slow") == 1
+    set_requester("a")
+    assert await look_up(b"quick")
+    assert dns.asked.count(b"quick") == 2

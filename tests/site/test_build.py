@@ -7,6 +7,7 @@ import pickle
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,7 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ConfigError
 from wsgate.site.build import build, discard, try_out
+from wsgate.site.site import Site
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.wire.http import Refusal
 
@@ -361,3 +363,29 @@ def test_a_fallback_must_be_there(tmp_path: Path) -> None:
         ),
         ("routes[2].files.root", f"the directory '{tmp_path}/none' does not exist"),
     ]
+
+
+def test_a_file_of_backends(tmp_path: Path) -> None:
+    """A reload refuses a file that is wrong; the replacement of a worker serves with what is known."""
+    file = tmp_path / "chat.backends"
+    file.write_text("wss://a")
+
+    def settings(**more: Any) -> Settings:
+        return Settings(listeners=(), routes=(Route(name="a", action=Relay(to_file=str(file), **more)),))
+
+    def backends(site: Site) -> list[str]:
+        assert site.routes[0].upstream is not None
+        return [each.name for each in site.routes[0].upstream.backends]
+
+    first = build(settings())
+    assert backends(first) == ["wss://a:443"]
+    assert first.routes[0].tls is not None
+    file.write_text("ws://b")
+    assert build(settings(), first).routes[0] is first.routes[0]
+    assert backends(build(settings(resolve=5.0), first)) == ["ws://b:80"]
+    file.write_text("b")
+    with pytest.raises(ConfigError):
+        build(settings(), first)
+    assert backends(build(settings(resolve=5.0), first, patient=True)) == ["wss://a:443"]
+    file.unlink()
+    assert backends(build(settings(resolve=5.0), first)) == ["wss://a:443"]

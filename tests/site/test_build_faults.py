@@ -279,3 +279,32 @@ def test_a_sources_certificate_that_has_expired_is_a_warning(tmp_path: Path) -> 
         "token.redis.tls.certificate",
         "token.url_tls.certificate",
     ]
+
+
+def backend_file(tmp_path: Path, text: str | None) -> Draft:
+    file = tmp_path / "chat.backends"
+    if text is not None:
+        file.write_text(text)
+    return draft_of(routes=[Route(name="a", action=Relay(to_file=str(file)))])
+
+
+def test_a_file_of_backends(tmp_path: Path) -> None:
+    file = tmp_path / "chat.backends"
+    draft = backend_file(tmp_path, "ws://a:1\nb:1\nws://c:1 weight=0\n")
+    assert [(path, message.partition(" ")[0]) for path, message in noted(draft)] == [
+        ("routes[0].relay.to_file", f"{file}:2:1:"),
+        ("routes[0].relay.to_file", f"{file}:3:10:"),
+    ]
+    (tmp_path / "chat.backends").unlink()
+    assert noted(backend_file(tmp_path / "no", None)) == [
+        ("routes[0].relay.to_file", f"the directory '{tmp_path / 'no'}' does not exist")
+    ]
+
+
+@pytest.mark.parametrize("text", [None, "", "# soon"])
+def test_a_file_of_backends_that_is_written_later(tmp_path: Path, text: str | None) -> None:
+    draft = backend_file(tmp_path, text)
+    assert noted(draft) == []
+    (warning,) = draft.warnings
+    assert warning.path == "routes[0].relay.to_file"
+    assert warning.message.endswith("; without backends of to, clients get 503 until it has some")

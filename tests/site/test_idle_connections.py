@@ -114,3 +114,12 @@ def test_the_end_of_the_process_closes_all(backend: Backend) -> None:
 
     trio.run(main)
     assert kept.fileno() == -1
+
+
+async def test_a_backend_that_comes_back(backend: Backend) -> None:
+    idle = IdleConnections()
+    idle.close()
+    idle.open()
+    kept = backend.open()
+    idle.put(kept)
+    assert idle.take() is kept

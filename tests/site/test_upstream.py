@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import trio
 import trio.testing
 
 from tests.log import Log
+from wsgate.net.happy_eyeballs import SocketAddress
 from wsgate.settings.model import (
     Balance,
     Eject,
@@ -271,3 +273,127 @@ async def test_without_slow_start_it_gets_its_share_at_once(log: Log) -> None:
     first.failed("refused")
     first.worked()
     assert sum(next(found.candidates()) is first for _ in range(100)) == pytest.approx(50, abs=1)
+
+
+NAME = TcpAddress("app.example.com", 1)
+
+
+def named(**more: Any) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(NAME, None), **more)
+
+
+def addresses(*ips: str) -> dict[TcpAddress, list[SocketAddress]]:
+    return {NAME: [(socket.AF_INET, (ip, 1)) for ip in ips]}
+
+
+def names(found: Upstream) -> list[str]:
+    return [each.name for each in found.candidates()]
+
+
+async def test_what_stays_is_the_same_object(log: Log) -> None:
+    found = upstream(backend(1), named(weight=3, sessions=9), resolve=10.0)
+    first, whole = found.candidates()
+    found.update(answers=addresses("10.0.0.7", "10.0.0.8"))
+    assert found.backends[0] is first
+    assert names(found)[1:] == ["ws://app.example.com:1 (10.0.0.7)", "ws://app.example.com:1 (10.0.0.8)"]
+    seventh, eighth = found.backends[1:]
+    assert (eighth.weight, eighth.cap) == (3, 9)
+    assert whole.removed
+    log.captured.clear()
+    found.update(answers=addresses("10.0.0.8", "10.0.0.7"), listed=())  # as name servers turn their answers
+    assert (list(found.backends), log.events()) == ([first, seventh, eighth], [])
+    seventh.enter()
+    found.update(answers=addresses("10.0.0.8"))
+    assert list(found.candidates()) == [first, eighth]
+    assert not seventh.usable
+    found.update(answers=addresses("10.0.0.8", "10.0.0.7"))
+    assert list(found.candidates()) == [first, eighth, seventh]  # it still has its session
+    assert (seventh.sessions, seventh.usable) == (1, True)
+    seventh.leave()
+    eighth.leave()
+    found.update(answers=addresses())
+    assert names(found) == ["ws://h:1", "ws://app.example.com:1"]
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_a_choice_that_began_before_a_change(policy: Policy) -> None:
+    """It gets none that has gone, and the others once each."""
+    found = upstream(backend(1), backend(2), balance=Balance(policy=policy))
+    found.update(listed=[backend(3), backend(4)])
+    choice = found.candidates()
+    first = next(choice)
+    found.update(listed=[backend(5)])
+    rest = list(choice)
+    assert first not in rest
+    assert {ports_of(each) for each in (first, *rest)} - {ports_of(first)} == {1, 2} - {ports_of(first)}
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_a_newcomer_gets_sessions(policy: Policy) -> None:
+    found = upstream(backend(1), balance=Balance(policy=policy))
+    next(found.candidates()).enter()
+    found.update(listed=[backend(2)])
+    assert sorted(ports(found)) == [1, 2]
+    new = found.backends[1]
+    assert next(found.candidates()) in found.backends
+    new.enter()
+    new.leave()
+
+
+async def test_other_settings_of_the_same_backend() -> None:
+    found = upstream(backend(1), backend(2))
+    first = found.backends[0]
+    found.update(listed=[backend(1, weight=5, backup=True)])
+    assert found.backends[0] is first
+    assert first.weight == 5
+    assert ports(found) == [2, 1]
+
+
+async def test_a_cookie_of_one_that_has_gone() -> None:
+    found = upstream(backend(1), balance=Balance(cookie="c"))
+    found.update(listed=[backend(2)])
+    gone = found.backends[1]
+    value = found.cookie_of(gone)
+    assert next(found.candidates(cookie=value)) is gone
+    found.update(listed=[])
+    assert found.cookie_of(gone) == value  # a handshake was under way
+    assert list(found.candidates(cookie=value)) == [found.backends[0]]
+
+
+async def test_a_reload_keeps_what_is_known(log: Log) -> None:
+    more: dict[str, Any] = {"resolve": 10.0, "to_file": "/etc/chat.backends"}
+    before = upstream(named(), **more)
+    before.update(listed=[backend(1)], answers=addresses("10.0.0.7"))
+    busy = before.backends[1]
+    busy.enter()
+    before.update(listed=[backend(2)])
+    log.captured.clear()
+    after = upstream(named(), previous=before, **{**more, "resolve": 20.0})
+    assert list(after.backends) == list(before.backends)
+    assert log.events() == []
+    after.update(listed=[backend(1)])
+    assert after.backends[1] is busy
+    assert names(upstream(named(), previous=after)) == ["ws://app.example.com:1"]
+    assert names(upstream(previous=after, to_file="/etc/other")) == []
+
+
+async def test_no_backend_at_all() -> None:
+    found = upstream(to_file="/etc/chat.backends")
+    assert ports(found) == []
+    found.update(listed=[backend(1)])
+    assert ports(found) == [1]
+    found.update(listed=[])
+    assert ports(found) == []
+
+
+async def test_a_newcomer_starts_slowly_and_what_was_there_does_not(autojump_clock: trio.testing.MockClock) -> None:
+    health = Health(tcp=True, slow_start=30.0)
+    found = upstream(named(), health=health, resolve=10.0)
+    next(found.candidates())
+    found.update(answers=addresses("10.0.0.7"))
+    assert found.backends[0].part(trio.current_time()) == 1.0
+    found.update(listed=[backend(2)])
+    new = found.backends[1]
+    assert new.part(trio.current_time()) < 0.2
+    await trio.sleep(30)
+    assert new.part(trio.current_time()) == 1.0

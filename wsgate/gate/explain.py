@@ -171,14 +171,18 @@ def _addresses(addresses: Addresses) -> str:
 def _relay(asked: _Asked, action: Relay, written: Mapping[str, str]) -> Iterator[str]:
     balance, request = action.balance, asked.request
     policy = f"by the hash of {balance.hash}" if balance.hash is not None else balance.policy.value
-    for backend in action.to:
+    assert asked.route.upstream is not None
+    entries = asked.route.upstream.entries
+    for backend in entries:
         target = asked.route.rewriter.target(request.target, backend.url.path)
         if isinstance(target, Refusal):
             yield _refusal(target)
             return
         host = host_for(backend.url, action, request.host).decode("latin-1")
         yield f"backend {backend.url}: GET {target.decode('latin-1')}, Host: {host}"
-    if len(action.to) > 1:
+    if not entries:
+        yield f"no backend: {action.to_file} has none"
+    if len(entries) > 1:
         yield f"balance: {policy}"
     yield from _fields(asked, written)
 

@@ -6,6 +6,7 @@ Each worker checks by itself, and ends the sessions that it has.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import trio
 
@@ -16,46 +17,50 @@ from wsgate.settings.model import OnUnhealthy, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
 
-LOOK = 1.0  # seconds until a reload's new routes are noticed
+LOOK = 1.0  # seconds until new routes and backends are noticed
 SLOT = 0.1  # seconds, at most, between the ends of two sessions, so that their clients do not all come back at once
 
 
 async def watch(gateway: Gateway) -> None:
     """Checks until cancelled: a task for each backend."""
-    watched: dict[LiveRoute, trio.CancelScope] = {}
+    watched: dict[tuple[LiveRoute, LiveBackend[WebSocketUrl]], trio.CancelScope] = {}
     async with trio.open_nursery() as nursery:
         while True:
-            now = {route for route in gateway.site.routes if _is_checked(route)}
-            for route in watched.keys() - now:
-                watched.pop(route).cancel()
-            for route in now - watched.keys():
-                watched[route] = trio.CancelScope()
-                nursery.start_soon(_watch_route, gateway, route, watched[route])
+            now = set(_checked(gateway))
+            for key in watched.keys() - now:
+                watched.pop(key).cancel()
+            for key in now - watched.keys():
+                watched[key] = trio.CancelScope()
+                nursery.start_soon(_watch_backend, gateway, *key, watched[key], nursery)
             await trio.sleep(LOOK)
 
 
-def _is_checked(route: LiveRoute) -> bool:
-    return route.upstream is not None and route.upstream.relay.health is not None
-
-
-async def _watch_route(gateway: Gateway, route: LiveRoute, scope: trio.CancelScope) -> None:
-    assert route.upstream is not None
-    with scope:
-        async with trio.open_nursery() as nursery:
+def _checked(gateway: Gateway) -> Iterator[tuple[LiveRoute, LiveBackend[WebSocketUrl]]]:
+    for route in gateway.site.routes:
+        if route.upstream is not None and route.upstream.relay.health is not None:
             for backend in route.upstream.backends:
-                nursery.start_soon(_watch_backend, gateway, route, backend, nursery)
+                yield route, backend
 
 
 async def _watch_backend(
-    gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSocketUrl], nursery: trio.Nursery
+    gateway: Gateway,
+    route: LiveRoute,
+    backend: LiveBackend[WebSocketUrl],
+    scope: trio.CancelScope,
+    nursery: trio.Nursery,
 ) -> None:
+    """Checks a backend until ``scope`` is cancelled. ``nursery``: for ending its sessions."""
+    with scope:
+        await _check(gateway, route, backend, nursery)
+
+
+async def _check(gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSocketUrl], nursery: trio.Nursery) -> None:
     assert route.upstream is not None
     relay = route.upstream.relay
     health = relay.health
     assert health is not None
-    await trio.sleep(
-        random.random() * min(health.interval, 1.0)
-    )  # so that not all backends are checked at the same time, by all workers
+    # So that not all backends are checked at the same time, by all workers
+    await trio.sleep(random.random() * min(health.interval, 1.0))
     while True:
         live = route.tls
         tls = None if live is None else TlsClient(live.context, relay.tls.server_name, gateway.pump.serve_if_due)

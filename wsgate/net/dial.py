@@ -68,6 +68,7 @@ async def dial(
     within: float,
     tls: TlsClient | None = None,
     *,
+    at: SocketAddress | None = None,
     rules: Rules | None = None,
     greeting: bytes = b"",
 ) -> Transport:
@@ -75,23 +76,25 @@ async def dial(
 
     within: seconds, the TLS handshake included
     tls: needed if the target has TLS
+    at: one of the addresses of the target's name; ``None``: all of them, by a lookup
     rules: which addresses may be dialled; ``None``: all
     greeting: sent first on the connection, before TLS: a PROXY header
 
     Raises ``DialError`` when there is no connection.
     """
     address = target.address
-    silence = f"{address} did not answer within {within:g} s"
+    shown = str(address) if at is None else f"{address} ({at[1][0]})"
+    silence = f"{shown} did not answer within {within:g} s"
     try:
         with trio.fail_after(within):
-            sock = await _connect(address, rules)
+            sock = await (_connect(address, rules) if at is None else connect_to(*at))
             try:
                 set_nodelay(sock)
                 if not await send_all(sock, greeting):
                     raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
                 if not target.tls:
                     return sock
-                silence = f"{address} did not finish the TLS handshake within {within:g} s"
+                silence = f"{shown} did not finish the TLS handshake within {within:g} s"
                 return await _secure(sock, address, tls)
             except BaseException:
                 sock.close()  # no effect on a socket that was wrapped
@@ -99,10 +102,10 @@ async def dial(
     except trio.TooSlowError:
         raise DialError(silence, 504) from None
     except TlsError as error:
-        raise DialError(f"no TLS with {address}: {error}", is_plain=error.is_plain) from None
+        raise DialError(f"no TLS with {shown}: {error}", is_plain=error.is_plain) from None
     except OSError as error:
         status = 503 if error.errno in RESOURCE_ERRNOS else 502
-        raise DialError(f"cannot connect to {address}: {error.strerror or error}", status) from None
+        raise DialError(f"cannot connect to {shown}: {error.strerror or error}", status) from None
 
 
 async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsTransport:
@@ -122,7 +125,7 @@ async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) 
 async def _connect(address: Address, rules: Rules | None) -> PlainTransport:
     if isinstance(address, UnixAddress):
         return await _connect_unix(address, rules)
-    return await connect_to_any(await _resolve(address, rules))
+    return await connect_to_any(await resolve(address, rules))
 
 
 async def _connect_unix(address: UnixAddress, rules: Rules | None) -> PlainTransport:
@@ -160,8 +163,8 @@ def _close(fd: int | None) -> None:
         os.close(fd)
 
 
-async def _resolve(address: TcpAddress, rules: Rules | None) -> list[SocketAddress]:
-    """Returns the target's addresses that the rules allow, the preferred ones first.
+async def resolve(address: TcpAddress, rules: Rules | None = None) -> list[SocketAddress]:
+    """Returns the target's addresses that the rules allow, the preferred ones first. The caller bounds the time.
 
     Raises ``DialError`` when the rules allow none of them, ``OSError`` when there is none.
     """

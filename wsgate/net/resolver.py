@@ -11,7 +11,8 @@ a name without an answer must not use up what other names need:
   with many dead names uses up only its own lookups. There is a limit for all requesters too.
 - A literal address needs no thread. Names of /etc/hosts, which the system answers without a name server, have a limit
   of their own.
-- An answer is cached for a few seconds, a failure for one: the addresses of a name may change.
+- An answer is cached for a few seconds, a failure for one: the addresses of a name may change. A task that follows the
+  changes of a name gets none that is cached.
 
 trio uses this resolver for ``trio.socket.getaddrinfo``; ``set_requester`` sets the requester.
 """
@@ -46,11 +47,17 @@ _LOG_AGAIN = 60.0  # seconds between two log lines about the same requester
 _LookupKey = tuple[Any, ...]  # the arguments of the lookup without the port
 
 _requester: ContextVar[str] = ContextVar("requester", default="")
+_may_be_cached: ContextVar[bool] = ContextVar("may_be_cached", default=True)
 
 
-def set_requester(name: str) -> None:
-    """Sets the requester of all lookups of this task from now on: ``name`` is a route or a token source."""
+def set_requester(name: str, *, may_be_cached: bool = True) -> None:
+    """Sets the requester of all lookups of this task from now on, and of the tasks that it starts.
+
+    name: of a route or a token source
+    may_be_cached: answers may be some seconds old
+    """
     _requester.set(name)
+    _may_be_cached.set(may_be_cached)
 
 
 def requester_name() -> str:
@@ -103,7 +110,7 @@ class Resolver(trio.abc.HostnameResolver):
         return self._cache[key][1]
 
     def _is_cached(self, key: _LookupKey) -> bool:
-        return key in self._cache and trio.current_time() < self._cache[key][0]
+        return _may_be_cached.get() and key in self._cache and trio.current_time() < self._cache[key][0]
 
     async def _begin(self, host: Any, key: _LookupKey) -> None:
         """Starts a lookup in a thread when the limits allow it, unless another task has started it meanwhile."""

@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.gate import health, revoke
+from wsgate.gate import health, membership, revoke
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
@@ -95,6 +95,7 @@ async def run(
                         partial(health.watch, gateway),
                     ):
                         serving.start_soon(task)
+                    await serving.start(membership.watch, gateway)
                     for live, sock in zip(gateway.site.listeners, sockets, strict=True):
                         listeners.open(sock, live)
                     bound = [opened.address for opened in listeners]

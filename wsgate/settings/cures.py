@@ -9,6 +9,7 @@ from typing import Any
 from wsgate.settings.environment import advise_braces, references
 from wsgate.settings.fixed import OtherProgramsName
 from wsgate.settings.keys import item_type, keys_of, text_type
+from wsgate.settings.model import Relay
 from wsgate.settings.nodes import Mapping, Node, Scalar
 from wsgate.settings.scalars import ScalarType
 from wsgate.text.error import TextError, quote
@@ -88,7 +89,7 @@ def mapping_meant(cls: type, node: Node) -> str:
             return "; its address belongs under the key to"
         if text is None:
             continue
-        like = "" if required else "it like "
+        like = "" if required or cls is Relay else "it like "
         return f"; write {like}{{{key.name}: {text}}}" if _needs_no_quotes(node) else ""
     return ""
 

@@ -84,6 +84,10 @@ class Decoder:
             return self.fault("", f"the file is empty: it needs {required}", (1, 1))
         return self._mapping(Settings, root, "")
 
+    def items(self, item: type, node: Node, path: str) -> Any:
+        """Decodes a list at ``path`` to a tuple of ``item``, or to ``Broken``."""
+        return self._items(item, False, node, path)
+
     def fault(self, path: str, message: str, place: tuple[int, int] | None = None) -> Broken:
         """Reports a problem with the value at ``path``.
 

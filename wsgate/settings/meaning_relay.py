@@ -12,6 +12,8 @@ _KINDS = ("websocket", "http", "tcp")
 
 def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
     """Reports what is wrong with the relay at ``path``, other than its TLS."""
+    if not relay.to and relay.to_file is None:
+        fault(path, "leads nowhere: write to, with ws://host:port, or to_file, a file with backends")
     balance = f"{path}.balance"
     if f"{balance}.policy" in given and f"{balance}.hash" in given:
         fault(balance, "has policy and hash: write one of them, hash is a policy itself")

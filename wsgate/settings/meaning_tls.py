@@ -38,7 +38,8 @@ def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Contain
         if not is_whole(tls):
             continue
         # a target that a token or a client names may use TLS
-        if to and is_whole(to) and path in given and not any(target.tls for target in to):
+        may_change = isinstance(route.action, Relay) and route.action.to_file is not None
+        if to and not may_change and is_whole(to) and path in given and not any(target.tls for target in to):
             cure = f"write {scheme} there, or remove it"
             fault(path, f"it would do nothing, no address in to begins with {scheme}: {cure}")
         else:

@@ -116,6 +116,11 @@ class Mapping(_Collection):
         return zip(self.items[::2], self.items[1::2], strict=True)
 
 
+def plain_scalar(line: int, col: int, text: str) -> Scalar:
+    """Returns the scalar that this text is without quotes."""
+    return Scalar(line, col, text, _kind(text, True), True)
+
+
 def _kind(text: str, is_plain: bool) -> str:
     tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (is_plain, not is_plain))
     return tag.rpartition(":")[2]

@@ -10,8 +10,10 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
-from wsgate.settings.model import Eject, Health, Target, WebSocketUrl
+from wsgate.net.happy_eyeballs import SocketAddress
+from wsgate.settings.model import Eject, Health, RelayBackend, Target, WebSocketUrl
 from wsgate.site.idle_connections import IdleConnections
+from wsgate.site.members import backend_name
 from wsgate.site.slow_start import part_of
 
 LONGEST = 300.0  # seconds for which a backend is ejected, at most
@@ -23,12 +25,15 @@ class LiveBackend(Generic[T]):
     """A backend of a route, in this process.
 
     address: as in the route
+    at: one of the addresses of its name, for dialling; ``None``: its name, if it has one, is resolved at each dial
     name: for the log
     weight: its share of the sessions
     cap: the most sessions at the same time; ``None``: any number
     sessions: how many it has now, with running handshakes
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
+    marked: its entry says ``drain``: it gets no new session
+    removed: it does not belong to its route any more, and gets no new session
     slow_start: seconds until it gets its whole share when it has come back; ``None``: at once
     idle: connections that are kept for requests over plain HTTP
     """
@@ -41,13 +46,16 @@ class LiveBackend(Generic[T]):
         "_streak",
         "_until",
         "address",
+        "at",
         "cap",
         "changed",
         "failures",
         "healthy",
         "idle",
+        "marked",
         "may_eject",
         "name",
+        "removed",
         "route",
         "sessions",
         "slow_start",
@@ -55,15 +63,19 @@ class LiveBackend(Generic[T]):
         "weight",
     )
 
-    def __init__(self, route: str, address: T, weight: int = 1, cap: int | None = None) -> None:
+    def __init__(
+        self, route: str, address: T, weight: int = 1, cap: int | None = None, *, at: SocketAddress | None = None
+    ) -> None:
         self.route = route
         self.address: T = address
-        self.name = str(address)
+        self.at = at
+        self.name = backend_name(address, at)
         self.weight = weight
         self.cap = cap
         self.sessions = 0
         self.failures = 0
         self.healthy = True  # until its checks fail
+        self.removed = self.marked = False
         self.slow_start: float | None = None
         self.idle = IdleConnections()
         self._streak = 0  # checks in a row that contradict ``healthy``
@@ -85,7 +97,12 @@ class LiveBackend(Generic[T]):
     @property
     def works(self) -> bool:
         """Whether it may get requests over plain HTTP now, for which there is no cap."""
-        return self.healthy and not (self._ejected and self.is_ejected)
+        return self.is_open and not (self._ejected and self.is_ejected)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is well, and neither drained nor removed."""
+        return self.healthy and not (self.marked or self.removed)
 
     @property
     def has_place(self) -> bool:
@@ -111,6 +128,33 @@ class LiveBackend(Generic[T]):
         if part >= 1.0:
             self._returned_at = None
         return part
+
+    def belong(self, entry: RelayBackend, slow_start: float | None, may_eject: Callable[[], Eject | None]) -> None:
+        """It belongs to an upstream from now on, perhaps again.
+
+        entry: its settings
+        slow_start: seconds
+        may_eject: returns the settings for ejecting it, if that is allowed now
+        """
+        self.removed = False
+        self.weight, self.cap, self.slow_start, self.may_eject = entry.weight, entry.sessions, slow_start, may_eject
+        self.marked = entry.drain
+        self.idle.open()
+
+    def start_slowly(self) -> None:
+        """It is new, or comes back."""
+        self._returned_at = trio.current_time()
+
+    def remove(self, *, is_resolved: bool = False) -> None:
+        """It belongs to its upstream no more: its sessions go on, and no other begins.
+
+        is_resolved: the addresses of its name take its place
+        """
+        self.removed = True
+        self.changed = lambda: None
+        self.idle.close()
+        level = logging.INFO if is_resolved else logging.WARNING
+        emit(level, "backend removed", route=self.route, backend=self.name, sessions=self.sessions)
 
     def enter(self) -> None:
         """Counts a session that is about to begin."""

@@ -28,6 +28,7 @@ from wsgate.settings.model import (
     Listener,
     Record,
     Relay,
+    RelayBackend,
     Route,
     Settings,
     Tls,
@@ -37,6 +38,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.backend import LiveBackend
+from wsgate.site.backend_file import BackendFileError, NothingListed, read_backend_file
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
 from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
@@ -121,6 +123,7 @@ class _Builder:
         self._renewals: list[tuple[LiveTls, LiveTls]] = []
         self._known_lookups = {route.name: route.lookups for route in before.routes if route.lookups is not None}
         self._lookups: dict[int, Lookups] = {}  # by the index of the route
+        self._listed: dict[int, Sequence[RelayBackend]] = {}  # in files of backends, by the index of the route
         # Routes with the same settings share them
         self._users = {_basic(route.settings): route.users for route in before.routes if route.users is not None}
 
@@ -181,6 +184,8 @@ class _Builder:
             self._check_fallback(action, f"{path}.files.fallback")
         elif isinstance(action, Relay):
             self._load_backend_tls(route, action.tls, f"{path}.relay.tls")
+            if isinstance(action.to_file, str):
+                self._load_backend_file(index, action.to_file, f"{path}.relay.to_file")
         elif isinstance(action, Tunnel):
             path_of_tunnel = f"{path}.tunnel"
             self._load_backend_tls(route, action.tls, f"{path_of_tunnel}.tls")
@@ -260,6 +265,15 @@ class _Builder:
         if (tls := source_tls(token)) is not None:
             self._warn_of_dates(tls, f"{path}.{tls_key(token)}")
 
+    def _load_backend_file(self, index: int, file: str, path: str) -> None:
+        try:
+            self._listed[index] = read_backend_file(file)
+        except NothingListed as error:
+            self._draft.warn(path, f"{error}; without backends of to, clients get 503 until it has some")
+        except BackendFileError as error:
+            if not self._patient:  # the watch of the file logs it
+                self._note((("", problem) for problem in error.problems), path)
+
     def _load_users(self, basic: Basic, path: str) -> None:
         users = Users(basic)
         problems = users.load()
@@ -285,7 +299,7 @@ class _Builder:
         action = route.action
         if isinstance(action, Relay):
             previous = next((old.upstream for old in self._before.routes if old.name == route.name), None)
-            made.upstream = Upstream(route.name, action, previous, self._secret)
+            made.upstream = Upstream(route.name, action, previous, self._secret, self._listed.get(index))
         elif isinstance(action, Tunnel):
             made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
             made.rules = rules_of(action)

@@ -143,9 +143,9 @@ def backend_key(route: Route) -> TlsKey | None:
 
 
 def _may_speak_tls(action: Relay | Tunnel) -> bool:
-    """Whether a backend may use TLS; also if its target comes from a token or from the client."""
+    """Whether a backend may use TLS; also if its target comes from a file, a token or the client."""
     if isinstance(action, Relay):
-        return False
+        return action.to_file is not None
     return action.token is not None or (action.target is not None and action.target.scheme is Scheme.TLS)
 
 

@@ -51,8 +51,12 @@ class IdleConnections:
             self._watching = True
             trio.lowlevel.spawn_system_task(self._expire)
 
+    def open(self) -> None:
+        """Connections are kept again, after ``close``."""
+        self._closed = False
+
     def close(self) -> None:
-        """Closes all, now and from now on: the route is gone."""
+        """Closes all, now and from now on: the route, or its backend, is gone."""
         self._closed = True
         while self._connections:
             self._connections.pop()[0].close()

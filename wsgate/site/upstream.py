@@ -6,15 +6,21 @@ A process decides by its own sessions and failures, each worker for itself.
 from __future__ import annotations
 
 import hmac
+import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import trio
 
-from wsgate.settings.model import Balance, Eject, Policy, Relay, WebSocketUrl
+from wsgate.events.emit import emit
+from wsgate.net.happy_eyeballs import SocketAddress
+from wsgate.settings.model import Balance, Eject, Policy, Relay, RelayBackend, TcpAddress, WebSocketUrl
 from wsgate.site import balance
 from wsgate.site.backend import LiveBackend
+from wsgate.site.members import Answers, entries_of, members, names_of
 
 _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = {
     Policy.FIRST: balance.First,
@@ -24,34 +30,73 @@ _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = 
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The backends of an upstream at one time, never changed: a change makes new ones.
+
+    backends: all, in their order
+    entries: of the configuration or the file, beside each of ``backends``
+    groups: from which policies choose: the usual ones, then the backups
+    by_cookie: the backends by the values of their cookies
+    """
+
+    backends: Sequence[LiveBackend[WebSocketUrl]]
+    entries: Sequence[RelayBackend]
+    groups: Sequence[_Group]
+    by_cookie: Mapping[str, LiveBackend[WebSocketUrl]]
+
+
 class Upstream:
-    """The backends of a route.
+    """The backends of a route: those in ``to``, in the file of ``to_file``, and at the addresses of their names.
+
+    What is wanted may change at any time (``update``). A backend that stays is the same object, with its state. One
+    that goes gets no new session; the sessions that it has go on.
 
     relay: the route's settings
-    previous: of the route before a reload; backends in both stay the same objects
-    backends: in the order of the configuration
+    previous: of the route before a reload; backends in both stay the same objects, the addresses of names are known
     secret: for the values of cookies, which nobody else can make
+    listed: the entries of the file; ``None``: those of ``previous``
     hash_key: the part of a request that is the key for ``candidates``; ``None`` if none is needed
     cookie: the name of the cookie that brings a client back to its backend; ``None`` without one
     """
 
-    def __init__(self, route: str, relay: Relay, previous: Upstream | None = None, secret: bytes = b"") -> None:
-        known = {} if previous is None else {each.name: each for each in previous.backends}
-        self._active = False
-        self._settings = relay.to
-        self.backends: Sequence[LiveBackend[WebSocketUrl]] = [
-            known.get(str(each)) or LiveBackend(route, each.url) for each in relay.to
-        ]
-        self.eject = relay.eject
+    def __init__(
+        self,
+        route: str,
+        relay: Relay,
+        previous: Upstream | None = None,
+        secret: bytes = b"",
+        listed: Sequence[RelayBackend] | None = None,
+    ) -> None:
+        self.route = route
         self.relay = relay
+        self.eject = relay.eject
+        self.hash_key = relay.balance.hash
+        self.cookie = relay.balance.cookie
+        self._secret = secret
+        if listed is None:
+            listed = () if previous is None or previous.relay.to_file != relay.to_file else previous.listed
+        self.listed: Sequence[RelayBackend] = tuple(listed)
+        self._answers: dict[TcpAddress, tuple[SocketAddress, ...]] = {}
+        if previous is not None and relay.resolve is not None:
+            self._answers.update(previous._answers)
+        # Also those that have gone and still have sessions: they may come back
+        self._known: dict[str, LiveBackend[WebSocketUrl]] = {} if previous is None else dict(previous._known)
+        self._active = False
+        self._members = self._make()
         if relay.health is None:  # without checks nothing would mark a backend as healthy again
             for each in self.backends:
                 each.healthy = True
-        self.hash_key = relay.balance.hash
-        self.cookie = relay.balance.cookie
-        self._by_cookie = {_sign(secret, route, each.name): each for each in self.backends} if self.cookie else {}
-        groups = (self._of(backup=False), self._of(backup=True))
-        self._groups = [_Group(group, relay.balance) for group in groups if group]
+
+    @property
+    def backends(self) -> Sequence[LiveBackend[WebSocketUrl]]:
+        """The present ones, in the order of the configuration, then of the file."""
+        return self._members.backends
+
+    @property
+    def entries(self) -> Sequence[RelayBackend]:
+        """The present entries of configuration and file."""
+        return entries_of(self.relay.to, self.listed)
 
     @property
     def early(self) -> float | None:
@@ -70,41 +115,99 @@ class Upstream:
         plain: for a request over plain HTTP: backends with as many sessions as they may have get it, too
         """
         if not self._active:
-            self._activate()
-        known = None if cookie is None else self._by_cookie.get(cookie)
+            self.activate()
+        members = self._members
+        known = None if cookie is None else members.by_cookie.get(cookie)
         tried: list[LiveBackend[WebSocketUrl]] = []
         now = trio.current_time()
         if known is not None and (known.works if plain else known.usable):
             tried.append(known)
             yield known
-        for group in self._groups:
+        for group in members.groups:
             for backend in group.candidates(key, now, plain):
                 if backend not in tried:
                     tried.append(backend)
                     yield backend
-        for backend in self.backends:
-            if backend.is_ejected and backend.healthy and (plain or backend.has_place) and backend not in tried:
+        for backend in members.backends:
+            if backend.is_ejected and backend.is_open and (plain or backend.has_place) and backend not in tried:
                 yield backend
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""
-        return next(value for value, each in self._by_cookie.items() if each is backend)
+        return _sign(self._secret, self.route, backend.name)
 
-    def _activate(self) -> None:
-        """Connects the backends to this upstream and its settings. Called at the first session, so that a site that is
-        built and not used changes nothing."""
+    def update(
+        self,
+        *,
+        listed: Sequence[RelayBackend] | None = None,
+        answers: Answers = MappingProxyType({}),
+    ) -> None:
+        """Takes other backends, and logs each that comes or goes.
+
+        listed: the entries of the file; ``None`` if they have not changed
+        answers: addresses of names; those of other names stay
+        """
+        if listed is not None:
+            self.listed = tuple(listed)
+        for name, found in answers.items():
+            # Name servers change the order at each answer
+            known = [each for each in self._answers.get(name, ()) if each in found]
+            self._answers[name] = tuple(dict.fromkeys([*known, *found]))
+        before = self._members
+        self._members = now = self._make()
+        if now.backends == before.backends and now.entries == before.entries:
+            self._members = before
+            return
+        self.activate()
+        resolved = {each.address for each in before.backends if each.at is None} & {each.url for each in self.entries}
+        for backend in before.backends:
+            if backend not in now.backends:
+                backend.remove(is_resolved=backend.address in resolved)
+        for backend in now.backends:
+            if backend not in before.backends:
+                is_resolved = backend.address in resolved
+                if not is_resolved:
+                    backend.start_slowly()
+                level = logging.INFO if is_resolved else logging.WARNING
+                emit(level, "backend added", route=self.route, backend=backend.name)
+        self._forget()
+
+    def activate(self) -> None:
+        """Connects the backends to this upstream and its settings. Called at the first session or update, so that a
+        site that is built and not used changes nothing."""
         self._active = True
-        for backend, settings in zip(self.backends, self._settings, strict=True):
-            backend.weight, backend.cap = settings.weight, settings.sessions
-            backend.slow_start = None if self.relay.health is None else self.relay.health.slow_start
-            backend.may_eject = partial(self._may_eject, backend)
-        for group in self._groups:
+        members = self._members
+        slow_start = None if self.relay.health is None else self.relay.health.slow_start
+        for backend, entry in zip(members.backends, members.entries, strict=True):
+            backend.belong(entry, slow_start, partial(self._may_eject, backend))
+        for group in members.groups:
             group.activate()
 
-    def _of(self, *, backup: bool) -> list[LiveBackend[WebSocketUrl]]:
-        alone = all(each.backup for each in self._settings)  # if all are backups, none is
-        pairs = zip(self.backends, self._settings, strict=True)
-        return [live for live, each in pairs if (each.backup and not alone) is backup]
+    def _make(self) -> _Members:
+        wanted = members(self.entries, {} if self.relay.resolve is None else self._answers)
+        backends = []
+        for each in wanted:
+            known = self._known.get(each.name)
+            if known is None:
+                known = self._known[each.name] = LiveBackend(self.route, each.entry.url, at=each.at)
+            backends.append(known)
+        entries = [each.entry for each in wanted]
+        alone = all(each.backup for each in entries)  # if all are backups, none is
+        groups = []
+        for backup in (False, True):
+            pairs = zip(backends, entries, strict=True)
+            group = [live for live, each in pairs if (each.backup and not alone) is backup]
+            if group:
+                groups.append(_Group(group, self.relay.balance))
+        by_cookie = {self.cookie_of(each): each for each in backends} if self.cookie else {}
+        return _Members(tuple(backends), tuple(entries), tuple(groups), by_cookie)
+
+    def _forget(self) -> None:
+        """Forgets the backends that have gone, and their sessions too."""
+        present = set(self.backends)
+        self._known = {name: each for name, each in self._known.items() if each in present or each.sessions}
+        names = set(names_of(self.entries))
+        self._answers = {name: found for name, found in self._answers.items() if name in names}
 
     def _may_eject(self, backend: LiveBackend[WebSocketUrl]) -> Eject | None:
         """Returns the settings for ejecting a backend; ``None`` if too many are ejected already, or it is the last

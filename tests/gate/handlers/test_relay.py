@@ -105,7 +105,7 @@ async def test_a_backend_that_is_gone_before_it_is_asked(monkeypatch: pytest.Mon
     ours.setblocking(False)
     theirs.close()
 
-    async def dial(url: object, within: float, tls: object) -> PlainTransport:
+    async def dial(url: object, within: float, tls: object, *, at: object) -> PlainTransport:
         return take_over(ours)
 
     monkeypatch.setattr(relay_module, "dial", dial)

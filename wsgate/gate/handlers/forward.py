@@ -169,7 +169,7 @@ class _Forwarding:
                 return self._judged(answer, backend)
         url, route = backend.address, self._exchange.route.settings
         try:
-            transport = await dial(url, route.timeouts.connect, self._tls)
+            transport = await dial(url, route.timeouts.connect, self._tls, at=backend.at)
         except DialError as error:
             plain = f"ws://{url.address}"
             return self._judged(_Failed(unreachable(error, plain), may_go_on=True), backend)

@@ -119,7 +119,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     exchange, route = asking.exchange, asking.exchange.route.settings
     assert exchange.upgrade is not None
     try:
-        sock = await dial(url, route.timeouts.connect, asking.tls)
+        sock = await dial(url, route.timeouts.connect, asking.tls, at=backend.at)
     except DialError as error:
         return unreachable(error, f"ws://{url.address}")
     host = host_for(url, asking.relay, exchange.request.host)

@@ -12,6 +12,7 @@ from wsgate.settings.values import (
     Address,
     CookieName,
     Count,
+    FilePath,
     HashKey,
     HostField,
     NewPrefix,
@@ -41,6 +42,7 @@ class RelayBackend:
     weight: Weight = setting("Its share of the sessions, beside the others' weights.", default=1)
     backup: bool = setting("It gets sessions only when no other backend can take them.", default=False)
     sessions: Count | None = setting("The most sessions that it gets at once.", default=None)
+    drain: bool = setting("It gets no new session.", default=False)
 
     @property
     def address(self) -> Address:
@@ -143,8 +145,13 @@ class Rewrite:
 class Relay:
     """Pass messages between WebSocket clients and a WebSocket backend."""
 
-    to: tuple[RelayBackend, ...] = setting(
-        "The WebSocket backends: URLs, or mappings with url and more.", required=True
+    to: tuple[RelayBackend, ...] = setting("The WebSocket backends: URLs, or mappings with url and more.", default=())
+    to_file: FilePath | None = setting(
+        "A file with backends, beside or instead of to; it is read again when it changes.", default=None
+    )
+    resolve: Timeout | None = setting(
+        "Names of backends are resolved this often, and each of their addresses is a backend; off: at each dial.",
+        default=None,
     )
     rewrite: Rewrite | None = setting(
         "Another path than the client's for the backends; a path in to stands in front of it.", default=None
