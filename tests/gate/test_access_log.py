@@ -20,11 +20,12 @@ WHO = {
     "backend": "ws://b",
     "path": "/chat",
     "subprotocol": None,
+    "request_id": "7f",
 }
 
 
 def about() -> SessionInfo:
-    return SessionInfo("1f", "chat", ClientInfo("192.0.2.7:50000"), "ws://b", "/chat", None, trio.current_time())
+    return SessionInfo("1f", "chat", ClientInfo("192.0.2.7:50000"), "ws://b", "/chat", None, trio.current_time(), "7f")
 
 
 async def test_the_start_of_a_session_has_its_line(log: Log) -> None:
@@ -87,6 +88,7 @@ def test_a_refusals_line(log: Log) -> None:
         "/chat",
         None,
         Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses"),
+        "7f",
     )
     assert log.one("refused") == {
         "status": 502,
@@ -95,6 +97,7 @@ def test_a_refusals_line(log: Log) -> None:
         "route": None,
         "reason": "the backend cannot be reached",
         "detail": "10.0.0.7 refuses",
+        "request_id": "7f",
     }
 
 
@@ -114,6 +117,7 @@ async def test_a_forwarded_requests_line(log: Log, autojump_clock: MockClock) ->
         "bytes_down": 2,
         "duration": 1.25,
         "detail": None,
+        "request_id": None,
     }
 
 

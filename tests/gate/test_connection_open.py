@@ -127,6 +127,7 @@ async def test_a_relay(start_gate: StartGate, backend: Backend, log: Log) -> Non
     await closed(gate)
     line = log.one("session")
     assert line.pop("duration") < 5
+    assert line.pop("request_id")
     assert line == {
         "id": "1",
         "route": "it",

@@ -66,6 +66,7 @@ def test_the_route_and_what_its_backend_gets() -> None:
         "  it gets X-Forwarded-Host: x.test",
         "  it gets X-Forwarded-For: 127.0.0.1",
         "  it gets Forwarded: for=127.0.0.1;host=x.test;proto=http",
+        "  it gets X-Request-Id: {request_id}",
     ]
 
 
@@ -79,6 +80,7 @@ def test_fields_that_the_route_changes() -> None:
     site = gateway_of(settings, from_environment=environment).site
     found = explain(site, "ws://x.test/", ("Cookie: a=b", "X_User: me", "X-Other: 1"))
     assert [line.strip() for line in found if "Forwarded" not in line][2:] == [
+        "it gets X-Request-Id: {request_id}",
         "it gets X-User: {user}",
         "it gets X-Key: ${KEY}",
         "it gets X-By: it",

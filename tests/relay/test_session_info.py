@@ -25,4 +25,5 @@ def test_a_session_in_the_logs_words() -> None:
         "backend": "ws://b",
         "path": "/chat",
         "subprotocol": None,
+        "request_id": None,
     }

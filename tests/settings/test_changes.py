@@ -10,6 +10,7 @@ from wsgate.settings.changes import (
     client_field,
     removed_backend_field,
     removed_client_field,
+    request_id_field,
     variable_meant,
 )
 from wsgate.text.error import TextError
@@ -43,6 +44,13 @@ def test_the_fields_of_the_connection(parse: Callable[[str], str], text: str) ->
         (backend_field, "Origin", "Origin is not changed here: write origin under relay"),
         (client_field, "Date", "Date is not changed here: it is the time of the answer: remove it"),
         (backend_field, "a b", "'a b' is not the name of a header field: use letters, digits and '-'"),
+        (
+            request_id_field,
+            "X-Forwarded-For",
+            "X-Forwarded-For says something else: write a name like X-Request-Id or X-Correlation-Id",
+        ),
+        (request_id_field, "cookie", "cookie says something else"),
+        (request_id_field, "Host", "Host is not changed here"),
         (changed_value, "", "the value is empty: write one, or the field's name under remove"),
         (changed_value, "a\nb", "'a\\nb' is not the value of a header field"),
         (changed_value, "{x}", "'{x}': {x} is none of {address}"),

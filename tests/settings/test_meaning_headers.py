@@ -15,6 +15,7 @@ from wsgate.settings.model import (
     Listener,
     Relay,
     RelayBackend,
+    RequestId,
     Route,
     Target,
     TcpAddress,
@@ -29,18 +30,24 @@ ADDRESS = TcpAddress("h", 1)
 RELAY = Relay(to=(RelayBackend(url=WebSocketUrl(ADDRESS, None)),))
 TUNNEL = Tunnel(to=(Target(ADDRESS),))
 TLS = Listener(bind=ADDRESS, tls=Tls(client_ca="ca.pem"))
+IDS = RequestId()
 AUTH = Auth(basic=Basic(users=("a:{PLAIN}b",)))
 
 
 def said(
-    headers: Any, action: Action = RELAY, given: tuple[str, ...] = (), listener: Any = TLS, auth: Any = AUTH
+    headers: Any,
+    action: Action = RELAY,
+    given: tuple[str, ...] = (),
+    listener: Any = TLS,
+    auth: Any = AUTH,
+    ids: Any = IDS,
 ) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
 
     def note(path: str, message: str) -> None:
         found.append((path, message))
 
-    check_headers(Route(name="r", action=action, auth=auth, headers=headers), (listener,), "r", note, note, given)
+    check_headers(Route(name="r", action=action, auth=auth, headers=headers), (listener,), ids, "r", note, note, given)
     return found
 
 
@@ -95,3 +102,8 @@ def test_variables_that_have_never_a_value(auth: Any) -> None:
         "{subject} has never a value here: no listener asks for certificates, write client_ca under tls of one",
     )
     assert said(Headers(to_backend=changes), listener=Broken(), auth=Broken()) == []
+    by_id = Headers(to_client=ToClient(add=(("A", "{request_id}"),)))
+    assert said(by_id, auth=auth) == said(by_id, ids=Broken()) == []
+    assert said(by_id, ids=None) == [
+        ("r.headers.to_client.add.A", "{request_id} has never a value here: request_id is off")
+    ]

@@ -215,9 +215,13 @@ ROWS = [
     (
         'services:\n  wsgate:\n    ports: ["80:80"]\n',
         "1:1",
-        "defaults, trusted_proxies, workers, limits, drain, exit_when_idle, log",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log",
     ),
-    ("http:\n  routers: {}\n", "1:1", "defaults, trusted_proxies, workers, limits, drain, exit_when_idle, log"),
+    (
+        "http:\n  routers: {}\n",
+        "1:1",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log",
+    ),
     ("frontend ws\n  bind *:80\n", "1:1", "ers, limits, drain, exit_when_idle, log, found 'frontend ws bind *:80'"),
     ("", "1:1", "the file is empty: it needs listeners and routes"),
 ]

@@ -34,6 +34,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (bool, "true", True, True),
     (bool, "false", False, False),
     (model.CookieName, "wsgate_chat", "wsgate_chat", "wsgate_chat"),
+    (model.RequestIdField, "X-Request-Id", "X-Request-Id", "X-Request-Id"),
     (model.BackendFieldName, "cookie", "cookie", "cookie"),
     (model.ClientFieldName, "server", "server", "server"),
     (model.UrlPath, "/healthz", "/healthz", "/healthz"),

@@ -48,6 +48,7 @@ FIELDS = (
     Field("name", "address", "host and port of a backend, as the configuration has them"),
     Field("path", "text", "of the request, in its normal form, without the query, and without a token in it"),
     Field("subprotocol", "text", "that was chosen; null for none"),
+    Field("request_id", "text", "of the request, which its backend was told; made here, or a trusted proxy's"),
     Field("method", "text", "of the request"),
     Field("status", "HTTP status", "of the answer"),
     Field("duration", "seconds", "since the session or request began"),
@@ -113,19 +114,22 @@ FIELDS = (
 )
 
 WHO = ("client", "peer", "subject", "user", "host")
-SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol")
-COUNTS = ("duration", "messages_up", "messages_down", "bytes_up", "bytes_down")
+SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
+SIZES = ("bytes_up", "bytes_down")
+COUNTS = ("duration", "messages_up", "messages_down", *SIZES)
 ENDING = ("client_code", "backend_code", "client_rtt_ms", "backend_rtt_ms", "ended_by", "reason", "detail")
 
 EVENTS = (
     # sessions and requests
     Event("opened", "info", SESSION, "a session has begun"),
     Event("session", "info", (*SESSION, *COUNTS, *ENDING), "a session is over"),
-    Event("refused", "info", ("status", *WHO, "path", "route", "reason", "detail"), "a request was refused"),
+    Event(
+        "refused", "info", ("status", *WHO, "path", "route", "reason", "detail", "request_id"), "a request was refused"
+    ),
     Event(
         "forwarded",
         "info",
-        ("status", "method", *WHO, "path", "route", "backend", "bytes_up", "bytes_down", "duration", "detail"),
+        ("status", "method", *WHO, "path", "route", "backend", *SIZES, "duration", "detail", "request_id"),
         "a backend has answered a request over plain HTTP",
     ),
     Event("handshake failed", "info", ("client", "listener", "reason"), "a client's TLS handshake failed"),

@@ -50,9 +50,10 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Refusal) -> None:
+def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Refusal, request_id: str = "") -> None:
     """A request was refused.
 
+    request_id: empty if it has none
     path: as the log may show it; ``None`` if there was no request
     route: its name; ``None`` if no route was found
     """
@@ -65,6 +66,7 @@ def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Re
         route=route,
         reason=refusal.reason,
         detail=refusal.detail or None,
+        request_id=request_id or None,
     )
 
 
@@ -80,12 +82,14 @@ def forwarded(
     bytes_up: int,
     bytes_down: int,
     detail: str = "",
+    request_id: str = "",
 ) -> None:
     """Logs a request that a backend has answered over plain HTTP.
 
     since: when the request began (trio seconds)
     bytes_up, bytes_down: of the two bodies
     detail: why the answer was not sent to its end
+    request_id: empty if it has none
     """
     if not _log.isEnabledFor(logging.INFO):
         return
@@ -102,4 +106,5 @@ def forwarded(
         bytes_down=bytes_down,
         duration=round(trio.current_time() - since, 3),
         detail=detail or None,
+        request_id=request_id or None,
     )

@@ -82,6 +82,7 @@ class Client:
     scheme: ``b"http"`` or ``b"https"``, as the client used it
     host, port: that the client asked for; ``host`` may include the port, or be empty
     proxied: whether a known proxy or balancer is between the client and the gateway
+    trusted: whether the request comes from one of the trusted proxies
     """
 
     info: ClientInfo
@@ -91,6 +92,7 @@ class Client:
     port: int
     proxied: bool
     certificate: ClientCertificate | None = None
+    trusted: bool = False
 
     @property
     def name(self) -> bytes:
@@ -138,10 +140,11 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
         port,
         proxied=believed or end.address != end.peer,
         certificate=end.certificate,
+        trusted=believed,
     )
 
 
-def backend_fields(client: Client) -> Headers:
+def backend_fields(client: Client) -> list[tuple[bytes, bytes]]:
     """Returns the fields that tell a backend about the client: made here, never copied from an untrusted request."""
     fields = [(b"X-Forwarded-Proto", client.scheme), (b"X-Forwarded-Port", b"%d" % client.port)]
     if client.host:

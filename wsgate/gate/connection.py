@@ -17,7 +17,7 @@ import trio
 
 from wsgate.gate.access_log import CLIENT_GONE, refused
 from wsgate.gate.admission import admit
-from wsgate.gate.client import Client, RemoteEnd, client_of
+from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.error_page import error_body
@@ -27,6 +27,7 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import forwards_http, handler_for
 from wsgate.gate.incoming import Incoming
 from wsgate.gate.proxy_protocol import real_address
+from wsgate.gate.request_id import id_of_request
 from wsgate.gate.request_values import path_for_log
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.switch import Begun, begin, run_session
@@ -39,7 +40,6 @@ from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
-from wsgate.site.site import Site
 from wsgate.wire.handshake import Upgrade, check_upgrade
 from wsgate.wire.http import HttpServer, Refusal, Request
 from wsgate.wire.proxy_protocol import BEGINNINGS as PROXY_HEADERS
@@ -134,12 +134,20 @@ class _Connection:
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
             draining, full = self._gateway.draining, upgrade is not None and self._gateway.is_full
-            route = decide(site, self._listener, client, request, upgrade, draining=draining, full=full)
+            decided = decide(site, self._listener, client, request, upgrade, draining=draining, full=full)
             asked = upgrade if isinstance(upgrade, Upgrade) else None
-            if isinstance(route, Refused):
-                await self._refuse_by(route, site, request, asked, client)
+            id = id_of_request(site.settings.request_id, request, client)
+            route = decided.route if isinstance(decided, Refused) else decided
+            if route is None:
+                assert isinstance(decided, Refused)
+                await self.refuse(decided.refusal, request, client.info, request_id=id)
                 return None
-            exchange = Exchange(self._gateway, site, route, request, asked, client, self._end, self._transport)
+            exchange = Exchange(
+                self._gateway, site, route, request, asked, client, self._end, self._transport, request_id=id
+            )
+            if isinstance(decided, Refused):
+                await self.refuse(decided.refusal, exchange=exchange)
+                return None
             if upgrade is None and forwards_http(route):
                 exchange.incoming = self._incoming(route)
             self._gateway.upgrading += 1
@@ -155,17 +163,6 @@ class _Connection:
                 self._gateway.upgrading -= 1
             if not await self._give(exchange, answer):
                 return None
-
-    async def _refuse_by(
-        self, refused: Refused, site: Site, request: Request, upgrade: Upgrade | None, client: Client
-    ) -> None:
-        """Refuses a request that no handler gets."""
-        exchange = None
-        if refused.route is not None:
-            exchange = Exchange(
-                self._gateway, site, refused.route, request, upgrade, client, self._end, self._transport
-            )
-        await self.refuse(refused.refusal, request, client.info, exchange)
 
     async def _answer(self, exchange: Exchange) -> Answer:
         if exchange.upgrade is not None and is_reset(self._transport):
@@ -200,7 +197,8 @@ class _Connection:
             await self.refuse(answer, exchange=exchange)
             return False
         else:
-            refused(exchange.client_info, exchange.request.path, exchange.route.name, answer)
+            path, route = exchange.request.path, exchange.route.name
+            refused(exchange.client_info, path, route, answer, exchange.request_id)
             sent = await self._respond(answer, exchange.request, exchange, close=self._is_last)
         return sent and not self._is_last and self._http.next_cycle()
 
@@ -261,17 +259,21 @@ class _Connection:
         request: Request | None = None,
         client: ClientInfo | None = None,
         exchange: Exchange | None = None,
+        request_id: str = "",
     ) -> None:
         """Refuses a request and ends the connection. The only place that does so.
 
         request: ``None`` if it could not be read; that of the exchange if there is one
         exchange: ``None`` if no route takes the request
+        request_id: of the request without an exchange
         """
-        if exchange is not None:
-            request, route = exchange.request, exchange.route.settings
-            refused(exchange.client_info, path_for_log(request, route), route.name, refusal)
+        if exchange is None:
+            path = None if request is None else request.path
+            refused(client or self._end.client_info(), path, None, refusal, request_id)
         else:
-            refused(client or self._end.client_info(), None if request is None else request.path, None, refusal)
+            request, route = exchange.request, exchange.route.settings
+            path = path_for_log(request, route)
+            refused(exchange.client_info, path, route.name, refusal, exchange.request_id)
         counts = self._gateway.metrics.route("" if exchange is None else exchange.route.name)
         if request is not None and check_upgrade(request) is not None:
             counts.refused(refusal)

@@ -38,6 +38,7 @@ class Exchange:
     here: the client's connection; a handler must not read or write it
     user: the authenticated user; ``None`` if the route asks for no password
     incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
+    request_id: empty if requests have none
     """
 
     gateway: Gateway
@@ -50,6 +51,7 @@ class Exchange:
     here: Transport
     user: str | None = None
     incoming: Incoming | None = None
+    request_id: str = ""
 
     @property
     def client_info(self) -> ClientInfo:

@@ -64,7 +64,7 @@ def explain(site: Site, url: str, headers: Sequence[str] = ()) -> list[str]:
     if isinstance(decided, Refused):
         lines.append(_refusal(decided.refusal))
     if taken is not None:
-        lines += [f"  {line}" for line in _what_follows(_Asked(taken, client, request), _written(site, taken))]
+        lines += [f"  {line}" for line in _what_follows(_Asked(taken, client, request, site), _written(site, taken))]
     return lines
 
 
@@ -125,12 +125,14 @@ def _refusal(refusal: Refusal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request and the route that takes it. The user is not known: its variable stands for itself."""
+    """A request and the route that takes it. User and id are not known: their variables stand for themselves."""
 
     route: LiveRoute
     client: Client
     request: Request
+    site: Site
     user: str = "{user}"
+    request_id: str = "{request_id}"
 
 
 def _written(site: Site, route: LiveRoute) -> dict[str, str]:

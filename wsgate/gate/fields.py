@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from wsgate.gate.client import Client, backend_fields
 from wsgate.settings.model import Relay
 from wsgate.site.route import LiveRoute
-from wsgate.wire.headers import Headers
+from wsgate.site.site import Site
+from wsgate.wire.headers import Headers, alike
 
 _NOTHING: frozenset[bytes] = frozenset()
 _ORIGIN = frozenset({b"origin"})
@@ -23,6 +25,12 @@ class RequestContext(Protocol):
 
     @property
     def client(self) -> Client: ...
+
+    @property
+    def site(self) -> Site: ...
+
+    @property
+    def request_id(self) -> str: ...
 
     @property
     def user(self) -> str | None: ...
@@ -43,15 +51,25 @@ class BackendFields:
 def fields_for_backend(context: RequestContext) -> BackendFields:
     """Returns what tells a backend about the client, with the route's changes."""
     written, dropped = backend_fields(context.client), _NOTHING
-    action = context.route.settings.action
+    ids, action = context.site.settings.request_id, context.route.settings.action
+    if ids is not None:
+        name, dropped = _names(ids.header)
+        written.append((name, context.request_id.encode()))
     if isinstance(action, Relay) and action.origin != "keep":
-        dropped = _ORIGIN
+        dropped |= _ORIGIN
         if action.origin != "remove":
-            written = [*written, (b"Origin", action.origin.encode())]
+            written.append((b"Origin", action.origin.encode()))
     changes = context.route.to_backend
     if changes is None:
         return BackendFields(written, dropped)
     return BackendFields(changes.apply(written, value_of(context)), dropped | changes.dropped)
+
+
+@cache
+def _names(header: str) -> tuple[bytes, frozenset[bytes]]:
+    """Returns the name of a field that the gateway writes, and the names of the client's that it drops for it."""
+    name = header.encode()
+    return name, frozenset({name.lower(), alike(name.lower())})
 
 
 def fields_for_client(context: RequestContext, headers: Headers) -> Headers:
@@ -73,6 +91,6 @@ def value_of(context: RequestContext) -> Callable[[str], str]:
             return context.route.name
         if name == "subject":
             return "" if client.certificate is None else client.certificate.subject
-        return context.user or ""
+        return context.request_id if name == "request_id" else context.user or ""
 
     return value

@@ -79,6 +79,7 @@ async def _begin(
         path_for_log(exchange.request, route.settings),
         None if subprotocol is None else subprotocol.decode("latin-1"),
         trio.current_time(),
+        exchange.request_id,
     )
     recorder = None if backend.record is None else Recorder(backend.record, info)
     if recorder is not None and recorder.required:

@@ -43,6 +43,7 @@ class SessionInfo:
     backend: its address, as the log shows it
     path: as the log may show it, without a token
     since: when it began, in trio seconds
+    request_id: of the request with which it began; empty if requests have none
     """
 
     id: str
@@ -52,6 +53,7 @@ class SessionInfo:
     path: str
     subprotocol: str | None
     since: float
+    request_id: str = ""
 
     def fields(self) -> dict[str, object]:
         """Returns all but the time, by the names of the log's fields."""
@@ -62,4 +64,5 @@ class SessionInfo:
             "backend": self.backend,
             "path": self.path,
             "subprotocol": self.subprotocol,
+            "request_id": self.request_id or None,
         }

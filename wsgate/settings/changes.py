@@ -16,6 +16,8 @@ _FRAMING = frozenset(
     {"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _WEBSOCKET = "sec-websocket-"
+# They have a meaning of their own
+_OTHERS = frozenset({"authorization", "cookie", "forwarded", "via", "x-real-ip"})
 
 _BACKEND_CURES = {"host": "write host under relay", "origin": "write origin under relay"}
 _CLIENT_CURES = {"date": "it is the time of the answer: remove it"}
@@ -39,6 +41,14 @@ def removed_backend_field(text: str) -> str:
 def removed_client_field(text: str) -> str:
     """Parses the name of a field that is removed from an answer."""
     return client_field(text).lower()
+
+
+def request_id_field(text: str) -> str:
+    """Checks the name of the field for the id of a request."""
+    name = backend_field(text).lower()
+    if name in _OTHERS or name.startswith(("x-forwarded-", "x-client-cert-")):
+        raise TextError(f"{text} says something else: write a name like X-Request-Id or X-Correlation-Id")
+    return text
 
 
 def changed_value(text: str) -> str:

@@ -63,7 +63,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)
-        check_headers(route, everyone, f"routes[{index}]", fault, warn, given)
+        check_headers(route, everyone, settings.request_id, f"routes[{index}]", fault, warn, given)
 
 
 def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:

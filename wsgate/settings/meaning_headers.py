@@ -15,11 +15,18 @@ Changes = ToBackend | ToClient
 
 
 def check_headers(
-    route: Route, listeners: Sequence[Any], path: str, fault: Fault, warn: Warn, given: Container[str]
+    route: Route,
+    listeners: Sequence[Any],
+    ids: Any,
+    path: str,
+    fault: Fault,
+    warn: Warn,
+    given: Container[str],
 ) -> None:
     """Checks the changes of the route at ``path``; warns of variables that never have a value.
 
     listeners: may be ``Broken``
+    ids: ``request_id``, which may be ``Broken``
     """
     headers = route.headers
     if not isinstance(headers, Headers):
@@ -33,7 +40,7 @@ def check_headers(
         _check_names(changes, f"{path}.headers.{name}", fault)
         for where, value in _values(changes):
             for variable in variables_in(value):
-                if why := _why_empty(variable, route, listeners):
+                if why := _why_empty(variable, route, listeners, ids):
                     warn(f"{path}.headers.{name}.{where}", f"{{{variable}}} has never a value here: {why}")
 
 
@@ -61,10 +68,12 @@ def _values(changes: Changes) -> Iterator[tuple[str, str]]:
                 yield f"{key}.{pair[0]}", pair[1]
 
 
-def _why_empty(variable: str, route: Route, listeners: Sequence[Any]) -> str:
+def _why_empty(variable: str, route: Route, listeners: Sequence[Any], ids: Any) -> str:
     auth = route.auth
     if variable == "user" and getattr(auth, "basic", auth) is None:
         return "the route asks for no user, write auth.basic"
     if variable == "subject" and not any(map(may_ask, listeners)):
         return "no listener asks for certificates, write client_ca under tls of one"
+    if variable == "request_id" and ids is None:
+        return "request_id is off"
     return ""

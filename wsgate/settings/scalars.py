@@ -267,6 +267,9 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Text: ScalarType("a text", names.free_text, _TEXT),
     model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),
+    model.RequestIdField: ScalarType(
+        "the name of a header field", changes.request_id_field, _text(_FIELD_NAME, "X-Request-Id")
+    ),
     model.BackendFieldName: ScalarType(
         "the name of a header field", changes.removed_backend_field, _text(_FIELD_NAME, "Cookie")
     ),

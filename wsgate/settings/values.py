@@ -113,6 +113,14 @@ class OnError(enum.Enum):
     END = "end"
 
 
+class KeepRequestId(enum.Enum):
+    """Whose id of a request is kept."""
+
+    TRUSTED = "trusted"
+    ANY = "any"
+    NEVER = "never"
+
+
 class OnReload(enum.Enum):
     """What a reload does with the sessions of a route that it changes or removes."""
 
@@ -270,6 +278,7 @@ QueryField = Annotated[tuple[str, str], "name: value of a query, both percent-de
 AnswerField = Annotated[tuple[str, str], "name: value, of a whole answer"]
 BackendField = Annotated[tuple[str, str], "name: value of a field for a backend, with variables"]
 ClientField = Annotated[tuple[str, str], "name: value of a field for a client, with variables"]
+RequestIdField = Annotated[str, "name of a field of a request"]
 BackendFieldName = Annotated[str, "name of a field of a request, in lower case"]
 ClientFieldName = Annotated[str, "name of a field of an answer, in lower case"]
 # Of these a mapping has any names

@@ -116,6 +116,7 @@ async def test_a_request_and_its_answer(start_gate: StartGate, backend: Backend,
     assert await client.read_body() == b"hi"
     line = log.one("forwarded")
     assert line.pop("duration") >= 0
+    assert line.pop("request_id") == server.head.one("X-Request-Id")
     assert line == {
         "status": 201,
         "method": "GET",

@@ -312,6 +312,7 @@ class _Forwarding:
                 bytes_up=bytes_up,
                 bytes_down=bytes_down,
                 detail=fault,
+                request_id=exchange.request_id,
             )
 
         dropped = () if exchange.route.to_client is None else exchange.route.to_client.dropped

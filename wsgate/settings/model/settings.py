@@ -5,13 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from wsgate.settings.model.defaults import Defaults
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.listener import Listener
 from wsgate.settings.model.route import Route
 from wsgate.settings.places import Places
-from wsgate.settings.values import Count, DrainCode, Duration, HeadSize, LogFormat, LogLevel, Network, Timeout, Workers
+from wsgate.settings.values import (
+    Count,
+    DrainCode,
+    Duration,
+    HeadSize,
+    KeepRequestId,
+    LogFormat,
+    LogLevel,
+    Network,
+    RequestIdField,
+    Timeout,
+    Workers,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +42,20 @@ class Drain:
     grace: Duration = setting("How long sessions may then take to close before they are cut.", default=10.0)
     code: DrainCode = setting(
         "The close code that tells clients and backends of the drain: 1001, 1012 or 3000 to 4999.", default=1001
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestId:
+    """The id of each request: in the log, and for its backend; the field's name alone may be written for it."""
+
+    SHORT: ClassVar[str] = "header"
+
+    header: RequestIdField = setting("The field in which backends get it.", default="X-Request-Id")
+    keep: KeepRequestId = setting(
+        "Whose id is kept, if it is of at most 128 letters, digits and -._:/+=@~: trusted is that of a trusted proxy, "
+        "any is everybody's, never is nobody's.",
+        default=KeepRequestId.TRUSTED,
     )
 
 
@@ -55,6 +82,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = setting(
         "Peers whose X-Forwarded-For, -Proto, -Host and -Port, or Forwarded, are believed.", default=()
     )
+    request_id: RequestId | None = setting("The id that each request gets, or off.", default=RequestId())
     workers: Workers = setting("Processes that share the work: a number, or auto for one per core.", default=1)
     limits: Limits = setting("Limits of the whole gateway.", default=Limits())
     drain: Drain = setting("How the process ends.", default=Drain())
