@@ -396,6 +396,22 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     assert (outcome.client_code, outcome.backend_code) == (1008, None)
 
 
+async def test_a_session_that_should_be_with_another_backend(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump) as running:
+        running.session.move("the backend drains")
+        running.session.move("again")  # it is closing already
+        told = close_frame(1012, "the gateway moves this session")
+        assert await running.client.receive() == told
+        assert await running.backend.receive() == told
+        await running.client.send(close_frame(1012))
+        await running.backend.send(close_frame(1012))
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.detail) == (Cause.MOVED, None, "the backend drains")
+
+
 async def test_a_session_whose_backend_is_unhealthy_is_told_so(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         running.session.end_unhealthy("refused")

@@ -152,6 +152,14 @@ EVENTS = (
     Event("backend added", "info, warning", ("route", "backend"), "it gets sessions from now on"),
     Event("backend removed", "info, warning", ("route", "backend", "sessions"), "it gets no new sessions any more"),
     Event(
+        "backend drains",
+        "warning",
+        ("route", "backend", "reason", "sessions"),
+        "it gets no new sessions, and those that it has are closed with 1012",
+    ),
+    Event("backend drains no more", "warning", ("route", "backend"), "it gets sessions again"),
+    Event("backend drained", "warning", ("route", "backend"), "it has no session any more"),
+    Event(
         "backend file wrong",
         "warning, error",
         ("route", "file", "error", "consequence"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import trio
 
+from wsgate.gate.backend_drain import end_sessions
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.health_check import check_health
 from wsgate.net.dial import TlsClient
@@ -18,7 +19,6 @@ from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
 
 LOOK = 1.0  # seconds until new routes and backends are noticed
-SLOT = 0.1  # seconds, at most, between the ends of two sessions, so that their clients do not all come back at once
 
 
 async def watch(gateway: Gateway) -> None:
@@ -66,18 +66,9 @@ async def _check(gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSoc
         tls = None if live is None else TlsClient(live.context, relay.tls.server_name, gateway.pump.serve_if_due)
         error = await check_health(backend, relay, health, tls)
         if backend.checked(error, health) and health.on_unhealthy is OnUnhealthy.CLOSE:
-            nursery.start_soon(_end_sessions, gateway, backend, error)
+            nursery.start_soon(_end_sessions, gateway, backend, error)  # until it is well again
         await trio.sleep(health.interval * random.uniform(0.9, 1.1))
 
 
 async def _end_sessions(gateway: Gateway, backend: LiveBackend[WebSocketUrl], error: str) -> None:
-    """Ends the sessions of a backend, one after the other, as a drain does; stops when the backend is well again."""
-    sessions = [
-        each for each in gateway.sessions if (each.info.route, each.info.backend) == (backend.route, backend.name)
-    ]
-    random.shuffle(sessions)
-    for session in sessions:
-        if backend.healthy:
-            return
-        session.end_unhealthy(error)
-        await trio.sleep(min(SLOT, gateway.settings.drain.spread / len(sessions)) * random.uniform(0.5, 1.5))
+    await end_sessions(gateway, backend, lambda session: session.end_unhealthy(error), lambda: not backend.healthy)

@@ -29,6 +29,7 @@ class Cause(enum.Enum):
     LIFETIME = "lifetime"  # the session reached its maximum age
     REVOKED = "revoked"  # the session's token is no longer valid
     UNHEALTHY = "unhealthy"  # the backend's health checks fail, and the route ends its sessions then
+    MOVED = "moved"  # the client should come back, to another backend
     UNRECORDED = "unrecorded"  # the session must be recorded, and the recording failed
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself
@@ -77,6 +78,7 @@ CLOSE_BY_GATEWAY: dict[Cause, Close] = {
     Cause.IDLE: Close(CloseCode.GOING_AWAY, b"the gateway ends idle sessions"),
     Cause.LIFETIME: Close(CloseCode.GOING_AWAY, b"the gateway ends sessions of this age"),
     Cause.UNHEALTHY: Close(CloseCode.SERVICE_RESTART, b"the gateway finds the backend unhealthy"),
+    Cause.MOVED: Close(CloseCode.SERVICE_RESTART, b"the gateway moves this session"),
     Cause.UNRECORDED: Close(CloseCode.INTERNAL_ERROR, b"the gateway cannot record this session"),
 }
 DRAIN_REASON = b"the gateway is going away"

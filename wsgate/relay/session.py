@@ -280,6 +280,12 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.UNHEALTHY, CLOSE_BY_GATEWAY[Cause.UNHEALTHY], detail))
 
+    def move(self, detail: str) -> None:
+        """Starts to end the session because its client should come back, to another backend: sends a Close to both
+        sides."""
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.MOVED, CLOSE_BY_GATEWAY[Cause.MOVED], detail))
+
     def end_unrecorded(self, detail: str) -> None:
         """Starts to end the session because it must be recorded and cannot be: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -21,6 +22,13 @@ LONGEST = 300.0  # seconds for which a backend is ejected, at most
 T = TypeVar("T", Target, WebSocketUrl)
 
 
+class Drain(enum.Enum):
+    """Why a backend drains."""
+
+    ENTRY = "its entry says drain"
+    COMMAND = "it was asked to"
+
+
 class LiveBackend(Generic[T]):
     """A backend of a route, in this process.
 
@@ -32,13 +40,13 @@ class LiveBackend(Generic[T]):
     sessions: how many it has now, with running handshakes
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
-    marked: its entry says ``drain``: it gets no new session
     removed: it does not belong to its route any more, and gets no new session
     slow_start: seconds until it gets its whole share when it has come back; ``None``: at once
     idle: connections that are kept for requests over plain HTTP
     """
 
     __slots__ = (
+        "_drains",
         "_early_failures",
         "_ejected",
         "_ejections",
@@ -52,7 +60,6 @@ class LiveBackend(Generic[T]):
         "failures",
         "healthy",
         "idle",
-        "marked",
         "may_eject",
         "name",
         "removed",
@@ -75,7 +82,8 @@ class LiveBackend(Generic[T]):
         self.sessions = 0
         self.failures = 0
         self.healthy = True  # until its checks fail
-        self.removed = self.marked = False
+        self.removed = False
+        self._drains: set[Drain] = set()
         self.slow_start: float | None = None
         self.idle = IdleConnections()
         self._streak = 0  # checks in a row that contradict ``healthy``
@@ -102,7 +110,7 @@ class LiveBackend(Generic[T]):
     @property
     def is_open(self) -> bool:
         """Whether it is well, and neither drained nor removed."""
-        return self.healthy and not (self.marked or self.removed)
+        return self.healthy and not (self._drains or self.removed)
 
     @property
     def has_place(self) -> bool:
@@ -138,8 +146,25 @@ class LiveBackend(Generic[T]):
         """
         self.removed = False
         self.weight, self.cap, self.slow_start, self.may_eject = entry.weight, entry.sessions, slow_start, may_eject
-        self.marked = entry.drain
+        self.drain(Drain.ENTRY, on=entry.drain)
         self.idle.open()
+
+    def drain(self, why: Drain, *, on: bool) -> None:
+        """Begins or ends a drain, and logs it: it gets no new session, and those that it has are ended. It drains while
+        there is a reason to."""
+        was_draining = self.is_draining
+        (self._drains.add if on else self._drains.discard)(why)
+        if self.is_draining and not was_draining:
+            fields = {"reason": why.value, "sessions": self.sessions}
+            emit(logging.WARNING, "backend drains", route=self.route, backend=self.name, **fields)
+        elif was_draining and not self.is_draining:
+            self.start_slowly()
+            emit(logging.WARNING, "backend drains no more", route=self.route, backend=self.name)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it gets no new session, and those that it has are ended."""
+        return bool(self._drains)
 
     def start_slowly(self) -> None:
         """It is new, or comes back."""

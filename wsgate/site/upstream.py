@@ -19,7 +19,7 @@ from wsgate.events.emit import emit
 from wsgate.net.happy_eyeballs import SocketAddress
 from wsgate.settings.model import Balance, Eject, Policy, Relay, RelayBackend, TcpAddress, WebSocketUrl
 from wsgate.site import balance
-from wsgate.site.backend import LiveBackend
+from wsgate.site.backend import Drain, LiveBackend
 from wsgate.site.members import Answers, entries_of, members, names_of
 
 _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = {
@@ -131,6 +131,25 @@ class Upstream:
         for backend in members.backends:
             if backend.is_ejected and backend.is_open and (plain or backend.has_place) and backend not in tried:
                 yield backend
+
+    @property
+    def draining(self) -> Sequence[LiveBackend[WebSocketUrl]]:
+        """The backends whose sessions should be ended; also those that have gone since."""
+        return [each for each in self._known.values() if each.is_draining and each.sessions]
+
+    def drain(self, name: str, *, on: bool = True) -> bool:
+        """Drains a backend, or ends that, until this process ends: its entry may say otherwise, and is not asked.
+
+        name: as in the log
+
+        Returns whether the route has a backend of this name.
+        """
+        if not self._active:
+            self.activate()
+        backend = next((each for each in self.backends if each.name == name), None)
+        if backend is not None:
+            backend.drain(Drain.COMMAND, on=on)
+        return backend is not None
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""

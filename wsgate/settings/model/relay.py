@@ -42,7 +42,7 @@ class RelayBackend:
     weight: Weight = setting("Its share of the sessions, beside the others' weights.", default=1)
     backup: bool = setting("It gets sessions only when no other backend can take them.", default=False)
     sessions: Count | None = setting("The most sessions that it gets at once.", default=None)
-    drain: bool = setting("It gets no new session.", default=False)
+    drain: bool = setting("It gets no new session, and those that it has end with 1012.", default=False)
 
     @property
     def address(self) -> Address:
