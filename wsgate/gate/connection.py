@@ -188,12 +188,17 @@ class _Connection:
             answer = replace(answer, headers=fields_for_client(exchange, answer.headers))
         if isinstance(answer, Response) and answer.stream is not None:
             return await self._give_stream(exchange, answer)
+        has_body = exchange.request.length != 0  # which nobody has read, and it is not the next request
         if isinstance(answer, Response):
+            if has_body:
+                answer = replace(answer, headers=[*answer.headers, (b"Connection", b"close")])
             patience = exchange.route.settings.timeouts.write or PATIENCE
             head_only = exchange.request.method == b"HEAD"
             pump, http = self._gateway.pump, self._http
             sent = await send_response(pump, self._transport, http, answer, patience, head_only=head_only)
-        elif answer.closes:
+            if sent and has_body:
+                await self._linger()
+        elif answer.closes or has_body:
             await self.refuse(answer, exchange=exchange)
             return False
         else:
@@ -215,9 +220,13 @@ class _Connection:
             return False
         if self._http.next_cycle():
             return not self._is_last
-        with trio.move_on_after(self._timeouts.close):
-            await end_gracefully(self._transport)  # the client may still be sending its request
+        await self._linger()  # the client may still be sending its request
         return False
+
+    async def _linger(self) -> None:
+        """Ends the connection so that the client can read all that it was sent."""
+        with trio.move_on_after(self._timeouts.close):
+            await end_gracefully(self._transport)
 
     @property
     def _is_last(self) -> bool:
@@ -291,8 +300,7 @@ class _Connection:
         else:
             sent = await self._respond(refusal, request, exchange, close=True)
         if sent:
-            with trio.move_on_after(self._timeouts.close):
-                await end_gracefully(self._transport)
+            await self._linger()
 
     async def _respond(
         self, refusal: Refusal, request: Request | None, exchange: Exchange | None, *, close: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wsgate.gate.addresses import DENIED, is_denied
 from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
-from wsgate.gate.handlers.table import forwards_http, handler_of
+from wsgate.gate.handlers.table import forwards_http, handler_for, handler_of
 from wsgate.gate.redirect import redirection
 from wsgate.gate.refusals import RETRY_AFTER
 from wsgate.settings.model import Listener
@@ -51,7 +51,8 @@ def decide(
 ) -> LiveRoute | Refused:
     """Returns the route that handles a request, or why there is none.
 
-    An unread body makes request smuggling possible (RFC 9112 §11.2), so only a route that forwards it takes one.
+    An unread body makes request smuggling possible (RFC 9112 §11.2), so only a handler that reads it, or behind whose
+    answer the connection ends, gets one.
 
     upgrade: the result of ``check_upgrade``
     draining, full: the gateway accepts no new session
@@ -62,7 +63,8 @@ def decide(
     if request.length == 0:
         return found
     route = found.route if isinstance(found, Refused) else found
-    return found if upgrade is None and route is not None and forwards_http(route) else Refused(UNWANTED_BODY, route)
+    takes_it = upgrade is None and route is not None and handler_for(route, upgrade=False).takes_bodies
+    return found if takes_it else Refused(UNWANTED_BODY, route)
 
 
 def _find(

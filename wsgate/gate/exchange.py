@@ -152,7 +152,9 @@ class Handler:
 
     handle: returns the answer to a request
     upgrades: whether it handles only upgrade requests; otherwise it handles all others
+    takes_bodies: whether it also gets requests with a body; behind its answer the connection ends if nobody read it
     """
 
     handle: Callable[[Exchange], Awaitable[Answer]]
     upgrades: bool = field(default=True, kw_only=True)
+    takes_bodies: bool = field(default=False, kw_only=True)

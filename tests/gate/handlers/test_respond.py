@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.gate.conftest import StartGate, exchange_for, route
+from tests.gate.conftest import StartGate, exchange_for, files_at, route
 from tests.log import Log
-from tests.peers.heads import plain_request, request
+from tests.peers.heads import plain_request, request, write_head
 from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.respond import handle
-from wsgate.settings.model import Respond
+from wsgate.settings.model import Redirect, Respond
 
 JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
@@ -62,3 +64,39 @@ async def test_it_is_no_websocket(start_gate: StartGate, log: Log) -> None:
     await peer.write(request("/"))
     assert (await peer.read_head()).status == 404
     assert log.one("refused")["reason"] == "nothing here speaks WebSocket"
+
+
+SMUGGLED = plain_request("/smuggled")
+
+
+@pytest.mark.parametrize("fields", [{"Content-Length": str(len(SMUGGLED))}, {"Transfer-Encoding": "chunked"}])
+async def test_a_body_is_answered_and_not_read(
+    start_gate: StartGate, tmp_path: Path, log: Log, fields: dict[str, str]
+) -> None:
+    """It is no request, and the client can read its answer."""
+    (tmp_path / "a").write_text("a")
+    for action, status in (
+        (Respond(status=404, body="no\n"), 404),
+        (Redirect(to="/x", status=307), 307),
+        (Redirect(to="https://{host}/"), 400),
+        (files_at(tmp_path), 405),
+    ):
+        peer = start_gate(route(action)).connect()
+        host = None if status == 400 else "a.test"
+        version = "HTTP/1.0" if host is None else "HTTP/1.1"
+        if host is None and "Transfer-Encoding" in fields:
+            continue
+        await peer.write(write_head(f"POST /a {version}", {"Host": host, **fields}) + SMUGGLED)
+        head = await peer.read_head()
+        assert (head.status, head.one("Connection")) == (status, "close")
+        assert b"HTTP/1.1" not in await peer.read_all()
+
+
+async def test_the_client_may_go_on_sending_while_it_reads_its_answer(start_gate: StartGate) -> None:
+    peer = start_gate(route(Respond(status=413, body="too large\n"))).connect()
+    await peer.write(write_head("PUT /a HTTP/1.1", {"Host": "a.test", "Content-Length": str(1 << 30)}))
+    for _ in range(64):
+        await peer.write(bytes(1 << 16))
+    assert (await peer.read_head()).status == 413
+    assert await peer.read_body() == b"too large\n"
+    await peer.read_end()

@@ -23,4 +23,4 @@ async def handle(exchange: Exchange) -> Answer:
     return Response(found.status, found.headers, found.body, body, found.size)
 
 
-HANDLER = Handler(handle, upgrades=False)
+HANDLER = Handler(handle, upgrades=False, takes_bodies=True)

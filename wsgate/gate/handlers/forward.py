@@ -88,7 +88,7 @@ async def handle(exchange: Exchange) -> Answer:
     return answer
 
 
-HANDLER = Handler(handle, upgrades=False)
+HANDLER = Handler(handle, upgrades=False, takes_bodies=True)
 
 
 class _Backends:

@@ -27,7 +27,7 @@ async def handle(exchange: Exchange) -> Answer:
     return Response(action.status, [(b"Location", target), (b"Content-Length", b"0")])
 
 
-HANDLER = Handler(handle, upgrades=False)
+HANDLER = Handler(handle, upgrades=False, takes_bodies=True)
 
 
 def location(to: str, route: Route, request: Request, host: bytes) -> bytes:

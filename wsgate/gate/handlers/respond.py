@@ -21,4 +21,4 @@ async def handle(exchange: Exchange) -> Answer:
     return Response(action.status, fields, body)
 
 
-HANDLER = Handler(handle, upgrades=False)
+HANDLER = Handler(handle, upgrades=False, takes_bodies=True)
