@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from wsgate.settings import meaning_order, model
 from wsgate.settings.load import ConfigError, loads
+from wsgate.settings.model import Relay, Route
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.problem import Problem
 
 Match = dict[str, Any]
@@ -143,3 +146,39 @@ def test_an_expression_that_takes_no_path(path: str, cure: str) -> None:
 @pytest.mark.parametrize("path", ["~/x", "~.*x", "~^/x", "~(?i)/x", "~[^a]x", "~x*"])
 def test_an_expression_that_takes_some(path: str) -> None:
     assert warnings({"path": path}) == []
+
+
+ROUTES = [
+    Route(
+        name="r",
+        match=model.Match(host=host, path=None if path is None else path_pattern(path)),
+        action=Relay(to=()),
+    )
+    for host in ((), ("a.test",), ("b.a.test",), ("*.test",), ("*.a.test",), ("a.test", "c.test"))
+    for path in (None, "/x", "/x/", "/*", "/x/*", "/x/y", "/x/y/*", "~^/x/.*", "~^/x/y$", "~/x")
+]
+
+
+@pytest.mark.parametrize("upper", ROUTES)
+def test_each_route_that_takes_a_request_first_is_a_candidate(upper: Route) -> None:
+    above = meaning_order._Above()
+    above.add(0, upper)
+    for lower in ROUTES:
+        warned: dict[str, str] = {}
+        meaning_order._warn_of_order(1, lower, [(0, upper)], warned.__setitem__)
+        assert not warned or above.candidates(lower.match) == [(0, upper)]
+
+
+def test_many_routes_are_not_each_compared_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+    takes_kind = meaning_order._takes_kind
+
+    def counted(upper: Route, lower: Route) -> bool:
+        nonlocal compared
+        compared += 1
+        return takes_kind(upper, lower)
+
+    monkeypatch.setattr(meaning_order, "_takes_kind", counted)
+    assert warnings(*({"host": f"h{index}.test", "path": f"/{index}/*"} for index in range(100))) == []
+    assert warnings(*({"path": f"/app/{index}/*"} for index in range(100))) == []
+    assert compared == 0

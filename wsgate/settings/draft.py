@@ -6,6 +6,7 @@ all of its faults.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
@@ -84,6 +85,13 @@ def is_whole(value: Any) -> bool:
     """Whether a value has no ``Broken`` part."""
     if isinstance(value, tuple):
         return all(map(is_whole, value))
-    if is_dataclass(value):
-        return all(is_whole(getattr(value, field.name)) for field in fields(value))
+    cls: type = type(value)
+    if names := _field_names(cls):
+        return all(is_whole(getattr(value, name)) for name in names)
     return not isinstance(value, Broken)
+
+
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    """Returns the names of a dataclass's fields; nothing for any other class."""
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()

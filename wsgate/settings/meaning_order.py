@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,7 +18,7 @@ from wsgate.settings.model import Match, PathKind, PathPattern, PlainAction, Pla
 from wsgate.text.regexes import first_characters, literal_beginning
 
 _ANY_PATH = PathPattern(PathKind.PREFIX, "/")
-# Each is compared with every other route
+# An expression may be compared with every other route
 _CACHED = 4096
 _compiled = functools.lru_cache(_CACHED)(re.compile)
 _beginning = functools.lru_cache(_CACHED)(literal_beginning)
@@ -36,7 +36,7 @@ def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> 
     """Reports routes that are never reached, or not by all requests that they are meant for."""
     takes_all: int | None = None
     first: dict[Any, int] = {}
-    above: list[tuple[int, Route]] = []
+    above = _Above()
     for index, route in routes:
         if not isinstance(route.match, Match):
             continue
@@ -51,8 +51,8 @@ def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> 
                 takes_all = index
             if is_whole(route.match) and not isinstance(route.action, Broken):
                 _warn_of_start(index, route, warn)
-                _warn_of_order(index, route, above, warn)
-                above.append((index, route))
+                _warn_of_order(index, route, above.candidates(route.match), warn)
+                above.add(index, route)
 
 
 def _criteria(match: Match) -> tuple[Any, ...]:
@@ -74,6 +74,64 @@ def _warn_of_start(index: int, route: Route, warn: Warn) -> None:
             f"routes[{index}].match.path",
             f"it takes no path: an expression is matched from the path's start on, which is a slash; {cure}",
         )
+
+
+class _Above:
+    """The routes above the one that is looked at.
+
+    A file may have thousands of routes, so each is compared only with those that can take its hosts and its path.
+    """
+
+    def __init__(self) -> None:
+        self._by_host_and_path: dict[tuple[str | None, Any], list[tuple[int, Route]]] = {}
+
+    def add(self, index: int, route: Route) -> None:
+        for host in route.match.host or (None,):
+            for path in _path_keys(route.match.path):
+                self._by_host_and_path.setdefault((host, path), []).append((index, route))
+
+    def candidates(self, lower: Match) -> list[tuple[int, Route]]:
+        """Returns the routes that may take requests of ``lower``, and maybe others, in the order of the file."""
+        found: dict[int, Route] = {}
+        for host in _hosts_above(lower.host):
+            for path in _paths_above(lower.path):
+                found.update(self._by_host_and_path.get((host, path), ()))
+        return sorted(found.items(), key=lambda item: item[0])
+
+
+def _path_keys(path: PathPattern | None) -> Iterator[Any]:
+    """Yields under what a route is found by its path: ``None`` if it takes every path."""
+    yield None if path == _ANY_PATH else path
+    if path is not None and path.kind is PathKind.REGEX:
+        yield PathKind.REGEX
+
+
+def _paths_above(path: PathPattern | None) -> Iterator[Any]:
+    """Yields the keys of the routes that ``_takes_path`` may find to take all of these paths."""
+    yield None
+    if path is None:
+        return
+    yield path
+    beginning = path.text
+    if path.kind is PathKind.REGEX:
+        beginning = _beginning(path.text)
+    else:
+        yield PathKind.REGEX
+        yield PathPattern(PathKind.EXACT, path.text.removesuffix("/"))
+    for at, char in enumerate(beginning, 1):
+        if char == "/":
+            yield PathPattern(PathKind.PREFIX, beginning[:at])
+
+
+def _hosts_above(hosts: Sequence[str]) -> Iterator[str | None]:
+    """Yields the host patterns that ``_takes_host`` finds to take one of these; ``None`` is a route without any."""
+    yield None
+    for host in hosts:
+        yield host
+        name = host.removeprefix("*")
+        for at, char in enumerate(name):
+            if char == ".":
+                yield f"*{name[at:]}"
 
 
 @dataclass(frozen=True, slots=True)
