@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from wsgate.settings.draft import Draft
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.load import load
 from wsgate.settings.model import Settings, TcpAddress
+from wsgate.site import build as build_module
+from wsgate.site.site import Site
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -50,7 +53,18 @@ def test_check_of_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == (f"{file}: ok, 1 listener, 2 routes\n", "")
 
 
-def test_check_explains_a_request(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_explains_a_request(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site that is explained is the one that was checked: its files are read once."""
+    builds: list[object] = []
+    build = build_module.build
+
+    def noted(*arguments: Any) -> Site:
+        builds.append(arguments)
+        return build(*arguments)
+
+    monkeypatch.setattr(build_module, "build", noted)
     file.write_text(GOOD)
     assert main(["check", str(file), "--explain", "ws://x/b", "--header", "X-A: 1"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
@@ -58,6 +72,7 @@ def test_check_explains_a_request(file: Path, capsys: pytest.CaptureFixture[str]
         "routes[1] b: takes it",
         "  target tcp://127.0.0.1:5900",
     ]
+    assert len(builds) == 1
     assert main(["check", str(file), "--explain", "x"]) == 2
     assert "--explain: 'x' is no URL to ask for" in capsys.readouterr().err
 

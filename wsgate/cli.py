@@ -9,15 +9,19 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from wsgate import __version__
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.draft import Draft
 from wsgate.settings.load import read
-from wsgate.settings.model import SCHEMES_PORT, Settings, TcpAddress
+from wsgate.settings.model import SCHEMES_PORT, TcpAddress
 from wsgate.settings.problem import ConfigError
 from wsgate.settings.schema import schema_text
 from wsgate.text.error import TextError
+
+if TYPE_CHECKING:
+    from wsgate.site.site import Site
 
 # 0, 1 and 2 have their usual meaning, the others are from sysexits(3)
 _EPILOG = f"""\
@@ -104,31 +108,29 @@ def _serve(file: str) -> int:
 
 
 def _check(file: str, url: str | None, headers: Sequence[str]) -> int:
-    from wsgate.site.build import try_out
+    from wsgate.site.build import tried_out
 
     draft = None
     try:
         draft = read(file)
-        try_out(draft)
-        settings = draft.finish()
+        with tried_out(draft) as site:
+            warnings = draft.warnings_in_order()
+            for warning in warnings:
+                print(warning, file=sys.stderr)
+            found = [_count(site.listeners, "listener"), _count(site.routes, "route")]
+            if warnings:
+                found.append(_count(warnings, "warning"))
+            print(f"{file}: ok, {', '.join(found)}")
+            return 0 if url is None else _explain(site, url, headers)
     except ConfigError as error:
         return _refuse(file, error, draft)
-    warnings = draft.warnings_in_order()
-    for warning in warnings:
-        print(warning, file=sys.stderr)
-    found = [_count(settings.listeners, "listener"), _count(settings.routes, "route")]
-    if warnings:
-        found.append(_count(warnings, "warning"))
-    print(f"{file}: ok, {', '.join(found)}")
-    return 0 if url is None else _explain(settings, url, headers)
 
 
-def _explain(settings: Settings, url: str, headers: Sequence[str]) -> int:
+def _explain(site: Site, url: str, headers: Sequence[str]) -> int:
     from wsgate.gate.explain import NotExplained, explain
-    from wsgate.site.build import build
 
     try:
-        for line in explain(build(settings, sources=False), url, headers):
+        for line in explain(site, url, headers):
             print(line)
     except NotExplained as error:
         print(f"wsgate: --explain: {error}", file=sys.stderr)

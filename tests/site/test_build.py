@@ -39,7 +39,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.problem import ConfigError
-from wsgate.site.build import build, discard, try_out
+from wsgate.site.build import build, discard, tried_out, try_out
 from wsgate.site.site import Site
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.wire.http import Refusal
@@ -288,6 +288,13 @@ def test_what_is_tried_out_is_closed_and_logs_nothing(
     assert caplog.records == []
     logging.getLogger("wsgate").error("heard again")
     assert len(caplog.records) == 1
+
+
+def test_what_is_tried_out_can_be_looked_at(tokens: str, closed: list[Lookups]) -> None:
+    with tried_out(settings(by_token("new", file=tokens))) as site:
+        lookups = site.routes[0].lookups
+        assert closed == []
+    assert closed == [lookups]
 
 
 def test_of_several_sources_each_is_tried(tokens: str, closed: list[Lookups]) -> None:

@@ -9,6 +9,7 @@ site that is not used.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,16 +82,35 @@ def build(
         raise
 
 
-def try_out(draft: Draft | Settings, previous: Site = _EMPTY) -> None:
-    """Builds the site and discards it, to see whether it can be built. Raises ``ConfigError`` as ``build``.
+@contextlib.contextmanager
+def tried_out(draft: Draft | Settings, previous: Site = _EMPTY) -> Iterator[Site]:
+    """Builds the site, to see whether it can be built, and yields it, to be looked at; discards it afterwards.
 
-    Only for a process that logs nothing else meanwhile: the log is off.
+    Only for a process that logs nothing else meanwhile: while it is built and discarded, the log is off. Raises
+    ``ConfigError`` as ``build``.
     """
+    with _without_log():
+        site = build(draft, previous)
+    try:
+        yield site
+    finally:
+        with _without_log():
+            discard(site, previous)
+
+
+def try_out(draft: Draft | Settings, previous: Site = _EMPTY) -> None:
+    """As ``tried_out``, for those who need no site."""
+    with tried_out(draft, previous):
+        pass
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
     logger = logging.getLogger("wsgate")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        discard(build(draft, previous), previous)
+        yield
     finally:
         logger.setLevel(level)
 
