@@ -14,6 +14,7 @@ from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.meaning_auth import check_access, check_addresses
 from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
+from wsgate.settings.meaning_redirect import check_redirects
 from wsgate.settings.meaning_relay import check_relay
 from wsgate.settings.meaning_rewrite import check_rewrite
 from wsgate.settings.meaning_tls import check_listeners_tls, check_routes_tls
@@ -51,6 +52,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
     check_order(routes, fault, warn)
+    check_redirects(listeners, routes, warn)
     _check_websocket(routes, fault)
     _check_responses(routes, fault, given)
     _check_http(routes, fault)
