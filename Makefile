@@ -9,6 +9,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 PIP_TOOLS := pip-tools==7.6.2
+JUPYTER := jupyterlab==4.6.6
 
 # Stamps: what the demo needs is a few small packages, what the tests and checks need is more.
 RUN := $(VENV)/.ready-to-run
@@ -16,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  soak flood fuzz check-native check-native-quick image-check lock clean distclean
+  soak flood fuzz jupyter-check check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -31,6 +32,7 @@ help:
 	@echo 'make flood        more of each thing than anybody takes, for ten seconds, and how long the others wait'
 	@echo 'make fuzz         hostile frames, heads and sources at random for ten minutes; ARGS="--seconds 60 walks" for less'
 	@echo 'make check-native the tests and fuzzers of the compiled kernel under the sanitizers'
+	@echo 'make jupyter-check JupyterLab through the gateway in Chromium; ARGS="--pictures DIRECTORY" for screenshots'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
 	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
@@ -95,6 +97,14 @@ check-native: $(DEV)
 
 check-native-quick: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-native --quick
+
+# JupyterLab is 250 MB with all that it needs: an environment of its own, which CI does not make.
+jupyter-check: $(DEV) $(VENV)-jupyter/bin/jupyter
+	@$(BIN)/python -m tests.jupyter $(VENV)-jupyter/bin/jupyter $(ARGS)
+
+$(VENV)-jupyter/bin/jupyter:
+	@$(PYTHON) -m venv $(VENV)-jupyter
+	@$(VENV)-jupyter/bin/python -m pip --disable-pip-version-check --quiet install $(JUPYTER)
 
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
