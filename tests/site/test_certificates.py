@@ -9,11 +9,13 @@ import pytest
 
 from tests.ops.test_certificates import listener, relay, settings
 from tests.pki import Authority, Pair, days
+from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.model import Listener, Route, Tls
 from wsgate.settings.problem import ConfigError
 from wsgate.site import certificates as module
 from wsgate.site.build import build
 from wsgate.site.site import Site
+from wsgate.text import file as text_file
 
 
 def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> None:
@@ -34,13 +36,28 @@ def test_every_fault_is_said_at_once(authority: Authority, tmp_path: Path) -> No
 def test_a_file_that_changes_after_it_was_checked(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = authority.issue("one.test")
 
-    def check(tls: Tls) -> list[tuple[str, str]]:
+    def check(tls: Tls, pem: PemFiles) -> list[tuple[str, str]]:
         os.unlink(pair.key)
         return []
 
     monkeypatch.setattr(module, "check_listener_tls", check)
     with pytest.raises(ConfigError, match="No such file"):
         build(settings(listener(pair)))
+
+
+def test_each_file_is_read_once_for_a_site(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many routes name it, and although it is checked, loaded and looked at for its dates."""
+    read: list[str] = []
+    read_file = text_file.read_file
+
+    def noted(path: str, max_bytes: int) -> bytes:
+        read.append(path)
+        return read_file(path, max_bytes)
+
+    monkeypatch.setattr(text_file, "read_file", noted)
+    pair = authority.issue("one.test")
+    build(settings(listener(pair), relay("a", ca=authority.file), relay("b", ca=authority.file, server_name="b.test")))
+    assert sorted(read) == sorted([pair.certificate, pair.key, authority.file])
 
 
 def test_what_has_not_changed_stays(authority: Authority) -> None:

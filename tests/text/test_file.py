@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsgate.net.tls import contexts
+from wsgate.net.tls.pem_files import PemFiles
 from wsgate.site.tokens.fresh import Fresh
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_none_for_any_reader(tmp_path: Path, make: Callable[[
             read(str(path), 100)
         assert str(caught.value) == f"{str(path)!r} is not a file"
     with pytest.raises(ValueError, match=r"is not a file$"):
-        contexts.read_file(str(path))
+        PemFiles().read(str(path))
     with pytest.raises(SourceError, match=r"is not a file$"):
         Fresh(str(path), bytes, 100).get()
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from wsgate.net.binds import overlap
 from wsgate.net.target_rules import rules_of
 from wsgate.net.tls.checks import outdated
+from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.draft import Broken, Draft, is_whole
 from wsgate.settings.model import (
     SOURCES,
@@ -138,6 +139,7 @@ class _Builder:
         self._secret = before.secret or os.urandom(32)
         self._patient = patient
         self._opens_sources = sources
+        self._pem = PemFiles()
         self._tls: dict[TlsKey, LiveTls] = {}
         self._unusable: dict[TlsKey, CertificateError] = {}
         self._renewals: list[tuple[LiveTls, LiveTls]] = []
@@ -232,7 +234,7 @@ class _Builder:
             self._load_tls(key, path)
         elif tls != BackendTls() and not self._patient:  # no known target uses TLS
             try:
-                load((tls, ()))
+                load((tls, ()), pem=self._pem)
             except CertificateError as error:
                 self._note(error.faults, path)
             self._warn_of_dates(tls, path)
@@ -241,7 +243,7 @@ class _Builder:
         if key not in self._tls and key not in self._unusable:
             known = self._before.tls.get(key)
             try:
-                self._tls[key], renewal = load(key, known)
+                self._tls[key], renewal = load(key, known, self._pem)
                 if renewal is not None:
                     self._renewals.append((self._tls[key], renewal))
             except CertificateError as error:
@@ -254,7 +256,7 @@ class _Builder:
         self._warn_of_dates(key[0], path)
 
     def _warn_of_dates(self, tls: Tls | BackendTls, path: str) -> None:
-        for below, message in outdated(tls):
+        for below, message in outdated(tls, self._pem):
             self._draft.warn(f"{path}.{below}", message)
 
     def _load_lookups(self, index: int, name: str, token: Token, path: str) -> None:

@@ -6,7 +6,6 @@ the newest files, and no user of it has to be found.
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections.abc import Sequence
@@ -20,14 +19,13 @@ from wsgate.net.tls.contexts import (
     files,
     listener_context,
     read_certificate,
-    read_file,
 )
-from wsgate.net.tls.x509 import X509, read_pem
+from wsgate.net.tls.pem_files import PemFiles, Stamp, stamp_of
+from wsgate.net.tls.x509 import X509
 from wsgate.settings.model import BackendTls, Listener, PlainAction, Relay, Route, Scheme, Tls, Tunnel
 
 # The settings from which a context is made: a listener's, or a route's with the ALPN protocols for its backends
 TlsKey = tuple[Tls | BackendTls, tuple[str, ...]]
-_Stamp = tuple[tuple[object, ...], ...]
 
 
 class CertificateError(Exception):
@@ -63,7 +61,7 @@ class LiveTls:
     key: TlsKey
     context: ssl.SSLContext
     own: dict[str, X509]
-    stamp: _Stamp
+    stamp: tuple[Stamp, ...]
     faults: tuple[str, ...] = ()
     logged: tuple[str, ...] = ()
     trusted: dict[str, X509] = field(default_factory=dict)
@@ -88,8 +86,10 @@ class LiveTls:
         return {**self.trusted, **self.own}
 
 
-def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | None]:
+def load(key: TlsKey, known: LiveTls | None = None, pem: PemFiles | None = None) -> tuple[LiveTls, LiveTls | None]:
     """Loads the context for some settings. Call it in a thread.
+
+    pem: files that were read already
 
     Returns the context to use: ``known`` if there is one, so that its session tickets stay valid. Also returns the
     present content of the files if it is different, for ``renew``.
@@ -97,22 +97,23 @@ def load(key: TlsKey, known: LiveTls | None = None) -> tuple[LiveTls, LiveTls | 
     Raises ``CertificateError`` when the files cannot be used.
     """
     if known is None:
-        return load_one(key), None
-    return known, _renewal(known)
+        return load_one(key, pem), None
+    return known, _renewal(known, pem)
 
 
-def load_one(key: TlsKey) -> LiveTls:
+def load_one(key: TlsKey, pem: PemFiles | None = None) -> LiveTls:
     """Loads the context for some settings. Raises ``CertificateError`` when the files cannot be used."""
     tls, alpn = key
+    pem = pem or PemFiles()
     stamp = _stamp(key)  # before the files are read: what changes meanwhile is seen at the next look
-    faults = check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)
+    faults = check_listener_tls(tls, pem) if isinstance(tls, Tls) else check_backend_tls(tls, pem)
     if faults or (isinstance(tls, Tls) and not certificates(tls)):  # that there is none is a fault of the settings
         raise CertificateError(faults)
     try:
-        context = listener_context(tls) if isinstance(tls, Tls) else backend_context(tls, alpn)
-        own = {str(one.certificate): read_certificate(one) for _, one in certificates(tls)}
+        context = listener_context(tls, pem) if isinstance(tls, Tls) else backend_context(tls, alpn, pem)
+        own = {str(one.certificate): read_certificate(one, pem) for _, one in certificates(tls)}
         ca = tls.client_ca if isinstance(tls, Tls) else tls.ca
-        trusted = {} if ca is None else {ca: max(read_pem(read_file(ca)), key=lambda one: one.not_after)}
+        trusted = {} if ca is None else {ca: max(pem.certificates(ca), key=lambda one: one.not_after)}
     except (OSError, ValueError) as error:  # it has changed since it was checked
         raise CertificateError([("", str(error))]) from None
     return LiveTls(key, context, own, stamp, trusted=trusted)
@@ -123,9 +124,10 @@ def load_changed(live: LiveTls, now: float) -> LiveTls | None:
     files cannot be used."""
     if _stamp(live.key) == live.stamp and not live.faults:
         return None
-    found = load_one(live.key)
+    pem = PemFiles()
+    found = load_one(live.key, pem)
     if _is_older(found, live, now):
-        raise CertificateError(outdated(live.key[0]))
+        raise CertificateError(outdated(live.key[0], pem))
     return found
 
 
@@ -149,12 +151,12 @@ def _may_speak_tls(action: Relay | Tunnel) -> bool:
     return action.token is not None or (action.target is not None and action.target.scheme is Scheme.TLS)
 
 
-def _renewal(live: LiveTls) -> LiveTls | None:
+def _renewal(live: LiveTls, pem: PemFiles | None) -> LiveTls | None:
     """Returns the present content of the files; ``None`` if it is unchanged or worse. Raises ``CertificateError`` when
     the files cannot be used."""
     if live.is_fresh:
         return None
-    found = load_one(live.key)
+    found = load_one(live.key, pem)
     return None if _is_older(found, live, time.time()) else found
 
 
@@ -163,14 +165,5 @@ def _is_older(found: LiveTls, known: LiveTls, now: float) -> bool:
     return not found.is_valid(now) and known.is_valid(now)
 
 
-def _stamp(key: TlsKey) -> _Stamp:
-    return tuple(map(_stamp_of, files(key[0])))
-
-
-def _stamp_of(file: str) -> tuple[object, ...]:
-    """Returns a value that changes with a file, and with a symbolic link on the way to it."""
-    try:
-        found = os.stat(file)
-    except OSError as error:
-        return (error.errno,)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def _stamp(key: TlsKey) -> tuple[Stamp, ...]:
+    return tuple(map(stamp_of, files(key[0])))

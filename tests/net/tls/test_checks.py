@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.pki import Authority, Pair, days, encrypt
 from wsgate.net.tls.checks import check_backend_tls, check_listener_tls, outdated
+from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls
 
 
@@ -23,10 +24,10 @@ def pair(authority: Authority) -> Pair:
 
 def one_fault(tls: Certificate) -> tuple[str, str]:
     if isinstance(tls, Tls):
-        (fault,) = check_listener_tls(tls)
+        (fault,) = check_listener_tls(tls, PemFiles())
     else:
         assert isinstance(tls, BackendTls)
-        (fault,) = check_backend_tls(tls)
+        (fault,) = check_backend_tls(tls, PemFiles())
     return fault
 
 
@@ -45,13 +46,13 @@ def test_nothing_wrong(authority: Authority, pair: Pair, tmp_path: Path) -> None
         Tls(certificates=(Certificate(certificate=both), Certificate(certificate=other.certificate, key=other.key))),
         Tls(certificate=both, client_ca=authority.file, client_auth=ClientAuth.OPTIONAL, ciphers="ECDHE+AESGCM"),
     ):
-        assert check_listener_tls(tls) == []
+        assert check_listener_tls(tls, PemFiles()) == []
     for backend in (
         BackendTls(),
         BackendTls(verify=False),
         BackendTls(ca=authority.file, certificate=pair.certificate, key=pair.key, server_name="x.test"),
     ):
-        assert check_backend_tls(backend) == []
+        assert check_backend_tls(backend, PemFiles()) == []
 
 
 @pytest.mark.parametrize("label", ["PKCS #8", "OpenSSL's own"])
@@ -77,7 +78,7 @@ def test_an_encrypted_key(pair: Pair, tmp_path: Path, label: str) -> None:
     assert pair.key in message
     for content in (b"sesame", b"sesame\n", b"sesame\r\nand more\n"):
         password.write_bytes(content)
-        assert check_listener_tls(tls(str(password))) == []
+        assert check_listener_tls(tls(str(password)), PemFiles()) == []
     password.write_bytes(b"open\n")
     key, message = one_fault(tls(str(password)))
     assert (key, "does not open the key" in message) == ("password_file", True)
@@ -122,7 +123,7 @@ def test_a_file_that_this_user_may_not_read(pair: Pair, monkeypatch: pytest.Monk
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    faults = check_listener_tls(Tls(certificate=pair.certificate, key=pair.key))
+    faults = check_listener_tls(Tls(certificate=pair.certificate, key=pair.key), PemFiles())
     assert [key for key, _ in faults] == ["certificate", "key"]
     assert "permit it to the user that runs wsgate" in faults[1][1]
 
@@ -184,8 +185,8 @@ def test_a_chain_in_the_wrong_order(authority: Authority, pair: Pair) -> None:
 
 
 def one_warning(tls: Tls | BackendTls) -> tuple[str, str]:
-    assert (check_listener_tls(tls) if isinstance(tls, Tls) else check_backend_tls(tls)) == []
-    (warning,) = outdated(tls)
+    assert (check_listener_tls(tls, PemFiles()) if isinstance(tls, Tls) else check_backend_tls(tls, PemFiles())) == []
+    (warning,) = outdated(tls, PemFiles())
     return warning
 
 
@@ -206,21 +207,24 @@ def test_dates(authority: Authority) -> None:
             Certificate(certificate=expired.certificate, key=expired.key),
         )
     )
-    assert [key for key, _ in outdated(several)] == ["certificates[0].certificate", "certificates[1].certificate"]
+    assert [key for key, _ in outdated(several, PemFiles())] == [
+        "certificates[0].certificate",
+        "certificates[1].certificate",
+    ]
     # a file with certificates of servers, as ca, is good for pinning them
     key, message = one_warning(BackendTls(ca=expired.certificate))
     assert (key, message.endswith("2 days ago: get the new one")) == ("ca", True)
     bundle = Path(expired.certificate)
     bundle.write_bytes(bundle.read_bytes() + Path(authority.file).read_bytes())
-    assert outdated(BackendTls(ca=str(bundle))) == []
+    assert outdated(BackendTls(ca=str(bundle)), PemFiles()) == []
 
 
 def test_what_cannot_be_read_has_no_date(pair: Pair, tmp_path: Path) -> None:
     """It is a fault."""
     nowhere = str(tmp_path / "none")
-    assert outdated(Tls(certificate=nowhere, key=pair.key, client_ca=nowhere)) == []
-    assert outdated(Tls(certificate=pair.certificate, key=pair.key)) == []
-    assert outdated(BackendTls()) == []
+    assert outdated(Tls(certificate=nowhere, key=pair.key, client_ca=nowhere), PemFiles()) == []
+    assert outdated(Tls(certificate=pair.certificate, key=pair.key), PemFiles()) == []
+    assert outdated(BackendTls(), PemFiles()) == []
 
 
 def test_all_faults_at_once(authority: Authority, tmp_path: Path) -> None:
@@ -234,7 +238,7 @@ def test_all_faults_at_once(authority: Authority, tmp_path: Path) -> None:
         client_ca=str(tmp_path / "none"),
         ciphers="no such cipher",
     )
-    assert [key for key, _ in check_listener_tls(tls)] == [
+    assert [key for key, _ in check_listener_tls(tls, PemFiles())] == [
         "certificates[1].key",
         "certificates[2].certificate",
         "certificates[2].key",

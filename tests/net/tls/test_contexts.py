@@ -18,6 +18,7 @@ from wsgate.net.tls.contexts import (
     listener_context,
     read_certificate,
 )
+from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -277,7 +278,7 @@ def test_a_file_without_a_certificate_is_no_context(authority: Authority) -> Non
     """What stands here may have changed since it was checked."""
     pair = authority.issue("one.test")
     with pytest.raises(ValueError, match=f"the file '{pair.key}' has no certificate"):
-        read_certificate(Certificate(certificate=pair.key))
+        read_certificate(Certificate(certificate=pair.key), PemFiles())
 
 
 def test_which_files_there_are() -> None:

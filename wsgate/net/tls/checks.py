@@ -1,4 +1,7 @@
-"""Checks the certificates, keys and CAs that the settings name, as they are now on this machine."""
+"""Checks the certificates, keys and CAs that the settings name, as they are now on this machine.
+
+``pem`` has the files that were read already.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import datetime
 import ssl
 import time
 
-from wsgate.net.tls.contexts import certificates, load_chain, read_file, read_password
-from wsgate.net.tls.x509 import X509, read_der, read_pem
+from wsgate.net.tls.contexts import certificates, load_chain, read_password
+from wsgate.net.tls.pem_files import PemFiles
+from wsgate.net.tls.x509 import X509, read_der
 from wsgate.settings.model import BackendTls, Certificate, Tls
 
 # The path of a configuration key below the tls mapping, empty for the mapping itself; the problem there, with the cure.
@@ -17,31 +21,31 @@ Fault = tuple[str, str]
 _TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "DH_KEY_TOO_SMALL"})
 
 
-def check_listener_tls(tls: Tls) -> list[Fault]:
+def check_listener_tls(tls: Tls, pem: PemFiles) -> list[Fault]:
     """Returns the faults of the files and ciphers of a listener's TLS."""
     faults: list[Fault] = []
     for path, certificate in certificates(tls):
-        _check_certificate(certificate, path, faults)
+        _check_certificate(certificate, path, pem, faults)
     if tls.ciphers is not None:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(tls.ciphers)
         except (ssl.SSLError, ValueError):
             faults.append(("ciphers", "OpenSSL knows none of these: `openssl ciphers -v` lists what may stand here"))
     if tls.client_ca is not None:
-        _check_ca(tls.client_ca, "client_ca", faults)
+        _check_ca(tls.client_ca, "client_ca", pem, faults)
     return faults
 
 
-def check_backend_tls(tls: BackendTls) -> list[Fault]:
+def check_backend_tls(tls: BackendTls, pem: PemFiles) -> list[Fault]:
     """Returns the faults of the files of a route's TLS to its backends."""
     faults: list[Fault] = []
-    _check_certificate(tls, "", faults)
+    _check_certificate(tls, "", pem, faults)
     if tls.ca is not None:
-        _check_ca(tls.ca, "ca", faults)
+        _check_ca(tls.ca, "ca", pem, faults)
     return faults
 
 
-def outdated(tls: Tls | BackendTls) -> list[Fault]:
+def outdated(tls: Tls | BackendTls, pem: PemFiles) -> list[Fault]:
     """Returns warnings for certificates without a fault that have expired or are not valid yet.
 
     They are used all the same, so that everything else still works: peers may reject them, and a renewal is used as
@@ -50,7 +54,7 @@ def outdated(tls: Tls | BackendTls) -> list[Fault]:
     found: list[Fault] = []
     now = time.time()
     for path, certificate in certificates(tls):
-        for own in _readable(certificate.certificate)[:1]:
+        for own in _readable(certificate.certificate, pem)[:1]:
             file, key = certificate.certificate, f"{path}certificate"
             if own.not_after < now:
                 found.append((key, f"the certificate in {file!r} expired {_ago(own.not_after)}: renew it"))
@@ -58,7 +62,7 @@ def outdated(tls: Tls | BackendTls) -> list[Fault]:
                 words = f"is not valid before {_date(own.not_before)}: is this machine's clock right?"
                 found.append((key, f"the certificate in {file!r} {words}"))
     key, ca = ("client_ca", tls.client_ca) if isinstance(tls, Tls) else ("ca", tls.ca)
-    trusted = _readable(ca)
+    trusted = _readable(ca, pem)
     latest = max((certificate.not_after for certificate in trusted), default=now)
     if latest < now:
         which = "the CA" if len(trusted) == 1 else "the last CA"
@@ -66,29 +70,29 @@ def outdated(tls: Tls | BackendTls) -> list[Fault]:
     return found
 
 
-def _readable(file: str | None) -> list[X509]:
-    return [] if file is None else _read_certificates(file, "", [])
+def _readable(file: str | None, pem: PemFiles) -> list[X509]:
+    return [] if file is None else _read_certificates(file, "", pem, [])
 
 
-def _check_certificate(certificate: Certificate, path: str, faults: list[Fault]) -> None:
+def _check_certificate(certificate: Certificate, path: str, pem: PemFiles, faults: list[Fault]) -> None:
     if certificate.certificate is None:
         return
     before = len(faults)
-    chain = _read_certificates(certificate.certificate, f"{path}certificate", faults)
+    chain = _read_certificates(certificate.certificate, f"{path}certificate", pem, faults)
     # faults of the key are reported beside those of the certificate, but not twice if both are in one file
     if chain or certificate.key:
-        _check_key(certificate, path, faults)
+        _check_key(certificate, path, pem, faults)
     if len(faults) == before:
         try:
-            load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
+            load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, pem)
         except (OSError, ValueError) as error:
             faults.append(_explain(error, certificate, path))
 
 
-def _check_key(certificate: Certificate, path: str, faults: list[Fault]) -> None:
+def _check_key(certificate: Certificate, path: str, pem: PemFiles, faults: list[Fault]) -> None:
     file, key = _key_of(certificate, path)
     try:
-        data = read_file(file)
+        data = pem.read(file)
     except ValueError as error:
         faults.append((key, str(error)))
         return
@@ -101,7 +105,7 @@ def _check_key(certificate: Certificate, path: str, faults: list[Fault]) -> None
             faults.append((key, f"the file {file!r} has no private key in PEM (-----BEGIN PRIVATE KEY-----)"))
     elif certificate.password_file is not None:
         try:
-            read_password(certificate.password_file)
+            read_password(certificate.password_file, pem)
         except ValueError as error:
             faults.append((f"{path}password_file", str(error)))
     elif b"ENCRYPTED" in data:  # PKCS #8's label, or a header of OpenSSL's older format
@@ -132,8 +136,8 @@ def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -
     return key, f"OpenSSL cannot load {certificate.certificate!r} with its key: {_words(error)}"
 
 
-def _check_ca(file: str, key: str, faults: list[Fault]) -> None:
-    found = _read_certificates(file, key, faults)
+def _check_ca(file: str, key: str, pem: PemFiles, faults: list[Fault]) -> None:
+    found = _read_certificates(file, key, pem, faults)
     if not found:
         return
     try:
@@ -142,15 +146,15 @@ def _check_ca(file: str, key: str, faults: list[Fault]) -> None:
         faults.append((key, f"OpenSSL cannot load the file {file!r}: {_words(error)}"))
 
 
-def _read_certificates(file: str, key: str, faults: list[Fault]) -> list[X509]:
+def _read_certificates(file: str, key: str, pem: PemFiles, faults: list[Fault]) -> list[X509]:
     """Returns the certificates of a file; none if there is a fault, which is added to ``faults``."""
     try:
-        data = read_file(file)
+        data = pem.read(file)
     except ValueError as error:
         faults.append((key, str(error)))
         return []
     try:
-        found = read_pem(data)
+        found = pem.certificates(file)
     except ValueError as error:
         faults.append((key, f"the file {file!r} has a certificate that cannot be read: {error}"))
         return []

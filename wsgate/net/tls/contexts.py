@@ -1,7 +1,7 @@
 """Makes ``ssl.SSLContext`` from settings.
 
 The settings must have no fault that ``checks`` finds; otherwise these functions raise ``ValueError`` or ``OSError``,
-like ``ssl.SSLError``. They read files: call them in a thread.
+like ``ssl.SSLError``. They read files: call them in a thread. OpenSSL reads certificates and keys once more itself.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 
-from wsgate.net.tls.x509 import X509, read_pem
+from wsgate.net.tls.pem_files import PemFiles
+from wsgate.net.tls.x509 import X509
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 from wsgate.text import file as text_file
 from wsgate.text.error import TextError
 
 ALPN = ("http/1.1",)  # RFC 7301 §6; RFC 6455 is an upgrade of HTTP/1.1
 
-_MAX_BYTES = 4 << 20  # the CAs of a whole system take a quarter of a MiB
 _MAX_PASSWORD = 1024  # bytes; OpenSSL's PEM_BUFSIZE
 
 _VERSIONS = {TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3}
@@ -38,17 +38,20 @@ def files(tls: Tls | BackendTls) -> list[str]:
     return [name for name in names if name is not None]
 
 
-def listener_context(tls: Tls) -> ssl.SSLContext:
+def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     """Returns the context for clients.
 
     It has the default certificate, and switches to another certificate's context by the name in SNI.
+
+    pem: files that were read already
     """
+    pem = pem or PemFiles()
     contexts = []
     by_name: dict[str, ssl.SSLContext] = {}
     for _, certificate in certificates(tls):
         context = _server_context(tls)
-        load_chain(context, certificate)
-        for name in read_certificate(certificate).host_names:
+        load_chain(context, certificate, pem)
+        for name in read_certificate(certificate, pem).host_names:
             by_name.setdefault(name, context)
         contexts.append(context)
     default = contexts[0]
@@ -57,8 +60,12 @@ def listener_context(tls: Tls) -> ssl.SSLContext:
     return default
 
 
-def backend_context(tls: BackendTls, alpn: Sequence[str] = ()) -> ssl.SSLContext:
-    """Returns the context for backends. ``alpn``: the protocols to offer."""
+def backend_context(tls: BackendTls, alpn: Sequence[str] = (), pem: PemFiles | None = None) -> ssl.SSLContext:
+    """Returns the context for backends.
+
+    alpn: the protocols to offer
+    pem: files that were read already
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _set_common(context)
     if alpn:
@@ -71,7 +78,7 @@ def backend_context(tls: BackendTls, alpn: Sequence[str] = ()) -> ssl.SSLContext
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.certificate is not None:
-        load_chain(context, tls)
+        load_chain(context, tls, pem or PemFiles())
     return context
 
 
@@ -116,38 +123,29 @@ def _chooser(by_name: dict[str, ssl.SSLContext]) -> Callable[[ssl.SSLObject, str
     return choose
 
 
-def load_chain(context: ssl.SSLContext, certificate: Certificate) -> None:
+def load_chain(context: ssl.SSLContext, certificate: Certificate, pem: PemFiles) -> None:
     """Loads a certificate with its private key into a context."""
-    password = b"" if certificate.password_file is None else read_password(certificate.password_file)
+    password = b"" if certificate.password_file is None else read_password(certificate.password_file, pem)
     assert certificate.certificate is not None
     # always with a password, because without one OpenSSL may ask at the terminal
     context.load_cert_chain(certificate.certificate, certificate.key, lambda: password)
 
 
-def read_certificate(certificate: Certificate) -> X509:
+def read_certificate(certificate: Certificate, pem: PemFiles) -> X509:
     """Returns the gateway's own certificate: the first of its file."""
     assert certificate.certificate is not None
-    found = read_pem(read_file(certificate.certificate))
+    found = pem.certificates(certificate.certificate)
     if not found:
         raise ValueError(f"the file {certificate.certificate!r} has no certificate")
     return found[0]
 
 
-def read_password(file: str) -> bytes:
+def read_password(file: str, pem: PemFiles) -> bytes:
     """Returns the file's first line."""
-    data = read_file(file)
     try:
-        found = text_file.password(data)
+        found = text_file.password(pem.read(file))
     except TextError as error:
         raise ValueError(f"the file {file!r} {error.problem}") from None
     if len(found) > _MAX_PASSWORD:
         raise ValueError(f"the file {file!r} has a first line of more than {_MAX_PASSWORD} bytes: is it the password?")
     return found
-
-
-def read_file(file: str) -> bytes:
-    """Returns a regular file's bytes. Raises ``ValueError``, with a message for the operator, when it is none."""
-    try:
-        return text_file.read_file(file, _MAX_BYTES)
-    except OSError as error:
-        raise ValueError(text_file.explain(file, error)) from None
