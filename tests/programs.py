@@ -15,6 +15,7 @@ from pathlib import Path
 MODULES = Path(__file__).parent / "e2e" / "node" / "node_modules"
 
 PACKAGES = {
+    "@microsoft/signalr": "npm, then npm ci in tests/e2e/node",
     "@neondatabase/serverless": "npm, then npm ci in tests/e2e/node",
     "/usr/share/novnc/core/rfb.js": "novnc",
     "Xtigervnc": "tigervnc-standalone-server",
@@ -42,6 +43,7 @@ PACKAGES = {
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "unshare": "util-linux",
+    "ws": "npm, then npm ci in tests/e2e/node",
     "xterm": "xterm",
 }
 

@@ -30,6 +30,7 @@ from .gateway import (
     write_config,
 )
 from .library import OPTIONS, Handler, Serve
+from .program import StartProgram, starting
 
 TEST_DEADLINE = 30.0  # seconds; the slowest test takes a few
 
@@ -86,6 +87,13 @@ async def start_gateway(
         with trio.CancelScope(shield=True):
             for gateway in gateways:
                 await gateway.kill()
+
+
+@pytest.fixture
+async def start_program(deadline: None) -> AsyncIterator[StartProgram]:
+    """``await start_program(*command)``: runs a backend that is a program, and returns its first line."""
+    async with starting() as start:
+        yield start
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 // Asks for a few echoes, first as socket.io starts by default (polling, then an upgrade), then by polling alone.
-// Writes what it saw as JSON.
+// Keeps cookies, or with a second argument sends that in each request instead. Writes what it saw as JSON.
 const { io } = require("socket.io-client");
 
-const [, , url] = process.argv;
+const [, , url, client] = process.argv;
+const own = client ? { query: { client } } : { withCredentials: true };
 
 async function talk(options) {
-  const socket = io(url, { forceNew: true, reconnection: false, withCredentials: true, timeout: 5000, ...options });
+  const socket = io(url, { forceNew: true, reconnection: false, ...own, timeout: 5000, ...options });
   const failed = new Promise((_, reject) => socket.on("connect_error", reject));
   const name = await Promise.race([failed, new Promise((resolve) => socket.once("name", resolve))]);
   const { engine } = socket.io;

@@ -1,0 +1,1 @@
+"""Applications on real frameworks, each a program of its own. All serve the same: see ``test_applications.py``."""
