@@ -34,6 +34,8 @@ PACKAGES = {
     "openssl": "openssl",
     "openssl/ssl.h": "libssl-dev",
     "postgres": "postgresql",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "redis-server": "redis-server",
     "scp": "openssh-client",
     "setpriv": "util-linux",

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -16,12 +17,16 @@ from typing import TextIO
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.events.metric_rows import MetricRows
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import WorkerCounters
+from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
+from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
-from wsgate.ops.listeners import ListenError, open_listeners
+from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
 from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
 from wsgate.ops.processes import run_in_child
@@ -82,10 +87,15 @@ def serve(
         emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}")
         raise_limit()
         notifier = Notifier()
+        # with workers the first row is their parent's, and the last one the admin process's
+        rows = MetricRows(1 if count == 1 else count + 2)
+        admin = None
         try:
+            admin = None if settings.admin is None else open_admin_listener(settings.admin)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
-                start = partial(_be_worker, count, notifier.watchdog, handler, fd)
+                start = partial(_be_worker, count, notifier.watchdog, handler, fd, rows)
+                be_admin = partial(_be_admin, handler, fd, settings, rows)
                 workers = Workers(
                     count,
                     Plan(site),
@@ -94,15 +104,22 @@ def serve(
                     notifier=notifier,
                     ready=ready,
                     log=writer,
+                    metrics=rows,
+                    admin=None if admin is None else AdminProcess(admin, be_admin),
                 )
                 return workers.run()
             _spare_the_collector()
             sockets = open_listeners(settings.listeners)
         except ListenError as error:
+            if admin is not None:
+                close_listeners([admin])
             print(f"wsgate: {error}", file=sys.stderr)
             return error.status
 
-        gateway = Gateway(site)
+        gateway = Gateway(site, metrics=GatewayMetrics(rows.row()))
+        if admin is not None and settings.admin is not None:
+            server = AdminServer(settings.admin, rows, rows.row(), lambda: gateway.metrics.refresh())
+            beside = [*beside, partial(server.run, admin)]
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
@@ -143,17 +160,36 @@ def _spare_the_collector() -> None:
 
 
 def _be_worker(
-    count: int, watchdog: float | None, log: LineHandler, fd: int, plan: Plan, parent: ToParent, row: WorkerCounters
+    count: int,
+    watchdog: float | None,
+    log: LineHandler,
+    fd: int,
+    rows: MetricRows,
+    plan: Plan,
+    parent: ToParent,
+    row: WorkerCounters,
 ) -> int:
     """Runs one of ``count`` workers. Returns its exit status.
 
     watchdog: seconds within which it must report that it is alive; ``None``: it need not
     """
     with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork, because a fork does not copy threads
-        return _serve_as_worker(count, watchdog, plan, parent, row)
+        return _serve_as_worker(count, watchdog, rows, plan, parent, row)
 
 
-def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToParent, row: WorkerCounters) -> int:
+def _be_admin(
+    log: LineHandler, fd: int, settings: Settings, rows: MetricRows, listener: socket.socket, channel: socket.socket
+) -> int:
+    """Runs the process of the admin listener beside workers. Returns its exit status."""
+    assert settings.admin is not None
+    with written_by(log, ThreadWriter(fd, log.describe)):
+        server = AdminServer(settings.admin, rows, rows.row(len(rows) - 1))
+        return _run([], partial(serve_until_end, server, listener, channel))
+
+
+def _serve_as_worker(
+    count: int, watchdog: float | None, rows: MetricRows, plan: Plan, parent: ToParent, row: WorkerCounters
+) -> int:
     settings = plan.settings
     try:
         # If their files are unchanged, the contexts are those of all workers, with the same ticket keys
@@ -170,7 +206,7 @@ def _serve_as_worker(count: int, watchdog: float | None, plan: Plan, parent: ToP
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(site, workers=count, counters=row)
+    gateway = Gateway(site, workers=count, counters=row, metrics=GatewayMetrics(rows.row(row.number)))
     beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     serve_all = partial(
         run,

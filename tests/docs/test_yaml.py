@@ -17,6 +17,7 @@ from wsgate.settings.model import Listener, Route, Settings
 CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
 CA = re.compile(r"ca: ([\w./-]+)")
 ABSOLUTE = re.compile(r"(\w+): (/(?:etc|srv|usr|var)/[\w./-]+)")
+ADMIN_TOKEN = re.compile(r"token: \{file: (/[\w./-]+)\}")
 FALLBACK = re.compile(r"root: ([\w./-]+),?\s+fallback: (/[\w./-]+)")
 
 USUAL = {
@@ -49,6 +50,8 @@ def put_in_place(text: str, directory: Path) -> str:
     for file in CA.findall(text):
         (directory / file).write_bytes(authority.ca.cert_pem.bytes())
     text = ABSOLUTE.sub(move, text)
+    for file in ADMIN_TOKEN.findall(text):
+        Path(file).write_text("sesame\n")
     for root, fallback in FALLBACK.findall(text):
         Path(root + fallback).touch()
     return text

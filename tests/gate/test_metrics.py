@@ -38,8 +38,8 @@ async def test_a_session(start_gate: StartGate, backend: Backend) -> None:
     (session,) = gate.gateway.sessions
     await client.send(Frame(1, b"hello"))
     assert (await server.receive()).payload == b"hello"
-    gate.gateway.metrics.route("chat").take_traffic(session)
-    gate.gateway.metrics.route("chat").take_traffic(session)
+    gate.gateway.metrics.sessions("chat").take_traffic(session)
+    gate.gateway.metrics.sessions("chat").take_traffic(session)
     live = counted(gate)
     assert (live["messages_total chat up"], live["bytes_total chat up"]) == (1, 11)
     await client.send(Frame(1, b"hello"), close_frame(4321))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.log import Log
 from wsgate.ops.listeners import ListenError
-from wsgate.ops.reread import check, keep_workers, log_refusal, log_warnings, prepare
+from wsgate.ops.reread import check, keep_fixed, log_refusal, log_warnings, prepare
 from wsgate.settings.draft import Draft
 from wsgate.settings.model import Listener, Respond, Route, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError, Problem
@@ -72,7 +72,7 @@ def test_another_refusal_has_its_reason_and_its_hint(log: Log) -> None:
 
 def test_the_number_of_workers_is_kept(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wsgate")
-    assert keep_workers(SETTINGS, SETTINGS) is SETTINGS
+    assert keep_fixed(SETTINGS, SETTINGS) is SETTINGS
     assert log.events() == []
-    assert keep_workers(SETTINGS, replace(SETTINGS, workers=4)) == SETTINGS
+    assert keep_fixed(SETTINGS, replace(SETTINGS, workers=4)) == SETTINGS
     assert log.one("restart needed")["now"] == "4"

@@ -41,6 +41,7 @@ PASSWORDS = ["tls/gate.password", "tls/app.password"]
 AUTHORITIES = ["tls/clients.pem", "tls/internal.pem"]
 DIRECTORIES = ["recordings", "tls", "tokens/sockets"]
 FILES = {
+    "admin.token": "sesame\n",
     "chat.backends": "ws://127.0.0.1:9003\n",
     "desktops.py": "class Lookup:\n    def __init__(self, source): ...\n    def lookup(self, token): ...\n",
     "tokens/desktops": "blue: 127.0.0.1:5901\n",

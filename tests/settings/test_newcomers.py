@@ -215,14 +215,18 @@ ROWS = [
     (
         'services:\n  wsgate:\n    ports: ["80:80"]\n',
         "1:1",
-        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin",
     ),
     (
         "http:\n  routers: {}\n",
         "1:1",
-        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin",
     ),
-    ("frontend ws\n  bind *:80\n", "1:1", "ers, limits, drain, exit_when_idle, log, found 'frontend ws bind *:80'"),
+    (
+        "frontend ws\n  bind *:80\n",
+        "1:1",
+        "ers, limits, drain, exit_when_idle, log, admin, found 'frontend ws bind *:80'",
+    ),
     ("", "1:1", "the file is empty: it needs listeners and routes"),
 ]
 

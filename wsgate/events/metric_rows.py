@@ -72,7 +72,7 @@ class MetricRow:
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
         self._words = memory.cast("Q")
-        self._places = {(metric.name, labels): at for metric, labels, at in self._entries()}
+        self._places = {(metric.name, labels): at for metric, labels, at in _entries(memory)}
         self._spare: list[memoryview] = []
 
     def cell(self, metric: Metric, *labels: str) -> Cell:
@@ -87,16 +87,13 @@ class MetricRow:
 
     def clear_gauges(self) -> None:
         """Clears what belonged to a process that has died."""
-        for metric, _, at in self._entries():
+        for metric, _, at in _entries(self._memory):
             if metric.kind is Kind.GAUGE:
                 self._words[at] = 0 if metric.across is Across.SUM else _ABSENT
 
     def read(self) -> Iterator[tuple[Metric, Labels, tuple[int, ...]]]:
-        """Yields the present values. Call it in any process."""
-        for metric, labels, at in self._entries():
-            values = tuple(self._words[at : at + metric.cells])
-            if values[0] != _ABSENT:
-                yield metric, labels, values
+        """Yields the present values."""
+        return _read(self._memory)
 
     def _find(self, metric: Metric, labels: Labels) -> tuple[memoryview, int]:
         at = self._places.get((metric.name, labels))
@@ -123,16 +120,6 @@ class MetricRow:
         self._words[0] = end
         return values // _WORD
 
-    def _entries(self) -> Iterator[tuple[Metric, Labels, int]]:
-        at, used = _WORD, self._words[0]
-        while at < used:
-            size, cells = _HEAD.unpack_from(self._memory, at)
-            key = bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size])
-            values = _align(at + _HEAD.size + size)
-            name, *labels = key.decode(errors="surrogateescape").split("\0")
-            yield _BY_NAME[name], tuple(labels), values // _WORD
-            at = values + cells * _WORD
-
 
 class MetricRows:
     """The shared memory; forked children share it.
@@ -149,9 +136,32 @@ class MetricRows:
         """Returns a row, for its process or to read it."""
         return MetricRow(self._rows[number])
 
+    def read(self, number: int) -> Iterator[tuple[Metric, Labels, tuple[int, ...]]]:
+        """Yields the present values of a row, in any process."""
+        return _read(self._rows[number])
+
     def __len__(self) -> int:
         return len(self._rows)
 
 
 def _align(size: int) -> int:
     return -(-size // _WORD) * _WORD
+
+
+def _read(memory: memoryview) -> Iterator[tuple[Metric, Labels, tuple[int, ...]]]:
+    words = memory.cast("Q")
+    for metric, labels, at in _entries(memory):
+        values = tuple(words[at : at + metric.cells])
+        if values[0] != _ABSENT:
+            yield metric, labels, values
+
+
+def _entries(memory: memoryview) -> Iterator[tuple[Metric, Labels, int]]:
+    at, used = _WORD, memory.cast("Q")[0]
+    while at < used:
+        size, cells = _HEAD.unpack_from(memory, at)
+        key = bytes(memory[at + _HEAD.size : at + _HEAD.size + size])
+        values = _align(at + _HEAD.size + size)
+        name, *labels = key.decode(errors="surrogateescape").split("\0")
+        yield _BY_NAME[name], tuple(labels), values // _WORD
+        at = values + cells * _WORD

@@ -148,6 +148,12 @@ LAG = _seconds(
 )
 ROUND = _seconds("wsgate_pump_round_seconds", "How long the pump's last turn took, once a second.", (), _TURNS)
 FULL_ROUNDS = _counter("wsgate_pump_full_rounds_total", "Turns of the pump that its time limit ended.")
+ALIVE = _gauge(
+    "wsgate_process_alive_timestamp_seconds",
+    "When the event loop of a process last gave a sign, in seconds since 1970.",
+    ("worker",),
+    Across.EACH,
+)
 FDS = _gauge("wsgate_process_open_fds", "Open file descriptors of a process.", ("worker",), Across.EACH)
 MAX_FDS = _gauge("wsgate_process_max_fds", "File descriptors that a process may have.", ("worker",), Across.EACH)
 MEMORY = _gauge("wsgate_process_resident_memory_bytes", "Resident memory of a process.", ("worker",), Across.EACH)

@@ -143,6 +143,12 @@ EVENTS = (
     Event("recording", "debug", ("id", "route", *WHO, "file"), "a session's recording has begun"),
     Event("record", "warning", ("id", "route", *WHO, "file", "reason"), "a session's recording has stopped"),
     Event("many wrong passwords", "warning", ("client", "consequence"), "an address guesses passwords"),
+    # the admin listener
+    Event("admin listening", "info", ("address",), "metrics and health are served at this address"),
+    Event("admin died", "error", ("pid", "replaced_in"), "the process of the admin listener has ended by itself"),
+    Event("admin not started", "error", ("error", "replaced_in"), "the system gives no process for it"),
+    Event("admin token wrong", "warning", ("client", "times"), "a request at the admin listener showed a wrong token"),
+    Event("admin token not read", "error", ("error",), "what was read before stays valid"),
     # backends and names
     Event("backend failed", "warning", ("route", "backend", "error"), "a backend cannot be used"),
     Event("backend well again", "warning", ("route", "backend"), "it can be used again"),

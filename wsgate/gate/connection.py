@@ -156,7 +156,7 @@ class _Connection:
                 if isinstance(answer, Opened):
                     begun = await begin(exchange, answer, self._http, self._send)
                     if isinstance(begun, Begun):
-                        self._gateway.metrics.route(route.name).upgraded(trio.current_time() - began)
+                        self._gateway.metrics.sessions(route.name).upgraded(trio.current_time() - began)
                         return begun
                     answer = begun
             finally:
@@ -183,7 +183,7 @@ class _Connection:
     async def _give(self, exchange: Exchange, answer: Refusal | Response) -> bool:
         """Sends an answer. Returns whether the connection may send another request."""
         if isinstance(answer, Response) or not answer.closes:
-            self._gateway.metrics.route(exchange.route.name).answered(answer.status)
+            self._gateway.metrics.requests(exchange.route.name).answered(answer.status)
         if isinstance(answer, Response):
             answer = replace(answer, headers=fields_for_client(exchange, answer.headers))
         if isinstance(answer, Response) and answer.stream is not None:
@@ -283,7 +283,7 @@ class _Connection:
             request, route = exchange.request, exchange.route.settings
             path = path_for_log(request, route)
             refused(exchange.client_info, path, route.name, refusal, exchange.request_id)
-        counts = self._gateway.metrics.route("" if exchange is None else exchange.route.name)
+        counts = self._gateway.metrics.requests("" if exchange is None else exchange.route.name)
         if request is not None and check_upgrade(request) is not None:
             counts.refused(refusal)
         else:

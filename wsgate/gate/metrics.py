@@ -7,6 +7,7 @@ adds it to the totals of the route now and then, and ``ended`` the rest.
 from __future__ import annotations
 
 import http
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -33,7 +34,6 @@ from wsgate.events.metrics import (
     STALLED,
     STALLS,
     UPGRADE,
-    Metric,
 )
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
@@ -55,24 +55,37 @@ BACKEND_REFUSED = "backend_refused"  # a backend's own answer
 BAD_REQUEST = "bad_request"
 
 _STATUSES = {status.value: str(status.value) for status in http.HTTPStatus}
+MOST_ENDINGS = 256  # kinds of endings that are kept; applications choose their codes
 _OWN_CODES = range(1000, 1016)  # close codes of RFC 6455 §7.4.1 and its registry
 
 
 class GatewayMetrics:
-    """Counts in the row of a process."""
+    """Counts in the row of a process.
+
+    refresh: brings up to date what is not counted when it happens, if anything does
+    """
 
     def __init__(self, row: MetricRow) -> None:
         self.row = row
-        self._routes: dict[str, RouteMetrics] = {}
+        self.refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self._requests: dict[str, RequestMetrics] = {}
+        self._sessions: dict[str, SessionMetrics] = {}
         self._serving = row.cell(SERVING)
         self._draining = row.cell(DRAINING)
         row.cell(BUILD_INFO, __version__).set(1)
 
-    def route(self, name: str) -> RouteMetrics:
-        """Returns the counters of a route. ``name`` is empty for requests that found none."""
-        found = self._routes.get(name)
+    def requests(self, route: str) -> RequestMetrics:
+        """Returns the counters of a route's requests. ``route`` is its name; empty for requests that found none."""
+        found = self._requests.get(route)
         if found is None:
-            found = self._routes[name] = RouteMetrics(self.row, name)
+            found = self._requests[route] = RequestMetrics(self.row, route)
+        return found
+
+    def sessions(self, route: str) -> SessionMetrics:
+        """Returns the counters of a route's sessions."""
+        found = self._sessions.get(route)
+        if found is None:
+            found = self._sessions[route] = SessionMetrics(self.row, route)
         return found
 
     def serves(self) -> None:
@@ -86,27 +99,44 @@ class GatewayMetrics:
         self.row.cell(DRAINED).set(sessions)
 
 
-class RouteMetrics:
-    """Counts what happens on one route."""
+class RequestMetrics:
+    """Counts the requests of one route that do not become sessions."""
 
-    def __init__(self, row: MetricRow, name: str) -> None:
+    def __init__(self, row: MetricRow, route: str) -> None:
         self._row = row
-        self._name = name
-        self._cells: dict[tuple[str, ...], Cell] = {}
-        self._sessions = row.cell(SESSIONS, name)
-        self._opened = row.cell(OPENED, name)
-        self._upgrade = row.histogram(UPGRADE, name)
-        self._duration = row.histogram(DURATION, name)
-        self._retries = row.cell(RETRIES, name)
-        self._moved = [
-            (row.cell(MESSAGES, name, way), row.cell(BYTES, name, way), row.cell(STALLS, name, way))
-            for way in ("up", "down")
-        ]
-        self._stalled = [row.cell(STALLED, name, way) for way in ("up", "down")]
+        self._route = route
+
+    def refused(self, refusal: Refusal) -> None:
+        """A request for a WebSocket got none."""
+        self._row.cell(REFUSED, self._route, cause_of(refusal)).add()
+
+    def answered(self, status: int) -> None:
+        """A request that asked for no WebSocket got an answer."""
+        self._row.cell(REQUESTS, self._route, _STATUSES.get(status) or f"{status // 100}xx").add()
+
+    def retried(self) -> None:
+        """A backend failed, and another one is tried."""
+        self._row.cell(RETRIES, self._route).add()
+
+
+class SessionMetrics:
+    """Counts the sessions of one route."""
+
+    def __init__(self, row: MetricRow, route: str) -> None:
+        self._row = row
+        self._route = route
+        self._endings: dict[tuple[Cause, Side | None, int | None, int | None], list[Cell]] = {}
+        self._open = row.cell(SESSIONS, route)
+        self._opened = row.cell(OPENED, route)
+        self._upgrade = row.histogram(UPGRADE, route)
+        self._duration = row.histogram(DURATION, route)
+        metrics = (MESSAGES, BYTES, STALLS, STALLED)
+        # in the order of the fields of ``Traffic``
+        self._moved = [row.cell(metric, route, way) for way in ("up", "down") for metric in metrics]
 
     def opened(self) -> None:
         """A session has begun."""
-        self._sessions.add()
+        self._open.add()
         self._opened.add()
 
     def upgraded(self, seconds: float) -> None:
@@ -116,50 +146,38 @@ class RouteMetrics:
     def ended(self, session: Session, outcome: Outcome) -> None:
         """A session is over."""
         self.take_traffic(session)
-        self._sessions.add(-1)
+        self._open.add(-1)
         self._duration.observe(trio.current_time() - session.info.since)
-        side = "gateway" if outcome.side is None else outcome.side.value
-        self._count(ENDED, side, outcome.cause.value)
-        self._count(CLOSE_CODES, Side.CLIENT.value, code_label(outcome.client_code))
-        self._count(CLOSE_CODES, Side.BACKEND.value, code_label(outcome.backend_code))
-        if outcome.cause is Cause.SILENT:
-            self._count(LOST, side)
-
-    def refused(self, refusal: Refusal) -> None:
-        """A request for a WebSocket got none."""
-        self._count(REFUSED, cause_of(refusal))
-
-    def answered(self, status: int) -> None:
-        """A request that asked for no WebSocket got an answer."""
-        self._count(REQUESTS, _STATUSES.get(status) or f"{status // 100}xx")
-
-    def retried(self) -> None:
-        """A backend failed, and another one is tried."""
-        self._retries.add()
+        how = outcome.cause, outcome.side, outcome.client_code, outcome.backend_code
+        cells = self._endings.get(how) or self._add_ending(how)
+        for cell in cells:
+            cell.add()
 
     def take_traffic(self, session: Session) -> None:
         """Adds what a session has moved since the last time."""
         traffic = session.take_traffic()
         if traffic is None:
             return
-        (up, down), (stalled_up, stalled_down) = self._moved, self._stalled
-        for cells, numbers in ((up, traffic[:3]), (down, traffic[4:7])):
-            for cell, number in zip(cells, numbers, strict=True):
-                if number:
-                    cell.add(int(number))
-        if traffic.stalled_up:
-            stalled_up.add(round(traffic.stalled_up / MICROSECOND))
-        if traffic.stalled_down:
-            stalled_down.add(round(traffic.stalled_down / MICROSECOND))
+        for cell, number in zip(self._moved, traffic, strict=True):
+            if number:
+                cell.add(number if isinstance(number, int) else round(number / MICROSECOND))
         for side, rtt in session.take_rtts():
-            self._row.histogram(RTT, self._name, side.value).observe(rtt)
+            self._row.histogram(RTT, self._route, side.value).observe(rtt)
 
-    def _count(self, metric: Metric, *labels: str) -> None:
-        key = (metric.name, *labels)
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = self._row.cell(metric, self._name, *labels)
-        cell.add()
+    def _add_ending(self, how: tuple[Cause, Side | None, int | None, int | None]) -> list[Cell]:
+        """Returns the counters of one kind of ending. It happens thousands of times, so they are kept."""
+        cause, side, client_code, backend_code = how
+        by = "gateway" if side is None else side.value
+        cells = [
+            self._row.cell(ENDED, self._route, by, cause.value),
+            self._row.cell(CLOSE_CODES, self._route, Side.CLIENT.value, code_label(client_code)),
+            self._row.cell(CLOSE_CODES, self._route, Side.BACKEND.value, code_label(backend_code)),
+        ]
+        if cause is Cause.SILENT:
+            cells.append(self._row.cell(LOST, self._route, by))
+        if len(self._endings) < MOST_ENDINGS:
+            self._endings[how] = cells
+        return cells
 
 
 def cause_of(refusal: Refusal) -> str:

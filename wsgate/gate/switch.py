@@ -113,7 +113,7 @@ async def _run(
     early: tuple[bytes, bytes],
 ) -> None:
     gateway.sessions.add(session)
-    metrics = gateway.metrics.route(session.info.route)
+    metrics = gateway.metrics.sessions(session.info.route)
     metrics.opened()
     opened(session.info)
     if gateway.draining or route.drained:  # the drain began while the 101 was sent

@@ -28,6 +28,7 @@ from wsgate.ops.listeners import open_listeners
 from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
 from wsgate.ops.reload import Reloader
 from wsgate.ops.reread import Load
+from wsgate.ops.sampler import Sampler
 from wsgate.settings.model import Address
 
 
@@ -72,6 +73,10 @@ async def run(
                     listeners = OpenListeners(gateway, connections, serving)
                     certificates = CertificateWatch()
                     certificates.use_site(gateway.site)
+                    if gateway.settings.admin is not None:
+                        sampler = Sampler(gateway, certificates)
+                        gateway.metrics.refresh = sampler.sample
+                        outer.start_soon(sampler.run)
                     idle = IdleWatch(gateway)
 
                     def busy(now: bool) -> None:
@@ -103,6 +108,7 @@ async def run(
                     for address in bound:
                         emit(logging.INFO, "listening", address=str(address))
                     gateway.ready = True
+                    gateway.metrics.serves()
                     emit(logging.INFO, "ready")
                     ready(bound)
                     reached(Stage.READY)
@@ -111,6 +117,7 @@ async def run(
                     received = await _reload_until_stop(signals, reloader)
                     reloader.stop()
                     gateway.ready = False
+                    gateway.metrics.drains(len(gateway.sessions))
                     reached(Stage.STOPPING)
                     over = gateway.sessions.opened - len(gateway.sessions)
                     _log_drain(gateway, received)

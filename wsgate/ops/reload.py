@@ -27,7 +27,7 @@ from wsgate.ops.drain import drain_sessions
 from wsgate.ops.listeners import ListenError, adjust
 from wsgate.ops.log import set_up
 from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
-from wsgate.ops.reread import Load, keep_workers, log_refusal, log_slow, prepare
+from wsgate.ops.reread import Load, keep_fixed, log_refusal, log_slow, prepare
 from wsgate.relay.session import Session
 from wsgate.settings.model import Listener, OnReload, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError
@@ -231,7 +231,7 @@ class Reloader:
         before, now = self._gateway.site, site
         if now.settings.log != before.settings.log:
             set_up(now.settings.log)
-        settings = keep_workers(before.settings, now.settings)
+        settings = keep_fixed(before.settings, now.settings)
         if settings is not now.settings:
             now = replace(now, settings=settings)
         discard(before, now)

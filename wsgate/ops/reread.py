@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wsgate.events.emit import emit
-from wsgate.ops.changes import show
+from wsgate.ops.changes import differences, show
 from wsgate.ops.checking import Checked, CheckError
 from wsgate.ops.listeners import ListenError, look_up
 from wsgate.settings.draft import Draft
@@ -82,17 +82,24 @@ def log_refusal(error: Refused, hint: str | None = None) -> None:
         emit(logging.ERROR, "reload refused", reason=f"{error}; {_STAYS}", hint=hint)
 
 
-def keep_workers(before: Settings, now: Settings) -> Settings:
-    """Returns the new settings with the old number of workers, which cannot change while they run; logs a
-    difference."""
-    if now.workers == before.workers:
-        return now
-    emit(
-        logging.WARNING,
-        "restart needed",
-        setting="workers",
-        before=show(before.workers, "workers", before.from_environment),
-        now=show(now.workers, "workers", now.from_environment),
-        reason="the number of processes cannot change while they run",
-    )
-    return replace(now, workers=before.workers)  # so the difference is logged at every reload
+# What cannot change while the gateway runs, and why
+_FIXED = {
+    "workers": "the number of processes cannot change while they run",
+    "admin": "the admin listener stays as it is while the gateway runs",
+}
+
+
+def keep_fixed(before: Settings, now: Settings) -> Settings:
+    """Returns the new settings with the old values of what cannot change while the gateway runs; logs differences."""
+    for name, reason in _FIXED.items():
+        for difference in differences(getattr(before, name), getattr(now, name), name):
+            emit(
+                logging.WARNING,
+                "restart needed",
+                setting=difference.key,
+                before=show(difference.before, difference.key, before.from_environment),
+                now=show(difference.now, difference.key, now.from_environment),
+                reason=reason,
+            )
+    kept = {name: getattr(before, name) for name in _FIXED if getattr(before, name) != getattr(now, name)}
+    return replace(now, **kept) if kept else now  # so a difference is logged at every reload

@@ -14,6 +14,7 @@ import trio
 
 from wsgate.events.metric_rows import Cell
 from wsgate.events.metrics import (
+    ALIVE,
     BACKEND_EJECTED,
     BACKEND_HEALTHY,
     BACKEND_SESSIONS,
@@ -29,6 +30,7 @@ from wsgate.events.metrics import (
 )
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateWatch
+from wsgate.settings.model import Relay, Tunnel
 
 INTERVAL = 1.0  # seconds
 SLICE = 500  # sessions between two checkpoints: about half a millisecond
@@ -48,6 +50,7 @@ class Sampler:
         self._handshakes = row.cell(HANDSHAKES)
         number = str(gateway.counters.number if gateway.workers > 1 else 0)
         self._fds, self._max_fds, self._memory = (row.cell(metric, number) for metric in (FDS, MAX_FDS, MEMORY))
+        self._alive = row.cell(ALIVE, number)
         self._rounds_before = 0
         self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
 
@@ -65,12 +68,13 @@ class Sampler:
         self._sample_site()
         metrics = self._gateway.metrics
         for number, session in enumerate(self._gateway.sessions, 1):
-            metrics.route(session.info.route).take_traffic(session)
+            metrics.sessions(session.info.route).take_traffic(session)
             if not number % SLICE:
                 await trio.lowlevel.checkpoint()
 
     def _sample_process(self) -> None:
         pump = self._gateway.pump
+        self._alive.set(int(time.time()))
         self._round.observe(pump.last_served_for)
         self._full_rounds.add(pump.full_rounds - self._rounds_before)
         self._rounds_before = pump.full_rounds
@@ -88,6 +92,8 @@ class Sampler:
     def _sample_site(self) -> None:
         before, self._shown = self._shown, {}
         for route in self._gateway.site.routes:
+            if isinstance(route.settings.action, Relay | Tunnel):
+                self._gateway.metrics.sessions(route.name)  # so that it is shown before its first session
             for backend in () if route.upstream is None else route.upstream.backends:
                 self._show(before, backend.sessions, BACKEND_SESSIONS, route.name, backend.name)
                 self._show(before, int(backend.healthy), BACKEND_HEALTHY, route.name, backend.name)

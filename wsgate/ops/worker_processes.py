@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from wsgate.events.emit import emit
 from wsgate.gate.shared_counters import WorkerCounters
+from wsgate.ops.admin.process import AdminProcess
 from wsgate.ops.log import mark_worker
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import call_in_child, fork
@@ -35,11 +36,14 @@ class WorkerProcesses:
     selector: has the channel of each worker that runs, with the worker as its data
     """
 
-    def __init__(self, rows: Sequence[WorkerCounters], log: ProcessWriter | None) -> None:
+    def __init__(
+        self, rows: Sequence[WorkerCounters], log: ProcessWriter | None, admin: AdminProcess | None = None
+    ) -> None:
         self.workers = [Worker(number, row) for number, row in enumerate(rows, 1)]
         self.reserved = Reservations([], self._call_in_child)
         self.selector = selectors.PollSelector()
         self._log = log
+        self._admin = admin
         if log is not None:
             log.prepare = self.close_in_child
 
@@ -60,6 +64,11 @@ class WorkerProcesses:
         self.selector.register(channel, selectors.EVENT_READ, worker)
         emit(logging.DEBUG, "worker started", worker=worker.number, pid=worker.pid)
 
+    def start_admin(self, now: float) -> None:
+        """Starts the process of the admin listener, if there is one to be started now (``time.monotonic``)."""
+        if self._admin is not None:
+            self._admin.act(now, self._close_in_admin)
+
     def close_channel(self, worker: Worker) -> None:
         """Ends the connection to a worker, which may be dead."""
         if worker.channel is not None:
@@ -74,6 +83,12 @@ class WorkerProcesses:
             self.close_channel(worker)
         self.selector.close()
 
+    def end_admin(self) -> None:
+        """Ends the process of the admin listener, and closes that."""
+        if self._admin is not None:
+            self._admin.close(self._call_in_child)
+            self._admin = None
+
     def close_in_child(self) -> None:
         """Closes in a child that is no worker everything that belongs to the parent."""
         self._close_in_worker()
@@ -81,6 +96,15 @@ class WorkerProcesses:
 
     def _close_in_worker(self) -> None:
         """Closes in a child what belongs to the parent. A worker keeps the reserved addresses."""
+        self._close_common()
+        if self._admin is not None:
+            self._admin.close_in_child()
+
+    def _close_in_admin(self) -> None:
+        self._close_common()
+        self.reserved.close_in_child()
+
+    def _close_common(self) -> None:
         if self._log is not None:
             self._log.close_in_child()
         self.close_channels()

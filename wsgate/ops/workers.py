@@ -33,7 +33,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wsgate.events.emit import emit
+from wsgate.events.metric_rows import MetricRows
+from wsgate.events.metrics import DRAINING, WORKERS_DIED
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
+from wsgate.ops.admin.process import AdminProcess
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
@@ -41,7 +44,7 @@ from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import set_up
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import caught_signals
-from wsgate.ops.reread import Load, Refused, check, keep_workers, log_refusal, log_slow
+from wsgate.ops.reread import Load, Refused, check, keep_fixed, log_refusal, log_slow
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
 from wsgate.ops.worker_channel import Report, ToParent
@@ -53,6 +56,7 @@ _log = logging.getLogger("wsgate")
 
 SLOW_START = 10.0  # seconds after which the log says that a worker does not serve yet
 REPORT_INTERVAL = 1.0  # seconds between two attempts to report dropped log lines
+PARENT = 0  # the number of the parent's row of metrics; those of the workers follow
 CUT_TIME = 5.0  # seconds until workers that were told to cut are killed
 
 
@@ -96,6 +100,8 @@ class Workers:
         notifier: Notifier,
         ready: Callable[[list[Address]], None] = lambda bound: None,
         log: ProcessWriter | None = None,
+        metrics: MetricRows | None = None,
+        admin: AdminProcess | None = None,
     ) -> None:
         self._plan = plan
         self._log = log
@@ -105,7 +111,9 @@ class Workers:
         self._notifier = notifier
         self._tell_ready = ready
         self._board = SharedCounters(count)
-        self._processes = WorkerProcesses(self._board.rows, log)
+        self._metrics = metrics or MetricRows(1 + count)
+        self._admin = admin
+        self._processes = WorkerProcesses(self._board.rows, log, admin)
         self._workers = self._processes.workers
         self._reserved = self._processes.reserved
         self._checking = Checking(self._processes.close_in_child)
@@ -123,8 +131,9 @@ class Workers:
         Returns the exit status: 0, or 1 if sessions were cut or workers failed. Raises ``ListenError`` when an address
         cannot be reserved.
         """
-        self._reserved.change(self._plan.settings.listeners)
-        with contextlib.closing(self._reserved), caught_signals() as signals:
+        with contextlib.closing(self._reserved), caught_signals() as signals, contextlib.ExitStack() as stack:
+            stack.callback(self._processes.end_admin)
+            self._reserved.change(self._plan.settings.listeners)
             self._processes.selector.register(signals, selectors.EVENT_READ)
             try:
                 while self._act(now := time.monotonic()):
@@ -157,6 +166,7 @@ class Workers:
             self._kill_at = min(self._kill_at, now + CUT_TIME)
         else:
             self._stage = _Stage.STOPPING
+            self._metrics.row(PARENT).cell(DRAINING).set(1)
             self._before = self._board.counts()
             emit(
                 logging.INFO,
@@ -212,7 +222,7 @@ class Workers:
         new = self._reserved.change(now.listeners, outcome.looked_up)
         if now.log != before.log:
             set_up(now.log)
-        now = keep_workers(before, now)
+        now = keep_fixed(before, now)
         self._plan = replace(self._plan, site=replace(self._plan.site, settings=now))
         for worker in self._workers:
             if worker.channel is not None:
@@ -241,7 +251,9 @@ class Workers:
             self._say_when_ready()
 
     def _find_dead(self) -> None:
-        """Finds the workers that have died."""
+        """Finds the processes that have died."""
+        if self._admin is not None:
+            self._admin.find_dead(time.monotonic())
         for worker in self._workers:
             if worker.pid:
                 pid, status = os.waitpid(worker.pid, os.WNOHANG)
@@ -253,10 +265,12 @@ class Workers:
         self._processes.close_channel(worker)
         pid, worker.pid, worker.ready = worker.pid, 0, False
         lost = worker.row.abandon()
+        self._metrics.row(worker.number).clear_gauges()
         how, value = ("signal", signal.Signals(-code).name) if code < 0 else ("exit_status", code)
         if self._stage is _Stage.STARTING:
             self._fail(worker.reason or f"a worker ended as it began, with {how.removeprefix('exit_')} {value}", code)
         elif self._stage is _Stage.SERVING:
+            self._metrics.row(PARENT).cell(WORKERS_DIED).add()
             fields = {"pid": pid, how: value, "reason": worker.reason or None, "sessions": lost}
             self._replace_later(worker, "worker died", **fields)
             self._say_when_ready()
@@ -305,6 +319,8 @@ class Workers:
         if self._log is not None:
             self._log.report_dropped()
         self._look_at_check(now)
+        if self._stage is not _Stage.FAILED:
+            self._processes.start_admin(now)
         for worker in self._workers:
             if not worker.pid and worker.start_at <= now and self._stage in (_Stage.STARTING, _Stage.SERVING):
                 self._begin(worker, now)
@@ -350,6 +366,8 @@ class Workers:
         if self._stage is _Stage.SERVING:
             due = min([due, self._look_at, *(worker.start_at for worker in self._workers if not worker.pid)])
         due = min(due, now + self._checking.wait(now))
+        if self._admin is not None:
+            due = min(due, self._admin.due)
         due = min([due, *(worker.began + SLOW_START for worker in self._workers if worker.is_starting)])
         if self._notifier.watchdog is not None:
             due = min(due, now + self._notifier.watchdog / 2)

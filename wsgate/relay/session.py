@@ -216,8 +216,8 @@ class Session:
             and backend.stalled == before.stalled_up
         ):
             return None
-        self._traffic = traffic_of(self._flows, client, backend)
-        return self._traffic.since(before)
+        self._traffic = now = traffic_of(self._flows, client, backend)
+        return now if before is _NO_TRAFFIC else now.since(before)
 
     def take_rtts(self) -> Iterator[tuple[Side, float]]:
         """Yields the round trips that Pings of the gateway have measured since the last call, in seconds."""

@@ -169,6 +169,8 @@ def _parents() -> dict[str, list[_Place]]:
     found: dict[str, list[_Place]] = {}
     for name, place in _keys_below(Settings, ()):
         found.setdefault(name, []).append(place)
+    for name, places in found.items():  # who writes bind means a listener, hardly admin's
+        found[name] = [place for place in places if place[:1] != ("admin",)] or places
     return found
 
 

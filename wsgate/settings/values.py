@@ -23,6 +23,13 @@ class LogLevel(enum.Enum):
     ERROR = "error"
 
 
+class AdminMetrics(enum.Enum):
+    """Who may read the metrics at the admin listener."""
+
+    OPEN = "open"
+    TOKEN = "token"
+
+
 class TextFrames(enum.Enum):
     """What a tunnel does with a text message: TCP knows bytes only."""
 

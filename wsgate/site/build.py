@@ -23,6 +23,8 @@ from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.draft import Broken, Draft, is_whole
 from wsgate.settings.model import (
     SOURCES,
+    Admin,
+    AdminToken,
     BackendTls,
     Basic,
     Files,
@@ -39,6 +41,7 @@ from wsgate.settings.model import (
     UnixAddress,
     WebSocketUrl,
 )
+from wsgate.site.admin_token import AdminTokenError, load_admin_token
 from wsgate.site.backend import LiveBackend
 from wsgate.site.backend_file import BackendFileError, NothingListed, read_backend_file
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
@@ -162,6 +165,9 @@ class _Builder:
                 self._load_tls(key, f"listeners[{index}].tls")
         for index, route in _entries(settings, "routes", Route):
             self._load_route(index, route, f"routes[{index}]")
+        admin = getattr(settings, "admin", None)
+        if isinstance(admin, Admin) and not self._patient:
+            self._check_admin(admin, listeners)
 
     def close(self) -> None:
         """Closes the sources that ``load`` has opened."""
@@ -198,6 +204,18 @@ class _Builder:
                     break
             else:
                 seen.append((index, listener.bind))
+
+    def _check_admin(self, admin: Admin, listeners: Sequence[tuple[int, Listener]]) -> None:
+        if not isinstance(admin.bind, Broken):
+            for index, listener in listeners:
+                if not isinstance(listener.bind, Broken) and (why := overlap(admin.bind, listener.bind)):
+                    self._draft.fault("admin.bind", f"listeners[{index}] {why}: write another port or path")
+                    break
+        if isinstance(admin.token, AdminToken) and isinstance(admin.token.file, str):
+            try:
+                load_admin_token(admin.token.file)
+            except AdminTokenError as error:
+                self._draft.fault("admin.token.file", str(error))
 
     def _load_route(self, index: int, route: Route, path: str) -> None:
         action = route.action

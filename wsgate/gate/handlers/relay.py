@@ -84,7 +84,7 @@ async def handle(exchange: Exchange) -> Answer:
                 backend.failed(opened.detail)
             attempts += 1
             if attempts != action.retry.attempts and _may_retry(opened, action):
-                exchange.gateway.metrics.route(exchange.route.name).retried()
+                exchange.gateway.metrics.requests(exchange.route.name).retried()
                 continue
             break
         backend.worked()

@@ -10,6 +10,7 @@ All names are imported from here. Which file has one matters only inside the pac
 
 # ruff: noqa: F403 - every name of each file, for everybody who imports this package
 from wsgate.settings.model.addresses import *
+from wsgate.settings.model.admin import *
 from wsgate.settings.model.answers import *
 from wsgate.settings.model.auth import *
 from wsgate.settings.model.defaults import *

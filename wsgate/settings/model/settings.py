@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from wsgate.settings.model.admin import Admin
 from wsgate.settings.model.defaults import Defaults
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.listener import Listener
@@ -90,6 +91,7 @@ class Settings:
         "End the process when there was no session for so long; for services that are started on demand.", default=None
     )
     log: Log = setting("The log.", default=Log())
+    admin: Admin | None = setting("A listener for metrics and health, or off.", default=None)
     # Not a configuration key: the text of the file for each value from the environment, by path. Messages show it
     # instead of the value.
     from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})

@@ -1,0 +1,232 @@
+"""The admin listener: HTTP on an address of its own, with few connections, each with deadlines.
+
+It reads the metrics of all processes in shared memory, and so asks no worker. With workers it is a process of its own
+(``ops.admin.process``); otherwise it runs beside the gateway, whose sessions it does not delay: it goes in steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from wsgate.disk.threads import in_thread, thread_limiter
+from wsgate.events.emit import emit
+from wsgate.events.metric_rows import MetricRow, MetricRows
+from wsgate.events.metrics import ADMIN_REFUSED
+from wsgate.gate.handshake_limiter import HandshakeLimiter
+from wsgate.gate.http_date import HttpDate
+from wsgate.net.io import end_gracefully, receive, send_all, set_nodelay
+from wsgate.net.plain import PlainTransport
+from wsgate.ops.accept import accept_forever
+from wsgate.ops.admin.access import (
+    BUSY,
+    NO_TOKEN,
+    WRONG_TOKEN,
+    check_host,
+    is_token,
+    shown_token,
+)
+from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
+from wsgate.ops.admin.state import not_alive, not_ready
+from wsgate.ops.open_listeners import close_in_thread
+from wsgate.settings.model import Address, Admin, AdminMetrics
+from wsgate.site.admin_token import AdminTokenError, load_admin_token
+from wsgate.wire.headers import Headers, values
+from wsgate.wire.http import HttpServer, Refusal, Request
+
+_log = logging.getLogger("wsgate")
+
+MOST = 100  # connections at once; one more ends the one that is open for longest
+REQUEST_TIME = 30.0  # seconds for a whole request, and between two requests of a connection
+ANSWER_TIME = 10.0  # seconds for a client to take a whole answer
+LINGER_TIME = 2.0  # seconds for the end of a connection whose request was refused
+WRONG_PAUSE = 1.0  # seconds until a wrong token is answered
+MOST_WRONG = 10  # wrong tokens that wait for their answer at once
+SAY_AGAIN = 60.0  # seconds between two log lines about wrong tokens
+DISK_TIME = 2.0  # seconds that the token's file may take
+
+_PLAIN = b"text/plain; charset=utf-8"
+_COMMON = [(b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff")]
+_NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz or /readyz")
+_NOT_ALLOWED = Refusal(405, "the admin listener is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
+_TOO_SLOW = Refusal(408, "the request took too long")
+
+Page = tuple[int, bytes, bytes]  # status, type and body
+
+
+class AdminServer:
+    """Answers requests at the admin listener.
+
+    rows: of all processes
+    row: this process's own
+    refresh: brings the metrics of this process up to date, if there are no workers
+    """
+
+    def __init__(
+        self,
+        settings: Admin,
+        rows: MetricRows,
+        row: MetricRow,
+        refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> None:
+        self._settings = settings
+        self._rows = rows
+        self._row = row
+        self._refresh = refresh
+        self._date = HttpDate()
+        self._token: bytes | None = None
+        self._open: dict[trio.CancelScope, None] = {}  # the oldest first
+        self._wrong = 0
+        self._unsaid = 0
+        self._say_at = 0.0
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serves until cancelled; closes ``listener`` then."""
+        try:
+            async with trio.open_nursery() as connections:
+                await accept_forever(listener, self.serve, connections, HandshakeLimiter(MOST))
+        finally:
+            await close_in_thread(listener)
+
+    async def serve(self, sock: PlainTransport, peer: Address) -> None:
+        """Serves one connection. Owns ``sock``."""
+        scope = trio.CancelScope()
+        self._open[scope] = None
+        if len(self._open) > MOST:
+            next(iter(self._open)).cancel()
+        try:
+            with sock, scope:
+                set_nodelay(sock)
+                await self._serve(sock, str(peer))
+        except Exception:  # a bug of ours ends this connection, is logged, and ends no other
+            _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
+        finally:
+            del self._open[scope]
+
+    async def _serve(self, sock: PlainTransport, client: str) -> None:
+        http = HttpServer(date=self._date)
+        while True:
+            request: Request | Refusal | None = _TOO_SLOW
+            with trio.move_on_after(REQUEST_TIME):
+                request = await _next_request(http, sock)
+            if request is None or (request is _TOO_SLOW and not http.begun):
+                return
+            found = request if isinstance(request, Refusal) else await self._answer(request, client)
+            close = isinstance(request, Refusal) or request.length != 0
+            if isinstance(found, Refusal):
+                self._row.cell(ADMIN_REFUSED, str(found.status)).add()
+                headers: Headers = [*found.headers, *_COMMON, (b"Content-Type", _PLAIN)]
+                data = http.respond(found.status, headers, f"{found.reason}\n".encode(), close=close)
+            else:
+                status, kind, body = found
+                data = http.respond(status, [*_COMMON, (b"Content-Type", kind)], body, close=close)
+            sent = False
+            with trio.move_on_after(ANSWER_TIME):
+                sent = await send_all(sock, data)
+            if not sent:
+                return
+            if close or not http.next_cycle():
+                with trio.move_on_after(LINGER_TIME):
+                    await end_gracefully(sock)
+                return
+
+    async def _answer(self, request: Request, client: str) -> Page | Refusal:
+        settings = self._settings
+        if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
+            return refusal
+        page = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}.get(request.path)
+        needs_token = page is None or (page == self._metrics and settings.metrics is AdminMetrics.TOKEN)
+        if needs_token and (refusal := await self._check_token(request, client)) is not None:
+            return refusal
+        if page is None:
+            return _NOT_FOUND
+        if request.method not in (b"GET", b"HEAD"):
+            return _NOT_ALLOWED
+        return await page(request)
+
+    # -- pages ---------------------------------------------------------------------------------------------------------
+
+    async def _metrics(self, request: Request) -> Page:
+        open_metrics = prefers_open_metrics(b",".join(values(request.headers, b"accept")))
+        pieces = []
+        for piece in expose(await self._gather(), open_metrics=open_metrics):
+            pieces.append(piece)
+            await trio.lowlevel.checkpoint()
+        kind = OPEN_METRICS if open_metrics else TEXT
+        return 200, kind, "".join(pieces).encode(errors="backslashreplace")
+
+    async def _health(self, request: Request) -> Page:
+        return _state("alive", not_alive(await self._gather()))
+
+    async def _readiness(self, request: Request) -> Page:
+        return _state("ready", not_ready(await self._gather(), self._settings.backends))
+
+    async def _gather(self) -> Gathered:
+        await self._refresh()
+        gathered: Gathered = {}
+        for _ in gather(self._rows, gathered):
+            await trio.lowlevel.checkpoint()
+        return gathered
+
+    # -- the token -----------------------------------------------------------------------------------------------------
+
+    async def _check_token(self, request: Request, client: str) -> Refusal | None:
+        if self._settings.token is None:
+            return None
+        shown = shown_token(request)
+        if shown is None:
+            return NO_TOKEN
+        if self._token is not None and is_token(shown, self._token):
+            return None
+        if self._wrong >= MOST_WRONG:
+            return BUSY
+        self._wrong += 1
+        try:
+            await self._load_token(self._settings.token.file)
+            if self._token is not None and is_token(shown, self._token):
+                return None
+            self._log_wrong(client)
+            await trio.sleep(WRONG_PAUSE)
+        finally:
+            self._wrong -= 1
+        return WRONG_TOKEN
+
+    async def _load_token(self, file: str) -> None:
+        """Reads the file, where the token may have changed; if that fails, what was read before stays valid."""
+        limiter = thread_limiter("admin token", os.path.dirname(file), 1)
+        try:
+            self._token = await in_thread(limiter, DISK_TIME, partial(load_admin_token, file))
+        except AdminTokenError as error:
+            emit(logging.ERROR, "admin token not read", error=str(error))
+        except trio.TooSlowError:
+            reason = f"the disk of {os.path.dirname(file)} did not answer within {DISK_TIME:g} s"
+            emit(logging.ERROR, "admin token not read", error=reason)
+
+    def _log_wrong(self, client: str) -> None:
+        self._unsaid += 1
+        now = trio.current_time()
+        if now >= self._say_at:
+            emit(logging.WARNING, "admin token wrong", client=client, times=self._unsaid)
+            self._say_at, self._unsaid = now + SAY_AGAIN, 0
+
+
+async def _next_request(http: HttpServer, sock: PlainTransport) -> Request | Refusal | None:
+    """Reads the next head. Returns ``None`` at the connection's end."""
+    while True:
+        try:
+            request = http.next_request()
+        except EOFError:
+            return None
+        if request is not None:
+            return request
+        http.receive(await receive(sock))
+
+
+def _state(word: str, reasons: list[str]) -> Page:
+    body = "\n".join([f"not {word}", *reasons] if reasons else [word])
+    return 503 if reasons else 200, _PLAIN, f"{body}\n".encode()

@@ -1,0 +1,53 @@
+"""What must fit together in ``admin``."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from wsgate.settings.draft import Broken
+from wsgate.settings.faults import Fault
+from wsgate.settings.model import Admin, AdminMetrics, Relay, TcpAddress
+
+
+def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: Fault) -> None:
+    """Checks ``admin``, which may have ``Broken`` parts.
+
+    routes: those that could be decoded, with their index
+    fault: reports a problem
+    """
+    if not isinstance(admin, Admin):
+        return
+    if isinstance(admin.bind, TcpAddress):
+        if isinstance(admin.mode, int):
+            fault("admin.mode", f"only a Unix socket has a mode, and {admin.bind} is none: remove it")
+        if admin.token is None and not _is_loopback(admin.bind.host):
+            message = f"others can reach {admin.bind}: write token, or bind 127.0.0.1 or a Unix socket"
+            fault("admin.bind", message)
+    if admin.metrics is AdminMetrics.TOKEN and admin.token is None:
+        fault("admin.metrics", "there is no token to ask for: write token, or remove this")
+    if isinstance(admin.backends, tuple):
+        _check_backends(admin.backends, routes, fault)
+
+
+def _check_backends(names: tuple[Any, ...], routes: list[tuple[int, Any]], fault: Fault) -> None:
+    by_name = {route.name: route for _, route in routes}
+    for index, name in enumerate(names):
+        path = f"admin.backends[{index}]"
+        if isinstance(name, Broken) or any(isinstance(each, Broken) for each in by_name):
+            continue
+        if name not in by_name:
+            fault(path, f"no route has the name {name}: correct it, or remove it")
+            continue
+        action = by_name[name].action
+        if isinstance(action, Relay) and action.health is None:
+            fault(path, f"nobody checks the backends of {name}: write health under its relay")
+        elif not isinstance(action, Relay | Broken):
+            fault(path, f"only relay has backends that are checked, and {name} is none: remove it")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
