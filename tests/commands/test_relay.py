@@ -107,4 +107,5 @@ def test_it_runs_what_it_shows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     ],
 )
 def test_what_it_says_when_it_starts(line: str, bound: Address, said: str) -> None:
-    assert relay.announcement(loads(to_yaml(parse(line.split())), "x.yaml"), bound) == said
+    flags = parse(line.split())
+    assert relay.announcement(flags, loads(to_yaml(flags), "x.yaml"), bound) == said

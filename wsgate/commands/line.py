@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TextIO
+from typing import Protocol, TextIO, TypeVar
 
 from wsgate import app
 from wsgate.settings.draft import Draft
@@ -78,6 +78,45 @@ class CommandLine:
     def _announce(self, announce: Callable[[Settings, Address], str], draft: Draft, bound: list[Address]) -> None:
         # Written in one call with its line break, because a thread may write the log to the same terminal
         print(f"{self.command}: {announce(draft.settings, bound[0])}\n", end="", flush=True)
+
+
+class CommonFlags(Protocol):
+    """The flags that every such command has.
+
+    log_file: to which the log is appended
+    show_config: print the configuration, and do nothing else
+    """
+
+    @property
+    def log_file(self) -> str | None: ...
+    @property
+    def show_config(self) -> bool: ...
+
+
+F = TypeVar("F", bound=CommonFlags)
+
+
+def run_line(
+    arguments: Sequence[str],
+    command: str,
+    flag_of: Sequence[tuple[str, str]],
+    parse: Callable[[Sequence[str]], F],
+    to_yaml: Callable[[F], str],
+    announce: Callable[[F, Settings, Address], str],
+) -> int:
+    """Serves the configuration that a command line stands for, or shows it. Returns the exit status.
+
+    command, flag_of: as in ``CommandLine``
+    parse: returns the flags; may raise ``UsageError``
+    to_yaml: returns the configuration that they stand for; may raise ``UsageError``
+    announce: returns what is printed when it serves, from the flags, the settings and the address that is bound
+    """
+    try:
+        flags = parse(arguments)
+        line = CommandLine(command, to_yaml(flags), flag_of)
+    except UsageError as error:
+        return refuse(command, str(error))
+    return line.show() if flags.show_config else line.serve(partial(announce, flags), flags.log_file)
 
 
 def refuse(command: str, message: str) -> int:

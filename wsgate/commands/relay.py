@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsgate.commands.line import CommandLine, UsageError, reachable, refuse
-from wsgate.commands.relay_flags import parse
+from wsgate.commands.line import reachable, run_line
+from wsgate.commands.relay_flags import RelayFlags, parse
 from wsgate.commands.relay_yaml import to_yaml
 from wsgate.settings.model import Address, Files, PathKind, Relay, Settings, TcpAddress
-
-_COMMAND = "wsgate relay"
 
 # The flag from which a value of the configuration came, by the end of its path
 _FLAG_OF = (
@@ -36,15 +34,10 @@ _FLAG_OF = (
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the relay of a command line, or shows its configuration. Returns the exit status."""
-    try:
-        flags = parse(arguments)
-        line = CommandLine(_COMMAND, to_yaml(flags), _FLAG_OF)
-    except UsageError as error:
-        return refuse(_COMMAND, str(error))
-    return line.show() if flags.show_config else line.serve(announcement, flags.log_file)
+    return run_line(arguments, "wsgate relay", _FLAG_OF, parse, to_yaml, announcement)
 
 
-def announcement(settings: Settings, bound: Address) -> str:
+def announcement(flags: RelayFlags, settings: Settings, bound: Address) -> str:
     """Returns a text that says where the relay listens, where it leads, and what to open in a browser."""
     (listener,) = settings.listeners
     route = settings.routes[0]

@@ -103,23 +103,27 @@ def _unknown(other: str, flags: Sequence[str]) -> str:
 
 
 def _check(flags: RelayFlags) -> None:
-    """Checks for flags that have no effect without others."""
-    for given, flag in ((flags.key, "--key"), (flags.key_password_file, "--key-password-file")):
-        if given is not None and flags.cert is None:
-            raise UsageError(f"{flag} needs --cert FILE, the certificate that it belongs to")
-    if not any(url.startswith("wss://") for url in flags.urls):
-        about_tls = {"--ca": flags.ca, "--server-name": flags.server_name, "--insecure": flags.insecure}
-        if named := [flag for flag, value in about_tls.items() if value]:
-            message = "is about TLS to backends, and no URL begins with wss://: write one, or leave it out"
-            raise UsageError(f"{named[0]} {message}")
+    """Checks for flags that have no effect without others, and for flags that exclude each other."""
+    speaks_tls = any(url.startswith("wss://") for url in flags.urls)
+    of_certificate = "needs --cert FILE, the certificate that it belongs to"
+    of_tls = "is about TLS to backends, and no URL begins with wss://: write one, or leave it out"
+    of_several = "chooses among several backends, and there is one: write more URLs, or leave it out"
+    needs = (
+        ("--key", flags.key, flags.cert is not None, of_certificate),
+        ("--key-password-file", flags.key_password_file, flags.cert is not None, of_certificate),
+        ("--ca", flags.ca, speaks_tls, of_tls),
+        ("--server-name", flags.server_name, speaks_tls, of_tls),
+        ("--insecure", flags.insecure or None, speaks_tls, of_tls),
+        ("--balance", flags.balance, len(flags.urls) > 1, of_several),
+        ("--hash", flags.hash, len(flags.urls) > 1, of_several),
+    )
+    for flag, given, is_met, message in needs:
+        if given is not None and not is_met:
+            raise UsageError(f"{flag} {message}")
     if flags.insecure and flags.ca is not None:
         raise UsageError("--insecure and --ca: with --insecure nothing is checked against it: leave one of them out")
     if flags.balance is not None and flags.hash is not None:
         raise UsageError("--balance and --hash both say which backend is used: leave one of them out")
-    for given, flag in ((flags.balance, "--balance"), (flags.hash, "--hash")):
-        if given is not None and len(flags.urls) == 1:
-            message = "chooses among several backends, and there is one: write more URLs, or leave it out"
-            raise UsageError(f"{flag} {message}")
 
 
 class _Parser(argparse.ArgumentParser):

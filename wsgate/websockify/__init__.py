@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
 
-from wsgate.commands.line import CommandLine, UsageError, reachable, refuse
+from wsgate.commands.line import reachable, run_line
 from wsgate.settings.model import Address, Files, Settings, TcpAddress, Tunnel
 from wsgate.websockify.flags import Flags, parse
 from wsgate.websockify.translate import to_yaml
-
-_COMMAND = "wsgate tunnel"
 
 # The flag from which a value of the configuration came, by the end of its path
 _FLAG_OF = (
@@ -36,12 +33,7 @@ _FLAG_OF = (
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the tunnel of a command line, or shows its configuration. Returns the exit status."""
-    try:
-        flags = parse(arguments)
-        line = CommandLine(_COMMAND, to_yaml(flags), _FLAG_OF)
-    except UsageError as error:
-        return refuse(_COMMAND, str(error))
-    return line.show() if flags.show_config else line.serve(partial(announcement, flags), flags.log_file)
+    return run_line(arguments, "wsgate tunnel", _FLAG_OF, parse, to_yaml, announcement)
 
 
 def announcement(flags: Flags, settings: Settings, bound: Address) -> str:
