@@ -210,8 +210,13 @@ def values(node: Any) -> list[tuple[type, dataclasses.Field[Any], Any]]:
     return found
 
 
+NEEDED_OTHERWISE = {"Route.http"}  # cors needs forward; another route there has the default
+
+
 def test_full_has_the_defaults(config: Path) -> None:
     for cls, field, value in values(load_checked(str(config / "full.yaml"))):
+        if f"{cls.__name__}.{field.name}" in NEEDED_OTHERWISE:
+            continue
         # A default of "anything" cannot be written: there is an example instead, as the comment tells.
         if field.default not in (dataclasses.MISSING, None, ()) and not dataclasses.is_dataclass(field.default):
             assert value == field.default, f"{cls.__name__}.{field.name}"

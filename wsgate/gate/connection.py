@@ -19,6 +19,7 @@ from wsgate.gate.access_log import CLIENT_GONE, refused
 from wsgate.gate.admission import admit
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
+from wsgate.gate.cors import answer_preflight
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.error_page import error_body
 from wsgate.gate.exchange import Answer, Exchange, Opened, Response
@@ -167,9 +168,9 @@ class _Connection:
     async def _answer(self, exchange: Exchange) -> Answer:
         if exchange.upgrade is not None and is_reset(self._transport):
             return CLIENT_GONE  # do not dial for a client that has gone already
-        refusal = await admit(exchange)
-        if refusal is not None:
-            return refusal
+        answer = answer_preflight(exchange) or await admit(exchange)
+        if answer is not None:
+            return answer
         return await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
 
     def _incoming(self, route: LiveRoute) -> Incoming:

@@ -8,6 +8,8 @@ from functools import cache
 from typing import Protocol
 
 from wsgate.gate.client import Client, backend_fields
+from wsgate.gate.cors import cors_fields
+from wsgate.gate.exchange import Exchange
 from wsgate.settings.model import Relay
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
@@ -72,10 +74,12 @@ def _names(header: str) -> tuple[bytes, frozenset[bytes]]:
     return name, frozenset({name.lower(), alike(name.lower())})
 
 
-def fields_for_client(context: RequestContext, headers: Headers) -> Headers:
-    """Returns the fields of an answer with the route's changes."""
-    changes = context.route.to_client
-    return headers if changes is None else changes.apply(headers, value_of(context))
+def fields_for_client(exchange: Exchange, headers: Headers) -> Headers:
+    """Returns the fields of an answer with those for its page, and with the route's changes."""
+    cors, changes = exchange.route.settings.cors, exchange.route.to_client
+    if cors is not None and exchange.upgrade is None:
+        headers = cors_fields(exchange, cors, headers)
+    return headers if changes is None else changes.apply(headers, value_of(exchange))
 
 
 def value_of(context: RequestContext) -> Callable[[str], str]:

@@ -38,6 +38,11 @@ def check_origin(route: Route, request: Request, client: Client) -> Refusal | No
     return Refusal(403, "this origin is not allowed", detail=detail, cause="origin")
 
 
+def may_read(route: Route, sent: bytes, client: Client) -> bool:
+    """Whether a page may read answers over plain HTTP. Pages of the same host may without being asked."""
+    return _is_allowed(sent.decode("latin-1"), tuple(each for each in route.origins if each != SAME_HOST), client)
+
+
 def _allowed(route: Route) -> tuple[str, ...]:
     """Returns the allowed origins.
 

@@ -233,6 +233,23 @@ def cookie_name(text: str) -> str:
     return text
 
 
+def listed_field(text: str) -> str:
+    """Parses the name of a field in a list of such. ``*`` has no meaning here."""
+    if text == "*":
+        raise TextError("'*' is no field: leave the key out for every one, or name them")
+    return field_name(text)
+
+
+def method(text: str) -> str:
+    """Parses the method of a request, which is in capitals (RFC 9110 §9.1)."""
+    if text == "*":
+        raise TextError("'*' is no method: leave the key out for every one, or name them")
+    if not re.fullmatch("[A-Z-]+", text):
+        cure = f"write {text.upper()}" if re.fullmatch("[A-Za-z-]+", text) else "write one like GET"
+        raise TextError(f"{quote(text)} is no method: {cure}")
+    return text
+
+
 def tested_field(text: str) -> str:
     """Parses the name of a field of requests, in lower case."""
     return field_name(text).lower()

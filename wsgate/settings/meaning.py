@@ -13,6 +13,7 @@ from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
 from wsgate.settings.meaning_admin import check_admin
 from wsgate.settings.meaning_auth import check_access, check_addresses
+from wsgate.settings.meaning_cors import check_cors
 from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
 from wsgate.settings.meaning_redirect import check_redirects
@@ -67,6 +68,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
         if isinstance(route.action, Tunnel):
             check_tunnel(route.action, f"routes[{index}].tunnel", fault, given)
         check_access(route, everyone, f"routes[{index}]", fault, warn, given)
+        check_cors(route, f"routes[{index}]", fault)
         check_headers(route, everyone, settings.request_id, f"routes[{index}]", fault, warn, given)
 
 

@@ -267,6 +267,8 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Text: ScalarType("a text", names.free_text, _TEXT),
     model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),
+    model.FieldName: ScalarType("the name of a header field", access.listed_field, _text(_FIELD_NAME, "X-Total")),
+    model.Method: ScalarType("a method like GET", access.method, _text("[A-Z-]+", "PUT")),
     model.RequestIdField: ScalarType(
         "the name of a header field", changes.request_id_field, _text(_FIELD_NAME, "X-Request-Id")
     ),

@@ -37,7 +37,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("ping", "pings", "ping_interval", "keepalive", "every"), ("interval",)),
     **dict.fromkeys(("proxy_read_timeout", "idle_timeout", "idletimeout", "read_timeout", "read"), ("idle",)),
     **dict.fromkeys(("proxy_connect_timeout", "connect_timeout"), ("connect",)),
-    **dict.fromkeys(("allowed_origins", "origin", "cors"), ("origins",)),
+    **dict.fromkeys(("allowed_origins", "origin"), ("origins",)),
     **dict.fromkeys(("ip_whitelist", "whitelist", "ip_allow_list", "allowed_ips", "ips", "acl"), ("addresses",)),
     **dict.fromkeys(("max_connections", "maxconn", "worker_connections"), ("sessions",)),
     **dict.fromkeys(("worker_processes", "nbproc", "nbthread"), ("workers",)),

@@ -286,6 +286,8 @@ AnswerField = Annotated[tuple[str, str], "name: value, of a whole answer"]
 BackendField = Annotated[tuple[str, str], "name: value of a field for a backend, with variables"]
 ClientField = Annotated[tuple[str, str], "name: value of a field for a client, with variables"]
 RequestIdField = Annotated[str, "name of a field of a request"]
+FieldName = Annotated[str, "name of a header field"]
+Method = Annotated[str, "method of a request"]
 BackendFieldName = Annotated[str, "name of a field of a request, in lower case"]
 ClientFieldName = Annotated[str, "name of a field of an answer, in lower case"]
 # Of these a mapping has any names

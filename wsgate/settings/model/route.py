@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wsgate.settings.model.addresses import Addresses
 from wsgate.settings.model.answers import Files, Redirect, Respond
 from wsgate.settings.model.auth import Auth
+from wsgate.settings.model.cors import Cors
 from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
 from wsgate.settings.model.headers import Headers
 from wsgate.settings.model.key import setting
@@ -85,6 +86,10 @@ class Route:
     http: PlainHttp = setting(
         "Requests to relay that ask for no WebSocket: reject answers them with 426, forward passes them on over HTTP.",
         default=PlainHttp.REJECT,
+    )
+    cors: Cors | None = setting(
+        "Let the pages in origins read answers of plain HTTP; left out, a backend's own answers say who may.",
+        default=None,
     )
     headers: Headers = setting("Header fields that are changed on their way.", default=Headers())
     heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
