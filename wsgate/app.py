@@ -116,9 +116,9 @@ def serve(
             print(f"wsgate: {error}", file=sys.stderr)
             return error.status
 
-        gateway = Gateway(site, metrics=GatewayMetrics(rows.row()))
+        gateway = Gateway(site, metrics=GatewayMetrics(rows.row(), lambda: writer.total_dropped))
         if admin is not None and settings.admin is not None:
-            server = AdminServer(settings.admin, rows, rows.row(), lambda: gateway.metrics.refresh())
+            server = AdminServer(settings.admin, rows, gateway.metrics.row, lambda: gateway.metrics.refresh())
             beside = [*beside, partial(server.run, admin)]
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
@@ -173,8 +173,10 @@ def _be_worker(
 
     watchdog: seconds within which it must report that it is alive; ``None``: it need not
     """
-    with written_by(log, ThreadWriter(fd, log.describe)):  # after the fork, because a fork does not copy threads
-        return _serve_as_worker(count, watchdog, rows, plan, parent, row)
+    writer = ThreadWriter(fd, log.describe)  # after the fork, because a fork does not copy threads
+    with written_by(log, writer):
+        metrics = GatewayMetrics(rows.row(row.number), lambda: writer.total_dropped)
+        return _serve_as_worker(count, watchdog, metrics, plan, parent, row)
 
 
 def _be_admin(
@@ -188,7 +190,7 @@ def _be_admin(
 
 
 def _serve_as_worker(
-    count: int, watchdog: float | None, rows: MetricRows, plan: Plan, parent: ToParent, row: WorkerCounters
+    count: int, watchdog: float | None, metrics: GatewayMetrics, plan: Plan, parent: ToParent, row: WorkerCounters
 ) -> int:
     settings = plan.settings
     try:
@@ -206,7 +208,7 @@ def _serve_as_worker(
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(site, workers=count, counters=row, metrics=GatewayMetrics(rows.row(row.number)))
+    gateway = Gateway(site, workers=count, counters=row, metrics=metrics)
     beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     serve_all = partial(
         run,

@@ -147,6 +147,8 @@ def test_a_reload_changes_the_form_and_not_the_writer(written: IO[bytes]) -> Non
     lines: list[bytes] = []
 
     class Kept:
+        total_dropped = 0
+
         def put(self, line: bytes) -> None:
             lines.append(line)
 

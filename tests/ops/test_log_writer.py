@@ -165,6 +165,7 @@ def test_what_a_sink_has_lost_is_said_when_it_is_well_again(monkeypatch: pytest.
     writer.put(LINE)
     writer.close()
     assert written == [LINE, b"1 dropped: No space left on device\n"]
+    assert writer.total_dropped == 1
 
 
 def test_a_writer_that_is_killed_is_replaced(pipe: tuple[int, int]) -> None:
@@ -203,6 +204,7 @@ def test_a_line_that_is_owed_is_said_without_another(pipe: tuple[int, int], monk
     monkeypatch.undo()
     assert writer.report_dropped()
     assert not writer.has_unreported
+    assert writer.total_dropped == 2
     writer.close()
     os.close(pipe[1])
     assert Reading(pipe[0]).lines() == [b"2 dropped: %s\n" % TOO_SLOW.encode()]

@@ -30,6 +30,9 @@ async def test_process_and_backends() -> None:
     backend.enter()
     gateway.upgrading = 2
     gateway.pump.full_rounds = 3
+    gateway.metrics.log_dropped = lambda: 5
+    for _ in range(5):
+        backend.failed("it is down")
     sampling = Sampler(gateway, CertificateWatch())
     await sampling.sample()
     await sampling.sample()
@@ -37,6 +40,10 @@ async def test_process_and_backends() -> None:
     assert row["wsgate_backend_sessions", "chat", "ws://127.0.0.1:1"] == (1,)
     assert row["wsgate_backend_healthy", "chat", "ws://127.0.0.1:1"] == (1,)
     assert row["wsgate_backend_ejected", "chat", "ws://127.0.0.1:1"] == (0,)
+    assert row["wsgate_backend_draining", "chat", "ws://127.0.0.1:1"] == (0,)
+    assert row["wsgate_backend_failures_total", "chat", "ws://127.0.0.1:1"] == (5,)
+    assert row["wsgate_backend_ejections_total", "chat", "ws://127.0.0.1:1"] == (0,)
+    assert row["wsgate_log_lines_dropped_total",] == (5,)
     assert row["wsgate_handshakes",] == (2,)
     assert row["wsgate_pump_full_rounds_total",] == (3,)
     assert row["wsgate_process_resident_memory_bytes", "0"][0] > 1 << 20

@@ -53,17 +53,20 @@ class Cell:
 class Histogram:
     """The values of a histogram: a count for each bucket, the one without a bound, and the sum."""
 
-    __slots__ = ("_at", "_buckets", "_scale", "_words")
+    __slots__ = ("_at", "_buckets", "_per_unit", "_sum", "_words")
 
     def __init__(self, metric: Metric, words: memoryview, at: int) -> None:
         self._words = words
         self._at = at
         self._buckets = metric.buckets
-        self._scale = metric.scale
+        self._sum = at + len(metric.buckets) + 1
+        self._per_unit = 1 / metric.scale
 
     def observe(self, value: float) -> None:
-        self._words[self._at + bisect_left(self._buckets, value)] += 1
-        self._words[self._at + len(self._buckets) + 1] += max(0, round(value / self._scale))
+        words = self._words
+        words[self._at + bisect_left(self._buckets, value)] += 1
+        if value > 0:
+            words[self._sum] += int(value * self._per_unit + 0.5)
 
 
 class MetricRow:

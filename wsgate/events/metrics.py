@@ -125,6 +125,12 @@ BACKEND_HEALTHY = _gauge(
 BACKEND_EJECTED = _gauge(
     "wsgate_backend_ejected", "Whether a backend gets no sessions for a while because it failed.", _BACKEND, Across.MOST
 )
+BACKEND_DRAINING = _gauge(
+    "wsgate_backend_draining",
+    "Whether a backend gets no new sessions, and those that it has end.",
+    _BACKEND,
+    Across.MOST,
+)
 BACKEND_FAILURES = _counter(
     "wsgate_backend_failures_total", "Attempts to use a backend that failed, and sessions that it broke off.", _BACKEND
 )

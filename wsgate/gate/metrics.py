@@ -37,6 +37,7 @@ from wsgate.events.metrics import (
 )
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
+from wsgate.relay.traffic import Traffic
 from wsgate.wire.http import Refusal
 
 # The cause of a refusal, by its status, where it names none itself
@@ -58,16 +59,20 @@ _STATUSES = {status.value: str(status.value) for status in http.HTTPStatus}
 MOST_ENDINGS = 256  # kinds of endings that are kept; applications choose their codes
 _OWN_CODES = range(1000, 1016)  # close codes of RFC 6455 §7.4.1 and its registry
 
+_Ending = tuple[str, str, int | None, int | None]  # cause and side, empty for the gateway, and both close codes
+
 
 class GatewayMetrics:
     """Counts in the row of a process.
 
     refresh: brings up to date what is not counted when it happens, if anything does
+    log_dropped: returns how many lines of the log were dropped so far
     """
 
-    def __init__(self, row: MetricRow) -> None:
+    def __init__(self, row: MetricRow, log_dropped: Callable[[], int] = lambda: 0) -> None:
         self.row = row
         self.refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.log_dropped = log_dropped
         self._requests: dict[str, RequestMetrics] = {}
         self._sessions: dict[str, SessionMetrics] = {}
         self._serving = row.cell(SERVING)
@@ -125,14 +130,14 @@ class SessionMetrics:
     def __init__(self, row: MetricRow, route: str) -> None:
         self._row = row
         self._route = route
-        self._endings: dict[tuple[Cause, Side | None, int | None, int | None], list[Cell]] = {}
+        self._endings: dict[_Ending, list[Cell]] = {}
         self._open = row.cell(SESSIONS, route)
         self._opened = row.cell(OPENED, route)
         self._upgrade = row.histogram(UPGRADE, route)
         self._duration = row.histogram(DURATION, route)
-        metrics = (MESSAGES, BYTES, STALLS, STALLED)
-        # in the order of the fields of ``Traffic``
-        self._moved = [row.cell(metric, route, way) for way in ("up", "down") for metric in metrics]
+        self._up, self._down = (
+            [row.cell(metric, route, way) for metric in (MESSAGES, BYTES, STALLS, STALLED)] for way in ("up", "down")
+        )
 
     def opened(self) -> None:
         """A session has begun."""
@@ -145,35 +150,54 @@ class SessionMetrics:
 
     def ended(self, session: Session, outcome: Outcome) -> None:
         """A session is over."""
-        self.take_traffic(session)
+        traffic = session.take_traffic()
+        if traffic is not None:
+            self._add(traffic)
         self._open.add(-1)
         self._duration.observe(trio.current_time() - session.info.since)
-        how = outcome.cause, outcome.side, outcome.client_code, outcome.backend_code
-        cells = self._endings.get(how) or self._add_ending(how)
-        for cell in cells:
+        # by their names, because before Python 3.12 the hash of an enum's member calls a Python function
+        side = "" if outcome.side is None else outcome.side._value_
+        how = outcome.cause._value_, side, outcome.client_code, outcome.backend_code
+        cells = self._endings.get(how)
+        for cell in self._add_ending(how) if cells is None else cells:
             cell.add()
 
     def take_traffic(self, session: Session) -> None:
-        """Adds what a session has moved since the last time."""
+        """Adds what an open session has moved since the last time."""
         traffic = session.take_traffic()
-        if traffic is None:
-            return
-        for cell, number in zip(self._moved, traffic, strict=True):
-            if number:
-                cell.add(number if isinstance(number, int) else round(number / MICROSECOND))
-        for side, rtt in session.take_rtts():
-            self._row.histogram(RTT, self._route, side.value).observe(rtt)
+        if traffic is not None:
+            self._add(traffic)
+            for side, rtt in session.take_rtts():
+                self._row.histogram(RTT, self._route, side.value).observe(rtt)
 
-    def _add_ending(self, how: tuple[Cause, Side | None, int | None, int | None]) -> list[Cell]:
+    def _add(self, traffic: Traffic) -> None:
+        if traffic.octets_up:
+            messages, octets, _, _ = self._up
+            messages.add(traffic.messages_up)
+            octets.add(traffic.octets_up)
+        if traffic.octets_down:
+            messages, octets, _, _ = self._down
+            messages.add(traffic.messages_down)
+            octets.add(traffic.octets_down)
+        if traffic.stalls_up or traffic.stalled_up:
+            _, _, stalls, stalled = self._up
+            stalls.add(traffic.stalls_up)
+            stalled.add(round(traffic.stalled_up / MICROSECOND))
+        if traffic.stalls_down or traffic.stalled_down:
+            _, _, stalls, stalled = self._down
+            stalls.add(traffic.stalls_down)
+            stalled.add(round(traffic.stalled_down / MICROSECOND))
+
+    def _add_ending(self, how: _Ending) -> list[Cell]:
         """Returns the counters of one kind of ending. It happens thousands of times, so they are kept."""
         cause, side, client_code, backend_code = how
-        by = "gateway" if side is None else side.value
+        by = side or "gateway"
         cells = [
-            self._row.cell(ENDED, self._route, by, cause.value),
+            self._row.cell(ENDED, self._route, by, cause),
             self._row.cell(CLOSE_CODES, self._route, Side.CLIENT.value, code_label(client_code)),
             self._row.cell(CLOSE_CODES, self._route, Side.BACKEND.value, code_label(backend_code)),
         ]
-        if cause is Cause.SILENT:
+        if cause == Cause.SILENT.value:
             cells.append(self._row.cell(LOST, self._route, by))
         if len(self._endings) < MOST_ENDINGS:
             self._endings[how] = cells

@@ -44,6 +44,10 @@ Describe = Callable[[int, str], bytes]
 
 
 class Writer(Protocol):
+    @property
+    def total_dropped(self) -> int:
+        """How many lines were not written so far."""
+
     def put(self, line: bytes) -> None:
         """Passes a line on to be written. Never waits, never raises."""
 
@@ -120,6 +124,11 @@ class ThreadWriter:
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
+    @property
+    def total_dropped(self) -> int:
+        """How many lines were dropped or lost so far."""
+        return self._dropped + self._lost
+
     def put(self, line: bytes) -> None:
         if self._put - self._done + len(line) > BOUND:
             self._dropped += 1
@@ -176,12 +185,14 @@ class ProcessWriter:
     """Writes lines in a child process.
 
     prepare: called first in the child, to close what belongs to the parent; may be set later
+    total_dropped: how many lines were dropped so far
     """
 
     def __init__(self, fd: int, describe: Describe) -> None:
         self._fd = fd
         self._describe = describe
         self._dropped = 0
+        self.total_dropped = 0
         self._in_child = False
         self._pid = 0
         self._channel: socket.socket | None = None
@@ -199,6 +210,7 @@ class ProcessWriter:
             Sink(self._fd).write([line])
         elif not self.report_dropped() or not self._send(line):
             self._dropped += 1
+            self.total_dropped += 1
 
     def report_dropped(self) -> bool:
         """Writes the line that reports dropped lines. Returns False if that is not possible yet."""

@@ -15,7 +15,10 @@ import trio
 from wsgate.events.metric_rows import Cell
 from wsgate.events.metrics import (
     ALIVE,
+    BACKEND_DRAINING,
     BACKEND_EJECTED,
+    BACKEND_EJECTIONS,
+    BACKEND_FAILURES,
     BACKEND_HEALTHY,
     BACKEND_SESSIONS,
     CERTIFICATE,
@@ -23,6 +26,7 @@ from wsgate.events.metrics import (
     FULL_ROUNDS,
     HANDSHAKES,
     LAG,
+    LOG_DROPPED,
     MAX_FDS,
     MEMORY,
     ROUND,
@@ -51,7 +55,8 @@ class Sampler:
         number = str(gateway.counters.number if gateway.workers > 1 else 0)
         self._fds, self._max_fds, self._memory = (row.cell(metric, number) for metric in (FDS, MAX_FDS, MEMORY))
         self._alive = row.cell(ALIVE, number)
-        self._rounds_before = 0
+        self._log_dropped = row.cell(LOG_DROPPED)
+        self._rounds_before = self._dropped_before = 0
         self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
 
     async def run(self) -> None:
@@ -78,6 +83,9 @@ class Sampler:
         self._round.observe(pump.last_served_for)
         self._full_rounds.add(pump.full_rounds - self._rounds_before)
         self._rounds_before = pump.full_rounds
+        dropped = self._gateway.metrics.log_dropped()
+        self._log_dropped.add(dropped - self._dropped_before)
+        self._dropped_before = dropped
         self._handshakes.set(len(self._gateway.awaited) - len(self._gateway.idle) + self._gateway.upgrading)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if limit != resource.RLIM_INFINITY:
@@ -98,6 +106,10 @@ class Sampler:
                 self._show(before, backend.sessions, BACKEND_SESSIONS, route.name, backend.name)
                 self._show(before, int(backend.healthy), BACKEND_HEALTHY, route.name, backend.name)
                 self._show(before, int(backend.is_ejected), BACKEND_EJECTED, route.name, backend.name)
+                self._show(before, int(backend.is_draining), BACKEND_DRAINING, route.name, backend.name)
+                failures, ejections = backend.take_counts()
+                self._row.cell(BACKEND_FAILURES, route.name, backend.name).add(failures)
+                self._row.cell(BACKEND_EJECTIONS, route.name, backend.name).add(ejections)
         now = time.time()
         for file, left in self._certificates.expires_in(now).items():
             self._show(before, max(0, round(now + left)), CERTIFICATE, file)

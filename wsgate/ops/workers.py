@@ -34,7 +34,7 @@ from dataclasses import dataclass, replace
 
 from wsgate.events.emit import emit
 from wsgate.events.metric_rows import MetricRows
-from wsgate.events.metrics import DRAINING, WORKERS_DIED
+from wsgate.events.metrics import DRAINING, LOG_DROPPED, WORKERS_DIED
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.admin.process import AdminProcess
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
@@ -112,6 +112,7 @@ class Workers:
         self._tell_ready = ready
         self._board = SharedCounters(count)
         self._metrics = metrics or MetricRows(1 + count)
+        self._log_dropped = self._metrics.row(PARENT).cell(LOG_DROPPED)
         self._admin = admin
         self._processes = WorkerProcesses(self._board.rows, log, admin)
         self._workers = self._processes.workers
@@ -318,6 +319,7 @@ class Workers:
         """Does what is due. Returns whether there is anything left to wait for."""
         if self._log is not None:
             self._log.report_dropped()
+            self._log_dropped.set(self._log.total_dropped)
         self._look_at_check(now)
         if self._stage is not _Stage.FAILED:
             self._processes.start_admin(now)

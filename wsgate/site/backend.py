@@ -50,6 +50,8 @@ class LiveBackend(Generic[T]):
         "_early_failures",
         "_ejected",
         "_ejections",
+        "_new_ejections",
+        "_new_failures",
         "_returned_at",
         "_streak",
         "_until",
@@ -95,6 +97,7 @@ class LiveBackend(Generic[T]):
         self._until = 0.0  # trio seconds
         self._ejections = 0  # in a row
         self._early_failures = 0  # in a row
+        self._new_failures = self._new_ejections = 0  # since ``take_counts``
         self._returned_at: float | None = None  # trio seconds; ``None`` if it was never away, or long ago
 
     @property
@@ -195,6 +198,7 @@ class LiveBackend(Generic[T]):
         """An attempt to use it has failed. ``error``: for the log."""
         self.trouble.begin(error)
         self.failures += 1
+        self._new_failures += 1
         self._judge(self.failures, error)
 
     def worked(self) -> None:
@@ -214,7 +218,14 @@ class LiveBackend(Generic[T]):
             self._early_failures = 0
             return
         self._early_failures += 1
+        self._new_failures += 1
         self._judge(self._early_failures, failure)
+
+    def take_counts(self) -> tuple[int, int]:
+        """Returns how often it has failed, and how often it was ejected, since the last call."""
+        counts = self._new_failures, self._new_ejections
+        self._new_failures = self._new_ejections = 0
+        return counts
 
     def checked(self, error: str, health: Health) -> bool:
         """Counts a health check; returns whether the backend has become unhealthy by it.
@@ -245,6 +256,7 @@ class LiveBackend(Generic[T]):
         seconds = min(eject.for_ * 2**self._ejections, LONGEST)
         self._ejected, self._until = True, trio.current_time() + seconds
         self._ejections += 1
+        self._new_ejections += 1
         self.trouble.begin(error)
         emit(logging.WARNING, "backend ejected", route=self.route, backend=self.name, seconds=seconds, error=error)
 
