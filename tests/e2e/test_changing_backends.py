@@ -102,8 +102,9 @@ class Crowd:
     faults: what must not be
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, size: int = CLIENTS) -> None:
         self._port = port
+        self._size = size
         self.present: Counter[str] = Counter()
         self.ended: Counter[tuple[str, int | None]] = Counter()
         self.faults: list[str] = []
@@ -118,13 +119,13 @@ class Crowd:
 
     async def settled(self, servers: Collection[Server]) -> None:
         """Wait until all clients have a session, and each backend has its share, within a tenth of it."""
-        share = CLIENTS / len(servers)
+        share = self._size / len(servers)
 
         def is_even() -> bool:
             return all(abs(self.present[each.name] - share) <= share / 10 for each in servers)
 
         with self._explained():
-            while not is_even() or self.present.total() < CLIENTS - RESTLESS:
+            while not is_even() or self.present.total() < self._size - RESTLESS:
                 await self._changed.wait()
         assert self.faults == []
 
@@ -269,4 +270,35 @@ async def test_500_clients_while_their_backends_change(
     await crowd.settled([again, second, third])
     assert crowd.ended[added.name, 1012] >= CLIENTS / 5
     assert {name for name, _ in crowd.ended} == {own.name, added.name}
+    clients.cancel_scope.cancel()
+
+
+async def test_sessions_move_to_a_backend_that_is_new(
+    start_gateway: StartGateway, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """Slowly, as many as it should have, and each client once."""
+    clients = await nursery.start(hold_open)
+    old, new = Server(), Server()
+    await nursery.start(old.run)
+    await nursery.start(new.run)
+    listed = tmp_path / "app.backends"
+    relay = {
+        "to": f"ws://{old.name}",
+        "to_file": str(listed),
+        "balance": "round_robin",
+        "rebalance": "25%",
+    }
+    gateway = await start_gateway({"name": "app", "origins": "any", "relay": relay})
+    assert await gateway.next_line("backend file wrong", consequence="it is awaited")
+    crowd = Crowd(gateway.port, 40)
+    for _ in range(40):
+        clients.start_soon(lambda: crowd.run(restless=False))
+    await crowd.settled([old])
+    listed.write_text(f"ws://{new.name}\n")
+    await gateway.next_line("backend file right again")
+    await crowd.settled([old, new])
+    lines = [await gateway.session_line(reason="moved") for _ in range(18)]
+    assert {line["backend_code"] for line in lines} == {1012}
+    assert set(crowd.ended) == {(old.name, 1012)}
+    assert crowd.ended.total() <= 20
     clients.cancel_scope.cancel()

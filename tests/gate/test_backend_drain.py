@@ -58,6 +58,12 @@ def moved(sessions: Sequence[Moved]) -> int:
     return sum(bool(session.why) for session in sessions)
 
 
+@pytest.fixture
+def autojump_clock() -> trio.testing.MockClock:
+    """Nothing here waits for a socket or a thread, so virtual time needs no real time."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
 @pytest.fixture(autouse=True)
 def even(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda least, most: 1.0)

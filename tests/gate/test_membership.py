@@ -58,6 +58,12 @@ class Names:
 
 
 @pytest.fixture
+def autojump_clock() -> trio.testing.MockClock:
+    """Nothing here waits for a socket or a thread, so virtual time needs no real time."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     made = Names()
     monkeypatch.setattr("random.uniform", lambda least, most: 1.0)

@@ -1,4 +1,5 @@
-"""Keeps the backends of routes with ``to_file`` or ``resolve`` up to date, while the site has the route.
+"""Keeps the backends of routes with ``to_file`` or ``resolve`` up to date, while the site has the route, and moves
+sessions to new ones where ``rebalance`` says so.
 
 Files are read and names resolved in threads, under deadlines: a disk or a name server that hangs holds up nothing. What
 fails changes nothing: the backends that are known stay. Each worker does this by itself.
@@ -15,6 +16,7 @@ from wsgate.disk.threads import in_thread
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
 from wsgate.gate.gateway import Gateway
+from wsgate.gate.rebalance import rebalance
 from wsgate.net.dial import resolve
 from wsgate.net.resolver import set_requester
 from wsgate.settings.model import TcpAddress
@@ -43,7 +45,7 @@ async def watch(gateway: Gateway, task_status: trio.TaskStatus[None] = trio.TASK
             began = []
             for route in now - watched.keys():
                 watched[route] = trio.CancelScope()
-                began.append(_Watch(route, watched[route]))
+                began.append(_Watch(gateway, route, watched[route]))
                 nursery.start_soon(began[-1].run)
             with trio.move_on_after(FIRST_TIME):
                 for each in began:
@@ -54,16 +56,18 @@ async def watch(gateway: Gateway, task_status: trio.TaskStatus[None] = trio.TASK
 
 
 def _is_watched(route: LiveRoute) -> bool:
-    return route.upstream is not None and (
-        route.upstream.relay.to_file is not None or route.upstream.relay.resolve is not None
-    )
+    if route.upstream is None:
+        return False
+    relay = route.upstream.relay
+    return any(each is not None for each in (relay.to_file, relay.resolve, relay.rebalance))
 
 
 class _Watch:
     """The watch of one route, until ``scope`` is cancelled."""
 
-    def __init__(self, route: LiveRoute, scope: trio.CancelScope) -> None:
+    def __init__(self, gateway: Gateway, route: LiveRoute, scope: trio.CancelScope) -> None:
         assert route.upstream is not None
+        self._gateway = gateway
         self._upstream: Upstream = route.upstream
         self._scope = scope
         self._file_read = trio.Event()
@@ -88,6 +92,9 @@ class _Watch:
                     nursery.start_soon(self._watch_names, relay.resolve)
                 else:
                     self._resolved.set()
+
+                if relay.rebalance is not None:
+                    nursery.start_soon(rebalance, self._gateway, self._upstream, relay.rebalance)
 
     # -- the file ------------------------------------------------------------------------------------------------------
 

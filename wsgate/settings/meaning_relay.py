@@ -19,6 +19,8 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
         fault(balance, "has policy and hash: write one of them, hash is a policy itself")
     if f"{balance}.cookie" in given and f"{balance}.hash" in given:
         fault(balance, "has hash and cookie: write one of them, both say which backend a client comes back to")
+    if f"{path}.rebalance" in given and relay.rebalance is not None and isinstance(relay.balance, Balance):
+        _check_rebalance(relay.balance, f"{path}.rebalance", fault)
     if isinstance(relay.health, Health):
         written = [kind for kind in _KINDS if getattr(relay.health, kind) not in (None, False)]
         if not written:
@@ -27,6 +29,15 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
             fault(f"{path}.health", f"has {' and '.join(written)}: write one of them")
         if relay.health.slow_start is not None and isinstance(relay.balance, Balance):
             _check_slow_start(relay.balance, f"{path}.health.slow_start", warn)
+
+
+def _check_rebalance(balance: Balance, path: str, fault: Fault) -> None:
+    if balance.hash is not None or balance.cookie is not None:
+        how = "hash" if balance.hash is not None else "cookie"
+        fault(path, f"with balance: {how} a client comes back to the backend that it had: remove one of them")
+    elif balance.policy is Policy.FIRST:
+        cure = "write balance: round_robin, random or least_sessions"
+        fault(path, f"with balance: first, the default, no backend has a share: {cure}, or remove it")
 
 
 def _check_slow_start(balance: Balance, path: str, warn: Warn) -> None:

@@ -154,7 +154,11 @@ SCALARS: dict[Any, ScalarType] = {
         show=int,
     ),
     model.Share: ScalarType(
-        "a share like 50%", numbers.share, _text("[0-9]{1,3}%", "50%"), show=lambda number: f"{number}%"
+        "a share like 50%",
+        numbers.share,
+        _text("[0-9]{1,3}%", "50%"),
+        can_be_off=True,
+        show=lambda number: f"{number}%",
     ),
     model.CookieName: ScalarType(
         "the name of a cookie", access.cookie_name, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "wsgate_chat")

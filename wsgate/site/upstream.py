@@ -56,6 +56,7 @@ class Upstream:
     previous: of the route before a reload; backends in both stay the same objects, the addresses of names are known
     secret: for the values of cookies, which nobody else can make
     listed: the entries of the file; ``None``: those of ``previous``
+    newcomers: backends that are new, or have come back, and to which sessions should be moved
     hash_key: the part of a request that is the key for ``candidates``; ``None`` if none is needed
     cookie: the name of the cookie that brings a client back to its backend; ``None`` without one
     """
@@ -84,6 +85,10 @@ class Upstream:
         self._known: dict[str, LiveBackend[WebSocketUrl]] = {} if previous is None else dict(previous._known)
         self._active = False
         self._members = self._make()
+        self.newcomers: set[LiveBackend[WebSocketUrl]] = (
+            set() if previous is None else previous.newcomers | (set(self.backends) - set(previous.backends))
+        )
+        self._promised: dict[LiveBackend[WebSocketUrl], int] = {}
         if relay.health is None:  # without checks nothing would mark a backend as healthy again
             for each in self.backends:
                 each.healthy = True
@@ -92,6 +97,12 @@ class Upstream:
     def backends(self) -> Sequence[LiveBackend[WebSocketUrl]]:
         """The present ones, in the order of the configuration, then of the file."""
         return self._members.backends
+
+    @property
+    def usual(self) -> Sequence[LiveBackend[WebSocketUrl]]:
+        """The present ones that are no backups."""
+        groups = self._members.groups
+        return groups[0].backends if groups else ()
 
     @property
     def entries(self) -> Sequence[RelayBackend]:
@@ -118,6 +129,8 @@ class Upstream:
             self.activate()
         members = self._members
         known = None if cookie is None else members.by_cookie.get(cookie)
+        if self._promised and not plain:
+            known = self._redeem()
         tried: list[LiveBackend[WebSocketUrl]] = []
         now = trio.current_time()
         if known is not None and (known.works if plain else known.usable):
@@ -150,6 +163,23 @@ class Upstream:
         if backend is not None:
             backend.drain(Drain.COMMAND, on=on)
         return backend is not None
+
+    def promise(self, backend: LiveBackend[WebSocketUrl], sessions: int) -> None:
+        """Gives a backend the next sessions, which were taken from others for it."""
+        self._promised[backend] = self.promised(backend) + sessions
+
+    def promised(self, backend: LiveBackend[WebSocketUrl]) -> int:
+        """Returns how many of the next sessions a backend gets by ``promise``."""
+        return self._promised.get(backend, 0)
+
+    def _redeem(self) -> LiveBackend[WebSocketUrl] | None:
+        """Returns the backend to which the next session was promised, if it can take one."""
+        backend, number = self._promised.popitem()
+        if backend not in self.backends or not backend.works:
+            return None  # the others get what was promised to it
+        if number > 1:
+            self._promised[backend] = number - 1
+        return backend
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""
@@ -187,6 +217,7 @@ class Upstream:
                 is_resolved = backend.address in resolved
                 if not is_resolved:
                     backend.start_slowly()
+                    self.newcomers.add(backend)
                 level = logging.INFO if is_resolved else logging.WARNING
                 emit(level, "backend added", route=self.route, backend=backend.name)
         self._forget()
@@ -225,6 +256,7 @@ class Upstream:
         """Forgets the backends that have gone, and their sessions too."""
         present = set(self.backends)
         self._known = {name: each for name, each in self._known.items() if each in present or each.sessions}
+        self.newcomers &= present
         names = set(names_of(self.entries))
         self._answers = {name: found for name, found in self._answers.items() if name in names}
 
@@ -247,18 +279,18 @@ class _Group:
     """Backends from which a policy chooses."""
 
     def __init__(self, backends: Sequence[LiveBackend[WebSocketUrl]], settings: Balance) -> None:
-        self._backends = backends
+        self.backends = backends
         self._settings = settings
         self._policy: balance.Policy = balance.First(backends)
 
     def activate(self) -> None:
         make = _POLICIES[self._settings.policy] if self._settings.hash is None else balance.Hash
-        self._policy = make(self._backends)
-        for index, backend in enumerate(self._backends):
+        self._policy = make(self.backends)
+        for index, backend in enumerate(self.backends):
             backend.changed = partial(self._policy.changed, index)
 
     def candidates(self, key: bytes, now: float, plain: bool) -> Iterator[LiveBackend[WebSocketUrl]]:
         tried: set[int] = set()
         while (index := self._policy.choose(key, tried, now, plain=plain)) is not None:
             tried.add(index)
-            yield self._backends[index]
+            yield self.backends[index]

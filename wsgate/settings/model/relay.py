@@ -157,6 +157,10 @@ class Relay:
         "Another path than the client's for the backends; a path in to stands in front of it.", default=None
     )
     balance: Balance = setting("Which backend gets the next session.", default=Balance())
+    rebalance: Share | None = setting(
+        "So many of the sessions, in per cent, are moved each second to a backend that is new or has come back.",
+        default=None,
+    )
     retry: Retry = setting("When another backend is tried.", default=Retry())
     health: Health | None = setting("Check the backends also when nobody uses them.", default=None)
     eject: Eject | None = setting("When a backend that fails gets no more sessions, or off.", default=Eject())
