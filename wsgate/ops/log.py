@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from wsgate.ops.log_writer import Writer
@@ -48,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": f"{_second(int(record.created))}.{int(record.created * 1000) % 1000:03}Z",
             "level": record.levelname.lower(),
             "event": getattr(record, "event", record.name),
         }
@@ -83,7 +83,7 @@ class TextFormatter(logging.Formatter):
         else:
             shown = " ".join(f"{name}={_quote(value)}" for name, value in fields.items() if value is not None)
             text = f"{record.getMessage()} {shown}".rstrip()
-        line = f"{_time(record):%H:%M:%S} {record.levelname.lower():7} {event or record.name}: {text}"
+        line = f"{_second(int(record.created))[11:]} {record.levelname.lower():7} {event or record.name}: {text}"
         if event and line.endswith(f"{event}: {event}"):
             line = line.removesuffix(f": {event}")
         line = line.replace(f"{event}: {event} ", f"{event}: ", 1)
@@ -107,8 +107,10 @@ def _quote(value: object) -> str:
     return json.dumps(text, ensure_ascii=True) if not text.isprintable() or " " in text or '"' in text else text
 
 
-def _time(record: logging.LogRecord) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+@lru_cache(2)  # all lines of a second have the same text
+def _second(seconds: int) -> str:
+    """Returns a time of the system's clock as RFC 3339 has it, without its zone, which is UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class _OfWorker(logging.Filter):

@@ -24,14 +24,16 @@ class ClientInfo:
 
     def fields(self) -> dict[str, object]:
         """Returns what is known, by the names of the log's fields."""
-        known = {
-            "client": self.address,
-            "peer": self.peer,
-            "subject": self.subject,
-            "user": self.user,
-            "host": self.host,
-        }
-        return {name: value for name, value in known.items() if value is not None}
+        known: dict[str, object] = {"client": self.address}
+        if self.peer is not None:
+            known["peer"] = self.peer
+        if self.subject is not None:
+            known["subject"] = self.subject
+        if self.user is not None:
+            known["user"] = self.user
+        if self.host is not None:
+            known["host"] = self.host
+        return known
 
 
 @dataclass(slots=True)
