@@ -104,7 +104,7 @@ async def test_pages_and_uploads(start_gateway: StartGateway, port: int, tmp_pat
     assert await curl("-T", upload, "-H", "Transfer-Encoding: chunked", url) == "100000 bytes\n"
     missing = await curl("-i", url + "missing")
     assert missing.startswith("HTTP/1.1 404 ")
-    line = await gateway.next_line("forwarded", method="POST")
+    line = await gateway.next_line("answered", method="POST")
     assert (line["status"], line["bytes_up"], line["bytes_down"]) == (200, 100000, 13)
 
 

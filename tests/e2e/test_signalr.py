@@ -27,6 +27,6 @@ async def test_negotiate_then_connect(start_gateway: StartGateway, start_program
         assert one in ("one: ", "two: ")
         assert (two, size, large) == (one, 8, 100005)
     assert len(said) == 3
-    assert (await gateway.next_line("forwarded", method="POST"))["path"] == "/hub/negotiate"
+    assert (await gateway.next_line("answered", method="POST"))["path"] == "/hub/negotiate"
     for _ in range(2):  # by WebSockets alone, and as the client chooses
         assert (await gateway.session_line())["reason"] == "closed"

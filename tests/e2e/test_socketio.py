@@ -35,7 +35,7 @@ async def test_polling_then_an_upgrade(start_gateway: StartGateway, start_progra
     assert [each.pop("name") in ("one", "two") for each in said] == [True, True]
     assert said == SAID
     assert (await gateway.session_line())["reason"] == "closed"
-    assert (await gateway.next_line("forwarded", method="POST"))["status"] == 200
+    assert (await gateway.next_line("answered", method="POST"))["status"] == 200
 
 
 async def test_clients_without_cookies(start_gateway: StartGateway, start_program: StartProgram) -> None:

@@ -6,11 +6,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.gate.conftest import CLIENT, NOWHERE, exchange_for, route
 from tests.log import Log
-from wsgate.gate.access_log import ended, forwarded, opened, refused
+from wsgate.gate.access_log import answered, ended, opened, refused, refused_early
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
+from wsgate.settings.model import Log as LogSettings
+from wsgate.settings.model import LogAccess
 from wsgate.wire.http import Refusal
 
 WHO = {
@@ -76,52 +79,85 @@ def test_who_is_in_the_log(log: Log) -> None:
     """Only what is known."""
     everything = {"client": "192.0.2.7", "peer": "10.0.0.1:5", "subject": "CN=worker 7"}
     opened(SessionInfo("1f", "chat", ClientInfo(*everything.values()), "ws://b", "/chat", None, 0.0))
-    refused(ClientInfo(*everything.values()), "/chat", None, Refusal(404, "no"))
+    refused_early(LogAccess.ALL, Refusal(404, "no"), ClientInfo(*everything.values()))
     for event in ("opened", "refused"):
         assert everything.items() <= log.one(event).items()
 
 
-def test_a_refusals_line(log: Log) -> None:
-    """What was for the client's eyes, and what was not."""
-    refused(
-        ClientInfo("192.0.2.7:50000"),
-        "/chat",
-        None,
-        Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses"),
-        "7f",
-    )
-    assert log.one("refused") == {
-        "status": 502,
-        "client": "192.0.2.7:50000",
-        "path": "/chat",
-        "route": None,
-        "reason": "the backend cannot be reached",
-        "detail": "10.0.0.7 refuses",
-        "request_id": "7f",
-    }
+UNREACHABLE = Refusal(502, "the backend cannot be reached", detail="10.0.0.7 refuses")
+ASKED = b"POST /x?token=secret HTTP/1.1\r\nHost: a.test\r\nUser-Agent: Mozilla/5.0\r\nContent-Length: 1\r\n\r\n"
+WHAT = {
+    "method": "POST",
+    "client": CLIENT,
+    "host": "a.test",
+    "user_agent": "Mozilla/5.0",
+    "path": "/x",
+    "route": "app",
+}
 
 
-async def test_a_forwarded_requests_line(log: Log, autojump_clock: MockClock) -> None:
-    client = ClientInfo("192.0.2.7:5", host="a.test")
-    await trio.sleep(1.5)
-    forwarded(client, "GET", "/x", "app", "ws://b", 200, since=0.25, bytes_up=1, bytes_down=2, detail="")
-    assert log.one("forwarded") == {
+async def test_the_line_of_an_answer(log: Log, autojump_clock: MockClock) -> None:
+    exchange = exchange_for(route(NOWHERE, "app"), ASKED)
+    exchange.since, exchange.request_id, exchange.user = trio.current_time(), "7f", "alice"
+    await trio.sleep(1.25)
+    answered(exchange, 200, backend="ws://b", bytes_up=1, bytes_down=2)
+    assert log.records[0].levelname == "INFO"
+    assert log.one("answered") == {
         "status": 200,
-        "method": "GET",
-        "client": "192.0.2.7:5",
-        "host": "a.test",
-        "path": "/x",
-        "route": "app",
+        **WHAT,
+        "user": "alice",
         "backend": "ws://b",
         "bytes_up": 1,
         "bytes_down": 2,
         "duration": 1.25,
+        "reason": None,
         "detail": None,
-        "request_id": None,
+        "request_id": "7f",
     }
 
 
-async def test_a_forwarded_requests_line_that_nobody_wants(log: Log) -> None:
-    log.captured.set_level(logging.WARNING, "wsgate")
-    forwarded(ClientInfo("c"), "GET", "/x", "app", "ws://b", 200, since=0.0, bytes_up=1, bytes_down=2)
-    assert log.all("forwarded") == []
+async def test_the_line_of_a_refusal_has_the_same_fields(log: Log, autojump_clock: MockClock) -> None:
+    """In the same order. What was for the client's eyes, and what was not."""
+    exchange = exchange_for(route(NOWHERE, "app"), ASKED)
+    exchange.since = trio.current_time()
+    answered(exchange, 200)
+    refused(exchange, UNREACHABLE)
+    assert log.one("refused") == {
+        "status": 502,
+        **WHAT,
+        "backend": None,
+        "bytes_up": None,
+        "bytes_down": None,
+        "duration": 0.0,
+        "reason": "the backend cannot be reached",
+        "detail": "10.0.0.7 refuses",
+        "request_id": None,
+    }
+    assert list(log.one("refused")) == list(log.one("answered"))
+
+
+def test_a_refusal_without_a_request(log: Log) -> None:
+    refused_early(LogAccess.ALL, Refusal(400, "malformed request"), ClientInfo("192.0.2.7:50000"))
+    assert {name: value for name, value in log.one("refused").items() if value is not None} == {
+        "status": 400,
+        "client": "192.0.2.7:50000",
+        "reason": "malformed request",
+    }
+
+
+@pytest.mark.parametrize(
+    ("access", "level", "statuses"),
+    [
+        (LogAccess.ALL, logging.INFO, [200, 308, 404]),
+        (LogAccess.ERRORS, logging.INFO, [404]),
+        (LogAccess.OFF, logging.INFO, []),
+        (LogAccess.ALL, logging.WARNING, []),
+    ],
+)
+async def test_which_answers_have_a_line(log: Log, access: LogAccess, level: int, statuses: list[int]) -> None:
+    log.captured.set_level(level, "wsgate")
+    exchange = exchange_for(route(NOWHERE, "app"), ASKED, log=LogSettings(access=access))
+    answered(exchange, 200)
+    for status in (308, 404):
+        refused(exchange, Refusal(status, "no"))
+    assert [record.fields["status"] for record in log.records] == statuses  # type: ignore[attr-defined]

@@ -61,10 +61,15 @@ async def test_no_route(start_gate: StartGate, log: Log) -> None:
     assert line.pop("request_id")
     assert line == {
         "status": 404,
+        "method": "GET",
         "client": CLIENT,
         "host": "gateway.test",
         "path": "/other",
         "route": None,
+        "backend": None,
+        "bytes_up": None,
+        "bytes_down": None,
+        "duration": pytest.approx(0.0, abs=60.0),
         "reason": "no route for this host, path and subprotocol",
         "detail": None,
     }
@@ -368,4 +373,6 @@ async def test_a_client_that_goes_while_its_file_is_sent(start_gate: StartGate, 
     await peer.vanish()
     while gate.connections.child_tasks:
         await trio.lowlevel.checkpoint()
-    assert log.records == []
+    line = log.one("answered")
+    assert (line["status"], line["detail"]) == (200, "the client went away, or did not read its answer")
+    assert line["bytes_down"] < LARGE

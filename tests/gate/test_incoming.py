@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from wsgate.gate.access_log import CLIENT_GONE
 from wsgate.gate.incoming import BODY_TOO_SLOW, Incoming
+from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.net.io import send_all
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump

@@ -91,7 +91,7 @@ async def asked_twice(gate: Gate, backend: Backend) -> list[str]:
 async def test_each_request_of_a_connection_has_its_own(start_gate: StartGate, backend: Backend, log: Log) -> None:
     ids = await asked_twice(start_gate(forwarding(backend.port)), backend)
     assert len(set(ids)) == 2
-    assert [line["request_id"] for line in log.all("forwarded")] == ids
+    assert [line["request_id"] for line in log.all("answered")] == ids
 
 
 async def test_another_name_and_none(start_gate: StartGate, backend: Backend, log: Log) -> None:
@@ -99,7 +99,7 @@ async def test_another_name_and_none(start_gate: StartGate, backend: Backend, lo
     assert len(await asked_twice(gate, backend)) == 2
     gate = start_gate(forwarding(backend.port), request_id=None)
     assert await asked_twice(gate, backend) == []
-    assert log.all("forwarded")[-1]["request_id"] is None
+    assert log.all("answered")[-1]["request_id"] is None
     gate = start_gate(forwarding(backend.port, headers=Headers(to_backend=ToBackend(remove=("x-request-id",)))))
     assert await asked_twice(gate, backend) == []
 

@@ -16,7 +16,7 @@ from tests.gate.conftest import NOWHERE, file_closed, route
 from tests.relay.joined import socket_pair
 from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.file_body import CHUNK, FileBody
-from wsgate.gate.sending import PATIENCE, send_response, send_stream
+from wsgate.gate.sending import CLIENT_LEFT, PATIENCE, send_response, send_stream
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.settings.model import Files, Route, Timeouts
@@ -43,7 +43,7 @@ def asked(method: bytes = b"GET") -> HttpServer:
 Made = Callable[[Route], Response]
 
 
-async def send(sock: PlainTransport, made: Made, *, http: HttpServer | None = None, **how: Any) -> bool:
+async def send(sock: PlainTransport, made: Made, *, http: HttpServer | None = None, **how: Any) -> tuple[int, str]:
     write = how.pop("write", 10.0)
     it = route(NOWHERE, timeouts=Timeouts(handshake=how.pop("handshake", 10.0)))
     head_only = how.pop("head_only", False)
@@ -80,7 +80,7 @@ async def test_a_large_file(pair: tuple[PlainTransport, socket.socket], tmp_path
     ours, theirs = pair
     http = asked()
     file = open(tmp_path / "file", "rb")  # noqa: ASYNC230, SIM115
-    sent: list[bool] = []
+    sent: list[tuple[int, str]] = []
 
     async def run() -> None:
         sent.append(await send(ours, of(file, SIZE), http=http))
@@ -91,7 +91,7 @@ async def test_a_large_file(pair: tuple[PlainTransport, socket.socket], tmp_path
         head, _, body = (await read(theirs)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert body == content
-    assert sent == [True]
+    assert sent == [(SIZE, "")]
     await file_closed(file)
     assert http.next_cycle()
 
@@ -112,29 +112,29 @@ async def test_a_part_begins_where_the_file_stands(pair: tuple[PlainTransport, s
     ours, theirs = pair
     file = io.BytesIO(b"0123456789")
     file.seek(3)
-    assert await send(ours, of(file, 4))
+    assert await send(ours, of(file, 4)) == (4, "")
     assert theirs.recv(1000).endswith(b"\r\n\r\n3456")
 
 
 async def test_a_body_without_a_file(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
-    assert await send(ours, page)
+    assert await send(ours, page) == (4, "")
     assert theirs.recv(1000).endswith(b"\r\n\r\npage")
 
 
 async def test_a_head_alone(pair: tuple[PlainTransport, socket.socket]) -> None:
     ours, theirs = pair
     file = io.BytesIO(b"0123456789")
-    assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True)
+    assert await send(ours, of(file, 10), http=asked(b"HEAD"), head_only=True) == (0, "")
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
     await file_closed(file)
-    assert await send(ours, page, http=asked(b"HEAD"), head_only=True)
+    assert await send(ours, page, http=asked(b"HEAD"), head_only=True) == (0, "")
     assert theirs.recv(1000).endswith(b"\r\n\r\n")
 
 
 async def test_a_file_that_shrinks(pair: tuple[PlainTransport, socket.socket]) -> None:
     file = io.BytesIO(b"0123")
-    assert not await send(pair[0], of(file, 10))
+    assert (await send(pair[0], of(file, 10)))[1] == "the body could not be read to its end"
     await file_closed(file)
 
 
@@ -142,7 +142,7 @@ async def test_a_client_that_is_gone(pair: tuple[PlainTransport, socket.socket])
     ours, theirs = pair
     theirs.close()
     file = io.BytesIO(bytes(SIZE))
-    assert not await send(ours, of(file, SIZE))
+    assert (await send(ours, of(file, SIZE)))[1] == CLIENT_LEFT
     await file_closed(file)
 
 
@@ -155,7 +155,7 @@ async def test_a_client_that_takes_nothing(
     seconds: float,
 ) -> None:
     began = trio.current_time()
-    assert not await send(pair[0], of(io.BytesIO(bytes(SIZE)), SIZE), write=write)
+    assert (await send(pair[0], of(io.BytesIO(bytes(SIZE)), SIZE), write=write))[1] == CLIENT_LEFT
     assert trio.current_time() - began == pytest.approx(seconds)
 
 
@@ -165,7 +165,7 @@ async def test_a_client_that_is_slow_has_time(
 ) -> None:
     """Each piece that it takes gives it more: a file may take hours."""
     ours, theirs = pair
-    sent: list[bool] = []
+    sent: list[tuple[int, str]] = []
 
     async def run() -> None:
         sent.append(await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE)))
@@ -181,7 +181,7 @@ async def test_a_client_that_is_slow_has_time(
             if not piece:
                 break
             size += len(piece)
-    assert sent == [True]
+    assert sent == [(SIZE, "")]
     assert size > SIZE
     assert trio.current_time() - began > 100
 
@@ -195,7 +195,7 @@ async def test_a_client_that_takes_little_has_time(
     ended: list[float] = []
 
     async def run() -> None:
-        assert not await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE))
+        assert (await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE)))[1] == CLIENT_LEFT
         ended.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
@@ -215,7 +215,7 @@ async def test_a_client_that_only_answers_probes_takes_nothing(autojump_clock: M
     with ours, socket.socket(fileno=theirs.detach()):
         began = trio.current_time()
         with trio.fail_after(100):
-            assert not await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE))
+            assert (await send(ours, of(io.BytesIO(bytes(SIZE)), SIZE)))[1] == CLIENT_LEFT
         assert 10 <= trio.current_time() - began <= 20
 
 

@@ -44,6 +44,7 @@ FIELDS = (
     Field("subject", "text", "of the client's certificate (RFC 4514)"),
     Field("user", "text", "its name, where a password was asked for"),
     Field("host", "text", "that the client asked for"),
+    Field("user_agent", "text", "the client's `User-Agent`, its first 200 bytes"),
     Field("backend", "address", "of the backend, as the configuration or the token has it"),
     Field("name", "address", "host and port of a backend, as the configuration has them"),
     Field("path", "text", "of the request, in its normal form, without the query, and without a token in it"),
@@ -113,25 +114,22 @@ FIELDS = (
     Field("traceback", "text", "of a bug, or of what an operator's own code has raised"),
 )
 
-WHO = ("client", "peer", "subject", "user", "host")
+WHO = ("client", "peer", "subject", "user", "host", "user_agent")
 SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
 SIZES = ("bytes_up", "bytes_down")
 COUNTS = ("duration", "messages_up", "messages_down", *SIZES)
 ENDING = ("client_code", "backend_code", "client_rtt_ms", "backend_rtt_ms", "ended_by", "reason", "detail")
+ANSWER = (
+    *("status", "method", *WHO, "path", "route", "backend", *SIZES),
+    *("duration", "reason", "detail", "request_id"),
+)
 
 EVENTS = (
     # sessions and requests
     Event("opened", "info", SESSION, "a session has begun"),
     Event("session", "info", (*SESSION, *COUNTS, *ENDING), "a session is over"),
-    Event(
-        "refused", "info", ("status", *WHO, "path", "route", "reason", "detail", "request_id"), "a request was refused"
-    ),
-    Event(
-        "forwarded",
-        "info",
-        ("status", "method", *WHO, "path", "route", "backend", *SIZES, "duration", "detail", "request_id"),
-        "a backend has answered a request over plain HTTP",
-    ),
+    Event("answered", "info", ANSWER, "a request for no WebSocket was answered, by a backend or here"),
+    Event("refused", "info", ANSWER, "a request was refused"),
     Event("handshake failed", "info", ("client", "listener", "reason"), "a client's TLS handshake failed"),
     Event(
         "proxy protocol failed",

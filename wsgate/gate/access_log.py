@@ -1,4 +1,8 @@
-"""The log lines of requests and sessions: one when a session begins, one when a session or a refused request ends."""
+"""The log lines of sessions and requests: when a session begins and ends, and for each HTTP answer.
+
+An HTTP answer is ``answered``, or ``refused`` if it says no. Both have the same fields; ``log.access`` chooses among
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ import logging
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.gate.exchange import Exchange
+from wsgate.gate.request_values import path_for_log
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
-from wsgate.wire.http import Refusal
+from wsgate.settings.model import LogAccess
+from wsgate.wire.http import Refusal, Request
 
 _log = logging.getLogger("wsgate")
 
-CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; only for the log
+_ERRORS = 400  # the least status of an error (RFC 9110 §15)
 
 
 def opened(info: SessionInfo) -> None:
@@ -50,61 +57,100 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def refused(client: ClientInfo, path: str | None, route: str | None, refusal: Refusal, request_id: str = "") -> None:
-    """A request was refused.
-
-    request_id: empty if it has none
-    path: as the log may show it; ``None`` if there was no request
-    route: its name; ``None`` if no route was found
-    """
-    emit(
-        logging.INFO,
-        "refused",
-        status=refusal.status,
-        **client.fields(),
-        path=path,
-        route=route,
-        reason=refusal.reason,
-        detail=refusal.detail or None,
-        request_id=request_id or None,
-    )
-
-
-def forwarded(
-    client: ClientInfo,
-    method: str,
-    path: str,
-    route: str,
-    backend: str,
+def answered(
+    exchange: Exchange,
     status: int,
     *,
-    since: float,
-    bytes_up: int,
-    bytes_down: int,
+    backend: str | None = None,
+    bytes_up: int = 0,
+    bytes_down: int = 0,
     detail: str = "",
-    request_id: str = "",
 ) -> None:
-    """Logs a request that a backend has answered over plain HTTP.
+    """Logs a request that got its answer.
 
-    since: when the request began (trio seconds)
+    backend: that gave the answer; ``None`` if the gateway itself did
     bytes_up, bytes_down: of the two bodies
     detail: why the answer was not sent to its end
+    """
+    if _is_wanted(exchange.site.settings.log.access, status):
+        emit(
+            logging.INFO,
+            "answered",
+            **_request(status, exchange.client_info, exchange.request, _path(exchange)),
+            route=exchange.route.name,
+            backend=backend,
+            bytes_up=bytes_up,
+            bytes_down=bytes_down,
+            duration=_duration(exchange.since),
+            reason=None,
+            detail=detail or None,
+            request_id=exchange.request_id or None,
+        )
+
+
+def refused(exchange: Exchange, refusal: Refusal) -> None:
+    """Logs a request that was refused."""
+    refused_early(
+        exchange.site.settings.log.access,
+        refusal,
+        exchange.client_info,
+        exchange.request,
+        _path(exchange),
+        exchange.route.name,
+        since=exchange.since,
+        request_id=exchange.request_id,
+    )
+
+
+def refused_early(
+    access: LogAccess,
+    refusal: Refusal,
+    client: ClientInfo,
+    request: Request | None = None,
+    path: str | None = None,
+    route: str | None = None,
+    *,
+    since: float | None = None,
+    request_id: str = "",
+) -> None:
+    """Logs a request that was refused before there was an exchange.
+
+    request: ``None`` if none could be read
+    path: as the log may show it
+    route: its name; ``None`` if no route was found
+    since: when the request was there (trio seconds)
     request_id: empty if it has none
     """
-    if not _log.isEnabledFor(logging.INFO):
-        return
-    emit(
-        logging.INFO,
-        "forwarded",
-        status=status,
-        method=method,
-        **client.fields(),
-        path=path,
-        route=route,
-        backend=backend,
-        bytes_up=bytes_up,
-        bytes_down=bytes_down,
-        duration=round(trio.current_time() - since, 3),
-        detail=detail or None,
-        request_id=request_id or None,
-    )
+    if _is_wanted(access, refusal.status):
+        emit(
+            logging.INFO,
+            "refused",
+            **_request(refusal.status, client, request, path),
+            route=route,
+            backend=None,
+            bytes_up=None,
+            bytes_down=None,
+            duration=None if since is None else _duration(since),
+            reason=refusal.reason,
+            detail=refusal.detail or None,
+            request_id=request_id or None,
+        )
+
+
+def _is_wanted(access: LogAccess, status: int) -> bool:
+    if access is LogAccess.OFF or (access is LogAccess.ERRORS and status < _ERRORS):
+        return False
+    return _log.isEnabledFor(logging.INFO)
+
+
+def _request(status: int, client: ClientInfo, request: Request | None, path: str | None) -> dict[str, object]:
+    method = None if request is None else request.method.decode("latin-1")
+    return {"status": status, "method": method, **client.fields(), "path": path}
+
+
+def _duration(since: float) -> float:
+    return round(trio.current_time() - since, 3)
+
+
+def _path(exchange: Exchange) -> str:
+    return path_for_log(exchange.request, exchange.route.settings)

@@ -27,6 +27,7 @@ from wsgate.wire.proxy_protocol import encode
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+MAX_AGENT = 200  # bytes of a User-Agent, which a session keeps for its lines in the log
 _DEFAULT_PORTS = {b"http": 80, b"https": 443}
 # Some proxies write WebSocket's schemes: Traefik writes ws and wss
 _SCHEMES = {b"http": b"http", b"ws": b"http", b"https": b"https", b"wss": b"https"}
@@ -59,16 +60,21 @@ class RemoteEnd:
     tls: bool = False
     certificate: ClientCertificate | None = None
 
-    def client_info(self, name: str | None = None, host: str | None = None) -> ClientInfo:
+    def client_info(self, name: str | None = None, host: str | None = None, agent: str | None = None) -> ClientInfo:
         """Returns the client's data for the log.
 
         name: the client's address as a trusted proxy tells it; ``None`` without one
         host: that the client asked for
+        agent: its User-Agent
         """
         peer = str(self.peer)
         name = name or (peer if self.address is self.peer else str(self.address))
         return ClientInfo(
-            name, None if peer == name else peer, self.certificate.subject if self.certificate else None, None, host
+            name,
+            None if peer == name else peer,
+            self.certificate.subject if self.certificate else None,
+            host=host,
+            agent=agent,
         )
 
 
@@ -133,7 +139,7 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
     port = named or _DEFAULT_PORTS[scheme]
     host = said.host or request.host
     return Client(
-        end.client_info(hops[0] if hops else None, host.decode("latin-1") or None),
+        end.client_info(hops[0] if hops else None, host.decode("latin-1") or None, _agent(request)),
         (*hops, *peer),
         scheme,
         host,
@@ -142,6 +148,14 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
         certificate=end.certificate,
         trusted=believed,
     )
+
+
+def _agent(request: Request) -> str | None:
+    """Returns the User-Agent, as much of it as a session keeps for its lines in the log."""
+    for name, value in request.headers:
+        if name == b"user-agent":
+            return value[:MAX_AGENT].decode("latin-1")
+    return None
 
 
 def backend_fields(client: Client) -> list[tuple[bytes, bytes]]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import trio
 
-from wsgate.gate.access_log import CLIENT_GONE, refused
+from wsgate.gate.access_log import answered, refused, refused_early
 from wsgate.gate.admission import admit
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
@@ -28,8 +28,8 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import forwards_http, handler_for
 from wsgate.gate.incoming import Incoming
 from wsgate.gate.proxy_protocol import real_address
+from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.gate.request_id import id_of_request
-from wsgate.gate.request_values import path_for_log
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.switch import Begun, begin, run_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
@@ -130,7 +130,7 @@ class _Connection:
             if isinstance(request, Refusal):
                 await self.refuse(request)
                 return None
-            began = trio.current_time()
+            since = trio.current_time()
             site = self._gateway.site
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
@@ -141,10 +141,11 @@ class _Connection:
             route = decided.route if isinstance(decided, Refused) else decided
             if route is None:
                 assert isinstance(decided, Refused)
-                await self.refuse(decided.refusal, request, client.info, request_id=id)
+                await self.refuse(decided.refusal, request, client.info, request_id=id, since=since)
                 return None
+            here = self._transport
             exchange = Exchange(
-                self._gateway, site, route, request, asked, client, self._end, self._transport, request_id=id
+                self._gateway, site, route, request, asked, client, self._end, here, request_id=id, since=since
             )
             if isinstance(decided, Refused):
                 await self.refuse(decided.refusal, exchange=exchange)
@@ -157,7 +158,7 @@ class _Connection:
                 if isinstance(answer, Opened):
                     begun = await begin(exchange, answer, self._http, self._send)
                     if isinstance(begun, Begun):
-                        self._gateway.metrics.sessions(route.name).upgraded(trio.current_time() - began)
+                        self._gateway.metrics.sessions(route.name).upgraded(trio.current_time() - since)
                         return begun
                     answer = begun
             finally:
@@ -196,15 +197,16 @@ class _Connection:
             patience = exchange.route.settings.timeouts.write or PATIENCE
             head_only = exchange.request.method == b"HEAD"
             pump, http = self._gateway.pump, self._http
-            sent = await send_response(pump, self._transport, http, answer, patience, head_only=head_only)
+            size, fault = await send_response(pump, self._transport, http, answer, patience, head_only=head_only)
+            answered(exchange, answer.status, bytes_down=size, detail=fault)
+            sent = not fault
             if sent and has_body:
                 await self._linger()
         elif answer.closes or has_body:
             await self.refuse(answer, exchange=exchange)
             return False
         else:
-            path, route = exchange.request.path, exchange.route.name
-            refused(exchange.client_info, path, route, answer, exchange.request_id)
+            refused(exchange, answer)
             sent = await self._respond(answer, exchange.request, exchange, close=self._is_last)
         return sent and not self._is_last and self._http.next_cycle()
 
@@ -270,20 +272,23 @@ class _Connection:
         client: ClientInfo | None = None,
         exchange: Exchange | None = None,
         request_id: str = "",
+        since: float | None = None,
     ) -> None:
         """Refuses a request and ends the connection. The only place that does so.
 
         request: ``None`` if it could not be read; that of the exchange if there is one
         exchange: ``None`` if no route takes the request
         request_id: of the request without an exchange
+        since: when that request was there (trio seconds)
         """
         if exchange is None:
+            access = self._gateway.settings.log.access
             path = None if request is None else request.path
-            refused(client or self._end.client_info(), path, None, refusal, request_id)
+            client = client or self._end.client_info()
+            refused_early(access, refusal, client, request, path, since=since, request_id=request_id)
         else:
-            request, route = exchange.request, exchange.route.settings
-            path = path_for_log(request, route)
-            refused(exchange.client_info, path, route.name, refusal, exchange.request_id)
+            request = exchange.request
+            refused(exchange, refusal)
         counts = self._gateway.metrics.requests("" if exchange is None else exchange.route.name)
         if request is not None and check_upgrade(request) is not None:
             counts.refused(refusal)

@@ -39,6 +39,7 @@ class Exchange:
     user: the authenticated user; ``None`` if the route asks for no password
     incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
     request_id: empty if requests have none
+    since: when the request was there (trio seconds)
     """
 
     gateway: Gateway
@@ -52,6 +53,7 @@ class Exchange:
     user: str | None = None
     incoming: Incoming | None = None
     request_id: str = ""
+    since: float = 0.0
 
     @property
     def client_info(self) -> ClientInfo:

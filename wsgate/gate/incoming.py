@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from wsgate.gate.access_log import CLIENT_GONE
+from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.net.io import BODY_SIZE, receive
 from wsgate.net.transport import Transport
 from wsgate.relay.pump import SOON, Pump

@@ -9,6 +9,8 @@ from wsgate.wire.http import Refusal
 
 RETRY_AFTER = ((b"Retry-After", b"5"),)  # seconds, after which other sessions may have ended, or a reload may be over
 
+CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's status; only for the log
+
 OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER, cause="resources")
 
 

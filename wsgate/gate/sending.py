@@ -10,43 +10,51 @@ from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.pump import SOON, Pump
 from wsgate.wire.http import HttpServer
 
+CLIENT_LEFT = "the client went away, or did not read its answer"
+_SHORT = "the body could not be read to its end"
+
 PATIENCE = 30.0  # seconds without progress, if the route has no write timeout
 
 
 async def send_response(
     pump: Pump, transport: Transport, http: HttpServer, response: Response, patience: float, *, head_only: bool
-) -> bool:
+) -> tuple[int, str]:
     """Sends a response and closes its body.
 
-    Returns False if it was not sent completely: the client is gone, or accepts nothing for ``patience`` seconds, or
-    reading the body fails.
+    Returns the bytes of its body that were sent, and why it was not sent completely: the client is gone, or accepts
+    nothing for ``patience`` seconds, or reading the body fails. Empty if it was.
     """
     body = response.body
+    sent = 0
+    size = 0 if head_only else len(response.data)
     left = 0 if head_only or body is None else response.size
     data = http.head(response.status, response.headers) + (b"" if head_only else http.data(response.data))
     try:
         while True:
             pump.serve_if_due()
             if data and not await _send(transport, data, patience):
-                return False
+                return sent, CLIENT_LEFT
+            sent += size
             if not left or body is None:
                 break
             piece = await body.read()
-            if not piece:  # the body is shorter than announced: the client notices the missing bytes
-                return False
-            left -= len(piece)
+            size = len(piece)
+            if not size:  # the body is shorter than announced: the client notices the missing bytes
+                return sent, _SHORT
+            left -= size
             data = http.data(piece)
     finally:
         if body is not None:
             body.close()
     http.finish()
-    return True
+    return sent, ""
 
 
 async def send_stream(pump: Pump, transport: Transport, http: HttpServer, response: Response, patience: float) -> bool:
     """Sends a response with a stream, and closes the stream, whose other work goes on meanwhile.
 
-    Returns False if it was not sent completely: as for ``send_response``, or because the client has left.
+    Returns False if it was not sent completely: for a reason as that of ``send_response``, or because the client has
+    left.
     """
     stream = response.stream
     assert stream is not None

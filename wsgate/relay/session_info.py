@@ -14,6 +14,7 @@ class ClientInfo:
     subject: the subject of its certificate (RFC 4514)
     user: its name, if it gave a password
     host: the host that it asked for, as it wrote it
+    agent: its User-Agent, as far as the log shows it
     """
 
     address: str
@@ -21,6 +22,7 @@ class ClientInfo:
     subject: str | None = None
     user: str | None = None
     host: str | None = None
+    agent: str | None = None
 
     def fields(self) -> dict[str, object]:
         """Returns what is known, by the names of the log's fields."""
@@ -33,6 +35,8 @@ class ClientInfo:
             known["user"] = self.user
         if self.host is not None:
             known["host"] = self.host
+        if self.agent is not None:
+            known["user_agent"] = self.agent
         return known
 
 

@@ -30,6 +30,14 @@ class AdminMetrics(enum.Enum):
     TOKEN = "token"
 
 
+class LogAccess(enum.Enum):
+    """Which requests that become no session have a line in the log."""
+
+    ALL = "all"
+    ERRORS = "errors"
+    OFF = "off"
+
+
 class TextFrames(enum.Enum):
     """What a tunnel does with a text message: TCP knows bytes only."""
 

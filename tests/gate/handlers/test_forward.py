@@ -114,7 +114,7 @@ async def test_a_request_and_its_answer(start_gate: StartGate, backend: Backend,
     assert (head.status, head.one("Set-Cookie"), head.one("Keep-Alive")) == (201, "a=b", None)
     assert head.one("Connection") is None
     assert await client.read_body() == b"hi"
-    line = log.one("forwarded")
+    line = log.one("answered")
     assert line.pop("duration") >= 0
     assert line.pop("request_id") == server.head.one("X-Request-Id")
     assert line == {
@@ -127,6 +127,7 @@ async def test_a_request_and_its_answer(start_gate: StartGate, backend: Backend,
         "backend": f"ws://127.0.0.1:{backend.port}",
         "bytes_up": 0,
         "bytes_down": 2,
+        "reason": None,
         "detail": None,
     }
 
@@ -260,7 +261,7 @@ async def test_events_come_at_once(start_gate: StartGate, backend: Backend, log:
         assert await client.read(14) == b"9\r\ndata: x\n\n\r\n"
     await client.vanish()
     await server.read_end()
-    line = log.one("forwarded")
+    line = log.one("answered")
     assert (line["status"], line["bytes_down"], line["detail"]) == (200, 27, "the client went away before its answer")
 
 
@@ -370,7 +371,7 @@ async def test_a_body_that_breaks_off(
     await server.vanish()
     await client.read_head()
     assert await client.read_all() == body
-    assert log.one("forwarded")["detail"] == "the backend's answer: its body broke off"
+    assert log.one("answered")["detail"] == "the backend's answer: its body broke off"
 
 
 async def test_a_backend_that_falls_silent_in_its_body(
@@ -381,7 +382,7 @@ async def test_a_backend_that_falls_silent_in_its_body(
     await server.write(write_head("HTTP/1.1 200 OK", {"Content-Length": "5"}) + b"hi")
     await client.read_head()
     assert await client.read_all() == b"hi"
-    assert log.one("forwarded")["detail"] == "the backend sent nothing for 7 s"
+    assert log.one("answered")["detail"] == "the backend sent nothing for 7 s"
 
 
 async def test_a_connection_that_is_lost_in_a_body(start_gate: StartGate, backend: Backend, log: Log) -> None:
@@ -392,7 +393,7 @@ async def test_a_connection_that_is_lost_in_a_body(start_gate: StartGate, backen
     await client.read(7)
     await server.reset()
     assert await client.read_all() == b""
-    assert log.one("forwarded")["detail"].startswith("the backend's answer broke off: ")
+    assert log.one("answered")["detail"].startswith("the backend's answer broke off: ")
 
 
 async def test_a_client_that_leaves_in_its_request(start_gate: StartGate, backend: Backend, log: Log) -> None:

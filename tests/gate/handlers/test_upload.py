@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from wsgate.gate.access_log import CLIENT_GONE
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import MOST_PIECES, Incoming
+from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.wire.backend_http import BackendHttp

@@ -8,6 +8,7 @@ import trio
 
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import MOST_PIECES
+from wsgate.gate.sending import CLIENT_LEFT
 from wsgate.net.io import BODY_SIZE, receive_or_raise
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
@@ -17,8 +18,6 @@ from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer
 from wsgate.wire.forwarding import trailer_fields
 from wsgate.wire.http import BodyEnd
-
-_CLIENT = "the client went away, or did not read its answer"
 
 
 class AnswerStream:
@@ -92,7 +91,7 @@ class AnswerStream:
             self._idle.put(self._transport)
         else:
             self._transport.close()
-        done(self._upload.taken, self._size, self._fault or ("" if self._end is not None else _CLIENT))
+        done(self._upload.taken, self._size, self._fault or ("" if self._end is not None else CLIENT_LEFT))
 
     def discard(self) -> None:
         """Closes the connection: another backend is asked instead."""

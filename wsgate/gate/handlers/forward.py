@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from wsgate.gate.access_log import CLIENT_GONE, forwarded
+from wsgate.gate.access_log import answered
 from wsgate.gate.exchange import Answer, Exchange, Handler, Response
 from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
@@ -20,8 +20,7 @@ from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.relay import NO_BACKEND, host_for
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import Incoming
-from wsgate.gate.refusals import is_our_own, unreachable
-from wsgate.gate.request_values import path_for_log
+from wsgate.gate.refusals import CLIENT_GONE, is_our_own, unreachable
 from wsgate.gate.sending import PATIENCE
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise
@@ -30,7 +29,6 @@ from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.relay.pump import SOON
-from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
@@ -137,7 +135,6 @@ class _Forwarding:
         self._exchange = exchange
         self._incoming: Incoming = exchange.incoming
         self._action = action
-        self._since = trio.current_time()
         self._fields = fields_for_backend(exchange)
         self._tls: TlsClient | None = exchange.backend_tls(action.tls)
         self._has_body = exchange.request.length != 0
@@ -298,21 +295,10 @@ class _Forwarding:
         backend: LiveBackend[WebSocketUrl],
     ) -> Response:
         exchange, request, route = self._exchange, self._exchange.request, self._exchange.route.settings
-        client: ClientInfo = exchange.client_info
 
         def done(bytes_up: int, bytes_down: int, fault: str) -> None:
-            forwarded(
-                client,
-                request.method.decode("latin-1"),
-                path_for_log(request, route),
-                route.name,
-                backend.name,
-                head.status,
-                since=self._since,
-                bytes_up=bytes_up,
-                bytes_down=bytes_down,
-                detail=fault,
-                request_id=exchange.request_id,
+            answered(
+                exchange, head.status, backend=backend.name, bytes_up=bytes_up, bytes_down=bytes_down, detail=fault
             )
 
         dropped = () if exchange.route.to_client is None else exchange.route.to_client.dropped

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import trio
 
-from wsgate.gate.access_log import CLIENT_GONE
 from wsgate.gate.incoming import MOST_PIECES, Incoming
+from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.net.io import BODY_SIZE
 from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport

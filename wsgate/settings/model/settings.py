@@ -19,6 +19,7 @@ from wsgate.settings.values import (
     Duration,
     HeadSize,
     KeepRequestId,
+    LogAccess,
     LogFormat,
     LogLevel,
     Network,
@@ -32,6 +33,10 @@ from wsgate.settings.values import (
 class Log:
     format: LogFormat = setting("json for machines, text for people.", default=LogFormat.JSON)
     level: LogLevel = setting("The least serious level that is written.", default=LogLevel.INFO)
+    access: LogAccess = setting(
+        "A line for each HTTP answer: all, those with a status of 400 or more (errors), or none (off).",
+        default=LogAccess.ALL,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
