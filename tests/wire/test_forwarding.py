@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from tests.peers.heads import write_head
-from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields, trailer_fields
+from wsgate.wire.forwarding import (
+    forwards_left,
+    is_idempotent,
+    is_loop,
+    request_fields,
+    response_fields,
+    trailer_fields,
+)
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import HttpServer, Request
 
@@ -64,6 +71,30 @@ def test_fields_that_a_backend_does_not_get() -> None:
     fields = request_fields(asked, b"a", [(b"X-A", b"ours")], {b"cookie", b"x-a", b"via"})
     assert fields == [(b"Host", b"a"), (b"X-A", b"ours")]
     assert trailer_fields([(b"X-A", b"1"), (b"X-B", b"2")], {b"x-a"}) == [(b"X-B", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "left", "sent"),
+    [
+        ("OPTIONS", "2", 2, b"1"),
+        ("TRACE", "1", 1, b"0"),
+        ("TRACE", "0", 0, b"0"),
+        ("GET", "2", None, b"2"),
+        ("OPTIONS", "-1", None, b"-1"),
+        ("OPTIONS", "9999999999", None, b"9999999999"),
+    ],
+)
+def test_how_often_a_request_is_passed_on(method: str, said: str, left: int | None, sent: bytes) -> None:
+    asked = ask(method, Max_Forwards=said)
+    assert forwards_left(asked) == left
+    fields = request_fields(asked, b"a", [])
+    assert [value for name, value in fields if name.lower() == b"max-forwards"] == [sent]
+    assert forwards_left(ask(method)) is None
+
+
+def test_max_forwards_that_the_route_removes() -> None:
+    fields = request_fields(ask("OPTIONS", Max_Forwards="2"), b"a", [], {b"max-forwards"})
+    assert not any(name.lower() == b"max-forwards" for name, _ in fields)
 
 
 def test_via_goes_behind_what_was_there_and_has_the_version_that_came() -> None:

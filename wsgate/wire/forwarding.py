@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
-from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
+from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values, without_names
 from wsgate.wire.http import Request
 
 _NAME = b"wsgate"  # in Via, where host names would tell strangers too much (RFC 9110 §7.6.3)
@@ -29,6 +30,13 @@ def is_loop(request: Request) -> bool:
     return passes >= _MOST_PASSES
 
 
+def forwards_left(request: Request) -> int | None:
+    """Returns how often a request may still be passed on (RFC 9110 §7.6.2); ``None`` if it does not say."""
+    said = values(request.headers, b"max-forwards")
+    is_meant = request.method in (b"OPTIONS", b"TRACE") and len(said) == 1 and re.fullmatch(rb"[0-9]{1,9}", said[0])
+    return int(said[0]) if is_meant else None
+
+
 def request_fields(
     request: Request, host: bytes, written: Headers, dropped: Collection[bytes] = ()
 ) -> list[tuple[bytes, bytes]]:
@@ -39,6 +47,9 @@ def request_fields(
     dropped: names, in lower case, of fields that the backend does not get unless they are in ``written``
     """
     fields = [(b"Host", host), *end_to_end(request.raw_headers, OWN_FIELDS, OWN_PREFIXES, dropped), *written]
+    left = forwards_left(request)
+    if left and b"max-forwards" not in dropped:
+        fields = [*without_names(fields, {b"max-forwards"}), (b"Max-Forwards", b"%d" % (left - 1))]
     if b"via" not in dropped:
         fields.append((b"Via", b"%s %s" % (request.version, _NAME)))
     if has_token(request.headers, b"te", b"trailers"):

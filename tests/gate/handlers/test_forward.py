@@ -665,3 +665,15 @@ async def test_a_gateway_that_stops_ends_the_connection(start_gate: StartGate, b
     assert (await client.read_head()).one("Connection") == "close"
     await client.read_body()
     await client.read_end()
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 204), ("TRACE", 405)])
+async def test_a_request_that_goes_no_further(start_gate: StartGate, method: str, status: int) -> None:
+    """Twice: the connection goes on."""
+    client = start_gate(forwarding(1)).connect()
+    for _ in range(2):
+        await client.write(ask(method, Max_Forwards="0"))
+        head = await client.read_head()
+        assert head.status == status
+        if status == 405:
+            await client.read_body()

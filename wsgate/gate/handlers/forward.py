@@ -34,7 +34,7 @@ from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer, BadAnswerCause
-from wsgate.wire.forwarding import is_idempotent, is_loop, request_fields, response_fields
+from wsgate.wire.forwarding import forwards_left, is_idempotent, is_loop, request_fields, response_fields
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 from wsgate.wire.plain_head import AnswerHead
@@ -49,6 +49,8 @@ NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: 
 # after 5 s, and a request that meets this end is lost
 _MAX_AGE_ONCE = 4.0
 
+NO_TRACE = Refusal(405, "requests are not sent back here", ((b"Allow", b"OPTIONS"),), closes=False)
+
 # Answers of a backend that cannot serve now; the next one may
 _FAILURES = frozenset({502, 503, 504})
 
@@ -62,6 +64,8 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Relay)
     if is_loop(exchange.request):
         return LOOP
+    if forwards_left(exchange.request) == 0:  # so it is meant for the gateway itself
+        return Response(204, ()) if exchange.request.method == b"OPTIONS" else NO_TRACE
     exchange.gateway.pump.serve_if_due(SOON)
     forwarding = _Forwarding(exchange, action)
     set_requester(exchange.route.name)
