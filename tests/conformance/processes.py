@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from ..e2e.gateway_process import running
 from .install import PROJECT
 
 _START_DEADLINE = 30.0  # seconds
@@ -60,29 +60,17 @@ async def echo(module: str, directory: Path) -> AsyncIterator[int]:
         yield int(line)
 
 
-@asynccontextmanager
-async def gateway(action: dict[str, Any], directory: Path) -> AsyncIterator[int]:
+@contextmanager
+def gateway(action: dict[str, Any], directory: Path) -> Iterator[int]:
     """Runs the gateway with one route. Yields its port.
 
     Raises ``RunError`` when it does not start, ends with an error, or logs a bug.
     """
-    config = {"listeners": [{"bind": "127.0.0.1:0"}], "routes": [{"name": "conformance", **action}]}
-    file, log = directory / "wsgate.yaml", directory / "wsgate.log"
-    file.write_text(json.dumps(config))  # JSON is YAML
-    command = [sys.executable, "-m", "wsgate", "serve", str(file)]
-    async with process(command, log, stdout=subprocess.DEVNULL) as running:
-        with trio.move_on_after(_START_DEADLINE):
-            while running.poll() is None and '"ready"' not in log.read_text():  # noqa: ASYNC110  # a file has no event
-                await trio.sleep(0.05)
-        lines = log.read_text().splitlines()
-        ports = [line["address"].rpartition(":")[2] for line in map(json.loads, lines) if line["event"] == "listening"]
-        if not ports:
-            raise RunError(f"the gateway did not start: see {log}")
-        yield int(ports[0])
-    if running.returncode:
-        raise RunError(f"the gateway ended with status {running.returncode}: see {log}")
-    if any(json.loads(line)["event"] == "bug" for line in log.read_text().splitlines()):
-        raise RunError(f"the gateway reports a bug of its own: see {log}")
+    try:
+        with running(directory, {"name": "conformance", **action}) as process:
+            yield process.port
+    except AssertionError as error:
+        raise RunError(f"the gateway: {error}: see {directory}") from None
 
 
 async def wait_listening(port: int, running: trio.Process) -> None:

@@ -67,7 +67,7 @@ async def _play_as_client(stack: AsyncExitStack, suite: Suite, set_up: SetUp, sp
     assert set_up.echo is not None
     port = await stack.enter_async_context(echo(set_up.echo, directory))
     if set_up.route:
-        port = await stack.enter_async_context(gateway(_action(set_up, port), directory))
+        port = stack.enter_context(gateway(_action(set_up, port), directory))
     spec = {**spec, "servers": [{"agent": AGENT, "url": f"ws://127.0.0.1:{port}"}]}
     await _run_suite(stack, suite, "fuzzingclient", spec, directory, wait=True)
 
@@ -78,7 +78,7 @@ async def _play_as_server(stack: AsyncExitStack, suite: Suite, set_up: SetUp, sp
     running = await _run_suite(stack, suite, "fuzzingserver", spec, directory, wait=False)
     await wait_listening(server, running)
     if set_up.route:
-        via = await stack.enter_async_context(gateway(_action(set_up, server), directory))
+        via = stack.enter_context(gateway(_action(set_up, server), directory))
     command = [sys.executable, "-m", "tests.conformance.client", str(via), str(server)]
     log = directory / "client.log"
     async with process(command, log, stdout=subprocess.DEVNULL, cwd=PROJECT) as client:

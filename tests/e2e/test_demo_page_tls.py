@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -13,8 +11,9 @@ from selenium.webdriver import Chrome
 from tests.pki import Authority, Pair
 
 from .browser import chromium, complaints, pin
-from .gateway import COMMAND, ENVIRONMENT, PROJECT, write_config
-from .test_demo_page import LIFETIME, RELAY, TUNNEL, Page, running_demo
+from .gateway import PROJECT
+from .gateway_process import running
+from .test_demo_page import RELAY, TUNNEL, Page, running_demo
 from .tls import listener
 
 pytestmark = pytest.mark.needs("chromium", "chromedriver")
@@ -38,22 +37,8 @@ def url(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Iterator[str]:
         behind = f"ws://{urlsplit(demo.url).netloc}"
         routes = [{"name": name, "match": {"path": f"/{name}"}, "relay": {"to": behind}} for name in (RELAY, TUNNEL)]
         page = {"name": "page", "files": {"root": str(PROJECT / "wsgate" / "demo" / "site")}}
-        config = write_config(
-            tmp_path_factory.mktemp("gateway"), [*routes, page], listeners=[listener(pair)], log={"format": "text"}
-        )
-        with subprocess.Popen(
-            [*COMMAND, "serve", str(config)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-        ) as process:
-            watchdog = threading.Timer(LIFETIME, process.kill)
-            watchdog.start()
-            assert process.stderr is not None
-            try:
-                address = next(line.split("address=")[1].strip() for line in process.stderr if "listening" in line)
-                yield f"https://localhost:{address.rpartition(':')[2]}/"
-            finally:
-                watchdog.cancel()
-                watchdog.join()
-                process.kill()
+        with running(tmp_path_factory.mktemp("gateway"), *routes, page, listeners=[listener(pair)]) as gateway:
+            yield f"https://localhost:{gateway.port}/"
 
 
 @pytest.mark.parametrize("panel", [RELAY, TUNNEL])

@@ -18,7 +18,8 @@ from tests.pki import Authority, Pair
 from tests.programs import find
 
 from .browser import chromium, complaints, pin, resize, screenshot
-from .gateway import COMMAND, PROJECT, write_config
+from .gateway import COMMAND, PROJECT
+from .gateway_process import LOG, running
 from .started import started
 from .tls import listener
 
@@ -111,16 +112,15 @@ def serve(tmp_path: Path, tokens: Path, pair: Pair, scheme: str) -> Iterator[str
     desktops = {"name": "desktops", "match": {"path": "/websockify"}, "errors": "close", "tunnel": {"token": token}}
     page = {"name": "page", "files": {"root": NOVNC}}
     listeners = [listener(pair) if scheme == "https" else {"bind": "127.0.0.1:0"}]
-    config = write_config(tmp_path, [desktops, page], listeners=listeners, log={"format": "text"})
-    with started([*COMMAND, "serve", config], tmp_path / "log", ready=r"listening\b.*address=\S+:(\d+)$") as at:
-        yield f"{scheme}://localhost:{at[1]}/vnc.html?path=websockify%3Ftoken%3DTOKEN"
+    with running(tmp_path, desktops, page, listeners=listeners) as gateway:
+        yield f"{scheme}://localhost:{gateway.port}/vnc.html?path=websockify%3Ftoken%3DTOKEN"
 
 
 @contextmanager
 def tunnel(tmp_path: Path, tokens: Path) -> Iterator[str]:
     """Runs ``wsgate tunnel`` with the flags of websockify's users. Returns the URL of the page in its output."""
     flags = ["--web", NOVNC, "--token-plugin", "TokenFile", "--token-source", str(tokens), "127.0.0.1:0"]
-    with started([*COMMAND, "tunnel", *flags], tmp_path / "log", ready=r"open (http://\S+)$") as said:
+    with started([*COMMAND, "tunnel", *flags], tmp_path / LOG, ready=r"open (http://\S+)$") as said:
         yield said[1]
 
 
@@ -179,7 +179,7 @@ def use_desktop(driver: Chrome, url: str, desktop: Desktop, name: str) -> None:
 def test_a_desktop(driver: Chrome, desktop: Desktop, tokens: Path, pair: Pair, tmp_path: Path, scheme: str) -> None:
     with serve(tmp_path, tokens, pair, scheme) as url:
         use_desktop(driver, url, desktop, f"novnc-{scheme}")
-    log = (tmp_path / "log").read_text()
+    log = (tmp_path / LOG).read_text()
     assert f"tcp://127.0.0.1:{desktop.port}" in log
     assert TOKEN not in log
 
@@ -187,7 +187,7 @@ def test_a_desktop(driver: Chrome, desktop: Desktop, tokens: Path, pair: Pair, t
 def test_a_desktop_by_the_flags_of_websockify(driver: Chrome, desktop: Desktop, tokens: Path, tmp_path: Path) -> None:
     with tunnel(tmp_path, tokens) as url:
         use_desktop(driver, url, desktop, "novnc-flags")
-    assert TOKEN not in (tmp_path / "log").read_text()
+    assert TOKEN not in (tmp_path / LOG).read_text()
 
 
 def test_a_token_that_leads_nowhere(driver: Chrome, tokens: Path, pair: Pair, tmp_path: Path) -> None:
@@ -200,4 +200,4 @@ def test_a_token_that_leads_nowhere(driver: Chrome, tokens: Path, pair: Pair, tm
         (complaint,) = page.complaints()
         assert "code: 4403, reason: no valid token" in complaint
         page.leave()
-    assert "no-desk" not in (tmp_path / "log").read_text()
+    assert "no-desk" not in (tmp_path / LOG).read_text()

@@ -17,7 +17,7 @@ from tests.peers.sockets import free_port
 from tests.programs import MODULES, find
 
 from .browser import chromium
-from .gateway import COMMAND, write_config
+from .gateway_process import running
 from .started import started
 
 DRIVER = "@neondatabase/serverless"
@@ -116,10 +116,8 @@ def test_a_driver_that_names_its_database(database: int, driver: Chrome, tmp_pat
         {"name": "databases", "match": {"path": "/v2"}, "tunnel": named},
         {"name": "site", "files": {"root": str(site)}},
     ]
-    config = write_config(tmp_path, routes, log={"format": "text"})
-    log = tmp_path / "log"
-    with started([*COMMAND, "serve", config], log, ready=r"listening\b.*address=\S+:(\d+)$") as at:
-        driver.get(f"http://localhost:{at[1]}/")
+    with running(tmp_path, *routes) as gateway:
+        driver.get(f"http://localhost:{gateway.port}/")
         assert driver.title == "ready"
         assert ask(driver, database, "SELECT 6 * 7 AS answer, 'ü' AS text") == {"value": [{"answer": 42, "text": "ü"}]}
 
@@ -130,6 +128,6 @@ def test_a_driver_that_names_its_database(database: int, driver: Chrome, tmp_pat
         }
 
         assert "error" in ask(driver, database + 1, "SELECT 1")  # nothing else is allowed
-    said = log.read_text()
-    assert f"-> tcp://127.0.0.1:{database}" in said
+    said = gateway.log.read_text()
+    assert f"tcp://127.0.0.1:{database}" in said
     assert f"127.0.0.1:{database + 1} is not allowed on this route" in said

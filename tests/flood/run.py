@@ -19,7 +19,7 @@ from tests.peers.heads import request
 from tests.peers.threads import Backend, Client, echo, read_on, upgraded
 
 from ..e2e.gateway import relay, tunnel
-from ..hostile.process import Process, running
+from ..e2e.gateway_process import GatewayProcess, running
 from ..pki import Authority
 from .floods import FLOODS, Target
 
@@ -45,7 +45,7 @@ class Outcome:
 class Ground:
     """A gateway and the far ends of its routes."""
 
-    def __init__(self, gateway: Process) -> None:
+    def __init__(self, gateway: GatewayProcess) -> None:
         self.gateway = gateway
         addresses = [line["address"] for line in gateway.lines("listening")]
         self.target = Target(*(int(address.rpartition(":")[2]) for address in addresses))

@@ -27,9 +27,9 @@ from tests.peers.sockets import reset
 from tests.peers.threads import Client, Recorder
 
 from ..e2e.gateway import relay
+from ..e2e.gateway_process import GatewayProcess, running
 from ..relay.joined import socket_pair
 from .gateways import HANDSHAKE, relay_to, serve
-from .process import Process, running
 
 Answer = Callable[[bytes], bytes]
 
@@ -135,7 +135,7 @@ OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extension
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Process]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[GatewayProcess]:
     # the recorder answers no Close
     defaults = {"timeouts": {"close": "50ms"}, "limits": {"message": "16MiB"}}
     with running(tmp_path_factory.mktemp("backends"), relay(recorder.port), defaults=defaults) as gateway:
@@ -143,7 +143,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Ite
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name: str) -> None:
+def test_an_answer_that_is_no_upgrade(gateway: GatewayProcess, recorder: Recorder, name: str) -> None:
     """502; the log says what was wrong and which backend sent it, the client learns neither."""
     recorder.answer, reason = BROKEN[name]
     recorder.leave = None
@@ -163,7 +163,7 @@ def test_an_answer_that_is_no_upgrade(gateway: Process, recorder: Recorder, name
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_an_answer_that_is_odd(gateway: Process, recorder: Recorder, name: str) -> None:
+def test_an_answer_that_is_odd(gateway: GatewayProcess, recorder: Recorder, name: str) -> None:
     recorder.answer = GOOD[name]
     recorder.leave = None
     client = Client(gateway.port)
@@ -174,7 +174,7 @@ def test_an_answer_that_is_odd(gateway: Process, recorder: Recorder, name: str) 
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["end", "reset"])
 def test_an_early_end_at_every_byte_of_the_head(
-    gateway: Process, recorder: Recorder, leave: Callable[[socket.socket], None]
+    gateway: GatewayProcess, recorder: Recorder, leave: Callable[[socket.socket], None]
 ) -> None:
     size = len(accept_for(request().replace(b"sec-", b"Sec-")))
     recorder.leave = leave
@@ -215,7 +215,7 @@ JUNK: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", JUNK)
-def test_junk_behind_the_101(gateway: Process, recorder: Recorder, name: str) -> None:
+def test_junk_behind_the_101(gateway: GatewayProcess, recorder: Recorder, name: str) -> None:
     junk, rule = JUNK[name]
     recorder.answer = lambda head: accept_for(head) + junk
     recorder.leave = None
@@ -232,7 +232,7 @@ def test_junk_behind_the_101(gateway: Process, recorder: Recorder, name: str) ->
     assert rule in line["detail"]
 
 
-def test_a_refusal_that_does_not_end(gateway: Process, recorder: Recorder) -> None:
+def test_a_refusal_that_does_not_end(gateway: GatewayProcess, recorder: Recorder) -> None:
     """The first 64 KiB of it are passed on, and the backend's connection ends."""
     recorder.answer = lambda head: (
         b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n" + b"ff\r\n%b\r\n" % (b"x" * 255) * 4000

@@ -18,9 +18,9 @@ from tests.peers.heads import Head, accept_value
 from tests.peers.threads import Client, Recorder
 
 from ..e2e.gateway import relay
+from ..e2e.gateway_process import GatewayProcess, running
 from ..relay.joined import socket_pair
 from .gateways import HANDSHAKE, relay_to, serve
-from .process import Process, running
 
 HOST = b"Host: gateway.test"
 UPGRADE = b"Upgrade: websocket"
@@ -236,7 +236,7 @@ ACCEPTED: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Process]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[GatewayProcess]:
     match = {"host": ["gateway.test"], "path": "/chat/*"}
     # the recorder answers no Close
     defaults = {"timeouts": {"close": "300ms"}}
@@ -249,7 +249,7 @@ def test_the_tables_are_as_long_as_they_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_request_that_is_refused(gateway: Process, recorder: Recorder, name: str) -> None:
+def test_a_request_that_is_refused(gateway: GatewayProcess, recorder: Recorder, name: str) -> None:
     """One whole answer, then the end; and the good request behind it is neither answered nor passed on."""
     request, status, reason = REFUSED[name]
     before = len(recorder.connections)
@@ -276,7 +276,7 @@ def test_a_request_that_is_refused(gateway: Process, recorder: Recorder, name: s
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_an_odd_request_that_is_good(gateway: Process, recorder: Recorder, name: str) -> None:
+def test_an_odd_request_that_is_good(gateway: GatewayProcess, recorder: Recorder, name: str) -> None:
     request, expected = ACCEPTED[name]
     number = len(recorder.connections)
     client = Client(gateway.port)
@@ -296,7 +296,7 @@ def test_an_odd_request_that_is_good(gateway: Process, recorder: Recorder, name:
     client.close()
 
 
-def test_a_field_that_connection_names_goes_no_further(gateway: Process, recorder: Recorder) -> None:
+def test_a_field_that_connection_names_goes_no_further(gateway: GatewayProcess, recorder: Recorder) -> None:
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(head(b"X-Secret: 1", b"X-Other: 2", b"TE: trailers", connection=b"Connection: Upgrade, x-secret"))

@@ -30,9 +30,9 @@ from wsgate.relay.pump import Pump
 from wsgate.settings.model import Address
 
 from ..e2e.gateway import relay
+from ..e2e.gateway_process import GatewayProcess, running
 from ..relay.joined import session, socket_pair
 from .gateways import relay_to, serve
-from .process import Process, running
 from .work import raw
 
 PIECE = 1 << 20  # bytes of a frame in a flood
@@ -277,7 +277,7 @@ def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
             assert len(gateway.lines("refused", status=504)) == 2 * ATTEMPTS
 
 
-def attempt(gateway: Process, silent: socket.socket, times: int) -> None:
+def attempt(gateway: GatewayProcess, silent: socket.socket, times: int) -> None:
     """Asks for sessions, in batches; the backend accepts each and sends nothing."""
     for _ in range(times // AT_ONCE):
         clients = [Client(gateway.port) for _ in range(AT_ONCE)]

@@ -17,7 +17,7 @@ from tests.peers.heads import KEY, accept_for, accept_value, request
 from tests.peers.threads import Client, Recorder
 
 from ..e2e.gateway import relay, tunnel
-from .process import Process, running
+from ..e2e.gateway_process import GatewayProcess, running
 
 SMUGGLED = b"GET /internal/secret HTTP/1.1\r\nHost: internal.test\r\nConnection: keep-alive\r\n\r\n"
 
@@ -65,7 +65,7 @@ DECLINED: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Process]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[GatewayProcess]:
     routes = [
         tunnel(recorder.port) | {"match": {"path": "/tunnel"}},
         relay(recorder.port),
@@ -78,7 +78,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Ite
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one write", "behind the answer"])
 @pytest.mark.parametrize("name", DECLINED)
-def test_nothing_follows_an_upgrade_that_failed(gateway: Process, recorder: Recorder, name: str, at_once: bool) -> None:
+def test_nothing_follows_an_upgrade_that_failed(
+    gateway: GatewayProcess, recorder: Recorder, name: str, at_once: bool
+) -> None:
     recorder.answer, expected = DECLINED[name]
     number = len(recorder.connections)
     client = Client(gateway.port)
@@ -97,7 +99,7 @@ def test_nothing_follows_an_upgrade_that_failed(gateway: Process, recorder: Reco
 
 
 @pytest.mark.parametrize("version", ["8", "1337", "13, 13", ""])
-def test_the_first_scenario(gateway: Process, recorder: Recorder, version: str) -> None:
+def test_the_first_scenario(gateway: GatewayProcess, recorder: Recorder, version: str) -> None:
     """A version that only the backend would refuse: the gateway refuses it, and the backend gets nothing."""
     number = len(recorder.connections)
     client = Client(gateway.port)
@@ -109,7 +111,7 @@ def test_the_first_scenario(gateway: Process, recorder: Recorder, version: str) 
     assert len(recorder.connections) == number
 
 
-def test_the_second_scenario(gateway: Process, recorder: Recorder) -> None:
+def test_the_second_scenario(gateway: GatewayProcess, recorder: Recorder) -> None:
     """A backend that fetches a URL for its caller is made to answer with the 101 of another server."""
     recorder.answer = switching(None, "Content-Type: application/json")
     number = len(recorder.connections)
@@ -125,7 +127,7 @@ def test_the_second_scenario(gateway: Process, recorder: Recorder) -> None:
     assert len(recorder.connections) == number + 1
 
 
-def test_the_second_scenario_with_a_post(gateway: Process, recorder: Recorder) -> None:
+def test_the_second_scenario_with_a_post(gateway: GatewayProcess, recorder: Recorder) -> None:
     number = len(recorder.connections)
     client = Client(gateway.port)
     client.send(request("/api/health", {"Content-Length": "2"}, method="POST") + b"{}" + SMUGGLED)
@@ -136,7 +138,7 @@ def test_the_second_scenario_with_a_post(gateway: Process, recorder: Recorder) -
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one write", "behind the answer"])
-def test_a_request_behind_an_upgrade_is_no_frame(gateway: Process, recorder: Recorder, at_once: bool) -> None:
+def test_a_request_behind_an_upgrade_is_no_frame(gateway: GatewayProcess, recorder: Recorder, at_once: bool) -> None:
     """It is part of the stream, and breaks its rules. The backend gets a Close of the gateway's, and no byte of it."""
     recorder.answer = accept_for
     number = len(recorder.connections)
@@ -154,7 +156,7 @@ def test_a_request_behind_an_upgrade_is_no_frame(gateway: Process, recorder: Rec
     assert close_code(close.frame) == 1001
 
 
-def test_a_request_behind_the_upgrade_of_a_tunnel(gateway: Process, recorder: Recorder) -> None:
+def test_a_request_behind_the_upgrade_of_a_tunnel(gateway: GatewayProcess, recorder: Recorder) -> None:
     recorder.answer = lambda head: b""
     number = len(recorder.connections)
     client = Client(gateway.port)
@@ -165,7 +167,7 @@ def test_a_request_behind_the_upgrade_of_a_tunnel(gateway: Process, recorder: Re
     client.close()
 
 
-def test_frames_behind_a_good_upgrade_arrive(gateway: Process, recorder: Recorder) -> None:
+def test_frames_behind_a_good_upgrade_arrive(gateway: GatewayProcess, recorder: Recorder) -> None:
     """What may be there is not lost: the counterproof."""
     recorder.answer = accept_for
     number = len(recorder.connections)

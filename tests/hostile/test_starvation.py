@@ -25,9 +25,9 @@ from wsgate.relay.pump import Pump
 from wsgate.settings.model import Files, Limits, Route, Target, TcpAddress, Tunnel
 
 from ..e2e.gateway import relay
+from ..e2e.gateway_process import running
 from ..relay.joined import session, unix_pair
 from . import gateways
-from .process import running
 from .work import Bystander, Flood, Work, drain, non_blocking, raw
 
 ENOUGH = 200  # pieces of work

@@ -23,7 +23,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browser import chromium, complaints, screenshot
-from tests.e2e.gateway import COMMAND, ENVIRONMENT, write_config
+from tests.e2e.gateway_process import running
 from tests.peers.sockets import free_port
 
 PATIENCE = 60.0  # seconds for one step
@@ -140,9 +140,11 @@ def _gateway(directory: Path, ports: tuple[int, int]) -> Iterator[None]:
         "http": "forward",
         "relay": {"to": [f"ws://127.0.0.1:{ports[0]}"]},
     }
-    file = write_config(directory, [route], listeners=[{"bind": f"127.0.0.1:{ports[1]}"}])
-    with _running([*COMMAND, "serve", str(file)], directory, '"ready"', ENVIRONMENT):
-        yield
+    with running(directory, route, listeners=[{"bind": f"127.0.0.1:{ports[1]}"}]) as gateway:
+        try:
+            yield
+        finally:
+            _tell_complaints(gateway.log)
 
 
 @contextmanager
@@ -163,9 +165,13 @@ def _running(command: Sequence[str], directory: Path, sign: str, environment: di
         finally:
             process.terminate()
             process.wait(PATIENCE)
-        for line in file.read_text().splitlines():
-            if any(sign in line for sign in ('"level": "error"', '"level": "warning"', "ERROR")):
-                _say(line)
+        _tell_complaints(file)
+
+
+def _tell_complaints(log: Path) -> None:
+    for line in log.read_text().splitlines():
+        if any(sign in line for sign in ('"level": "error"', '"level": "warning"', "ERROR")):
+            _say(line)
 
 
 def _say(what: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,7 +14,7 @@ from random import Random
 import trio
 import yaml
 
-from ..e2e.gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE
+from ..e2e.gateway_process import GatewayProcess, launched
 from ..pki import Authority, client_context, server_context
 from .backends import listen, serve_tcp, serve_websocket
 from .config import Ports, lay_out, settings
@@ -99,7 +98,7 @@ async def soak(
                 file.write_text(yaml.safe_dump(dict(wanted), sort_keys=False))
 
             write()
-            with _running(file, directory / "wsgate.log", done) as (process, log):
+            with _running(file, directory / "wsgate.log", done) as (gateway, log):
                 await _until(done, log, lambda: log.events["ready"] > 0, "the gateway is not ready")
                 plain, tls = (int(address.rpartition(":")[2]) for address in log.addresses[:2])
                 street = Street((plain, tls), client_context(authority), done.counts)
@@ -107,12 +106,12 @@ async def soak(
                 async def reload() -> None:
                     done.reloads += 1
                     write()
-                    process.send_signal(signal.SIGHUP)
+                    gateway.send_signal(signal.SIGHUP)
                     await _until(done, log, lambda: log.events["reloaded"] >= done.reloads, "a reload is not over")
 
                 while not done.faults and go_on(done):
                     await _round(done, street, visits, at_once, reload)
-                    await _settle(done, log, process.pid)
+                    await _settle(done, log, gateway.pid)
                     done.rounds += 1
                     report(done)
                 done.events = log.events
@@ -121,29 +120,15 @@ async def soak(
 
 
 @contextmanager
-def _running(file: Path, log_file: Path, done: Soak) -> Iterator[tuple[subprocess.Popen[bytes], Log]]:
+def _running(file: Path, log_file: Path, done: Soak) -> Iterator[tuple[GatewayProcess, Log]]:
     """The gateway; that it ends as it should is a part of it."""
-    with log_file.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", str(file)],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-        )
-    log = Log(log_file)
-    try:
-        yield process, log
-        process.terminate()
-        status = process.wait(STOP_DEADLINE)
+    with launched(file, log_file) as gateway, closing(Log(log_file)) as log:
+        yield gateway, log
+        status = gateway.stop()
         log.look()
         if status:
             done.faults.append(f"the gateway ended with status {status}")
         done.faults += [f"in the log: {line}" for line in log.faults]
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
 
 
 async def _round(done: Soak, street: Street, visits: int, at_once: int, reload: Callable[[], Awaitable[None]]) -> None:

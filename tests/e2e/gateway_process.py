@@ -1,4 +1,9 @@
-"""The gateway's process for a whole module of blocking tests: started once, its log in a file, and it must end well."""
+"""The gateway's process for tests without an event loop of their own, and for those that judge its log as a whole.
+
+Its log is in a file. ``tests.e2e.gateway`` is for tests on trio, which wait for one line after the other; all others
+that run the gateway's process do it by this file. ``tests.ops.running`` and ``tests.gate.conftest`` run a part of it in
+the test's own process, on a virtual clock.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +15,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.e2e.gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, write_config
 from tests.peers.threads import PATIENCE
+
+from .gateway import COMMAND, ENVIRONMENT, START_DEADLINE, STOP_DEADLINE, write_config
+
+LOG = "wsgate.log"  # the file of the log, in the directory of the configuration
 
 Line = dict[str, Any]
 _T = TypeVar("_T")
 
 
-class Process:
-    """One running ``wsgate serve``."""
+class GatewayProcess:
+    """One running ``wsgate serve``.
+
+    log: the file that has its standard error
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.pid = process.pid
+        self.log = log
         self._process = process
-        self._log = log
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """Ends it with TERM. Returns its exit status."""
+        self._process.terminate()
+        return self._process.wait(STOP_DEADLINE)
 
     @property
     def port(self) -> int:
@@ -33,8 +52,11 @@ class Process:
     def lines(self, event: str, **fields: Any) -> list[Line]:
         """The log lines so far of one event, with these values."""
         wanted = {"event": event, **fields}
-        text = self._log.read_text()
-        found = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        text = self.log.read_text()
+        try:
+            found = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        except ValueError:
+            raise AssertionError(f"not only log lines:\n{text[-4000:]}") from None
         return [line for line in found if wanted.items() <= line.items()]
 
     def wait_line(self, event: str, **fields: Any) -> Line:
@@ -48,9 +70,9 @@ class Process:
             value = probe()
             if value is not None:
                 return value
-            assert self._process.poll() is None, f"the gateway has ended:\n{self._log.read_text()}"
+            assert self._process.poll() is None, f"the gateway has ended:\n{self.log.read_text()}"
             time.sleep(0.005)
-        raise AssertionError(f"no {what} within {patience:g} s:\n{self._log.read_text()[-4000:]}")
+        raise AssertionError(f"no {what} within {patience:g} s:\n{self.log.read_text()[-4000:]}")
 
     def memory(self) -> int:
         """Returns the process's own memory in bytes (``tests.e2e.gateway`` explains why not the resident set)."""
@@ -64,12 +86,11 @@ class Process:
 
 
 @contextmanager
-def running(directory: Path, *routes: dict[str, Any], prefix: Sequence[str] = (), **settings: Any) -> Iterator[Process]:
-    """Runs a gateway with these routes and settings. It must end with status 0 and log no bug.
+def launched(file: Path, log: Path, *, prefix: Sequence[str] = ()) -> Iterator[GatewayProcess]:
+    """Runs a gateway with this configuration file, which may not be ready yet; nothing is left of it at the end.
 
     prefix: a command that runs the command behind it
     """
-    file, log = write_config(directory, routes, **settings), directory / "wsgate.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*prefix, *COMMAND, "serve", str(file)],
@@ -78,13 +99,22 @@ def running(directory: Path, *routes: dict[str, Any], prefix: Sequence[str] = ()
             stdout=subprocess.DEVNULL,
             stderr=output,
         )
-    gateway = Process(process, log)
     try:
-        gateway.wait_line("ready")
-        yield gateway
-        process.terminate()
-        assert process.wait(STOP_DEADLINE) == 0, log.read_text()[-4000:]
-        assert gateway.lines("bug") == []
+        yield GatewayProcess(process, log)
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running(
+    directory: Path, *routes: dict[str, Any], prefix: Sequence[str] = (), **settings: Any
+) -> Iterator[GatewayProcess]:
+    """Runs a gateway with these routes and settings, and waits until it is ready. It must end with status 0 and log no
+    bug."""
+    file, log = write_config(directory, routes, **settings), directory / LOG
+    with launched(file, log, prefix=prefix) as gateway:
+        gateway.wait_for(lambda: next(iter(gateway.lines("ready")), None), "ready in the log", START_DEADLINE)
+        yield gateway
+        assert gateway.stop() == 0, log.read_text()[-4000:]
+        assert gateway.lines("bug") == []
