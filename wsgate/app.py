@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TextIO
 
@@ -123,6 +123,7 @@ def serve(
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
+        stack.enter_context(_traced(gateway))
         status = _run(beside, partial(run, gateway, sockets, load=load, ready=ready, reached=reached))
         bound_exit(status, threads)
         return status
@@ -219,7 +220,25 @@ def _serve_as_worker(
         reached=reached,
         signals=parent,
     )
-    return _run(beside, serve_all)
+    with _traced(gateway):
+        return _run(beside, serve_all)
+
+
+@contextlib.contextmanager
+def _traced(gateway: Gateway) -> Iterator[None]:
+    """Gives the gateway a tracer, if its settings ask for one, and exports the last spans at the end."""
+    settings = gateway.settings.tracing
+    if settings is None:
+        yield
+        return
+    from wsgate.ops.tracing import Tracer  # of the extra otel
+
+    tracer = Tracer(settings)
+    gateway.tracer = tracer
+    try:
+        yield
+    finally:
+        tracer.close()
 
 
 def _run(beside: Sequence[Task], main: Callable[[], Awaitable[int]]) -> int:

@@ -2,7 +2,15 @@ import ipaddress
 
 import pytest
 
-from wsgate.settings.addresses import backend_url, bind_address, host_name, host_pattern, network, tunnel_target
+from wsgate.settings.addresses import (
+    backend_url,
+    bind_address,
+    collector_url,
+    host_name,
+    host_pattern,
+    network,
+    tunnel_target,
+)
 from wsgate.settings.model import SCHEMES_PORT, Network, Target, TcpAddress, UnixAddress, WebSocketUrl
 from wsgate.text.error import TextError
 
@@ -307,4 +315,39 @@ def test_host_names(text: str, name: str) -> None:
 def test_other_texts_are_no_host_name(text: str, message: str) -> None:
     with pytest.raises(TextError) as caught:
         host_name(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://Collector:4318", "http://collector:4318/v1/traces"),
+        ("https://[0::1]:4318/", "https://[::1]:4318/v1/traces"),
+        ("https://traces.example.com", "https://traces.example.com/v1/traces"),
+        ("http://a/otlp/v1/traces", "http://a/otlp/v1/traces"),
+    ],
+)
+def test_collectors(text: str, url: str) -> None:
+    assert collector_url(text) == url
+    assert collector_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("collector:4318", "'collector:4318' is no collector's URL: write http://collector:4318"),
+        ("grpc://a:4317", "'grpc://a:4317' is no collector's URL: write http://host:4318 or https://host:4318"),
+        ("http://a?b", "'http://a?b' is no collector's URL: write http://host:4318 or https://host:4318"),
+        (
+            "http://me:secret@a",
+            "a collector's URL cannot hold a user or password: set OTEL_EXPORTER_OTLP_HEADERS instead",
+        ),
+        ("http://a:0", "'0' is not a port: a port is a number from 1 to 65535"),
+        ("http://a/b c", "'/b c' is not a URL path: percent-encode what is not a letter, digit or one of -._~/"),
+        ("http://", "the host is missing"),
+    ],
+)
+def test_what_is_no_collector(text: str, message: str) -> None:
+    with pytest.raises(TextError) as caught:
+        collector_url(text)
     assert str(caught.value) == message

@@ -215,17 +215,17 @@ ROWS = [
     (
         'services:\n  wsgate:\n    ports: ["80:80"]\n',
         "1:1",
-        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin, tracing",
     ),
     (
         "http:\n  routers: {}\n",
         "1:1",
-        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin",
+        "defaults, trusted_proxies, request_id, workers, limits, drain, exit_when_idle, log, admin, tracing",
     ),
     (
         "frontend ws\n  bind *:80\n",
         "1:1",
-        "ers, limits, drain, exit_when_idle, log, admin, found 'frontend ws bind *:80'",
+        "ers, limits, drain, exit_when_idle, log, admin, tracing, found 'frontend ws bind *:80'",
     ),
     ("", "1:1", "the file is empty: it needs listeners and routes"),
 ]

@@ -136,6 +136,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.TargetRule, "*.example.com:22", TargetRule("*.example.com", 22, 22), "*.example.com:22"),
     (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
     (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),
+    (model.CollectorUrl, "http://a:4318", "http://a:4318/v1/traces", "http://a:4318/v1/traces"),
     (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
     (model.WebOrigin, "https://app.example:443", "https://app.example", "https://app.example"),
     (model.Credential, "ann:{PLAIN}a", "ann:{PLAIN}a", "ann:{PLAIN}a"),
@@ -223,6 +224,7 @@ BAD: list[tuple[Any, str, str, bool]] = [
         "'http://x/' does not say where the token goes: write {token} into its path or query",
         True,
     ),
+    (model.CollectorUrl, "a:4318", "'a:4318' is no collector's URL: write http://a:4318", True),
     (model.ServiceAddress, "redis", "'redis' has no port: write redis:6379", True),
     (model.WebOrigin, "https://x/", "'https://x/' is more than an origin: write https://x", True),
     (

@@ -38,6 +38,7 @@ from wsgate.settings.model import (
     Tls,
     Token,
     TokenUrl,
+    Tracing,
     Tunnel,
     UnixAddress,
     WebSocketUrl,
@@ -196,6 +197,16 @@ def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     there.__spec__ = sys.__spec__
     monkeypatch.setitem(sys.modules, "bcrypt", there)
     assert basic_faults(BCRYPT, file=str(file)) == []
+
+
+def test_tracing_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(listeners=(), routes=(), tracing=Tracing(to="http://a/v1/traces"))
+    build(settings)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    draft = Draft.of(settings)
+    with pytest.raises(ConfigError):
+        build(draft)
+    assert noted(draft) == [("tracing", "it needs OpenTelemetry, not installed here: pip install 'wsgate[otel]'")]
 
 
 def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def test_a_directory_is_a_directory(tmp_path: Path) -> None:
 def test_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.is_installed("json")
     assert not machine.is_installed("no_such_module")
+    assert machine.is_installed("json.decoder")
+    assert not machine.is_installed("no_such_package.module")
     monkeypatch.setitem(sys.modules, "json", None)
     assert not machine.is_installed("json")
     monkeypatch.setitem(sys.modules, "json", SimpleNamespace(__spec__=None))

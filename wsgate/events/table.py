@@ -65,7 +65,7 @@ FIELDS = (
     Field("reason", "text", "why; of a session one word"),
     Field("detail", "text", "more than the reason says: the rule, the timeout, the error; not for the client's eyes"),
     # the process
-    Field("address", "address", "of a listener"),
+    Field("address", "address or URL", "of a listener, or a collector"),
     Field("listener", "address", "that the connection came to"),
     Field("listeners", "list", "that use the certificate"),
     Field("routes", "text or list", "names of routes"),
@@ -196,6 +196,8 @@ EVENTS = (
     Event("certificate not valid yet", "error", ("file", "at", "cure"), "a certificate's time has not begun"),
     Event("certificate expires", "warning", ("file", "at", "days"), "a certificate's time is nearly over"),
     Event("certificate expired", "error", ("file", "at", "days", "cure"), "a certificate's time is over"),
+    Event("spans lost", "warning", ("address", "error"), "a collector does not take spans: they are dropped"),
+    Event("spans exported again", "warning", ("address",), "it takes them again"),
     # start, reload, end
     Event("listening", "info", ("address",), "connections are accepted at this address"),
     Event("ready", "info", ("workers",), "the gateway serves"),

@@ -22,7 +22,7 @@ from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.cors import answer_preflight
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.error_page import error_body
-from wsgate.gate.exchange import Answer, Exchange, Opened, Response
+from wsgate.gate.exchange import Exchange, Opened, Response
 from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import forwards_http, handler_for
@@ -33,6 +33,7 @@ from wsgate.gate.request_id import id_of_request
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.switch import Begun, begin, run_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
+from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.tcp_info import watch_for_silence
@@ -152,27 +153,29 @@ class _Connection:
                 return None
             if upgrade is None and forwards_http(route):
                 exchange.incoming = self._incoming(route)
+            if asked is not None and self._gateway.tracer is not None:
+                exchange.span = self._gateway.tracer.begin(request, route, client)
             self._gateway.upgrading += 1
             try:
                 answer = await self._answer(exchange)
-                if isinstance(answer, Opened):
-                    begun = await begin(exchange, answer, self._http, self._send)
-                    if isinstance(begun, Begun):
-                        self._gateway.metrics.sessions(route.name).upgraded(trio.current_time() - since)
-                        return begun
-                    answer = begun
             finally:
                 self._gateway.upgrading -= 1
+            if exchange.span is not None:
+                _end_span(exchange.span, answer)
+            if isinstance(answer, Begun):
+                self._gateway.metrics.sessions(route.name).upgraded(trio.current_time() - since)
+                return answer
             if not await self._give(exchange, answer):
                 return None
 
-    async def _answer(self, exchange: Exchange) -> Answer:
+    async def _answer(self, exchange: Exchange) -> Refusal | Response | Begun:
         if exchange.upgrade is not None and is_reset(self._transport):
             return CLIENT_GONE  # do not dial for a client that has gone already
-        answer = answer_preflight(exchange) or await admit(exchange)
-        if answer is not None:
-            return answer
-        return await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
+        answered = answer_preflight(exchange) or await admit(exchange)
+        if answered is not None:
+            return answered
+        answer = await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
+        return await begin(exchange, answer, self._http, self._send) if isinstance(answer, Opened) else answer
 
     def _incoming(self, route: LiveRoute) -> Incoming:
         heartbeat = route.settings.heartbeat
@@ -333,3 +336,11 @@ class _Connection:
         with trio.move_on_after(self._timeouts.handshake):
             done = await send_all(self._transport, data[sent:])
         return done
+
+
+def _end_span(span: UpgradeSpan, answer: Refusal | Response | Begun) -> None:
+    if isinstance(answer, Begun):
+        span.end(101, answer.session.info.id)
+    else:
+        detail = answer.detail or answer.reason if isinstance(answer, Refusal) else ""
+        span.end(answer.status, None, detail)

@@ -13,6 +13,7 @@ from typing import Protocol
 from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.incoming import Incoming
+from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.dial import TlsClient
 from wsgate.net.transport import Transport
 from wsgate.relay.session import Session
@@ -37,6 +38,7 @@ class Exchange:
     end: the other end of the connection
     here: the client's connection; a handler must not read or write it
     user: the authenticated user; ``None`` if the route asks for no password
+    span: of this upgrade; ``None`` if nobody traces
     incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
     request_id: empty if requests have none
     since: when the request was there (trio seconds)
@@ -54,6 +56,7 @@ class Exchange:
     incoming: Incoming | None = None
     request_id: str = ""
     since: float = 0.0
+    span: UpgradeSpan | None = None
 
     @property
     def client_info(self) -> ClientInfo:

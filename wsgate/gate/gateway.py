@@ -14,6 +14,7 @@ from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
+from wsgate.gate.tracing import Tracer
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.settings.model import Settings
@@ -39,6 +40,7 @@ class Gateway:
     handshake_limiter: bounds the work on handshakes
     metrics: counts what happens
     upgrading: how many requests are between their head and their answer
+    tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
     """
 
@@ -56,6 +58,7 @@ class Gateway:
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
     upgrading: int = 0
+    tracer: Tracer | None = None
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)

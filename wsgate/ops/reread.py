@@ -85,6 +85,7 @@ def log_refusal(error: Refused, hint: str | None = None) -> None:
 # What cannot change while the gateway runs, and why
 _FIXED = {
     "workers": "the number of processes cannot change while they run",
+    "tracing": "spans go where they went at the start while it runs",
     "admin": "the admin listener stays as it is while the gateway runs",
 }
 

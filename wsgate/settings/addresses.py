@@ -106,6 +106,27 @@ def backend_url(text: str) -> WebSocketUrl:
     return WebSocketUrl(TcpAddress(host, port), path or None, tls)
 
 
+_COLLECTOR = re.compile(r"(https?)://([^/?#]*)(/[^?#]*)?")
+_SIGNAL = "/v1/traces"  # the path of OTLP over HTTP for spans
+
+
+def collector_url(text: str) -> str:
+    """Parses ``http://host[:port][/path]`` or ``https://``; without a path it gets OTLP's own."""
+    found = _COLLECTOR.fullmatch(text)
+    if found is None:
+        cure = _with_scheme(text, "http") or "http://host:4318 or https://host:4318"
+        raise TextError(f"{quote(text)} is no collector's URL: write {cure}")
+    scheme, authority, path = found.groups()
+    if "@" in authority:
+        raise TextError("a collector's URL cannot hold a user or password: set OTEL_EXPORTER_OTLP_HEADERS instead")
+    host, port_text = host_and_port(authority)
+    port = None if port_text is None else port_number(port_text)
+    if path not in (None, "/") and not is_path(path):
+        raise TextError(f"{quote(path)} is not a URL path: percent-encode what is not a letter, digit or one of -._~/")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + ("" if port is None else f":{port}") + (_SIGNAL if path in (None, "/") else path)
+
+
 def _unix_backend(text: str) -> WebSocketUrl:
     socket, colon, path = text.removeprefix("unix:").partition(":")
     if colon and not is_path(path):

@@ -16,6 +16,7 @@ from wsgate.settings import access, changes, fixed, model, names, numbers, rewri
 from wsgate.settings.addresses import (
     backend_url,
     bind_address,
+    collector_url,
     host_field,
     host_name,
     host_pattern,
@@ -228,6 +229,11 @@ SCALARS: dict[Any, ScalarType] = {
         "http://host:port/path/{token}, or https://",
         access.token_url,
         _text(r"https?://[^\s#]*\{token\}[^\s#]*", "http://127.0.0.1:8000/targets/{token}"),
+    ),
+    model.CollectorUrl: ScalarType(
+        "http://host:4318, or https://",
+        collector_url,
+        _text(r"https?://[^\s?#]+", "http://127.0.0.1:4318"),
     ),
     model.ServiceAddress: ScalarType(
         "host:port or unix:/path",

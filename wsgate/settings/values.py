@@ -310,6 +310,7 @@ ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
 CookieName = Annotated[str, "name of a cookie, RFC 6265"]
 UrlPath = Annotated[str, "path of a URL, without a query"]
+CollectorUrl = Annotated[str, "an http:// or https:// URL of an OpenTelemetry collector"]
 Text = Annotated[str, "any text that is not empty"]
 Database = Annotated[int, "0 or more"]
 OriginField = Annotated[str, "keep, remove, or an origin"]

@@ -37,6 +37,7 @@ from wsgate.settings.model import (
     Settings,
     Tls,
     Token,
+    Tracing,
     Tunnel,
     UnixAddress,
     WebSocketUrl,
@@ -47,7 +48,7 @@ from wsgate.site.backend_file import BackendFileError, NothingListed, read_backe
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
 from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
-from wsgate.site.machine import directory_problem
+from wsgate.site.machine import directory_problem, is_installed
 from wsgate.site.matching import Matcher
 from wsgate.site.passwords import Users
 from wsgate.site.rewriting import Rewriter
@@ -59,6 +60,7 @@ from wsgate.site.tokens.opening import source_tls
 from wsgate.site.upstream import Upstream
 
 _EMPTY = Site(Settings(listeners=(), routes=()))
+_OTEL = "opentelemetry.exporter.otlp.proto.http"
 
 T = TypeVar("T")
 
@@ -163,6 +165,8 @@ class _Builder:
                 key = listener_key(listener)
                 assert key is not None
                 self._load_tls(key, f"listeners[{index}].tls")
+        if isinstance(getattr(settings, "tracing", None), Tracing) and not self._patient:
+            self._check_tracing()
         for index, route in _entries(settings, "routes", Route):
             self._load_route(index, route, f"routes[{index}]")
         admin = getattr(settings, "admin", None)
@@ -236,6 +240,11 @@ class _Builder:
         basic = getattr(route.auth, "basic", None)
         if isinstance(basic, Basic) and is_whole(basic):
             self._load_users(basic, f"{path}.auth.basic")
+
+    def _check_tracing(self) -> None:
+        if not is_installed(_OTEL):
+            problem = "it needs OpenTelemetry, not installed here: pip install 'wsgate[otel]'"
+            self._draft.fault("tracing", problem)
 
     def _check_fallback(self, files: Files, path: str) -> None:
         if files.fallback is None or not is_whole((files.root, files.fallback)) or directory_problem(files.root):

@@ -21,8 +21,10 @@ def directory_problem(directory: str, needs: int = os.X_OK) -> str | None:
 
 
 def is_installed(module: str) -> bool:
-    """Returns whether a top-level module can be imported, without doing so."""
+    """Returns whether a module can be imported, without doing so; of a module in packages these are imported."""
     try:
         return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it would be in
+        return False
     except ValueError:  # it is imported and knows not from where
         return True

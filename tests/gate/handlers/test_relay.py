@@ -201,7 +201,9 @@ async def opened_by(relay: Relay, answer: Callable[[], Awaitable[None]]) -> tupl
 
 
 def relay_to_all(*ports: int) -> Relay:
-    return Relay(to=tuple(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None)) for port in ports))
+    """Each backend has a path of its own, /0 and so on, so that several may be at one port."""
+    urls = (WebSocketUrl(TcpAddress("127.0.0.1", port), f"/{number}") for number, port in enumerate(ports))
+    return Relay(to=tuple(RelayBackend(url=url) for url in urls))
 
 
 async def test_the_next_backend_gives_the_session(backend: Backend) -> None:
@@ -220,9 +222,9 @@ async def test_the_next_backend_gives_the_session(backend: Backend) -> None:
     assert isinstance(opened, Opened)
     opened.transport.close()
     url = f"ws://127.0.0.1:{backend.port}"
-    assert [name for name, _ in noted] == [f"ws://127.0.0.1:{closed}"] + [url] * 4
+    assert [name for name, _ in noted] == [f"ws://127.0.0.1:{closed}/0", *(f"{url}/{number}" for number in range(1, 5))]
     assert [error is None for _, error in noted] == [False, False, False, False, True]
-    assert noted[2][1] == f"{url} answered 503"
+    assert noted[2][1] == f"{url}/2 answered 503"
 
 
 async def test_every_backend_has_its_own_time(backend: Backend, autojump_clock: MockClock) -> None:
@@ -276,7 +278,7 @@ async def test_what_a_backend_says_to_the_client_is_its_answer(backend: Backend,
     opened, noted = await opened_by(relay_to_all(backend.port, backend.port), answer)
     assert isinstance(opened, Refusal)
     assert opened.body == b""
-    assert noted == [(f"ws://127.0.0.1:{backend.port}", None)]
+    assert noted == [(f"ws://127.0.0.1:{backend.port}/0", None)]
 
 
 async def test_the_last_backends_words_are_the_answer(backend: Backend) -> None:

@@ -8,7 +8,8 @@ from wsgate.gate.exchange import Exchange
 from wsgate.settings.model import WebSocketUrl
 from wsgate.wire.headers import Headers
 
-_URL = re.compile(rb"(https?|wss?)://([^/?#\\]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(rb"(https?|wss?)://([^/?#\\]*)", re.IGNORECASE)
+_PATH = re.compile(rb"[^?#]*")
 _DEFAULT_PORTS = {b"http": b":80", b"ws": b":80", b"https": b":443", b"wss": b":443"}
 
 
@@ -33,10 +34,11 @@ def with_location(exchange: Exchange, url: WebSocketUrl, host: bytes, headers: H
 
 
 def _moved(value: bytes, own: set[bytes], here: bytes, there: bytes) -> bytes:
-    found = _URL.fullmatch(value)
-    if found is None:
+    found = _URL.match(value)
+    path_found = None if found is None else _PATH.match(value, found.end())
+    if found is None or path_found is None:
         return value
-    scheme, authority, path, behind = found[1].lower(), found[2].lower(), found[3], found[4]
+    scheme, authority, path, behind = found[1].lower(), found[2].lower(), path_found[0], value[path_found.end() :]
     port = _DEFAULT_PORTS[scheme]
     if not own & {authority, authority.removesuffix(port), authority.removesuffix(port) + port}:
         return value

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
+from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
@@ -74,11 +75,14 @@ async def handle(exchange: Exchange) -> Answer:
             return target
         backend.enter()
         opened = None
+        asking.span = None if exchange.span is None else exchange.span.dial(backend.name)
         try:
             opened = await _ask(asking, backend, target)
         finally:
             if not isinstance(opened, Opened):
                 backend.leave()
+        if asking.span is not None:
+            asking.span.end(opened if isinstance(opened, Refusal) else None)
         if isinstance(opened, Refusal) and (opened.body is None or opened.status in _FAILURES):
             if not is_our_own(opened):
                 backend.failed(opened.detail)
@@ -112,6 +116,15 @@ class _Asking:
     relay: Relay
     fields: BackendFields
     tls: TlsClient | None
+    span: tracing.DialSpan | None = None  # of the backend that is asked now
+
+
+def _fields(asking: _Asking) -> BackendFields:
+    """Returns the fields for the backend that is asked now; its own trace context in place of the client's."""
+    fields, span = asking.fields, asking.span
+    if span is None:
+        return fields
+    return BackendFields([*fields.written, *span.headers], fields.dropped | set(tracing.FIELDS))
 
 
 async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: bytes) -> Opened | Refusal:
@@ -123,6 +136,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     except DialError as error:
         return unreachable(error, f"ws://{url.address}")
     host = host_for(url, asking.relay, exchange.request.host)
+    fields = _fields(asking)
     answer: Accepted | Declined | BadAnswer | None = None
     try:
         handshake = BackendHandshake(
@@ -131,8 +145,8 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
             target=target,
             host=host,
             key=base64.b64encode(os.urandom(16)),
-            written=asking.fields.written,
-            dropped=asking.fields.dropped,
+            written=fields.written,
+            dropped=fields.dropped,
             max_head=exchange.site.settings.limits.head,
         )
         with trio.move_on_after(route.timeouts.handshake):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -39,7 +39,7 @@ async def handle(exchange: Exchange) -> Answer:
     found = await find_targets(route, action, exchange.request)
     if isinstance(found, Refusal):
         return found
-    opened = await _connect(exchange, action, found.targets)
+    opened = await _connect(exchange, action, found.targets, found.hide)
     if isinstance(opened, Refusal):
         return replace(opened, detail=found.hide(opened.detail))
     transport, target = opened
@@ -56,7 +56,9 @@ async def handle(exchange: Exchange) -> Answer:
 HANDLER = Handler(handle)
 
 
-async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]) -> tuple[Transport, Target] | Refusal:
+async def _connect(
+    exchange: Exchange, action: Tunnel, targets: Sequence[Target], hide: Callable[[str], str]
+) -> tuple[Transport, Target] | Refusal:
     route = exchange.route
     greeting = b""
     if action.proxy_protocol is not None:
@@ -68,13 +70,18 @@ async def _connect(exchange: Exchange, action: Tunnel, targets: Sequence[Target]
     set_requester(route.name)
     # Only failures of the configured targets are logged as trouble: clients could fill the log with those of others
     for target, backend in zip_longest(targets, route.tunnels_to):
+        span = None if exchange.span is None else exchange.span.dial(hide(str(target)))
         try:
             transport = await dial(target, within, tls, rules=route.rules, greeting=greeting)
         except DialError as error:
             refusal = unreachable(error, f"tcp://{target.address}")
+            if span is not None:
+                span.end(replace(refusal, detail=hide(refusal.detail)))
             if backend is not None and not is_our_own(refusal):
                 backend.failed(refusal.detail)
             continue
+        if span is not None:
+            span.end(None)
         if backend is not None:
             backend.worked()
         return transport, target

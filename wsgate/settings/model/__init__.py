@@ -23,5 +23,6 @@ from wsgate.settings.model.route import *
 from wsgate.settings.model.settings import *
 from wsgate.settings.model.tls import *
 from wsgate.settings.model.token import *
+from wsgate.settings.model.tracing import *
 from wsgate.settings.model.tunnel import *
 from wsgate.settings.values import *

@@ -12,6 +12,7 @@ from wsgate.settings.model.defaults import Defaults
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.listener import Listener
 from wsgate.settings.model.route import Route
+from wsgate.settings.model.tracing import Tracing
 from wsgate.settings.places import Places
 from wsgate.settings.values import (
     Count,
@@ -97,6 +98,7 @@ class Settings:
     )
     log: Log = setting("The log.", default=Log())
     admin: Admin | None = setting("A listener for metrics and health, or off.", default=None)
+    tracing: Tracing | None = setting("Send a span of each upgrade to an OpenTelemetry collector.", default=None)
     # Not a configuration key: the text of the file for each value from the environment, by path. Messages show it
     # instead of the value.
     from_environment: Mapping[str, str] = field(default_factory=dict, compare=False, metadata={"is_key": False})
