@@ -75,7 +75,7 @@ async def test_by_its_entry(nursery: trio.Nursery, log: Log, autojump_clock: tri
     other = Moved(gateway, "other", "ws://h:2")
     ours = [Moved(gateway, str(number), BACKEND) for number in range(100)]
     nursery.start_soon(backend_drain.watch, gateway)
-    await trio.sleep(10)
+    await trio.sleep(10.5)
     assert (moved(ours), log.events()) == (0, [])
     upstream.update(listed=[entry(1, drain=True)])
     assert [each.name for each in upstream.candidates()] == ["ws://h:2"]
@@ -144,6 +144,19 @@ async def test_one_that_goes(nursery: trio.Nursery, log: Log, autojump_clock: tr
     nursery.start_soon(backend_drain.watch, gateway)
     await trio.sleep(10)
     assert (staying.why, going.why) == ("", "the backend drains")
+
+
+async def test_a_reload_marks_it(nursery: trio.Nursery, log: Log, autojump_clock: trio.testing.MockClock) -> None:
+    """Also if no new session comes."""
+    gateway = gateway_of(relay(entry(1), entry(2)))
+    ours = [Moved(gateway, str(number), BACKEND) for number in range(10)]
+    nursery.start_soon(backend_drain.watch, gateway)
+    for drain in (True, False):
+        settings = replace(gateway.settings, routes=(relay(entry(1, drain=drain), entry(2)),))
+        gateway.use_site(build(settings, gateway.site))
+        await trio.sleep(20)
+        assert moved(ours) == 10
+    assert log.events() == ["backend drains", "backend drained", "backend drains no more"]
 
 
 async def test_a_reload_changes_nothing(

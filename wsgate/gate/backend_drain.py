@@ -28,8 +28,9 @@ async def watch(gateway: Gateway) -> None:
     draining: set[Backend] = set()
     async with trio.open_nursery() as nursery:
         while True:
-            for route in gateway.site.routes:
-                for backend in () if route.upstream is None else route.upstream.draining:
+            for upstream in [route.upstream for route in gateway.site.routes if route.upstream is not None]:
+                upstream.activate()  # so that an entry counts before the first session
+                for backend in upstream.draining:
                     if backend not in draining:
                         draining.add(backend)
                         nursery.start_soon(_drain, gateway, backend, draining)

@@ -113,7 +113,8 @@ class _Watch:
             except BackendFileError as error:
                 listed = None
                 slow.end()
-                is_wrong = self._report(path, error)
+                is_wrong = True
+                self._report(path, error)
             if listed is not None:
                 if is_wrong:
                     is_wrong = False
@@ -125,15 +126,13 @@ class _Watch:
             self._file_read.set()
             await trio.sleep(SETTLE if file.settles else LOOK)
 
-    def _report(self, path: str, error: BackendFileError) -> bool:
-        """Logs what is wrong with the file; returns whether its end should be logged too."""
+    def _report(self, path: str, error: BackendFileError) -> None:
         route, listed = self._upstream.route, self._upstream.listed
         is_awaited = isinstance(error, NothingListed) and not listed
         consequence = "it is awaited" if is_awaited else "its backends stay as they were before"
         for problem in error.problems:
             level = logging.WARNING if is_awaited else logging.ERROR
             emit(level, "backend file wrong", route=route, file=path, error=problem, consequence=consequence)
-        return True
 
     # -- names ---------------------------------------------------------------------------------------------------------
 

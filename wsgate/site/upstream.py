@@ -125,8 +125,7 @@ class Upstream:
         cookie: the value of the client's cookie; its backend is the first
         plain: for a request over plain HTTP: backends with as many sessions as they may have get it, too
         """
-        if not self._active:
-            self.activate()
+        self.activate()
         members = self._members
         known = None if cookie is None else members.by_cookie.get(cookie)
         if self._promised and not plain:
@@ -157,8 +156,7 @@ class Upstream:
 
         Returns whether the route has a backend of this name.
         """
-        if not self._active:
-            self.activate()
+        self.activate()
         backend = next((each for each in self.backends if each.name == name), None)
         if backend is not None:
             backend.drain(Drain.COMMAND, on=on)
@@ -207,13 +205,14 @@ class Upstream:
         if now.backends == before.backends and now.entries == before.entries:
             self._members = before
             return
-        self.activate()
+        self._connect()
+        old, new = set(before.backends), set(now.backends)
         resolved = {each.address for each in before.backends if each.at is None} & {each.url for each in self.entries}
         for backend in before.backends:
-            if backend not in now.backends:
+            if backend not in new:
                 backend.remove(is_resolved=backend.address in resolved)
         for backend in now.backends:
-            if backend not in before.backends:
+            if backend not in old:
                 is_resolved = backend.address in resolved
                 if not is_resolved:
                     backend.start_slowly()
@@ -223,8 +222,12 @@ class Upstream:
         self._forget()
 
     def activate(self) -> None:
-        """Connects the backends to this upstream and its settings. Called at the first session or update, so that a
-        site that is built and not used changes nothing."""
+        """Connects the backends to this upstream and its settings, once. Called when the site is in use, so that a site
+        that is built and not used changes nothing."""
+        if not self._active:
+            self._connect()
+
+    def _connect(self) -> None:
         self._active = True
         members = self._members
         slow_start = None if self.relay.health is None else self.relay.health.slow_start
