@@ -1,4 +1,5 @@
-"""A gateway in the test's own process, for virtual time and for counting: connections are given to ``serve``."""
+"""A gateway in the test's own process, as ``tests.gate`` has it, for virtual time and for counting: a test gives the
+connections to ``serve``, and may itself be in the way of each call."""
 
 from __future__ import annotations
 
@@ -7,20 +8,10 @@ import socket
 from wsgate.gate import connection
 from wsgate.gate.gateway import Gateway
 from wsgate.net.plain import take_over
-from wsgate.settings.model import (
-    Defaults,
-    Limits,
-    Listener,
-    Relay,
-    RelayBackend,
-    Route,
-    Settings,
-    TcpAddress,
-    Timeouts,
-    WebSocketUrl,
-)
-from wsgate.site.build import build
+from wsgate.settings.model import Defaults, Limits, Listener, Route, TcpAddress, Timeouts
 from wsgate.site.listener import LiveListener
+
+from ..gate import conftest as gate
 
 HANDSHAKE = 10.0  # seconds
 TIMEOUTS = Timeouts(handshake=HANDSHAKE)
@@ -28,14 +19,12 @@ LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
 
 
 def gateway(*routes: Route, limits: Limits = Limits()) -> Gateway:  # noqa: B008 - frozen
-    defaults = Defaults(timeouts=TIMEOUTS)
-    return Gateway(build(Settings(listeners=(LISTENER,), routes=routes, defaults=defaults, limits=limits)))
+    return gate.gateway_of(*routes, listeners=(LISTENER,), defaults=Defaults(timeouts=TIMEOUTS), limits=limits)
 
 
 def relay_to(port: int) -> Gateway:
     """Every request goes to the backend at ``port``."""
-    relay = Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None)),))
-    return gateway(Route(name="relay", timeouts=TIMEOUTS, action=relay))
+    return gateway(Route(name="relay", timeouts=TIMEOUTS, action=gate.relay_to(port)))
 
 
 async def serve(gateway: Gateway, sock: socket.socket) -> None:
