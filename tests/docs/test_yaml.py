@@ -65,7 +65,7 @@ def whole(text: str) -> str:
     elif keys <= keys_of(Route).keys():
         text = (
             text
-            if keys & {"relay", "tunnel", "files", "respond", "redirect"}
+            if keys & {"relay", "tunnel", "files", "respond", "redirect", "state"}
             else f"{text}relay: {{to: ws://127.0.0.1:9000}}\n"
         )
         keys, text = {"routes"}, f"routes:\n  - name: it\n{textwrap.indent(text, '    ')}"

@@ -24,6 +24,7 @@ from wsgate.settings.model import (
     Respond,
     Rewrite,
     Settings,
+    State,
     Target,
     TcpAddress,
     ToBackend,
@@ -126,6 +127,7 @@ def test_other_kinds_of_routes() -> None:
     assert lines("http://x.test/")[-2:] == ["routes[4] site: takes it", "  files below /srv"]
     for action, said in (
         (Respond(status=404), "answer: 404"),
+        (State(), "answer: whether the gateway is ready"),
         (Redirect(to="https://{host}/{rest}{query}"), "answer: 302, to https://[::1]/a?b"),
     ):
         assert explain(gateway_of(route(action)).site, "http://[::1]:80/a?b")[-1] == f"  {said}"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wsgate.settings.draft import Broken
-from wsgate.settings.meaning_admin import check_admin
+from wsgate.settings.meaning_admin import check_admin, check_states
 from wsgate.settings.model import (
     Address,
     Admin,
@@ -16,6 +16,8 @@ from wsgate.settings.model import (
     RelayBackend,
     Respond,
     Route,
+    State,
+    StateAnswer,
     TcpAddress,
     UnixAddress,
     WebSocketUrl,
@@ -75,3 +77,19 @@ def test_what_is_broken_is_no_second_fault() -> None:
     assert faults(backends=(Broken(),)) == {}
     assert faults([(0, Route(name=Broken(), action=Respond()))], backends=("other",)) == {}  # type: ignore[arg-type]
     assert faults([(0, Route(name="other", action=Broken()))], backends=("other",)) == {}  # type: ignore[arg-type]
+
+
+def test_the_backends_of_a_state() -> None:
+    states = [
+        (3, Route(name="a", action=State(backends=("checked", "gone")))),
+        (4, Route(name="b", action=State(answer=StateAnswer.ALIVE, backends=("checked",)))),
+        (5, Route(name="c", action=State(answer=Broken(), backends=Broken()))),  # type: ignore[arg-type]
+        (6, Route(name="d", action=State(answer=StateAnswer.ALIVE))),
+    ]
+    found: dict[str, str] = {}
+    check_states([*ROUTES, *states], found.__setitem__, {"routes[4].state.backends"})
+    alive = "what is alive does not depend on backends: remove it, or write answer: ready"
+    assert found == {
+        "routes[3].state.backends[1]": "no route has the name gone: correct it, or remove it",
+        "routes[4].state.backends": alive,
+    }

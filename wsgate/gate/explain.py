@@ -19,6 +19,7 @@ from wsgate.settings.model import (
     Redirect,
     Relay,
     Respond,
+    State,
     TcpAddress,
     Tls,
     Tunnel,
@@ -160,6 +161,8 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
         yield f"files below {action.root}"
     elif isinstance(action, Respond):
         yield f"answer: {action.status}"
+    elif isinstance(action, State):
+        yield f"answer: whether the gateway is {action.answer.value}"
     elif isinstance(action, Redirect):
         target = location(action.to, settings, request, asked.client.name).decode("latin-1")
         yield f"answer: {action.status}, to {target}"

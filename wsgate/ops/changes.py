@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from wsgate.settings.model import Action, Files, Redirect, Relay, Respond, Tunnel
+from wsgate.settings.model import Action, Files, Redirect, Relay, Respond, State, Tunnel
 
 _NOTHING: Mapping[str, str] = {}
 _ACTIONS: dict[type[Action], str] = {
@@ -16,6 +16,7 @@ _ACTIONS: dict[type[Action], str] = {
     Files: "files",
     Respond: "respond",
     Redirect: "redirect",
+    State: "state",
 }
 
 

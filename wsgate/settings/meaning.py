@@ -11,7 +11,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.meaning_admin import check_admin
+from wsgate.settings.meaning_admin import check_admin, check_states
 from wsgate.settings.meaning_auth import check_access, check_addresses
 from wsgate.settings.meaning_cors import check_cors
 from wsgate.settings.meaning_headers import check_headers
@@ -52,6 +52,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     check_listeners_tls(listeners, fault, given)
     _check_limits(settings, fault, given)
     check_admin(getattr(settings, "admin", None), routes, fault)
+    check_states(routes, fault, given)
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
     check_order(routes, fault, warn)

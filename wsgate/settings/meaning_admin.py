@@ -1,13 +1,14 @@
-"""What must fit together in ``admin``."""
+"""What must fit together in ``admin``, and in ``state`` of a route."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import Broken
 from wsgate.settings.faults import Fault
-from wsgate.settings.model import Admin, AdminMetrics, Relay, TcpAddress
+from wsgate.settings.model import Admin, AdminMetrics, Relay, State, StateAnswer, TcpAddress
 
 
 def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: Fault) -> None:
@@ -27,13 +28,26 @@ def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: Fault) -> None
     if admin.metrics is AdminMetrics.TOKEN and admin.token is None:
         fault("admin.metrics", "there is no token to ask for: write token, or remove this")
     if isinstance(admin.backends, tuple):
-        _check_backends(admin.backends, routes, fault)
+        _check_backends(admin.backends, "admin.backends", routes, fault)
 
 
-def _check_backends(names: tuple[Any, ...], routes: list[tuple[int, Any]], fault: Fault) -> None:
+def check_states(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+    """Checks ``state`` of each route. ``given``: the paths of the values in the file."""
+    for index, route in routes:
+        action = route.action
+        if not isinstance(action, State) or not isinstance(action.backends, tuple):
+            continue
+        path = f"routes[{index}].state.backends"
+        if action.answer is StateAnswer.ALIVE and path in given:
+            fault(path, "what is alive does not depend on backends: remove it, or write answer: ready")
+        else:
+            _check_backends(action.backends, path, routes, fault)
+
+
+def _check_backends(names: tuple[Any, ...], base: str, routes: list[tuple[int, Any]], fault: Fault) -> None:
     by_name = {route.name: route for _, route in routes}
     for index, name in enumerate(names):
-        path = f"admin.backends[{index}]"
+        path = f"{base}[{index}]"
         if isinstance(name, Broken) or any(isinstance(each, Broken) for each in by_name):
             continue
         if name not in by_name:

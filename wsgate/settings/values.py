@@ -38,6 +38,13 @@ class LogAccess(enum.Enum):
     OFF = "off"
 
 
+class StateAnswer(enum.Enum):
+    """What a route for balancers answers."""
+
+    ALIVE = "alive"
+    READY = "ready"
+
+
 class TextFrames(enum.Enum):
     """What a tunnel does with a text message: TCP knows bytes only."""
 

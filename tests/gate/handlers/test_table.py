@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.gate.conftest import NOWHERE, files_at, gateway_of, relay_to, route
-from wsgate.gate.handlers import files, forward, redirect, relay, respond, tunnel
+from wsgate.gate.handlers import files, forward, redirect, relay, respond, state, tunnel
 from wsgate.gate.handlers.table import HANDLERS, forwards_http, handler_for, handler_of
-from wsgate.settings.model import Action, PlainHttp, Redirect, Respond
+from wsgate.settings.model import Action, PlainHttp, Redirect, Respond, State
 
 
 def test_every_kind_of_route_has_its_handler() -> None:
@@ -23,6 +23,7 @@ def test_every_kind_of_route_has_its_handler() -> None:
         (files_at(Path("/")), files.HANDLER),
         (Respond(), respond.HANDLER),
         (Redirect(to="/"), redirect.HANDLER),
+        (State(), state.HANDLER),
     ],
 )
 def test_a_route_is_handled_by_its_kind(action: Action, handler: object) -> None:

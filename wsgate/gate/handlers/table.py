@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsgate.gate.exchange import Handler
-from wsgate.gate.handlers import files, forward, redirect, relay, respond, tunnel
-from wsgate.settings.model import Action, Files, PlainHttp, Redirect, Relay, Respond, Tunnel
+from wsgate.gate.handlers import files, forward, redirect, relay, respond, state, tunnel
+from wsgate.settings.model import Action, Files, PlainHttp, Redirect, Relay, Respond, State, Tunnel
 from wsgate.site.route import LiveRoute
 
 HANDLERS: dict[type[Action], Handler] = {
@@ -13,6 +13,7 @@ HANDLERS: dict[type[Action], Handler] = {
     Files: files.HANDLER,
     Respond: respond.HANDLER,
     Redirect: redirect.HANDLER,
+    State: state.HANDLER,
 }
 
 

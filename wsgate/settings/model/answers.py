@@ -1,4 +1,4 @@
-"""``files``, ``respond`` and ``redirect``: answers that need no backend."""
+"""``files``, ``respond``, ``redirect`` and ``state``: answers that need no backend."""
 
 # ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
 from __future__ import annotations
@@ -17,6 +17,8 @@ from wsgate.settings.values import (
     HeaderValue,
     RedirectStatus,
     RedirectTarget,
+    RouteName,
+    StateAnswer,
     Status,
 )
 
@@ -67,4 +69,18 @@ class Redirect:
     )
     status: RedirectStatus = setting(
         "302 or 307 for now, 301 or 308 for ever, 303 to be read with GET; 307 and 308 keep the method.", default=302
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Answer balancers whether the gateway is alive, or ready for new clients; the word alone may be written for it."""
+
+    SHORT: ClassVar[str] = "answer"
+
+    answer: StateAnswer = setting(
+        "ready is 200, or 503 from the first moment of a drain on; alive is always 200.", default=StateAnswer.READY
+    )
+    backends: tuple[RouteName, ...] = setting(
+        "Routes: not ready while all backends of one of them are unhealthy.", default=()
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.addresses import Addresses
-from wsgate.settings.model.answers import Files, Redirect, Respond
+from wsgate.settings.model.answers import Files, Redirect, Respond, State
 from wsgate.settings.model.auth import Auth
 from wsgate.settings.model.cors import Cors
 from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
@@ -50,14 +50,14 @@ class Match:
     )
 
 
-PlainAction = Files | Respond | Redirect  # for requests that ask for no WebSocket
-Action = Relay | Tunnel | Files | Respond | Redirect
+PlainAction = Files | Respond | Redirect | State  # for requests that ask for no WebSocket
+Action = Relay | Tunnel | Files | Respond | Redirect | State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """A match and what happens then. ``action`` is the one that the file names: ``relay``, ``tunnel``, ``files``,
-    ``respond`` or ``redirect``."""
+    ``respond``, ``redirect`` or ``state``."""
 
     name: RouteName = setting("The route's name in logs and errors.", required=True)
     on_reload: OnReload = setting(
