@@ -124,7 +124,8 @@ class _Connection:
     async def run(self) -> Begun | None:
         """Answers requests. Returns the session that begins; ``None`` if the connection must end."""
         while True:
-            await trio.lowlevel.checkpoint()  # one read may contain hundreds of requests
+            if self._http.begun:  # one read may contain hundreds of requests
+                await trio.lowlevel.checkpoint()
             request = await self._next_request()
             if request is None:
                 return None

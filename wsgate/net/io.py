@@ -36,15 +36,24 @@ async def receive(transport: Transport, size: int = READ_SIZE) -> bytes:
 
 async def receive_or_raise(transport: Transport, size: int = READ_SIZE) -> bytes:
     """Like ``receive``, but raises ``OSError`` when the connection was reset or its TLS failed."""
-    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        data = transport.recv(size)
+    except BLOCKED:
+        return await _receive_later(transport, size)
+    await trio.lowlevel.cancel_shielded_checkpoint()  # not one that would lose the data
+    return data
+
+
+async def _receive_later(transport: Transport, size: int) -> bytes:
+    """Waits for what the peer sends, which is a checkpoint."""
     while True:
-        try:
+        if transport.wants_write:
+            await trio.lowlevel.wait_writable(transport)
+        else:
+            await trio.lowlevel.wait_readable(transport)
+        with contextlib.suppress(*BLOCKED):
             return transport.recv(size)
-        except BLOCKED:
-            if transport.wants_write:
-                await trio.lowlevel.wait_writable(transport)
-            else:
-                await trio.lowlevel.wait_readable(transport)
 
 
 async def send_all(transport: Transport, data: bytes) -> bool:

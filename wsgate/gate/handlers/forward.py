@@ -51,6 +51,10 @@ _MAX_AGE_ONCE = 4.0
 
 NO_TRACE = Refusal(405, "requests are not sent back here", ((b"Allow", b"OPTIONS"),), closes=False)
 
+# Seconds for which only the answer is waited for, which nearly always comes by then. To watch the client as well, for
+# its leaving, takes two tasks
+_ALONE = 0.1
+
 # Answers of a backend that cannot serve now; the next one may
 _FAILURES = frozenset({502, 503, 504})
 
@@ -226,6 +230,10 @@ class _Forwarding:
 
         The time begins when the backend has the whole request.
         """
+        since = trio.current_time()
+        first = None if self._has_body else await self._soon(transport, http, upload)
+        if isinstance(first, BadAnswer) or (first is not None and first.status >= 200):
+            return first
         found: AnswerHead | BadAnswer | Refusal | None = None
         within = self._exchange.route.settings.timeouts.response
 
@@ -233,14 +241,14 @@ class _Forwarding:
             nonlocal found
             refusal = await upload.send()
             if refusal is None:
-                scope.deadline = trio.current_time() + within
+                scope.deadline = within + (trio.current_time() if self._has_body else since)
                 refusal = await upload.attend()
             found = found or refusal
             scope.cancel()
 
         async def receive() -> None:
             nonlocal found
-            found = await self._receive_head(transport, http)
+            found = await self._receive_head(transport, http, first)
             scope.cancel()
 
         async with trio.open_nursery() as nursery:
@@ -249,21 +257,38 @@ class _Forwarding:
             nursery.start_soon(receive)
         return found
 
-    async def _receive_head(self, transport: Transport, http: BackendHttp) -> AnswerHead | BadAnswer:
+    async def _soon(self, transport: Transport, http: BackendHttp, upload: Upload) -> AnswerHead | BadAnswer | None:
+        """Sends a request without a body. Returns a head that comes soon, interim or final; else ``None``."""
+        if not upload.send_at_once():
+            return None
+        with trio.move_on_after(min(_ALONE, self._exchange.route.settings.timeouts.response)):
+            bad = await self._receive(transport, http)
+            return bad or http.next_head()
+        return None
+
+    async def _receive_head(
+        self, transport: Transport, http: BackendHttp, head: AnswerHead | BadAnswer | None
+    ) -> AnswerHead | BadAnswer:
+        """Returns the final head. ``head``: the first one, if it has come."""
         while True:
-            head = http.next_head()
+            head = head or http.next_head()
             if isinstance(head, AnswerHead) and head.status < 200:
                 await self._incoming.inform(head.status, response_fields(head.status, head.headers, head.raw_headers))
-            elif head is not None:
-                return head
+                head = None
             else:
-                try:
-                    data = await receive_or_raise(transport)
-                except OSError as error:
-                    begun = http.has_begun
-                    return BadAnswer(explain(error), BadAnswerCause.OTHER if begun else BadAnswerCause.NOTHING_CAME)
-                http.receive(data)
-                self._exchange.gateway.pump.serve_if_due(SOON)
+                head = head or await self._receive(transport, http)
+                if head is not None:
+                    return head
+
+    async def _receive(self, transport: Transport, http: BackendHttp) -> BadAnswer | None:
+        """Receives some of the answer. Returns why there is no more of it."""
+        try:
+            data = await receive_or_raise(transport)
+        except OSError as error:
+            return BadAnswer(explain(error), BadAnswerCause.OTHER if http.has_begun else BadAnswerCause.NOTHING_CAME)
+        http.receive(data)
+        self._exchange.gateway.pump.serve_if_due(SOON)
+        return None
 
     def _answer(
         self,

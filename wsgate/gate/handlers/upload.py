@@ -69,6 +69,17 @@ class Upload:
                 await self._incoming.give_way()
         return None
 
+    def send_at_once(self) -> bool:
+        """Sends what can be sent without waiting. Returns whether the request is over, as it nearly always is if it has
+        no body."""
+        try:
+            self._pending = self._pending[self._transport.send(self._pending) :]
+        except BLOCKED:
+            pass
+        except OSError:
+            self._refused = True
+        return self.is_over
+
     def _add_ready(self) -> Refusal | None:
         """Adds what has come already, so that a small request is sent at once."""
         pieces: list[bytes | BodyEnd | Refusal] = []
@@ -108,13 +119,8 @@ class Upload:
 
     async def _send_some(self) -> bool:
         """Sends something, or waits until that is possible. Returns False if the backend takes nothing for too long."""
-        try:
-            self._pending = self._pending[self._transport.send(self._pending) :]
-            return True
-        except BLOCKED:
-            pass
-        except OSError:
-            self._refused = True
+        left = len(self._pending)
+        if self.send_at_once() or len(self._pending) < left:
             return True
         before = unacknowledged(self._transport)
         with trio.move_on_after(self._patience) as scope:
