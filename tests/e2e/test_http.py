@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.peers.sockets import free_port
 from tests.pki import Authority, server_context
 
 from .gateway import StartGateway, relay
@@ -140,3 +141,17 @@ async def test_a_backend_that_is_not_there(start_gateway: StartGateway, port: in
     answer = await curl("-i", "-H", "Accept: application/json", url)
     assert answer.startswith("HTTP/1.1 502 Bad Gateway")
     assert answer.endswith('{"status": 502, "error": "the backend cannot be reached"}\n')
+
+
+async def test_a_backend_that_leads_back_here(start_gateway: StartGateway) -> None:
+    """A request, and an upgrade, go round four times; then they are told."""
+    port = free_port()
+    gateway = await start_gateway(relay(port, http="forward"), listeners=[{"bind": f"127.0.0.1:{port}"}])
+    url = f"http://127.0.0.1:{port}/"
+    upgrade = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13"]
+    for fields in ([], [*upgrade, "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]):
+        answer = await curl("-i", *fields, url)
+        assert answer.startswith("HTTP/1.1 508 ")
+        assert "508 this request goes round in a circle" in answer
+        detail = "Via names wsgate too often: a backend leads back here"
+        assert (await gateway.next_line("refused", status=508))["detail"] == detail

@@ -244,7 +244,8 @@ def test_the_request_for_a_backend() -> None:
         b"Upgrade: websocket\r\n"
         b"Connection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        b"Sec-WebSocket-Version: 13\r\n\r\n"
+        b"Sec-WebSocket-Version: 13\r\n"
+        b"Via: 1.1 wsgate\r\n\r\n"
     )
 
 
@@ -312,9 +313,13 @@ def test_what_does_not(name: str) -> None:
     assert field(asked, b"connection") == [b"Upgrade"]
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded", "X-Client-Certificate", "X_Request_Id", "Client-Cert", "Via"])
+@pytest.mark.parametrize("name", ["X-Forwarded", "X-Client-Certificate", "X_Request_Id", "Client-Cert"])
 def test_what_only_begins_like_it_does(name: str) -> None:
     assert field(sent(handshake({name: "theirs"})), name.lower().encode()) == [b"theirs"]
+
+
+def test_the_way_that_a_request_has_come() -> None:
+    assert field(sent(handshake({"Via": "1.1 theirs"})), b"via") == [b"1.1 theirs", b"1.1 wsgate"]
 
 
 def test_the_gateways_own_word_about_the_client() -> None:

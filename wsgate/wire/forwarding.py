@@ -37,6 +37,11 @@ def forwards_left(request: Request) -> int | None:
     return int(said[0]) if is_meant else None
 
 
+def via(request: Request, dropped: Collection[bytes] = ()) -> Headers:
+    """Returns the field that tells those behind that a request has passed this gateway, unless it is dropped."""
+    return () if b"via" in dropped else [(b"Via", b"%s %s" % (request.version, _NAME))]
+
+
 def request_fields(
     request: Request, host: bytes, written: Headers, dropped: Collection[bytes] = ()
 ) -> list[tuple[bytes, bytes]]:
@@ -50,8 +55,7 @@ def request_fields(
     left = forwards_left(request)
     if left and b"max-forwards" not in dropped:
         fields = [*without_names(fields, {b"max-forwards"}), (b"Max-Forwards", b"%d" % (left - 1))]
-    if b"via" not in dropped:
-        fields.append((b"Via", b"%s %s" % (request.version, _NAME)))
+    fields += via(request, dropped)
     if has_token(request.headers, b"te", b"trailers"):
         fields += [(b"TE", b"trailers"), (b"Connection", b"TE")]
     fields += _trailer(request.headers)

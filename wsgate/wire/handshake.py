@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from wsgate.text.subprotocol import is_subprotocol
 from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
 from wsgate.wire.extensions import Extension, deflate_offers, encode_extensions, is_answer_to, parse_extensions
+from wsgate.wire.forwarding import via
 from wsgate.wire.head import MAX_HEAD
 from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
 from wsgate.wire.http import Refusal, Request
@@ -180,6 +181,7 @@ class BackendHandshake:
             (b"Sec-WebSocket-Version", b"13"),
             *end_to_end(request.raw_headers, _OWN_FIELDS, _OWN_PREFIXES, dropped),
             *written,
+            *via(request, dropped),
         ]
         if upgrade.subprotocols:
             headers.append((b"Sec-WebSocket-Protocol", b", ".join(upgrade.subprotocols)))

@@ -314,6 +314,15 @@ BROKEN = {
     "half a head": (b"HTTP/1.1 200 OK\r\nX", "ended inside its answer's head"),
     "garbage": (b"\x00\x01\x02\x03\x04", "malformed answer"),
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "malformed answer"),
+    "a length and chunks": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "malformed answer",
+    ),
+    "a CR in a field": (b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 0\r\n\r\n", "malformed answer"),
+    "a NUL in a field": (b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", "malformed answer"),
+    "an unknown coding": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "malformed answer"),
+    "chunked is not the last": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "malformed answer"),
+    "a negative length": (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "malformed answer"),
 }
 
 
@@ -327,6 +336,28 @@ async def test_no_answer(start_gate: StartGate, backend: Backend, log: Log, data
     assert (await client.read_head()).status == 502
     assert detail in log.one("refused")["detail"]
     assert detail in log.one("backend failed")["error"]
+
+
+async def test_a_name_without_an_address(start_gate: StartGate, log: Log) -> None:
+    gate = start_gate(
+        route(
+            Relay(to=(RelayBackend(url=WebSocketUrl(TcpAddress("nowhere.invalid", 80), None)),)), http=PlainHttp.FORWARD
+        )
+    )
+    client = gate.connect()
+    await client.write(ask())
+    assert (await client.read_head()).status == 502
+    assert "nowhere.invalid" in log.one("backend failed")["error"]
+
+
+async def test_a_body_that_is_longer_than_its_length(start_gate: StartGate, backend: Backend) -> None:
+    """What is behind it is the next request, or none."""
+    gate = start_gate(forwarding(backend.port))
+    client, server = await asked(gate, backend, ask("POST", Content_Length="3") + b"abcdef\r\n\r\n")
+    assert await server.read_body() == b"abc"
+    await answered(client, server)
+    assert (await client.read_head()).status == 400
+    assert await client.read_all() == b"400 malformed request\n"
 
 
 async def test_a_connection_that_is_lost_before_the_answer(start_gate: StartGate, backend: Backend, log: Log) -> None:

@@ -20,7 +20,7 @@ from tests.peers.heads import KEY, request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers import relay as relay_module
-from wsgate.gate.handlers.relay import handle
+from wsgate.gate.handlers.relay import LOOP, handle
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.websocket_leg import WebSocketLeg
@@ -79,6 +79,22 @@ async def test_a_redirect_of_the_backend_to_itself(backend: Backend) -> None:
     (refusal,) = found
     assert isinstance(refusal, Refusal)
     assert (refusal.status, dict(refusal.headers)[b"Location"]) == (302, b"/login")
+
+
+async def test_a_loop(backend: Backend) -> None:
+    """Every gateway on the way adds itself to Via; the fifth one refuses."""
+    passed = "1.1 wsgate, 1.1 other, 1.1 wsgate, 1.1 wsgate"
+    async with meanwhile(
+        handle(exchange_for(route(relay_to(backend.port)), request(headers={"Via": passed})))
+    ) as found:
+        server = await backend.accept_request()
+        assert server.head.all("Via") == [passed, "1.1 wsgate"]
+        await server.accept_upgrade()
+    (opened,) = found
+    assert isinstance(opened, Opened)
+    opened.transport.close()
+    asked = request(headers={"Via": f"{passed}, 1.1 wsgate"})
+    assert await handle(exchange_for(route(relay_to(backend.port)), asked)) is LOOP
 
 
 async def test_a_path_that_leads_out_is_no_failure_of_the_backend() -> None:

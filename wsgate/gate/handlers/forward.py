@@ -17,7 +17,7 @@ from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.answer_stream import AnswerStream
 from wsgate.gate.handlers.location import with_location
-from wsgate.gate.handlers.relay import NO_BACKEND, host_for
+from wsgate.gate.handlers.relay import LOOP, NO_BACKEND, host_for
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import Incoming
 from wsgate.gate.refusals import CLIENT_GONE, is_our_own, unreachable
@@ -38,10 +38,6 @@ from wsgate.wire.forwarding import forwards_left, is_idempotent, is_loop, reques
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 from wsgate.wire.plain_head import AnswerHead
-
-LOOP = Refusal(
-    508, "this request goes round in a circle", detail="Via names wsgate too often: a backend leads back here"
-)
 
 NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: try again", detail="each is unhealthy")
 

@@ -33,6 +33,7 @@ from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketU
 from wsgate.site.backend import LiveBackend
 from wsgate.text.host import is_ip
 from wsgate.wire.client import BadAnswer, BadAnswerCause
+from wsgate.wire.forwarding import is_loop
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk
@@ -49,6 +50,10 @@ NO_BACKEND = Refusal(
     cause="no_backend",
 )
 
+LOOP = Refusal(
+    508, "this request goes round in a circle", detail="Via names wsgate too often: a backend leads back here"
+)
+
 # Answers of a backend that cannot serve now; other answers are the client's
 _FAILURES = frozenset({502, 503, 504})
 
@@ -61,6 +66,8 @@ async def handle(exchange: Exchange) -> Answer:
     """
     action = exchange.route.settings.action
     assert isinstance(action, Relay)
+    if is_loop(exchange.request):
+        return LOOP
     asking = _Asking(exchange, action, fields_for_backend(exchange), exchange.backend_tls(action.tls))
     opened: Answer | None = None
     attempts = 0
