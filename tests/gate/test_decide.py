@@ -10,7 +10,6 @@ import pytest
 from tests.gate.conftest import NOWHERE, at, exchange_for, files_at, relay_to, route
 from tests.peers.heads import plain_request, request
 from wsgate.gate.decide import (
-    DRAINING,
     FULL,
     NO_ROUTE,
     NO_WEBSOCKET,
@@ -20,6 +19,7 @@ from wsgate.gate.decide import (
     Refused,
     decide,
 )
+from wsgate.gate.refusals import DRAINING
 from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build

@@ -8,8 +8,9 @@ from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, relay_to, 
 from tests.peers.frames import Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, open_session
-from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.decide import FULL
 from wsgate.gate.metrics import cause_of, code_label
+from wsgate.gate.refusals import DRAINING
 from wsgate.settings.model import Limits, Respond
 from wsgate.wire.http import Refusal
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.gate.conftest import exchange_for, route, tunnel_to
-from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.decide import FULL
 from wsgate.gate.exchange import Exchange, Opened
-from wsgate.gate.refusals import CLIENT_GONE
+from wsgate.gate.refusals import CLIENT_GONE, DRAINING
 from wsgate.gate.switch import UNRECORDED, Begun, begin
 from wsgate.net.plain import take_over
 from wsgate.settings.model import Limits, OnError, Record

@@ -21,6 +21,7 @@ from wsgate.net.io import (
     reset_at_close,
     send_all,
     set_nodelay,
+    wait_until_left,
 )
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.settings.model import TcpAddress, UnixAddress
@@ -242,3 +243,37 @@ async def test_no_more_is_received_than_was_asked_for() -> None:
     with ours, theirs:
         theirs.send(b"hello")
         assert await receive(ours, 2) == b"he"
+
+
+@pytest.mark.parametrize("ending", ["end", "reset", "half"])
+@pytest.mark.parametrize("has_sent", [False, True])
+async def test_a_peer_that_leaves(ending: str, has_sent: bool) -> None:
+    """Also one whose bytes nobody reads; these alone are no end."""
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        if has_sent:
+            theirs.send(b"more")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_until_left, ours)
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            if ending == "half":
+                theirs.shutdown(socket.SHUT_WR)
+            elif ending == "reset":
+                reset(theirs.connection)
+            else:
+                theirs.close()
+        if has_sent and ending != "reset":
+            assert ours.recv(10) == b"more"
+
+
+async def test_without_epoll_a_peer_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("select.epoll", raising=False)
+    ours, theirs = pair()
+    with ours, theirs:
+        theirs.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_until_left, ours)
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            nursery.cancel_scope.cancel()

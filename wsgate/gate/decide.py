@@ -10,7 +10,7 @@ from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import forwards_http, handler_for, handler_of
 from wsgate.gate.redirect import redirection
-from wsgate.gate.refusals import RETRY_AFTER
+from wsgate.gate.refusals import DRAINING, RETRY_AFTER
 from wsgate.settings.model import Listener
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
@@ -20,7 +20,6 @@ from wsgate.wire.headers import elements, has_token
 from wsgate.wire.http import Refusal, Request
 
 FULL = Refusal(503, "the gateway is full: try again later", RETRY_AFTER, cause="full")
-DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER, cause="draining")
 NO_ROUTE = Refusal(404, "no route for this host, path and subprotocol")
 NO_WEBSOCKET = Refusal(404, "nothing here speaks WebSocket")
 UPGRADE_REQUIRED = Refusal(

@@ -100,6 +100,9 @@ class Gateway:
         """Uses another site for all requests from now on."""
         self.site = site
         self.handshake_limiter.limit = self._share_of_handshakes()
+        for route in site.routes:
+            if route.upstream is not None:
+                route.upstream.activate()  # at once: sessions may wait for places that the reload has made
 
     def stop_accepting(self) -> None:
         """Accepts no new session from now on, and ends connections that wait for a request."""

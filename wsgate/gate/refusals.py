@@ -13,6 +13,8 @@ CLIENT_GONE = Refusal(499, "the client went away before its answer")  # nginx's 
 
 OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RETRY_AFTER, cause="resources")
 
+DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER, cause="draining")
+
 
 def unreachable(error: DialError, plain: str) -> Refusal:
     """Returns the refusal if no target could be dialled. ``plain``: how to write the last target without TLS."""

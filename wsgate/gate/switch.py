@@ -9,12 +9,12 @@ from functools import partial
 import trio
 
 from wsgate.gate.access_log import ended, opened
-from wsgate.gate.decide import DRAINING, FULL
+from wsgate.gate.decide import FULL
 from wsgate.gate.exchange import Exchange, Opened
 from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
-from wsgate.gate.refusals import CLIENT_GONE, RETRY_AFTER
+from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER
 from wsgate.gate.request_values import path_for_log
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 
@@ -72,6 +73,18 @@ async def send_all(transport: Transport, data: bytes) -> bool:
 def is_reset(transport: Transport) -> bool:
     """Whether the peer has reset the connection. Bytes sent before can still be read, but nobody reads an answer."""
     return transport.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+
+async def wait_until_left(transport: Transport) -> None:
+    """Returns when the peer has ended or reset the connection, whatever it has sent that nobody has read yet.
+
+    Nothing is read, so TLS does not matter. Without epoll it never returns.
+    """
+    if not hasattr(select, "epoll"):
+        await trio.sleep_forever()
+    with select.epoll(1) as ends:
+        ends.register(transport.fileno(), select.EPOLLRDHUP)  # EPOLLHUP and EPOLLERR are always reported
+        await trio.lowlevel.wait_readable(ends.fileno())
 
 
 def reset_at_close(transport: Transport) -> None:

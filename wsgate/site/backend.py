@@ -64,6 +64,7 @@ class LiveBackend(Generic[T]):
         "idle",
         "may_eject",
         "name",
+        "place_changed",
         "removed",
         "route",
         "sessions",
@@ -91,6 +92,7 @@ class LiveBackend(Generic[T]):
         self._streak = 0  # checks in a row that contradict ``healthy``
         # Set by its upstream
         self.changed: Callable[[], object] = lambda: None
+        self.place_changed: Callable[[], object] = lambda: None
         self.may_eject: Callable[[], Eject | None] = lambda: None
         self.trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
         self._ejected = False
@@ -128,6 +130,11 @@ class LiveBackend(Generic[T]):
             self._returned_at = self._until
         return self._ejected
 
+    @property
+    def ejected_until(self) -> float:
+        """When its ejection is over, in trio seconds."""
+        return self._until
+
     def part(self, now: float) -> float:
         """Returns the part of its share that it gets now: less than 1 if it has just come back.
 
@@ -163,6 +170,7 @@ class LiveBackend(Generic[T]):
         elif was_draining and not self.is_draining:
             self.start_slowly()
             emit(logging.WARNING, "backend drains no more", route=self.route, backend=self.name)
+            self.place_changed()
 
     @property
     def is_draining(self) -> bool:
@@ -193,6 +201,7 @@ class LiveBackend(Generic[T]):
         """Counts a session that has ended, or has not begun."""
         self.sessions -= 1
         self.changed()
+        self.place_changed()
 
     def failed(self, error: str) -> None:
         """An attempt to use it has failed. ``error``: for the log."""
@@ -247,6 +256,7 @@ class LiveBackend(Generic[T]):
             self._forgive()
             self._returned_at = trio.current_time()
             emit(logging.WARNING, "backend healthy", route=self.route, backend=self.name)
+            self.place_changed()
         return not self.healthy
 
     def _judge(self, failures: int, error: str) -> None:
@@ -259,9 +269,11 @@ class LiveBackend(Generic[T]):
         self._new_ejections += 1
         self.trouble.begin(error)
         emit(logging.WARNING, "backend ejected", route=self.route, backend=self.name, seconds=seconds, error=error)
+        self.place_changed()  # it is known now when it will have a place
 
     def _forgive(self) -> None:
         self._ejections = 0
         if self._ejected:
             self._ejected = False
             self._returned_at = trio.current_time()
+            self.place_changed()

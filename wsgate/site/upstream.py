@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from wsgate.settings.model import Balance, Eject, Policy, Relay, RelayBackend, T
 from wsgate.site import balance
 from wsgate.site.backend import Drain, LiveBackend
 from wsgate.site.members import Answers, entries_of, members, names_of
+from wsgate.site.place_queue import PlaceQueue
 
 _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = {
     Policy.FIRST: balance.First,
@@ -59,6 +60,7 @@ class Upstream:
     newcomers: backends that are new, or have come back, and to which sessions should be moved
     hash_key: the part of a request that is the key for ``candidates``; ``None`` if none is needed
     cookie: the name of the cookie that brings a client back to its backend; ``None`` without one
+    queue: the sessions that wait for a place; the same after a reload
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Upstream:
             self._answers.update(previous._answers)
         # Also those that have gone and still have sessions: they may come back
         self._known: dict[str, LiveBackend[WebSocketUrl]] = {} if previous is None else dict(previous._known)
+        self.queue: PlaceQueue = PlaceQueue() if previous is None else previous.queue
         self._active = False
         self._members = self._make()
         self.newcomers: set[LiveBackend[WebSocketUrl]] = (
@@ -119,7 +122,8 @@ class Upstream:
     ) -> Iterator[LiveBackend[WebSocketUrl]]:
         """Yields the backends to try for one session, the best first, backups last. Each is chosen when it is needed.
 
-        Behind all of them come the ejected ones: to try one of those is better than to have tried none that works.
+        Behind all of them come the ejected ones: to try one of those is better than to have tried none that works. But
+        a session that can wait for a place at one that works does not try them.
 
         key: of the request, if ``hash_key`` is not ``None``
         cookie: the value of the client's cookie; its backend is the first
@@ -140,6 +144,8 @@ class Upstream:
                 if backend not in tried:
                     tried.append(backend)
                     yield backend
+        if not plain and self.relay.queue is not None and self.may_wait(tried):
+            return
         for backend in members.backends:
             if backend.is_ejected and backend.is_open and (plain or backend.has_place) and backend not in tried:
                 yield backend
@@ -178,6 +184,10 @@ class Upstream:
         if number > 1:
             self._promised[backend] = number - 1
         return backend
+
+    def may_wait(self, tried: Container[LiveBackend[WebSocketUrl]]) -> bool:
+        """Whether a session may get a place later: a backend works that it has not tried, but has no place now."""
+        return any(each.works and not each.has_place and each not in tried for each in self.backends)
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""
@@ -233,8 +243,10 @@ class Upstream:
         slow_start = None if self.relay.health is None else self.relay.health.slow_start
         for backend, entry in zip(members.backends, members.entries, strict=True):
             backend.belong(entry, slow_start, partial(self._may_eject, backend))
+            backend.place_changed = partial(self.queue.place_changed, backend)
         for group in members.groups:
             group.activate()
+        self.queue.settle(members.backends)  # their caps may have grown
 
     def _make(self) -> _Members:
         wanted = members(self.entries, {} if self.relay.resolve is None else self._answers)

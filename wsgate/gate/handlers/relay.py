@@ -18,6 +18,7 @@ from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.legs import client_leg, frame_limit
 from wsgate.gate.handlers.location import with_location
+from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
@@ -76,14 +77,16 @@ async def handle(exchange: Exchange) -> Answer:
     set_requester(exchange.route.name)
     key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
     cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
-    for backend in upstream.candidates(key, cookie):
-        target = exchange.route.rewriter.target(exchange.request.target, backend.address.path)
-        if isinstance(target, Refusal):
-            return target
-        backend.enter()
+    places = Places(exchange, upstream, key, cookie)
+    while (backend := await places.next()) is not None:
+        if isinstance(backend, Refusal):
+            return backend
         opened = None
         asking.span = None if exchange.span is None else exchange.span.dial(backend.name)
         try:
+            target = exchange.route.rewriter.target(exchange.request.target, backend.address.path)
+            if isinstance(target, Refusal):
+                return target
             opened = await _ask(asking, backend, target)
         finally:
             if not isinstance(opened, Opened):

@@ -121,6 +121,14 @@ class Eject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """New sessions wait where each backend has as many as it may have; who comes first is served first."""
+
+    size: Count = setting("The most sessions that wait at once; one more gets 503.", default=100)
+    timeout: Timeout = setting("A session that has got no place by then gets 503.", default=5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplacePrefix:
     """Another prefix for the paths that begin with one."""
 
@@ -162,6 +170,10 @@ class Relay:
         default=None,
     )
     retry: Retry = setting("When another backend is tried.", default=Retry())
+    queue: Queue | None = setting(
+        "New sessions wait for a place, where each backend has as many sessions as it may have, or off: they get 503.",
+        default=None,
+    )
     health: Health | None = setting("Check the backends also when nobody uses them.", default=None)
     eject: Eject | None = setting("When a backend that fails gets no more sessions, or off.", default=Eject())
     tls: BackendTls = setting("TLS to wss:// backends.", default=BackendTls())
