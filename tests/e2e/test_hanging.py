@@ -132,6 +132,15 @@ def _files(directory: Path) -> dict[str, Any]:
     return {"name": "files", "match": {"path": "/files/*"}, "files": {"root": str(directory)}}
 
 
+def _backend_file(directory: Path) -> dict[str, Any]:
+    (directory / "backends").write_text("ws://192.0.2.1:9\n")
+    return {
+        "name": "backend-file",
+        "match": {"path": "/backend-file"},
+        "relay": {"to_file": str(directory / "backends")},
+    }
+
+
 def _silent_backend(place: Place) -> dict[str, Any]:
     return {"name": "backend", "match": {"path": "/backend"}, "relay": {"to": [f"ws://127.0.0.1:{place.service}"]}}
 
@@ -185,6 +194,7 @@ THINGS = (
     of_disk("jwt", _jwt, request("/jwt?t=a.b.c")),
     of_disk("htpasswd", _htpasswd, request("/htpasswd", {"Authorization": f"Basic {BASIC}"})),
     of_disk("files", _files, plain_request("/files/")),
+    of_disk("backend-file", _backend_file, request("/backend-file")),
     of_routes(
         "python", lambda place: token("python", python={"call": "hanging_plugin:look_up"}), request("/python?t=a")
     ),

@@ -13,6 +13,7 @@ import pytest
 
 from tests.pki import Authority
 from wsgate.net.plain import take_over
+from wsgate.settings.draft import Draft
 from wsgate.settings.load import load, reads
 from wsgate.settings.model import (
     Auth,
@@ -395,4 +396,6 @@ def test_a_file_of_backends(tmp_path: Path) -> None:
         build(settings(), first)
     assert backends(build(settings(resolve=5.0), first, patient=True)) == ["wss://a:443"]
     file.unlink()
-    assert backends(build(settings(resolve=5.0), first)) == ["wss://a:443"]
+    draft = Draft.of(settings(resolve=5.0))
+    assert backends(build(draft, first)) == ["wss://a:443"]
+    assert draft.warnings[0].message == f"the file '{file}' does not exist; its backends stay as they were"

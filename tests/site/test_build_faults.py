@@ -318,4 +318,4 @@ def test_a_file_of_backends_that_is_written_later(tmp_path: Path, text: str | No
     assert noted(draft) == []
     (warning,) = draft.warnings
     assert warning.path == "routes[0].relay.to_file"
-    assert warning.message.endswith("; without backends of to, clients get 503 until it has some")
+    assert warning.message.endswith("; clients get 503 until it has backends, if there are none in to")

@@ -229,7 +229,7 @@ class _Builder:
         elif isinstance(action, Relay):
             self._load_backend_tls(route, action.tls, f"{path}.relay.tls")
             if isinstance(action.to_file, str):
-                self._load_backend_file(index, action.to_file, f"{path}.relay.to_file")
+                self._load_backend_file(index, route.name, action.to_file, f"{path}.relay.to_file")
         elif isinstance(action, Tunnel):
             path_of_tunnel = f"{path}.tunnel"
             self._load_backend_tls(route, action.tls, f"{path_of_tunnel}.tls")
@@ -314,11 +314,16 @@ class _Builder:
         if (tls := source_tls(token)) is not None:
             self._warn_of_dates(tls, f"{path}.{tls_key(token)}")
 
-    def _load_backend_file(self, index: int, file: str, path: str) -> None:
+    def _load_backend_file(self, index: int, name: str, file: str, path: str) -> None:
         try:
             self._listed[index] = read_backend_file(file)
         except NothingListed as error:
-            self._draft.warn(path, f"{error}; without backends of to, clients get 503 until it has some")
+            old = next((old.upstream for old in self._before.routes if old.name == name), None)
+            if old is not None and old.relay.to_file == file and old.listed:
+                consequence = "its backends stay as they were"
+            else:
+                consequence = "clients get 503 until it has backends, if there are none in to"
+            self._draft.warn(path, f"{error}; {consequence}")
         except BackendFileError as error:
             if not self._patient:  # the watch of the file logs it
                 self._note((("", problem) for problem in error.problems), path)

@@ -215,7 +215,6 @@ class Upstream:
         if now.backends == before.backends and now.entries == before.entries:
             self._members = before
             return
-        self._connect()
         old, new = set(before.backends), set(now.backends)
         resolved = {each.address for each in before.backends if each.at is None} & {each.url for each in self.entries}
         for backend in before.backends:
@@ -229,6 +228,7 @@ class Upstream:
                     self.newcomers.add(backend)
                 level = logging.INFO if is_resolved else logging.WARNING
                 emit(level, "backend added", route=self.route, backend=backend.name)
+        self._connect()
         self._forget()
 
     def activate(self) -> None:
