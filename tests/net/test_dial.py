@@ -4,6 +4,7 @@ import fcntl
 import ipaddress
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -462,3 +463,32 @@ async def test_the_addresses_of_a_name() -> None:
         (socket.AF_INET, ("10.0.0.7", 80)),
         (socket.AF_INET6, ("2001:db8::7", 80)),
     ]
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+async def test_a_socket_that_is_found_too_late_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_allowed: bool
+) -> None:
+    """Its disk hangs while it is looked at, and nobody waits for it any more."""
+    looked, go_on, closed = trio.Event(), threading.Event(), trio.Event()
+    token = trio.lowlevel.current_trio_token()
+    close = dial_module._close
+
+    def is_beneath(where: str, directory: str) -> bool:
+        token.run_sync_soon(looked.set)
+        return go_on.wait(10) and is_allowed
+
+    def noted(fd: int | None) -> None:
+        close(fd)
+        token.run_sync_soon(closed.set)
+
+    monkeypatch.setattr(dial_module, "is_beneath", is_beneath)
+    monkeypatch.setattr(dial_module, "_close", noted)
+    with socket.socket(socket.AF_UNIX) as listener, no_descriptor_leaks(), trio.fail_after(10):
+        listener.bind(str(tmp_path / "desk"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dial, Target(UnixAddress(str(tmp_path / "desk"), beneath=str(tmp_path))), 5)
+            await looked.wait()
+            nursery.cancel_scope.cancel()
+        go_on.set()
+        await closed.wait()

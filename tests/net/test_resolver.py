@@ -14,6 +14,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.log import Log
+from wsgate.net import resolver
 from wsgate.net.resolver import (
     _CHECK,
     ALL_LOOKUPS,
@@ -225,3 +226,19 @@ async def test_who_follows_changes_gets_no_kept_answer(dns: Dns) -> None:
     set_requester("a")
     assert await look_up(b"quick")
     assert dns.asked.count(b"quick") == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", b"::1"])
+async def test_an_address_needs_no_thread(dns: Dns, host: str | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """trio asks the resolver for few of them itself, but it may."""
+    monkeypatch.setattr(trio.lowlevel, "start_thread_soon", None)
+    monkeypatch.setattr(socket, "getaddrinfo", dns._getaddrinfo)
+    expected = socket.getaddrinfo(host, 80, type=socket.SOCK_STREAM)
+    assert await Resolver().getaddrinfo(host, 80, type=socket.SOCK_STREAM) == expected
+
+
+async def test_the_cache_has_a_bound(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "_MAX_CACHED", 2)
+    for name in (b"first", b"second", b"third", b"second", b"first"):
+        assert await look_up(name)
+    assert dns.asked == [b"first", b"second", b"third", b"first"]
