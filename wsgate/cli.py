@@ -15,8 +15,9 @@ from wsgate import __version__
 from wsgate.settings.addresses import bind_address
 from wsgate.settings.draft import Draft
 from wsgate.settings.load import read
-from wsgate.settings.model import SCHEMES_PORT, TcpAddress
+from wsgate.settings.model import SCHEMES_PORT, BackendTls, TcpAddress
 from wsgate.settings.problem import ConfigError
+from wsgate.settings.quantities import timeout
 from wsgate.settings.schema import schema_text
 from wsgate.text.error import TextError
 
@@ -62,6 +63,8 @@ def _run(options: argparse.Namespace) -> int:
         return _serve(options.file)
     if command == "check":
         return _check(options.file, options.explain, options.header)
+    if command == "probe":
+        return _probe(options)
     if command == "recording":
         return _recording(options)
     if command == "schema":
@@ -92,6 +95,18 @@ def _recording(options: argparse.Namespace) -> int:
     if options.action == "info":
         return commands.info(options.file)
     return commands.convert(options.file, options.output)
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from wsgate.commands import probe
+
+    tls = BackendTls(ca=options.ca, verify=not options.insecure)
+    try:
+        probed = probe.parse(options.url, options.timeout, options.header, options.subprotocol, tls)
+    except TextError as error:
+        print(f"wsgate: probe: {error}", file=sys.stderr)
+        return 2
+    return probe.run(probed)
 
 
 def _serve(file: str) -> int:
@@ -167,6 +182,13 @@ def _listen(text: str) -> TcpAddress:
     return address
 
 
+def _timeout(text: str) -> float:
+    try:
+        return timeout(text)
+    except TextError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wsgate",
@@ -186,6 +208,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--header", metavar="'NAME: VALUE'", action="append", default=[], help="with --explain: a field of the request"
     )
+    probe = commands.add_parser("probe", help="open a WebSocket at URL and say what it met; exit status 1 if it fails")
+    probe.add_argument("url", metavar="URL", help="ws:// or wss://; http:// and https:// are only asked with GET")
+    probe.add_argument("--timeout", metavar="TIME", type=_timeout, default=5.0, help="for all of it (5s)")
+    probe.add_argument(
+        "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a field of the request, like Origin"
+    )
+    probe.add_argument("--subprotocol", metavar="NAME", action="append", default=[], help="one to offer")
+    probe.add_argument("--ca", metavar="FILE", help="the CAs that sign the certificate, PEM (the system's)")
+    probe.add_argument("--insecure", action="store_true", help="take any certificate")
     commands.add_parser("relay", help="run a relay by flags; --help tells them", add_help=False)
     # Its flags are websockify's, and are parsed in the same way
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)

@@ -26,6 +26,8 @@ PATIENCE = 30.0  # seconds for one command; each takes less than one
 NOT_RUN = {
     "python3 -m venv wsgate-env": "of no use without the next",
     "wsgate-env/bin/pip install .": "takes a package index; deploy/check-image installs the same way",
+    "wsgate probe ws://127.0.0.1:8080/chat": "asks a gateway; tests/e2e/test_admin.py runs it",
+    "wsgate probe http://127.0.0.1:9600/readyz": "the same",
     "pipx install .": "takes a package index",
     "python3 -m venv ~/websocket": "of no use without the next",
     "~/websocket/bin/pip install websockets": "takes a package index; what the tests need has it",

@@ -20,6 +20,7 @@ from tests.peers.stream import open_session
 from tests.programs import find
 
 from .gateway import Gateway, OpenBackend, OpenClient, StartGateway, relay, run, write_config
+from .library import Serve, echo
 from .test_workers import ended, until, workers_of
 
 ADMIN = {"bind": "127.0.0.1:0"}
@@ -150,6 +151,26 @@ async def test_a_drain_with_workers(
     await server.vanish()
     assert await gateway.wait_exit() == 0
     assert not file.exists()
+
+
+async def test_a_probe(start_gateway: StartGateway, serve: Serve) -> None:
+    gateway = await start_gateway(relay(await serve(echo)), admin=ADMIN, drain={"delay": "60s"})
+    admin = Asker(gateway)
+
+    async def probe(url: str) -> tuple[int, str]:
+        ended = await trio.to_thread.run_sync(run, "probe", url)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    status, said = await probe(gateway.url("/x"))
+    assert (status, said.partition(" in ")[0]) == (0, f"{gateway.url('/x')}: opened")
+    url = f"http://{admin.address}/readyz"
+    assert await probe(url) == (0, f"{url}: answered 200: ready\n")
+    gateway.process.terminate()
+    await gateway.next_line("draining")
+    said = "answered 503: not ready draining: 0 of 0 sessions are still open"
+    assert await probe(url) == (1, f"wsgate probe: {url}: {said}\n")
+    gateway.process.terminate()
+    assert await gateway.wait_exit() == 0
 
 
 def test_an_address_that_is_taken(tmp_path: Path) -> None:

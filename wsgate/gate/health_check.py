@@ -83,10 +83,10 @@ async def _open(transport: Transport, target: bytes, host: bytes) -> str:
         return answer.reason
     if isinstance(answer, Declined):
         return f"answered {answer.status}"
-    return await _ping_and_close(transport, answer.early)
+    return await ping_and_close(transport, answer.early)
 
 
-async def _ping_and_close(transport: Transport, early: bytes) -> str:
+async def ping_and_close(transport: Transport, early: bytes) -> str:
     """Sends a Ping, waits for its Pong, and closes as any client does. Messages of the backend are ignored."""
     await send_all(transport, encode_frame(Opcode.PING, _PING, os.urandom(4)))
     walk = FrameWalk(masked=False, validate_text=False)
