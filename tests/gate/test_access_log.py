@@ -56,7 +56,7 @@ async def test_a_sessions_line(
 ) -> None:
     session = about()
     await trio.sleep(90.12345)
-    ended(session, Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40, 0.01234, None))
+    ended(session, Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40, 0.01234, None, "bye"))
     assert log.records[0].levelname == "INFO"
     assert log.one("session") == {
         **WHO,
@@ -65,10 +65,12 @@ async def test_a_sessions_line(
         "messages_down": 2,
         "bytes_up": 30,
         "bytes_down": 40,
-        "client_code": 1000,
-        "backend_code": None,
         "client_rtt_ms": 12.3,
         "backend_rtt_ms": None,
+        "client_code": 1000,
+        "backend_code": None,
+        "client_reason": "bye",
+        "backend_reason": None,
         "ended_by": ended_by,
         "reason": cause.value,
         "detail": told,

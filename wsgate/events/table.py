@@ -61,6 +61,8 @@ FIELDS = (
     Field("backend_code", "close code", "that crossed the backend's side first; null without a Close"),
     Field("client_rtt_ms", "milliseconds", "from the gateway's last Ping to the client to its Pong"),
     Field("backend_rtt_ms", "milliseconds", "from the gateway's last Ping to the backend to its Pong"),
+    Field("client_reason", "text", "in the Close that `client_code` is of"),
+    Field("backend_reason", "text", "in the Close that `backend_code` is of"),
     Field("ended_by", "word", "`client`, `backend` or `gateway`"),
     Field("reason", "text", "why; of a session one word"),
     Field("detail", "text", "more than the reason says: the rule, the timeout, the error; not for the client's eyes"),
@@ -117,8 +119,9 @@ FIELDS = (
 WHO = ("client", "peer", "subject", "user", "host", "user_agent")
 SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
 SIZES = ("bytes_up", "bytes_down")
-COUNTS = ("duration", "messages_up", "messages_down", *SIZES)
-ENDING = ("client_code", "backend_code", "client_rtt_ms", "backend_rtt_ms", "ended_by", "reason", "detail")
+COUNTS = ("duration", "messages_up", "messages_down", *SIZES, "client_rtt_ms", "backend_rtt_ms")
+CLOSES = ("client_code", "backend_code", "client_reason", "backend_reason")
+ENDING = (*CLOSES, "ended_by", "reason", "detail")
 ANSWER = (
     *("status", "method", *WHO, "path", "route", "backend", *SIZES),
     *("duration", "reason", "detail", "request_id"),
@@ -127,6 +130,7 @@ ANSWER = (
 EVENTS = (
     # sessions and requests
     Event("opened", "info", SESSION, "a session has begun"),
+    Event("still open", "info", (*SESSION, *COUNTS), "a session goes on, every `log.interval`"),
     Event("session", "info", (*SESSION, *COUNTS, *ENDING), "a session is over"),
     Event("answered", "info", ANSWER, "a request for no WebSocket was answered, by a backend or here"),
     Event("refused", "info", ANSWER, "a request was refused"),

@@ -37,20 +37,33 @@ def ended(info: SessionInfo, outcome: Outcome) -> None:
     emit(
         logging.INFO,
         "session",
-        **info.fields(),
-        duration=round(trio.current_time() - info.since, 3),
-        messages_up=outcome.messages_up,
-        messages_down=outcome.messages_down,
-        bytes_up=outcome.octets_up,
-        bytes_down=outcome.octets_down,
+        **_counts(info, outcome),
         client_code=outcome.client_code,
         backend_code=outcome.backend_code,
-        client_rtt_ms=_milliseconds(outcome.client_rtt),
-        backend_rtt_ms=_milliseconds(outcome.backend_rtt),
+        client_reason=outcome.client_reason or None,
+        backend_reason=outcome.backend_reason or None,
         ended_by="gateway" if outcome.side is None else outcome.side.value,
         reason=outcome.cause.value,
         detail=outcome.detail or None,
     )
+
+
+def still_open(info: SessionInfo, outcome: Outcome) -> None:
+    """A session goes on. ``outcome``: as it is until now."""
+    emit(logging.INFO, "still open", **_counts(info, outcome))
+
+
+def _counts(info: SessionInfo, outcome: Outcome) -> dict[str, object]:
+    return {
+        **info.fields(),
+        "duration": _duration(info.since),
+        "messages_up": outcome.messages_up,
+        "messages_down": outcome.messages_down,
+        "bytes_up": outcome.octets_up,
+        "bytes_down": outcome.octets_down,
+        "client_rtt_ms": _milliseconds(outcome.client_rtt),
+        "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
+    }
 
 
 def _milliseconds(seconds: float | None) -> float | None:

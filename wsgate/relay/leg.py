@@ -87,12 +87,13 @@ class Leg:
     stalled: seconds for which bytes were pending, as far as that is over
     received_close: the Close that the peer has sent
     released: the connection is closed
-    close_code: the close code of the first Close on this leg, in either direction
+    close_code, close_reason: of the first Close on this leg, in either direction
     """
 
     __slots__ = (
         "_pending_since",
         "close_code",
+        "close_reason",
         "fd",
         "input",
         "input_flow",
@@ -141,6 +142,7 @@ class Leg:
         self.released = False
         self.received_close: Close | None = None
         self.close_code: int | None = None
+        self.close_reason = b""
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

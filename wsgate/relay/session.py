@@ -53,6 +53,7 @@ class Outcome:
     side: the side that ended it; ``None`` for the gateway itself
     client_code, backend_code: the close code of the first Close on that leg, in either direction; 1005 for a Close
     without a code, ``None`` without a Close
+    client_reason, backend_reason: the reason in that Close; empty for none
     octets_up, octets_down: bytes received from the client and from the backend, frame headers included
     client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
     """
@@ -68,6 +69,8 @@ class Outcome:
     octets_down: int
     client_rtt: float | None
     backend_rtt: float | None
+    client_reason: str = ""
+    backend_reason: str = ""
 
 
 class _Stage(enum.Enum):
@@ -199,6 +202,8 @@ class Session:
             down.octets,
             _rtt(client),
             _rtt(backend),
+            client.close_reason.decode(errors="replace"),
+            backend.close_reason.decode(errors="replace"),
         )
 
     def take_traffic(self) -> Traffic | None:

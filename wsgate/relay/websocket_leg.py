@@ -113,7 +113,7 @@ class WebSocketLeg(Leg):
         if Opcode.CLOSE in waiting:
             if self.output is Output.CLOSING:  # not if these writes failed
                 self.output = advance(self.output, Output.SEALED)
-            self._note_close_code(waiting[Opcode.CLOSE])
+            self._note_close(waiting[Opcode.CLOSE])
             self.owner.progressed()
 
     def request_close(self, close: Close) -> None:
@@ -122,7 +122,7 @@ class WebSocketLeg(Leg):
     def receive_close(self, close: Close) -> None:
         """The peer has sent a Close."""
         self.received_close = close
-        self._note_close_code(close.payload())
+        self._note_close(close.payload())
 
     def finish(self) -> bool:
         if not self.output_over:
@@ -139,6 +139,7 @@ class WebSocketLeg(Leg):
     def _frame(self, opcode: Opcode, payload: bytes) -> bytes:
         return encode_frame(opcode, payload, os.urandom(4) if self.masks else None)
 
-    def _note_close_code(self, payload: bytes) -> None:
+    def _note_close(self, payload: bytes) -> None:
         if self.close_code is None:
             self.close_code = int.from_bytes(payload[:2], "big") or CloseCode.NO_STATUS
+            self.close_reason = payload[2:]

@@ -51,6 +51,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_redirects(settings, listeners, fault)
     check_listeners_tls(listeners, fault, given)
     _check_limits(settings, fault, given)
+    _check_log(getattr(settings, "log", None), fault)
     check_admin(getattr(settings, "admin", None), routes, fault)
     check_states(routes, fault, given)
     _check_names(routes, fault)
@@ -102,6 +103,12 @@ def _check_limits(settings: Any, fault: Fault, given: Container[str]) -> None:
     limits = getattr(settings, "limits", None)
     if "limits.target" in given and isinstance(limits, Limits) and is_whole(limits) and limits.target > limits.head:
         fault("limits.target", "a target is a part of its head, which may have less: raise limits.head, or lower this")
+
+
+def _check_log(log: Any, fault: Fault) -> None:
+    interval = getattr(log, "interval", None)
+    if isinstance(interval, float) and interval < 1:
+        fault("log.interval", "so many lines nobody reads: write at least 1s, or off")
 
 
 def _check_messages(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:

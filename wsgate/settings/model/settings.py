@@ -38,6 +38,7 @@ class Log:
         "A line for each HTTP answer: all, those with a status of 400 or more (errors), or none (off).",
         default=LogAccess.ALL,
     )
+    interval: Timeout | None = setting("Each session that is open has a line so often; at least 1s.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
