@@ -231,7 +231,7 @@ class Pieces:
         self._client_leaves = client_leaves
         self.needs_attention = True
         self.end: BodyEnd | None = None
-        self.closed = False
+        self.is_sent: bool | None = None  # what closing it said
 
     async def read(self) -> bytes:
         await trio.lowlevel.checkpoint()
@@ -246,8 +246,8 @@ class Pieces:
         if not self._client_leaves:
             await trio.sleep_forever()
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self, *, is_sent: bool) -> None:
+        self.is_sent = is_sent
 
 
 async def stream(sock: PlainTransport, stream: Pieces, first: bytes = b"") -> bool:
@@ -257,7 +257,7 @@ async def stream(sock: PlainTransport, stream: Pieces, first: bytes = b"") -> bo
 async def test_a_stream_is_sent_piece_by_piece(pair: tuple[PlainTransport, socket.socket]) -> None:
     pieces = Pieces(b"b", b"c")
     assert await stream(pair[0], pieces, b"a")
-    assert pieces.closed
+    assert pieces.is_sent
     head, _, body = pair[1].recv(1000).partition(b"\r\n\r\n")
     assert b"chunked" in head
     assert body == b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\nSum: 1\r\n\r\n"
@@ -267,25 +267,25 @@ async def test_a_stream_that_is_over_already_is_sent_at_once(pair: tuple[PlainTr
     pieces = Pieces()
     pieces.end, pieces.needs_attention = BodyEnd(), False
     assert await stream(pair[0], pieces, b"a")
-    assert pieces.closed
+    assert pieces.is_sent
     assert pair[1].recv(1000).endswith(b"\r\n\r\n1\r\na\r\n0\r\n\r\n")
 
 
 async def test_a_stream_that_breaks_off(pair: tuple[PlainTransport, socket.socket]) -> None:
     pieces = Pieces(b"a", whole=False)
     assert not await stream(pair[0], pieces)
-    assert pieces.closed
+    assert pieces.is_sent is False
     assert pair[1].recv(1000).endswith(b"\r\n\r\n1\r\na\r\n")
 
 
 async def test_a_client_that_leaves_a_silent_stream(pair: tuple[PlainTransport, socket.socket]) -> None:
     pieces = Pieces(client_leaves=True)
     assert not await stream(pair[0], pieces)
-    assert pieces.closed
+    assert pieces.is_sent is False
 
 
 async def test_a_client_that_is_gone_when_a_piece_comes(pair: tuple[PlainTransport, socket.socket]) -> None:
     pair[1].close()
     pieces = Pieces(b"a")
     assert not await stream(pair[0], pieces)
-    assert pieces.closed
+    assert pieces.is_sent is False

@@ -100,6 +100,15 @@ def test_an_answer_that_ended_before_its_head_was_read() -> None:
     assert http.next_piece() == END
 
 
+def test_the_end_is_known_with_the_last_piece() -> None:
+    http = BackendHttp(b"GET", b"/", HOST)
+    http.receive(OK + b"Content-Length: 2\r\n\r\nhi")
+    http.next_head()
+    assert not http.body_has_ended
+    assert http.next_piece() == b"hi"
+    assert http.body_has_ended
+
+
 def test_the_answer_to_head_has_no_body() -> None:
     _, got = answer(OK + b"Content-Length: 5\r\n\r\n", method=b"HEAD")
     assert summary(got) == [200, b"", END]

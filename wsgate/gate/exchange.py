@@ -99,8 +99,8 @@ class Stream(Protocol):
     async def attend(self) -> None:
         """Runs while the answer is sent: sends the rest of the request. Returns if the client has left."""
 
-    def close(self) -> None:
-        """Nobody reads any more."""
+    def close(self, *, is_sent: bool) -> None:
+        """Nobody reads any more. ``is_sent``: the client has got all that was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,14 @@ async def send_stream(pump: Pump, transport: Transport, http: HttpServer, respon
 
     try:
         if not stream.needs_attention:
-            return await _send_stream(pump, transport, http, response, patience)
+            sent = await _send_stream(pump, transport, http, response, patience)
+            return sent
         async with trio.open_nursery() as nursery:
             nursery.start_soon(attend)
             sent = await _send_stream(pump, transport, http, response, patience)
             nursery.cancel_scope.cancel()
     finally:
-        stream.close()
+        stream.close(is_sent=sent)
     return sent
 
 

@@ -102,6 +102,11 @@ class BackendHttp:
         return piece or None
 
     @property
+    def body_has_ended(self) -> bool:
+        """Whether ``next_piece`` returns the end of the body next, if its length is known."""
+        return self._parser is None and not self._left
+
+    @property
     def may_be_kept(self) -> bool:
         """Whether the connection can take another request: both messages ended, and nothing is behind the answer."""
         if self._closed or not (self._is_sent and self._is_whole and self._may_be_kept):

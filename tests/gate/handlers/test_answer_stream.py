@@ -65,11 +65,11 @@ async def test_a_whole_exchange_leaves_its_connection(case: Case) -> None:
     assert case.stream.end is None
     case.backend.send(b"def")
     assert await case.stream.read() == b"def"
+    assert isinstance(case.stream.end, BodyEnd)  # with the last piece
     assert await case.stream.read() == b""
-    assert isinstance(case.stream.end, BodyEnd)
     assert not case.stream.needs_attention
     for _ in range(2):
-        case.stream.close()
+        case.stream.close(is_sent=True)
     assert case.is_kept
     assert case.said == [(0, 6, "")]
 
@@ -80,7 +80,7 @@ async def test_a_request_that_was_not_sent_does_not(case: Case) -> None:
     await case.stream.read()
     await case.stream.read()
     assert case.stream.needs_attention
-    case.stream.close()
+    case.stream.close(is_sent=True)
     assert not case.is_kept
     assert case.transport.fileno() == -1
 
@@ -88,9 +88,19 @@ async def test_a_request_that_was_not_sent_does_not(case: Case) -> None:
 async def test_a_client_that_is_gone(case: Case) -> None:
     await case.upload.send()
     assert case.stream.read_ready() == b"abc"
-    case.stream.close()
+    case.stream.close(is_sent=False)
     assert not case.is_kept
     assert case.said == [(0, 3, "the client went away, or did not read its answer")]
+
+
+async def test_a_client_that_did_not_take_the_last_piece(case: Case) -> None:
+    await case.upload.send()
+    case.backend.send(b"def")
+    assert case.stream.read_ready() == b"abc"
+    assert await case.stream.read() == b"def"
+    case.stream.close(is_sent=False)
+    assert case.is_kept
+    assert case.said == [(0, 6, "the client went away, or did not read its answer")]
 
 
 async def test_an_answer_that_breaks_off(case: Case) -> None:
@@ -99,14 +109,14 @@ async def test_an_answer_that_breaks_off(case: Case) -> None:
     for _ in range(2):
         assert await case.stream.read() == b""
     assert case.stream.end is None
-    case.stream.close()
+    case.stream.close(is_sent=True)
     assert case.said == [(0, 3, "the backend's answer: its body broke off")]
 
 
 @pytest.mark.parametrize("case", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nX\r\n"], indirect=True)
 async def test_a_malformed_body(case: Case) -> None:
     assert case.stream.read_ready() == b""
-    case.stream.close()
+    case.stream.close(is_sent=True)
     ((_, _, fault),) = case.said
     assert fault.startswith("the backend's answer: malformed body: illegal chunk header")
 
@@ -114,14 +124,14 @@ async def test_a_malformed_body(case: Case) -> None:
 async def test_a_silent_backend(autojump_clock: MockClock) -> None:
     case = Case(HEAD, 7)
     assert await case.stream.read() == b""
-    case.stream.close()
+    case.stream.close(is_sent=True)
     assert case.said == [(0, 0, "the backend sent nothing for 7 s")]
     case.close()
 
 
 async def test_one_that_nobody_wants_is_closed_without_a_word(case: Case) -> None:
     case.stream.discard()
-    case.stream.close()
+    case.stream.close(is_sent=True)
     assert case.transport.fileno() == -1
     assert case.said == []
 

@@ -76,6 +76,8 @@ class AnswerStream:
             if piece is None:
                 await self._receive()
             elif piece:
+                if self._http.body_has_ended:  # so that the end is sent with it: many clients leave at the last byte
+                    self._next()
                 return piece
         return b""
 
@@ -83,7 +85,7 @@ class AnswerStream:
         refusal = await self._upload.attend()
         self._fault = self._fault or refusal.detail or refusal.reason
 
-    def close(self) -> None:
+    def close(self, *, is_sent: bool) -> None:
         if self._done is None:
             return
         done, self._done = self._done, None
@@ -91,7 +93,7 @@ class AnswerStream:
             self._idle.put(self._transport)
         else:
             self._transport.close()
-        done(self._upload.taken, self._size, self._fault or ("" if self._end is not None else CLIENT_LEFT))
+        done(self._upload.taken, self._size, self._fault or ("" if is_sent and self._end is not None else CLIENT_LEFT))
 
     def discard(self) -> None:
         """Closes the connection: another backend is asked instead."""
