@@ -191,7 +191,9 @@ class _Connection:
         if isinstance(answer, Response) or not answer.closes:
             self._gateway.metrics.requests(exchange.route.name).answered(answer.status)
         if isinstance(answer, Response):
-            answer = replace(answer, headers=fields_for_client(exchange, answer.headers))
+            headers = fields_for_client(exchange, answer.headers)
+            if headers is not answer.headers:
+                answer = replace(answer, headers=headers)
         if isinstance(answer, Response) and answer.stream is not None:
             return await self._give_stream(exchange, answer)
         has_body = exchange.request.length != 0  # which nobody has read, and it is not the next request

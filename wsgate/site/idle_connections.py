@@ -8,7 +8,7 @@ import trio
 
 from wsgate.net.transport import BLOCKED, Transport
 
-MOST = 16  # per backend and process
+MOST = 64  # per backend and process
 MAX_AGE = 60.0  # seconds without a request; nginx keeps them as long
 
 

@@ -88,6 +88,8 @@ def response_fields(
 def trailer_fields(trailers: Headers, dropped: Collection[bytes] = ()) -> list[tuple[bytes, bytes]]:
     """Returns the trailer fields that are passed on: none that frames, routes or authenticates a message (RFC 9110
     §6.5.1), and none of ``dropped``, which are in lower case."""
+    if not trailers:
+        return []
     never = (*OWN_FIELDS, b"authorization", b"set-cookie", b"content-encoding")
     return end_to_end(trailers, never, OWN_PREFIXES, dropped)
 

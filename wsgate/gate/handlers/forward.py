@@ -85,8 +85,8 @@ async def handle(exchange: Exchange) -> Answer:
         backend = following
     if isinstance(answer, _Failed):
         return answer.refusal
-    if isinstance(answer, Response) and backend is not None:
-        return replace(answer, headers=[*answer.headers, *backends.cookie_for(backend)])
+    if isinstance(answer, Response) and backend is not None and (cookie := backends.cookie_for(backend)):
+        return replace(answer, headers=[*answer.headers, *cookie])
     return answer
 
 
