@@ -9,6 +9,8 @@ from wsgate.settings.model import (
     Balance,
     HashKey,
     Health,
+    Place,
+    PlaceKind,
     Policy,
     Relay,
     RelayBackend,
@@ -80,3 +82,10 @@ def test_slow_start_where_nobody_has_a_share(balance: Balance, named: str) -> No
 @pytest.mark.parametrize("policy", [Policy.ROUND_ROBIN, Policy.RANDOM, Policy.LEAST_SESSIONS])
 def test_slow_start_of_the_others(policy: Policy) -> None:
     assert warnings(balance=Balance(policy=policy), health=Health(tcp=True, slow_start=30.0)) == []
+
+
+def test_socket_ios_own_parameter() -> None:
+    ((path, message),) = warnings(balance=Balance(hash=HashKey(Place(PlaceKind.QUERY, "sid"))))
+    assert path == "r.balance.hash"
+    assert message.startswith("socket.io's first request has no sid, so the others may come to another backend: ")
+    assert warnings(balance=Balance(hash=HashKey(Place(PlaceKind.QUERY, "client")))) == []

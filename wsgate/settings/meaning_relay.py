@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.model import Balance, Health, Policy, Relay
+from wsgate.settings.model import Balance, HashKey, Health, Place, PlaceKind, Policy, Relay
 
 _KINDS = ("websocket", "http", "tcp")
 
@@ -19,6 +19,8 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
         fault(balance, "has policy and hash: write one of them, hash is a policy itself")
     if f"{balance}.cookie" in given and f"{balance}.hash" in given:
         fault(balance, "has hash and cookie: write one of them, both say which backend a client comes back to")
+    if isinstance(relay.balance, Balance):
+        _check_sid(relay.balance, f"{balance}.hash", warn)
     if f"{path}.rebalance" in given and relay.rebalance is not None and isinstance(relay.balance, Balance):
         _check_rebalance(relay.balance, f"{path}.rebalance", fault)
     if isinstance(relay.health, Health):
@@ -29,6 +31,12 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
             fault(f"{path}.health", f"has {' and '.join(written)}: write one of them")
         if relay.health.slow_start is not None and isinstance(relay.balance, Balance):
             _check_slow_start(relay.balance, f"{path}.health.slow_start", warn)
+
+
+def _check_sid(balance: Balance, path: str, warn: Warn) -> None:
+    if balance.hash == HashKey(Place(PlaceKind.QUERY, "sid")):
+        cure = "write balance: {policy: least_sessions, cookie: app}, or have clients send a value of their own"
+        warn(path, f"socket.io's first request has no sid, so the others may come to another backend: {cure}")
 
 
 def _check_rebalance(balance: Balance, path: str, fault: Fault) -> None:
