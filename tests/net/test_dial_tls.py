@@ -117,6 +117,20 @@ async def test_a_name(start_service: StartService, authority: Authority, host: s
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_one_address_of_a_name(start_service: StartService, authority: Authority) -> None:
+    """SNI and the certificate go by the name, not by the address."""
+    service = await start_service("app.test")
+    target = Target(TcpAddress("app.test", service.address.port), tls=True)
+    at = (socket.AF_INET, ("127.0.0.1", service.address.port))
+    tls = client(authority)
+    (await dial(target, TIMEOUT, tls, at=at)).close()
+    assert service.asked == ["app.test"]
+    other = Target(TcpAddress("other.test", service.address.port), tls=True)
+    with pytest.raises(DialError) as caught:
+        await dial(other, TIMEOUT, tls, at=at)
+    assert str(caught.value).startswith(f"no TLS with other.test:{service.address.port} (127.0.0.1): ")
+
+
 async def test_an_address_with_a_zone(start_service: StartService, authority: Authority) -> None:
     """RFC 4007 §11: a zone has a meaning only on this host, and no certificate has one. 1 is loopback's."""
     service = await start_service("::ffff:127.0.0.1")

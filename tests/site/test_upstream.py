@@ -377,6 +377,14 @@ async def test_a_reload_keeps_what_is_known(log: Log) -> None:
     assert names(upstream(previous=after, to_file="/etc/other")) == []
 
 
+async def test_reloads_do_not_pile_up_what_has_gone() -> None:
+    found = upstream(backend(1))
+    first = found.backends[0]
+    for port in range(2, 50):
+        found = upstream(backend(port), previous=found)
+    assert upstream(backend(1), previous=found).backends[0] is not first
+
+
 async def test_no_backend_at_all() -> None:
     found = upstream(to_file="/etc/chat.backends")
     assert ports(found) == []

@@ -91,6 +91,7 @@ class Upstream:
         self.newcomers: set[LiveBackend[WebSocketUrl]] = (
             set() if previous is None else previous.newcomers | (set(self.backends) - set(previous.backends))
         )
+        self._forget()
         self._promised: dict[LiveBackend[WebSocketUrl], int] = {}
         if relay.health is None:  # without checks nothing would mark a backend as healthy again
             for each in self.backends:
