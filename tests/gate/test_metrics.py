@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
 
-from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, relay_to, route
+from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, gateway_of, relay_to, route
 from tests.peers.frames import Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, open_session
+from wsgate.gate import metrics
 from wsgate.gate.decide import FULL
 from wsgate.gate.metrics import cause_of, code_label
 from wsgate.gate.refusals import DRAINING
-from wsgate.settings.model import Limits, Respond
+from wsgate.settings.model import Heartbeat, Limits, Respond
 from wsgate.wire.http import Refusal
 
 
@@ -119,3 +123,42 @@ def test_close_codes() -> None:
     assert [code_label(code) for code in (None, 1000, 1005, 1015, 3000, 3999, 4000, 4999)] == [
         *("none", "1000", "1005", "1015", "3xxx", "3xxx", "4xxx", "4xxx")
     ]
+
+
+def test_states_and_reloads() -> None:
+    gateway = gateway_of()
+    gateway.metrics.serves()
+    gateway.metrics.reloaded()
+    values = {metric.name: numbers[0] for metric, _, numbers in gateway.metrics.row.read()}
+    assert (values["wsgate_workers_serving"], values["wsgate_draining"], values["wsgate_reloads_total"]) == (1, 0, 1)
+    gateway.metrics.drains(3)
+    values = {metric.name: numbers[0] for metric, _, numbers in gateway.metrics.row.read()}
+    assert (values["wsgate_workers_serving"], values["wsgate_draining"]) == (0, 1)
+    assert values["wsgate_drain_sessions_at_start"] == 3
+
+
+async def test_a_peer_that_gives_no_sign(start_gate: StartGate, backend: Backend, autojump_clock: MockClock) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat", heartbeat=Heartbeat(interval=1, timeout=1)))
+    client = gate.connect()
+    server = await open_session(client, backend)
+    ping = await client.receive()
+    await client.send(Frame(0xA, ping.payload))
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    (session,) = gate.gateway.sessions
+    gate.gateway.metrics.sessions("chat").take_traffic(session)
+    assert counted(gate)["heartbeat_rtt_seconds chat client"] == 1
+    await server.vanish()
+    await client.vanish()
+    await closed(gate)
+
+
+def test_kinds_of_endings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MOST_ENDINGS", 2)
+    sessions = gateway_of().metrics.sessions("chat")
+    for code in range(4000, 4004):
+        for cell in sessions._add_ending(("silent", "client", code, None)):
+            cell.add()
+    assert len(sessions._endings) == 2
+    found = {(metric.name, *labels): numbers[0] for metric, labels, numbers in sessions._row.read()}
+    assert found["wsgate_close_codes_total", "chat", "client", "4xxx"] == 4
+    assert found["wsgate_heartbeats_lost_total", "chat", "client"] == 4

@@ -26,6 +26,7 @@ from wsgate.events.metrics import (
     MICROSECOND,
     OPENED,
     REFUSED,
+    RELOADS,
     REQUESTS,
     RETRIES,
     RTT,
@@ -96,6 +97,10 @@ class GatewayMetrics:
     def serves(self) -> None:
         """The process accepts connections from now on."""
         self._serving.set(1)
+
+    def reloaded(self) -> None:
+        """The process uses a new configuration."""
+        self.row.cell(RELOADS).add()
 
     def drains(self, sessions: int) -> None:
         """The process has been told to stop, with so many open sessions."""

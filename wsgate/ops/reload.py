@@ -240,6 +240,7 @@ class Reloader:
         changes += self._change_listeners(now.listeners, stay, sockets, not_adjusted)
         changes += self._change_routes(before.routes, now.routes)
         self._certificates.use_site(now)
+        self._gateway.metrics.reloaded()
         emit(logging.INFO, "reloaded", changes=changes)
 
     def _change_settings(self, before: Settings, now: Settings) -> int:
