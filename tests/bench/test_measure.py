@@ -114,9 +114,7 @@ def direct(*labels: str, load: Load = ECHO, against: tuple[str, ...] = (), at_le
 
 
 @pytest.mark.needs("gcc")
-def test_in_slices_everybody_keeps_its_sessions_and_who_only_informs_works_less(
-    roles: dict[str, int], ask: list[list[str]]
-) -> None:
+def test_slices_keep_sessions_and_scale_work(roles: dict[str, int], ask: list[list[str]]) -> None:
     said: list[str] = []
     measured = measure(direct("ours", "theirs", "stock", against=("theirs",)), PLAN, os.getpid(), roles, said.append)
     assert measured.why_not == {}

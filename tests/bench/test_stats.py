@@ -25,7 +25,7 @@ def test_median_passes_over_what_was_not_measured() -> None:
     assert median([], "cpu_us") is None
 
 
-def test_a_cost_is_held_against_the_cheapest_and_a_rate_against_the_fastest() -> None:
+def test_costs_compare_to_lowest_and_rates_to_highest() -> None:
     goal = Goal(CPU, ("nginx", "haproxy"))
     assert ratio(goal, cpu(12), {"nginx": cpu(10), "haproxy": cpu(8)}) == Ratio(1.5, 1.5, 1.5, "haproxy")
     goal = Goal(RATE, ("slow", "fast"), higher_is_better=True)

@@ -95,7 +95,7 @@ def test_the_echo_application_listens_on_the_port_of_its_image(services: dict[st
     assert f"\nPORT = {port_of(services['echo'])}\n" in (DEPLOY / "echo/echo.py").read_text()
 
 
-def test_the_images_stand_on_one_base_and_the_tested_version_of_websockets(services: dict[str, Any]) -> None:
+def test_images_share_base_and_websockets_version(services: dict[str, Any]) -> None:
     images = dockerfile(services["gateway"]), dockerfile(services["echo"])
     assert len({re.search(r"^ARG BASE=(.+)$", image.read_text(), re.MULTILINE)[1] for image in images}) == 1  # type: ignore[index]
     (version,) = re.findall(r"^websockets==(\S+)", (PROJECT / "requirements/dev.txt").read_text(), re.MULTILINE)

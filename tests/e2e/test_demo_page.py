@@ -243,7 +243,7 @@ def test_the_log_is_bounded(page: Page) -> None:
     assert len(page.all(f"#{RELAY} [data-log] li")) == 200
 
 
-def test_interrupting_the_demo_tells_open_sessions_that_it_is_going_away(driver: Chrome) -> None:
+def test_interrupted_demo_closes_sessions_with_1001(driver: Chrome) -> None:
     with running_demo() as demo:
         page = Page(driver, demo.url)
         page.connect(RELAY)

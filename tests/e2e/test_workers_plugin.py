@@ -199,7 +199,7 @@ async def test_a_configuration_that_has_become_a_fifo(
     os.close(writer)
 
 
-async def test_a_source_that_cannot_be_made_any_more_keeps_no_replacement_down(
+async def test_worker_is_replaced_despite_a_broken_source(
     start_gateway: StartGateway, service: int, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """Its clients get 503 from that worker; all other routes are served."""

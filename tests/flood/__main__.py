@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .floods import FLOODS
-from .run import ground
+from .run import flooded_gateway
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,11 +25,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"no flood {', '.join(sorted(unknown))}")
     print(f"{'':40} {'served':>7} {'message':>9} {'newcomer':>9} {'password':>9} {'memory':>9}")
     wrong = 0
-    with tempfile.TemporaryDirectory(prefix="wsgate-flood-") as directory, ground(Path(directory)) as place:
+    with tempfile.TemporaryDirectory(prefix="wsgate-flood-") as directory, flooded_gateway(Path(directory)) as gateway:
         for name in options.floods or FLOODS:
             end = time.monotonic() + options.seconds
             try:
-                outcome = place.flood(name, lambda _, end=end: time.monotonic() < end)  # type: ignore[misc]
+                outcome = gateway.flood(name, lambda _, end=end: time.monotonic() < end)  # type: ignore[misc]
             except (OSError, EOFError, AssertionError) as error:
                 print(f"{name:40} WRONG: {type(error).__name__}: {str(error)[:1000]}", flush=True)
                 wrong += 1

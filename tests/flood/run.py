@@ -42,7 +42,7 @@ class Outcome:
     memory: int = 0
 
 
-class Ground:
+class FloodedGateway:
     """A gateway and the far ends of its routes."""
 
     def __init__(self, gateway: GatewayProcess) -> None:
@@ -127,7 +127,7 @@ def _echo_all(sock: socket.socket) -> None:
 
 
 @contextmanager
-def ground(directory: Path) -> Iterator[Ground]:
+def flooded_gateway(directory: Path) -> Iterator[FloodedGateway]:
     (directory / "site").mkdir()
     pair = Authority(directory).issue("127.0.0.1")
     hashed = bcrypt.hashpw(_PASSWORD.encode(), bcrypt.gensalt(10)).decode()
@@ -150,4 +150,4 @@ def ground(directory: Path) -> Iterator[Ground]:
         listeners = [{"bind": "127.0.0.1:0"}, {"bind": "127.0.0.1:0", "tls": pair.settings()}]
         defaults = {"timeouts": {"close": "300ms", "handshake": "3s"}}
         gateway = stack.enter_context(running(directory, *routes, listeners=listeners, defaults=defaults, prefix=_FEW))
-        yield stack.enter_context(closing(Ground(gateway)))
+        yield stack.enter_context(closing(FloodedGateway(gateway)))

@@ -243,7 +243,7 @@ async def test_no_spelling_walks_around_a_password(start_gate: StartGate, tmp_pa
     assert status in (400, 401, 404)
 
 
-async def test_who_guesses_is_answered_late_and_who_knows_the_password_at_once(
+async def test_wrong_passwords_are_delayed_right_ones_are_not(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 0.5)

@@ -565,7 +565,7 @@ async def test_the_route_that_was_found_is_kept(start_gate: StartGate, backend: 
     assert len(gate.gateway.sessions) == 0
 
 
-async def test_a_client_that_is_slow_to_take_its_101_is_told_of_a_drain_behind_it(
+async def test_drain_close_follows_a_slowly_read_101(
     start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other sessions have got their Close by then. Bytes that came with the 101 are sent first."""

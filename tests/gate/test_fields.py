@@ -63,7 +63,7 @@ def test_variables_without_a_value() -> None:
 
 
 @given(st.text(), st.text())
-def test_whatever_a_user_or_certificate_is_called_is_one_value_of_one_field(user: str, subject: str) -> None:
+def test_user_and_subject_names_cannot_split_a_field(user: str, subject: str) -> None:
     exchange = exchange_for(route(relay_to(1), headers=Headers(to_client=ToClient(add=ALL))))
     exchange.user = user
     exchange.client = replace(exchange.client, certificate=replace(CERTIFICATE, subject=subject))

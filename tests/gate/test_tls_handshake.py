@@ -128,7 +128,7 @@ async def test_with_plaintext_the_first_byte_decides(
     assert log.all("handshake failed") == []
 
 
-async def test_with_plaintext_who_says_nothing_has_the_handshake_timeout_and_no_more(
+async def test_plaintext_silent_client_gets_handshake_timeout_once(
     start_gate: StartGate, context: ssl.SSLContext, autojump_clock: MockClock
 ) -> None:
     peer = both(start_gate(route(NOWHERE)), context).connect()

@@ -8,7 +8,7 @@ from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.transport import BLOCKED, Transport
 
 
-def test_a_socket_that_is_taken_over_is_the_same_connection_and_does_not_block() -> None:
+def test_take_over_keeps_the_connection_non_blocking() -> None:
     ours, theirs = socket.socketpair()
     fd = ours.fileno()
     with theirs, take_over(ours) as taken:

@@ -44,7 +44,7 @@ def test_a_peer_that_has_everything_is_not_acknowledging_but_silent(
     assert any(not is_acknowledging(ours, 60) for _ in range(PATIENCE))  # its acknowledgement may take 40 ms
 
 
-def test_a_peer_that_is_taking_is_acknowledging_unless_that_was_long_ago(
+def test_is_acknowledging_while_peer_reads_and_not_long_after(
     pair: tuple[PlainTransport, socket.socket],
 ) -> None:
     ours, peer = pair

@@ -65,7 +65,7 @@ def test_a_reader_that_is_there_gets_every_line(
 
 
 @pytest.mark.parametrize("make", [ThreadWriter, ProcessWriter])
-def test_nobody_waits_for_a_reader_that_has_stopped_and_what_is_missing_is_said(
+def test_stopped_log_reader_drops_lines_and_counts_them(
     pipe: tuple[int, int], make: Callable[..., ThreadWriter | ProcessWriter]
 ) -> None:
     writer = make(pipe[1], describe)

@@ -85,7 +85,7 @@ def test_a_malformed_traceparent_begins_a_trace(sent: str) -> None:
     assert told[3:35] == upgrade.trace_id.hex()
 
 
-def test_a_backend_that_fails_is_an_error_and_a_client_that_may_not_is_none() -> None:
+def test_span_status_of_backend_failure_and_refused_client() -> None:
     with collector() as collected:
         tracer = tracer_to(collected)
         trace(tracer, status=403, detail="wrong user")

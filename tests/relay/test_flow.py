@@ -103,7 +103,7 @@ async def test_an_event_without_bytes_changes_nothing(
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_a_tls_record_that_is_larger_than_a_read_after_a_flood_is_read_to_its_end(
+async def test_tls_record_larger_than_flood_read_size(
     pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
 ) -> None:
     """What OpenSSL holds of it raises no event."""

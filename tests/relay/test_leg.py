@@ -94,9 +94,7 @@ async def test_a_write_to_a_peer_that_has_just_died_is_no_error(
     assert outcome.cause is Cause.GONE
 
 
-async def test_what_a_closing_peer_still_sends_is_read_and_thrown_away_until_it_dies(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_data_after_close_is_discarded_until_reset(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         await running.client.send(close_frame(1000))
         assert await running.backend.receive() == close_frame(1000)
@@ -116,8 +114,8 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
     """epoll may report what another reader has taken meanwhile; the control plane may have served the leg already."""
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
-    leg.owner = Nobody()
-    leg.output_flow = Flow(Nobody(), pump_at_rest, leg, leg)
+    leg.owner = NoSession()
+    leg.output_flow = Flow(NoSession(), pump_at_rest, leg, leg)
     leg.end_input()
     leg.reader()
     assert leg.input is not Input.EOF
@@ -126,13 +124,11 @@ async def test_an_event_that_was_none_is_harmless(pump_at_rest: Pump) -> None:
     peer.close()
 
 
-async def test_a_peer_that_dies_with_something_pending_is_found_by_offering_it_again(
-    pump_at_rest: Pump, autojump_clock: MockClock
-) -> None:
+async def test_retry_pending_finds_a_dead_peer(pump_at_rest: Pump, autojump_clock: MockClock) -> None:
     ours, peer = unix_pair()
     leg = WebSocketLeg(pump_at_rest, ours, Side.CLIENT, masks=False)
-    leg.owner = Nobody()
-    leg.output_flow = Flow(Nobody(), pump_at_rest, leg, leg)
+    leg.owner = NoSession()
+    leg.output_flow = Flow(NoSession(), pump_at_rest, leg, leg)
     while leg.pending is None:
         leg.write(bytes(READ_SIZE))
     assert not leg.retry_pending()
@@ -160,9 +156,7 @@ async def test_what_a_socket_takes_in_small_pieces_arrives_whole_and_in_order(
         assert leg.output_over
 
 
-async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_early_bytes_pause_the_client_until_backend_reads(pump: Pump, autojump_clock: MockClock) -> None:
     early = data(b"x" * 1_000_000).encode(MASK)
     async with session(pump, unix=True, early=(early, b"")) as running:
         assert not running.client_leg.reading
@@ -171,7 +165,7 @@ async def test_early_bytes_that_the_backend_does_not_take_hold_the_client_back(
         assert running.client_leg.reading
 
 
-class Nobody:
+class NoSession:
     """The session of a leg that has none."""
 
     def input_ended(self, source: Leg, end: End) -> None: ...

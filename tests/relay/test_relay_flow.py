@@ -55,9 +55,7 @@ async def test_compressed_messages_pass_when_the_extension_is_agreed(pump: Pump,
         assert await running.backend.read(len(raw)) == raw
 
 
-async def test_a_stream_of_full_tls_records_is_read_at_once_and_what_follows_it_frame_by_frame(
-    pump: Pump, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_full_tls_records_are_read_several_at_once(pump: Pump, autojump_clock: trio.testing.MockClock) -> None:
     """Only the compiled twin makes a difference; both pass on the same."""
     async with session(pump, tls=TLS13) as running:
         leg = running.client_leg

@@ -133,7 +133,7 @@ async def test_backend_gone_tells_a_relays_client_1011(pump: Pump, autojump_cloc
 
 
 @pytest.mark.parametrize("side", ["client", "backend"])
-async def test_a_source_that_dies_inside_a_frame_ends_the_other_connection_there(
+async def test_source_lost_inside_frame_ends_sink_without_close(
     pump: Pump, autojump_clock: MockClock, side: str
 ) -> None:
     """A Close inside the unfinished frame would be data: the other side must see the stream end, nothing else."""
@@ -206,9 +206,7 @@ async def test_text_where_a_tunnel_rejects_it_is_1003(pump: Pump, autojump_clock
         assert (await running.client.receive_close())[0] == 1003
 
 
-async def test_a_fault_inside_a_frame_that_has_been_passed_on_ends_the_backends_connection(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_fault_inside_passed_frame_ends_backend_without_close(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         raw = data(b"a" * 100 + b"\xff" * 100, Opcode.TEXT).encode(running.client.mask)
         await running.client.write(raw[:50])
@@ -238,9 +236,7 @@ async def test_the_faulty_sides_close_waits_for_the_frame_it_is_being_sent(
 # -- a tunnel: Close is FIN --------------------------------------------------------------------------------------------
 
 
-async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_still_sends(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_client_close_half_closes_the_service(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.client.send(data(b"question"), close_frame(4000, "thanks"))
         assert await running.backend.read_all() == b"question"
@@ -255,9 +251,7 @@ async def test_clients_close_shuts_down_writing_and_waits_for_what_the_service_s
     assert (outcome.client_code, outcome.backend_code) == (4000, None)
 
 
-async def test_services_fin_is_1000_and_what_the_client_sends_before_its_answer_is_delivered(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_service_fin_closes_client_with_1000_and_delivers_its_data(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         await running.backend.write(b"bye")
         running.backend.finish()
@@ -296,9 +290,7 @@ async def test_client_gone_ends_the_services_input(pump: Pump, autojump_clock: M
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_the_client_answered(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_close_timeout_of_backend_without_answer(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         before = trio.current_time()
         await running.client.send(close_frame(4000, "bye"))
@@ -311,9 +303,7 @@ async def test_a_backend_that_never_answers_close_is_cut_after_the_timeout_and_t
     assert outcome.detail == "backend did not close within 5 s"
 
 
-async def test_a_service_that_never_ends_is_cut_after_the_timeout_and_the_client_answered(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_close_timeout_of_service_without_fin(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         before = trio.current_time()
         await running.client.send(close_frame(1000))
@@ -333,9 +323,7 @@ async def test_a_client_that_never_answers_close_is_cut_after_the_timeout(
     assert "client did not close within 5 s" in outcome.detail
 
 
-async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_timeout(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_close_timeout_of_client_without_fin(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         before = trio.current_time()
         await running.client.send(close_frame(1000))
@@ -347,9 +335,7 @@ async def test_a_client_that_keeps_tcp_open_after_both_closes_is_cut_after_the_t
         assert trio.current_time() - before == pytest.approx(CLOSE_TIMEOUT)
 
 
-async def test_a_close_that_waits_for_a_frame_that_never_ends_gives_up_at_the_timeout(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_close_timeout_inside_unfinished_frame(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         before = trio.current_time()
         raw = data(b"x" * 1000).encode(None)
@@ -441,9 +427,7 @@ async def test_a_session_that_cannot_be_recorded_is_told_so(pump: Pump, autojump
     assert (outcome.cause, outcome.side, outcome.detail) == (Cause.UNRECORDED, None, "the disk is too slow")
 
 
-async def test_drain_of_a_tunnel_delivers_what_the_client_sends_before_its_answer(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_drain_of_tunnel_delivers_client_data(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, mode="tunnel") as running:
         running.session.drain(1001)
         assert await running.client.receive() == DRAINED

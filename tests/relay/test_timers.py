@@ -278,9 +278,7 @@ async def test_pings_are_answered_here_where_the_route_says_so(
         assert other.nothing_there()
 
 
-async def test_a_read_of_nothing_but_answered_pings_writes_nothing_to_the_other_side(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_answered_pings_alone_write_nothing_to_the_sink(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump, answers_pings=True) as running:
         await running.client.send(Frame(Opcode.PING), Frame(Opcode.PING, b"x"), close_frame(1000))
         assert await running.client.receive() == Frame(Opcode.PONG)
@@ -402,9 +400,7 @@ async def test_a_peer_that_takes_a_little_is_not_cut(pump: Pump, autojump_clock:
             assert await slowly(running.backend, len(raw), every=20) == raw
 
 
-async def test_a_peer_that_is_stuck_while_the_session_closes_is_cut_by_the_same_timeout(
-    pump: Pump, autojump_clock: MockClock
-) -> None:
+async def test_stuck_peer_while_closing_has_the_write_timeout(pump: Pump, autojump_clock: MockClock) -> None:
     """Nothing accepted is lost for the close timeout's sake; but a peer that takes nothing ends it."""
     async with session(pump, unix=True, timeouts=timeouts(write=3)) as running:
         start = trio.current_time()
@@ -428,7 +424,7 @@ async def test_closing_with_nothing_stuck_waits_for_the_close_timeout_alone(
     assert "did not close within 5 s" in outcome.detail
 
 
-async def test_closing_waits_for_a_peer_that_is_still_taking_what_was_accepted(
+async def test_closing_waits_for_an_acknowledging_peer(
     pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = data(b"x" * 4_000_000)

@@ -428,7 +428,7 @@ def test_a_mapping_that_can_be_off_says_so() -> None:
     ]
 
 
-def test_a_key_that_python_keeps_for_itself_is_written_without_the_underscore() -> None:
+def test_keys_that_are_python_keywords() -> None:
     text = "listeners: [{bind: 'x:1', proxy_protocol: {from_: unix}}]\nroutes: [{name: a, relay: {to: ws://x}}]"
     assert faults(text) == ["f:1:44: listeners[0].proxy_protocol: unknown key 'from_'; did you mean 'from'?"]
 
@@ -565,7 +565,7 @@ def test_no_message_has_a_value_of_the_environment(route: str, message: str) -> 
     assert SECRET.lower() not in said.lower()
 
 
-def test_what_looks_at_the_settings_says_no_value_of_the_environment_either() -> None:
+def test_build_faults_mask_environment_values() -> None:
     text = routes(
         "- {name: '${S}', match: {path: '/${S}'}, files: {root: '/nowhere/${S}'}}\n"
         "- {name: '${S}', tunnel: {token: {from: host, python: {call: '${S}.m:f'}}}}\n"

@@ -45,7 +45,7 @@ def test_what_is_noted_later_stands_in_file_order() -> None:
     assert list(map(str, told)) == ["f:2:10: warning: routes[0]: warned"]
 
 
-def test_settings_without_a_fault_know_their_places_wherever_they_are_sent() -> None:
+def test_places_survive_pickling() -> None:
     settings = pickle.loads(pickle.dumps(reads(MINIMAL, "f").finish()))
     draft = Draft.of(settings)
     draft.fault("routes[0].name", "wrong")

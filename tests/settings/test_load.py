@@ -50,7 +50,7 @@ def test_problems_are_in_file_order() -> None:
     assert len({p.line for p in found}) > 8
 
 
-def test_warnings_are_told_in_file_order_whether_the_file_is_taken_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_in_file_order(monkeypatch: pytest.MonkeyPatch) -> None:
     def warn_twice(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
         warn("routes[0].relay.to", "second")
         warn("listeners", "first")

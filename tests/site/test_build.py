@@ -310,9 +310,7 @@ def test_of_several_sources_each_is_tried(tokens: str, closed: list[Lookups]) ->
     assert len(closed) == 1
 
 
-def test_a_source_that_stays_is_not_opened_again_and_its_files_must_be_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_source_checks_its_files_without_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     tls = BackendTls(ca=authority.file)
     url = TokenUrl(True, TcpAddress("a", 443), "/{token}")

@@ -18,7 +18,7 @@ from ..e2e.gateway_process import GatewayProcess, launched
 from ..pki import Authority, client_context, server_context
 from .backends import listen, serve_tcp, serve_websocket
 from .config import Ports, lay_out, settings
-from .visits import VISITS, Counts, Street
+from .visits import VISITS, Counts, VisitedGateway
 from .watch import Held, Log
 
 PATIENCE = 60.0  # seconds for one visit, and until nothing of it is left; machines are shared
@@ -101,7 +101,7 @@ async def soak(
             with _running(file, directory / "wsgate.log", done) as (gateway, log):
                 await _until(done, log, lambda: log.events["ready"] > 0, "the gateway is not ready")
                 plain, tls = (int(address.rpartition(":")[2]) for address in log.addresses[:2])
-                street = Street((plain, tls), client_context(authority), done.counts)
+                visited = VisitedGateway((plain, tls), client_context(authority), done.counts)
 
                 async def reload() -> None:
                     done.reloads += 1
@@ -110,7 +110,7 @@ async def soak(
                     await _until(done, log, lambda: log.events["reloaded"] >= done.reloads, "a reload is not over")
 
                 while not done.faults and go_on(done):
-                    await _round(done, street, visits, at_once, reload)
+                    await _round(done, visited, visits, at_once, reload)
                     await _settle(done, log, gateway.pid)
                     done.rounds += 1
                     report(done)
@@ -131,7 +131,9 @@ def _running(file: Path, log_file: Path, done: Soak) -> Iterator[tuple[GatewayPr
         done.faults += [f"in the log: {line}" for line in log.faults]
 
 
-async def _round(done: Soak, street: Street, visits: int, at_once: int, reload: Callable[[], Awaitable[None]]) -> None:
+async def _round(
+    done: Soak, visited: VisitedGateway, visits: int, at_once: int, reload: Callable[[], Awaitable[None]]
+) -> None:
     """Visits that are drawn from the seed and the round's number."""
     limit = trio.CapacityLimiter(at_once)
     random = Random(f"{done.seed}/{done.rounds}")
@@ -141,7 +143,7 @@ async def _round(done: Soak, street: Street, visits: int, at_once: int, reload: 
         async with limit:
             try:
                 with trio.fail_after(PATIENCE):
-                    await VISITS[name](street, Random(f"{done.seed}/{done.rounds}/{number}"))
+                    await VISITS[name](visited, Random(f"{done.seed}/{done.rounds}/{number}"))
             except Exception as error:  # of any kind: the soak looks for exactly this
                 done.faults.append(f"{where}: {_words(error)}")
             done.visits[name] += 1

@@ -72,7 +72,7 @@ class Visitor(Peer):
 
 
 @dataclass
-class Street:
+class VisitedGateway:
     """Where the gateway is, what visits it, and what it must have logged."""
 
     ports: tuple[int, int]  # without TLS, with it
@@ -107,10 +107,10 @@ class Street:
             yield visitor
 
 
-async def messages(street: Street, random: Random) -> None:
+async def messages(gateway: VisitedGateway, random: Random) -> None:
     """Text and binary in fragments, pings between them; the backend sends each frame back."""
     route = random.choice(("relay", "relay", "encrypted"))
-    async with street.session(random, f"/{route}/echo") as visitor:
+    async with gateway.session(random, f"/{route}/echo") as visitor:
         for _ in range(random.randrange(1, 6)):
             await _round_trip(visitor, random)
         await visitor.send(close_frame(random.choice((1000, 3000, 4999)), "bye"))
@@ -134,9 +134,9 @@ async def _round_trip(visitor: Visitor, random: Random) -> None:
             assert came == expected, (came.opcode, len(came.payload), expected.opcode, len(expected.payload))
 
 
-async def bytes_of_a_tunnel(street: Street, random: Random) -> None:
+async def bytes_of_a_tunnel(gateway: VisitedGateway, random: Random) -> None:
     path = random.choice(("/tcp/", f"/token/?token={TOKEN}"))
-    async with street.session(random, path, Sec_WebSocket_Protocol="binary") as visitor:
+    async with gateway.session(random, path, Sec_WebSocket_Protocol="binary") as visitor:
         data = b"e" + random.randbytes(random.choice((0, 10, 1000, 200_000)))
         cut = random.randrange(len(data) + 1)
         async with trio.open_nursery() as nursery:
@@ -151,10 +151,10 @@ async def bytes_of_a_tunnel(street: Street, random: Random) -> None:
         await visitor.expect_close(1000)
 
 
-async def slow_readers(street: Street, random: Random) -> None:
+async def slow_readers(gateway: VisitedGateway, random: Random) -> None:
     """The backend, or service, has sent all of it long before."""
     path = random.choice(("/relay/pour", "/encrypted/pour", "/tcp/"))
-    async with street.session(random, path, slow=True) as visitor:
+    async with gateway.session(random, path, slow=True) as visitor:
         if path == "/tcp/":
             await visitor.send(Frame(BINARY, b"p"))
         came = 0
@@ -167,9 +167,9 @@ async def slow_readers(street: Street, random: Random) -> None:
         await visitor.expect_close(1000)
 
 
-async def slow_backends(street: Street, random: Random) -> None:
+async def slow_backends(gateway: VisitedGateway, random: Random) -> None:
     """Much of it waits in the gateway, and in the kernel; what comes back is read only then."""
-    async with street.session(random, "/relay/echo") as visitor, trio.open_nursery() as nursery:
+    async with gateway.session(random, "/relay/echo") as visitor, trio.open_nursery() as nursery:
         frames = [*[Frame(BINARY, bytes(PIECE))] * (POURED // PIECE), close_frame(1000)]
         nursery.start_soon(lambda: visitor.send(*frames))
         await trio.testing.wait_all_tasks_blocked(0.001)
@@ -179,9 +179,9 @@ async def slow_backends(street: Street, random: Random) -> None:
         await visitor.expect_close(1000)
 
 
-async def dozing(street: Street, random: Random) -> None:
+async def dozing(gateway: VisitedGateway, random: Random) -> None:
     """Nothing but the gateway's own pings, which are answered."""
-    async with street.session(random, random.choice(("/relay/echo", "/tcp/"))) as visitor:
+    async with gateway.session(random, random.choice(("/relay/echo", "/tcp/"))) as visitor:
         for _ in range(2):
             frame = await visitor.receive()
             assert frame.opcode == PING, frame
@@ -190,17 +190,17 @@ async def dozing(street: Street, random: Random) -> None:
         await visitor.expect_close(1000)
 
 
-async def through_a_reload(street: Street, random: Random) -> None:
+async def through_a_reload(gateway: VisitedGateway, random: Random) -> None:
     """On a route that a reload changes, so the session may be ended at any time, or not be begun; as it should be."""
-    async with street.visitor(random) as visitor:
+    async with gateway.visitor(random) as visitor:
         await visitor.write(request("/changing/echo"))
         head = await visitor.read_head()
         if head.status == 503:
             assert head.one("Retry-After"), head
-            street.counts.refusals += 1
+            gateway.counts.refusals += 1
             return
         assert head.status == 101, head
-        street.counts.sessions += 1
+        gateway.counts.sessions += 1
         for _ in range(random.randrange(1, 20)):
             await visitor.send(Frame(BINARY, b"still here"))
             frame = await visitor.data()
@@ -214,9 +214,9 @@ async def through_a_reload(street: Street, random: Random) -> None:
         await visitor.expect_close(1000, *_GOING_AWAY)
 
 
-async def faults(street: Street, random: Random) -> None:
+async def faults(gateway: VisitedGateway, random: Random) -> None:
     wrong, code = FAULTS[random.choice(list(FAULTS))]
-    async with street.session(random, "/limited/echo") as visitor:
+    async with gateway.session(random, "/limited/echo") as visitor:
         with contextlib.suppress(*Gone):
             await visitor.write(Frame(BINARY, b"before").encode(b"key.") + wrong(b"key."))
         await visitor.expect_close(code)
@@ -239,32 +239,32 @@ _REFUSED: list[tuple[str, dict[str, str | None], int]] = [
 ]
 
 
-async def refusals(street: Street, random: Random) -> None:
+async def refusals(gateway: VisitedGateway, random: Random) -> None:
     path, headers, status = random.choice(_REFUSED)
-    async with street.visitor(random) as visitor:
+    async with gateway.visitor(random) as visitor:
         with contextlib.suppress(*Gone):
             await visitor.write(request(path, headers))
         head = await visitor.read_head()
         assert head.status == status, (path, status, head)
         await visitor.read_body()
-        street.counts.refusals += 1
+        gateway.counts.refusals += 1
 
 
-async def let_in(street: Street, random: Random) -> None:
+async def let_in(gateway: VisitedGateway, random: Random) -> None:
     """With the password, or as the right page."""
     if random.random() < 0.5:
         basic = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
-        opened = street.session(random, "/secret/echo", Authorization=f"Basic {basic}")
+        opened = gateway.session(random, "/secret/echo", Authorization=f"Basic {basic}")
     else:
-        opened = street.session(random, "/pages/echo", Origin="https://page.example")
+        opened = gateway.session(random, "/pages/echo", Origin="https://page.example")
     async with opened as visitor:
         await _round_trip(visitor, random)
         await visitor.send(close_frame())
         await visitor.expect_close(0)
 
 
-async def pages(street: Street, random: Random) -> None:
-    async with street.visitor(random) as visitor:
+async def pages(gateway: VisitedGateway, random: Random) -> None:
+    async with gateway.visitor(random) as visitor:
         for _ in range(random.randrange(1, 4)):
             await visitor.write(plain_request("/site/"))
             head = await visitor.read_head()
@@ -272,9 +272,9 @@ async def pages(street: Street, random: Random) -> None:
             assert await visitor.read_body() == PAGE
 
 
-async def backends_that_leave(street: Street, random: Random) -> None:
+async def backends_that_leave(gateway: VisitedGateway, random: Random) -> None:
     path = random.choice(("/relay/break", "/relay/vanish", "/encrypted/break", "/encrypted/vanish", "/tcp/"))
-    async with street.session(random, path) as visitor:
+    async with gateway.session(random, path) as visitor:
         await visitor.send(Frame(BINARY, b"b"))
         with contextlib.suppress(*Gone):
             while (frame := await visitor.data()).opcode != CLOSE:
@@ -282,14 +282,14 @@ async def backends_that_leave(street: Street, random: Random) -> None:
             await visitor.send(Frame(CLOSE, frame.payload[:2]))
 
 
-async def clients_that_leave(street: Street, random: Random) -> None:
+async def clients_that_leave(gateway: VisitedGateway, random: Random) -> None:
     """Clients that leave with or without a reset, at any point: in a TLS handshake, a head, a frame."""
     head = request(random.choice(("/relay/echo", "/encrypted/pour", "/tcp/", f"/token/?token={TOKEN}", "/nowhere")))
     data = head + Frame(BINARY, b"e" * random.choice((5, 100_000))).encode(b"key.")
     data = data[: random.choice((0, random.randrange(len(head)), len(head), random.randrange(len(data) + 1)))]
-    street.counts.perhaps += 1
+    gateway.counts.perhaps += 1
     with contextlib.suppress(*Gone):
-        async with street.visitor(random) as visitor:
+        async with gateway.visitor(random) as visitor:
             if visitor.tcp is not visitor.stream and random.random() < 0.3:
                 await visitor.tcp.send_all(random.choice((b"\x16\x03\x01\x02", data, b"\x16" * 99)))
             else:
@@ -300,7 +300,7 @@ async def clients_that_leave(street: Street, random: Random) -> None:
                 await visitor.reset()
 
 
-Visit = Callable[[Street, Random], Awaitable[None]]
+Visit = Callable[[VisitedGateway, Random], Awaitable[None]]
 
 VISITS: dict[str, Visit] = {
     each.__name__: each

@@ -561,7 +561,7 @@ async def test_such_a_connection_and_a_request_that_cannot_be_repeated(start_gat
     assert (await client.read_head()).status == 502
 
 
-async def test_a_request_that_cannot_be_repeated_takes_no_connection_that_was_idle_for_long(
+async def test_non_idempotent_request_avoids_long_idle_connections(
     start_gate: StartGate, backend: Backend, autojump_clock: MockClock
 ) -> None:
     gate = start_gate(forwarding(backend.port))

@@ -69,7 +69,7 @@ async def test_the_host_that_was_asked_for(host: bytes, expected: bytes) -> None
     assert await sent_to("https://{host}/", b"/", host) == b"https://" + expected + b"/"
 
 
-async def test_behind_a_trusted_proxy_it_is_the_one_that_the_proxy_was_asked_for() -> None:
+async def test_redirect_uses_forwarded_host_of_trusted_proxy() -> None:
     asked = plain_request("/", **{"X-Forwarded-Host": "b.test"})
     redirect = route(Redirect(to="https://{host}/"))
     for trusted, host in (((), b"gateway.test"), ((Network(ipaddress.ip_network("192.0.2.0/24")),), b"b.test")):

@@ -31,7 +31,7 @@ def test_a_route_is_handled_by_its_kind(action: Action, handler: object) -> None
     assert handler_of(live) is handler
 
 
-def test_a_relay_has_another_handler_for_plain_http_where_it_forwards_it() -> None:
+def test_relay_with_http_forward_has_a_plain_handler() -> None:
     for http, plain in ((PlainHttp.REJECT, relay.HANDLER), (PlainHttp.FORWARD, forward.HANDLER)):
         (live,) = gateway_of(route(relay_to(1), http=http)).site.routes
         assert forwards_http(live) is (http is PlainHttp.FORWARD)

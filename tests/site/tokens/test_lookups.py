@@ -118,7 +118,7 @@ async def test_a_silent_source(log: Log, autojump_clock: MockClock) -> None:
     assert log.one("token source broken")["error"] == refusal.detail
 
 
-async def test_a_hanging_source_holds_up_its_own_clients_only_and_not_for_longer(
+async def test_hanging_source_times_out_its_own_clients_only(
     autojump_clock: MockClock,
 ) -> None:
     slow, other = lookups(), lookups()

@@ -53,7 +53,7 @@ async def test_what_was_read_is_the_answer_while_a_look_hangs(monkeypatch: pytes
         file.may_end.set()
 
 
-async def test_nothing_is_answered_that_is_old_or_that_a_look_has_contradicted(
+async def test_memory_forgets_stale_and_contradicted_answers(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock, log: Log
 ) -> None:
     file = File()
