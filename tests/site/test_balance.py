@@ -24,6 +24,10 @@ class Backend:
     works: bool = True
     starting: float = 1.0
 
+    @property
+    def all_sessions(self) -> int:
+        return self.sessions
+
     def part(self, now: float) -> float:
         return self.starting
 

@@ -23,6 +23,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.backend import LONGEST
+from wsgate.site.shared_table import SharedTable
 from wsgate.site.upstream import Upstream
 
 
@@ -405,3 +406,68 @@ async def test_a_newcomer_starts_slowly_and_what_was_there_does_not(autojump_clo
     assert new.part(trio.current_time()) < 0.2
     await trio.sleep(30)
     assert new.part(trio.current_time()) == 1.0
+
+
+def workers(*backends: RelayBackend, count: int = 2, **more: Any) -> tuple[list[Upstream], SharedTable]:
+    """The upstream of each worker."""
+    table = SharedTable(count)
+    found = [upstream(*backends, **more) for _ in range(count)]
+    for each, row in zip(found, table.rows, strict=True):
+        each.share(row)
+        each.activate()
+    return found, table
+
+
+async def test_a_cap_is_for_all_workers() -> None:
+    (one, other), table = workers(backend(1, sessions=3), backend(2))
+    assert [each.backends[0].enter() for each in (one, other, one)] == [True] * 3
+    assert ports(one) == ports(other) == [2]
+    assert not other.backends[0].enter()
+    assert (other.backends[0].sessions, other.backends[0].all_sessions) == (1, 3)
+    one.backends[0].leave()
+    assert ports(one) == ports(other) == [1, 2]
+    table.rows[0].clear()  # it is dead
+    assert [other.backends[0].enter() for _ in range(3)] == [True, True, False]
+
+
+async def test_two_that_want_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never do both get it."""
+    (one, other), _ = workers(backend(1, sessions=1))
+    first, second = one.backends[0], other.backends[0]
+    assert first.has_place
+    assert second.has_place
+    first.sessions += 1
+    first.shared.set(1)  # type: ignore[union-attr]  # the other one compares in this moment
+    assert not second.enter()
+    assert first.all_sessions == 1
+
+
+async def test_a_reload_keeps_counting_for_all(log: Log) -> None:
+    (one, other), _ = workers(backend(1, sessions=1))
+    now = upstream(backend(1, sessions=2), backend(3, sessions=1), previous=one)
+    now.activate()
+    for each in now.backends:
+        assert each.enter()
+    other.update(listed=[backend(3, sessions=1)])
+    assert ports(other) == []
+    now.backends[1].leave()
+    assert ports(other) == [3]
+
+
+@pytest.mark.parametrize("policy", [Policy.LEAST_SESSIONS, Policy.RANDOM])
+async def test_the_sessions_of_all_workers_decide(policy: Policy) -> None:
+    (one, other), _ = workers(*map(backend, range(1, 9)), balance=Balance(policy=policy))
+    for each in one.backends[:4]:
+        for _ in range(100):
+            each.enter()
+    for _ in range(300):
+        next(other.candidates()).enter()
+    sums = [each.all_sessions for each in other.backends]
+    assert max(sums) <= 102 if policy is Policy.LEAST_SESSIONS else max(sums) <= 130
+    for each in one.backends[:4]:
+        for _ in range(100):
+            each.leave()
+    for _ in range(200):
+        next(other.candidates()).enter()
+    sums = [each.all_sessions for each in other.backends]
+    assert max(sums) - min(sums) <= 30

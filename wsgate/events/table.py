@@ -157,6 +157,12 @@ EVENTS = (
     Event("backend ejected", "warning", ("route", "backend", "seconds", "error"), "it gets no sessions for a while"),
     Event("backend unhealthy", "warning", ("route", "backend", "error"), "its health checks fail"),
     Event("backend healthy", "warning", ("route", "backend"), "its health checks succeed again"),
+    Event(
+        "worker counts alone",
+        "warning",
+        ("reason",),
+        "it has sessions with too many backends for the memory that the workers share",
+    ),
     Event("backend added", "info, warning", ("route", "backend"), "it gets sessions from now on"),
     Event("backend removed", "info, warning", ("route", "backend", "sessions"), "it gets no new sessions any more"),
     Event(

@@ -63,6 +63,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
+        self._share_counts()
 
     @property
     def settings(self) -> Settings:
@@ -100,6 +101,7 @@ class Gateway:
         """Uses another site for all requests from now on."""
         self.site = site
         self.handshake_limiter.limit = self._share_of_handshakes()
+        self._share_counts()
         for route in site.routes:
             if route.upstream is not None:
                 route.upstream.activate()  # at once: sessions may wait for places that the reload has made
@@ -117,6 +119,13 @@ class Gateway:
             return
         for scope in scopes & self.idle:
             scope.cancel()
+
+    def _share_counts(self) -> None:
+        table = self.counters.table
+        if table is not None:
+            for route in self.site.routes:
+                if route.upstream is not None:
+                    route.upstream.share(table)
 
     def _share_of_handshakes(self) -> int:
         return math.ceil(self.settings.limits.handshakes / self.workers)

@@ -74,4 +74,4 @@ def step(gateway: Gateway, upstream: Upstream, most: int) -> list[Session]:
 def _room(backend: Backend, upstream: Upstream) -> float:
     if backend.cap is None:
         return math.inf
-    return max(0, backend.cap - backend.sessions - upstream.promised(backend))
+    return max(0, backend.cap - backend.all_sessions - upstream.promised(backend))

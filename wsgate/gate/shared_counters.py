@@ -6,7 +6,10 @@ So no lock is needed. A sum over all rows may be outdated by a moment.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from wsgate.site.shared_table import SharedTable, WorkerTable
 
 _COLUMNS = 4
 _SESSIONS, _ENDED, _CUT, _BEAT = range(_COLUMNS)
@@ -34,7 +37,8 @@ class SharedCounters:
     def __init__(self, workers: int = 1) -> None:
         memory = mmap.mmap(-1, workers * _COLUMNS * _WIDTH)
         self._cells = memoryview(memory).cast("Q")
-        self.rows = [WorkerCounters(self, self._cells, index * _COLUMNS) for index in range(workers)]
+        tables: Sequence[WorkerTable | None] = SharedTable(workers).rows if workers > 1 else [None]
+        self.rows = [WorkerCounters(self, self._cells, index * _COLUMNS, table) for index, table in enumerate(tables)]
 
     def counts(self) -> Counts:
         """All workers together."""
@@ -50,14 +54,15 @@ class SharedCounters:
 
 
 class WorkerCounters:
-    """The row of one worker."""
+    """The row of one worker. ``table``: its numbers by name; ``None`` for a process without workers."""
 
-    __slots__ = ("_board", "_cells", "_first")
+    __slots__ = ("_board", "_cells", "_first", "table")
 
-    def __init__(self, board: SharedCounters, cells: memoryview, first: int) -> None:
+    def __init__(self, board: SharedCounters, cells: memoryview, first: int, table: WorkerTable | None) -> None:
         self._board = board
         self._cells = cells
         self._first = first
+        self.table = table
 
     @property
     def number(self) -> int:
@@ -95,8 +100,10 @@ class WorkerCounters:
         self._cells[self._first + _CUT] += cut
 
     def abandon(self) -> int:
-        """Counts all sessions of a dead worker as cut. Returns how many."""
+        """Counts all sessions of a dead worker as cut, and clears its table. Returns how many."""
         lost = self.sessions
+        if self.table is not None:
+            self.table.clear()
         self._cells[self._first + _SESSIONS] = 0
         self._cells[self._first + _ENDED] += lost
         self._cells[self._first + _CUT] += lost

@@ -15,6 +15,7 @@ from wsgate.net.happy_eyeballs import SocketAddress
 from wsgate.settings.model import Eject, Health, RelayBackend, Target, WebSocketUrl
 from wsgate.site.idle_connections import IdleConnections
 from wsgate.site.members import backend_name
+from wsgate.site.shared_table import SharedNumber
 from wsgate.site.slow_start import part_of
 
 LONGEST = 300.0  # seconds for which a backend is ejected, at most
@@ -37,7 +38,8 @@ class LiveBackend(Generic[T]):
     name: for the log
     weight: its share of the sessions
     cap: the most sessions at the same time; ``None``: any number
-    sessions: how many it has now, with running handshakes
+    sessions: how many it has now in this process, with running handshakes
+    shared: the same, where other workers see it, and theirs; ``None`` without workers
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
     removed: it does not belong to its route any more, and gets no new session
@@ -68,6 +70,7 @@ class LiveBackend(Generic[T]):
         "removed",
         "route",
         "sessions",
+        "shared",
         "slow_start",
         "trouble",
         "weight",
@@ -83,6 +86,7 @@ class LiveBackend(Generic[T]):
         self.weight = weight
         self.cap = cap
         self.sessions = 0
+        self.shared: SharedNumber | None = None
         self.failures = 0
         self.healthy = True  # until its checks fail
         self.removed = False
@@ -120,7 +124,12 @@ class LiveBackend(Generic[T]):
     @property
     def has_place(self) -> bool:
         """Whether it is below its cap of sessions."""
-        return self.cap is None or self.sessions < self.cap
+        return self.cap is None or self.all_sessions < self.cap
+
+    @property
+    def all_sessions(self) -> int:
+        """The sessions that all workers have with it."""
+        return self.sessions if self.shared is None else self.sessions + self.shared.others()
 
     @property
     def is_ejected(self) -> bool:
@@ -192,16 +201,27 @@ class LiveBackend(Generic[T]):
         level = logging.INFO if is_resolved else logging.WARNING
         emit(level, "backend removed", route=self.route, backend=self.name, sessions=self.sessions)
 
-    def enter(self) -> None:
-        """Counts a session that is about to begin."""
-        self.sessions += 1
-        self.changed()
+    def enter(self) -> bool:
+        """Counts a session that is about to begin. Returns False, and does not count it, if there is no place for it.
+
+        It counts first and compares then. So if two workers want the last place, both may get none, but never both.
+        """
+        self._count(1)
+        if self.cap is not None and self.all_sessions > self.cap:
+            self._count(-1)
+            return False
+        return True
 
     def leave(self) -> None:
         """Counts a session that has ended, or has not begun."""
-        self.sessions -= 1
-        self.changed()
+        self._count(-1)
         self.place_changed()
+
+    def _count(self, more: int) -> None:
+        self.sessions += more
+        if self.shared is not None:
+            self.shared.set(self.sessions)
+        self.changed()
 
     def failed(self, error: str) -> None:
         """An attempt to use it has failed. ``error``: for the log."""

@@ -33,7 +33,7 @@ class Member(Starting, Protocol):
 
     name: the same name has the same place in ``Hash``, in every process and after a restart
     weight: its share, 1 or more
-    sessions: how many it has now
+    all_sessions: how many it has now, of all workers
     usable: it takes sessions now
     works: it takes requests over plain HTTP now, also if it has as many sessions as it may have
     """
@@ -45,7 +45,7 @@ class Member(Starting, Protocol):
     def weight(self) -> int: ...
 
     @property
-    def sessions(self) -> int: ...
+    def all_sessions(self) -> int: ...
 
     @property
     def usable(self) -> bool: ...
@@ -147,7 +147,7 @@ class Random:
         pass
 
     def _load(self, index: int) -> float:
-        return self._members[index].sessions / self._members[index].weight
+        return self._members[index].all_sessions / self._members[index].weight
 
     def _one(self, excluded: Collection[int], now: float, plain: bool) -> int | None:
         missed = held = 0
@@ -171,10 +171,16 @@ class Random:
 
 
 class LeastSessions:
-    """Chooses the backend with the fewest sessions per weight; of several, the one that was chosen longest ago."""
+    """Chooses the backend with the fewest sessions per weight; of several, the one that was chosen longest ago.
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    looks: if other workers have sessions with the backends, too, so many backends are looked at again for each choice,
+        in turn; they report no change
+    """
+
+    def __init__(self, members: Sequence[Member], looks: int = 0) -> None:
         self._members = members
+        self._looks = looks
+        self._next_look = 0
         self._order = itertools.count()
         self._heap: list[tuple[float, int, int]] = []
         self._entry: list[tuple[float, int, int]] = []  # the valid one of each backend; others in the heap are old
@@ -186,10 +192,15 @@ class LeastSessions:
         passed_over = []
         held: list[int] = []
         chosen = None
+        outdated = self._look_again() if self._looks else 0
         while self._heap and chosen is None:
             entry = heapq.heappop(self._heap)
             index = entry[2]
             if entry != self._entry[index]:
+                continue
+            if outdated and entry[0] != self._load(index):
+                outdated -= 1
+                self._entry[index] = self._enter(index)
                 continue
             if index in excluded or not _takes(self._members[index], plain):
                 passed_over.append(entry)
@@ -214,9 +225,20 @@ class LeastSessions:
             heapq.heapify(self._heap)
         self._entry[index] = self._enter(index)
 
+    def _look_again(self) -> int:
+        """Returns how many backends that are outdated may be passed by in this choice."""
+        count = len(self._members)
+        for _ in range(min(self._looks, count)):
+            index = self._next_look = (self._next_look + 1) % count
+            if self._entry[index][0] != self._load(index):
+                self.changed(index)
+        return self._looks
+
+    def _load(self, index: int) -> float:
+        return self._members[index].all_sessions / self._members[index].weight
+
     def _enter(self, index: int) -> tuple[float, int, int]:
-        each = self._members[index]
-        entry = (each.sessions / each.weight, next(self._order), index)
+        entry = (self._load(index), next(self._order), index)
         heapq.heappush(self._heap, entry)
         return entry
 

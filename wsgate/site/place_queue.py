@@ -101,8 +101,9 @@ class PlaceQueue:
             waiting = next((each for each in self._line if each.may_have(backend)), None)
             if waiting is None:
                 break
+            if not backend.enter():
+                break
             del self._line[waiting]
-            backend.enter()
             waiting.backend = backend
             waiting.woken.set()
             self._wake_first()

@@ -1,6 +1,6 @@
 """The backends of a relay route: chooses one for the next session, and ejects failing ones.
 
-A process decides by its own sessions and failures, each worker for itself.
+Each worker decides for itself, by the sessions of all workers and its own failures.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from wsgate.site import balance
 from wsgate.site.backend import Drain, LiveBackend
 from wsgate.site.members import Answers, entries_of, members, names_of
 from wsgate.site.place_queue import PlaceQueue
+from wsgate.site.shared_table import WorkerTable
 
 _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = {
     Policy.FIRST: balance.First,
     Policy.ROUND_ROBIN: balance.RoundRobin,
     Policy.RANDOM: lambda members: balance.Random(members, random.randrange),
-    Policy.LEAST_SESSIONS: balance.LeastSessions,
 }
+
+_LOOKS = 2  # backends whose sessions are counted again for each choice, because other workers have sessions with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Upstream:
         # Also those that have gone and still have sessions: they may come back
         self._known: dict[str, LiveBackend[WebSocketUrl]] = {} if previous is None else dict(previous._known)
         self.queue: PlaceQueue = PlaceQueue() if previous is None else previous.queue
+        self._table: WorkerTable | None = None if previous is None else previous._table
         self._active = False
         self._members = self._make()
         self.newcomers: set[LiveBackend[WebSocketUrl]] = (
@@ -232,6 +235,13 @@ class Upstream:
         self._connect()
         self._forget()
 
+    def share(self, table: WorkerTable) -> None:
+        """Counts sessions where other workers see them. Called before the first session.
+
+        table: of this worker
+        """
+        self._table = table
+
     def activate(self) -> None:
         """Connects the backends to this upstream and its settings, once. Called when the site is in use, so that a site
         that is built and not used changes nothing."""
@@ -245,8 +255,10 @@ class Upstream:
         for backend, entry in zip(members.backends, members.entries, strict=True):
             backend.belong(entry, slow_start, partial(self._may_eject, backend))
             backend.place_changed = partial(self.queue.place_changed, backend)
+            if backend.shared is None and self._table is not None:
+                backend.shared = self._table.number(f"{self.route}\0{backend.name}")
         for group in members.groups:
-            group.activate()
+            group.activate(is_shared=self._table is not None)
         self.queue.settle(members.backends)  # their caps may have grown
 
     def _make(self) -> _Members:
@@ -299,9 +311,14 @@ class _Group:
         self._settings = settings
         self._policy: balance.Policy = balance.First(backends)
 
-    def activate(self) -> None:
-        make = _POLICIES[self._settings.policy] if self._settings.hash is None else balance.Hash
-        self._policy = make(self.backends)
+    def activate(self, *, is_shared: bool) -> None:
+        """Begins to choose. ``is_shared``: other workers have sessions with the backends, too."""
+        if self._settings.hash is not None:
+            self._policy = balance.Hash(self.backends)
+        elif self._settings.policy is Policy.LEAST_SESSIONS:
+            self._policy = balance.LeastSessions(self.backends, _LOOKS if is_shared else 0)
+        else:
+            self._policy = _POLICIES[self._settings.policy](self.backends)
         for index, backend in enumerate(self.backends):
             backend.changed = partial(self._policy.changed, index)
 

@@ -41,9 +41,7 @@ class Places:
         overtakes = queue is not None and len(self._upstream.queue) > 0 and self._upstream.may_wait(tried)
         found: LiveBackend[WebSocketUrl] | Refusal | None = None
         if not overtakes:
-            found = next((each for each in self._candidates if each not in tried), None)
-            if found is not None:
-                found.enter()
+            found = next((each for each in self._candidates if each not in tried and each.enter()), None)
         if found is None and queue is not None and self._upstream.may_wait(tried):
             found = await self._wait(queue)
         if isinstance(found, LiveBackend):

@@ -41,7 +41,7 @@ class RelayBackend:
     url: WebSocketUrl = setting("ws://host[:port][/path], wss:// or unix:/socket[:/path].", required=True)
     weight: Weight = setting("Its share of the sessions, beside the others' weights.", default=1)
     backup: bool = setting("It gets sessions only when no other backend can take them.", default=False)
-    sessions: Count | None = setting("The most sessions that it gets at once.", default=None)
+    sessions: Count | None = setting("The most sessions that it gets at once, of all workers together.", default=None)
     drain: bool = setting("It gets no new session, and those that it has end with 1012.", default=False)
 
     @property
