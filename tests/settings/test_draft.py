@@ -52,3 +52,12 @@ def test_places_survive_pickling() -> None:
     assert draft.is_wrong("routes[0].name")
     assert not draft.is_wrong("routes[0]")
     assert str(draft.problems[0]) == "f:2:17: routes[0].name: wrong"
+
+
+def test_faults_below_a_value() -> None:
+    draft = Draft(BROKEN)
+    draft.faults("routes[0].tls", [("", "wrong"), ("ca", "gone")])
+    assert [(problem.path, problem.message) for problem in draft.problems] == [
+        ("routes[0].tls", "wrong"),
+        ("routes[0].tls.ca", "gone"),
+    ]

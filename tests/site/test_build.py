@@ -41,6 +41,7 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ConfigError
 from wsgate.site.build import build, discard, tried_out, try_out
+from wsgate.site.passwords import Users
 from wsgate.site.site import Site
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.wire.http import Refusal
@@ -397,3 +398,24 @@ def test_a_file_of_backends(tmp_path: Path) -> None:
     draft = Draft.of(settings(resolve=5.0))
     assert backends(build(draft, first)) == ["wss://a:443"]
     assert draft.warnings[0].message == f"the file '{file}' does not exist; its backends stay as they were"
+
+
+def test_a_file_of_passwords_is_read_once_for_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each route that names it says what is wrong with it."""
+    loaded: list[Users] = []
+    load_users = Users.load
+
+    def noted(users: Users) -> Any:
+        loaded.append(users)
+        return load_users(users)
+
+    basic = Basic(file=str(tmp_path / "none"))
+    monkeypatch.setattr(Users, "load", noted)
+    routes = [Route(name=name, action=Files(root="/"), auth=Auth(basic=basic)) for name in "ab"]
+    with pytest.raises(ConfigError) as caught:
+        build(settings(*routes))
+    assert [problem.path for problem in caught.value.problems] == [
+        "routes[0].auth.basic.file",
+        "routes[1].auth.basic.file",
+    ]
+    assert len(loaded) == 1

@@ -7,7 +7,7 @@ all of its faults.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -46,6 +46,12 @@ class Draft:
     def fault(self, path: str, message: str) -> None:
         """Reports a fault of the value at ``path``. A missing value gets the place of the mapping around it."""
         self.problems.append(self.places.problem(self.places.as_written(path), message))
+
+    def faults(self, path: str, below: Iterable[tuple[str, str]]) -> None:
+        """Reports faults of values below ``path``: for each the rest of its path, empty for ``path`` itself, and the
+        message."""
+        for rest, message in below:
+            self.fault(f"{path}.{rest}" if rest else path, message)
 
     def warn(self, path: str, message: str) -> None:
         """Reports that the value at ``path`` is valid, but probably not meant. The message says what to write

@@ -12,20 +12,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from wsgate.net.binds import overlap
 from wsgate.net.target_rules import rules_of
-from wsgate.net.tls.checks import outdated
-from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.draft import Broken, Draft, is_whole
 from wsgate.settings.model import (
     SOURCES,
     Admin,
     AdminToken,
-    BackendTls,
     Basic,
     Files,
     Jwt,
@@ -45,7 +42,8 @@ from wsgate.settings.model import (
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
 from wsgate.site.backend import LiveBackend
 from wsgate.site.backend_file import BackendFileError, NothingListed, read_backend_file
-from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
+from wsgate.site.build_tls import TlsBuilder
+from wsgate.site.certificates import backend_key, listener_key
 from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
 from wsgate.site.machine import directory_problem, is_installed
@@ -144,15 +142,13 @@ class _Builder:
         self._secret = before.secret or os.urandom(32)
         self._patient = patient
         self._opens_sources = sources
-        self._pem = PemFiles()
-        self._tls: dict[TlsKey, LiveTls] = {}
-        self._unusable: dict[TlsKey, CertificateError] = {}
-        self._renewals: list[tuple[LiveTls, LiveTls]] = []
+        self._tls = TlsBuilder(draft, before.tls, patient=patient)
         self._known_lookups = {route.name: route.lookups for route in before.routes if route.lookups is not None}
         self._lookups: dict[int, Lookups] = {}  # by the index of the route
         self._listed: dict[int, Sequence[RelayBackend]] = {}  # in files of backends, by the index of the route
         # Routes with the same settings share them
         self._users = {_basic(route.settings): route.users for route in before.routes if route.users is not None}
+        self._users_faults: dict[Basic, Sequence[tuple[str, str]]] = {}
 
     def load(self) -> None:
         """Loads and opens everything that the draft names."""
@@ -162,9 +158,7 @@ class _Builder:
             self._check_binds(listeners)
         for index, listener in listeners:
             if isinstance(listener.tls, Tls) and is_whole(listener.tls):
-                key = listener_key(listener)
-                assert key is not None
-                self._load_tls(key, f"listeners[{index}].tls")
+                self._tls.load_listener(listener, f"listeners[{index}].tls")
         if isinstance(getattr(settings, "tracing", None), Tracing) and not self._patient:
             self._check_tracing()
         for index, route in _entries(settings, "routes", Route):
@@ -190,7 +184,7 @@ class _Builder:
             stays = old is not None and old.lookups is self._lookups.get(index)
             routes.append(old if old is not None and stays else self._make_route(index, route))
         listeners = [self._make_listener(listener) for listener in settings.listeners]
-        return Site(settings, routes, listeners, self._tls, self._renewals, self._secret)
+        return Site(settings, routes, listeners, self._tls.live, self._tls.renewals, self._secret)
 
     # -- what is named ------------------------------------------------------------------------------------------------
 
@@ -227,12 +221,12 @@ class _Builder:
             self._check_directory(action.root, f"{path}.files.root")
             self._check_fallback(action, f"{path}.files.fallback")
         elif isinstance(action, Relay):
-            self._load_backend_tls(route, action.tls, f"{path}.relay.tls")
+            self._tls.load_backends(route, action.tls, f"{path}.relay.tls")
             if isinstance(action.to_file, str):
                 self._load_backend_file(index, route.name, action.to_file, f"{path}.relay.to_file")
         elif isinstance(action, Tunnel):
             path_of_tunnel = f"{path}.tunnel"
-            self._load_backend_tls(route, action.tls, f"{path_of_tunnel}.tls")
+            self._tls.load_backends(route, action.tls, f"{path_of_tunnel}.tls")
             if isinstance(action.record, Record):
                 self._check_directory(action.record.directory, f"{path_of_tunnel}.record.directory", os.W_OK)
             if isinstance(action.token, Token) and self._opens_sources:
@@ -253,46 +247,13 @@ class _Builder:
         if not os.path.isfile(file):
             self._draft.fault(path, f"the file {file!r} does not exist: put it there, or name another one")
 
-    def _load_backend_tls(self, route: Route, tls: Any, path: str) -> None:
-        if not is_whole(tls) or self._draft.is_wrong(path):  # it would have no effect, so it is not loaded
-            return
-        key = backend_key(route) if is_whole(route.action) else None
-        if key is not None:
-            self._load_tls(key, path)
-        elif tls != BackendTls() and not self._patient:  # no known target uses TLS
-            try:
-                load((tls, ()), pem=self._pem)
-            except CertificateError as error:
-                self._note(error.faults, path)
-            self._warn_of_dates(tls, path)
-
-    def _load_tls(self, key: TlsKey, path: str) -> None:
-        if key not in self._tls and key not in self._unusable:
-            known = self._before.tls.get(key)
-            try:
-                self._tls[key], renewal = load(key, known, self._pem)
-                if renewal is not None:
-                    self._renewals.append((self._tls[key], renewal))
-            except CertificateError as error:
-                if known is not None and self._patient:  # the certificate watch logs it, if it lasts
-                    self._tls[key] = known
-                else:
-                    self._unusable[key] = error
-        if key in self._unusable:
-            self._note(self._unusable[key].faults, path)
-        self._warn_of_dates(key[0], path)
-
-    def _warn_of_dates(self, tls: Tls | BackendTls, path: str) -> None:
-        for below, message in outdated(tls, self._pem):
-            self._draft.warn(f"{path}.{below}", message)
-
     def _load_lookups(self, index: int, name: str, token: Token, path: str) -> None:
         """Unchanged lookups stay, so that the tokens of their sessions are still checked."""
         known = self._known_lookups.get(name)
         if known is not None and known.settings == token:
             self._lookups[index] = known
             if not self._patient:
-                self._note(look_at_files(token), path)
+                self._draft.faults(path, look_at_files(token))
             self._warn_of_source(token, path)
             return
         for each in _whole_sources(token):
@@ -302,7 +263,7 @@ class _Builder:
                 if self._patient:
                     self._lookups[index] = later(name, each, str(error))
                 else:
-                    self._note(error.faults, path)
+                    self._draft.faults(path, error.faults)
             else:
                 if index in self._lookups:  # several sources are a fault already: load only one of them
                     opened.close()
@@ -312,7 +273,7 @@ class _Builder:
 
     def _warn_of_source(self, token: Token, path: str) -> None:
         if (tls := source_tls(token)) is not None:
-            self._warn_of_dates(tls, f"{path}.{tls_key(token)}")
+            self._tls.warn_of_dates(tls, f"{path}.{tls_key(token)}")
 
     def _load_backend_file(self, index: int, name: str, file: str, path: str) -> None:
         try:
@@ -326,22 +287,19 @@ class _Builder:
             self._draft.warn(path, f"{error}; {consequence}")
         except BackendFileError as error:
             if not self._patient:  # the watch of the file logs it
-                self._note((("", problem) for problem in error.problems), path)
+                self._draft.faults(path, (("", problem) for problem in error.problems))
 
     def _load_users(self, basic: Basic, path: str) -> None:
-        users = Users(basic)
-        problems = users.load()
-        self._users.setdefault(basic, users)
+        if basic not in self._users_faults:
+            users = Users(basic)
+            self._users_faults[basic] = users.load()
+            self._users.setdefault(basic, users)
         if not self._patient:
-            self._note(problems, path)
+            self._draft.faults(path, self._users_faults[basic])
 
     def _check_directory(self, directory: Any, path: str, needs: int = os.X_OK) -> None:
         if isinstance(directory, str) and not self._patient and (problem := directory_problem(directory, needs)):
             self._draft.fault(path, problem)
-
-    def _note(self, faults: Iterable[tuple[str, str]], path: str) -> None:
-        for below, message in faults:
-            self._draft.fault(f"{path}.{below}" if below else path, message)
 
     # -- what is made of it -------------------------------------------------------------------------------------------
 
@@ -349,7 +307,7 @@ class _Builder:
         rewriter = Rewriter(route.match, route.action.rewrite if isinstance(route.action, Relay) else None)
         made = LiveRoute(route, Matcher(route.match), rewriter, lookups=self._lookups.get(index))
         key = backend_key(route)
-        made.tls = None if key is None else self._tls[key]
+        made.tls = None if key is None else self._tls.live[key]
         action = route.action
         if isinstance(action, Relay):
             previous = next((old.upstream for old in self._before.routes if old.name == route.name), None)
@@ -368,7 +326,7 @@ class _Builder:
             if old.settings == listener:
                 return old
         key = listener_key(listener)
-        return LiveListener(listener, None if key is None else self._tls[key])
+        return LiveListener(listener, None if key is None else self._tls.live[key])
 
 
 def _entries(settings: Any, attribute: str, kind: type[T]) -> list[tuple[int, T]]:

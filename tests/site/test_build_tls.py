@@ -1,0 +1,103 @@
+"""Each context is loaded once; what is wrong with it is said of each setting that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pki import Authority, days
+from wsgate.settings.draft import Broken, Draft
+from wsgate.settings.model import (
+    BackendTls,
+    Listener,
+    Relay,
+    RelayBackend,
+    Route,
+    Settings,
+    TcpAddress,
+    Tls,
+    WebSocketUrl,
+)
+from wsgate.site.build_tls import TlsBuilder
+
+SETTINGS = Settings(listeners=(), routes=())
+
+
+def builder(before: TlsBuilder | None = None, *, patient: bool = False) -> tuple[TlsBuilder, Draft]:
+    draft = Draft.of(SETTINGS)
+    return TlsBuilder(draft, {} if before is None else before.live, patient=patient), draft
+
+
+def route(tls: BackendTls, *, scheme_is_tls: bool = True) -> Route:
+    url = WebSocketUrl(TcpAddress("a.test", 443), None, tls=scheme_is_tls)
+    return Route(name="it", action=Relay(to=(RelayBackend(url=url),), tls=tls))
+
+
+def test_routes_with_the_same_settings_share_a_context(authority: Authority) -> None:
+    made, draft = builder()
+    tls = BackendTls(ca=authority.file)
+    for path in ("a", "b"):
+        made.load_backends(route(tls), tls, path)
+    assert len(made.live) == 1
+    assert draft.problems == []
+
+
+def test_a_fault_is_said_of_each_setting(tmp_path: Path) -> None:
+    made, draft = builder()
+    tls = BackendTls(ca=str(tmp_path / "none"))
+    for path in ("a", "b"):
+        made.load_backends(route(tls), tls, path)
+    assert [problem.path for problem in draft.problems] == ["a.ca", "b.ca"]
+    assert made.live == {}
+
+
+def test_what_has_no_effect_is_checked_too(tmp_path: Path) -> None:
+    made, draft = builder()
+    tls = BackendTls(ca=str(tmp_path / "none"))
+    made.load_backends(route(tls, scheme_is_tls=False), tls, "a")
+    assert [problem.path for problem in draft.problems] == ["a.ca"]
+
+
+def test_a_broken_setting_is_not_loaded(tmp_path: Path) -> None:
+    made, draft = builder()
+    made.load_backends(route(BackendTls()), BackendTls(ca=Broken()), "a")  # type: ignore[arg-type]
+    draft.fault("b", "wrong already")
+    made.load_backends(route(BackendTls()), BackendTls(ca=str(tmp_path / "none")), "b")
+    assert len(draft.problems) == 1
+    assert made.live == {}
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_certificate_that_is_gone_stays_for_the_patient(authority: Authority, patient: bool) -> None:
+    pair = authority.issue("a.test")
+    listener = Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=pair.certificate, key=pair.key))
+    first, _ = builder()
+    first.load_listener(listener, "tls")
+    Path(pair.key).unlink()
+    now, draft = builder(first, patient=patient)
+    now.load_listener(listener, "tls")
+    assert (now.live == first.live, draft.problems == []) == (patient, patient)
+
+
+def test_a_renewal_is_beside_what_is_used(authority: Authority) -> None:
+    pair = authority.issue("a.test")
+    listener = Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=pair.certificate, key=pair.key))
+    first, _ = builder()
+    first.load_listener(listener, "tls")
+    authority.issue("another.test")
+    now, _ = builder(first)
+    now.load_listener(listener, "tls")
+    ((live, found),) = now.renewals
+    assert now.live == first.live
+    assert live in first.live.values()
+    assert found.context is not live.context
+
+
+def test_old_certificates_are_warned_of(authority: Authority) -> None:
+    pair = authority.issue("a.test", not_before=days(-10), not_after=days(-1))
+    made, draft = builder()
+    made.load_listener(
+        Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=pair.certificate, key=pair.key)), "tls"
+    )
+    assert [warning.path for warning in draft.warnings] == ["tls.certificate"]
