@@ -21,6 +21,8 @@ from wsgate.events.metric_rows import MetricRows
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import WorkerCounters
+from wsgate.ops.admin.api import Check
+from wsgate.ops.admin.asking import answer_questions, ask_here, ask_workers, open_listeners_for_questions
 from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
 from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.descriptors import raise_limit
@@ -38,8 +40,9 @@ from wsgate.ops.workers import Plan, Workers, count_workers
 from wsgate.relay import fast_relay
 from wsgate.settings.draft import Draft
 from wsgate.settings.model import Address, Settings
-from wsgate.settings.problem import ConfigError
-from wsgate.site.build import build, try_out
+from wsgate.settings.problem import ConfigError, Problem
+from wsgate.site.build import build, discard, try_out
+from wsgate.site.site import Site
 from wsgate.wire import kernel
 
 Task = Callable[[], Awaitable[None]]
@@ -94,8 +97,11 @@ def serve(
             admin = None if settings.admin is None else open_admin_listener(settings.admin)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
-                start = partial(_be_worker, count, notifier.watchdog, handler, fd, rows)
-                be_admin = partial(_be_admin, handler, fd, settings, rows)
+                questions = [] if admin is None else open_listeners_for_questions(count)
+                for each in questions:
+                    stack.callback(each.close)
+                start = partial(_be_worker, count, notifier.watchdog, handler, fd, rows, questions)
+                be_admin = partial(_be_admin, handler, fd, settings, rows, questions, _checker(load, lambda: site))
                 workers = Workers(
                     count,
                     Plan(site),
@@ -118,7 +124,15 @@ def serve(
 
         gateway = Gateway(site, metrics=GatewayMetrics(rows.row(), lambda: writer.total_dropped))
         if admin is not None and settings.admin is not None:
-            server = AdminServer(settings.admin, rows, gateway.metrics.row, lambda: gateway.metrics.refresh())
+            server = AdminServer(
+                settings.admin,
+                rows,
+                gateway.metrics.row,
+                lambda: gateway.metrics.refresh(),
+                ask=ask_here(gateway),
+                main=os.getpid(),
+                check=_checker(load, lambda: gateway.site),
+            )
             beside = [*beside, partial(server.run, admin)]
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
@@ -166,6 +180,7 @@ def _be_worker(
     log: LineHandler,
     fd: int,
     rows: MetricRows,
+    questions: Sequence[socket.socket],
     plan: Plan,
     parent: ToParent,
     row: WorkerCounters,
@@ -177,21 +192,36 @@ def _be_worker(
     writer = ThreadWriter(fd, log.describe)  # after the fork, because a fork does not copy threads
     with written_by(log, writer):
         metrics = GatewayMetrics(rows.row(row.number), lambda: writer.total_dropped)
-        return _serve_as_worker(count, watchdog, metrics, plan, parent, row)
+        asked = questions[row.number - 1] if questions else None
+        return _serve_as_worker(count, watchdog, metrics, asked, plan, parent, row)
 
 
 def _be_admin(
-    log: LineHandler, fd: int, settings: Settings, rows: MetricRows, listener: socket.socket, channel: socket.socket
+    log: LineHandler,
+    fd: int,
+    settings: Settings,
+    rows: MetricRows,
+    questions: Sequence[socket.socket],
+    check: Check | None,
+    listener: socket.socket,
+    channel: socket.socket,
 ) -> int:
     """Runs the process of the admin listener beside workers. Returns its exit status."""
     assert settings.admin is not None
     with written_by(log, ThreadWriter(fd, log.describe)):
-        server = AdminServer(settings.admin, rows, rows.row(len(rows) - 1))
+        row, ask = rows.row(len(rows) - 1), ask_workers(questions)
+        server = AdminServer(settings.admin, rows, row, ask=ask, main=os.getppid(), check=check)
         return _run([], partial(serve_until_end, server, listener, channel))
 
 
 def _serve_as_worker(
-    count: int, watchdog: float | None, metrics: GatewayMetrics, plan: Plan, parent: ToParent, row: WorkerCounters
+    count: int,
+    watchdog: float | None,
+    metrics: GatewayMetrics,
+    asked: socket.socket | None,
+    plan: Plan,
+    parent: ToParent,
+    row: WorkerCounters,
 ) -> int:
     settings = plan.settings
     try:
@@ -210,7 +240,9 @@ def _serve_as_worker(
         row.beat = time.monotonic()
 
     gateway = Gateway(site, workers=count, counters=row, metrics=metrics)
-    beside = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
+    beside: list[Task] = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
+    if asked is not None:
+        beside.append(partial(answer_questions, gateway, asked))
     serve_all = partial(
         run,
         gateway,
@@ -222,6 +254,22 @@ def _serve_as_worker(
     )
     with _traced(gateway):
         return _run(beside, serve_all)
+
+
+def _checker(load: Load | None, site: Callable[[], Site]) -> Check | None:
+    """Returns a function that tries the configuration as a reload would, beside the present site."""
+    if load is None:
+        return None
+
+    def check() -> list[Problem]:
+        try:
+            present = site()
+            discard(build(load(), present), present)
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    return check
 
 
 @contextlib.contextmanager

@@ -97,10 +97,10 @@ def test_a_long_rule_is_cut_to_what_a_close_frame_holds() -> None:
 
 
 def test_every_cause_is_told_in_one_place() -> None:
-    """The side that caused the end needs no Close; the code of a drain is in the settings, that of a revocation comes
-    from its caller; a bug or a cut is not told."""
+    """The side that caused the end needs no Close; the code of a drain is in the settings, those of a revocation and
+    of an operator come from their callers; a bug or a cut is not told."""
     told = {cause for cause, _ in SOURCES} | set(CLOSE_BY_GATEWAY)
-    assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.BUG, Cause.CUT}
+    assert set(Cause) - told == {Cause.CLOSED, Cause.DRAIN, Cause.REVOKED, Cause.OPERATOR, Cause.BUG, Cause.CUT}
     assert {CLOSE_TO_CAUSER[Cause.SILENT].code, *(close.code for close in CLOSE_BY_GATEWAY.values())} == {
         1011,
         1001,

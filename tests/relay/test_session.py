@@ -382,6 +382,22 @@ async def test_a_session_that_is_revoked_is_told_why(pump: Pump, autojump_clock:
     assert (outcome.client_code, outcome.backend_code) == (1008, None)
 
 
+async def test_a_session_that_the_operator_ends(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        assert running.session.is_open
+        running.session.end_by_operator(4000, b"go")
+        running.session.end_by_operator(4001, b"again")  # it is closing already
+        assert not running.session.is_open
+        assert await running.client.receive() == close_frame(4000, "go")
+        await running.client.send(close_frame(4000))
+        assert await running.backend.read_all() == b""
+        running.backend.finish()
+        running.client.finish()
+        await ends_at_once(running)
+        outcome = await running.outcome()
+    assert (outcome.cause, outcome.side, outcome.client_code) == (Cause.OPERATOR, None, 4000)
+
+
 async def test_a_session_that_should_be_with_another_backend(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
         running.session.move("the backend drains")

@@ -10,6 +10,7 @@ def test_of_a_client_only_what_is_known() -> None:
         "subject": "CN=worker 7",
         "user": "alice",
         "host": "chat.example.com",
+        "user_agent": "x/1",
     }
     assert ClientInfo(*everything.values()).fields() == everything
     assert ClientInfo("192.0.2.7").fields() == {"client": "192.0.2.7"}

@@ -206,6 +206,7 @@ EVENTS = (
     Event("certificate not valid yet", "error", ("file", "at", "cure"), "a certificate's time has not begun"),
     Event("certificate expires", "warning", ("file", "at", "days"), "a certificate's time is nearly over"),
     Event("certificate expired", "error", ("file", "at", "days", "cure"), "a certificate's time is over"),
+    Event("log level changed", "warning", ("before", "now"), "the admin API was asked to log more or less"),
     Event("spans lost", "warning", ("address", "error"), "a collector does not take spans: they are dropped"),
     Event("spans exported again", "warning", ("address",), "it takes them again"),
     # start, reload, end

@@ -30,6 +30,7 @@ class Cause(enum.Enum):
     REVOKED = "revoked"  # the session's token is no longer valid
     UNHEALTHY = "unhealthy"  # the backend's health checks fail, and the route ends its sessions then
     MOVED = "moved"  # the client should come back, to another backend
+    OPERATOR = "operator"  # who runs the gateway has asked for it
     UNRECORDED = "unrecorded"  # the session must be recorded, and the recording failed
     DRAIN = "drain"  # the process stops
     BUG = "bug"  # an exception in the gateway itself

@@ -291,6 +291,16 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.MOVED, CLOSE_BY_GATEWAY[Cause.MOVED], detail))
 
+    def end_by_operator(self, code: int, reason: bytes) -> None:
+        """Starts to end the session because who runs the gateway asks for it: sends a Close to both sides."""
+        if self._stage is _Stage.OPEN:
+            self._end_both(End(Cause.OPERATOR, Close(code, reason)))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing has begun to end it."""
+        return self._stage is _Stage.OPEN
+
     def end_unrecorded(self, detail: str) -> None:
         """Starts to end the session because it must be recorded and cannot be: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:

@@ -238,10 +238,15 @@ class HttpServer:
         self._is_whole = True
         return self._body.finish(trailers)
 
+    @property
+    def is_request_whole(self) -> bool:
+        """Whether the body of the request was taken to its end."""
+        return not self._left and self._chunks is None
+
     def next_cycle(self) -> bool:
         """Whether another request may come: the response and the request are whole, and both sides keep the connection
         (RFC 9112 §9.3)."""
-        return self._is_whole and self._may_go_on and not self._left and self._chunks is None
+        return self._is_whole and self._may_go_on and self.is_request_whole
 
     def switch(self, headers: Headers) -> bytes:
         """Returns the 101 response. The connection is no longer HTTP after it; ``trailing`` has what came already."""

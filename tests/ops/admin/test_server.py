@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -15,10 +16,12 @@ from trio.testing import MockClock
 from tests.log import Log
 from tests.peers.heads import Head
 from tests.peers.stream import Peer
+from wsgate import __version__
 from wsgate.events.metric_rows import MetricRows
 from wsgate.events.metrics import BACKEND_HEALTHY, OPENED, SERVING
 from wsgate.net.plain import take_over
 from wsgate.ops.admin import server as admin
+from wsgate.ops.admin.asking import Answers
 from wsgate.ops.admin.process import open_admin_listener
 from wsgate.ops.admin.server import ANSWER_TIME, MOST, MOST_WRONG, REQUEST_TIME, AdminServer
 from wsgate.settings.model import Admin, AdminMetrics, AdminToken, TcpAddress, UnixAddress
@@ -30,8 +33,13 @@ class Running:
     def __init__(self, nursery: trio.Nursery, settings: Admin, **options: Any) -> None:
         self.rows = MetricRows()
         self.row = self.rows.row()
-        self.server = AdminServer(settings, self.rows, self.row, **options)
+        self.asked: list[dict[str, Any]] = []
+        self.server = AdminServer(settings, self.rows, self.row, **{"ask": self._ask, "main": 0, **options})
         self.connections = nursery
+
+    async def _ask(self, question: dict[str, Any]) -> Answers:
+        self.asked.append(question)
+        return Answers([{"session": None, "closed": ["1"], "total": 0, "sessions": []}])
 
     def connect(self) -> Peer:
         ours, theirs = socket.socketpair()
@@ -290,3 +298,64 @@ async def test_its_listener(start: Start, tmp_path: Path, unix: bool, log: Log, 
         serving.cancel_scope.cancel()
     assert sock.fileno() == -1
     assert not (tmp_path / "a.sock").exists()
+
+
+# -- the API -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_api_answers_json(start: Start) -> None:
+    running = start()
+    running.row.cell(SERVING).set(1)
+    answer = await running.ask("/api/v1/status")
+    assert (answer.status, answer.head.one("Content-Type")) == (200, "application/json")
+    assert json.loads(answer.body) == {"version": __version__, "ready": True, "reasons": [], "sessions": 0}
+    assert (await running.ask("/api/v1/none")).status == 404
+
+
+async def test_changes_need_a_token_or_the_socket(start: Start, tmp_path: Path) -> None:
+    """Every program of this machine reaches a port of loopback, those of other users, too."""
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    close = ("/api/v1/sessions/1", "DELETE")
+    running = start()
+    answer = await running.ask(*close)
+    assert (answer.status, answer.body) == (403, "changes need admin.token, or a Unix socket in admin.bind\n")
+    assert (await running.ask("/api/v1/sessions")).status == 200
+    running = start(token=AdminToken(file=str(token)))
+    assert (await running.ask("/api/v1/sessions")).status == 401
+    assert (await running.ask(*close, "Authorization: Bearer secret")).status == 200
+    running = start(bind=UnixAddress("/a"))
+    assert (await running.ask(*close)).status == 200
+    assert [question["ask"] for question in running.asked] == ["close"]
+
+
+async def test_a_page_of_another_site_changes_nothing(start: Start) -> None:
+    running = start(token=AdminToken(file="/none"))
+    answer = await running.ask("/api/v1/sessions/1", "DELETE", "Origin: https://evil.example")
+    assert answer.status == 403
+    assert running.asked == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body(start: Start, chunked: bool) -> None:
+    running = start(bind=UnixAddress("/a"))
+    peer = running.connect()
+    body = b'{"ids": ["1"], "code": 4000}'
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    await peer.write(b"POST /api/v1/sessions/close HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n")
+    await peer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body)
+    assert (await read(peer)).status == 200
+    assert (running.asked[0]["ids"], running.asked[0]["code"]) == (["1"], 4000)
+    await peer.write(asking("/api/v1/sessions"))  # on the same connection
+    assert (await read(peer)).status == 200
+    await peer.vanish()
+
+
+async def test_a_large_body_and_one_that_does_not_come(start: Start, autojump_clock: MockClock) -> None:
+    running = start(bind=UnixAddress("/a"))
+    for length, status in ((1 << 20, 413), (10, 408)):
+        peer = running.connect()
+        head = f"POST /api/v1/sessions/close HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        await peer.write(head.encode() + b"x" * min(length - 1, 100_000))
+        assert (await read(peer)).status == status
+        await peer.vanish()

@@ -6,11 +6,13 @@ It reads the metrics of all processes in shared memory, and so asks no worker. W
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 import trio
 
@@ -31,13 +33,15 @@ from wsgate.ops.admin.access import (
     is_token,
     shown_token,
 )
+from wsgate.ops.admin.api import MOST_BODY, PREFIX, Api, Check
+from wsgate.ops.admin.asking import Ask
 from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
-from wsgate.ops.admin.state import not_alive, not_ready
+from wsgate.ops.admin.state import not_alive, not_ready, open_sessions
 from wsgate.ops.open_listeners import close_in_thread
-from wsgate.settings.model import Address, Admin, AdminMetrics
+from wsgate.settings.model import Address, Admin, AdminMetrics, UnixAddress
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
 from wsgate.wire.headers import Headers, values
-from wsgate.wire.http import HttpServer, Refusal, Request
+from wsgate.wire.http import BodyEnd, HttpServer, Refusal, Request
 
 _log = logging.getLogger("wsgate")
 
@@ -52,8 +56,12 @@ DISK_TIME = 2.0  # seconds that the token's file may take
 
 _PLAIN = b"text/plain; charset=utf-8"
 _COMMON = [(b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff")]
-_NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz or /readyz")
-_NOT_ALLOWED = Refusal(405, "the admin listener is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
+_JSON = b"application/json"
+_NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz, /readyz, or below /api/v1/")
+_NOT_ALLOWED = Refusal(405, "this is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
+_READ_ONLY = Refusal(403, "changes need admin.token, or a Unix socket in admin.bind")
+_TOO_LARGE = Refusal(413, f"a body of more than {MOST_BODY} bytes")
+_READS = (b"GET", b"HEAD")
 _TOO_SLOW = Refusal(408, "the request took too long")
 
 Page = tuple[int, bytes, bytes]  # status, type and body
@@ -65,6 +73,9 @@ class AdminServer:
     rows: of all processes
     row: this process's own
     refresh: brings the metrics of this process up to date, if there are no workers
+    ask: asks the serving processes, for the API
+    main: the process that gets signals: the gateway, or the parent of workers
+    check: tries the configuration for a reload; ``None`` if there is no file to read again
     """
 
     def __init__(
@@ -73,11 +84,16 @@ class AdminServer:
         rows: MetricRows,
         row: MetricRow,
         refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        *,
+        ask: Ask,
+        main: int,
+        check: Check | None = None,
     ) -> None:
         self._settings = settings
         self._rows = rows
         self._row = row
         self._refresh = refresh
+        self._api = Api(ask, check, main, self._status)
         self._date = HttpDate()
         self._token: bytes | None = None
         self._open: dict[trio.CancelScope, None] = {}  # the oldest first
@@ -116,8 +132,8 @@ class AdminServer:
                 request = await _next_request(http, sock)
             if request is None or (request is _TOO_SLOW and not http.begun):
                 return
-            found = request if isinstance(request, Refusal) else await self._answer(request, client)
-            close = isinstance(request, Refusal) or request.length != 0
+            found = request if isinstance(request, Refusal) else await self._answer(request, client, http, sock)
+            close = isinstance(request, Refusal) or not http.is_request_whole
             if isinstance(found, Refusal):
                 self._row.cell(ADMIN_REFUSED, str(found.status)).add()
                 headers: Headers = [*found.headers, *_COMMON, (b"Content-Type", _PLAIN)]
@@ -135,7 +151,7 @@ class AdminServer:
                     await end_gracefully(sock)
                 return
 
-    async def _answer(self, request: Request, client: str) -> Page | Refusal:
+    async def _answer(self, request: Request, client: str, http: HttpServer, sock: PlainTransport) -> Page | Refusal:
         settings = self._settings
         if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
             return refusal
@@ -143,11 +159,26 @@ class AdminServer:
         needs_token = page is None or (page == self._metrics and settings.metrics is AdminMetrics.TOKEN)
         if needs_token and (refusal := await self._check_token(request, client)) is not None:
             return refusal
+        if request.path.startswith(PREFIX):
+            return await self._answer_api(request, http, sock)
         if page is None:
             return _NOT_FOUND
-        if request.method not in (b"GET", b"HEAD"):
+        if request.method not in _READS:
             return _NOT_ALLOWED
         return await page(request)
+
+    async def _answer_api(self, request: Request, http: HttpServer, sock: PlainTransport) -> Page | Refusal:
+        """Answers a request of the API. Whoever may only reach a port of this machine may change nothing."""
+        settings = self._settings
+        if request.method not in _READS and settings.token is None and not isinstance(settings.bind, UnixAddress):
+            return _READ_ONLY
+        body: bytes | Refusal = _TOO_SLOW
+        with trio.move_on_after(REQUEST_TIME):
+            body = await _read_body(http, sock)
+        if isinstance(body, Refusal):
+            return body
+        told = await self._api.answer(request, body)
+        return told.status, _JSON, json.dumps(told.content, ensure_ascii=False).encode(errors="replace") + b"\n"
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -165,6 +196,11 @@ class AdminServer:
 
     async def _readiness(self, request: Request) -> Page:
         return _state("ready", not_ready(await self._gather(), self._settings.backends))
+
+    async def _status(self) -> Mapping[str, Any]:
+        gathered = await self._gather()
+        reasons = not_alive(gathered) + not_ready(gathered, self._settings.backends)
+        return {"ready": not reasons, "reasons": reasons, "sessions": open_sessions(gathered)}
 
     async def _gather(self) -> Gathered:
         await self._refresh()
@@ -225,6 +261,23 @@ async def _next_request(http: HttpServer, sock: PlainTransport) -> Request | Ref
         if request is not None:
             return request
         http.receive(await receive(sock))
+
+
+async def _read_body(http: HttpServer, sock: PlainTransport) -> bytes | Refusal:
+    """Reads a request's body."""
+    body = bytearray()
+    while True:
+        piece = http.next_piece()
+        if isinstance(piece, BodyEnd):
+            return bytes(body)
+        if isinstance(piece, Refusal):
+            return piece
+        if piece is None:
+            http.receive(await receive(sock))
+        elif len(body) + len(piece) > MOST_BODY:
+            return _TOO_LARGE
+        else:
+            body += piece
 
 
 def _state(word: str, reasons: list[str]) -> Page:

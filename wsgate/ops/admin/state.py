@@ -37,5 +37,10 @@ def not_ready(gathered: Gathered, routes: Sequence[str] = ()) -> list[str]:
     return found
 
 
+def open_sessions(gathered: Gathered) -> int:
+    """Returns the number of open sessions of all processes."""
+    return int(_total(gathered, SESSIONS))
+
+
 def _total(gathered: Gathered, metric: Metric) -> int:
     return sum(value for (value,) in gathered.get(metric.name, {}).values())

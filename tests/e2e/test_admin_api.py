@@ -1,0 +1,67 @@
+"""The admin API of a real gateway with workers: who is connected, and the end of one session."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.peers.frames import close_frame
+
+from .gateway import OpenClient, StartGateway, relay
+from .library import Serve, echo
+
+
+def ask(sock: Path, target: str, method: str = "GET", body: object = None) -> Any:
+    """Returns the answer's JSON, by curl."""
+    command = ["curl", "-sS", "--max-time", "10", "--unix-socket", str(sock), "-X", method]
+    if body is not None:
+        command += ["-d", json.dumps(body)]
+    done = subprocess.run([*command, f"http://localhost/api/v1/{target}"], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_sessions_of_all_workers(
+    start_gateway: StartGateway, serve: Serve, open_client: OpenClient, tmp_path: Path, workers: int
+) -> None:
+    port, sock = await serve(echo), tmp_path / "admin.sock"
+    gateway = await start_gateway(relay(port), admin={"bind": f"unix:{sock}", "mode": "0600"}, workers=workers)
+    clients = [await open_client(gateway) for _ in range(4)]
+    for client in clients:
+        await client.upgrade()
+
+    async def run(*arguments: Any) -> Any:
+        return await trio.to_thread.run_sync(ask, sock, *arguments)
+
+    listed = await run("sessions?limit=3")
+    assert (listed["total"], len(listed["sessions"])) == (4, 3)
+    assert "missing_workers" not in listed
+    first = listed["sessions"][0]
+    assert (first["route"], first["backend"]) == ("relay", f"ws://127.0.0.1:{port}")
+    assert (await run("status"))["ready"]
+    (backend,) = (await run("backends"))["backends"]
+    assert backend["sessions"] == 4
+    assert (await run(f"sessions/{first['id']}"))["session"]["client"] == first["client"]
+    assert (await run("sessions/none"))["error"].startswith("no session")
+    mine = next(client for client in clients if client.address == first["client"])
+    assert await run(f"sessions/{first['id']}?code=4001&reason=bye", "DELETE") == {"closed": [first["id"]]}
+    assert await mine.receive_close() == (4001, "bye")
+    await mine.send(close_frame(4001))
+    assert (await gateway.next_line("session"))["reason"] == "operator"
+    closed = await run("sessions/close", "POST", {"filter": {"route": "relay"}, "code": 1012})
+    assert len(closed["closed"]) == 3
+    for client in clients:
+        await client.stream.aclose()
+    assert await run("reload", "POST") == {"reload": "begun"}
+    await gateway.next_line("reloaded")
+    gateway.file.write_text(gateway.file.read_text() + "nonsense: 1\n")
+    (problem,) = (await run("reload", "POST"))["problems"]
+    assert problem["message"].startswith("unknown key 'nonsense'")
+    assert await run("drain", "POST") == {"drain": "begun"}
+    await gateway.process.wait()

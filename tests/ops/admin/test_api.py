@@ -1,0 +1,213 @@
+"""The API's requests, by what they ask of the serving processes and what they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.log import Log
+from wsgate.ops.admin.api import Api, Told
+from wsgate.ops.admin.asking import Answers
+from wsgate.settings.problem import Problem
+from wsgate.wire.http import Request
+
+Plain = dict[str, Any]
+
+
+class Asked:
+    """An API in front of two workers that give these answers."""
+
+    def __init__(self, *answers: Plain, missing: tuple[int, ...] = (), problems: list[Problem] | None = None) -> None:
+        self.questions: list[Plain] = []
+        self._answers = Answers(answers, missing)
+        check = None if problems is None else lambda: problems
+        self.api = Api(self._ask, check, 4321, self._state)
+
+    async def _ask(self, question: Plain) -> Answers:
+        self.questions.append(question)
+        return self._answers
+
+    async def _state(self) -> Mapping[str, Any]:
+        return {"ready": True}
+
+    async def ask(self, method: str, target: str, body: object = None) -> Told:
+        path = f"/api/v1/{target}".encode()
+        request = Request(method.encode(), path, b"localhost", b"1.1", [], [])
+        return await self.api.answer(request, b"" if body is None else json.dumps(body).encode())
+
+
+def session(id: str, **more: object) -> Plain:
+    return {"id": id, "since": f"2026-01-0{id}", "bytes_up": int(id), "route": "chat", **more}
+
+
+async def test_a_page_of_sessions_is_merged_from_those_of_the_workers() -> None:
+    asked = Asked({"total": 3, "sessions": [session("1"), session("4")]}, {"total": 1, "sessions": [session("2")]})
+    told = await asked.ask("GET", "sessions?limit=1&offset=1&route=chat&q=x")
+    assert (told.status, told.content) == (200, {"total": 4, "offset": 1, "sessions": [session("2")]})
+    assert asked.questions == [{"ask": "sessions", "filter": {"route": "chat", "q": "x"}, "sort": "since", "first": 2}]
+    told = await asked.ask("GET", "sessions?sort=-bytes_up")
+    assert [each["id"] for each in told.content["sessions"]] == ["4", "2", "1"]
+
+
+async def test_workers_that_do_not_answer_are_named() -> None:
+    told = await Asked({"total": 0, "sessions": []}, missing=(2,)).ask("GET", "sessions")
+    assert told.content["missing_workers"] == [2]
+
+
+async def test_one_session() -> None:
+    asked = Asked({"session": None}, {"session": session("1")})
+    assert (await asked.ask("GET", "sessions/2%2D1")).content == {"session": session("1")}
+    assert asked.questions == [{"ask": "session", "id": "2-1"}]
+    assert (await Asked({"session": None}).ask("GET", "sessions/9")).status == 404
+
+
+CLOSE: Plain = {"ask": "close", "ids": None, "filter": {}, "code": 1008, "reason": "closed by the operator"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "question"),
+    [
+        ("DELETE", "sessions/1", None, {"ids": ["1"]}),
+        ("DELETE", "sessions/1?code=4000&reason=a%20b", None, {"ids": ["1"], "code": 4000, "reason": "a b"}),
+        ("POST", "sessions/close", {"ids": ["1", "2"], "code": 1012}, {"ids": ["1", "2"], "code": 1012}),
+        ("POST", "sessions/close", {"filter": {"route": "a"}, "reason": ""}, {"filter": {"route": "a"}, "reason": ""}),
+    ],
+)
+async def test_close(method: str, target: str, body: object, question: Plain) -> None:
+    asked = Asked({"closed": ["1"]}, {"closed": []})
+    told = await asked.ask(method, target, body)
+    assert (told.status, told.content) == (200, {"closed": ["1"]})
+    assert asked.questions == [{**CLOSE, **question}]
+
+
+async def test_close_of_what_is_not_there() -> None:
+    asked = Asked({"closed": []})
+    assert (await asked.ask("DELETE", "sessions/1")).status == 404
+    assert (await asked.ask("POST", "sessions/close", {"filter": {"route": "a"}})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "error"),
+    [
+        ("sessions/close", {"ids": ["1"], "code": 1006}, "code is a close code that may be sent"),
+        ("sessions/close", {"ids": ["1"], "code": "1000"}, "code is a close code that may be sent"),
+        ("sessions/close", {"ids": ["1"], "reason": "x" * 124}, "reason is a text of at most 123 bytes"),
+        ("sessions/close", {"ids": ["1"], "reason": 1}, "reason is a text of at most 123 bytes"),
+        ("sessions/close", {"ids": ["1"], "reason": "\ud800"}, "reason is a text without surrogates"),
+        ("sessions/close", {}, "write either ids, a list, or filter"),
+        ("sessions/close", {"ids": ["1"], "filter": {"route": "a"}}, "write either ids, a list, or filter"),
+        ("sessions/close", {"ids": "1"}, "ids is a list of texts"),
+        ("sessions/close", {"ids": [1]}, "ids is a list of texts"),
+        ("sessions/close", {"filter": []}, "filter is a mapping of texts"),
+        ("sessions/close", {"filter": {"route": 1}}, "filter is a mapping of texts"),
+        ("sessions/close", {"filter": {}}, "an empty filter would end every session"),
+        ("sessions/close", {"filter": {"x": "1"}}, "unknown parameter 'x'"),
+        ("sessions/close", [1], "the body is not a JSON object"),
+        ("sessions/close?x=1", {"ids": ["1"]}, "unknown parameter 'x'"),
+        ("backends/drain", {}, "name a backend, a route, or both"),
+        ("backends/drain", {"route": 1}, "route and backend are texts"),
+        ("backends/drain", {"route": "a", "drain": 1}, "route and backend are texts, drain is true or false"),
+        ("log", {"level": "loud"}, "level is one of debug, info, warning, error"),
+        ("reload", {"x": 1}, "unknown parameter 'x': none is known here"),
+    ],
+)
+async def test_changes_that_are_not_understood(target: str, body: object, error: str) -> None:
+    asked = Asked()
+    told = await asked.ask("POST", target, body)
+    assert told.status == 400
+    assert told.content["error"].startswith(error)
+    assert asked.questions == []
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ("sessions?limit=1001", "limit is a number from 0 to 1000"),
+        ("sessions?limit=-1", "limit is a number"),
+        ("sessions?offset=x", "offset is a number"),
+        ("sessions?offset=%D9%A3", "offset is a number"),
+        ("sessions?sort=path", "sort is one of since, id,"),
+        ("sessions?route=a&route=b", "a parameter comes twice"),
+        ("sessions?rout=a", "unknown parameter 'rout'"),
+        ("backends?x", "unknown parameter 'x'"),
+    ],
+)
+async def test_lists_that_are_not_understood(target: str, error: str) -> None:
+    told = await Asked().ask("GET", target)
+    assert told.status == 400
+    assert told.content["error"].startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "", 404),
+        ("GET", "session", 404),
+        ("GET", "sessions/", 404),
+        ("PUT", "sessions", 405),
+        ("POST", "sessions/1", 405),
+        ("GET", "sessions/close", 200),  # an id like another
+        ("GET", "drain", 405),
+    ],
+)
+async def test_what_is_not_there(method: str, target: str, status: int) -> None:
+    assert (await Asked({"session": session("1")}).ask(method, target)).status == status
+
+
+async def test_backends_and_routes() -> None:
+    backend = {"route": "a", "backend": "b", "sessions": 1, "failures": 0, "healthy": True, "ejected": False}
+    asked = Asked({"backends": [{**backend, "draining": False}]})
+    assert (await asked.ask("GET", "backends?route=b")).content == {"backends": []}
+    assert len((await asked.ask("GET", "backends")).content["backends"]) == 1
+    told = await Asked({"routes": [{"route": "a", "sessions": 0}]}).ask("GET", "routes")
+    assert told.content == {"routes": [{"route": "a", "sessions": 0}]}
+    assert (await Asked().ask("GET", "status")).content["ready"]
+
+
+async def test_a_drain_of_backends() -> None:
+    asked = Asked({"backends": [["a", "b"]]}, {"backends": [["a", "b"]]})
+    told = await asked.ask("POST", "backends/drain", {"backend": "b"})
+    assert told.content == {"drain": True, "backends": [{"route": "a", "backend": "b"}]}
+    assert asked.questions == [{"ask": "drain", "route": None, "backend": "b", "on": True}]
+    assert (await Asked({"backends": []}).ask("POST", "backends/drain", {"backend": "b", "drain": False})).status == 404
+
+
+async def test_signals_go_to_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, str]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number.name)))
+    asked = Asked(problems=[])
+    assert (await asked.ask("POST", "reload")).status == 202
+    assert (await asked.ask("POST", "drain")).status == 202
+    assert sent == [(4321, "SIGHUP"), (4321, "SIGTERM")]
+
+
+async def test_a_reload_of_a_wrong_file_changes_nothing() -> None:
+    told = await Asked(problems=[Problem("f", 3, 5, "routes[0]", "is odd")]).ask("POST", "reload")
+    assert told.status == 422
+    assert told.content["problems"] == [{"file": "f", "line": 3, "column": 5, "path": "routes[0]", "message": "is odd"}]
+    assert (await Asked().ask("POST", "reload")).status == 409
+
+
+async def test_the_log_level(log: Log) -> None:
+    asked = Asked({})
+    assert (await asked.ask("POST", "log", {"level": "debug"})).content == {"level": "debug"}
+    assert asked.questions == [{"ask": "level", "level": "debug"}]
+
+
+@given(body=st.binary(max_size=20) | st.sampled_from([b"[" * 100_000, b'{"ids": 1e999}']), target=st.text(max_size=20))
+async def test_any_request_is_answered(body: bytes, target: str) -> None:
+    asked = Asked({"session": None, "total": 0, "sessions": [], "closed": [], "backends": [], "routes": []})
+    for method in (b"POST", b"GET"):
+        for path in ("sessions/close", "backends/drain", "log", target):
+            target_bytes = f"/api/v1/{path}".encode("utf-8", "replace").replace(b"#", b"")
+            if path == "drain":
+                continue
+            told = await asked.api.answer(Request(method, target_bytes, b"h", b"1.1", [], []), body)
+            assert told.status in (200, 400, 404, 405, 409)
+            json.dumps(told.content)

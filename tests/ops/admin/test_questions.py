@@ -1,0 +1,104 @@
+"""Questions to a running gateway with real sessions."""
+
+from __future__ import annotations
+
+import logging
+
+from tests.gate.conftest import StartGate, at, relay_to, route
+from tests.log import Log
+from tests.peers.frames import close_frame
+from tests.peers.stream import Backend, open_session
+from wsgate.ops.admin.asking import ask_here
+from wsgate.ops.admin.questions import answer
+from wsgate.settings.model import Respond
+
+SESSIONS = {"ask": "sessions", "filter": {}, "sort": "id", "first": 10}
+
+
+async def test_sessions(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"))
+    first = gate.connect("192.0.2.1:5000")
+    await open_session(first, backend, "/a?token=secret")
+    await open_session(gate.connect("192.0.2.2:5000"), backend, "/b")
+    found = await answer(gate.gateway, SESSIONS)
+    assert found["total"] == 2
+    assert [each["id"] for each in found["sessions"]] == ["1", "2"]
+    one = found["sessions"][0]
+    assert (one["route"], one["client"], one["path"], one["state"]) == ("chat", "192.0.2.1:5000", "/a", "open")
+    assert one["since"].endswith("Z")
+    assert one["bytes_up"] == one["messages_down"] == 0
+    assert "secret" not in str(found)
+    found = await answer(gate.gateway, {**SESSIONS, "sort": "-id", "first": 1, "filter": {"client": "192.0.2.2"}})
+    assert (found["total"], found["sessions"][0]["id"]) == (1, "2")
+
+
+async def test_one_session(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"))
+    await open_session(gate.connect(), backend)
+    ask = ask_here(gate.gateway)
+    (found,) = (await ask({"ask": "session", "id": "1"})).found
+    assert found["session"]["backend"] == f"ws://127.0.0.1:{backend.port}"
+    (none,) = (await ask({"ask": "session", "id": "2"})).found
+    assert none == {"session": None}
+
+
+async def test_close(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    """Both sides are told, and the log says who did it."""
+    gate = start_gate(route(relay_to(backend.port), "chat"), route(relay_to(backend.port), "b", match=at("/b")))
+    client = gate.connect()
+    server = await open_session(client, backend)
+    question = {"ask": "close", "ids": ["1", "7"], "filter": {}, "code": 4001, "reason": "go"}
+    assert await answer(gate.gateway, question) == {"closed": ["1"]}
+    assert await answer(gate.gateway, question) == {"closed": []}  # it is closing already
+    assert await client.receive_close() == (4001, "go")
+    assert await server.receive_close() == (4001, "go")
+    (closing,) = (await answer(gate.gateway, SESSIONS))["sessions"]
+    assert closing["state"] == "closing"
+    await client.send(close_frame(4001))
+    await server.send(close_frame(4001))
+    await client.read_end()
+    await server.stream.aclose()
+    await client.stream.aclose()
+    other = gate.connect()
+    await open_session(other, backend)
+    by_filter = {**question, "ids": None, "filter": {"route": "b"}}
+    assert await answer(gate.gateway, by_filter) == {"closed": []}
+    assert await answer(gate.gateway, {**by_filter, "filter": {"route": "chat"}}) == {"closed": ["2"]}
+    ended = log.one("session")
+    assert (ended["reason"], ended["ended_by"], ended["client_code"]) == ("operator", "gateway", 4001)
+
+
+async def test_backends_and_their_drain(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"), route(Respond(), "none", match=at("/none")))
+    client = gate.connect()
+    await open_session(client, backend)
+    name = f"ws://127.0.0.1:{backend.port}"
+    (found,) = (await answer(gate.gateway, {"ask": "backends"}))["backends"]
+    assert (found["route"], found["backend"], found["sessions"]) == ("chat", name, 1)
+    assert (found["healthy"], found["ejected"], found["draining"]) == (True, False, False)
+    question = {"ask": "drain", "route": None, "backend": None, "on": True}
+    assert await answer(gate.gateway, {**question, "route": "chat"}) == {"backends": [["chat", name]]}
+    assert (await answer(gate.gateway, {"ask": "backends"}))["backends"][0]["draining"]
+    assert await answer(gate.gateway, {**question, "backend": name, "on": False}) == {"backends": [["chat", name]]}
+    assert not (await answer(gate.gateway, {"ask": "backends"}))["backends"][0]["draining"]
+    assert await answer(gate.gateway, {**question, "backend": "ws://other"}) == {"backends": []}
+    assert await answer(gate.gateway, {**question, "route": "none"}) == {"backends": []}
+
+
+async def test_routes(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(Respond(), "none", match=at("/none")), route(relay_to(backend.port), "chat"))
+    await open_session(gate.connect(), backend)
+    assert (await answer(gate.gateway, {"ask": "routes"}))["routes"] == [
+        {"route": "none", "action": "respond", "host": [], "path": "/none", "http": False, "sessions": 0},
+        {"route": "chat", "action": "relay", "host": [], "path": None, "http": "reject", "sessions": 1},
+    ]
+
+
+async def test_the_log_level(start_gate: StartGate, log: Log) -> None:
+    gate = start_gate(route(relay_to(1)))
+    logging.getLogger("wsgate").setLevel("INFO")
+    for _ in range(2):
+        assert await answer(gate.gateway, {"ask": "level", "level": "debug"}) == {}
+    assert logging.getLogger("wsgate").level == logging.DEBUG
+    line = log.one("log level changed")
+    assert (line["before"], line["now"]) == ("info", "debug")

@@ -1,0 +1,300 @@
+"""The API under ``/api/v1/``: JSON about sessions, backends and routes, and what operators may do with them.
+
+It asks the serving processes (``ops.admin.asking``) and merges their answers. Nothing of it waits for a disk on the
+loop, and what goes over all sessions goes in steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import trio
+
+from wsgate import __version__
+from wsgate.ops.admin.asking import Answers, Ask
+from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS, sort_key
+from wsgate.ops.admin.merging import merge_backends, merge_routes
+from wsgate.ops.admin.questions import set_level
+from wsgate.settings.model import LogLevel
+from wsgate.settings.problem import Problem
+from wsgate.wire.close import MAX_REASON, may_be_sent
+from wsgate.wire.http import Request
+
+PREFIX = "/api/v1/"
+MOST_BODY = 64 << 10  # bytes of a request's body
+MOST_LISTED = 1000  # sessions in one answer
+LISTED = 100  # sessions in one answer, if the request does not say
+
+# Reads and tries the configuration as a reload would; returns what is wrong with it. Call it in a thread
+Check = Callable[[], list[Problem]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the API. ``query``: its parameters, ``body``: its JSON, ``rest``: of the path behind the resource"""
+
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer."""
+
+    status: int
+    content: Mapping[str, Any]
+
+
+class Wrong(Exception):
+    """A request that cannot be answered; the message says why."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+Handler = Callable[[Asked], Awaitable[Told]]
+
+
+class Api:
+    """Answers requests under ``PREFIX``.
+
+    ask: asks the serving processes
+    check: tries the configuration, for a reload; ``None`` if no reload is possible
+    main: the process that signals are sent to, for a reload or a drain
+    state: returns the lines why the gateway is not ready, and how many sessions it has
+    """
+
+    def __init__(
+        self, ask: Ask, check: Check | None, main: int, state: Callable[[], Awaitable[Mapping[str, Any]]]
+    ) -> None:
+        self._ask = ask
+        self._check = check
+        self._main = main
+        self._state = state
+        self._checking = trio.CapacityLimiter(1)
+        # By method and resource; a resource that ends with a slash is followed by a name
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("GET", "status"): self._status,
+            ("GET", "sessions"): self._sessions,
+            ("GET", "sessions/"): self._session,
+            ("DELETE", "sessions/"): self._close_one,
+            ("POST", "sessions/close"): self._close,
+            ("GET", "backends"): self._backends,
+            ("POST", "backends/drain"): self._drain_backends,
+            ("GET", "routes"): self._routes,
+            ("POST", "reload"): self._reload,
+            ("POST", "drain"): self._drain,
+            ("POST", "log"): self._log,
+        }
+
+    def handler(self, request: Request) -> tuple[Handler, str]:
+        """Returns the handler of a request, and the rest of its path. Raises ``Wrong``."""
+        method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
+        path = request.path.removeprefix(PREFIX)
+        resource, slash, rest = path.partition("/")
+        for name, behind in ((path, ""), (resource + slash, rest)):
+            if (method, name) in self._handlers and (behind or not name.endswith("/")):
+                return self._handlers[method, name], unquote(behind)
+        known = {name for _, name in self._handlers}
+        if (path in known and not path.endswith("/")) or (rest and resource + slash in known):
+            methods = ", ".join(sorted(m for m, name in self._handlers if name in (path, resource + slash)))
+            raise Wrong(f"the method here is {methods}", 405)
+        raise Wrong("nothing is here: see docs/admin.md for what can be asked", 404)
+
+    async def answer(self, request: Request, body: bytes) -> Told:
+        """Returns the answer to a request."""
+        try:
+            handler, rest = self.handler(request)
+            return await handler(Asked(_query(request), _object(body), rest))
+        except Wrong as error:
+            return Told(error.status, {"error": str(error)})
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    async def _status(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        return Told(200, {"version": __version__, **await self._state()})
+
+    async def _sessions(self, asked: Asked) -> Told:
+        query = asked.query
+        _only(query, (*EXACT, SEARCH, "sort", "limit", "offset"))
+        sort = query.get("sort", "since")
+        if sort.removeprefix("-") not in SORTS:
+            raise Wrong(f"sort is one of {', '.join(SORTS)}, perhaps with - in front")
+        limit, offset = _number(query, "limit", LISTED, MOST_LISTED), _number(query, "offset", 0)
+        question = {"ask": "sessions", "filter": _filter(query), "sort": sort, "first": offset + limit}
+        answers = await self._ask(question)
+        total = sum(each["total"] for each in answers.found)
+        merged = sorted((session for each in answers.found for session in each["sessions"]), key=sort_key(sort))
+        listed = merged[offset : offset + limit]
+        return _told({"total": total, "offset": offset, "sessions": listed}, answers)
+
+    async def _session(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        answers = await self._ask({"ask": "session", "id": asked.rest})
+        found = [each["session"] for each in answers.found if each["session"] is not None]
+        if not found:
+            raise Wrong(f"no session has the id {asked.rest!r}: it may have ended", 404)
+        return _told({"session": found[0]}, answers)
+
+    async def _backends(self, asked: Asked) -> Told:
+        _only(asked.query, ("route",))
+        answers = await self._ask({"ask": "backends"})
+        backends = merge_backends(answers.found)
+        wanted = asked.query.get("route")
+        return _told({"backends": [each for each in backends if wanted in (None, each["route"])]}, answers)
+
+    async def _routes(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        answers = await self._ask({"ask": "routes"})
+        return _told({"routes": merge_routes(answers.found)}, answers)
+
+    # -- what is changed -----------------------------------------------------------------------------------------------
+
+    async def _close_one(self, asked: Asked) -> Told:
+        _only(asked.query, ("code", "reason"))
+        body = dict(asked.query)
+        if "code" in body:
+            code = _number(asked.query, "code", 0)
+            return await self._close(Asked({}, {**body, "code": code, "ids": [asked.rest]}, ""))
+        return await self._close(Asked({}, {**body, "ids": [asked.rest]}, ""))
+
+    async def _close(self, asked: Asked) -> Told:
+        """Ends the sessions in ``ids``, or all that ``filter`` takes."""
+        body = asked.body
+        _only(asked.query, ())
+        _only(body, ("ids", "filter", "code", "reason"))
+        code, reason = body.get("code", 1008), body.get("reason", "closed by the operator")
+        if not isinstance(code, int) or not may_be_sent(code):
+            raise Wrong("code is a close code that may be sent: 1000 to 1003, 1007 to 1014, 3000 to 4999")
+        if not isinstance(reason, str) or len(reason.encode(errors="replace")) > MAX_REASON or "\0" in reason:
+            raise Wrong(f"reason is a text of at most {MAX_REASON} bytes")
+        if "\ud800" <= max(reason, default="") <= "\udfff":
+            raise Wrong("reason is a text without surrogates")
+        ids, filter = body.get("ids"), body.get("filter")
+        if (ids is None) == (filter is None):
+            raise Wrong('write either ids, a list, or filter, a mapping like {"route": "chat"}')
+        if ids is not None and not (isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
+            raise Wrong("ids is a list of texts")
+        if filter is not None:
+            if not isinstance(filter, dict) or not all(isinstance(value, str) for value in filter.values()):
+                raise Wrong("filter is a mapping of texts")
+            _only(filter, (*EXACT, SEARCH))
+            if not filter:
+                raise Wrong("an empty filter would end every session: name something, or use drain")
+        question = {"ask": "close", "ids": ids, "filter": filter or {}, "code": code, "reason": reason}
+        answers = await self._ask(question)
+        closed = [id for each in answers.found for id in each["closed"]]
+        if ids is not None and not closed and not answers.missing:
+            raise Wrong("no open session has such an id: it may have ended", 404)
+        return _told({"closed": closed}, answers)
+
+    async def _drain_backends(self, asked: Asked) -> Told:
+        body = asked.body
+        _only(asked.query, ())
+        _only(body, ("route", "backend", "drain"))
+        route, backend, on = body.get("route"), body.get("backend"), body.get("drain", True)
+        if route is None and backend is None:
+            raise Wrong("name a backend, a route, or both")
+        if not isinstance(on, bool) or not all(each is None or isinstance(each, str) for each in (route, backend)):
+            raise Wrong("route and backend are texts, drain is true or false")
+        answers = await self._ask({"ask": "drain", "route": route, "backend": backend, "on": on})
+        drained = sorted({(each[0], each[1]) for found in answers.found for each in found["backends"]})
+        if not drained and not answers.missing:
+            raise Wrong("no route has such a backend: GET /api/v1/backends lists them", 404)
+        listed = [{"route": name, "backend": each} for name, each in drained]
+        return _told({"drain": on, "backends": listed}, answers)
+
+    async def _reload(self, asked: Asked) -> Told:
+        """Tries the configuration first: what is wrong is in the answer, and nothing changes then."""
+        _only(asked.query, ())
+        _only(asked.body, ())
+        if self._check is None:
+            raise Wrong("this gateway has no file to read again", 409)
+        if self._checking.borrowed_tokens:
+            raise Wrong("a reload is being tried already", 409)
+        problems = await trio.to_thread.run_sync(self._check, abandon_on_cancel=True, limiter=self._checking)
+        if problems:
+            return Told(
+                422,
+                {"error": "the file is wrong: everything stays as it was", "problems": list(map(_problem, problems))},
+            )
+        os.kill(self._main, signal.SIGHUP)
+        return Told(202, {"reload": "begun"})
+
+    async def _drain(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        _only(asked.body, ())
+        os.kill(self._main, signal.SIGTERM)
+        return Told(202, {"drain": "begun"})
+
+    async def _log(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        _only(asked.body, ("level",))
+        level = asked.body.get("level")
+        if level not in {each.value for each in LogLevel}:
+            raise Wrong(f"level is one of {', '.join(each.value for each in LogLevel)}")
+        answers = await self._ask({"ask": "level", "level": level})
+        set_level(level)
+        return _told({"level": level}, answers)
+
+
+def _told(content: Mapping[str, Any], answers: Answers) -> Told:
+    """Returns an answer; one without those of some workers says so."""
+    return Told(200, {**content, **({"missing_workers": list(answers.missing)} if answers.missing else {})})
+
+
+def _query(request: Request) -> Mapping[str, str]:
+    query = request.target.partition(b"?")[2].decode("latin-1")
+    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100, errors="replace")
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Wrong("a parameter comes twice")
+    return dict(pairs)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    if not body:
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Wrong("the body is not JSON") from None
+    if not isinstance(found, dict):
+        raise Wrong("the body is not a JSON object")
+    return found
+
+
+def _only(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            here = f"known are {', '.join(known)}" if known else "none is known here"
+            raise Wrong(f"unknown parameter {name[:50]!r}: {here}")
+
+
+def _filter(query: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if name in EXACT or name == SEARCH}
+
+
+def _number(query: Mapping[str, str], name: str, default: int, most: int = 1 << 31) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= most):
+        raise Wrong(f"{name} is a number from 0 to {most}")
+    return int(text)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.col,
+        "path": problem.path,
+        "message": problem.message,
+    }

@@ -1,0 +1,175 @@
+"""What a serving process answers about itself: its sessions and backends, and what it is told to do with them.
+
+A question is a mapping with its name under ``ask``, and an answer is a mapping too; both are plain data for JSON. The
+answers of several processes are merged by ``ops.admin.merging``. Whatever goes over all sessions goes in steps, so that
+no session waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import trio
+
+from wsgate.events.emit import emit
+from wsgate.gate.gateway import Gateway
+from wsgate.ops.admin.filters import is_among, sort_key
+from wsgate.relay.session import Session
+from wsgate.settings.model import Relay
+from wsgate.site.route import LiveRoute
+
+Plain = dict[str, Any]
+
+STEP = 100  # sessions between two checkpoints: about a millisecond
+_log = logging.getLogger("wsgate")
+
+
+async def answer(gateway: Gateway, question: Plain) -> Plain:
+    """Returns the answer to a question."""
+    ask: Callable[[Gateway, Plain], Awaitable[Plain]] = _QUESTIONS[question["ask"]]
+    return await ask(gateway, question)
+
+
+def describe(session: Session) -> Plain:
+    """Returns what is known of a session, by the names of the log's fields."""
+    outcome, info = session.outcome(), session.info
+    age = trio.current_time() - info.since
+    began = datetime.now(UTC) - timedelta(seconds=age)
+    return {
+        **info.fields(),
+        "since": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "duration": round(age, 3),
+        "messages_up": outcome.messages_up,
+        "messages_down": outcome.messages_down,
+        "bytes_up": outcome.octets_up,
+        "bytes_down": outcome.octets_down,
+        "client_rtt_ms": _milliseconds(outcome.client_rtt),
+        "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
+        "client_code": outcome.client_code,
+        "backend_code": outcome.backend_code,
+        "state": "open" if session.is_open else "closing",
+    }
+
+
+async def _sessions(gateway: Gateway, question: Plain) -> Plain:
+    """The sessions that a filter takes: how many, and the first ``first`` of them in order."""
+    found = [each async for each in _filtered(gateway, question["filter"])]
+    key = sort_key(question["sort"])
+    await trio.lowlevel.checkpoint()
+    first = sorted((each for _, each in found), key=key)[: question["first"]]
+    return {"total": len(found), "sessions": first}
+
+
+async def _session(gateway: Gateway, question: Plain) -> Plain:
+    session = gateway.sessions.get(question["id"])
+    return {"session": None if session is None else describe(session)}
+
+
+async def _close(gateway: Gateway, question: Plain) -> Plain:
+    """Ends the sessions with these ids, or all that a filter takes."""
+    if question["ids"] is not None:
+        asked = [session for id in question["ids"] if (session := gateway.sessions.get(id)) is not None]
+    else:
+        asked = [session async for session, _ in _filtered(gateway, question["filter"])]
+    closed = []
+    for session in asked:
+        if session.is_open:
+            session.end_by_operator(question["code"], question["reason"].encode())
+            closed.append(session.id)
+            gateway.pump.serve_if_due()
+            await trio.lowlevel.checkpoint()
+    return {"closed": closed}
+
+
+async def _backends(gateway: Gateway, question: Plain) -> Plain:
+    backends = [
+        {
+            "route": route.name,
+            "backend": each.name,
+            "sessions": each.sessions,
+            "failures": each.failures,
+            "healthy": each.healthy,
+            "ejected": each.is_ejected,
+            "draining": each.is_draining,
+            "weight": each.weight,
+            "cap": each.cap,
+        }
+        for route in gateway.site.routes
+        if route.upstream is not None
+        for each in route.upstream.backends
+    ]
+    return {"backends": backends}
+
+
+async def _drain(gateway: Gateway, question: Plain) -> Plain:
+    """Drains a backend, or all of a route, or ends that."""
+    drained = []
+    for route in gateway.site.routes:
+        if route.upstream is None or question["route"] not in (None, route.name):
+            continue
+        names = [each.name for each in route.upstream.backends]
+        for name in names if question["backend"] is None else [question["backend"]]:
+            if route.upstream.drain(name, on=question["on"]):
+                drained.append([route.name, name])
+    return {"backends": drained}
+
+
+async def _routes(gateway: Gateway, question: Plain) -> Plain:
+    per_route: dict[str, int] = {}
+    for session in gateway.sessions:
+        per_route[session.info.route] = per_route.get(session.info.route, 0) + 1
+    return {"routes": [_route(route, per_route.pop(route.name, 0)) for route in gateway.site.routes]}
+
+
+def _route(route: LiveRoute, sessions: int) -> Plain:
+    settings = route.settings
+    return {
+        "route": route.name,
+        "action": type(settings.action).__name__.lower(),
+        "host": list(settings.match.host),
+        "path": None if settings.match.path is None else str(settings.match.path),
+        "http": isinstance(settings.action, Relay) and settings.http.value,
+        "sessions": sessions,
+    }
+
+
+async def _level(gateway: Gateway, question: Plain) -> Plain:
+    set_level(question["level"])
+    return {}
+
+
+def set_level(level: str) -> None:
+    """Changes the least serious level that is logged, until the next reload."""
+    before = logging.getLevelName(_log.level).lower()
+    if before != level:
+        _log.setLevel(level.upper())
+        emit(logging.WARNING, "log level changed", before=before, now=level)
+
+
+_QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
+    "sessions": _sessions,
+    "session": _session,
+    "close": _close,
+    "backends": _backends,
+    "drain": _drain,
+    "routes": _routes,
+    "level": _level,
+}
+
+
+async def _filtered(gateway: Gateway, filter: Plain) -> AsyncIterator[tuple[Session, Plain]]:
+    """Yields the sessions that a filter takes, with their descriptions."""
+    for number, session in enumerate(gateway.sessions):
+        if number % STEP == STEP - 1:
+            gateway.pump.serve_if_due()
+            await trio.lowlevel.checkpoint()
+        described = describe(session)
+        if is_among(described, filter):
+            yield session, described
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
