@@ -11,6 +11,7 @@ import pytest
 
 from wsgate.gate import client
 from wsgate.settings import fixed
+from wsgate.site import rewriting
 from wsgate.site.tokens import file
 from wsgate.site.tokens.jwt import JwtSource
 from wsgate.text import host as text_host
@@ -73,6 +74,7 @@ PLANTED: dict[str, Plant] = {
         resp.Replies, "receive", lambda replies, data: replies._data.extend(data[:9])
     ),
     "redirects": lambda patch: patch.setattr(fixed, "_check_authority", lambda *parts: None),
+    "rewrites": lambda patch: patch.setattr(rewriting, "leads_out", lambda path: False),
     "tokens": lambda patch: patch.setattr(JwtSource, "_verify", _unverified),
 }
 

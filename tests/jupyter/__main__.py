@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="wsgate-jupyter-") as directory:
         try:
-            _work(Path(directory), options.jupyter, options.pictures)
+            _work(Path(directory), os.path.abspath(options.jupyter), options.pictures)
         except AssertionError as error:
             print(error)
             return 1
