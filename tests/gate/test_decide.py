@@ -20,7 +20,7 @@ from wsgate.gate.decide import (
     decide,
 )
 from wsgate.gate.refusals import DRAINING
-from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress
+from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress, Upgrades
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
 from wsgate.site.listener import LiveListener
@@ -33,6 +33,7 @@ PLAIN = Listener(bind=TcpAddress("127.0.0.1", 80))
 ROUTES = (
     route(relay_to(1), "chat", match=at("/chat")),
     route(relay_to(1), "app", match=at("/app"), http=PlainHttp.FORWARD),
+    route(relay_to(1), "any", match=at("/any"), http=PlainHttp.FORWARD, upgrade=Upgrades.ANY),
     route(files_at(Path("/")), "files", match=at("/files")),
     route(NOWHERE, "regex", match=Match(path=path_pattern("~/regex/.*"))),
 )
@@ -62,6 +63,9 @@ def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | 
         (plain_request("/app"), {"draining": True, "full": True}, "app", None),
         (plain_request("/app", **BODY), {}, "app", None),
         (plain_request("/app", Upgrade="h2c", Connection="Upgrade, HTTP2-Settings"), {}, "app", OTHER_UPGRADE),
+        (plain_request("/any", Upgrade="h2c", Connection="Upgrade"), {}, "any", OTHER_UPGRADE),
+        (plain_request("/any", Upgrade="SPDY/3.1", Connection="Upgrade"), {"full": True}, "any", None),
+        (request("/any"), {}, "any", None),
         (plain_request("/app", Upgrade="h2c"), {}, "app", None),  # it is a field of one connection, and not passed on
         (request("/app"), {}, "app", None),
         (request("/app", BODY), {}, "app", UNWANTED_BODY),

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -22,10 +22,11 @@ from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
 from wsgate.relay import session as relay_session
+from wsgate.relay.byte_flow import ByteLeg
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import Leg
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
-from wsgate.relay.session import Outcome, relay, tunnel
+from wsgate.relay.session import Outcome, pass_bytes, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.relay.tcp_leg import TcpLeg
@@ -275,6 +276,7 @@ async def session(
 ) -> AsyncIterator[Session]:
     """Runs a session.
 
+    mode: relay, tunnel, or bytes on both sides
     buffer: the size of the kernel's buffers, so that a peer that does not read has an effect soon
     unix: use Unix sockets, which accept nothing when they are full; TCP's probes let a few bytes through, in real time
     tls: the version for both peers; ``None``: without TLS
@@ -290,9 +292,14 @@ async def session(
     else:
         client_sock, client_peer = unix_pair() if unix else socket_pair(buffer)
         backend_sock, backend_peer = unix_pair() if unix else socket_pair(buffer)
-    client_leg = WebSocketLeg(pump, client_sock, Side.CLIENT, masks=False)
-    if mode == "relay":
-        backend_leg: WebSocketLeg | TcpLeg = WebSocketLeg(pump, backend_sock, Side.BACKEND, masks=True)
+    client_leg: Any = WebSocketLeg(pump, client_sock, Side.CLIENT, masks=False)
+    if mode == "bytes":
+        client_leg = ByteLeg(pump, client_sock, Side.CLIENT)
+        backend_leg: WebSocketLeg | TcpLeg = ByteLeg(pump, backend_sock, Side.BACKEND)
+        assert isinstance(backend_leg, ByteLeg)
+        wire = pass_bytes(client_leg, backend_leg)
+    elif mode == "relay":
+        backend_leg = WebSocketLeg(pump, backend_sock, Side.BACKEND, masks=True)
         assert isinstance(backend_leg, WebSocketLeg)
         up = FrameWalk(masked=True, limit=limit, compression=compression)
         down = FrameWalk(masked=False, limit=limit, compression=compression)

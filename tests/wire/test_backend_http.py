@@ -169,3 +169,30 @@ def test_a_body_that_is_none(data: bytes, reason: str) -> None:
         assert isinstance(broken, BadAnswer)
         assert reason in broken.reason
         assert not http.may_be_kept
+
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+
+@pytest.mark.parametrize("protocol", [b"tcp", None])
+def test_an_upgrade_needs_to_be_asked_for(protocol: bytes | None) -> None:
+    """The bytes behind a 101 are no HTTP; an answer instead is one, but the connection is not kept."""
+    http = BackendHttp(b"POST", b"/", HOST, protocol=protocol)
+    http.finish()
+    http.receive(SWITCHING + b"\0early")
+    head = http.next_head()
+    if protocol is None:
+        assert isinstance(head, BadAnswer)
+        return
+    assert isinstance(head, AnswerHead)
+    assert (head.status, http.rest()) == (101, b"\0early")
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [(b"tcp", False), (None, True)])
+def test_a_connection_that_was_not_upgraded(protocol: bytes | None, kept: bool) -> None:
+    http = BackendHttp(b"POST", b"/", HOST, protocol=protocol)
+    http.finish()
+    http.receive(OK + b"Content-Length: 0\r\n\r\n")
+    assert isinstance(http.next_head(), AnswerHead)
+    assert isinstance(http.next_piece(), BodyEnd)
+    assert http.may_be_kept is kept

@@ -7,12 +7,15 @@ from wsgate.wire.forwarding import (
     forwards_left,
     is_idempotent,
     is_loop,
+    other_protocol,
     request_fields,
     response_fields,
+    switching_fields,
     trailer_fields,
 )
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import HttpServer, Request
+from wsgate.wire.plain_head import AnswerHead
 
 FORWARDED = [(b"X-Forwarded-For", b"192.0.2.7")]
 
@@ -147,3 +150,49 @@ def test_an_interim_answer_has_no_length_and_no_via() -> None:
 def test_trailers_that_would_frame_route_or_authenticate_are_dropped() -> None:
     sent = [(b"Sum", b"1"), (b"Content-Length", b"5"), (b"Host", b"x"), (b"Authorization", b"x"), (b"Set-Cookie", b"x")]
     assert trailer_fields(sent) == [(b"Sum", b"1")]
+
+
+@pytest.mark.parametrize(
+    ("version", "upgrade", "connection", "protocol"),
+    [
+        ("HTTP/1.1", "SPDY/3.1", "Upgrade", b"SPDY/3.1"),
+        ("HTTP/1.1", "tcp", "keep-alive, upgrade", b"tcp"),
+        ("HTTP/1.1", "h3x", "Upgrade", b"h3x"),
+        ("HTTP/1.1", "tcp", "close", None),
+        ("HTTP/1.0", "tcp", "Upgrade", None),
+        ("HTTP/1.1", "tcp, SPDY/3.1", "Upgrade", None),
+        ("HTTP/1.1", "h2c", "Upgrade, HTTP2-Settings", None),
+        ("HTTP/1.1", "h2", "Upgrade", None),
+        ("HTTP/1.1", "H2C-14", "Upgrade", None),
+        ("HTTP/1.1", "HTTP/2.0", "Upgrade", None),
+        ("HTTP/1.1", "http", "Upgrade", None),
+        ("HTTP/1.1", "TLS/1.0", "Upgrade", None),
+        ("HTTP/1.1", "a b", "Upgrade", None),
+        ("HTTP/1.1", "a/b/c", "Upgrade", None),
+    ],
+)
+def test_upgrades_that_may_be_passed_on(version: str, upgrade: str, connection: str, protocol: bytes | None) -> None:
+    asked = ask(version=version, Upgrade=upgrade, Connection=connection)
+    assert other_protocol(asked) == protocol
+    fields = request_fields(asked, b"a", [], protocol=protocol)
+    expected = [] if protocol is None else [(b"Upgrade", protocol), (b"Connection", b"Upgrade")]
+    assert [each for each in fields if each[0].lower() in (b"upgrade", b"connection")] == expected
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "connection", "fields"),
+    [
+        ("SPDY/3.1", "Upgrade", [(b"Upgrade", b"SPDY/3.1"), (b"Connection", b"Upgrade"), (b"X-A", b"1")]),
+        ("spdy/3.1", "upgrade, x-a", [(b"Upgrade", b"spdy/3.1"), (b"Connection", b"Upgrade")]),
+        ("tcp", "Upgrade", None),
+        ("SPDY/3.1, tcp", "Upgrade", None),
+        ("SPDY/3.1", "close", None),
+        (None, "Upgrade", None),
+    ],
+)
+def test_the_fields_of_a_101(upgrade: str | None, connection: str, fields: list[tuple[bytes, bytes]] | None) -> None:
+    raw = [(b"X-A", b"1"), (b"Connection", connection.encode()), (b"Content-Length", b"0")]
+    if upgrade is not None:
+        raw.append((b"Upgrade", upgrade.encode()))
+    head = AnswerHead(101, [(name.lower(), value) for name, value in raw], raw, b"1.1")
+    assert switching_fields(b"SPDY/3.1", head) == fields

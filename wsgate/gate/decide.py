@@ -11,10 +11,11 @@ from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import forwards_http, handler_for, handler_of
 from wsgate.gate.redirect import redirection
 from wsgate.gate.refusals import DRAINING, RETRY_AFTER
-from wsgate.settings.model import Listener
+from wsgate.settings.model import Listener, Upgrades
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
+from wsgate.wire.forwarding import other_protocol
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.headers import elements, has_token
 from wsgate.wire.http import Refusal, Request
@@ -93,7 +94,8 @@ def _find(
         if not forwards_http(route):
             return Refused(UPGRADE_REQUIRED, route)
         # h2c, SPDY and the like: behind such an upgrade nothing would be HTTP/1.1 any more (RFC 9110 §7.8)
-        return Refused(OTHER_UPGRADE, route) if has_token(request.headers, b"connection", b"upgrade") else route
+        asks = has_token(request.headers, b"connection", b"upgrade") and not _may_upgrade(route, request)
+        return Refused(OTHER_UPGRADE, route) if asks else route
     if isinstance(upgrade, Refusal):
         return Refused(upgrade, route)
     if draining:
@@ -101,6 +103,11 @@ def _find(
     if full:
         return Refused(FULL, route)
     return route
+
+
+def _may_upgrade(route: LiveRoute, request: Request) -> bool:
+    """Whether an upgrade to another protocol than WebSocket is passed on."""
+    return route.settings.upgrade is Upgrades.ANY and other_protocol(request) is not None
 
 
 def _no_route(upgrade: Upgrade | Refusal | None) -> Refusal:

@@ -130,6 +130,7 @@ class Opened:
     name: of the backend, for the log
     join: makes the session
     subprotocol, extensions, headers: for the 101
+    protocol: that the 101 switches to, whose fields are in ``headers``; ``None`` for WebSocket
     early: bytes that the backend has sent already
     token: the client's token with its source, for ``gate.revoke``
     record: how to record the session; ``None``: not at all
@@ -146,6 +147,7 @@ class Opened:
     token: object = None
     backend: LiveBackend[WebSocketUrl] | None = None
     record: Record | None = None
+    protocol: bytes | None = None
 
 
 Answer = Refusal | Response | Opened

@@ -69,7 +69,6 @@ async def begin(
 async def _begin(
     exchange: Exchange, backend: Opened, http: HttpServer, send: Callable[[bytes], Awaitable[bool]]
 ) -> Begun | Refusal:
-    assert exchange.upgrade is not None
     route, subprotocol = exchange.route, backend.subprotocol
     info = SessionInfo(
         exchange.gateway.sessions.next_id(),
@@ -87,7 +86,10 @@ async def _begin(
         if problem is not None:
             return replace(UNRECORDED, detail=f"{recorder.path} cannot be written: {problem}")
     fields = fields_for_client(exchange, backend.headers)
-    head = http.switch([*accept_headers(exchange.upgrade, subprotocol, backend.extensions), *fields])
+    if backend.protocol is None:
+        assert exchange.upgrade is not None
+        fields = [*accept_headers(exchange.upgrade, subprotocol, backend.extensions), *fields]
+    head = http.switch(fields)
     if not await send(head):
         if recorder is not None:
             recorder.discard()

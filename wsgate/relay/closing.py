@@ -18,7 +18,7 @@ class Cause(enum.Enum):
     """Why the input of a leg ended, or why the gateway ended the session. The log shows the value."""
 
     CLOSED = "closed"  # the peer sent a Close
-    FINISHED = "finished"  # a TCP service sent FIN
+    FINISHED = "finished"  # a peer without WebSocket sent FIN
     GONE = "gone"  # the connection ended or was reset without a Close
     FAULT = "fault"  # the peer broke a rule of the protocol
     TOO_BIG = "too_big"  # the peer sent more than the gateway's limits allow; the protocol allows it
@@ -54,6 +54,7 @@ class End:
 # tell these apart only by the reason. "Target closed" is websockify's wording, which people search for.
 CLOSE_TO_OTHER: dict[tuple[Cause, Side], Close] = {
     (Cause.FINISHED, Side.BACKEND): Close(CloseCode.NORMAL, b"Target closed"),
+    (Cause.FINISHED, Side.CLIENT): Close(CloseCode.NORMAL, b"Target closed"),  # to a backend without WebSocket: a FIN
     (Cause.GONE, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client connection lost"),
     (Cause.GONE, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend connection lost"),
     (Cause.FAULT, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client broke the protocol"),

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import trio
 
+from wsgate.relay.byte_flow import ByteFlow, ByteLeg
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg
@@ -390,6 +391,14 @@ def relay(
     return lambda owner: (
         RelayFlow(owner, client.pump, client, backend, up, answers_pings=answers_pings),
         RelayFlow(owner, client.pump, backend, client, down, answers_pings=answers_pings),
+    )
+
+
+def pass_bytes(client: ByteLeg, backend: ByteLeg) -> MakeFlows:
+    """Makes the flows of a session that is bytes on both sides."""
+    return lambda owner: (
+        ByteFlow(owner, client.pump, client, backend),
+        ByteFlow(owner, client.pump, backend, client),
     )
 
 

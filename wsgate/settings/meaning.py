@@ -34,6 +34,7 @@ from wsgate.settings.model import (
     TcpAddress,
     Tls,
     Tunnel,
+    Upgrades,
 )
 
 
@@ -152,6 +153,8 @@ def _check_responses(routes: list[tuple[int, Any]], fault: Fault, given: Contain
 
 def _check_http(routes: list[tuple[int, Any]], fault: Fault) -> None:
     for index, route in routes:
+        if route.upgrade is Upgrades.ANY and route.http is PlainHttp.REJECT:
+            fault(f"routes[{index}].upgrade", "any goes through only with http: forward: write it, or remove this")
         if route.http is not PlainHttp.FORWARD or isinstance(route.action, Broken):
             continue
         path = f"routes[{index}].http"

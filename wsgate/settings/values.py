@@ -96,6 +96,13 @@ class PlainHttp(enum.Enum):
     FORWARD = "forward"
 
 
+class Upgrades(enum.Enum):
+    """Which upgrades a route passes on."""
+
+    WEBSOCKET = "websocket"
+    ANY = "any"
+
+
 class Pings(enum.Enum):
     """Whose a Ping in a relay is."""
 

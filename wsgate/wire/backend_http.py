@@ -25,11 +25,20 @@ class BackendHttp:
 
     method, target, headers: of the request; bytes above 0x7F in the target are sent unchanged
     max_head: bytes that each head of the answer may have
+    protocol: to which the request asks to be upgraded, so that a 101 may answer it; ``None`` for none
     in_chunks: whether the request's body is sent in chunks, so that trailers may follow it
     """
 
-    def __init__(self, method: bytes, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        max_head: int = MAX_HEAD,
+        protocol: bytes | None = None,
+    ) -> None:
         self._method = method
+        self._protocol = protocol
         length = next((int(value) for name, value in headers if name == b"Content-Length"), 0)
         self.in_chunks = any(name == b"Transfer-Encoding" for name, _ in headers)
         self.request = write_head(b"%b %b HTTP/1.1" % (method, target), headers)
@@ -101,6 +110,10 @@ class BackendHttp:
             return BadAnswer("its body broke off")
         return piece or None
 
+    def rest(self) -> bytes:
+        """Returns the bytes behind a 101, which are no HTTP."""
+        return self._heads.rest()
+
     @property
     def body_has_ended(self) -> bool:
         """Whether ``next_piece`` returns the end of the body next, if its length is known."""
@@ -109,6 +122,8 @@ class BackendHttp:
     @property
     def may_be_kept(self) -> bool:
         """Whether the connection can take another request: both messages ended, and nothing is behind the answer."""
+        if self._protocol is not None:  # what the client sends next may be meant for the other protocol
+            return False
         if self._closed or not (self._is_sent and self._is_whole and self._may_be_kept):
             return False
         behind = self._heads.rest() if self._parser is None else self._parser.trailing_data[0]
@@ -130,7 +145,8 @@ class BackendHttp:
     def _read_odd(self, head: bytes) -> AnswerHead | BadAnswer:
         """Reads a head by h11, which then also reads the body."""
         parser = h11.Connection(h11.CLIENT)
-        parser.send(h11.Request(method=self._method, target=b"/", headers=[(b"Host", b"")]))
+        upgrade = [] if self._protocol is None else [(b"Connection", b"upgrade"), (b"Upgrade", self._protocol)]
+        parser.send(h11.Request(method=self._method, target=b"/", headers=[(b"Host", b""), *upgrade]))
         parser.send(h11.EndOfMessage())
         try:
             parser.receive_data(without_blanks_before_colons(head))

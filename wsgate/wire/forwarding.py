@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from wsgate.text.token import TOKEN
 from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values, without_names
 from wsgate.wire.http import Request
+from wsgate.wire.plain_head import AnswerHead
 
 _NAME = b"wsgate"  # in Via, where host names would tell strangers too much (RFC 9110 §7.6.3)
 _MOST_PASSES = 4  # gateways in a row; a request that passes more of them goes round in a circle
+
+# RFC 9110 §7.8: a name, and perhaps a version
+_PROTOCOL = re.compile(TOKEN + rb"(?:/" + TOKEN + rb")?")
+_NEVER = re.compile(rb"(?i)(?:h2c?|http|tls|ssl)(?:[-/]|\Z)")
 
 # RFC 9110 §9.2.2
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -42,14 +48,42 @@ def via(request: Request, dropped: Collection[bytes] = ()) -> Headers:
     return () if b"via" in dropped else [(b"Via", b"%s %s" % (request.version, _NAME))]
 
 
+def other_protocol(request: Request) -> bytes | None:
+    """Returns the protocol, other than WebSocket, to which a request asks to be upgraded; ``None`` if it asks for none
+    that may be passed on.
+
+    None of several, because a backend would choose. No HTTP/2 (h2c), because requests would hide from routes and
+    checks behind it, and no TLS.
+    """
+    asked = elements(request.headers, b"upgrade")
+    if request.version < b"1.1" or len(asked) != 1 or not has_token(request.headers, b"connection", b"upgrade"):
+        return None
+    return asked[0] if _PROTOCOL.fullmatch(asked[0]) and not _NEVER.match(asked[0]) else None
+
+
+def switching_fields(protocol: bytes, head: AnswerHead) -> list[tuple[bytes, bytes]] | None:
+    """Returns the fields of a backend's 101 as the client gets them; ``None`` if it is no 101 for ``protocol``."""
+    switched = elements(head.headers, b"upgrade")
+    is_asked = len(switched) == 1 and switched[0].lower() == protocol.lower()
+    if not is_asked or not has_token(head.headers, b"connection", b"upgrade"):
+        return None
+    passed_on = end_to_end(head.raw_headers, (b"content-length",))
+    return [(b"Upgrade", switched[0]), (b"Connection", b"Upgrade"), *passed_on]
+
+
 def request_fields(
-    request: Request, host: bytes, written: Headers, dropped: Collection[bytes] = ()
+    request: Request,
+    host: bytes,
+    written: Headers,
+    dropped: Collection[bytes] = (),
+    protocol: bytes | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Returns the fields that a backend gets.
 
     host: the value of Host
     written: fields that the gateway writes
     dropped: names, in lower case, of fields that the backend does not get unless they are in ``written``
+    protocol: to which it is asked to upgrade; ``None`` for none
     """
     fields = [(b"Host", host), *end_to_end(request.raw_headers, OWN_FIELDS, OWN_PREFIXES, dropped), *written]
     left = forwards_left(request)
@@ -58,6 +92,8 @@ def request_fields(
     fields += via(request, dropped)
     if has_token(request.headers, b"te", b"trailers"):
         fields += [(b"TE", b"trailers"), (b"Connection", b"TE")]
+    if protocol is not None:
+        fields += [(b"Upgrade", protocol), (b"Connection", b"Upgrade")]
     fields += _trailer(request.headers)
     if request.length is None:
         fields.append((b"Transfer-Encoding", b"chunked"))

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import trio
 
 from wsgate.gate.access_log import answered
-from wsgate.gate.exchange import Answer, Exchange, Handler, Response
+from wsgate.gate.exchange import Answer, Exchange, Handler, Opened, Response
 from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
 from wsgate.gate.handlers.answer_stream import AnswerStream
 from wsgate.gate.handlers.location import with_location
+from wsgate.gate.handlers.other_upgrade import join_bytes
 from wsgate.gate.handlers.relay import LOOP, NO_BACKEND, host_for
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import Incoming
@@ -34,7 +35,15 @@ from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer, BadAnswerCause
-from wsgate.wire.forwarding import forwards_left, is_idempotent, is_loop, request_fields, response_fields
+from wsgate.wire.forwarding import (
+    forwards_left,
+    is_idempotent,
+    is_loop,
+    other_protocol,
+    request_fields,
+    response_fields,
+    switching_fields,
+)
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 from wsgate.wire.plain_head import AnswerHead
@@ -71,7 +80,7 @@ async def handle(exchange: Exchange) -> Answer:
     set_requester(exchange.route.name)
     backends = _Backends(exchange)
     backend = backends.next()
-    answer: Response | Refusal | _Failed = NO_BACKEND_FOR_IT
+    answer: _Asked = NO_BACKEND_FOR_IT
     attempts = 0
     while backend is not None:
         answer = await forwarding.ask(backend)
@@ -85,7 +94,7 @@ async def handle(exchange: Exchange) -> Answer:
         backend = following
     if isinstance(answer, _Failed):
         return answer.refusal
-    if isinstance(answer, Response) and backend is not None and (cookie := backends.cookie_for(backend)):
+    if isinstance(answer, Response | Opened) and backend is not None and (cookie := backends.cookie_for(backend)):
         return replace(answer, headers=[*answer.headers, *cookie])
     return answer
 
@@ -103,10 +112,12 @@ class _Backends:
         self._upstream = upstream
         self._cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
         key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
-        self._candidates = upstream.candidates(key, self._cookie, plain=True)
+        self._is_plain = other_protocol(exchange.request) is None
+        self._candidates = upstream.candidates(key, self._cookie, plain=self._is_plain)
 
     def next(self) -> LiveBackend[WebSocketUrl] | None:
-        return next(self._candidates, None)
+        """Returns the next one; for an upgrade, which will be a session, one that has a place and is entered for it."""
+        return next((each for each in self._candidates if self._is_plain or each.enter()), None)
 
     def cookie_for(self, backend: LiveBackend[WebSocketUrl]) -> Headers:
         """Returns the field that brings the client back to the backend that has answered."""
@@ -131,6 +142,9 @@ class _Failed:
     was_stale: bool = False
 
 
+_Asked = Response | Opened | Refusal | _Failed
+
+
 class _Forwarding:
     """One request, and what every backend of its route is sent."""
 
@@ -144,8 +158,9 @@ class _Forwarding:
         self._has_body = exchange.request.length != 0
         self._is_idempotent = is_idempotent(exchange.request)
         self._can_repeat = self._is_idempotent and not self._has_body
+        self._protocol = other_protocol(exchange.request)
 
-    def may_go_on(self, answer: Response | Refusal | _Failed) -> bool:
+    def may_go_on(self, answer: _Asked) -> bool:
         """Whether another backend may be asked for a better answer."""
         retry = self._action.retry.on
         if isinstance(answer, Response):
@@ -158,12 +173,22 @@ class _Forwarding:
         answer.stream.discard()
         backend.failed(f"{backend.name} answered {answer.status}")
 
-    async def ask(self, backend: LiveBackend[WebSocketUrl]) -> Response | Refusal | _Failed:
+    async def ask(self, backend: LiveBackend[WebSocketUrl]) -> _Asked:
+        """Asks a backend. One that is asked for an upgrade is entered already, and left if no session comes of it."""
+        answer: _Asked | None = None
+        try:
+            answer = await self._ask(backend)
+            return answer
+        finally:
+            if self._protocol is not None and not isinstance(answer, Opened):
+                backend.leave()
+
+    async def _ask(self, backend: LiveBackend[WebSocketUrl]) -> _Asked:
         """Asks a backend, on a kept connection if there is one."""
         target = self._exchange.route.rewriter.target(self._exchange.request.target, backend.address.path)
         if isinstance(target, Refusal):
             return target
-        kept = backend.idle.take(MAX_AGE if self._can_repeat else _MAX_AGE_ONCE)
+        kept = backend.idle.take(MAX_AGE if self._can_repeat else _MAX_AGE_ONCE) if self._protocol is None else None
         if kept is not None:
             answer = await self._exchange_on(kept, backend, target)
             if not isinstance(answer, _Failed) or not (answer.was_stale and answer.may_go_on):
@@ -183,19 +208,15 @@ class _Forwarding:
     def _patience(self) -> float:
         return self._exchange.route.settings.timeouts.write or PATIENCE
 
-    def _judged(
-        self, answer: Response | Refusal | _Failed, backend: LiveBackend[WebSocketUrl]
-    ) -> Response | Refusal | _Failed:
+    def _judged(self, answer: _Asked, backend: LiveBackend[WebSocketUrl]) -> _Asked:
         """Notes whether the backend could be used."""
-        if isinstance(answer, Response):
+        if isinstance(answer, Response | Opened):
             backend.worked()
         elif isinstance(answer, _Failed) and not is_our_own(answer.refusal):
             backend.failed(answer.refusal.detail)
         return answer
 
-    async def _exchange_on(
-        self, transport: Transport, backend: LiveBackend[WebSocketUrl], target: bytes
-    ) -> Response | Refusal | _Failed:
+    async def _exchange_on(self, transport: Transport, backend: LiveBackend[WebSocketUrl], target: bytes) -> _Asked:
         """Sends the request and reads the answer's head."""
         exchange, request = self._exchange, self._exchange.request
         http = BackendHttp(
@@ -206,17 +227,19 @@ class _Forwarding:
                 host_for(backend.address, self._action, request.host),
                 self._fields.written,
                 self._fields.dropped,
+                self._protocol,
             ),
             exchange.site.settings.limits.head,
+            self._protocol,
         )
         upload = Upload(self._incoming, transport, http, self._patience, self._fields.dropped, has_body=self._has_body)
-        answer: Response | Refusal | _Failed | None = None
+        answer: _Asked | None = None
         try:
             found = await self._head(transport, http, upload)
             answer = self._answer(found, transport, http, upload, backend)
             return answer
         finally:
-            if not isinstance(answer, Response):
+            if not isinstance(answer, Response | Opened):
                 transport.close()
 
     async def _head(
@@ -268,7 +291,7 @@ class _Forwarding:
         """Returns the final head. ``head``: the first one, if it has come."""
         while True:
             head = head or http.next_head()
-            if isinstance(head, AnswerHead) and head.status < 200:
+            if isinstance(head, AnswerHead) and head.status < 200 and head.status != 101:
                 await self._incoming.inform(head.status, response_fields(head.status, head.headers, head.raw_headers))
                 head = None
             else:
@@ -293,7 +316,7 @@ class _Forwarding:
         http: BackendHttp,
         upload: Upload,
         backend: LiveBackend[WebSocketUrl],
-    ) -> Response | Refusal | _Failed:
+    ) -> _Asked:
         may_repeat = self._is_idempotent and not upload.taken
         if isinstance(found, Refusal):
             is_clients = found is CLIENT_GONE or found.status < 500
@@ -305,7 +328,33 @@ class _Forwarding:
         if isinstance(found, BadAnswer):
             refusal = Refusal(502, "the backend did not answer rightly", detail=f"{backend.name}: {found.reason}")
             return _Failed(refusal, may_repeat, was_stale=found.cause is BadAnswerCause.NOTHING_CAME)
+        if found.status == 101:
+            return self._switched(found, transport, http, upload, backend)
         return self._response(found, transport, http, upload, backend)
+
+    def _switched(
+        self,
+        head: AnswerHead,
+        transport: Transport,
+        http: BackendHttp,
+        upload: Upload,
+        backend: LiveBackend[WebSocketUrl],
+    ) -> Opened | _Failed:
+        """The backend has switched to the other protocol, as it was asked to."""
+        assert self._protocol is not None
+        fields = switching_fields(self._protocol, head)
+        if fields is None or not self._is_sent(upload):
+            what = "101 to another protocol than it was asked for" if fields is None else "101 before the whole request"
+            detail = f"{backend.name}: {what}"
+            return _Failed(Refusal(502, "the backend did not answer rightly", detail=detail), may_go_on=False)
+        join, early = join_bytes(transport), http.rest()
+        return Opened(
+            transport, backend.name, join, headers=fields, early=early, backend=backend, protocol=self._protocol
+        )
+
+    def _is_sent(self, upload: Upload) -> bool:
+        """Whether the whole request was read and sent."""
+        return upload.is_over and (self._incoming.is_whole or not self._has_body)
 
     @staticmethod
     def _with_name(refusal: Refusal, name: str) -> Refusal:
@@ -332,6 +381,7 @@ class _Forwarding:
         fields = response_fields(head.status, head.headers, head.raw_headers, head.version)
         host = host_for(backend.address, self._action, request.host)
         fields = [*with_location(exchange, backend.address, host, fields)]
-        if not upload.is_over or not (self._incoming.is_whole or not self._has_body):
-            fields.append((b"Connection", b"close"))  # the rest of its request may never be read
+        if not self._is_sent(upload) or self._protocol is not None:
+            # The rest of its request may never be read; or what follows is meant for the other protocol
+            fields.append((b"Connection", b"close"))
         return Response(head.status, fields, stream.read_ready(), stream=stream)

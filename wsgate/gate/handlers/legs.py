@@ -13,11 +13,16 @@ from wsgate.wire.walk import NO_LIMIT
 
 def client_leg(exchange: Exchange, backend: Transport) -> WebSocketLeg:
     """Makes the client's leg. Sets the kernel's timeout for unacknowledged bytes on both sides."""
+    limit_both(exchange, backend)
+    return WebSocketLeg(exchange.gateway.pump, exchange.here, Side.CLIENT, masks=False)
+
+
+def limit_both(exchange: Exchange, backend: Transport) -> None:
+    """Sets the kernel's timeout for unacknowledged bytes on both sides."""
     within = exchange.route.settings.timeouts.write
     if within is not None:
         for transport in (exchange.here, backend):
             limit_unacknowledged(transport, 2 * within)  # longer than our own timeout, which can log more
-    return WebSocketLeg(exchange.gateway.pump, exchange.here, Side.CLIENT, masks=False)
 
 
 def frame_limit(route: Route) -> int:

@@ -24,6 +24,7 @@ from wsgate.settings.values import (
     QueryField,
     RouteName,
     Subprotocol,
+    Upgrades,
     WebOrigin,
 )
 
@@ -86,6 +87,10 @@ class Route:
     http: PlainHttp = setting(
         "Requests to relay that ask for no WebSocket: reject answers them with 426, forward passes them on over HTTP.",
         default=PlainHttp.REJECT,
+    )
+    upgrade: Upgrades = setting(
+        "With http: forward, any passes on upgrades to other protocols than WebSocket, too, but none to HTTP or TLS.",
+        default=Upgrades.WEBSOCKET,
     )
     cors: Cors | None = setting(
         "Let the pages in origins read answers of plain HTTP; left out, a backend's own answers say who may.",
