@@ -30,7 +30,8 @@ from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
-from wsgate.ops.log_writer import ProcessWriter, ThreadWriter
+from wsgate.ops.log_sinks import open_sink
+from wsgate.ops.log_writer import ProcessWriter, Sink, ThreadWriter
 from wsgate.ops.processes import run_in_child
 from wsgate.ops.reread import Load, log_warnings
 from wsgate.ops.stray_threads import bound_exit
@@ -80,9 +81,11 @@ def serve(
             return os.EX_OSERR
     threads = threading.enumerate()
     fd = sys.stderr.fileno() if log is None else log.fileno()
-    handler = set_up(settings.log, fd)
+    new_sink = partial(open_sink, settings.log.to, fd)
+    handler = set_up(settings.log, new_sink())
     with contextlib.ExitStack() as stack:
-        writer = ThreadWriter(fd, handler.describe) if count == 1 else ProcessWriter(fd, handler.describe)
+        make = ThreadWriter if count == 1 else ProcessWriter
+        writer = make(new_sink(), handler.describe)
         stack.enter_context(written_by(handler, writer))
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
@@ -100,8 +103,10 @@ def serve(
                 questions = [] if admin is None else open_listeners_for_questions(count)
                 for each in questions:
                     stack.callback(each.close)
-                start = partial(_be_worker, count, notifier.watchdog, handler, fd, rows, questions)
-                be_admin = partial(_be_admin, handler, fd, settings, rows, questions, _checker(load, lambda: site))
+                start = partial(_be_worker, count, notifier.watchdog, handler, new_sink, rows, questions)
+                be_admin = partial(
+                    _be_admin, handler, new_sink, settings, rows, questions, _checker(load, lambda: site)
+                )
                 workers = Workers(
                     count,
                     Plan(site),
@@ -178,7 +183,7 @@ def _be_worker(
     count: int,
     watchdog: float | None,
     log: LineHandler,
-    fd: int,
+    new_sink: Callable[[], Sink],
     rows: MetricRows,
     questions: Sequence[socket.socket],
     plan: Plan,
@@ -189,7 +194,7 @@ def _be_worker(
 
     watchdog: seconds within which it must report that it is alive; ``None``: it need not
     """
-    writer = ThreadWriter(fd, log.describe)  # after the fork, because a fork does not copy threads
+    writer = ThreadWriter(new_sink(), log.describe)  # after the fork, because a fork does not copy threads
     with written_by(log, writer):
         metrics = GatewayMetrics(rows.row(row.number), lambda: writer.total_dropped)
         asked = questions[row.number - 1] if questions else None
@@ -198,7 +203,7 @@ def _be_worker(
 
 def _be_admin(
     log: LineHandler,
-    fd: int,
+    new_sink: Callable[[], Sink],
     settings: Settings,
     rows: MetricRows,
     questions: Sequence[socket.socket],
@@ -208,7 +213,7 @@ def _be_admin(
 ) -> int:
     """Runs the process of the admin listener beside workers. Returns its exit status."""
     assert settings.admin is not None
-    with written_by(log, ThreadWriter(fd, log.describe)):
+    with written_by(log, ThreadWriter(new_sink(), log.describe)):
         row, ask = rows.row(len(rows) - 1), ask_workers(questions)
         server = AdminServer(settings.admin, rows, row, ask=ask, main=os.getppid(), check=check)
         return _run([], partial(serve_until_end, server, listener, channel))

@@ -28,6 +28,7 @@ LANGUAGES = {
 PLAIN = {
     "cli, demo, websockify, recording, commands": "the layers: test_the_layers_are_those_that_are_held",
     "# written by deploy.sh": "a file of backends: test_the_file_of_backends_loads",
+    "/var/log/wsgate.log {": "logrotate's file: tests/e2e/test_log_to.py renames the log, and sends its signal",
     "# a comment": "a token file: test_the_token_file_loads",
     "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
         "tests/e2e/test_tls_backends.py has these words"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import select
 import ssl
 import sys
@@ -20,8 +21,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.events.emit import emit
-from wsgate.ops.log import JsonFormatter, LineHandler, TextFormatter, everything_logged, mark_worker, set_up, written_by
-from wsgate.settings.model import Log, LogFormat, LogLevel
+from wsgate.ops.log import (
+    JsonFormatter,
+    LineHandler,
+    TextFormatter,
+    everything_logged,
+    mark_worker,
+    reopen_log,
+    set_up,
+    written_by,
+)
+from wsgate.ops.log_writer import DescriptorSink
+from wsgate.settings.model import Log, LogFormat, LogLevel, LogTo, LogToKind
 
 SESSION = {
     "route": "chat",
@@ -134,7 +145,7 @@ def lines_of(file: IO[bytes]) -> list[str]:
 
 
 def test_levels_below_the_settings_are_not_written(written: IO[bytes]) -> None:
-    set_up(Log(format=LogFormat.JSON, level=LogLevel.WARNING), written.fileno())
+    set_up(Log(format=LogFormat.JSON, level=LogLevel.WARNING), DescriptorSink(written.fileno()))
     emit(logging.INFO, "quiet")
     emit(logging.WARNING, "loud", why="because")
     logging.getLogger("trio").info("a library's whisper")
@@ -143,7 +154,7 @@ def test_levels_below_the_settings_are_not_written(written: IO[bytes]) -> None:
 
 
 def test_a_reload_changes_the_form_and_not_the_writer(written: IO[bytes]) -> None:
-    handler = set_up(Log(format=LogFormat.JSON), written.fileno())
+    handler = set_up(Log(format=LogFormat.JSON), DescriptorSink(written.fileno()))
     lines: list[bytes] = []
 
     class Kept:
@@ -152,14 +163,19 @@ def test_a_reload_changes_the_form_and_not_the_writer(written: IO[bytes]) -> Non
         def put(self, line: bytes) -> None:
             lines.append(line)
 
+        def reopen(self) -> None:
+            lines.append(b"reopened")
+
         def close(self) -> None:
             lines.append(b"closed")
 
     with written_by(handler, Kept()):
         assert set_up(Log(format=LogFormat.TEXT)) is handler
         emit(logging.INFO, "ready")
+        reopen_log()
+    reopen_log()
     emit(logging.INFO, "over")
-    assert lines[1:] == [b"closed"]
+    assert lines[1:] == [b"reopened", b"closed"]
     assert lines[0].endswith(b" info    ready\n")
     assert [line[8:] for line in lines_of(written)] == [" info    over"]
 
@@ -170,16 +186,14 @@ def test_a_line_that_cannot_be_made_stops_nobody() -> None:
             raise ValueError("planted")
 
     lines: list[bytes] = []
-    handler = LineHandler(lines.append)
-    handler.setFormatter(JsonFormatter())
+    handler = LineHandler(lines.append, JsonFormatter())
     handler.emit(record("refused", {"path": Broken()}))
     assert lines == [b"wsgate: a log line could not be made: ValueError: planted\n"]
 
 
 def test_a_name_that_is_not_utf8_is_escaped() -> None:
     lines: list[bytes] = []
-    handler = LineHandler(lines.append)
-    handler.setFormatter(JsonFormatter())
+    handler = LineHandler(lines.append, JsonFormatter())
     handler.emit(record("refused", {"path": "/\udcff"}))
     assert b'"path": "/\\udcff"' in lines[0]
 
@@ -260,7 +274,7 @@ def worker() -> Iterator[int]:
 
 @pytest.mark.parametrize("format", list(LogFormat))
 def test_a_workers_lines_say_whose_they_are(format: LogFormat, worker: int, written: IO[bytes]) -> None:
-    handler = set_up(Log(format=format), written.fileno())
+    handler = set_up(Log(format=format), DescriptorSink(written.fileno()))
     emit(logging.INFO, "session", **SESSION)
     emit(logging.ERROR, "out of resources", error="none")
     logging.getLogger("wsgate").error("a word without an event")
@@ -272,7 +286,22 @@ def test_a_workers_lines_say_whose_they_are(format: LogFormat, worker: int, writ
 
 
 def test_what_the_parent_says_is_not_said_by_workers_too(worker: int, written: IO[bytes]) -> None:
-    set_up(Log(), written.fileno())
+    set_up(Log(), DescriptorSink(written.fileno()))
     for event in ("listening", "ready", "draining", "cutting", "stopped"):
         emit(logging.WARNING, event)
     assert lines_of(written) == []
+
+
+@pytest.mark.parametrize(
+    ("to", "line"),
+    [
+        (LogTo(LogToKind.JOURNALD), rb"MESSAGE=ready\nPRIORITY=6\nSYSLOG_IDENTIFIER=wsgate\nWSGATE_EVENT=ready\n"),
+        (LogTo(LogToKind.SYSLOG, "/dev/log"), rb"<30>1 .* ready - \{.*\}"),
+        (LogTo(LogToKind.FILE, "/nonexistent/log"), rb"\{.*\}\n"),
+    ],
+)
+def test_each_place_has_its_form(written: IO[bytes], to: LogTo, line: bytes) -> None:
+    set_up(Log(to=to), DescriptorSink(written.fileno()))
+    emit(logging.INFO, "ready")
+    written.seek(0)
+    assert re.fullmatch(line, written.read())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from wsgate.ops import log_writer
-from wsgate.ops.log_writer import BOUND, TOO_SLOW, ProcessWriter, Sink, ThreadWriter
+from wsgate.ops.log_writer import BOUND, TOO_SLOW, DescriptorSink, ProcessWriter, ThreadWriter
 
 LINE = b"x" * 99 + b"\n"
 PATIENCE = 20.0  # seconds, for what takes milliseconds
@@ -56,7 +56,7 @@ def tally(lines: Sequence[bytes]) -> int:
 def test_a_reader_that_is_there_gets_every_line(
     pipe: tuple[int, int], make: Callable[..., ThreadWriter | ProcessWriter]
 ) -> None:
-    writer = make(pipe[1], describe)
+    writer = make(DescriptorSink(pipe[1]), describe)
     for _ in range(50):
         writer.put(LINE)
     writer.close()
@@ -68,7 +68,7 @@ def test_a_reader_that_is_there_gets_every_line(
 def test_stopped_log_reader_drops_lines_and_counts_them(
     pipe: tuple[int, int], make: Callable[..., ThreadWriter | ProcessWriter]
 ) -> None:
-    writer = make(pipe[1], describe)
+    writer = make(DescriptorSink(pipe[1]), describe)
     number = 3 * BOUND // len(LINE)
     for _ in range(number):
         writer.put(LINE)
@@ -84,7 +84,7 @@ def test_the_end_waits_for_a_stuck_reader_no_longer_than_it_may(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "LAST", 0.01)
-    writers = ThreadWriter(pipe[1], describe), ProcessWriter(pipe[1], describe)
+    writers = ThreadWriter(DescriptorSink(pipe[1]), describe), ProcessWriter(DescriptorSink(pipe[1]), describe)
     for writer in writers:
         for _ in range(2000):
             writer.put(LINE)
@@ -97,7 +97,7 @@ def test_the_end_waits_for_a_stuck_reader_no_longer_than_it_may(
 
 def test_a_reader_that_has_gone_costs_its_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
     reader, fd = pipe
-    sink = Sink(fd)
+    sink = DescriptorSink(fd)
     assert sink.write([LINE, LINE]) == (0, "")
     os.close(reader)
     assert sink.write([LINE, LINE]) == (2, "Broken pipe")
@@ -105,7 +105,7 @@ def test_a_reader_that_has_gone_costs_its_lines_and_nothing_else(pipe: tuple[int
 
 def test_a_full_disk_costs_the_lines_that_it_did_not_take() -> None:
     fd = os.open("/dev/full", os.O_WRONLY)
-    assert Sink(fd).write([LINE]) == (1, "No space left on device")
+    assert DescriptorSink(fd).write([LINE]) == (1, "No space left on device")
     os.close(fd)
 
 
@@ -121,7 +121,7 @@ def test_a_line_that_was_torn_does_not_spoil_the_next(monkeypatch: pytest.Monkey
         return write(fd, data[:room])
 
     monkeypatch.setattr(os, "write", some)
-    sink = Sink(fd)
+    sink = DescriptorSink(fd)
     assert sink.write([LINE] * 3) == (2, "No space left on device")
     assert sink.write([LINE]) == (0, "")
     assert sink.write([LINE]) == (0, "")
@@ -138,7 +138,7 @@ def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[
         reading.append(Reading(pipe[0]))
 
     threading.Timer(0.05, read).start()
-    assert Sink(pipe[1]).write([LINE] * 5000) == (0, "")
+    assert DescriptorSink(pipe[1]).write([LINE] * 5000) == (0, "")
     os.close(pipe[1])
     assert reading[0].lines() == [LINE] * 5000
 
@@ -148,7 +148,7 @@ def test_what_a_sink_has_lost_is_said_when_it_is_well_again(monkeypatch: pytest.
     answers = [(1, "No space left on device"), (0, "")]
     events = threading.Event()
 
-    def write(self: Sink, lines: Sequence[bytes]) -> tuple[int, str]:
+    def write(self: DescriptorSink, lines: Sequence[bytes]) -> tuple[int, str]:
         if not lines or lines[0] != LINE or len(answers) == 0:
             written.extend(lines)
             return 0, ""
@@ -158,8 +158,8 @@ def test_what_a_sink_has_lost_is_said_when_it_is_well_again(monkeypatch: pytest.
         events.set()
         return answer
 
-    monkeypatch.setattr(Sink, "write", write)
-    writer = ThreadWriter(-1, describe)
+    monkeypatch.setattr(DescriptorSink, "write", write)
+    writer = ThreadWriter(DescriptorSink(-1), describe)
     writer.put(LINE)
     assert events.wait(PATIENCE)
     writer.put(LINE)
@@ -169,7 +169,7 @@ def test_what_a_sink_has_lost_is_said_when_it_is_well_again(monkeypatch: pytest.
 
 
 def test_a_writer_that_is_killed_is_replaced(pipe: tuple[int, int]) -> None:
-    writer = ProcessWriter(pipe[1], describe)
+    writer = ProcessWriter(DescriptorSink(pipe[1]), describe)
     first = writer._pid
     os.kill(first, 9)
     os.waitpid(first, 0)
@@ -184,7 +184,7 @@ def test_a_writer_that_is_killed_is_replaced(pipe: tuple[int, int]) -> None:
 
 
 def test_a_child_of_the_parent_writes_at_once_and_starts_nobody(pipe: tuple[int, int]) -> None:
-    writer = ProcessWriter(pipe[1], describe)
+    writer = ProcessWriter(DescriptorSink(pipe[1]), describe)
     pid = writer._pid
     writer.close_in_child()
     writer.put(LINE)
@@ -195,7 +195,7 @@ def test_a_child_of_the_parent_writes_at_once_and_starts_nobody(pipe: tuple[int,
 
 
 def test_a_line_that_is_owed_is_said_without_another(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = ProcessWriter(pipe[1], describe)
+    writer = ProcessWriter(DescriptorSink(pipe[1]), describe)
     monkeypatch.setattr(writer, "_send", lambda line: False)
     writer.put(LINE)
     writer.put(LINE)

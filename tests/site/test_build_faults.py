@@ -23,6 +23,9 @@ from wsgate.settings.model import (
     Files,
     Jwt,
     Listener,
+    Log,
+    LogTo,
+    LogToKind,
     Lookup,
     Match,
     Place,
@@ -319,3 +322,18 @@ def test_a_file_of_backends_that_is_written_later(tmp_path: Path, text: str | No
     (warning,) = draft.warnings
     assert warning.path == "routes[0].relay.to_file"
     assert warning.message.endswith("; clients get 503 until it has backends, if there are none in to")
+
+
+def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    def faults(path: Path) -> list[str]:
+        log = Log(to=LogTo(LogToKind.FILE, str(path)))
+        draft = Draft(Settings(listeners=(), routes=(), log=log))
+        with contextlib.suppress(ConfigError):
+            build(draft)
+        return [str(problem) for problem in draft.problems]
+
+    assert faults(tmp_path / "new.log") == []
+    (tmp_path / "old.log").touch()
+    assert faults(tmp_path / "old.log") == []
+    assert "does not exist" in faults(tmp_path / "none" / "new.log")[0]
+    assert "cannot be written to" in faults(tmp_path)[0]

@@ -2,7 +2,7 @@
 
 TERM or INT drains. After a delay the process accepts no new connection, sends a Close to every session (``ops.drain``),
 and waits for their ends, for the grace in the settings. A second signal cuts the rest at once. HUP reloads
-(``ops.reload``). A process without sessions may send TERM to itself (``ops.idle``).
+(``ops.reload``), USR1 opens the log's file again. A process without sessions may send TERM to itself (``ops.idle``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.drain import drain_sessions
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
+from wsgate.ops.log import reopen_log
 from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
 from wsgate.ops.reload import Reloader
 from wsgate.ops.reread import Load
@@ -63,7 +64,8 @@ async def run(
     """
     with contextlib.ExitStack() as stack:
         if signals is None:
-            signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+            caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+            signals = stack.enter_context(trio.open_signal_receiver(*caught))
         trio.socket.set_custom_hostname_resolver(Resolver())
         # Nested by lifetime: the pump outlives the connections, the connections outlive the listeners
         async with trio.open_nursery() as outer:
@@ -136,9 +138,11 @@ async def run(
 async def _reload_until_stop(signals: AsyncIterator[int], reloader: Reloader) -> int:
     """Returns the signal that asked to stop."""
     async for received in signals:
-        if received != signal.SIGHUP:
+        if received not in (signal.SIGHUP, signal.SIGUSR1):
             return received
-        reloader.ask()
+        reopen_log()  # also if the reload is refused: logrotate(8) sends HUP to many programs
+        if received == signal.SIGHUP:
+            reloader.ask()
     raise AssertionError("signals do not end")
 
 
@@ -164,6 +168,9 @@ async def _end_sessions(gateway: Gateway, connections: trio.CancelScope) -> None
 
 async def _cut_on_next(signals: AsyncIterator[int], *scopes: trio.CancelScope) -> None:
     async for received in signals:
+        if received == signal.SIGUSR1:
+            reopen_log()
+            continue
         if received == signal.SIGHUP:
             emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
             continue

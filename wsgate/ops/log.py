@@ -10,15 +10,16 @@ import contextlib
 import datetime
 import json
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from wsgate.ops.log_writer import Writer
-from wsgate.settings.model import Log, LogFormat
+from wsgate.ops.log_journald import JournalFormatter
+from wsgate.ops.log_syslog import SyslogFormatter
+from wsgate.ops.log_writer import DescriptorSink, Sink, Writer
+from wsgate.settings.model import Log, LogFormat, LogToKind
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -43,7 +44,18 @@ LONGEST_FIELD = 1024
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-class JsonFormatter(logging.Formatter):
+class LineFormatter(Protocol):
+    """Makes what a sink gets of a ``LogRecord``. Lone surrogates, from a name that is not UTF-8, are escaped."""
+
+    def line(self, record: logging.LogRecord) -> bytes: ...
+
+
+class _Lines(logging.Formatter):
+    def line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+
+class JsonFormatter(_Lines):
     """One JSON object a line: time, level, event, then the event's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -60,10 +72,14 @@ class JsonFormatter(logging.Formatter):
         return _encode(line)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Lines):
     """One line of text for each event."""
 
     def format(self, record: logging.LogRecord) -> str:
+        return f"{_second(int(record.created))[11:]} {record.levelname.lower():7} {self.message(record)}"
+
+    def message(self, record: logging.LogRecord) -> str:
+        """Returns the line without its time and level."""
         fields = _fields(record)
         event = getattr(record, "event", None)
         if event == "session":
@@ -83,7 +99,7 @@ class TextFormatter(logging.Formatter):
         else:
             shown = " ".join(f"{name}={_quote(value)}" for name, value in fields.items() if value is not None)
             text = f"{record.getMessage()} {shown}".rstrip()
-        line = f"{_second(int(record.created))[11:]} {record.levelname.lower():7} {event or record.name}: {text}"
+        line = f"{event or record.name}: {text}"
         if event and line.endswith(f"{event}: {event}"):
             line = line.removesuffix(f": {event}")
         line = line.replace(f"{event}: {event} ", f"{event}: ", 1)
@@ -133,11 +149,16 @@ def mark_worker(number: int) -> None:
 
 
 class LineHandler(logging.Handler):
-    """Makes a line of each ``LogRecord`` and gives it to ``put``."""
+    """Makes a line of each ``LogRecord`` and gives it to ``put``.
 
-    def __init__(self, put: Callable[[bytes], object]) -> None:
+    reopen: reopens the sink
+    """
+
+    def __init__(self, put: Callable[[bytes], object], lines: LineFormatter) -> None:
         super().__init__()
         self.put = put
+        self.lines = lines
+        self.reopen: Callable[[], object] = lambda: None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -146,8 +167,8 @@ class LineHandler(logging.Handler):
             self.put(f"wsgate: a log line could not be made: {type(error).__name__}: {error}\n".encode())
 
     def line(self, record: logging.LogRecord) -> bytes:
-        """Returns the line of a ``LogRecord``. Lone surrogates, from a name that is not UTF-8, are escaped."""
-        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+        """Returns the line of a ``LogRecord``."""
+        return self.lines.line(record)
 
     def describe(self, lines: int, reason: str) -> bytes:
         """Returns the line that replaces ``lines`` lines that were dropped."""
@@ -166,41 +187,61 @@ class LineHandler(logging.Handler):
         return self.line(made)
 
 
-def set_up(settings: Log, fd: int | None = None) -> LineHandler:
-    """Makes the "wsgate" logger and the warnings of libraries write lines directly to ``fd``.
+def set_up(settings: Log, sink: Sink | None = None) -> LineHandler:
+    """Makes the "wsgate" logger and the warnings of libraries write lines directly to ``sink``.
 
-    fd: ``None``: to the present place, at first standard error
+    sink: ``None``: to the present place, at first standard error
 
     Returns the handler.
     """
     # no line shows what a LogRecord finds out about its thread and process
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
-    handler = next((handler for handler in root.handlers if isinstance(handler, LineHandler)), None)
-    if fd is not None or handler is None:
-        handler = LineHandler(partial(_write, sys.stderr.fileno() if fd is None else fd))
-    handler.setFormatter(JsonFormatter() if settings.format is LogFormat.JSON else TextFormatter())
+    handler = _handler()
+    lines = _formatter(settings)
+    if sink is not None or handler is None:
+        handler = LineHandler(partial(_write, DescriptorSink(sys.stderr.fileno()) if sink is None else sink), lines)
+    handler.lines = lines
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("wsgate").setLevel(settings.level.value.upper())
     return handler
 
 
-def _write(fd: int, line: bytes) -> None:
-    with contextlib.suppress(OSError):
-        rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+def reopen_log() -> None:
+    """Opens the log's file again, or its connection: after logrotate(8), for example."""
+    handler = _handler()
+    if handler is not None:
+        handler.reopen()
+
+
+def _handler() -> LineHandler | None:
+    return next((handler for handler in logging.getLogger().handlers if isinstance(handler, LineHandler)), None)
+
+
+def _formatter(settings: Log) -> LineFormatter:
+    kind = settings.to.kind
+    text, json_lines = TextFormatter(), JsonFormatter()
+    if kind is LogToKind.JOURNALD:
+        return JournalFormatter(text.message)
+    if kind in (LogToKind.SYSLOG, LogToKind.SYSLOG_UDP, LogToKind.SYSLOG_TCP):
+        return SyslogFormatter(json_lines.format if settings.format is LogFormat.JSON else text.message)
+    return json_lines if settings.format is LogFormat.JSON else text
+
+
+def _write(sink: Sink, line: bytes) -> None:
+    sink.write([line])
 
 
 @contextlib.contextmanager
 def written_by(handler: LineHandler, writer: Writer) -> Iterator[None]:
     """Makes ``writer`` write the lines inside the block; at its end it writes what is left."""
-    before, handler.put = handler.put, writer.put
+    before = handler.put, handler.reopen
+    handler.put, handler.reopen = writer.put, writer.reopen
     try:
         yield
     finally:
-        handler.put = before
+        handler.put, handler.reopen = before
         writer.close()
 
 

@@ -1,4 +1,4 @@
-"""Writes log lines to a descriptor that may block, without blocking the gateway.
+"""Writes log lines to a sink that may block, without blocking the gateway.
 
 Theory of operation
 -------------------
@@ -34,6 +34,7 @@ LAST = 1.0  # seconds that the end of the process waits for the remaining lines
 _BATCH = 64 << 10  # bytes that the thread takes from the queue at once: the size of a pipe (pipe(7))
 _LONGEST = 96 << 10  # bytes of a line through the pair of sockets, whose buffer has about 200 KB
 _GATHER = 0.05  # seconds between two batches, because waking the thread costs more than writing a line
+_REOPEN = b"\0"  # in the place of a line: reopen the sink
 _RETRY = 1.0  # seconds until a failed write is followed by the next, and a dead child is replaced
 
 NAME = "wsgate-log"  # of the child, at most 15 characters (proc(5), comm)
@@ -51,13 +52,26 @@ class Writer(Protocol):
     def put(self, line: bytes) -> None:
         """Passes a line on to be written. Never waits, never raises."""
 
+    def reopen(self) -> None:
+        """Opens the sink again, after the lines that were put before. Never waits."""
+
     def close(self) -> None:
         """Writes the remaining lines, within ``LAST`` seconds."""
 
 
-class Sink:
-    """The descriptor of the log. ``write`` may wait for ever, so a thread or process that does nothing else calls
-    it."""
+class Sink(Protocol):
+    """Where lines are written. Its calls may wait for ever, so a thread or process that does nothing else makes
+    them."""
+
+    def write(self, lines: Sequence[bytes]) -> tuple[int, str]:
+        """Writes lines. Returns how many were not written completely, and why."""
+
+    def reopen(self) -> None:
+        """Lets go of the file or connection, so that the next write opens what has its name then."""
+
+
+class DescriptorSink:
+    """A descriptor, of which another process may have the other end."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -79,6 +93,9 @@ class Sink:
             return self._count_lost(lines, sent), error.strerror or str(error)
         self._partial_line = False
         return 0, ""
+
+    def reopen(self) -> None:
+        """A descriptor has no name."""
 
     def _pieces(self, lines: Sequence[bytes]) -> Iterator[int]:
         """Yields the size of each write: as many whole lines as a pipe takes atomically, because other workers write to
@@ -112,8 +129,8 @@ class ThreadWriter:
     describe: makes the line that reports dropped lines
     """
 
-    def __init__(self, fd: int, describe: Describe) -> None:
-        self._sink = Sink(fd)
+    def __init__(self, sink: Sink, describe: Describe) -> None:
+        self._sink = sink
         self._describe = describe
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         # Only one of the two threads writes each of these, so no lock is needed
@@ -136,6 +153,9 @@ class ThreadWriter:
         self._put += len(line)
         self._lines.put(line)
 
+    def reopen(self) -> None:
+        self._lines.put(_REOPEN)
+
     def close(self) -> None:
         self._lines.put(None)
         self._ending.set()
@@ -145,13 +165,14 @@ class ThreadWriter:
         while self._write_some():
             pass
         self._tell()
+        self._sink.reopen()
 
     def _write_some(self) -> bool:
         """Writes a batch of lines. Returns False at the end."""
         line = self._lines.get()
         lines: list[bytes] = []
         size = 0
-        while line is not None:
+        while line is not None and line is not _REOPEN:
             lines.append(line)
             size += len(line)
             if size >= _BATCH:
@@ -160,8 +181,10 @@ class ThreadWriter:
                 line = self._lines.get_nowait()
             except queue.Empty:
                 break
-        lost, reason = self._sink.write(lines)
+        lost, reason = self._sink.write(lines) if lines else (0, "")
         self._done += size
+        if line is _REOPEN:
+            self._sink.reopen()
         if lost:
             self._lost += lost
             self._reason = reason
@@ -188,8 +211,8 @@ class ProcessWriter:
     total_dropped: how many lines were dropped so far
     """
 
-    def __init__(self, fd: int, describe: Describe) -> None:
-        self._fd = fd
+    def __init__(self, sink: Sink, describe: Describe) -> None:
+        self._sink = sink
         self._describe = describe
         self._dropped = 0
         self.total_dropped = 0
@@ -207,7 +230,7 @@ class ProcessWriter:
 
     def put(self, line: bytes) -> None:
         if self._in_child:  # in a short-lived child, or in a worker that has no writer of its own yet
-            Sink(self._fd).write([line])
+            self._sink.write([line])
         elif not self.report_dropped() or not self._send(line):
             self._dropped += 1
             self.total_dropped += 1
@@ -217,6 +240,10 @@ class ProcessWriter:
         if self._dropped and self._send(self._describe(self._dropped, TOO_SLOW)):
             self._dropped = 0
         return not self._dropped
+
+    def reopen(self) -> None:
+        if not self._in_child:
+            self._send(_REOPEN)
 
     def close_in_child(self) -> None:
         """Called in a child of this process, which must not keep the channel open. Lines are written directly there."""
@@ -260,7 +287,7 @@ class ProcessWriter:
         self._began = now
         self._end(now)
         try:
-            self._pid, self._channel = fork(partial(_write_on, self._fd, self._describe), self._prepare)
+            self._pid, self._channel = fork(partial(_write_on, self._sink, self._describe), self._prepare)
         except OSError:  # the system has no process or descriptor now
             return False
         self._channel.setblocking(False)
@@ -282,14 +309,16 @@ class ProcessWriter:
             self._pid = 0
 
 
-def _write_on(fd: int, describe: Describe, channel: socket.socket) -> int:
+def _write_on(sink: Sink, describe: Describe, channel: socket.socket) -> int:
     """Runs the child until its parent closes the channel or dies."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
         name.write(NAME)  # shown by ps(1), to tell it from the workers
-    sink = Sink(fd)
     missing, reason = 0, ""
     with channel:
         while line := channel.recv(_LONGEST):
+            if line == _REOPEN:
+                sink.reopen()
+                continue
             lost, why = sink.write([line])
             if lost:
                 missing, reason = missing + lost, why

@@ -19,13 +19,13 @@ T = TypeVar("T")
 _log = logging.getLogger("wsgate")
 
 # The signals that a parent handles. A signal to the whole process group reaches the parent too, so children ignore them
-_CONTROL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_CONTROL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _CAUGHT = (*_CONTROL, signal.SIGCHLD)
 
 
 @contextlib.contextmanager
 def caught_signals() -> Iterator[socket.socket]:
-    """Yields a socket from which TERM, INT, HUP and CHLD are read as bytes.
+    """Yields a socket from which TERM, INT, HUP, USR1 and CHLD are read as bytes.
 
     One CHLD may stand for several children that have ended.
     """

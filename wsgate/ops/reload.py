@@ -229,11 +229,11 @@ class Reloader:
         not_adjusted: Mapping[OpenListener, str],
     ) -> None:
         before, now = self._gateway.site, site
-        if now.settings.log != before.settings.log:
-            set_up(now.settings.log)
         settings = keep_fixed(before.settings, now.settings)
         if settings is not now.settings:
             now = replace(now, settings=settings)
+        if settings.log != before.settings.log:
+            set_up(settings.log)
         discard(before, now)
         self._gateway.use_site(now)
         changes = self._change_settings(before.settings, now.settings)

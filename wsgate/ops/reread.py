@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from wsgate.events.emit import emit
-from wsgate.ops.changes import differences, show
+from wsgate.ops.changes import Difference, differences, show
 from wsgate.ops.checking import Checked, CheckError
 from wsgate.ops.listeners import ListenError, look_up
 from wsgate.settings.draft import Draft
@@ -92,15 +93,25 @@ _FIXED = {
 
 def keep_fixed(before: Settings, now: Settings) -> Settings:
     """Returns the new settings with the old values of what cannot change while the gateway runs; logs differences."""
-    for name, reason in _FIXED.items():
+    kept: dict[str, Any] = {
+        name: getattr(before, name) for name in _FIXED if getattr(before, name) != getattr(now, name)
+    }
+    for name in kept:
         for difference in differences(getattr(before, name), getattr(now, name), name):
-            emit(
-                logging.WARNING,
-                "restart needed",
-                setting=difference.key,
-                before=show(difference.before, difference.key, before.from_environment),
-                now=show(difference.now, difference.key, now.from_environment),
-                reason=reason,
-            )
-    kept = {name: getattr(before, name) for name in _FIXED if getattr(before, name) != getattr(now, name)}
+            _log_fixed(difference, before, now, _FIXED[name])
+    if now.log.to != before.log.to:
+        difference = Difference("log.to", before.log.to, now.log.to)
+        _log_fixed(difference, before, now, "the log goes where it went at the start while the gateway runs")
+        kept["log"] = replace(now.log, to=before.log.to)
     return replace(now, **kept) if kept else now  # so a difference is logged at every reload
+
+
+def _log_fixed(difference: Difference, before: Settings, now: Settings, reason: str) -> None:
+    emit(
+        logging.WARNING,
+        "restart needed",
+        setting=difference.key,
+        before=show(difference.before, difference.key, before.from_environment),
+        now=show(difference.now, difference.key, now.from_environment),
+        reason=reason,
+    )

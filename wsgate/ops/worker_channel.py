@@ -44,6 +44,10 @@ class ToWorker:
         """Tells the worker to drain; the second time, to cut. ``number`` is the signal that asked for it."""
         self._send([b"stop %d" % number])
 
+    def reopen_log(self) -> None:
+        """Tells the worker to open the log's file again."""
+        self._send([b"reopen"])
+
     def reload(self, settings: Settings, new: Sequence[Reservation]) -> None:
         """Tells the worker to use these settings; ``new`` are reservations that it did not inherit."""
         file = os.memfd_create("wsgate-settings", os.MFD_CLOEXEC)
@@ -111,7 +115,8 @@ class ToParent:
         return self
 
     async def __anext__(self) -> int:
-        """Returns the next signal, as a single process would get it: TERM or INT to stop, HUP to reload."""
+        """Returns the next signal, as a single process would get it: TERM or INT to stop, HUP to reload, USR1 to
+        reopen the log."""
         while self._orphaned:
             await trio.sleep_forever()
         while True:
@@ -131,6 +136,8 @@ class ToParent:
             word, _, rest = message.partition(b" ")
             if word == b"stop":
                 return int(rest)
+            if word == b"reopen":
+                return signal.SIGUSR1
             self._take_settings(descriptors)
             return signal.SIGHUP
 

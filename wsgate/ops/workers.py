@@ -41,7 +41,7 @@ from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
 from wsgate.ops.listeners import ListenError
-from wsgate.ops.log import set_up
+from wsgate.ops.log import reopen_log, set_up
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import caught_signals
 from wsgate.ops.reread import Load, Refused, check, keep_fixed, log_refusal, log_slow
@@ -156,6 +156,11 @@ class Workers:
         for number in (signal.SIGTERM, signal.SIGINT):
             if number in received:
                 self._stop(number)
+        if signal.SIGHUP in received or signal.SIGUSR1 in received:
+            reopen_log()
+            for worker in self._workers:
+                if worker.channel is not None:
+                    worker.channel.reopen_log()
         if signal.SIGHUP in received:
             self._reload()
 
@@ -221,9 +226,9 @@ class Workers:
             return
         before, now = self._plan.settings, outcome.settings
         new = self._reserved.change(now.listeners, outcome.looked_up)
+        now = keep_fixed(before, now)
         if now.log != before.log:
             set_up(now.log)
-        now = keep_fixed(before, now)
         self._plan = replace(self._plan, site=replace(self._plan.site, settings=now))
         for worker in self._workers:
             if worker.channel is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from wsgate.settings.environment import advise_braces, references
 from wsgate.settings.fixed import OtherProgramsName
 from wsgate.settings.keys import item_type, keys_of, text_type
-from wsgate.settings.model import Relay
+from wsgate.settings.model import Log, Relay
 from wsgate.settings.nodes import Mapping, Node, Scalar
 from wsgate.settings.scalars import ScalarType
 from wsgate.text.error import TextError, quote
@@ -85,7 +85,7 @@ def mapping_meant(cls: type, node: Node) -> str:
         if scalar is None or scalar.is_secret:
             continue
         text = next((text for text in _with_units(node.text) if _is_value(scalar, text)), None)
-        if text is None and key.name == "to":
+        if text is None and key.name == "to" and cls is not Log:
             return "; its address belongs under the key to"
         if text is None:
             continue

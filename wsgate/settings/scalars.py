@@ -23,6 +23,8 @@ from wsgate.settings.addresses import (
     network,
     tunnel_target,
 )
+from wsgate.settings.log_to import EXPECTED as EXPECTED_LOG_TO
+from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
@@ -97,6 +99,11 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Timeout: ScalarType(
         DURATIONS, timeout, _text("0*[1-9][0-9]*(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
+    ),
+    model.LogTo: ScalarType(
+        EXPECTED_LOG_TO,
+        log_to,
+        _text(r"stderr|stdout|journald|syslog|(?:file|syslog):[\s\S]+", "stderr", "file:/var/log/wsgate.log"),
     ),
     model.MessageSize: ScalarType(
         SIZES,

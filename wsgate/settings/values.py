@@ -30,6 +30,33 @@ class AdminMetrics(enum.Enum):
     TOKEN = "token"
 
 
+class LogToKind(enum.Enum):
+    STDERR = "stderr"
+    STDOUT = "stdout"
+    FILE = "file:"
+    JOURNALD = "journald"
+    SYSLOG = "syslog:"  # a Unix socket
+    SYSLOG_UDP = "syslog:udp://"
+    SYSLOG_TCP = "syslog:tcp://"
+
+
+@dataclass(frozen=True, slots=True)
+class LogTo:
+    """Where the log goes: a descriptor of the process, a file, journald or syslog.
+
+    path: of the file, or of syslog's socket
+    host, port: of syslog on another machine
+    """
+
+    kind: LogToKind
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        return self.kind.value + (self.path or (str(TcpAddress(self.host, self.port)) if self.host else ""))
+
+
 class LogAccess(enum.Enum):
     """Which requests that become no session have a line in the log."""
 

@@ -27,6 +27,8 @@ from wsgate.settings.model import (
     Files,
     Jwt,
     Listener,
+    LogTo,
+    LogToKind,
     Record,
     Relay,
     RelayBackend,
@@ -161,6 +163,9 @@ class _Builder:
                 self._tls.load_listener(listener, f"listeners[{index}].tls")
         if isinstance(getattr(settings, "tracing", None), Tracing) and not self._patient:
             self._check_tracing()
+        to = getattr(getattr(settings, "log", None), "to", None)
+        if isinstance(to, LogTo) and to.kind is LogToKind.FILE:
+            self._check_log_file(to.path)
         for index, route in _entries(settings, "routes", Route):
             self._load_route(index, route, f"routes[{index}]")
         admin = getattr(settings, "admin", None)
@@ -296,6 +301,15 @@ class _Builder:
             self._users.setdefault(basic, users)
         if not self._patient:
             self._draft.faults(path, self._users_faults[basic])
+
+    def _check_log_file(self, path: str) -> None:
+        if self._patient:
+            return
+        if os.path.exists(path):
+            if not os.access(path, os.W_OK, effective_ids=True) or os.path.isdir(path):
+                self._draft.fault("log.to", f"{path!r} cannot be written to: permit it to the user that runs wsgate")
+        else:
+            self._check_directory(os.path.dirname(path), "log.to", os.W_OK)
 
     def _check_directory(self, directory: Any, path: str, needs: int = os.X_OK) -> None:
         if isinstance(directory, str) and not self._patient and (problem := directory_problem(directory, needs)):

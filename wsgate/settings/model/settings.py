@@ -23,6 +23,8 @@ from wsgate.settings.values import (
     LogAccess,
     LogFormat,
     LogLevel,
+    LogTo,
+    LogToKind,
     Network,
     RequestIdField,
     Timeout,
@@ -34,6 +36,10 @@ from wsgate.settings.values import (
 class Log:
     format: LogFormat = setting("json for machines, text for people.", default=LogFormat.JSON)
     level: LogLevel = setting("The least serious level that is written.", default=LogLevel.INFO)
+    to: LogTo = setting(
+        "Where it goes: stderr, stdout, file:/path, journald, syslog, or syslog:udp:// or syslog:tcp:// and host:port.",
+        default=LogTo(LogToKind.STDERR),
+    )
     access: LogAccess = setting(
         "A line for each HTTP answer: all, those with a status of 400 or more (errors), or none (off).",
         default=LogAccess.ALL,

@@ -1,0 +1,99 @@
+"""Where the log of the real process goes: a file that logrotate renames, syslog."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers.heads import plain_request
+from tests.peers.threads import Client
+
+from .gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, relay, write_config
+
+pytestmark = pytest.mark.parametrize("workers", [1, 2])
+
+
+@contextmanager
+def running(directory: Path, workers: int, to: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A gateway whose log is not on standard error, which the end of the block finds empty."""
+    listeners = [{"bind": f"unix:{directory}/gate.sock"}]
+    file = write_config(directory, [relay(9)], listeners=listeners, workers=workers, log={"to": to})
+    command = [*COMMAND, "serve", str(file)]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=STOP_DEADLINE)[1] == b""
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def refuse(directory: Path, path: str) -> None:
+    with Client(f"{directory}/gate.sock") as client:
+        client.send(plain_request(path))
+        assert client.read_head().status == 426
+
+
+def soon(found: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + STOP_DEADLINE
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def lines_in(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def has(file: Path, event: str, **fields: str) -> Callable[[], bool]:
+    return lambda: any(line["event"] == event and fields.items() <= line.items() for line in lines_in(file))
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_a_file_is_opened_again_at_a_signal(tmp_path: Path, workers: int, number: int) -> None:
+    file = tmp_path / "wsgate.log"
+    with running(tmp_path, workers, f"file:{file}") as process:
+        soon(has(file, "ready"))
+        refuse(tmp_path, "/one")
+        soon(has(file, "refused", path="/one"))
+        file.rename(tmp_path / "wsgate.log.1")
+        process.send_signal(number)
+        refuse(tmp_path, "/two")
+        soon(has(file, "refused", path="/two"))
+        assert not has(tmp_path / "wsgate.log.1", "refused", path="/two")()
+    assert lines_in(file)[-1]["event"] == "stopped"
+
+
+def test_syslog(tmp_path: Path, workers: int) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(f"{tmp_path}/log")
+        syslog.settimeout(STOP_DEADLINE)
+        with running(tmp_path, workers, f"syslog:{tmp_path}/log"):
+            while b" ready - {" not in (message := syslog.recv(4096)):
+                assert message.startswith(b"<30>1 ")
+
+
+def test_a_place_that_is_not_there_stops_nobody(tmp_path: Path, workers: int) -> None:
+    """Until it is there; then the log says how much is missing."""
+    with running(tmp_path, workers, f"syslog:{tmp_path}/log"):
+        soon(lambda: (tmp_path / "gate.sock").exists())
+        refuse(tmp_path, "/one")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+            syslog.bind(f"{tmp_path}/log")
+            syslog.settimeout(STOP_DEADLINE)
+            refuse(tmp_path, "/two")
+            while b" log_lines_dropped - {" not in syslog.recv(4096):
+                pass
