@@ -193,6 +193,26 @@ async def test_a_cap_of_a_backend_holds_for_all_together(start_gateway: StartGat
             talker.stopped = True
 
 
+async def test_sessions_that_wait_for_a_place_at_any_worker(start_gateway: StartGateway, serve: Serve) -> None:
+    """A place that one worker frees goes to who waits in another one."""
+    backend = {"url": f"ws://127.0.0.1:{await serve(echo)}", "sessions": MANY}
+    queue = {"size": 2 * MANY, "timeout": "60s"}
+    gateway = await start_gateway({**relay(0), "relay": {"to": [backend], "queue": queue}}, workers=2)
+    async with trio.open_nursery() as nursery:
+        talkers = [await talk(nursery, gateway.url()) for _ in range(MANY)]
+        opened = [trio.Event() for _ in range(MANY)]
+        late = [Talker() for _ in range(MANY)]
+        for talker, event in zip(late, opened, strict=True):
+            nursery.start_soon(talker.run, gateway.url(), event)
+        for number, talker in enumerate(talkers[: MANY // 2], 1):
+            talker.stopped = True
+            with trio.fail_after(10):
+                await until(lambda: sum(event.is_set() for event in opened) >= number)  # noqa: B023
+        assert sum(event.is_set() for event in opened) == MANY // 2
+        for talker in (*talkers, *late):
+            talker.stopped = True
+
+
 async def test_a_dead_workers_places_are_free_again(start_gateway: StartGateway, serve: Serve) -> None:
     gateway = await start_gateway(relay(await serve(echo)), workers=2, limits={"sessions": MANY})
     async with trio.open_nursery() as nursery:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from wsgate.settings.draft import Broken
 from wsgate.settings.meaning_relay import check_relay
 from wsgate.settings.model import (
     Balance,
@@ -12,6 +14,7 @@ from wsgate.settings.model import (
     Place,
     PlaceKind,
     Policy,
+    Queue,
     Relay,
     RelayBackend,
     TcpAddress,
@@ -23,13 +26,13 @@ TO = (RelayBackend(url=WebSocketUrl(TcpAddress("h", 1), None)),)
 
 def faults(given: tuple[str, ...] = (), **more: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    check_relay(Relay(to=TO, **more), "r", lambda path, message: found.append((path, message)), _no_other, given)
+    check_relay(Relay(**{"to": TO, **more}), "r", lambda path, message: found.append((path, message)), _no_other, given)
     return found
 
 
 def warnings(**more: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    check_relay(Relay(to=TO, **more), "r", _no_other, lambda path, message: found.append((path, message)), ())
+    check_relay(Relay(**{"to": TO, **more}), "r", _no_other, lambda path, message: found.append((path, message)), ())
     return found
 
 
@@ -89,3 +92,13 @@ def test_socket_ios_own_parameter() -> None:
     assert path == "r.balance.hash"
     assert message.startswith("socket.io's first request has no sid, so the others may come to another backend: ")
     assert warnings(balance=Balance(hash=HashKey(Place(PlaceKind.QUERY, "client")))) == []
+
+
+def test_a_queue_where_nobody_waits() -> None:
+    ((path, message),) = warnings(queue=Queue())
+    assert path == "r.queue"
+    assert message.startswith("it does nothing: no backend has sessions, its cap")
+    assert warnings(queue=Queue(), to_file="/etc/wsgate/backends") == []
+    assert warnings(queue=Queue(), to=(replace(TO[0], sessions=5),)) == []
+    assert warnings(queue=Queue(), to=Broken()) == []
+    assert warnings(queue=Queue(), to=(Broken(),)) == []

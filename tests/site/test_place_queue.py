@@ -14,6 +14,7 @@ from tests.log import Log
 from tests.site.test_upstream import backend, upstream
 from wsgate.settings.model import Eject, Health, Queue, WebSocketUrl
 from wsgate.site.backend import LiveBackend
+from wsgate.site.shared_table import SharedTable, WorkerTable
 from wsgate.site.upstream import Upstream
 
 QUEUE = Queue()
@@ -230,3 +231,124 @@ async def test_the_ejected_ones_are_not_tried_by_who_can_wait() -> None:
     second.healthy = False
     assert list(found.candidates()) == [first]
     assert not found.may_wait([])
+
+
+# -- several workers ---------------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """Its upstream, and the sessions that wait there."""
+
+    def __init__(self, found: Upstream, row: WorkerTable, waiting: Line) -> None:
+        self.found = found
+        self.waiting = waiting
+        self.backends = found.backends
+        self.row = row
+
+    async def listen(self) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(self.row.wakeup.fd)
+            is_left = self.row.wakeup.take()
+            self.found.queue.woken(self.found.backends, is_left=is_left)
+
+
+@asynccontextmanager
+async def workers(*caps: int, count: int = 2) -> AsyncIterator[list[Worker]]:
+    """All sessions are the first worker's."""
+    to = [backend(port, sessions=cap) for port, cap in enumerate(caps, 1)]
+    table = SharedTable(count)
+    async with trio.open_nursery() as nursery:
+        started = []
+        for row in table.rows:
+            found = upstream(*to, queue=QUEUE)
+            found.share(row)
+            found.activate()
+            started.append(Worker(found, row, Line(found, nursery)))
+            nursery.start_soon(started[-1].listen)
+        for each, cap in zip(started[0].backends, caps, strict=True):
+            for _ in range(cap):
+                assert each.enter()
+        yield started
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_place_that_another_worker_frees() -> None:
+    async with workers(2) as (one, other):
+        await other.waiting.join("a", "b")
+        one.backends[0].leave()
+        assert await other.waiting.now() == ["a"]
+        assert [each.backends[0].sessions for each in (one, other)] == [1, 1]
+        other.backends[0].leave()
+        assert await other.waiting.now() == ["b"]
+
+
+async def test_the_sessions_of_all_workers_are_one_queue() -> None:
+    async with workers(4, count=3) as (one, other, third):
+        for number, worker in enumerate((other, one, third, one, other)):
+            await worker.waiting.join(str(number))
+        for number, worker in enumerate((other, one, third)):
+            one.backends[0].leave()
+            assert await worker.waiting.now() == [str(number)]
+        third.backends[0].leave()
+        assert await one.waiting.now() == ["3"]
+        one.backends[0].leave()
+        assert await other.waiting.now() == ["4"]
+        assert not any(each.found.queue.is_awaited for each in (one, other, third))
+        assert one.backends[0].all_sessions == 4
+
+
+async def test_several_places_at_once() -> None:
+    async with workers(3) as (one, other):
+        for number, worker in enumerate((other, one, other)):
+            await worker.waiting.join(str(number))
+        for _ in range(3):
+            one.backends[0].leave()
+        assert await one.waiting.now() == ["1"]
+        assert await other.waiting.now() == ["0", "2"]
+        assert one.backends[0].all_sessions == 3
+
+
+async def test_nobody_overtakes_who_waits_in_another_worker() -> None:
+    """Also if this one sees the place first."""
+    async with workers(1) as (one, other):
+        await other.waiting.join("first")
+        one.backends[0].leave()
+        assert one.found.queue.is_awaited
+        await one.waiting.join("second")
+        assert await other.waiting.now() == ["first"]
+        assert await one.waiting.now() == []
+
+
+async def test_a_place_that_who_has_waited_longest_may_not_have() -> None:
+    """It goes to the next one, in whatever worker; and stays free if nobody may have it."""
+    async with workers(1, 1, count=3) as (one, other, third):
+        await other.waiting.join("other", tried=[other.backends[0]])
+        await one.waiting.join("one", tried=[one.backends[0]])
+        await third.waiting.join("third")
+        one.backends[0].leave()
+        assert await third.waiting.now() == ["third"]
+        third.backends[0].leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await one.waiting.now(), await other.waiting.now()) == ([], [])
+        assert one.backends[0].all_sessions == 0
+        one.backends[1].leave()
+        assert await other.waiting.now() == ["other"]
+
+
+async def test_who_has_left_in_another_worker() -> None:
+    async with workers(1) as (one, other):
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                leaving = Line(other.found, nursery)
+                await leaving.join("leaves")
+                await one.waiting.join("stays")
+                one.backends[0].leave()  # which wakes the other worker
+                scope.cancel()
+        assert await one.waiting.now() == ["stays"]
+
+
+async def test_the_places_of_a_dead_worker() -> None:
+    async with workers(2) as (one, other):
+        await other.waiting.join("a", "b", "c")
+        one.row.clear()
+        assert await other.waiting.now() == ["a", "b"]

@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.gate import backend_drain, health, interval_log, membership, revoke
+from wsgate.gate import backend_drain, health, interval_log, membership, revoke, shared_places
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
@@ -100,6 +100,7 @@ async def run(
                         reloader.run,
                         partial(revoke.watch, gateway.sessions),
                         partial(health.watch, gateway),
+                        partial(shared_places.watch, gateway),
                         partial(interval_log.watch, gateway),
                         partial(backend_drain.watch, gateway),
                     ):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from wsgate.settings.draft import is_whole
 from wsgate.settings.faults import Fault, Warn
-from wsgate.settings.model import Balance, HashKey, Health, Place, PlaceKind, Policy, Relay
+from wsgate.settings.model import Balance, HashKey, Health, Place, PlaceKind, Policy, Queue, Relay
 
 _KINDS = ("websocket", "http", "tcp")
 
@@ -23,6 +24,9 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
         _check_sid(relay.balance, f"{balance}.hash", warn)
     if f"{path}.rebalance" in given and relay.rebalance is not None and isinstance(relay.balance, Balance):
         _check_rebalance(relay.balance, f"{path}.rebalance", fault)
+    if isinstance(relay.queue, Queue) and relay.to_file is None and not _may_be_full(relay):
+        cure = "write sessions at a backend in to, or remove it"
+        warn(f"{path}.queue", f"it does nothing: no backend has sessions, its cap, so each takes all that come: {cure}")
     if isinstance(relay.health, Health):
         written = [kind for kind in _KINDS if getattr(relay.health, kind) not in (None, False)]
         if not written:
@@ -46,6 +50,11 @@ def _check_rebalance(balance: Balance, path: str, fault: Fault) -> None:
     elif balance.policy is Policy.FIRST:
         cure = "write balance: round_robin, random or least_sessions"
         fault(path, f"with balance: first, the default, no backend has a share: {cure}, or remove it")
+
+
+def _may_be_full(relay: Relay) -> bool:
+    """Whether a backend may have no place; also if what the file says of it is wrong."""
+    return not is_whole(relay.to) or any(each.sessions is not None for each in relay.to)
 
 
 def _check_slow_start(balance: Balance, path: str, warn: Warn) -> None:

@@ -209,6 +209,7 @@ class LiveBackend(Generic[T]):
         self._count(1)
         if self.cap is not None and self.all_sessions > self.cap:
             self._count(-1)
+            self.place_changed()  # another worker may have found none because of this one
             return False
         return True
 

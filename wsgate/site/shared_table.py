@@ -19,6 +19,7 @@ import mmap
 from collections.abc import Sequence
 
 from wsgate.events.emit import emit
+from wsgate.site.wakeup import Wakeup
 
 SLOTS = 4096  # of a worker; half of them may be used
 PROBES = 64  # slots that a name may be in
@@ -33,16 +34,25 @@ class SharedTable:
 
     def __init__(self, workers: int) -> None:
         cells = memoryview(mmap.mmap(-1, workers * _CELLS * _WIDTH)).cast("Q")
-        self.rows = [WorkerTable(cells, index * _CELLS, workers) for index in range(workers)]
+        wakeups = [Wakeup() for _ in range(workers)]
+        self.rows = [WorkerTable(cells, index, wakeups) for index in range(workers)]
 
 
 class WorkerTable:
-    """The table of one worker, and the way to those of the others. ``cells``: of all workers."""
+    """The table of one worker, and the way to the others.
 
-    def __init__(self, cells: memoryview, base: int, workers: int) -> None:
+    cells: of all workers
+    wakeup: wakes this worker
+    wakeups: wake the others, in the order of ``SharedNumber.of_others``
+    """
+
+    def __init__(self, cells: memoryview, index: int, wakeups: Sequence[Wakeup]) -> None:
+        base = index * _CELLS
         self.cells = cells
         self._base = base
-        self._others = [index * _CELLS for index in range(workers) if index * _CELLS != base]
+        self._others = [other * _CELLS for other in range(len(wakeups)) if other != index]
+        self.wakeup = wakeups[index]
+        self.wakeups = [*wakeups[:index], *wakeups[index + 1 :]]
         self._used = 0
         self._was_full = False
 
@@ -52,9 +62,11 @@ class WorkerTable:
         return SharedNumber(self, int.from_bytes(digest, "big") | 2)  # neither of the two marks
 
     def clear(self) -> None:
-        """Makes all numbers 0: the worker is dead."""
+        """Makes all numbers 0, and wakes the others: the worker is dead, so they may have its places."""
         self.cells[self._base : self._base + _CELLS] = memoryview(bytes(_CELLS * _WIDTH)).cast("Q")
         self._used = 0
+        for wakeup in self.wakeups:
+            wakeup.wake()
 
     def write(self, key: int, value: int) -> None:
         """Sets the number of a name. If there is no room for it the others see 0, which is logged once."""

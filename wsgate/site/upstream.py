@@ -23,6 +23,7 @@ from wsgate.site.backend import Drain, LiveBackend
 from wsgate.site.members import Answers, entries_of, members, names_of
 from wsgate.site.place_queue import PlaceQueue
 from wsgate.site.shared_table import WorkerTable
+from wsgate.site.worker_turns import WorkerTurns
 
 _POLICIES: dict[Policy, Callable[[Sequence[balance.Member]], balance.Policy]] = {
     Policy.FIRST: balance.First,
@@ -190,8 +191,8 @@ class Upstream:
         return backend
 
     def may_wait(self, tried: Container[LiveBackend[WebSocketUrl]]) -> bool:
-        """Whether a session may get a place later: a backend works that it has not tried, but has no place now."""
-        return any(each.works and not each.has_place and each not in tried for each in self.backends)
+        """Whether a session that finds no place may get one later: a backend works that it has not tried."""
+        return any(each.works and each not in tried for each in self.backends)
 
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""
@@ -241,6 +242,8 @@ class Upstream:
         table: of this worker
         """
         self._table = table
+        if self.relay.queue is not None:
+            self.queue.share(WorkerTurns(table, self.route, self.relay.queue.timeout))
 
     def activate(self) -> None:
         """Connects the backends to this upstream and its settings, once. Called when the site is in use, so that a site

@@ -38,7 +38,7 @@ class Places:
         Returns a refusal if the session has waited in vain, or could not wait; ``None`` if no backend can take it.
         """
         queue, tried = self._queue, self._tried
-        overtakes = queue is not None and len(self._upstream.queue) > 0 and self._upstream.may_wait(tried)
+        overtakes = queue is not None and self._upstream.queue.is_awaited and self._upstream.may_wait(tried)
         found: LiveBackend[WebSocketUrl] | Refusal | None = None
         if not overtakes:
             found = next((each for each in self._candidates if each not in tried and each.enter()), None)
