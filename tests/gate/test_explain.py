@@ -9,16 +9,19 @@ from wsgate.gate.explain import NotExplained, explain
 from wsgate.settings.addresses import network
 from wsgate.settings.model import (
     ANY_ORIGIN,
+    SAME_HOST,
     Addresses,
     Auth,
     Basic,
     ClientTarget,
+    Cors,
     Headers,
     Listener,
     ListenerRedirect,
     Match,
     Place,
     PlaceKind,
+    PlainHttp,
     Redirect,
     Relay,
     Respond,
@@ -68,6 +71,7 @@ def test_the_route_and_what_its_backend_gets() -> None:
         "  it gets X-Forwarded-For: 127.0.0.1",
         "  it gets Forwarded: for=127.0.0.1;host=x.test;proto=http",
         "  it gets X-Request-Id: {request_id}",
+        "  it gets Via: 1.1 wsgate",
     ]
 
 
@@ -79,15 +83,26 @@ def test_fields_that_the_route_changes() -> None:
     settings = route(relay_to(3), headers=Headers(to_backend=changes))
     environment = {"routes[0].headers.to_backend.set.X-Key": "${KEY}", "routes[0].relay.to[0]": "ws://${HOST}"}
     site = gateway_of(settings, from_environment=environment).site
-    found = explain(site, "ws://x.test/", ("Cookie: a=b", "X_User: me", "X-Other: 1"))
+    sent = ("Cookie: a=b", "X_User: me", "X-Other: 1", "X-Real-IP: 192.0.2.1", "Keep-Alive: 5")
+    found = explain(site, "ws://x.test/", sent)
     assert [line.strip() for line in found if "Forwarded" not in line][2:] == [
         "it gets X-Request-Id: {request_id}",
         "it gets X-User: {user}",
         "it gets X-Key: ${KEY}",
         "it gets X-By: it",
+        "it gets Via: 1.1 wsgate",
         "it does not get Cookie: a=b",
         "it does not get X_User: me",
+        "it does not get X-Real-IP: 192.0.2.1",
+        "it does not get Keep-Alive: 5",
     ]
+    changes = ToBackend(remove=("via",))
+    pages = (SAME_HOST, "https://a.test")
+    api = route(relay_to(3), http=PlainHttp.FORWARD, origins=pages, cors=Cors(), headers=Headers(to_backend=changes))
+    site = gateway_of(api).site
+    found = explain(site, "http://x.test/")
+    assert "  pages that may read its answers: https://a.test" in found
+    assert not any("Via" in line for line in found)
 
 
 def test_fields_that_are_sent() -> None:

@@ -150,6 +150,7 @@ def test_an_interim_answer_has_no_length_and_no_via() -> None:
 def test_trailers_that_would_frame_route_or_authenticate_are_dropped() -> None:
     sent = [(b"Sum", b"1"), (b"Content-Length", b"5"), (b"Host", b"x"), (b"Authorization", b"x"), (b"Set-Cookie", b"x")]
     assert trailer_fields(sent) == [(b"Sum", b"1")]
+    assert trailer_fields([]) == []
 
 
 @pytest.mark.parametrize(

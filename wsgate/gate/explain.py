@@ -12,6 +12,7 @@ from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.redirect import location
 from wsgate.gate.handlers.relay import host_for
 from wsgate.settings.model import (
+    SAME_HOST,
     Addresses,
     Files,
     Listener,
@@ -28,11 +29,13 @@ from wsgate.site.listener import LiveListener
 from wsgate.site.matching import Matcher, host_name
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
+from wsgate.wire.forwarding import request_fields, via
 from wsgate.wire.handshake import check_upgrade
-from wsgate.wire.headers import elements, without_names
+from wsgate.wire.headers import elements
 from wsgate.wire.http import HttpServer, Refusal, Request
 
 _SCHEMES = ("ws", "wss", "http", "https")
+_OF_THE_UPGRADE = (b"connection", b"sec-websocket-", b"upgrade")  # the backend gets its own
 _HERE = TcpAddress("127.0.0.1", 0)
 
 
@@ -149,6 +152,8 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
         yield _addresses(settings.addresses)
     if settings.origins:
         yield f"pages that may open it: {', '.join(settings.origins)}"
+    if settings.cors is not None:
+        yield f"pages that may read its answers: {', '.join(each for each in settings.origins if each != SAME_HOST)}"
     if settings.auth is not None:
         kinds = [field.name for field in fields(settings.auth) if getattr(settings.auth, field.name) is not None]
         yield f"asks for {' and '.join(kinds)}"
@@ -197,12 +202,12 @@ def _fields(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
 
     written: shown instead of the values of these fields
     """
-    fields = fields_for_backend(asked)
-    for name, value in fields.written:
+    request, fields = asked.request, fields_for_backend(asked)
+    for name, value in [*fields.written, *via(request, fields.dropped)]:
         yield f"it gets {name.decode()}: {written.get(name.decode(), value.decode('latin-1'))}"
-    passed_on = without_names(asked.request.raw_headers, fields.dropped)
-    for field in asked.request.raw_headers:
-        if field not in passed_on:
+    passed_on = request_fields(request, request.host, fields.written, fields.dropped)
+    for field in request.raw_headers:
+        if field not in passed_on and not field[0].lower().startswith(_OF_THE_UPGRADE):
             yield f"it does not get {field[0].decode()}: {field[1].decode('latin-1')}"
 
 
