@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from wsgate.gate.handlers.redirect import location
 from wsgate.settings.fixed import redirect_target
+from wsgate.settings.groups import check_names
 from wsgate.settings.model import Match, PathKind, PathPattern, Redirect, Route
 from wsgate.text.error import TextError
 from wsgate.wire.http import HttpServer, Request
@@ -14,9 +15,9 @@ from wsgate.wire.http import HttpServer, Request
 from .inputs import mutated
 
 _BEGIN = ["/", "{path}", "https://our.test", "http://our.test:8080", "https://{host}", "https://www.{host}:1", "", "//"]
-_PARTS = ["{host}", "{path}", "{rest}", "{query}", "/", "a", "?", "#", "=", ".", "%2F", "@", ":", "\\", " "]
+_PARTS = ["{host}", "{path}", "{rest}", "{query}", "{1}", "/", "a", "?", "#", "=", ".", "%2F", "@", ":", "\\", " "]
 _SENT = [b"/", b"//", b"evil.test", b"\\", b"@evil.test", b".", b"..", b"%2f", b"%5c", b"?", b"%0d%0a", b"\xff", b":1"]
-_PATTERNS = [None, PathPattern(PathKind.PREFIX, "/old/"), PathPattern(PathKind.REGEX, "/.*")]
+_PATTERNS = [None, PathPattern(PathKind.PREFIX, "/old/"), PathPattern(PathKind.REGEX, "/(.*)")]
 _HOST = "visited.test"
 
 
@@ -30,7 +31,10 @@ def redirects(random: Random) -> None:
     request = _read(mutated(random, target.replace(b" ", b""), 4))
     if request is None:
         return
-    route = Route(name="x", match=Match(path=random.choice(_PATTERNS)), action=Redirect(to=to))
+    pattern = random.choice(_PATTERNS)
+    if not check_names(to, pattern, ("host", "path", "rest", "query"), "", lambda path, message: None):
+        return
+    route = Route(name="x", match=Match(path=pattern), action=Redirect(to=to))
     found = location(to, route, request, _HOST.encode())
     assert all(0x20 < byte < 0x7F and byte != ord("\\") for byte in found), found
     assert _host(found.decode()) == _host(_without_request(to)), (to, request.target, found)
@@ -45,7 +49,7 @@ def _read(target: bytes) -> Request | None:
 
 def _without_request(to: str) -> str:
     """Returns where a request for ``/`` without a query is sent."""
-    for placeholder, value in (("{host}", _HOST), ("{path}", "/"), ("{rest}", ""), ("{query}", "")):
+    for placeholder, value in (("{host}", _HOST), ("{path}", "/"), ("{rest}", ""), ("{query}", ""), ("{1}", "")):
         to = to.replace(placeholder, value)
     return "/" + to.lstrip("/") if to.startswith("/") else to
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wsgate.settings.load import loads
+from wsgate.settings.load import ConfigError, loads
 from wsgate.settings.problem import Problem
 
 HTTP = {"bind": "127.0.0.1:80"}
@@ -37,6 +37,7 @@ LOOPS: list[tuple[dict[str, Any], str, str]] = [
     ({"path": "/old"}, "/%6fld/", "/old is sent to /old/"),
     ({"path": "~/old.*"}, "/older", "/old is sent to /older"),
     ({"path": "~/room/[0-9]+$"}, "{path}", "/room/0 is sent to /room/0"),
+    ({"path": "~/room/(.*)"}, "/room/{1}", "/room/ is sent to /room/"),
     ({"path": "/x"}, "http://{host}{path}", "/x is sent to /x"),
     ({"path": "/x", "host": "a.test"}, "http://a.test/x", "/x is sent to /x"),
     ({"path": "/x", "host": "*.a.test"}, "HTTP://www.a.test/x", "/x is sent to /x"),
@@ -55,6 +56,7 @@ OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"path": "/old/*"}, "/new/{rest}"),
     ({"path": "/old"}, "/old/x"),
     ({"path": "/v1/*"}, "/v1"),
+    ({"path": "~/d/(.*)"}, "/rooms/{1}"),
     ({"path": "~/old$"}, "/older"),
     ({"path": "~[^a]+x"}, "{path}"),  # no path is known that it matches
     ({}, "https://www.test{path}"),
@@ -97,3 +99,8 @@ def test_where_another_route_takes_it() -> None:
     assert len(warnings(({"path": "/other"}, RELAY), loop)) == 1
     assert warnings(({"path": "/a"}, "/b"), ({"path": "/b"}, RELAY)) == []
     assert warnings(({"path": "/a"}, "/b"), ({"path": "/b"}, "/b/c"), ({"path": "/b/*"}, RELAY)) == []
+
+
+def test_a_name_that_stands_for_nothing() -> None:
+    with pytest.raises(ConfigError, match=r"\{room\} is no part of this route's requests, "):
+        warnings(({"path": "/x/*"}, "/{room}"))

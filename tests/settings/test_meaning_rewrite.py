@@ -53,7 +53,7 @@ def test_what_loses_nothing(path: str | None, rewrite: dict[str, Any]) -> None:
 
 
 ONE = "write exactly one of strip, replace, to"
-GROUPS = "is no part of this route's paths: {path} and {rest} are"
+GROUPS = "is no part of this route's requests, {path}, {rest} are"
 EXAMPLE = "only an expression has groups, like path: ~/rooms/(?P<room>[^/]+)$"
 WRONG: list[tuple[str | None, dict[str, Any], str, str]] = [
     ("/a/*", {"strip": "/a", "to": "/b"}, "", f"has strip and to: {ONE}"),
@@ -66,10 +66,10 @@ WRONG: list[tuple[str | None, dict[str, Any], str, str]] = [
         ".replace.prefix",
         "no path of this route begins with /b, all are /a/*: write one that does",
     ),
-    ("/a/*", {"to": "/{room}"}, ".to", f"{{room}} {GROUPS}; {EXAMPLE}"),
-    (None, {"to": "/{1}"}, ".to", f"{{1}} {GROUPS}; {EXAMPLE}"),
-    ("~/a/(?P<x>.)(.)$", {"to": "/{3}"}, ".to", f"{{3}} {GROUPS}; the groups are {{x}}, {{2}}"),
-    ("~/a/.*", {"to": "/{room}"}, ".to", f"{{room}} {GROUPS}; it has no group"),
+    ("/a/*", {"to": "/{room}"}, ".to", f"{{room}} {GROUPS}: {EXAMPLE}"),
+    (None, {"to": "/{1}"}, ".to", f"{{1}} {GROUPS}: {EXAMPLE}"),
+    ("~/a/(?P<x>.)(.)$", {"to": "/{3}"}, ".to", f"{{3}} {GROUPS}: the groups are {{x}}, {{2}}"),
+    ("~/a/.*", {"to": "/{room}"}, ".to", f"{{room}} {GROUPS}: it has no group"),
     (
         "~/a/(?P<rest>.*)",
         {"to": "/{rest}"},

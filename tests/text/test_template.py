@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from wsgate.text.template import filled, names, split
+from wsgate.text.template import filled, group, names, split
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,9 @@ def test_texts_and_names_in_turn(text: str, parts: list[str]) -> None:
 
 def test_a_value_for_all() -> None:
     assert filled("/a/{room}{2}/b", "x") == "/a/xx/b"
+
+
+def test_groups() -> None:
+    match = re.match("(?P<x>a)(b)(c)?", "ab")
+    assert match is not None
+    assert [group(match, name) for name in ("x", "1", "2", "3")] == ["a", "a", "b", ""]

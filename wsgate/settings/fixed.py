@@ -11,9 +11,10 @@ from wsgate.text.address import host_and_port
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name
 from wsgate.text.port import port_number
+from wsgate.text.template import names
 from wsgate.text.url import is_path, is_query
 
-PLACEHOLDERS = ("{host}", "{path}", "{rest}", "{query}")
+PLACEHOLDERS = ("{host}", "{path}", "{rest}", "{query}")  # and groups of the route's regular expression
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _TARGET = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*)://([^/?#{}]*(?:\{host\}[^/?#{}]*)*))?([^?#]*)(\?[^#]*)?(#.*)?", re.S
@@ -24,6 +25,7 @@ _OTHER_PLACEHOLDERS = {
     **dict.fromkeys(("$host", "%h", "{http.request.host}"), "{host}"),
     **dict.fromkeys(("$request_uri", "{uri}", "{http.request.uri}"), "{path}{query}"),
     **dict.fromkeys(("$uri", "{http.request.uri.path}"), "{path}"),
+    **{f"${number}": f"{{{number}}}" for number in range(1, 10)},
     **dict.fromkeys(("$is_args$args", "?{query}", "?$args", "?$query_string"), "{query}"),
 }
 
@@ -66,8 +68,8 @@ def redirect_target(text: str) -> str:
         if other in text:
             raise OtherProgramsName(f"{quote(text)} has {other}: here it is {ours}")
     for placeholder in _PLACEHOLDER.findall(text):
-        if placeholder not in PLACEHOLDERS:
-            raise TextError(f"{quote(text)}: {placeholder} is none of {', '.join(PLACEHOLDERS)}")
+        if not names(placeholder):
+            raise TextError(f"{quote(text)}: {placeholder} is none of {', '.join(PLACEHOLDERS)}, {{1}}")
     found = _TARGET.fullmatch(text)
     assert found is not None  # every part may be empty
     scheme, authority, path, query, fragment = found.groups()

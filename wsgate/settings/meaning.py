@@ -58,7 +58,7 @@ def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> Non
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
     check_order(routes, fault, warn)
-    check_redirects(listeners, routes, warn)
+    check_redirects(listeners, routes, fault, warn)
     _check_websocket(routes, fault)
     _check_responses(routes, fault, given)
     _check_http(routes, fault)

@@ -7,22 +7,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Warn
+from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.groups import check_names
 from wsgate.settings.model import Match, PathKind, PathPattern, Redirect, Route, Tls
 from wsgate.text.paths import normal
 from wsgate.text.regexes import literal_beginning
+from wsgate.text.template import group, split
 
 _TARGET = re.compile(r"(?:(https?)://(\{host\}|[^/?#{}]*)(?=[/?#{]|$))?([^?#]*)", re.IGNORECASE)
 _BEHIND = ("", "a", "0", "a/b", "index.html")  # examples of what an expression matches behind its beginning
+_NAMES = ("host", "path", "rest", "query")
 _MOST = 10  # redirects in a row; browsers follow some more
 
 
-def check_redirects(listeners: Sequence[tuple[int, Any]], routes: Sequence[tuple[int, Any]], warn: Warn) -> None:
-    """Warns about routes whose redirect is taken by the same route again, at once or after others."""
+def check_redirects(
+    listeners: Sequence[tuple[int, Any]], routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn
+) -> None:
+    """Reports names in braces that stand for nothing, and warns about routes whose redirect is taken by the same route
+    again, at once or after others."""
     schemes = {"https" if isinstance(listener.tls, Tls) else "http" for _, listener in listeners}
     whole = [(index, route) for index, route in routes if is_whole(route.match) and is_whole(route.action)]
     for index, route in whole:
         if not isinstance(route.action, Redirect):
+            continue
+        if not check_names(route.action.to, route.match.path, _NAMES, f"routes[{index}].redirect.to", fault):
             continue
         cure = _cure(route.action.to)
         begin = path = _example(route.match.path)
@@ -70,7 +78,12 @@ def _leads_to(route: Route, path: str, schemes: set[str]) -> str | None:
     if scheme is not None and (scheme.lower() not in schemes or not _is_own(host, route.match)):
         return None
     below = pattern.text if pattern is not None and pattern.kind is PathKind.PREFIX else "/"
-    filled = target.replace("{path}", path).replace("{rest}", path.removeprefix(below)).replace("{query}", "")
+    match = re.match(pattern.text, path) if pattern is not None and pattern.kind is PathKind.REGEX else None
+    known = {"host": "", "path": path, "rest": path.removeprefix(below), "query": ""}
+    filled = "".join(
+        part if number % 2 == 0 else known[part] if match is None or part in known else group(match, part)
+        for number, part in enumerate(split(target))
+    )
     return normal(f"/{filled.lstrip('/')}".encode())
 
 

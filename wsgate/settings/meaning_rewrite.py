@@ -7,6 +7,7 @@ from typing import Any
 
 from wsgate.settings.draft import is_whole
 from wsgate.settings.faults import Fault, Warn, check_choice
+from wsgate.settings.groups import check_names, group_number, groups_of
 from wsgate.settings.model import Match, PathKind, PathPattern, Relay, Rewrite
 from wsgate.text.regexes import is_literal, matches_to_the_end
 from wsgate.text.template import names
@@ -53,7 +54,7 @@ def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: Wa
     base = next((backend.url.path for backend in relay.to if backend.url.path is not None), None)
     if base is None:
         return
-    groups = _groups(pattern)
+    groups = groups_of(pattern)
     part = f"{{to: '/{{{groups[0]}}}'}}" if groups else "{to: '/{1}'}, with a group in the expression"
     warn(
         f"{path}.to",
@@ -64,21 +65,12 @@ def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: Wa
 
 def _check_to(to: str, pattern: PathPattern | None, path: str, fault: Fault, warn: Warn) -> None:
     used = names(to)
-    groups = _groups(pattern)
-    for name in used:
-        if name in _OF_EVERY_ROUTE and name in groups:
-            fault(path, f"{{{name}}} is the name of a group, too: give the group another name")
-            return
-        if name not in _OF_EVERY_ROUTE and _number(name, groups) is None:
-            if pattern is None or pattern.kind is not PathKind.REGEX:
-                cure = "only an expression has groups, like path: ~/rooms/(?P<room>[^/]+)$"
-            else:
-                cure = f"the groups are {', '.join(f'{{{each}}}' for each in groups)}" if groups else "it has no group"
-            fault(path, f"{{{name}}} is no part of this route's paths: {{path}} and {{rest}} are; {cure}")
-            return
+    groups = groups_of(pattern)
+    if not check_names(to, pattern, _OF_EVERY_ROUTE, path, fault):
+        return
     if any(name in _OF_EVERY_ROUTE for name in used) or pattern is None or pattern.kind is PathKind.EXACT:
         return
-    passed_on = {_number(name, groups) for name in used}
+    passed_on = {group_number(name, groups) for name in used}
     if pattern.kind is PathKind.PREFIX:
         cure = f"write {{rest}} where it belongs, or the path as '~{re.escape(pattern.text)}.*' if it is not needed"
         warn(path, f"what follows {pattern.text} is not passed on: {cure}")
@@ -88,19 +80,3 @@ def _check_to(to: str, pattern: PathPattern | None, path: str, fault: Fault, war
     elif unused := [name for number, name in enumerate(groups, 1) if number not in passed_on]:
         cure = f"write {{{unused[0]}}}, or (?:…) in the expression if it is not needed"
         warn(path, f"what the group {unused[0]} matches is not passed on: {cure}")
-
-
-def _groups(pattern: PathPattern | None) -> list[str]:
-    """Returns the groups of an expression, by name if they have one, else by number."""
-    if pattern is None or pattern.kind is not PathKind.REGEX:
-        return []
-    expression = re.compile(pattern.text)
-    by_number = {number: name for name, number in expression.groupindex.items()}
-    return [by_number.get(number, str(number)) for number in range(1, expression.groups + 1)]
-
-
-def _number(name: str, groups: list[str]) -> int | None:
-    """Returns the number of a group that has this name or number; ``None`` if there is none."""
-    if name in groups:
-        return groups.index(name) + 1
-    return int(name) if name.isdecimal() and int(name) <= len(groups) else None

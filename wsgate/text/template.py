@@ -20,3 +20,8 @@ def names(text: str) -> list[str]:
 def filled(text: str, value: str) -> str:
     """Returns the text with ``value`` for each placeholder."""
     return value.join(split(text)[::2])
+
+
+def group(match: re.Match[str], name: str) -> str:
+    """Returns what a group matched, by its name or number; nothing for one that matched nothing."""
+    return match[int(name) if name.isdecimal() else name] or ""

@@ -15,6 +15,7 @@ from wsgate.gate.exchange import Response
 from wsgate.gate.handlers.redirect import NO_HOST, handle
 from wsgate.settings.fixed import PLACEHOLDERS, redirect_target
 from wsgate.settings.model import Match, Network, Redirect
+from wsgate.settings.path_patterns import path_pattern
 from wsgate.text.error import TextError
 from wsgate.wire.http import Request
 
@@ -31,6 +32,7 @@ async def sent_to(to: str, target: bytes, host: bytes = b"a.test:8080", match: M
 
 
 OLD = below("/old/")
+ROOM = Match(path=path_pattern("~/d/(?P<room>.*)"))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,11 @@ OLD = below("/old/")
         ("{path}/evil.test", b"/", Match(), b"/evil.test"),
         ("/{rest}", b"/\\evil.test", Match(), b"/%5Cevil.test"),
         ("/{rest}", b"/old//evil.test", OLD, b"/evil.test"),
+        # groups of an expression
+        ("/rooms/{room}{query}", b"/d/%63/e?f", ROOM, b"/rooms/c/e?f"),
+        ("https://new.test/{1}?from={path}", b"/d/e", ROOM, b"https://new.test/e?from=/d/e"),
+        ("/{room}", b"/d//evil.test", ROOM, b"/evil.test"),
+        ("/{2}{1}", b"/d/e", Match(path=path_pattern("~/d/(e)(x)?$")), b"/e"),
     ],
 )
 async def test_where_it_leads(to: str, target: bytes, match: Match, expected: bytes) -> None:

@@ -6,10 +6,10 @@ import re
 
 from wsgate.gate.exchange import Answer, Exchange, Handler, Response
 from wsgate.gate.request_values import rest_of_path
-from wsgate.settings.model import Redirect, Route
+from wsgate.settings.model import PathKind, Redirect, Route
+from wsgate.text.template import group, names, split
 from wsgate.wire.http import Refusal, Request
 
-_PLACEHOLDER = re.compile(rb"\{(host|path|rest|query)\}")
 # Bytes above 0x7F, which a target may have although no URL does, and the backslash, which browsers take for a slash
 _NOT_IN_URLS = re.compile(rb"[^!-\[\]-~]")
 
@@ -36,13 +36,20 @@ def location(to: str, route: Route, request: Request, host: bytes) -> bytes:
     host: the requested host, without its port
     """
     question, query = request.target.partition(b"?")[1:]
-    parts = {
-        b"host": host,
-        b"path": request.path.encode(),
-        b"rest": rest_of_path(route, request.path).encode(),
-        b"query": _NOT_IN_URLS.sub(lambda found: b"%%%02X" % found[0][0], question + query),
+    known = {
+        "host": host,
+        "path": request.path.encode(),
+        "rest": rest_of_path(route, request.path).encode(),
+        "query": _NOT_IN_URLS.sub(lambda found: b"%%%02X" % found[0][0], question + query),
     }
-    found = _PLACEHOLDER.sub(lambda found: parts[found[1]], to.encode())
+    pattern = route.match.path
+    match = None
+    if pattern is not None and pattern.kind is PathKind.REGEX:
+        match = re.match(pattern.text, request.path)
+    parts = [each.encode() for each in split(to)]
+    for number, name in enumerate(names(to)):
+        parts[2 * number + 1] = group(match, name).encode() if match is not None and name not in known else known[name]
+    found = b"".join(parts)
     if found.startswith(b"/"):  # two slashes would begin a host (RFC 3986 §4.2)
         return b"/" + found.lstrip(b"/")
     return found

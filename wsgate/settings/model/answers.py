@@ -64,7 +64,8 @@ class Redirect:
 
     to: RedirectTarget = setting(
         "An http:// or https:// URL, or a path; {host} in it is the requested host without its port, {path} the whole "
-        "path, {rest} what follows the route's prefix, {query} the query with its question mark.",
+        "path, {rest} what follows the route's prefix, {name} or {1} what a group of its regex matched, {query} the "
+        "query with its question mark.",
         required=True,
     )
     status: RedirectStatus = setting(
