@@ -13,15 +13,15 @@ import trio
 
 from tests.programs import find
 
-_A, _RESPONSE, _NAME_ERROR = 1, 0x8180, 3  # RFC 1035 §3.2.2, §4.1.1
+_A, _RESPONSE, _FAILURE, _NAME_ERROR = 1, 0x8180, 2, 3  # RFC 1035 §3.2.2, §4.1.1
 
 
 class NameServer:
-    """Answers with the addresses in ``names``, which a test changes; with nothing while ``answers`` is false."""
+    """Answers with the addresses in ``names``, which a test changes; ``fails``: with an error of its own."""
 
     def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
         self.names = dict(names)
-        self.answers = True
+        self.fails = False
         # Port 53, the only one that the resolver asks, at an address that only this test has
         self.address = f"127.{random.randrange(64, 128)}.{random.randrange(256)}.{random.randrange(1, 255)}"
 
@@ -31,8 +31,7 @@ class NameServer:
             task_status.started()
             while True:
                 question, client = await sock.recvfrom(512)
-                if self.answers:
-                    await sock.sendto(self._answer(question), client)
+                await sock.sendto(self._answer(question), client)
 
     def prefix(self, directory: Path) -> list[str]:
         """Returns a command that runs the command behind it with this name server alone. Only root may do so."""
@@ -52,8 +51,8 @@ class NameServer:
             at += 1 + size
         (kind,) = struct.unpack_from("!H", question, at + 1)
         name = ".".join(labels)
-        found = self.names.get(name, ()) if kind == _A else ()
-        flags = _RESPONSE if name in self.names else _RESPONSE | _NAME_ERROR
-        head = question[:2] + struct.pack("!5H", flags, 1, len(found), 0, 0)
+        found = self.names.get(name, ()) if kind == _A and not self.fails else ()
+        error = _FAILURE if self.fails else 0 if name in self.names else _NAME_ERROR
+        head = question[:2] + struct.pack("!5H", _RESPONSE | error, 1, len(found), 0, 0)
         records = [struct.pack("!3HIH", 0xC00C, _A, 1, 0, 4) + bytes(map(int, address.split("."))) for address in found]
         return b"".join([head, question[12 : at + 5], *records])

@@ -18,8 +18,8 @@ from .gateway import StartGateway
 from .name_server import NameServer
 
 CLIENTS = 500
-RESTLESS = 40  # of them come and go all the time, so that there are upgrades at every moment
-PAUSE = 0.5  # seconds between two messages of a client
+RESTLESS = 25  # of them come and go all the time, so that there are upgrades at every moment
+PAUSE = 2.0  # seconds between two messages of a client
 NAME = "app.wsgate.test"
 
 
@@ -115,7 +115,7 @@ class Crowd:
         """One client, until cancelled."""
         while True:
             with trio.CancelScope() as scope:
-                await self._session(scope, 0.3 if restless else float("inf"))
+                await self._session(scope, 0.5 if restless else float("inf"))
 
     async def settled(self, servers: Collection[Server]) -> None:
         """Wait until all clients have a session, and each backend has its share, within a tenth of it."""
@@ -129,12 +129,11 @@ class Crowd:
                 await self._changed.wait()
         assert self.faults == []
 
-    async def come_back(self, *servers: Server) -> None:
-        """Let the clients of these backends end their sessions, and begin others."""
-        names = {server.name for server in servers}
-        for scope, name in list(self._sessions.items()):
-            if name in names:
-                scope.cancel()
+    def come_back(self, server: Server, number: int = CLIENTS) -> None:
+        """Lets so many clients of a backend end their sessions, and begin others."""
+        scopes = [scope for scope, name in self._sessions.items() if name == server.name]
+        for scope in scopes[:number]:
+            scope.cancel()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -147,10 +146,11 @@ class Crowd:
         self._changed = trio.Event()
 
     async def _session(self, scope: trio.CancelScope, lifetime: float) -> None:
-        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+        stream = trio.SocketStream(trio.socket.socket())
         received = bytearray()
         name = None
         try:
+            await stream.socket.connect(("127.0.0.1", self._port))
             await stream.send_all(request())
             answer = await head(stream, received)
             if not answer or Head.parse(answer).status != 101:
@@ -246,7 +246,8 @@ async def test_500_clients_while_their_backends_change(
     write(f"ws://{added.name}\n")
     await gateway.next_line("backend added", backend=f"ws://{added.name}")
     await gateway.next_line("backend healthy", backend=f"ws://{own.name}")
-    await crowd.come_back(first, second)
+    for server in (first, second):
+        crowd.come_back(server, CLIENTS // 4)
     await crowd.settled([again, added, first, second])
 
     dns.names[NAME] = [second.host, third.host]
@@ -256,11 +257,11 @@ async def test_500_clients_while_their_backends_change(
     began = first.began
     await gateway.next_line("backend added", backend=f"{url} ({third.host})")
     assert crowd.present[first.name] >= CLIENTS / 5  # its sessions go on
-    await crowd.come_back(first)
+    crowd.come_back(first)
     await crowd.settled([again, added, second, third])
     assert first.began == began
 
-    dns.answers = False
+    dns.fails = True
     await gateway.next_line("name does not resolve", name=f"{NAME}:{first.port}")
     await crowd.settled([again, added, second, third])
 
