@@ -146,6 +146,7 @@ class _Builder:
         self._opens_sources = sources
         self._tls = TlsBuilder(draft, before.tls, patient=patient)
         self._known_lookups = {route.name: route.lookups for route in before.routes if route.lookups is not None}
+        self._known_upstreams = {route.name: route.upstream for route in before.routes}
         self._lookups: dict[int, Lookups] = {}  # by the index of the route
         self._listed: dict[int, Sequence[RelayBackend]] = {}  # in files of backends, by the index of the route
         # Routes with the same settings share them
@@ -284,7 +285,7 @@ class _Builder:
         try:
             self._listed[index] = read_backend_file(file)
         except NothingListed as error:
-            old = next((old.upstream for old in self._before.routes if old.name == name), None)
+            old = self._known_upstreams.get(name)
             if old is not None and old.relay.to_file == file and old.listed:
                 consequence = "its backends stay as they were"
             else:
@@ -324,7 +325,7 @@ class _Builder:
         made.tls = None if key is None else self._tls.live[key]
         action = route.action
         if isinstance(action, Relay):
-            previous = next((old.upstream for old in self._before.routes if old.name == route.name), None)
+            previous = self._known_upstreams.get(route.name)
             made.upstream = Upstream(route.name, action, previous, self._secret, self._listed.get(index))
         elif isinstance(action, Tunnel):
             made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
