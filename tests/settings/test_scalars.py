@@ -33,6 +33,8 @@ YEAR = 365 * 24 * 3600.0
 GOOD: list[tuple[Any, str, object, object]] = [
     (bool, "true", True, True),
     (bool, "false", False, False),
+    # more of these are in test_log_to
+    (model.LogTo, "stderr", model.LogTo(model.LogToKind.STDERR), "stderr"),
     (model.CookieName, "wsgate_chat", "wsgate_chat", "wsgate_chat"),
     (model.FieldName, "X-Total", "X-Total", "X-Total"),
     (model.Method, "PUT", "PUT", "PUT"),

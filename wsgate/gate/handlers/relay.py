@@ -82,11 +82,11 @@ async def handle(exchange: Exchange) -> Answer:
         if isinstance(backend, Refusal):
             return backend
         opened = None
-        asking.span = None if exchange.span is None else exchange.span.dial(backend.name)
         try:
             target = exchange.route.rewriter.target(exchange.request.target, backend.address.path)
             if isinstance(target, Refusal):
                 return target
+            asking.span = None if exchange.span is None else exchange.span.dial(backend.name)
             opened = await _ask(asking, backend, target)
         finally:
             if not isinstance(opened, Opened):
