@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from wsgate.events.table import EVENTS
+from wsgate.events.table import ANY_LINE, EVENTS
 
-FIELDS_OF = {event.name: {*event.fields, "worker"} for event in EVENTS}
+FIELDS_OF = {event.name: {*event.fields, *ANY_LINE} for event in EVENTS}
 
 
 @dataclass

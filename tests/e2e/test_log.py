@@ -21,7 +21,7 @@ from .gateway import COMMAND, ENVIRONMENT, STOP_DEADLINE, relay, write_config
 
 REQUESTS = 2500
 PATH = "/" + "x" * 1000  # in each line: together they are more than the pipe and two processes' queues hold
-SETTINGS = {"defaults": {"timeouts": {"close": "100ms"}}, "log": {"level": "info"}}
+SETTINGS = {"defaults": {"timeouts": {"close": "100ms"}}, "log": {"level": "info", "flood": "off"}}
 OTHER_LINES = {"listening", "ready", "opened", "session", "draining", "stopped"}
 
 pytestmark = pytest.mark.parametrize("workers", [1, 2])

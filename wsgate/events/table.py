@@ -35,6 +35,8 @@ class Event:
 
 
 FIELDS = (
+    Field("more", "number", "of lines of the same event and cause that were left out (`log.flood`)"),
+    Field("within", "seconds", "in which they came"),
     Field("worker", "number", "the worker that the line is from or about; only with workers"),
     # a session or a request
     Field("id", "text", "of the session; unique among those of this process since its start"),
@@ -115,6 +117,8 @@ FIELDS = (
     Field("message", "text", "of a library, or of systemd's protocol"),
     Field("traceback", "text", "of a bug, or of what an operator's own code has raised"),
 )
+
+ANY_LINE = ("worker", "more", "within")  # may be in the line of any event
 
 WHO = ("client", "peer", "subject", "user", "host", "user_agent")
 SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")

@@ -25,7 +25,7 @@ from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.drain import drain_sessions
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
-from wsgate.ops.log import reopen_log
+from wsgate.ops.log import reopen_log, write_owed_lines
 from wsgate.ops.open_listeners import ListenerOpener, OpenListeners
 from wsgate.ops.reload import Reloader
 from wsgate.ops.reread import Load
@@ -102,6 +102,7 @@ async def run(
                         partial(health.watch, gateway),
                         partial(shared_places.watch, gateway),
                         partial(interval_log.watch, gateway),
+                        write_owed_lines,
                         partial(backend_drain.watch, gateway),
                     ):
                         serving.start_soon(task)

@@ -10,12 +10,17 @@ import contextlib
 import datetime
 import json
 import logging
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
+import trio
+
+from wsgate.ops.log_floods import WINDOW, Floods
 from wsgate.ops.log_journald import JournalFormatter
 from wsgate.ops.log_syslog import SyslogFormatter
 from wsgate.ops.log_writer import DescriptorSink, Sink, Writer
@@ -152,6 +157,7 @@ class LineHandler(logging.Handler):
     """Makes a line of each ``LogRecord`` and gives it to ``put``.
 
     reopen: reopens the sink
+    floods: decides which lines are written
     """
 
     def __init__(self, put: Callable[[bytes], object], lines: LineFormatter) -> None:
@@ -159,12 +165,26 @@ class LineHandler(logging.Handler):
         self.put = put
         self.lines = lines
         self.reopen: Callable[[], object] = lambda: None
+        self.floods = Floods(None)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.put(self.line(record))
+            now = time.monotonic()
+            if now >= self.floods.due:
+                self._write_owed(now)
+            if not self.floods.holds_back(record, now):
+                self.put(self.line(record))
         except Exception as error:  # our own bug; logging's own handler would wait for standard error
             self.put(f"wsgate: a log line could not be made: {type(error).__name__}: {error}\n".encode())
+
+    def write_owed(self, now: float) -> None:
+        """Writes the lines that stand for floods. ``now``: ``time.monotonic()``; at infinity, all of them."""
+        with self.lock or contextlib.nullcontext():
+            self._write_owed(now)
+
+    def _write_owed(self, now: float) -> None:
+        for record in self.floods.over(now):
+            self.put(self.line(record))
 
     def line(self, record: logging.LogRecord) -> bytes:
         """Returns the line of a ``LogRecord``."""
@@ -201,11 +221,22 @@ def set_up(settings: Log, sink: Sink | None = None) -> LineHandler:
     lines = _formatter(settings)
     if sink is not None or handler is None:
         handler = LineHandler(partial(_write, DescriptorSink(sys.stderr.fileno()) if sink is None else sink), lines)
+    handler.write_owed(math.inf)
     handler.lines = lines
+    handler.floods = Floods(settings.flood)
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("wsgate").setLevel(settings.level.value.upper())
     return handler
+
+
+async def write_owed_lines() -> None:
+    """Writes the lines that stand for floods, until cancelled, also if no other line comes."""
+    while True:
+        await trio.sleep(WINDOW)
+        handler = _handler()
+        if handler is not None and (now := time.monotonic()) >= handler.floods.due:
+            handler.write_owed(now)
 
 
 def reopen_log() -> None:
@@ -241,6 +272,7 @@ def written_by(handler: LineHandler, writer: Writer) -> Iterator[None]:
     try:
         yield
     finally:
+        handler.write_owed(math.inf)
         handler.put, handler.reopen = before
         writer.close()
 

@@ -44,6 +44,10 @@ class Log:
         "A line for each HTTP answer: all, those with a status of 400 or more (errors), or none (off).",
         default=LogAccess.ALL,
     )
+    flood: Count | None = setting(
+        "Lines a second of the same event and cause; of more, one in 10 s says how many. Sessions are never left out.",
+        default=100,
+    )
     interval: Timeout | None = setting("Each session that is open has a line so often; at least 1s.", default=None)
 
 
