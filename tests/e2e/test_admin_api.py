@@ -53,6 +53,8 @@ async def test_sessions_of_all_workers(
     assert await run(f"sessions/{first['id']}?code=4001&reason=bye", "DELETE") == {"closed": [first["id"]]}
     assert await mine.receive_close() == (4001, "bye")
     await mine.send(close_frame(4001))
+    await mine.read_end()
+    await mine.stream.aclose()
     assert (await gateway.next_line("session"))["reason"] == "operator"
     closed = await run("sessions/close", "POST", {"filter": {"route": "relay"}, "code": 1012})
     assert len(closed["closed"]) == 3
