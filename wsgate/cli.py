@@ -85,8 +85,28 @@ def _relay(arguments: Sequence[str]) -> int:
     return relay.run(arguments)
 
 
+def _operate(name: str, arguments: Sequence[str]) -> int:
+    from wsgate.commands import operate
+
+    return operate.run([name, *arguments])
+
+
+# Commands that ask a running gateway
+_OPERATING = {
+    "status": "say whether a running gateway is ready, and how many sessions it has",
+    "sessions": "list the sessions of a running gateway",
+    "close": "end sessions of a running gateway",
+    "backends": "list the backends of a running gateway",
+    "drain": "drain a running gateway, or one of its backends",
+    "reload": "have a running gateway read its file again",
+}
+
 # Commands that parse their flags themselves
-_OWN_FLAGS: dict[str, Callable[[Sequence[str]], int]] = {"relay": _relay, "tunnel": _tunnel}
+_OWN_FLAGS: dict[str, Callable[[Sequence[str]], int]] = {
+    "relay": _relay,
+    "tunnel": _tunnel,
+    **{name: partial(_operate, name) for name in _OPERATING},
+}
 
 
 def _recording(options: argparse.Namespace) -> int:
@@ -220,6 +240,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("relay", help="run a relay by flags; --help tells them", add_help=False)
     # Its flags are websockify's, and are parsed in the same way
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
+    for name, text in _OPERATING.items():
+        commands.add_parser(name, help=text, add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
     recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")
     actions = recording.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -13,6 +13,7 @@ import trio
 from tests.peers.frames import close_frame
 
 from .gateway import OpenClient, StartGateway, relay
+from .gateway import run as command
 from .library import Serve, echo
 
 
@@ -47,6 +48,8 @@ async def test_sessions_of_all_workers(
     assert (await run("status"))["ready"]
     (backend,) = (await run("backends"))["backends"]
     assert backend["sessions"] == 4
+    listed_by_command = await trio.to_thread.run_sync(command, "sessions", "--admin", f"unix:{sock}")
+    assert listed_by_command.stdout.count(f"ws://127.0.0.1:{port}") == 4
     assert (await run(f"sessions/{first['id']}"))["session"]["client"] == first["client"]
     assert (await run("sessions/none"))["error"].startswith("no session")
     mine = next(client for client in clients if client.address == first["client"])

@@ -1,0 +1,187 @@
+"""``wsgate status``, ``sessions``, ``close``, ``backends``, ``drain`` and ``reload``: they ask a running gateway."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wsgate.commands.admin_client import ADDRESS, AdminClient, AskError, client_from
+from wsgate.commands.table import age, octets, table
+
+Answer = Mapping[str, Any]
+
+_FILTERS = {
+    "route": "of this route",
+    "user": "of this user",
+    "client": "of this address, with or without its port",
+    "backend": "with this backend",
+    "host": "that asked for this host",
+    "subprotocol": "with this subprotocol",
+    "state": "open or closing",
+    "q": "with this in any of their texts",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one of these commands, with its name in front. Returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        answer: Answer = options.ask(client_from(options.admin, options.token_file), options)
+    except AskError as error:
+        print(f"wsgate: {options.command}: {error}", file=sys.stderr)
+        for problem in error.answer.get("problems", ()):
+            place = f"{problem['file']}:{problem['line']}:{problem['column']}"
+            print(f"{place}: {problem['path']}: {problem['message']}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        for line in options.show(answer):
+            print(line)
+    for worker in answer.get("missing_workers", ()):
+        print(f"wsgate: {options.command}: worker {worker} did not answer: ask again", file=sys.stderr)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of these commands."""
+    parser = argparse.ArgumentParser(prog="wsgate")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str, ask: _Ask, show: _Show) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, description=text)
+        command.set_defaults(ask=ask, show=show)
+        command.add_argument("--admin", metavar="ADDRESS", help=f"WSGATE_ADMIN, or {ADDRESS}; or unix:/path")
+        command.add_argument("--token-file", metavar="FILE", help="with the token; or WSGATE_ADMIN_TOKEN_FILE")
+        command.add_argument("--json", action="store_true", help="print the API's answer")
+        return command
+
+    add("status", "Say whether the gateway is ready, and how many sessions it has.", _ask_status, _show_status)
+    sessions = add("sessions", "List the open sessions.", _ask_sessions, _show_sessions)
+    _add_filters(sessions)
+    sessions.add_argument("--sort", metavar="FIELD", default="since", help="by this field; --sort=-FIELD: downwards")
+    sessions.add_argument("--limit", metavar="N", default="100", help="at most so many, up to 1000 (100)")
+    sessions.add_argument("--offset", metavar="N", default="0", help="without the first N")
+    close = add("close", "End sessions: those with these ids, or all that the flags name.", _ask_close, _show_closed)
+    close.add_argument("id", nargs="*", metavar="ID")
+    _add_filters(close)
+    close.add_argument("--code", metavar="CODE", type=int, default=1008, help="the close code (1008)")
+    close.add_argument("--reason", metavar="TEXT", help="at most 123 bytes, which both sides get")
+    backends = add("backends", "List the backends of relays.", _ask_backends, _show_backends)
+    backends.add_argument("--route", metavar="NAME", help="of this route")
+    drain = add("drain", "Drain the gateway, as SIGTERM does; or a backend, or a route's.", _ask_drain, _show_drain)
+    drain.add_argument("--backend", metavar="NAME", help="as wsgate backends shows it")
+    drain.add_argument("--route", metavar="NAME", help="of this route")
+    drain.add_argument("--undo", action="store_true", help="with --backend or --route: the drain is over")
+    add("reload", "Read the file again, as SIGHUP does; what is wrong is said.", _ask_reload, _show_reload)
+    return parser
+
+
+_Ask = Callable[[AdminClient, argparse.Namespace], Answer]
+_Show = Callable[[Answer], Sequence[str]]
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    for name, text in _FILTERS.items():
+        command.add_argument(f"--{name}", metavar="TEXT", help=text)
+
+
+def _filter(options: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name in _FILTERS if (value := getattr(options, name)) is not None}
+
+
+def _ask_status(client: AdminClient, options: argparse.Namespace) -> Answer:
+    return client.ask("GET", "status")
+
+
+def _ask_sessions(client: AdminClient, options: argparse.Namespace) -> Answer:
+    paging = {name: getattr(options, name) for name in ("sort", "limit", "offset")}
+    return client.ask("GET", "sessions", {**_filter(options), **paging})
+
+
+def _ask_close(client: AdminClient, options: argparse.Namespace) -> Answer:
+    filter = _filter(options)
+    if bool(options.id) is bool(filter):
+        raise AskError("name sessions by their ids, or all of a kind by flags like --route, and not both")
+    body: dict[str, Any] = {"code": options.code, **({"ids": options.id} if options.id else {"filter": filter})}
+    if options.reason is not None:
+        body["reason"] = options.reason
+    return client.ask("POST", "sessions/close", body=body)
+
+
+def _ask_backends(client: AdminClient, options: argparse.Namespace) -> Answer:
+    return client.ask("GET", "backends", {} if options.route is None else {"route": options.route})
+
+
+def _ask_drain(client: AdminClient, options: argparse.Namespace) -> Answer:
+    named = {name: value for name in ("backend", "route") if (value := getattr(options, name)) is not None}
+    if named:
+        return client.ask("POST", "backends/drain", body={**named, "drain": not options.undo})
+    if options.undo:
+        raise AskError("a drain of the whole gateway cannot be undone: name a backend or a route")
+    return client.ask("POST", "drain")
+
+
+def _ask_reload(client: AdminClient, options: argparse.Namespace) -> Answer:
+    return client.ask("POST", "reload")
+
+
+def _show_status(answer: Answer) -> Sequence[str]:
+    sessions = answer["sessions"]
+    state = "ready" if answer["ready"] else "not ready"
+    count = f"{sessions} session{'' if sessions == 1 else 's'}"
+    return [f"{state}, {count}, wsgate {answer['version']}", *answer["reasons"]]
+
+
+def _show_sessions(answer: Answer) -> Sequence[str]:
+    rows = [
+        (
+            each["id"],
+            each["route"],
+            each["client"],
+            each.get("user") or "-",
+            each["backend"],
+            age(each["duration"]),
+            octets(each["bytes_up"]),
+            octets(each["bytes_down"]),
+            "-" if each["client_rtt_ms"] is None else f"{each['client_rtt_ms']:g} ms",
+            each["state"],
+        )
+        for each in answer["sessions"]
+    ]
+    head = ("ID", "ROUTE", "CLIENT", "USER", "BACKEND", "AGE", "UP", "DOWN", "RTT", "STATE")
+    lines = table(head, rows, right={"AGE", "UP", "DOWN", "RTT"})
+    more = answer["total"] - answer["offset"] - len(rows)
+    return [*lines, *([f"{more} more: --offset {answer['offset'] + len(rows)}"] if more > 0 else [])]
+
+
+def _show_closed(answer: Answer) -> Sequence[str]:
+    number = len(answer["closed"])
+    return [f"{number} session{'' if number == 1 else 's'} told to close"]
+
+
+def _show_backends(answer: Answer) -> Sequence[str]:
+    rows = [
+        (each["route"], each["backend"], _state(each), str(each["sessions"]), str(each["failures"]))
+        for each in answer["backends"]
+    ]
+    return table(("ROUTE", "BACKEND", "STATE", "SESSIONS", "FAILURES"), rows, right={"SESSIONS", "FAILURES"})
+
+
+def _state(backend: Mapping[str, Any]) -> str:
+    states = [name for name in ("draining", "ejected") if backend[name]]
+    return ", ".join(([] if backend["healthy"] else ["unhealthy"]) + states) or "well"
+
+
+def _show_drain(answer: Answer) -> Sequence[str]:
+    if answer["drain"] == "begun":
+        return ["the gateway drains, and ends"]
+    what = "drains" if answer["drain"] else "drains no more"
+    return [f"{each['route']}: {each['backend']} {what}" for each in answer["backends"]]
+
+
+def _show_reload(answer: Answer) -> Sequence[str]:
+    return ["the file is well; the gateway reads it now, and its log says what is new"]
