@@ -11,6 +11,8 @@ from wsgate.settings import model
 from wsgate.settings.model import (
     SCHEMES_PORT,
     EntryPoint,
+    LogTo,
+    LogToKind,
     Network,
     PathKind,
     PathPattern,
@@ -138,6 +140,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.TargetRule, "*.example.com:22", TargetRule("*.example.com", 22, 22), "*.example.com:22"),
     (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
     (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),
+    (model.LogTo, "syslog:udp://logs:514", LogTo(LogToKind.SYSLOG_UDP, host="logs", port=514), "syslog:udp://logs:514"),
     (model.CollectorUrl, "http://a:4318", "http://a:4318/v1/traces", "http://a:4318/v1/traces"),
     (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
     (model.WebOrigin, "https://app.example:443", "https://app.example", "https://app.example"),
