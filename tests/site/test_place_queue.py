@@ -16,6 +16,7 @@ from wsgate.settings.model import Eject, Health, Queue, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.shared_table import SharedTable, WorkerTable
 from wsgate.site.upstream import Upstream
+from wsgate.site.wakeup import Reason
 
 QUEUE = Queue()
 HEALTH = Health(tcp=True, rise=1, fall=1)
@@ -248,8 +249,8 @@ class Worker:
     async def listen(self) -> None:
         while True:
             await trio.lowlevel.wait_readable(self.row.wakeup.fd)
-            is_left = self.row.wakeup.take()
-            self.found.queue.woken(self.found.backends, is_left=is_left)
+            reasons = self.row.wakeup.take()
+            self.found.queue.woken(self.found.backends, is_left=Reason.LEFT in reasons)
 
 
 @asynccontextmanager

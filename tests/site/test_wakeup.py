@@ -6,27 +6,31 @@ import pytest
 import trio
 import trio.testing
 
-from wsgate.site.wakeup import Wakeup
+from wsgate.site.wakeup import Reason, Wakeup
+
+NONE = Reason(0)
 
 
-def test_what_it_was_woken_for() -> None:
+def test_why_it_was_woken() -> None:
     wakeup = Wakeup()
-    assert not wakeup.take()
-    wakeup.wake()
-    wakeup.wake()
-    assert not wakeup.take()
-    wakeup.wake(is_left=True)
-    wakeup.wake()
-    assert wakeup.take()
-    assert not wakeup.take()
+    assert wakeup.take() == NONE
+    for reason in Reason:
+        wakeup.wake(reason)
+        wakeup.wake(reason)
+        assert wakeup.take() == reason
+    wakeup.wake(Reason.LEFT)
+    wakeup.wake(Reason.PLACE)
+    assert wakeup.take() == Reason.LEFT | Reason.PLACE
+    assert wakeup.take() == NONE
 
 
-@pytest.mark.parametrize("is_left", [False, True])
-def test_a_process_that_does_not_wake_up(is_left: bool) -> None:
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_process_that_does_not_wake_up(reason: Reason) -> None:
+    """The eventfd(2) takes no more, and nobody waits for that."""
     wakeup = Wakeup()
     os.eventfd_write(wakeup.fd, 2**64 - 2)
-    wakeup.wake(is_left=is_left)
-    assert wakeup.take()
+    wakeup.wake(reason)
+    assert reason in wakeup.take()
 
 
 async def test_from_another_process() -> None:
@@ -35,7 +39,7 @@ async def test_from_another_process() -> None:
     def wake() -> None:
         child = os.fork()
         if not child:
-            wakeup.wake()
+            wakeup.wake(Reason.PLACE)
             os._exit(0)
         os.waitpid(child, 0)
 

@@ -7,6 +7,7 @@ import select
 import pytest
 
 from wsgate.site.shared_table import SharedTable
+from wsgate.site.wakeup import Reason
 from wsgate.site.worker_turns import LATE, WorkerTurns
 
 PATIENCE = 5.0
@@ -22,8 +23,8 @@ class Workers:
         for turns, seconds in zip(self.turns, waiting, strict=True):
             turns.show(None if seconds is None else self.now - seconds)
 
-    def woken(self) -> list[tuple[int, bool]]:
-        """Those that were woken, and whether for a place that others left."""
+    def woken(self) -> list[tuple[int, Reason]]:
+        """Those that were woken, and why."""
         return [
             (index, row.wakeup.take())
             for index, row in enumerate(self.table.rows)
@@ -50,7 +51,7 @@ def test_the_one_that_has_waited_longest(
     workers = Workers(None, *others)
     assert workers.turns[0].is_awaited is (others not in ((None, None),))
     assert workers.turns[0].wake_elder(None if ours is None else workers.now - ours) is (elder is not None)
-    assert workers.woken() == ([] if elder is None else [(elder, False)])
+    assert workers.woken() == ([] if elder is None else [(elder, Reason.PLACE)])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_one_that_has_waited_longest(
 def test_the_next_one(others: tuple[float | None, ...], ours: float | None, following: int | None) -> None:
     workers = Workers(None, *others)
     workers.turns[0].pass_on(None if ours is None else workers.now - ours)
-    assert workers.woken() == ([] if following is None else [(following, True)])
+    assert workers.woken() == ([] if following is None else [(following, Reason.LEFT)])
 
 
 def test_each_route_has_its_own() -> None:
@@ -79,5 +80,6 @@ def test_each_route_has_its_own() -> None:
 def test_the_death_of_a_worker_wakes_the_others() -> None:
     workers = Workers(None, 2.0, None)
     workers.table.rows[1].clear()
-    assert workers.woken() == [(0, False), (2, False)]
+    why = Reason.PLACE | Reason.EJECTION
+    assert workers.woken() == [(0, why), (2, why)]
     assert not workers.turns[0].is_awaited

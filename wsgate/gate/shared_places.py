@@ -1,10 +1,11 @@
-"""Gives places at backends, which other workers have freed, to sessions of this worker that wait."""
+"""Heeds what other workers have changed: places that they have freed, and backends that they have ejected."""
 
 from __future__ import annotations
 
 import trio
 
 from wsgate.gate.gateway import Gateway
+from wsgate.site.wakeup import Reason
 
 
 async def watch(gateway: Gateway) -> None:
@@ -14,7 +15,11 @@ async def watch(gateway: Gateway) -> None:
         return
     while True:
         await trio.lowlevel.wait_readable(table.wakeup.fd)
-        is_left = table.wakeup.take()
+        reasons = table.wakeup.take()
         for route in gateway.site.routes:
-            if route.upstream is not None:
-                route.upstream.queue.woken(route.upstream.backends, is_left=is_left)
+            if route.upstream is None:
+                continue
+            if Reason.EJECTION in reasons:
+                route.upstream.heed_ejections()
+            if reasons & (Reason.PLACE | Reason.LEFT):
+                route.upstream.queue.woken(route.upstream.backends, is_left=Reason.LEFT in reasons)

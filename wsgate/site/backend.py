@@ -15,6 +15,7 @@ from wsgate.net.happy_eyeballs import SocketAddress
 from wsgate.settings.model import Eject, Health, RelayBackend, Target, WebSocketUrl
 from wsgate.site.idle_connections import IdleConnections
 from wsgate.site.members import backend_name
+from wsgate.site.shared_ejection import SharedEjection
 from wsgate.site.shared_table import SharedNumber
 from wsgate.site.slow_start import part_of
 
@@ -40,6 +41,7 @@ class LiveBackend(Generic[T]):
     cap: the most sessions at the same time; ``None``: any number
     sessions: how many it has now in this process, with running handshakes
     shared: the same, where other workers see it, and theirs; ``None`` without workers
+    shared_ejection: its ejections by all workers; ``None`` without workers
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
     removed: it does not belong to its route any more, and gets no new session
@@ -51,6 +53,7 @@ class LiveBackend(Generic[T]):
         "_drains",
         "_early_failures",
         "_ejected",
+        "_ejected_elsewhere",
         "_ejections",
         "_new_ejections",
         "_new_failures",
@@ -71,6 +74,7 @@ class LiveBackend(Generic[T]):
         "route",
         "sessions",
         "shared",
+        "shared_ejection",
         "slow_start",
         "trouble",
         "weight",
@@ -87,6 +91,7 @@ class LiveBackend(Generic[T]):
         self.cap = cap
         self.sessions = 0
         self.shared: SharedNumber | None = None
+        self.shared_ejection: SharedEjection | None = None
         self.failures = 0
         self.healthy = True  # until its checks fail
         self.removed = False
@@ -100,6 +105,7 @@ class LiveBackend(Generic[T]):
         self.may_eject: Callable[[], Eject | None] = lambda: None
         self.trouble = Trouble("backend failed", "backend well again", route=route, backend=self.name)
         self._ejected = False
+        self._ejected_elsewhere = False  # by another worker, and here because of that
         self._until = 0.0  # trio seconds
         self._ejections = 0  # in a row
         self._early_failures = 0  # in a row
@@ -137,6 +143,8 @@ class LiveBackend(Generic[T]):
         if self._ejected and trio.current_time() >= self._until:
             self._ejected = False
             self._returned_at = self._until
+            if self.shared_ejection is not None:
+                self.shared_ejection.forget()
         return self._ejected
 
     @property
@@ -197,6 +205,8 @@ class LiveBackend(Generic[T]):
         """
         self.removed = True
         self.changed = lambda: None
+        if self.shared_ejection is not None:
+            self.shared_ejection.forget()
         self.idle.close()
         level = logging.INFO if is_resolved else logging.WARNING
         emit(level, "backend removed", route=self.route, backend=self.name, sessions=self.sessions)
@@ -290,11 +300,32 @@ class LiveBackend(Generic[T]):
         self._new_ejections += 1
         self.trouble.begin(error)
         emit(logging.WARNING, "backend ejected", route=self.route, backend=self.name, seconds=seconds, error=error)
+        self._ejected_elsewhere = False
+        if self.shared_ejection is not None:
+            self.shared_ejection.show(seconds)
         self.place_changed()  # it is known now when it will have a place
+
+    def heed_ejections(self) -> None:
+        """Other workers may have ejected it, or have ended that. The log has said so there."""
+        if self.shared_ejection is None:
+            return
+        seconds = self.shared_ejection.left()
+        if self.is_ejected:
+            if self._ejected_elsewhere and not seconds:
+                self._return()
+        elif seconds and self.may_eject() is not None:
+            self._ejected = self._ejected_elsewhere = True
+            self._until = trio.current_time() + seconds
+            self.place_changed()
 
     def _forgive(self) -> None:
         self._ejections = 0
         if self._ejected:
-            self._ejected = False
-            self._returned_at = trio.current_time()
-            self.place_changed()
+            self._return()
+            if self.shared_ejection is not None:
+                self.shared_ejection.show(0)
+
+    def _return(self) -> None:
+        self._ejected = False
+        self._returned_at = trio.current_time()
+        self.place_changed()

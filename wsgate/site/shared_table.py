@@ -19,7 +19,7 @@ import mmap
 from collections.abc import Sequence
 
 from wsgate.events.emit import emit
-from wsgate.site.wakeup import Wakeup
+from wsgate.site.wakeup import Reason, Wakeup
 
 SLOTS = 4096  # of a worker; half of them may be used
 PROBES = 64  # slots that a name may be in
@@ -66,7 +66,8 @@ class WorkerTable:
         self.cells[self._base : self._base + _CELLS] = memoryview(bytes(_CELLS * _WIDTH)).cast("Q")
         self._used = 0
         for wakeup in self.wakeups:
-            wakeup.wake()
+            wakeup.wake(Reason.PLACE)
+            wakeup.wake(Reason.EJECTION)
 
     def write(self, key: int, value: int) -> None:
         """Sets the number of a name. If there is no room for it the others see 0, which is logged once."""

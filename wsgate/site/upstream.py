@@ -22,6 +22,7 @@ from wsgate.site import balance
 from wsgate.site.backend import Drain, LiveBackend
 from wsgate.site.members import Answers, entries_of, members, names_of
 from wsgate.site.place_queue import PlaceQueue
+from wsgate.site.shared_ejection import SharedEjection
 from wsgate.site.shared_table import WorkerTable
 from wsgate.site.worker_turns import WorkerTurns
 
@@ -245,6 +246,11 @@ class Upstream:
         if self.relay.queue is not None:
             self.queue.share(WorkerTurns(table, self.route, self.relay.queue.timeout))
 
+    def heed_ejections(self) -> None:
+        """Other workers may have ejected backends, or have ended that."""
+        for backend in self.backends:
+            backend.heed_ejections()
+
     def activate(self) -> None:
         """Connects the backends to this upstream and its settings, once. Called when the site is in use, so that a site
         that is built and not used changes nothing."""
@@ -259,9 +265,12 @@ class Upstream:
             backend.belong(entry, slow_start, partial(self._may_eject, backend))
             backend.place_changed = partial(self.queue.place_changed, backend)
             if backend.shared is None and self._table is not None:
-                backend.shared = self._table.number(f"{self.route}\0{backend.name}")
+                name = f"{self.route}\0{backend.name}"
+                backend.shared = self._table.number(name)
+                backend.shared_ejection = SharedEjection(self._table, name)
         for group in members.groups:
             group.activate(is_shared=self._table is not None)
+        self.heed_ejections()
         self.queue.settle(members.backends)  # their caps may have grown
 
     def _make(self) -> _Members:

@@ -1,11 +1,28 @@
-"""Wakes a task of another process."""
+"""Wakes a task of another process, and says why."""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 
-_PLACE, _LEFT = 1, 1 << 32  # added to the number of an eventfd(2)
+_BITS = 24  # of a reason's count, in the number of an eventfd(2)
+
+
+class Reason(enum.Flag):
+    """Why a worker is woken.
+
+    PLACE: there is a place at a backend
+    LEFT: there is one, and those who have waited longer may not have it
+    EJECTION: another worker has ejected a backend, or has ended that
+    """
+
+    PLACE = enum.auto()
+    LEFT = enum.auto()
+    EJECTION = enum.auto()
+
+
+_ONE = {reason: 1 << (_BITS * index) for index, reason in enumerate(Reason)}
 
 
 class Wakeup:
@@ -14,17 +31,22 @@ class Wakeup:
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def wake(self, *, is_left: bool = False) -> None:
-        """Wakes it: there is a place. ``is_left``: those who have waited longer may not have it."""
+    def wake(self, reason: Reason) -> None:
+        """Wakes it for one reason."""
         with contextlib.suppress(BlockingIOError):  # it has been woken often enough
-            os.eventfd_write(self.fd, _LEFT if is_left else _PLACE)
+            os.eventfd_write(self.fd, _ONE[reason])
 
-    def take(self) -> bool:
-        """Returns whether a place was left by those who have waited longer, and waits for the next one."""
+    def take(self) -> Reason:
+        """Returns all reasons since the last call."""
         try:
-            return os.eventfd_read(self.fd) >= _LEFT
+            number = os.eventfd_read(self.fd)
         except BlockingIOError:
-            return False
+            return Reason(0)
+        found = Reason(0)
+        for index, reason in enumerate(Reason):
+            if number >> (_BITS * index) & ((1 << _BITS) - 1):
+                found |= reason
+        return found
 
     def __del__(self) -> None:
         os.close(self.fd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 from wsgate.site.shared_table import WorkerTable
+from wsgate.site.wakeup import Reason
 
 LATE = 1.0  # seconds behind the end of its wait, after which a session is one of a worker that hangs
 
@@ -41,14 +42,14 @@ class WorkerTurns:
         """
         elder = self._oldest(before=than)
         if elder is not None:
-            self._table.wakeups[elder].wake()
+            self._table.wakeups[elder].wake(Reason.PLACE)
         return elder is not None
 
     def pass_on(self, since: float | None) -> None:
         """Wakes the worker whose session is the next one, behind one that has waited since ``since``."""
         following = self._oldest(after=since)
         if following is not None:
-            self._table.wakeups[following].wake(is_left=True)
+            self._table.wakeups[following].wake(Reason.LEFT)
 
     @property
     def is_awaited(self) -> bool:
