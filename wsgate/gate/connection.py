@@ -257,7 +257,7 @@ class _Connection:
                 if not http.begun:
                     self._gateway.add_idle(scope)
                 try:
-                    data = await receive(self._transport)
+                    data = await receive(self._transport, later=True)
                 finally:
                     self._gateway.idle.discard(scope)
                 self._gateway.pump.serve_if_due()

@@ -39,8 +39,12 @@ class BackendHttp:
     ) -> None:
         self._method = method
         self._protocol = protocol
-        length = next((int(value) for name, value in headers if name == b"Content-Length"), 0)
-        self.in_chunks = any(name == b"Transfer-Encoding" for name, _ in headers)
+        length, self.in_chunks = 0, False
+        for name, value in headers:
+            if name == b"Content-Length":
+                length = int(value)
+            elif name == b"Transfer-Encoding":
+                self.in_chunks = True
         self.request = write_head(b"%b %b HTTP/1.1" % (method, target), headers)
         self._body = BodyWriter(length, in_chunks=self.in_chunks)
         self._is_sent = False

@@ -28,15 +28,35 @@ HOP_BY_HOP = frozenset(
 )
 
 
+class NamedFields(list[tuple[bytes, bytes]]):
+    """The fields of a head, and all of their names: most look-ups ask for a field that is not there.
+
+    Never changed, or the names would be wrong.
+
+    fields: with names in lower case
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self, fields: Headers) -> None:
+        super().__init__(fields)
+        self.names = frozenset([name for name, _ in fields])
+
+
 def values(headers: Headers, name: bytes) -> list[bytes]:
     """Returns every value of the field ``name``, in order."""
+    if isinstance(headers, NamedFields) and name not in headers.names:
+        return []
     return [value for field, value in headers if field == name]
 
 
 def elements(headers: Headers, name: bytes) -> list[bytes]:
     """Returns the elements of a comma-separated list field, from all its lines, without empty ones (RFC 9110
     §5.6.1)."""
-    return [element for value in values(headers, name) for part in value.split(b",") if (element := part.strip(b" \t"))]
+    found = values(headers, name)
+    if not found:
+        return found
+    return [element for value in found for part in value.split(b",") if (element := part.strip(b" \t"))]
 
 
 def has_token(headers: Headers, name: bytes, token: bytes) -> bool:

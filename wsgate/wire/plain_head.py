@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from wsgate.text.token import TOKEN
-from wsgate.wire.headers import Headers
+from wsgate.wire.headers import Headers, NamedFields, values
 
 # No control characters but the tab; a line that begins with a blank (RFC 9112 §5.2) has no name
 _FIELDS = rb"((?:" + TOKEN + rb":[\t -~]*\r\n)*)\r\n"
@@ -56,8 +56,7 @@ def read_plain_request(head: bytes) -> RequestHead | None:
         return None
     method, target, version, lines = found.groups()
     raw_headers, headers = _fields(lines)
-    names = [name for name, _ in headers]
-    if names.count(b"host") != 1 or not _has_plain_length(names, headers):
+    if len(values(headers, b"host")) != 1 or not _has_plain_length(headers):
         return None
     return RequestHead(method, target, version, headers, raw_headers)
 
@@ -69,23 +68,21 @@ def read_plain_answer(head: bytes) -> AnswerHead | None:
         return None
     version, status, lines = found.groups()
     raw_headers, headers = _fields(lines)
-    if not _has_plain_length([name for name, _ in headers], headers):
+    if not _has_plain_length(headers):
         return None
     return AnswerHead(int(status), headers, raw_headers, version)
 
 
-def _fields(lines: bytes) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+def _fields(lines: bytes) -> tuple[Headers, NamedFields]:
     """Returns the fields with names as they were written, and with names in lower case."""
     parts = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
     raw = [(name, value.strip(b" \t")) for name, _, value in parts]
-    return raw, [(name.lower(), value) for name, value in raw]
+    return raw, NamedFields([(name.lower(), value) for name, value in raw])
 
 
-def _has_plain_length(names: list[bytes], headers: Headers) -> bool:
+def _has_plain_length(headers: NamedFields) -> bool:
     """Whether it is sure how long the body is: it is not in chunks, and has at most one length."""
-    if b"transfer-encoding" in names:
+    if b"transfer-encoding" in headers.names:
         return False
-    if b"content-length" not in names:
-        return True
-    lengths = [value for name, value in headers if name == b"content-length"]
-    return len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) is not None
+    lengths = values(headers, b"content-length")
+    return not lengths or (len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) is not None)

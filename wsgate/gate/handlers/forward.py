@@ -281,7 +281,7 @@ class _Forwarding:
         if not upload.send_at_once():
             return None
         with trio.move_on_after(min(_ALONE, self._exchange.route.settings.timeouts.response)):
-            bad = await self._receive(transport, http)
+            bad = await self._receive(transport, http, later=True)
             return bad or http.next_head()
         return None
 
@@ -299,10 +299,10 @@ class _Forwarding:
                 if head is not None:
                     return head
 
-    async def _receive(self, transport: Transport, http: BackendHttp) -> BadAnswer | None:
+    async def _receive(self, transport: Transport, http: BackendHttp, *, later: bool = False) -> BadAnswer | None:
         """Receives some of the answer. Returns why there is no more of it."""
         try:
-            data = await receive_or_raise(transport)
+            data = await receive_or_raise(transport, later=later)
         except OSError as error:
             return BadAnswer(explain(error), BadAnswerCause.OTHER if http.has_begun else BadAnswerCause.NOTHING_CAME)
         http.receive(data)

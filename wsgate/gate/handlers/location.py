@@ -21,7 +21,7 @@ def with_location(exchange: Exchange, url: WebSocketUrl, host: bytes, headers: H
 
     host: the Host that the backend was asked for
     """
-    if not any(name.lower() == b"location" for name, _ in headers):
+    if b"location" not in [name.lower() for name, _ in headers]:
         return headers
     prefixes = exchange.route.rewriter.prefixes(exchange.request.target, url.path)
     if prefixes is None:
