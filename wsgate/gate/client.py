@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.relay.session_info import ClientInfo
@@ -59,6 +59,8 @@ class RemoteEnd:
     address: Address
     tls: bool = False
     certificate: ClientCertificate | None = None
+    # The client of the last request, by what it depends on: on a kept connection it is mostly the same again
+    last: tuple[tuple[bytes, str | None], Client] | None = field(default=None, init=False, repr=False, compare=False)
 
     def client_info(self, name: str | None = None, host: str | None = None, agent: str | None = None) -> ClientInfo:
         """Returns the client's data for the log.
@@ -99,6 +101,7 @@ class Client:
     proxied: bool
     certificate: ClientCertificate | None = None
     trusted: bool = False
+    fields: Headers | None = field(default=None, init=False, repr=False, compare=False)  # made by ``backend_fields``
 
     @property
     def name(self) -> bytes:
@@ -127,6 +130,9 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
     """Returns the client of a request. ``trusted``: the networks of trusted proxies."""
     said = _ProxyInfo()
     believed = bool(trusted) and is_among(end.address, trusted)
+    key = request.host, _agent(request)
+    if not believed and end.last is not None and end.last[0] == key:
+        return end.last[1]
     if believed:
         headers = request.headers
         x_forwarded = not _X_FORWARDED.isdisjoint(name for name, _ in headers)
@@ -138,8 +144,8 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
     named = _port(said.host) or said.port if said.host else said.port or _port(request.host)
     port = named or _DEFAULT_PORTS[scheme]
     host = said.host or request.host
-    return Client(
-        end.client_info(hops[0] if hops else None, host.decode("latin-1") or None, _agent(request)),
+    client = Client(
+        end.client_info(hops[0] if hops else None, host.decode("latin-1") or None, key[1]),
         (*hops, *peer),
         scheme,
         host,
@@ -148,6 +154,8 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
         certificate=end.certificate,
         trusted=believed,
     )
+    end.last = None if believed else (key, client)
+    return client
 
 
 def _agent(request: Request) -> str | None:
@@ -160,6 +168,12 @@ def _agent(request: Request) -> str | None:
 
 def backend_fields(client: Client) -> list[tuple[bytes, bytes]]:
     """Returns the fields that tell a backend about the client: made here, never copied from an untrusted request."""
+    if client.fields is None:
+        client.fields = _backend_fields(client)
+    return [*client.fields]
+
+
+def _backend_fields(client: Client) -> Headers:
     fields = [(b"X-Forwarded-Proto", client.scheme), (b"X-Forwarded-Port", b"%d" % client.port)]
     if client.host:
         fields.append((b"X-Forwarded-Host", client.host))

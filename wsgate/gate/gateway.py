@@ -15,11 +15,14 @@ from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.gate.tracing import Tracer
+from wsgate.net.short_waits import ShortWaits
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.settings.model import Settings
 from wsgate.site.site import Site
 
+# Seconds for which only a backend's answer is waited for. To watch the client as well, for its leaving, takes two tasks
+SHORT_WAIT = 0.1
 LATE = 1.0  # seconds for the first request of a connection that was in the kernel's queue when the drain began
 
 
@@ -42,6 +45,7 @@ class Gateway:
     upgrading: how many requests are between their head and their answer
     tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
+    short_waits: for the answers of backends to plain requests; nearly all come soon
     """
 
     site: Site
@@ -58,6 +62,7 @@ class Gateway:
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
     upgrading: int = 0
+    short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
     tracer: Tracer | None = None
 
     def __post_init__(self) -> None:

@@ -24,4 +24,18 @@ def id_of_request(settings: RequestId | None, request: Request, client: Client) 
         sent = values(request.headers, settings.header.lower().encode())
         if len(sent) == 1 and _ID.fullmatch(sent[0]):
             return sent[0].decode()
-    return os.urandom(_BYTES).hex()
+    return _new()
+
+
+_random = bytearray()  # drawn for many ids at once, because a system call costs more than the rest
+
+
+def _new() -> str:
+    if not _random:
+        _random.extend(os.urandom(_BYTES * 100))
+    drawn = _random[-_BYTES:].hex()
+    del _random[-_BYTES:]
+    return drawn
+
+
+os.register_at_fork(after_in_child=_random.clear)  # or two processes would draw the same

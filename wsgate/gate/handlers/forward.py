@@ -24,11 +24,11 @@ from wsgate.gate.incoming import Incoming
 from wsgate.gate.refusals import CLIENT_GONE, is_our_own, unreachable
 from wsgate.gate.sending import PATIENCE
 from wsgate.net.dial import DialError, TlsClient, dial
-from wsgate.net.io import receive_or_raise
+from wsgate.net.io import READ_SIZE, receive_or_raise
 from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
 from wsgate.net.tls.handshake import explain
-from wsgate.net.transport import Transport
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.pump import SOON
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
@@ -55,10 +55,6 @@ NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: 
 _MAX_AGE_ONCE = 4.0
 
 NO_TRACE = Refusal(405, "requests are not sent back here", ((b"Allow", b"OPTIONS"),), closes=False)
-
-# Seconds for which only the answer is waited for, which nearly always comes by then. To watch the client as well, for
-# its leaving, takes two tasks
-_ALONE = 0.1
 
 # Answers of a backend that cannot serve now; the next one may
 _FAILURES = frozenset({502, 503, 504})
@@ -278,12 +274,16 @@ class _Forwarding:
 
     async def _soon(self, transport: Transport, http: BackendHttp, upload: Upload) -> AnswerHead | BadAnswer | None:
         """Sends a request without a body. Returns a head that comes soon, interim or final; else ``None``."""
-        if not upload.send_at_once():
+        if not upload.send_at_once() or not await self._exchange.gateway.short_waits.wait_readable(transport):
             return None
-        with trio.move_on_after(min(_ALONE, self._exchange.route.settings.timeouts.response)):
-            bad = await self._receive(transport, http, later=True)
-            return bad or http.next_head()
-        return None
+        try:
+            http.receive(transport.recv(READ_SIZE))
+        except BLOCKED:  # the beginning of a TLS record
+            return None
+        except OSError as error:
+            return _lost(http, error)
+        self._exchange.gateway.pump.serve_if_due(SOON)
+        return http.next_head()
 
     async def _receive_head(
         self, transport: Transport, http: BackendHttp, head: AnswerHead | BadAnswer | None
@@ -299,12 +299,12 @@ class _Forwarding:
                 if head is not None:
                     return head
 
-    async def _receive(self, transport: Transport, http: BackendHttp, *, later: bool = False) -> BadAnswer | None:
+    async def _receive(self, transport: Transport, http: BackendHttp) -> BadAnswer | None:
         """Receives some of the answer. Returns why there is no more of it."""
         try:
-            data = await receive_or_raise(transport, later=later)
+            data = await receive_or_raise(transport)
         except OSError as error:
-            return BadAnswer(explain(error), BadAnswerCause.OTHER if http.has_begun else BadAnswerCause.NOTHING_CAME)
+            return _lost(http, error)
         http.receive(data)
         self._exchange.gateway.pump.serve_if_due(SOON)
         return None
@@ -385,3 +385,7 @@ class _Forwarding:
             # The rest of its request may never be read; or what follows is meant for the other protocol
             fields.append((b"Connection", b"close"))
         return Response(head.status, fields, stream.read_ready(), stream=stream)
+
+
+def _lost(http: BackendHttp, error: OSError) -> BadAnswer:
+    return BadAnswer(explain(error), BadAnswerCause.OTHER if http.has_begun else BadAnswerCause.NOTHING_CAME)
