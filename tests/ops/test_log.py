@@ -305,3 +305,11 @@ def test_each_place_has_its_form(written: IO[bytes], to: LogTo, line: bytes) -> 
     emit(logging.INFO, "ready")
     written.seek(0)
     assert re.fullmatch(line, written.read())
+
+
+@pytest.mark.parametrize("char", ["\x7f", "\x9b", "\u202e", "\u2028", "\U000e0001", "\udcff"])
+def test_what_a_terminal_would_obey_is_escaped(char: str) -> None:
+    line = JsonFormatter().format(record("refused", {"user_agent": f"größe {char}[31m"}))
+    assert line.isprintable()
+    assert "größe" in line
+    assert json.loads(line)["user_agent"] == f"größe {char}[31m"

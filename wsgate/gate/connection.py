@@ -28,6 +28,7 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.handlers.table import forwards_http, handler_for
 from wsgate.gate.incoming import Incoming
 from wsgate.gate.proxy_protocol import real_address
+from wsgate.gate.redaction import path_without_route
 from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.gate.request_id import id_of_request
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
@@ -289,7 +290,7 @@ class _Connection:
         """
         if exchange is None:
             access = self._gateway.settings.log.access
-            path = None if request is None else request.path
+            path = None if request is None else path_without_route(request, self._gateway.site)
             client = client or self._end.client_info()
             refused_early(access, refusal, client, request, path, since=since, request_id=request_id)
         else:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from wsgate.events.emit import HIDDEN
 from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.incoming import Incoming
@@ -19,7 +20,7 @@ from wsgate.net.transport import Transport
 from wsgate.relay.session import Session
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tap import Tap
-from wsgate.settings.model import BackendTls, Record, WebSocketUrl
+from wsgate.settings.model import BackendTls, PlaceKind, Record, Tunnel, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
@@ -62,7 +63,12 @@ class Exchange:
     def client_info(self) -> ClientInfo:
         """Returns the client's data for the log."""
         info = self.client.info
-        return info if self.user is None else replace(info, user=self.user)
+        if self.user is not None:
+            info = replace(info, user=self.user)
+        token = self.route.settings.action.token if isinstance(self.route.settings.action, Tunnel) else None
+        if token is not None and info.host is not None and any(each.kind is PlaceKind.HOST for each in token.from_):
+            info = replace(info, host=HIDDEN)  # it is the token
+        return info
 
     def backend_tls(self, settings: BackendTls) -> TlsClient | None:
         """Returns the TLS settings for the route's backends; ``None`` if none of them uses TLS."""

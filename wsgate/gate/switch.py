@@ -14,6 +14,7 @@ from wsgate.gate.exchange import Exchange, Opened
 from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
+from wsgate.gate.redaction import shown_subprotocol
 from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER
 from wsgate.gate.request_values import path_for_log
 from wsgate.relay.closing import Cause, Side
@@ -76,7 +77,7 @@ async def _begin(
         exchange.client_info,
         backend.name,
         path_for_log(exchange.request, route.settings),
-        None if subprotocol is None else subprotocol.decode("latin-1"),
+        None if subprotocol is None else shown_subprotocol(subprotocol),
         trio.current_time(),
         exchange.request_id,
     )

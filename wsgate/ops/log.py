@@ -74,7 +74,9 @@ class JsonFormatter(_Lines):
         line.update(_fields(record))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return _encode(line)
+        text = _encode(line)
+        # what JSON does not escape, and a terminal obeys: C1 controls, marks of direction (U+202E)
+        return text if text.isprintable() else "".join(map(_visible, text))
 
 
 class TextFormatter(_Lines):
@@ -120,6 +122,10 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
         if isinstance(value, str) and len(value) > LONGEST_FIELD and "\n" not in value:
             fields = {**fields, name: f"{value[:LONGEST_FIELD]}…"}
     return fields
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def _quote(value: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wsgate.gate.redaction import shown_subprotocol
 from wsgate.settings.model import Tunnel
 from wsgate.wire.handshake import Upgrade, choose_subprotocol
 from wsgate.wire.http import Refusal
@@ -15,7 +16,7 @@ from wsgate.wire.http import Refusal
 _BINARY = b"binary"  # websockify's clients offer it
 _BASE64 = b"base64"  # websockify's name for bytes in text messages, which is not supported
 
-_MAX_NAMES, _MAX_NAME = 8, 40  # in the log, because some clients offer a token as a subprotocol
+_MAX_NAMES, _MAX_NAME = 8, 40  # in the log
 
 
 def tunnel_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | Refusal | None:
@@ -40,6 +41,6 @@ def tunnel_subprotocol(tunnel: Tunnel, upgrade: Upgrade) -> bytes | Refusal | No
 
 def describe_offer(offered: Sequence[bytes]) -> str:
     """Returns the client's offer for the log."""
-    names = [name.decode("latin-1") for name in offered[:_MAX_NAMES]]
+    names = [shown_subprotocol(name) for name in offered[:_MAX_NAMES]]
     shown = [name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…" for name in names]
     return ", ".join([*shown, "…"] if len(offered) > _MAX_NAMES else shown)
