@@ -33,7 +33,7 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
             fault(f"{path}.health", f"says nothing of how: write one of {', '.join(_KINDS)}")
         elif len(written) > 1:
             fault(f"{path}.health", f"has {' and '.join(written)}: write one of them")
-        if relay.health.slow_start is not None and isinstance(relay.balance, Balance):
+        if isinstance(relay.health.slow_start, float) and isinstance(relay.balance, Balance):
             _check_slow_start(relay.balance, f"{path}.health.slow_start", warn)
 
 

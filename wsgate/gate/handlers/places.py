@@ -83,4 +83,4 @@ class Places:
 
 
 def _refusal(detail: str) -> Refusal:
-    return Refusal(503, _REASON, RETRY_AFTER, detail, cause="queue")
+    return Refusal(503, _REASON, RETRY_AFTER, detail, cause="no_backend")
