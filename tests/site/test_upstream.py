@@ -386,11 +386,16 @@ async def test_reloads_do_not_pile_up_what_has_gone() -> None:
     assert upstream(backend(1), previous=found).backends[0] is not first
 
 
-async def test_no_backend_at_all() -> None:
+async def test_no_backend_at_all(log: Log) -> None:
     found = upstream(to_file="/etc/chat.backends")
     assert ports(found) == []
+    assert found.why_none() == "there is none in /etc/chat.backends"
     found.update(listed=[backend(1)])
     assert ports(found) == [1]
+    found.drain("ws://h:1")
+    assert ports(found) == []
+    assert found.why_none() == "each is unhealthy, or draining, or at its sessions"
+    assert found.why_none(plain=True) == "each is unhealthy, or draining"
     found.update(listed=[])
     assert ports(found) == []
 

@@ -195,6 +195,20 @@ class Upstream:
         """Whether a session that finds no place may get one later: a backend works that it has not tried."""
         return any(each.works and each not in tried for each in self.backends)
 
+    def why_none(self, *, plain: bool = False) -> str:
+        """Returns why no backend takes a session now, for the log.
+
+        plain: a request over plain HTTP
+        """
+        if not self.backends:
+            return f"there is none in {self.relay.to_file}"
+        reasons = ["unhealthy"]
+        if any(each.is_draining for each in self.backends):
+            reasons.append("draining")
+        if not plain:
+            reasons.append("at its sessions")
+        return f"each is {', or '.join(reasons)}"
+
     def cookie_of(self, backend: LiveBackend[WebSocketUrl]) -> str:
         """Returns the value of the cookie for a backend."""
         return _sign(self._secret, self.route, backend.name)

@@ -48,7 +48,7 @@ from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 from wsgate.wire.plain_head import AnswerHead
 
-NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: try again", detail="each is unhealthy")
+NO_BACKEND_FOR_IT = replace(NO_BACKEND, reason="no backend takes a request now: try again")
 
 # Seconds that a connection may have been idle for a request that cannot be sent again: uvicorn and node.js end theirs
 # after 5 s, and a request that meets this end is lost
@@ -88,9 +88,11 @@ async def handle(exchange: Exchange) -> Answer:
         if isinstance(answer, Response):
             forwarding.discard(answer, backend)
         backend = following
+    if backend is None:
+        return replace(NO_BACKEND_FOR_IT, detail=backends.why_none())
     if isinstance(answer, _Failed):
         return answer.refusal
-    if isinstance(answer, Response | Opened) and backend is not None and (cookie := backends.cookie_for(backend)):
+    if isinstance(answer, Response | Opened) and (cookie := backends.cookie_for(backend)):
         return replace(answer, headers=[*answer.headers, *cookie])
     return answer
 
@@ -114,6 +116,10 @@ class _Backends:
     def next(self) -> LiveBackend[WebSocketUrl] | None:
         """Returns the next one; for an upgrade, which will be a session, one that has a place and is entered for it."""
         return next((each for each in self._candidates if self._is_plain or each.enter()), None)
+
+    def why_none(self) -> str:
+        """Returns why there is none, for the log."""
+        return self._upstream.why_none(plain=True)
 
     def cookie_for(self, backend: LiveBackend[WebSocketUrl]) -> Headers:
         """Returns the field that brings the client back to the backend that has answered."""

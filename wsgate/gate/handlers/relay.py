@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -47,7 +47,6 @@ NO_BACKEND = Refusal(
     503,
     "no backend takes another session: try again",
     RETRY_AFTER,
-    detail="each is unhealthy, or at its sessions",
     cause="no_backend",
 )
 
@@ -107,7 +106,7 @@ async def handle(exchange: Exchange) -> Answer:
             if value != cookie:
                 opened.headers = [*opened.headers, (b"Set-Cookie", make_cookie(upstream.cookie, value, exchange))]
         break
-    return opened or NO_BACKEND
+    return opened or replace(NO_BACKEND, detail=upstream.why_none())
 
 
 def _may_retry(refusal: Refusal, action: Relay) -> bool:
