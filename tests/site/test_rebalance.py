@@ -17,6 +17,16 @@ def new(sessions: int, weight: float = 1, room: float = INF) -> Load:
     return Load(sessions, weight, room)
 
 
+def test_a_worker_makes_its_part_of_the_moves() -> None:
+    """It takes only what it has."""
+    half = plan([Load(100, 1, here=50), new(0)], 100, 0.5)
+    assert (half.taken, half.given, half.is_complete) == ([25, 0], [0, 25], [True, True])
+    none = plan([Load(100, 1, here=0), Load(70, 1, here=3), new(0)], 100, 0.01)
+    assert (none.taken, none.given) == ([0, 1, 0], [0, 0, 1])
+    little = plan([Load(100, 1, here=2), new(0)], 100, 0.5)
+    assert (little.taken, little.given, little.is_complete) == ([2, 0], [0, 2], [True, False])
+
+
 @pytest.mark.parametrize(
     ("loads", "most", "taken", "given", "complete"),
     [

@@ -1,7 +1,7 @@
 """Moves sessions to backends that are new or have come back, a few per second (``relay.rebalance``).
 
 A session cannot be moved without its client: it is closed with 1012, its client comes back, and the next session is
-given to the new backend. Each worker moves its own sessions.
+given to the new backend. Each worker moves its own sessions, as many of all as it has of all.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ def step(gateway: Gateway, upstream: Upstream, most: int) -> list[Session]:
     backends = [backend for backend in upstream.usual if backend.works]
     loads = [
         Load(
-            backend.sessions + upstream.promised(backend),
+            backend.all_sessions + upstream.promised(backend),
             backend.weight * backend.part(now),
             room=_room(backend, upstream) if backend in upstream.newcomers else 0,
+            here=backend.sessions,
         )
         for backend in backends
     ]
-    moves = plan(loads, most)
+    here, everywhere = sum(each.sessions for each in backends), sum(each.all_sessions for each in backends)
+    moves = plan(loads, most, here / everywhere if everywhere else 1.0)
     sessions: list[Session] = []
     for backend, taken, given, is_complete in zip(backends, moves.taken, moves.given, moves.is_complete, strict=True):
         if taken:

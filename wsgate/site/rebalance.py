@@ -12,14 +12,16 @@ from dataclasses import dataclass
 class Load:
     """A backend that takes sessions.
 
-    sessions: how many it has, or will have soon
+    sessions: how many it has, or will have soon, in all workers
     weight: its share, beside those of the others
     room: how many more it may have, if it is new and sessions may be moved to it; otherwise 0
+    here: how many of its sessions this worker may move away
     """
 
     sessions: int
     weight: float
     room: float = 0
+    here: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +38,23 @@ class Moves:
     is_complete: Sequence[bool]
 
 
-def plan(loads: Sequence[Load], most: int) -> Moves:
+def plan(loads: Sequence[Load], most: int, part: float = 1.0) -> Moves:
     """Returns the next moves.
 
     Each new backend should get its share of all sessions, by weight. They come from those that have the most sessions
     for their weight, and no backend is left with less than its own share.
 
     most: sessions that may be moved now
+    part: of all moves, those that this worker makes
     """
     total = sum(load.sessions for load in loads)
     weights = sum(load.weight for load in loads)
     shares = [total * load.weight / weights for load in loads]
     lacking = [max(0, math.floor(share) - load.sessions) for share, load in zip(shares, loads, strict=True)]
-    wanted = [int(min(lack, load.room)) for lack, load in zip(lacking, loads, strict=True)]
+    wanted = [math.ceil(min(lack, load.room) * part) for lack, load in zip(lacking, loads, strict=True)]
     taken = [0] * len(loads)
     fullest = [
-        (-load.sessions / load.weight, index, load.sessions - math.ceil(share))
+        (-load.sessions / load.weight, index, min(load.here, load.sessions - math.ceil(share)))
         for index, (share, load) in enumerate(zip(shares, loads, strict=True))
     ]
     fullest = [each for each in fullest if each[2] > 0]
@@ -66,7 +69,7 @@ def plan(loads: Sequence[Load], most: int) -> Moves:
         else:
             heapq.heappop(fullest)
     given = _shared_out(sum(taken), wanted)
-    return Moves(taken, given, [lack <= gets for lack, gets in zip(lacking, given, strict=True)])
+    return Moves(taken, given, [lack * part <= gets for lack, gets in zip(lacking, given, strict=True)])
 
 
 def _shared_out(number: int, wanted: Sequence[int]) -> list[int]:
