@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from tests.gate.conftest import gateway_of, relay_to, route
@@ -15,7 +16,7 @@ from wsgate.gate.gateway import Gateway
 from wsgate.ops import sampler
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.sampler import Sampler
-from wsgate.settings.model import Listener, TcpAddress, Tls
+from wsgate.settings.model import Listener, Queue, Relay, RelayBackend, TcpAddress, Tls, WebSocketUrl
 
 Row = dict[tuple[str, ...], tuple[int, ...]]
 
@@ -49,6 +50,22 @@ async def test_process_and_backends() -> None:
     assert row["wsgate_process_resident_memory_bytes", "0"][0] > 1 << 20
     assert row["wsgate_process_max_fds", "0"][0] > 10
     assert row["wsgate_process_open_fds", "0"][0] > 2
+
+
+async def test_sessions_that_wait(nursery: trio.Nursery) -> None:
+    """Of routes that have a queue."""
+    to = RelayBackend(url=WebSocketUrl(TcpAddress("h", 1), None), sessions=1)
+    gateway = gateway_of(route(Relay(to=(to,), queue=Queue()), "chat"), route(relay_to(1), "other"))
+    upstream = gateway.site.routes[0].upstream
+    assert upstream is not None
+    upstream.activate()
+    upstream.backends[0].enter()
+    nursery.start_soon(upstream.queue.wait, lambda: upstream.backends, (), 5.0)
+    await trio.testing.wait_all_tasks_blocked()
+    await Sampler(gateway, CertificateWatch()).sample()
+    row = row_of(gateway)
+    assert row["wsgate_sessions_waiting", "chat"] == (1,)
+    assert ("wsgate_sessions_waiting", "other") not in row
 
 
 async def test_what_a_reload_has_removed_is_gone() -> None:

@@ -118,6 +118,7 @@ STALLED = _counter("wsgate_stalled_seconds_total", "How long peers accepted no m
 RTT = _seconds("wsgate_heartbeat_rtt_seconds", "From the gateway's Ping to its Pong.", _LEG, _QUICK)
 LOST = _counter("wsgate_heartbeats_lost_total", "Legs that did not answer a Ping in time.", _LEG)
 
+WAITING = _gauge("wsgate_sessions_waiting", "New sessions that wait for a place at a backend.", _ROUTE)
 BACKEND_SESSIONS = _gauge("wsgate_backend_sessions", "Sessions of a backend, with running handshakes.", _BACKEND)
 BACKEND_HEALTHY = _gauge(
     "wsgate_backend_healthy", "Whether a backend's health checks succeed; 1 without checks.", _BACKEND, Across.LEAST

@@ -30,6 +30,7 @@ from wsgate.events.metrics import (
     MAX_FDS,
     MEMORY,
     ROUND,
+    WAITING,
     Metric,
 )
 from wsgate.gate.gateway import Gateway
@@ -102,6 +103,8 @@ class Sampler:
         for route in self._gateway.site.routes:
             if isinstance(route.settings.action, Relay | Tunnel):
                 self._gateway.metrics.sessions(route.name)  # so that it is shown before its first session
+            if route.upstream is not None and route.upstream.relay.queue is not None:
+                self._show(before, len(route.upstream.queue), WAITING, route.name)
             for backend in () if route.upstream is None else route.upstream.backends:
                 self._show(before, backend.sessions, BACKEND_SESSIONS, route.name, backend.name)
                 self._show(before, int(backend.healthy), BACKEND_HEALTHY, route.name, backend.name)
