@@ -17,7 +17,7 @@ from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
 from wsgate.commands import relay
 from wsgate.settings.draft import Draft
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.load import load
 from wsgate.settings.model import Settings, TcpAddress
 from wsgate.site import build as build_module
@@ -77,7 +77,7 @@ def test_check_explains_a_request(
     assert "--explain: 'x' is no URL to ask for" in capsys.readouterr().err
 
 
-def warn_of_routes(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
+def warn_of_routes(settings: Settings, fault: ReportFault, warn: ReportWarning, given: object) -> None:
     warn("routes[1]", "is odd: write another")
     warn("routes[0].match.path", "is odd: write another")
 

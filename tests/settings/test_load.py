@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.settings.checked import load_checked
 from wsgate.settings import nodes
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.load import ConfigError, Problem, load, loads, reads
 from wsgate.settings.model import Files, Relay, Settings
 from wsgate.site.build import try_out
@@ -51,7 +51,7 @@ def test_problems_are_in_file_order() -> None:
 
 
 def test_warnings_in_file_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    def warn_twice(settings: Settings, fault: Fault, warn: Warn, given: object) -> None:
+    def warn_twice(settings: Settings, fault: ReportFault, warn: ReportWarning, given: object) -> None:
         warn("routes[0].relay.to", "second")
         warn("listeners", "first")
 

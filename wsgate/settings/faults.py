@@ -8,12 +8,12 @@ from typing import Any
 from wsgate.settings.draft import Broken
 
 # Reports a problem with the value at a path.
-Fault = Callable[[str, str], object]
+ReportFault = Callable[[str, str], object]
 # Reports that the value at a path is valid, but probably not meant.
-Warn = Callable[[str, str], object]
+ReportWarning = Callable[[str, str], object]
 
 
-def check_choice(mapping: Any, names: Sequence[str], path: str, fault: Fault) -> None:
+def check_choice(mapping: Any, names: Sequence[str], path: str, fault: ReportFault) -> None:
     """Checks that exactly one of the keys ``names`` is there. A ``Broken`` value may have been meant for another
     key."""
     values = [getattr(mapping, name) for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wsgate.settings.faults import Fault
+from wsgate.settings.faults import ReportFault
 from wsgate.settings.model import PathKind, PathPattern
 from wsgate.text.template import names
 
@@ -26,7 +26,7 @@ def group_number(name: str, groups: Sequence[str]) -> int | None:
     return int(name) if name.isdecimal() and int(name) <= len(groups) else None
 
 
-def check_names(to: str, pattern: PathPattern | None, known: Sequence[str], path: str, fault: Fault) -> bool:
+def check_names(to: str, pattern: PathPattern | None, known: Sequence[str], path: str, fault: ReportFault) -> bool:
     """Reports the first name in the braces of ``to`` that stands for nothing, or for two things; returns whether there
     is none.
 

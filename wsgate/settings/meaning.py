@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.meaning_admin import check_admin, check_states
 from wsgate.settings.meaning_auth import check_access, check_addresses
 from wsgate.settings.meaning_cors import check_cors
@@ -38,7 +38,7 @@ from wsgate.settings.model import (
 )
 
 
-def check(settings: Any, fault: Fault, warn: Warn, given: Container[str]) -> None:
+def check(settings: Any, fault: ReportFault, warn: ReportWarning, given: Container[str]) -> None:
     """Checks the settings, which may have ``Broken`` parts.
 
     fault: reports a problem
@@ -81,14 +81,14 @@ def _entries(settings: Any, attribute: str, cls: type) -> list[tuple[int, Any]]:
     return [(i, e) for i, e in enumerate(elements if isinstance(elements, tuple) else ()) if isinstance(e, cls)]
 
 
-def _check_listeners(listeners: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_listeners(listeners: list[tuple[int, Any]], fault: ReportFault) -> None:
     for index, listener in listeners:
         if isinstance(listener.mode, int) and isinstance(listener.bind, TcpAddress):
             fault(f"listeners[{index}].mode", f"only a Unix socket has a mode, and {listener.bind} is none: remove it")
         check_addresses(listener.addresses, f"listeners[{index}].addresses", fault)
 
 
-def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: ReportFault) -> None:
     for index, listener in listeners:
         if not isinstance(listener.redirect, ListenerRedirect):
             continue
@@ -100,19 +100,19 @@ def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Fau
             fault(path, "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
 
 
-def _check_limits(settings: Any, fault: Fault, given: Container[str]) -> None:
+def _check_limits(settings: Any, fault: ReportFault, given: Container[str]) -> None:
     limits = getattr(settings, "limits", None)
     if "limits.target" in given and isinstance(limits, Limits) and is_whole(limits) and limits.target > limits.head:
         fault("limits.target", "a target is a part of its head, which may have less: raise limits.head, or lower this")
 
 
-def _check_log(log: Any, fault: Fault) -> None:
+def _check_log(log: Any, fault: ReportFault) -> None:
     interval = getattr(log, "interval", None)
     if isinstance(interval, float) and interval < 1:
         fault("log.interval", "so many lines nobody reads: write at least 1s, or off")
 
 
-def _check_messages(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def _check_messages(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     for index, route in routes:
         path = f"routes[{index}].limits.message"
         written = path in given and getattr(route.limits, "message", None) is not None
@@ -121,14 +121,14 @@ def _check_messages(routes: list[tuple[int, Any]], fault: Fault, given: Containe
             fault(path, message)
 
 
-def _check_names(routes: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_names(routes: list[tuple[int, Any]], fault: ReportFault) -> None:
     first: dict[Any, int] = {}
     for index, route in routes:
         if (other := first.setdefault(route.name, index)) != index:
             fault(f"routes[{index}].name", f"routes[{other}] has the name {route.name} already: rename one of them")
 
 
-def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_websocket(routes: list[tuple[int, Any]], fault: ReportFault) -> None:
     for index, route in routes:
         if not isinstance(route.match, Match) or isinstance(route.action, Broken):
             continue
@@ -144,14 +144,14 @@ def _check_websocket(routes: list[tuple[int, Any]], fault: Fault) -> None:
 _NO_BODY = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
 
 
-def _check_responses(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def _check_responses(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     for index, route in routes:
         action = route.action
         if isinstance(action, Respond) and action.status in _NO_BODY and f"routes[{index}].respond.body" in given:
             fault(f"routes[{index}].respond.body", f"an answer with status {action.status} has no body: remove it")
 
 
-def _check_http(routes: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_http(routes: list[tuple[int, Any]], fault: ReportFault) -> None:
     for index, route in routes:
         if route.upgrade is Upgrades.ANY and route.http is PlainHttp.REJECT:
             fault(f"routes[{index}].upgrade", "any goes through only with http: forward: write it, or remove this")

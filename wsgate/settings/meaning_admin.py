@@ -7,11 +7,11 @@ from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import Broken
-from wsgate.settings.faults import Fault
+from wsgate.settings.faults import ReportFault
 from wsgate.settings.model import Admin, AdminMetrics, Relay, State, StateAnswer, TcpAddress
 
 
-def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: Fault) -> None:
+def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: ReportFault) -> None:
     """Checks ``admin``, which may have ``Broken`` parts.
 
     routes: those that could be decoded, with their index
@@ -31,7 +31,7 @@ def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: Fault) -> None
         _check_backends(admin.backends, "admin.backends", routes, fault)
 
 
-def check_states(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def check_states(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     """Checks ``state`` of each route. ``given``: the paths of the values in the file."""
     for index, route in routes:
         action = route.action
@@ -44,7 +44,7 @@ def check_states(routes: list[tuple[int, Any]], fault: Fault, given: Container[s
             _check_backends(action.backends, path, routes, fault)
 
 
-def _check_backends(names: tuple[Any, ...], base: str, routes: list[tuple[int, Any]], fault: Fault) -> None:
+def _check_backends(names: tuple[Any, ...], base: str, routes: list[tuple[int, Any]], fault: ReportFault) -> None:
     by_name = {route.name: route for _, route in routes}
     for index, name in enumerate(names):
         path = f"{base}[{index}]"

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from wsgate.settings.draft import Broken
-from wsgate.settings.faults import Fault, Warn, items
+from wsgate.settings.faults import ReportFault, ReportWarning, items
 from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
@@ -27,7 +27,7 @@ from wsgate.text.htpasswd import entry, split
 
 
 def check_access(
-    route: Route, listeners: Sequence[Any], path: str, fault: Fault, warn: Warn, given: Container[str]
+    route: Route, listeners: Sequence[Any], path: str, fault: ReportFault, warn: ReportWarning, given: Container[str]
 ) -> None:
     """Checks who may use the route at ``path``; warns if it allows probably more than is meant.
 
@@ -57,7 +57,7 @@ def check_access(
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
 
 
-def check_addresses(addresses: Any, path: str, fault: Fault) -> None:
+def check_addresses(addresses: Any, path: str, fault: ReportFault) -> None:
     """Checks ``addresses`` of a listener or route. ``addresses``: may be ``None`` or ``Broken``"""
     if isinstance(addresses, Addresses) and not addresses.allow and not addresses.deny:
         fault(path, "it lets everybody in: write allow or deny, or remove it")
@@ -67,7 +67,7 @@ def check_addresses(addresses: Any, path: str, fault: Fault) -> None:
             fault(f"{path}.allow[{index}]", f"deny has {network} too, and deny wins: remove it from one of them")
 
 
-def _warn_of_pages(route: Route, path: str, warn: Warn) -> None:
+def _warn_of_pages(route: Route, path: str, warn: ReportWarning) -> None:
     """Warns about cookies without ``origins``: a browser adds cookies to requests of every page (RFC 6455 §10.2)."""
     if route.auth is not None:  # the default is same-host
         return
@@ -87,7 +87,7 @@ def _reads_a_cookie(tunnel: Tunnel) -> bool:
     return any(isinstance(place, Place) and place.kind is PlaceKind.COOKIE for place in places)
 
 
-def _check_basic(basic: Basic, path: str, fault: Fault) -> None:
+def _check_basic(basic: Basic, path: str, fault: ReportFault) -> None:
     if basic.users == () and basic.file is None:
         fault(path, "nobody can pass, it has no users: write users, or name a file of htpasswd with file")
     first: dict[str, tuple[int, str]] = {}

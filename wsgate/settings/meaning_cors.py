@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsgate.settings.draft import Broken
-from wsgate.settings.faults import Fault, items
+from wsgate.settings.faults import ReportFault, items
 from wsgate.settings.model import ANY_ORIGIN, SAME_HOST, Cors, Headers, PlainHttp, Route, ToClient
 
 _EVERYBODY = {
@@ -14,7 +14,7 @@ _EVERYBODY = {
 }
 
 
-def check_cors(route: Route, path: str, fault: Fault) -> None:
+def check_cors(route: Route, path: str, fault: ReportFault) -> None:
     """Reports what is wrong with ``cors`` of the route at ``path``."""
     cors, origins = route.cors, route.origins
     if not isinstance(cors, Cors) or isinstance(route.http, Broken):
@@ -33,7 +33,7 @@ def check_cors(route: Route, path: str, fault: Fault) -> None:
     _check_fields(route.headers, path, fault)
 
 
-def _check_fields(headers: Any, path: str, fault: Fault) -> None:
+def _check_fields(headers: Any, path: str, fault: ReportFault) -> None:
     changes = getattr(headers, "to_client", None)
     if not isinstance(headers, Headers) or not isinstance(changes, ToClient):
         return

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
-from wsgate.settings.faults import Fault, Warn, items
+from wsgate.settings.faults import ReportFault, ReportWarning, items
 from wsgate.settings.meaning_auth import may_ask
 from wsgate.settings.model import Headers, Relay, Route, ToBackend, ToClient, Tunnel
 from wsgate.text.variables import variables_in
@@ -19,8 +19,8 @@ def check_headers(
     listeners: Sequence[Any],
     ids: Any,
     path: str,
-    fault: Fault,
-    warn: Warn,
+    fault: ReportFault,
+    warn: ReportWarning,
     given: Container[str],
 ) -> None:
     """Checks the changes of the route at ``path``; warns of variables that never have a value.
@@ -44,7 +44,7 @@ def check_headers(
                     warn(f"{path}.headers.{name}.{where}", f"{{{variable}}} has never a value here: {why}")
 
 
-def _check_names(changes: Changes, path: str, fault: Fault) -> None:
+def _check_names(changes: Changes, path: str, fault: ReportFault) -> None:
     """Finds a field that is changed in two ways."""
     first: dict[str, str] = {}
     for key in ("set", "add"):

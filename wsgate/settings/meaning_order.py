@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.model import Match, PathKind, PathPattern, PlainAction, PlainHttp, Route
 from wsgate.text.regexes import first_characters, literal_beginning
 
@@ -32,7 +32,7 @@ _BELOW = (
 )  # examples of what follows a prefix; an expression that matches all of them counts as matching everything
 
 
-def check_order(routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn) -> None:
+def check_order(routes: Sequence[tuple[int, Any]], fault: ReportFault, warn: ReportWarning) -> None:
     """Reports routes that are never reached, or not by all requests that they are meant for."""
     takes_all: int | None = None
     first: dict[Any, int] = {}
@@ -63,7 +63,7 @@ def _criteria(match: Match) -> tuple[Any, ...]:
     )
 
 
-def _warn_of_start(index: int, route: Route, warn: Warn) -> None:
+def _warn_of_start(index: int, route: Route, warn: ReportWarning) -> None:
     pattern = route.match.path
     if pattern is None or pattern.kind is not PathKind.REGEX:
         return
@@ -141,7 +141,7 @@ class _Taken:
     some: tuple[str, ...] = ()
 
 
-def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: Warn) -> None:
+def _warn_of_order(index: int, route: Route, above: Sequence[tuple[int, Route]], warn: ReportWarning) -> None:
     """Warns about the first route above that takes all of its requests, or all for some hosts or subprotocols."""
     for other, upper in above:
         if not _takes_kind(upper, route) or not _asks_no_more(upper.match, route.match):

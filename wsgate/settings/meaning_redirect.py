@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.groups import check_names
 from wsgate.settings.model import Match, PathKind, PathPattern, Redirect, Route, Tls
 from wsgate.text.paths import normal
@@ -21,7 +21,7 @@ _MOST = 10  # redirects in a row; browsers follow some more
 
 
 def check_redirects(
-    listeners: Sequence[tuple[int, Any]], routes: Sequence[tuple[int, Any]], fault: Fault, warn: Warn
+    listeners: Sequence[tuple[int, Any]], routes: Sequence[tuple[int, Any]], fault: ReportFault, warn: ReportWarning
 ) -> None:
     """Reports names in braces that stand for nothing, and warns about routes whose redirect is taken by the same route
     again, at once or after others."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Container
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, Warn
+from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.model import Balance, HashKey, Health, Place, PlaceKind, Policy, Queue, Relay
 
 _KINDS = ("websocket", "http", "tcp")
 
 
-def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Container[str]) -> None:
+def check_relay(relay: Relay, path: str, fault: ReportFault, warn: ReportWarning, given: Container[str]) -> None:
     """Reports what is wrong with the relay at ``path``, other than its TLS."""
     if not relay.to and relay.to_file is None:
         fault(path, "leads nowhere: write to, with ws://host:port, or to_file, a file with backends")
@@ -37,13 +37,13 @@ def check_relay(relay: Relay, path: str, fault: Fault, warn: Warn, given: Contai
             _check_slow_start(relay.balance, f"{path}.health.slow_start", warn)
 
 
-def _check_sid(balance: Balance, path: str, warn: Warn) -> None:
+def _check_sid(balance: Balance, path: str, warn: ReportWarning) -> None:
     if balance.hash == HashKey(Place(PlaceKind.QUERY, "sid")):
         cure = "write balance: {policy: least_sessions, cookie: app}, or have clients send a value of their own"
         warn(path, f"socket.io's first request has no sid, so the others may come to another backend: {cure}")
 
 
-def _check_rebalance(balance: Balance, path: str, fault: Fault) -> None:
+def _check_rebalance(balance: Balance, path: str, fault: ReportFault) -> None:
     if balance.hash is not None or balance.cookie is not None:
         how = "hash" if balance.hash is not None else "cookie"
         fault(path, f"with balance: {how} a client comes back to the backend that it had: remove one of them")
@@ -57,7 +57,7 @@ def _may_be_full(relay: Relay) -> bool:
     return not is_whole(relay.to) or any(each.sessions is not None for each in relay.to)
 
 
-def _check_slow_start(balance: Balance, path: str, warn: Warn) -> None:
+def _check_slow_start(balance: Balance, path: str, warn: ReportWarning) -> None:
     if balance.hash is not None or balance.policy is Policy.FIRST:
         policy = "hash" if balance.hash is not None else "first"
         cure = "write balance: round_robin, random or least_sessions, or remove it"

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, Warn, check_choice
+from wsgate.settings.faults import ReportFault, ReportWarning, check_choice
 from wsgate.settings.groups import check_names, group_number, groups_of
 from wsgate.settings.model import Match, PathKind, PathPattern, Relay, Rewrite
 from wsgate.text.regexes import is_literal, matches_to_the_end
@@ -16,7 +16,7 @@ _WAYS = ("strip", "replace", "to")
 _OF_EVERY_ROUTE = ("path", "rest")
 
 
-def check_rewrite(route: Any, path: str, fault: Fault, warn: Warn) -> None:
+def check_rewrite(route: Any, path: str, fault: ReportFault, warn: ReportWarning) -> None:
     """Reports what is wrong with the rewriting of the relay at ``path``, and what it would lose."""
     relay = route.action
     if not isinstance(route.match, Match) or not is_whole(route.match):
@@ -47,7 +47,7 @@ def _may_begin(pattern: PathPattern, prefix: str) -> bool:
     return f"{pattern.text}/".startswith(below) or (pattern.kind is PathKind.PREFIX and below.startswith(pattern.text))
 
 
-def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: Warn) -> None:
+def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: ReportWarning) -> None:
     """A path in ``to`` stands in place of what the pattern matches, which an expression matches in many ways."""
     if pattern is None or pattern.kind is not PathKind.REGEX or not is_whole(relay.to) or is_literal(pattern.text):
         return
@@ -63,7 +63,7 @@ def _warn_of_base(relay: Relay, pattern: PathPattern | None, path: str, warn: Wa
     )
 
 
-def _check_to(to: str, pattern: PathPattern | None, path: str, fault: Fault, warn: Warn) -> None:
+def _check_to(to: str, pattern: PathPattern | None, path: str, fault: ReportFault, warn: ReportWarning) -> None:
     used = names(to)
     groups = groups_of(pattern)
     if not check_names(to, pattern, _OF_EVERY_ROUTE, path, fault):

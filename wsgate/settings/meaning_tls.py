@@ -6,13 +6,13 @@ from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault
+from wsgate.settings.faults import ReportFault
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
 
 _NONE = "there is no certificate: name its file with certificate"
 
 
-def check_listeners_tls(listeners: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def check_listeners_tls(listeners: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     """Checks the TLS of listeners."""
     for index, listener in listeners:
         if not isinstance(listener.tls, Tls):
@@ -27,7 +27,7 @@ def check_listeners_tls(listeners: list[tuple[int, Any]], fault: Fault, given: C
             _check_certificates(listener.tls, path, fault)
 
 
-def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Container[str]) -> None:
+def check_routes_tls(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     """Checks the TLS of relays and tunnels to their backends."""
     for index, route in routes:
         if not isinstance(route.action, Relay | Tunnel):
@@ -46,7 +46,7 @@ def check_routes_tls(routes: list[tuple[int, Any]], fault: Fault, given: Contain
             check_backend_tls(tls, path, fault)
 
 
-def check_backend_tls(tls: BackendTls, path: str, fault: Fault) -> None:
+def check_backend_tls(tls: BackendTls, path: str, fault: ReportFault) -> None:
     """Checks TLS with the gateway as the client."""
     if tls.certificate is None:
         _check_strays(tls, path, fault)
@@ -54,14 +54,14 @@ def check_backend_tls(tls: BackendTls, path: str, fault: Fault) -> None:
         fault(f"{path}.ca", "with verify: false nothing is checked against it: remove one of them")
 
 
-def _check_plaintext(tls: Tls, path: str, fault: Fault) -> None:
+def _check_plaintext(tls: Tls, path: str, fault: ReportFault) -> None:
     required = isinstance(tls.client_ca, str) and tls.client_auth is ClientAuth.REQUIRED
     if tls.plaintext is True and required:
         message = "who comes without TLS shows no certificate: remove plaintext, or write client_auth: optional"
         fault(f"{path}.plaintext", message)
 
 
-def _check_certificates(tls: Tls, path: str, fault: Fault) -> None:
+def _check_certificates(tls: Tls, path: str, fault: ReportFault) -> None:
     if tls.certificate is None and not tls.certificates:
         fault(path, f"{_NONE}, or several with certificates")
     elif tls.certificate is not None and tls.certificates:
@@ -73,7 +73,7 @@ def _check_certificates(tls: Tls, path: str, fault: Fault) -> None:
             fault(f"{path}.certificates[{index}]", _NONE)
 
 
-def _check_strays(certificate: Certificate, path: str, fault: Fault) -> None:
+def _check_strays(certificate: Certificate, path: str, fault: ReportFault) -> None:
     for key in ("key", "password_file"):
         if getattr(certificate, key) is not None:
             fault(f"{path}.{key}", "there is no certificate that it belongs to: name its file with certificate")

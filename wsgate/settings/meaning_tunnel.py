@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import is_whole
-from wsgate.settings.faults import Fault, check_choice, is_there, items
+from wsgate.settings.faults import ReportFault, check_choice, is_there, items
 from wsgate.settings.meaning_tls import check_backend_tls
 from wsgate.settings.model import (
     SOURCES,
@@ -25,7 +25,7 @@ from wsgate.text.error import TextError
 from wsgate.text.jwt import signature_algorithm
 
 
-def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, given: Container[str]) -> None:
+def check_tunnel(tunnel: Tunnel, path: str, fault: ReportFault, given: Container[str]) -> None:
     """Checks the tunnel at ``path`` without its TLS, which is checked like a relay's."""
     check_choice(tunnel, ("to", "token", "target"), path, fault)
     if isinstance(tunnel.token, Token):
@@ -34,7 +34,7 @@ def check_tunnel(tunnel: Tunnel, path: str, fault: Fault, given: Container[str])
         _check_target(tunnel.target, tunnel.allow, path, fault)
 
 
-def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault) -> None:
+def _check_target(target: ClientTarget, allow: Any, path: str, fault: ReportFault) -> None:
     if allow == ():
         message = "without allow clients reach nothing: write there what they may name, like allow: [10.0.0.0/8:5900]"
         fault(f"{path}.target", message)
@@ -47,7 +47,7 @@ def _check_target(target: ClientTarget, allow: Any, path: str, fault: Fault) -> 
             fault(f"{path}.allow[{index}]", "clients can name no Unix socket as their target: remove it")
 
 
-def _check_token(token: Token, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_token(token: Token, path: str, fault: ReportFault, given: Container[str]) -> None:
     check_choice(token, SOURCES, path, fault)
     if isinstance(token.jwt, Jwt):
         _check_jwt(token.jwt, f"{path}.jwt", fault)
@@ -56,7 +56,7 @@ def _check_token(token: Token, path: str, fault: Fault, given: Container[str]) -
     _check_url(token, path, fault, given)
 
 
-def _check_jwt(jwt: Jwt, path: str, fault: Fault) -> None:
+def _check_jwt(jwt: Jwt, path: str, fault: ReportFault) -> None:
     check_choice(jwt, ("key", "jwks"), path, fault)
     for index, name in items(jwt.algorithms):
         try:
@@ -66,7 +66,7 @@ def _check_jwt(jwt: Jwt, path: str, fault: Fault) -> None:
             fault(f"{path}.algorithms[{index}]", str(error))
 
 
-def _check_redis(redis: Redis, path: str, fault: Fault) -> None:
+def _check_redis(redis: Redis, path: str, fault: ReportFault) -> None:
     if isinstance(redis.user, str) and redis.password_file is None:
         fault(f"{path}.user", "a user needs a password: name its file with password_file")
     if redis.tls is None or not is_whole(redis.tls):
@@ -77,7 +77,7 @@ def _check_redis(redis: Redis, path: str, fault: Fault) -> None:
         check_backend_tls(redis.tls, f"{path}.tls", fault)
 
 
-def _check_url(token: Token, path: str, fault: Fault, given: Container[str]) -> None:
+def _check_url(token: Token, path: str, fault: ReportFault, given: Container[str]) -> None:
     path = f"{path}.url_tls"
     if not is_whole(token.url_tls):
         return

@@ -15,15 +15,15 @@ from wsgate.net.tls.x509 import X509, read_der
 from wsgate.settings.model import BackendTls, Certificate, Tls
 
 # The path of a configuration key below the tls mapping, empty for the mapping itself; the problem there, with the cure.
-Fault = tuple[str, str]
+TlsFault = tuple[str, str]
 
 # OpenSSL's reasons for a key or a signature below its security level
 _TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "DH_KEY_TOO_SMALL"})
 
 
-def check_listener_tls(tls: Tls, pem: PemFiles) -> list[Fault]:
+def check_listener_tls(tls: Tls, pem: PemFiles) -> list[TlsFault]:
     """Returns the faults of the files and ciphers of a listener's TLS."""
-    faults: list[Fault] = []
+    faults: list[TlsFault] = []
     for path, certificate in certificates(tls):
         _check_certificate(certificate, path, pem, faults)
     if tls.ciphers is not None:
@@ -36,22 +36,22 @@ def check_listener_tls(tls: Tls, pem: PemFiles) -> list[Fault]:
     return faults
 
 
-def check_backend_tls(tls: BackendTls, pem: PemFiles) -> list[Fault]:
+def check_backend_tls(tls: BackendTls, pem: PemFiles) -> list[TlsFault]:
     """Returns the faults of the files of a route's TLS to its backends."""
-    faults: list[Fault] = []
+    faults: list[TlsFault] = []
     _check_certificate(tls, "", pem, faults)
     if tls.ca is not None:
         _check_ca(tls.ca, "ca", pem, faults)
     return faults
 
 
-def outdated(tls: Tls | BackendTls, pem: PemFiles) -> list[Fault]:
+def outdated(tls: Tls | BackendTls, pem: PemFiles) -> list[TlsFault]:
     """Returns warnings for certificates without a fault that have expired or are not valid yet.
 
     They are used all the same, so that everything else still works: peers may reject them, and a renewal is used as
     soon as it is there.
     """
-    found: list[Fault] = []
+    found: list[TlsFault] = []
     now = time.time()
     for path, certificate in certificates(tls):
         for own in _readable(certificate.certificate, pem)[:1]:
@@ -74,7 +74,7 @@ def _readable(file: str | None, pem: PemFiles) -> list[X509]:
     return [] if file is None else _read_certificates(file, "", pem, [])
 
 
-def _check_certificate(certificate: Certificate, path: str, pem: PemFiles, faults: list[Fault]) -> None:
+def _check_certificate(certificate: Certificate, path: str, pem: PemFiles, faults: list[TlsFault]) -> None:
     if certificate.certificate is None:
         return
     before = len(faults)
@@ -89,7 +89,7 @@ def _check_certificate(certificate: Certificate, path: str, pem: PemFiles, fault
             faults.append(_explain(error, certificate, path))
 
 
-def _check_key(certificate: Certificate, path: str, pem: PemFiles, faults: list[Fault]) -> None:
+def _check_key(certificate: Certificate, path: str, pem: PemFiles, faults: list[TlsFault]) -> None:
     file, key = _key_of(certificate, path)
     try:
         data = pem.read(file)
@@ -120,7 +120,7 @@ def _key_of(certificate: Certificate, path: str) -> tuple[str, str]:
     return certificate.certificate, f"{path}certificate"
 
 
-def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -> Fault:
+def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -> TlsFault:
     """Returns why OpenSSL rejects a certificate and a private key that look right alone."""
     file, key = _key_of(certificate, path)
     reason = getattr(error, "reason", None) or ""
@@ -136,7 +136,7 @@ def _explain(error: OSError | ValueError, certificate: Certificate, path: str) -
     return key, f"OpenSSL cannot load {certificate.certificate!r} with its key: {_words(error)}"
 
 
-def _check_ca(file: str, key: str, pem: PemFiles, faults: list[Fault]) -> None:
+def _check_ca(file: str, key: str, pem: PemFiles, faults: list[TlsFault]) -> None:
     found = _read_certificates(file, key, pem, faults)
     if not found:
         return
@@ -146,7 +146,7 @@ def _check_ca(file: str, key: str, pem: PemFiles, faults: list[Fault]) -> None:
         faults.append((key, f"OpenSSL cannot load the file {file!r}: {_words(error)}"))
 
 
-def _read_certificates(file: str, key: str, pem: PemFiles, faults: list[Fault]) -> list[X509]:
+def _read_certificates(file: str, key: str, pem: PemFiles, faults: list[TlsFault]) -> list[X509]:
     """Returns the certificates of a file; none if there is a fault, which is added to ``faults``."""
     try:
         data = pem.read(file)
