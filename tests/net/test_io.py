@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
+from tests.limits import no_descriptors
 from tests.peers import sockets
 from tests.peers.sockets import reset
 from tests.relay.joined import tls_pair
@@ -267,13 +269,16 @@ async def test_a_peer_that_leaves(ending: str, has_sent: bool) -> None:
             assert ours.recv(10) == b"more"
 
 
-async def test_without_epoll_a_peer_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("select.epoll", raising=False)
+@pytest.mark.parametrize("lacks", ["epoll", "a descriptor"])
+async def test_without_epoll_a_peer_stays(monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    if lacks == "epoll":
+        monkeypatch.delattr("select.epoll", raising=False)
     ours, theirs = pair()
     with ours, theirs:
         theirs.close()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait_until_left, ours)
-            await trio.testing.wait_all_tasks_blocked()
+            with no_descriptors() if lacks == "a descriptor" else nullcontext():
+                nursery.start_soon(wait_until_left, ours)
+                await trio.testing.wait_all_tasks_blocked()
             assert nursery.child_tasks
             nursery.cancel_scope.cancel()

@@ -85,11 +85,13 @@ def is_reset(transport: Transport) -> bool:
 async def wait_until_left(transport: Transport) -> None:
     """Returns when the peer has ended or reset the connection, whatever it has sent that nobody has read yet.
 
-    Nothing is read, so TLS does not matter. Without epoll it never returns.
+    Nothing is read, so TLS does not matter. Without epoll, or a descriptor for it, it never returns.
     """
-    if not hasattr(select, "epoll"):
+    try:
+        ends = select.epoll(1)
+    except (AttributeError, OSError):
         await trio.sleep_forever()
-    with select.epoll(1) as ends:
+    with ends:
         ends.register(transport.fileno(), select.EPOLLRDHUP)  # EPOLLHUP and EPOLLERR are always reported
         await trio.lowlevel.wait_readable(ends.fileno())
 
