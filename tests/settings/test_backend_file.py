@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsgate.settings.backend_file import MAX_BACKENDS, read_backends
 from wsgate.settings.load import loads
@@ -96,6 +99,17 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_wrong_has_its_line_and_cure(text: str | bytes, expected: str) -> None:
     assert faults(text)[0].startswith(expected)
+
+
+_WORDS = st.sampled_from(
+    ["ws://h", "unix:/a", "weight=2", "drain", "#", "- ", "[", "]", "{", "}", '"', ", ", ": ", "\n", " "]
+)
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.lists(_WORDS).map(lambda words: "".join(words).encode())))
+def test_whatever_is_in_it_is_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(ConfigError):
+        read_backends(data, "f")
 
 
 def test_all_faults_are_told() -> None:
