@@ -56,13 +56,15 @@ async def test_a_sessions_line(
 ) -> None:
     session = about()
     await trio.sleep(90.12345)
-    ended(session, Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40, 0.01234, None, "bye"))
+    ended(session, Outcome(cause, side, detail, 1000, None, 1, 2, 30, 40, 0.01234, None, 30, None, "bye"))
     assert log.records[0].levelname == "INFO"
     assert log.one("session") == {
         **WHO,
         "duration": 90.123,
         "messages_up": 1,
         "messages_down": 2,
+        "largest_up": 30,
+        "largest_down": None,
         "bytes_up": 30,
         "bytes_down": 40,
         "client_rtt_ms": 12.3,

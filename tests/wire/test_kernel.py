@@ -27,7 +27,7 @@ from .utf8_cases import INVALID, TRUNCATED, VALID
 
 Options = dict[str, Any]
 
-SEEN = ("halt", "fault", "opcode", "payload", "resume", "out", "messages", "left")
+SEEN = ("halt", "fault", "opcode", "payload", "resume", "out", "messages", "largest", "left")
 
 
 def steps(frame_walk: Walk, pieces: Sequence[bytes]) -> list[tuple[object, ...]]:
@@ -257,7 +257,7 @@ def test_a_fault_can_be_set(compiled: ModuleType) -> None:
     assert frame_walk.fault == Fault(1002, "reserved opcode 0x3")
 
 
-@pytest.mark.parametrize("name", ["halt", "opcode", "payload", "resume", "messages", "left"])
+@pytest.mark.parametrize("name", ["halt", "opcode", "payload", "resume", "messages", "largest", "left"])
 def test_the_rest_is_for_reading(compiled: ModuleType, name: str) -> None:
     frame_walk = compiled.FrameWalk(masked=True)
     with pytest.raises((AttributeError, TypeError)):

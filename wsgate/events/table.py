@@ -57,6 +57,8 @@ FIELDS = (
     Field("duration", "seconds", "since the session or request began"),
     Field("messages_up", "number", "finished data messages from the client"),
     Field("messages_down", "number", "finished data messages from the backend; in a tunnel the frames that were made"),
+    Field("largest_up", "bytes", "of the largest of these messages from the client, as it was sent"),
+    Field("largest_down", "bytes", "of the largest of these messages from the backend; null in a tunnel"),
     Field("bytes_up", "bytes", "from the client; of a session with frame headers, of a request the body"),
     Field("bytes_down", "bytes", "to the client; of a session with frame headers, of an answer the body"),
     Field("client_code", "close code", "of the Close that crossed the client side first; 1005 for one without a code"),
@@ -123,7 +125,10 @@ ANY_LINE = ("worker", "more", "within")  # may be in the line of any event
 WHO = ("client", "peer", "subject", "user", "host", "user_agent")
 SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
 SIZES = ("bytes_up", "bytes_down")
-COUNTS = ("duration", "messages_up", "messages_down", *SIZES, "client_rtt_ms", "backend_rtt_ms")
+COUNTS = (
+    *("duration", "messages_up", "messages_down", "largest_up", "largest_down"),
+    *(*SIZES, "client_rtt_ms", "backend_rtt_ms"),
+)
 CLOSES = ("client_code", "backend_code", "client_reason", "backend_reason")
 ENDING = (*CLOSES, "ended_by", "reason", "detail")
 ANSWER = (

@@ -59,6 +59,8 @@ def _counts(info: SessionInfo, outcome: Outcome) -> dict[str, object]:
         "duration": _duration(info.since),
         "messages_up": outcome.messages_up,
         "messages_down": outcome.messages_down,
+        "largest_up": outcome.largest_up,
+        "largest_down": outcome.largest_down,
         "bytes_up": outcome.octets_up,
         "bytes_down": outcome.octets_down,
         "client_rtt_ms": _milliseconds(outcome.client_rtt),

@@ -83,6 +83,11 @@ class Flow:
         """Finished data messages."""
         raise NotImplementedError
 
+    @property
+    def largest(self) -> int | None:
+        """Bytes of the largest finished message, as it was sent; ``None`` if the peer sends none."""
+        return None
+
     def reader(self) -> Callable[[], None]:
         """Returns the method that reads the source in the present state; called by ``source.choose_reader``."""
         return self.pull
@@ -170,6 +175,10 @@ class WalkingFlow(Flow):
     @property
     def messages(self) -> int:
         return self.walk.messages
+
+    @property
+    def largest(self) -> int:
+        return self.walk.largest
 
     def _restore_carry(self) -> int:
         """Puts the unfinished beginning from the last read in front of this one. Returns where the walk starts."""

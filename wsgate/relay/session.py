@@ -56,6 +56,7 @@ class Outcome:
     without a code, ``None`` without a Close
     client_reason, backend_reason: the reason in that Close; empty for none
     octets_up, octets_down: bytes received from the client and from the backend, frame headers included
+    largest_up, largest_down: bytes of the largest message; ``None`` in the direction of a TCP service
     client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
     """
 
@@ -70,6 +71,8 @@ class Outcome:
     octets_down: int
     client_rtt: float | None
     backend_rtt: float | None
+    largest_up: int | None = None
+    largest_down: int | None = None
     client_reason: str = ""
     backend_reason: str = ""
 
@@ -203,6 +206,8 @@ class Session:
             down.octets,
             _rtt(client),
             _rtt(backend),
+            up.largest,
+            down.largest,
             client.close_reason.decode(errors="replace"),
             backend.close_reason.decode(errors="replace"),
         )

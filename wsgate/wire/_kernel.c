@@ -62,6 +62,7 @@ typedef struct {
     Py_ssize_t resume;
     Py_ssize_t out;
     unsigned long long messages;
+    unsigned long long largest;
     unsigned long long left;
     /* the options */
     uint64_t limit;
@@ -196,6 +197,9 @@ finish(FrameWalk *self, Stop *why)
     }
     self->message = 0;
     self->messages++;
+    if (self->size > self->largest) {
+        self->largest = self->size;
+    }
     return true;
 }
 
@@ -529,6 +533,7 @@ static PyMemberDef frame_walk_members[] = {
     {"resume", T_PYSSIZET, offsetof(FrameWalk, resume), READONLY, "where the control frame ends"},
     {"out", T_PYSSIZET, offsetof(FrameWalk, out), 0, "end of the unwrapped bytes"},
     {"messages", T_ULONGLONG, offsetof(FrameWalk, messages), READONLY, "finished data messages"},
+    {"largest", T_ULONGLONG, offsetof(FrameWalk, largest), READONLY, "bytes of the largest of them"},
     {"left", T_ULONGLONG, offsetof(FrameWalk, left), READONLY, "payload bytes of the data frame still to come"},
     {0},
 };

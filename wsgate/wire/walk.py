@@ -72,6 +72,7 @@ class FrameWalk:
         "_validate_text",
         "fault",
         "halt",
+        "largest",
         "left",
         "messages",
         "opcode",
@@ -107,6 +108,7 @@ class FrameWalk:
         self.resume = 0
         self.out = 0  # end of the unwrapped bytes; the caller sets it to ``start`` before each read's first walk
         self.messages = 0  # finished data messages
+        self.largest = 0  # bytes of the largest of them, as ``limit`` counts them
 
         self.left = 0  # payload bytes of the current data frame that are still to come; 0 at a frame boundary
         self._fin = True
@@ -226,6 +228,8 @@ class FrameWalk:
             return False
         self._message = 0
         self.messages += 1
+        if self._size > self.largest:
+            self.largest = self._size
         return True
 
     def _control(self, buffer: bytearray, position: int, end: int, first: int) -> int:
