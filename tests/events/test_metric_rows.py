@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from tests.log import Log
 from wsgate.events.metric_rows import MetricRow, MetricRows
 from wsgate.events.metrics import (
     BACKEND_HEALTHY,
@@ -92,12 +93,13 @@ def test_an_entry_that_a_dead_process_has_begun() -> None:
     assert values(row) == {(OPENED.name, "chat"): (5,), (STALLED.name, "chat", "up"): (2,)}
 
 
-def test_a_full_row_keeps_what_it_has() -> None:
+def test_a_full_row_keeps_what_it_has(log: Log) -> None:
     row = MetricRows(size=4096).row()
     for number in range(1000):
         row.cell(OPENED, f"route {number}").add()
     row.histogram(UPGRADE, "chat").observe(1.0)
     assert 10 < len(values(row)) < 1000
+    assert log.events() == ["metrics full"]
     assert set(values(row).values()) == {(1,)}
 
 

@@ -13,11 +13,13 @@ back. Its gauges are cleared.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from wsgate.events.emit import emit
 from wsgate.events.metrics import METRICS, Across, Kind, Metric
 
 SIZE = 4 << 20  # bytes of a row; the system provides them only as they are used
@@ -76,7 +78,7 @@ class MetricRow:
         self._memory = memory
         self._words = memory.cast("Q")
         self._places = {(metric.name, labels): at for metric, labels, at in _entries(memory)}
-        self._spare: list[memoryview] = []
+        self._spare: memoryview | None = None
 
     def cell(self, metric: Metric, *labels: str) -> Cell:
         """Returns the value of a counter or a gauge. Keep it, where it is needed often."""
@@ -103,9 +105,11 @@ class MetricRow:
         if at is None:
             at = self._append(metric, labels)
             if at is None:  # the row is full: count where nobody sees it
-                if not self._spare:
-                    self._spare.append(memoryview(bytearray(_WORD * 64)).cast("Q"))
-                return self._spare[0], 0
+                if self._spare is None:
+                    self._spare = memoryview(bytearray(_WORD * 64)).cast("Q")
+                    cure = "the counters there are go on; a restart forgets those of what a reload has removed"
+                    emit(logging.WARNING, "metrics full", cure=cure)
+                return self._spare, 0
             self._places[metric.name, labels] = at
         return self._words, at
 

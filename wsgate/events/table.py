@@ -155,6 +155,7 @@ EVENTS = (
     Event("record", "warning", ("id", "route", *WHO, "file", "reason"), "a session's recording has stopped"),
     Event("many wrong passwords", "warning", ("client", "consequence"), "an address guesses passwords"),
     # the admin listener
+    Event("metrics full", "warning", ("cure",), "there is no memory for the counters of one more route or backend"),
     Event("admin listening", "info", ("address",), "metrics and health are served at this address"),
     Event("admin died", "error", ("pid", "replaced_in"), "the process of the admin listener has ended by itself"),
     Event("admin not started", "error", ("error", "replaced_in"), "the system gives no process for it"),
