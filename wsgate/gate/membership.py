@@ -12,7 +12,7 @@ import random
 
 import trio
 
-from wsgate.disk.threads import in_thread
+from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
 from wsgate.gate.gateway import Gateway
@@ -100,7 +100,7 @@ class _Watch:
 
     async def _watch_file(self, path: str) -> None:
         file = WatchedBackendFile(path)
-        limiter = trio.CapacityLimiter(1)  # a thread that hangs holds it
+        limiter = thread_limiter("backend file", path, 1)  # a thread that hangs holds it, also after a reload
         is_wrong = False
         slow = Trouble("backend file not read", "backend file read again", route=self._upstream.route, file=path)
         while True:
