@@ -121,3 +121,33 @@ async def test_thousands_of_sessions_are_gone_over_in_slices(monkeypatch: pytest
         nursery.cancel_scope.cancel()
     assert order.count("session") == 2 * sampler.SLICE + 1
     assert order.index("other") <= 2 * sampler.SLICE  # the two tasks take turns in any order
+
+
+async def test_a_connection_that_is_being_ended_is_no_handshake() -> None:
+    gateway = gateway_of(route(relay_to(1)))
+    gateway.idle.add(trio.CancelScope())  # its silence has ended it, and it has not woken up yet
+    await Sampler(gateway, CertificateWatch()).sample()
+    assert row_of(gateway)["wsgate_handshakes",] == (0,)
+
+
+async def test_many_backends_are_gone_over_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "BACKENDS", 1)
+    gateway = gateway_of(route(relay_to(1), "a"), route(relay_to(2), "b"))
+    sampling = Sampler(gateway, CertificateWatch())
+    async with trio.open_nursery() as nursery:  # at once, as a scrape does
+        for _ in range(3):
+            nursery.start_soon(sampling.sample)
+    assert row_of(gateway)["wsgate_backend_healthy", "b", "ws://127.0.0.1:2"] == (1,)
+
+
+async def test_a_bug_ends_no_session(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampling = Sampler(gateway_of(route(relay_to(1))), CertificateWatch())
+    monkeypatch.setattr(sampling, "_sample_process", lambda: 1 / 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sampling.run)
+        await trio.sleep(1.5)
+        nursery.cancel_scope.cancel()
+    assert [record.message for record in caplog.records] == ["internal error: please report it"] * 2
+    caplog.clear()

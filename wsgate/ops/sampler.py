@@ -6,6 +6,7 @@ It goes over the sessions in slices, so that it does not delay their bytes, and 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import time
@@ -37,8 +38,11 @@ from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.settings.model import Relay, Tunnel
 
+_log = logging.getLogger("wsgate")
+
 INTERVAL = 1.0  # seconds
-SLICE = 500  # sessions between two checkpoints: about half a millisecond
+SLICE = 250  # sessions between two checkpoints: less than a millisecond
+BACKENDS = 50  # backends between two checkpoints
 
 
 class Sampler:
@@ -59,24 +63,29 @@ class Sampler:
         self._log_dropped = row.cell(LOG_DROPPED)
         self._rounds_before = self._dropped_before = 0
         self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
+        self._lock = trio.Lock()  # a scrape samples, too
 
     async def run(self) -> None:
         """Samples until cancelled."""
         while True:
-            await self.sample()
+            try:
+                await self.sample()
+            except Exception:  # a bug of ours must not end the sessions
+                _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
             due = trio.current_time() + INTERVAL
             await trio.sleep_until(due)
             self._lag.observe(trio.current_time() - due)
 
     async def sample(self) -> None:
         """Brings every value up to date."""
-        self._sample_process()
-        self._sample_site()
-        metrics = self._gateway.metrics
-        for number, session in enumerate(self._gateway.sessions, 1):
-            metrics.sessions(session.info.route).take_traffic(session)
-            if not number % SLICE:
-                await trio.lowlevel.checkpoint()
+        async with self._lock:
+            self._sample_process()
+            await self._sample_site()
+            metrics = self._gateway.metrics
+            for number, session in enumerate(self._gateway.sessions, 1):
+                metrics.sessions(session.info.route).take_traffic(session)
+                if not number % SLICE:
+                    await trio.lowlevel.checkpoint()
 
     def _sample_process(self) -> None:
         pump = self._gateway.pump
@@ -87,7 +96,9 @@ class Sampler:
         dropped = self._gateway.metrics.log_dropped()
         self._log_dropped.add(dropped - self._dropped_before)
         self._dropped_before = dropped
-        self._handshakes.set(len(self._gateway.awaited) - len(self._gateway.idle) + self._gateway.upgrading)
+        gateway = self._gateway
+        # one that is being ended may be idle, but not awaited any more
+        self._handshakes.set(max(0, len(gateway.awaited) - len(gateway.idle)) + gateway.upgrading)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if limit != resource.RLIM_INFINITY:
             self._max_fds.set(limit)
@@ -98,8 +109,9 @@ class Sampler:
             with open("/proc/self/statm", "rb") as file:
                 self._memory.set(int(file.read().split()[1]) * resource.getpagesize())
 
-    def _sample_site(self) -> None:
+    async def _sample_site(self) -> None:
         before, self._shown = self._shown, {}
+        count = 0
         for route in self._gateway.site.routes:
             if isinstance(route.settings.action, Relay | Tunnel):
                 self._gateway.metrics.sessions(route.name)  # so that it is shown before its first session
@@ -113,6 +125,9 @@ class Sampler:
                 failures, ejections = backend.take_counts()
                 self._row.cell(BACKEND_FAILURES, route.name, backend.name).add(failures)
                 self._row.cell(BACKEND_EJECTIONS, route.name, backend.name).add(ejections)
+                count += 1
+                if not count % BACKENDS:
+                    await trio.lowlevel.checkpoint()
         now = time.time()
         for file, left in self._certificates.expires_in(now).items():
             self._show(before, max(0, round(now + left)), CERTIFICATE, file)
