@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -212,8 +213,11 @@ async def test_prometheus_scrapes_it(start_gateway: StartGateway, tmp_path: Path
             while not found:
                 try:
                     found = await trio.to_thread.run_sync(query)
+                except urllib.error.HTTPError as error:  # it is not ready yet
+                    error.close()
                 except OSError:  # it does not listen yet
-                    await trio.sleep(0.05)
+                    pass
+                await trio.sleep(0.05)
         ((_, value),) = [result["value"] for result in found]
         assert value == "1"
     finally:
