@@ -74,7 +74,7 @@ def test_both_values_are_there() -> None:
         (4096, "4096"),
         (LogLevel.DEBUG, "debug"),
         (Heartbeat(interval=20, timeout=5), "{interval: 20, timeout: 5}"),
-        (Log(level=LogLevel.DEBUG), "{format: json, level: debug, access: all}"),
+        (Log(level=LogLevel.DEBUG), "{format: json, level: debug, to: stderr, access: all, flood: 100, interval: off}"),
         ((Network(ipaddress.ip_network("10.0.0.0/8")), Network(None)), "[10.0.0.0/8, unix]"),
         (UnixAddress("/run/x"), "unix:/run/x"),
         (URL, "ws://10.0.0.7:9000/base"),
