@@ -258,7 +258,7 @@ class _Connection:
                 if not http.begun:
                     self._gateway.add_idle(scope)
                 try:
-                    data = await receive(self._transport, later=True)
+                    data = await receive(self._transport)
                 finally:
                     self._gateway.idle.discard(scope)
                 self._gateway.pump.serve_if_due()

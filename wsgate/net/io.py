@@ -24,24 +24,19 @@ READ_SIZE = 16 << 10  # bytes: a head fits into one read
 BODY_SIZE = 64 << 10  # bytes of a body that are read at once
 
 
-async def receive(transport: Transport, size: int = READ_SIZE, *, later: bool = False) -> bytes:
+async def receive(transport: Transport, size: int = READ_SIZE) -> bytes:
     """Returns what the peer sent, at most ``size`` bytes; ``b""`` when it has ended or reset the connection.
 
     Always a checkpoint: otherwise a peer that never stops sending could block other tasks and its own deadline.
     """
     try:
-        return await receive_or_raise(transport, size, later=later)
+        return await receive_or_raise(transport, size)
     except OSError:
         return b""
 
 
-async def receive_or_raise(transport: Transport, size: int = READ_SIZE, *, later: bool = False) -> bytes:
-    """Like ``receive``, but raises ``OSError`` when the connection was reset or its TLS failed.
-
-    later: nothing can have come yet, so a read before waiting would only fail. TLS may hold bytes that it has read
-    """
-    if later and not transport.secure:
-        return await _receive_later(transport, size)
+async def receive_or_raise(transport: Transport, size: int = READ_SIZE) -> bytes:
+    """Like ``receive``, but raises ``OSError`` when the connection was reset or its TLS failed."""
     await trio.lowlevel.checkpoint_if_cancelled()
     try:
         data = transport.recv(size)
