@@ -27,7 +27,7 @@ class Asked:
         self.questions: list[Plain] = []
         self._answers = Answers(answers, missing)
         check = None if problems is None else lambda: problems
-        self.api = Api(self._ask, check, 4321, self._state)
+        self.api = Api(self._ask, check, 4321, self._state, self._history)
 
     async def _ask(self, question: Plain) -> Answers:
         self.questions.append(question)
@@ -35,6 +35,9 @@ class Asked:
 
     async def _state(self) -> Mapping[str, Any]:
         return {"ready": True}
+
+    async def _history(self) -> Mapping[str, Any]:
+        return {"interval": 5.0, "points": []}
 
     async def ask(self, method: str, target: str, body: object = None) -> Told:
         path = f"/api/v1/{target}".encode()
@@ -168,6 +171,7 @@ async def test_backends_and_routes() -> None:
     told = await Asked({"routes": [{"route": "a", "sessions": 0}]}).ask("GET", "routes")
     assert told.content == {"routes": [{"route": "a", "sessions": 0}]}
     assert (await Asked().ask("GET", "status")).content["ready"]
+    assert (await Asked().ask("GET", "history")).content == {"interval": 5.0, "points": []}
 
 
 async def test_a_drain_of_backends() -> None:

@@ -14,7 +14,8 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.log import Log
-from tests.peers.heads import Head
+from tests.peers.frames import MASK
+from tests.peers.heads import Head, request
 from tests.peers.stream import Peer
 from wsgate import __version__
 from wsgate.events.metric_rows import MetricRows
@@ -359,3 +360,57 @@ async def test_a_large_body_and_one_that_does_not_come(start: Start, autojump_cl
         await peer.write(head.encode() + b"x" * min(length - 1, 100_000))
         assert (await read(peer)).status == status
         await peer.vanish()
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_page_needs_no_token_and_what_it_shows_does(start: Start, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    running = start(token=AdminToken(file=str(token)))
+    answer = await running.ask("/")
+    assert (answer.status, answer.head.one("Content-Type")) == (200, "text/html; charset=utf-8")
+    assert answer.head.one("Content-Security-Policy") == "frame-ancestors 'none'"
+    assert (await running.ask("/page/app.js", "HEAD")).status == 200
+    assert (await running.ask("/page/none.js")).status == 401
+    assert (await running.ask("/api/v1/history")).status == 401
+    assert (await running.ask("/", host="evil.example")).status == 421
+
+
+async def watch(running: Running, **headers: str) -> tuple[Peer, Head]:
+    peer = running.connect()
+    peer.mask = MASK  # a client of WebSocket
+    await peer.write(request("/api/v1/live", {"Host": "localhost", **headers}))
+    return peer, await peer.read_head()
+
+
+async def test_the_live_state(start: Start, tmp_path: Path, autojump_clock: MockClock) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    running = start(token=AdminToken(file=str(token)))
+    peer, head = await watch(running, **{"Sec-WebSocket-Protocol": "wsgate.live, bearer.secret"})
+    assert (head.status, head.one("Sec-WebSocket-Protocol")) == (101, "wsgate.live")
+    told = json.loads((await peer.receive()).payload)
+    assert (told["version"], told["sessions"], told["backends"]) == (__version__, 0, [])
+    await peer.vanish()
+    peer, head = await watch(running, Authorization="Bearer secret")
+    assert head.status == 101
+    await peer.vanish()
+
+
+async def test_who_may_not_watch(start: Start, tmp_path: Path, autojump_clock: MockClock) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    running = start(token=AdminToken(file=str(token)))
+    for headers, status in (
+        ({}, 401),
+        ({"Sec-WebSocket-Protocol": "wsgate.live, bearer.wrong"}, 401),
+        ({"Origin": "https://evil.example", "Authorization": "Bearer secret"}, 403),
+        ({"Host": "evil.example", "Authorization": "Bearer secret"}, 421),
+        ({"Sec-WebSocket-Version": "8", "Authorization": "Bearer secret"}, 426),
+    ):
+        peer, head = await watch(running, **headers)
+        assert head.status == status
+        await peer.vanish()
+    assert (await running.ask("/api/v1/live")).status == 426

@@ -34,6 +34,8 @@ LISTED = 100  # sessions in one answer, if the request does not say
 # Reads and tries the configuration as a reload would; returns what is wrong with it. Call it in a thread
 Check = Callable[[], list[Problem]]
 
+Read = Callable[[], Awaitable[Mapping[str, Any]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -70,19 +72,20 @@ class Api:
     check: tries the configuration, for a reload; ``None`` if no reload is possible
     main: the process that signals are sent to, for a reload or a drain
     state: returns the lines why the gateway is not ready, and how many sessions it has
+    history: returns the points of the last hour
     """
 
-    def __init__(
-        self, ask: Ask, check: Check | None, main: int, state: Callable[[], Awaitable[Mapping[str, Any]]]
-    ) -> None:
+    def __init__(self, ask: Ask, check: Check | None, main: int, state: Read, history: Read) -> None:
         self._ask = ask
         self._check = check
         self._main = main
         self._state = state
+        self._points = history
         self._checking = trio.CapacityLimiter(1)
         # By method and resource; a resource that ends with a slash is followed by a name
         self._handlers: dict[tuple[str, str], Handler] = {
             ("GET", "status"): self._status,
+            ("GET", "history"): self._history,
             ("GET", "sessions"): self._sessions,
             ("GET", "sessions/"): self._session,
             ("DELETE", "sessions/"): self._close_one,
@@ -122,6 +125,10 @@ class Api:
     async def _status(self, asked: Asked) -> Told:
         _only(asked.query, ())
         return Told(200, {"version": __version__, **await self._state()})
+
+    async def _history(self, asked: Asked) -> Told:
+        _only(asked.query, ())
+        return Told(200, await self._points())
 
     async def _sessions(self, asked: Asked) -> Told:
         query = asked.query

@@ -16,10 +16,12 @@ from typing import Any
 
 import trio
 
+from wsgate import __version__
 from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.events.metric_rows import MetricRow, MetricRows
 from wsgate.events.metrics import ADMIN_REFUSED
+from wsgate.gate.decide import UPGRADE_REQUIRED
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
 from wsgate.net.io import end_gracefully, receive, send_all, set_nodelay
@@ -36,10 +38,14 @@ from wsgate.ops.admin.access import (
 from wsgate.ops.admin.api import MOST_BODY, PREFIX, Api, Check
 from wsgate.ops.admin.asking import Ask
 from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
+from wsgate.ops.admin.history import INTERVAL, History
+from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
+from wsgate.ops.admin.page.files import FILES
 from wsgate.ops.admin.state import not_alive, not_ready, open_sessions
 from wsgate.ops.open_listeners import close_in_thread
 from wsgate.settings.model import Address, Admin, AdminMetrics, UnixAddress
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
+from wsgate.wire.handshake import Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, values
 from wsgate.wire.http import BodyEnd, HttpServer, Refusal, Request
 
@@ -55,8 +61,13 @@ SAY_AGAIN = 60.0  # seconds between two log lines about wrong tokens
 DISK_TIME = 2.0  # seconds that the token's file may take
 
 _PLAIN = b"text/plain; charset=utf-8"
-_COMMON = [(b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff")]
+_COMMON = [
+    (b"Cache-Control", b"no-store"),
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"Content-Security-Policy", b"frame-ancestors 'none'"),
+]
 _JSON = b"application/json"
+LIVE = PREFIX + "live"
 _NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz, /readyz, or below /api/v1/")
 _NOT_ALLOWED = Refusal(405, "this is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
 _READ_ONLY = Refusal(403, "changes need admin.token, or a Unix socket in admin.bind")
@@ -93,7 +104,8 @@ class AdminServer:
         self._rows = rows
         self._row = row
         self._refresh = refresh
-        self._api = Api(ask, check, main, self._status)
+        self._api = Api(ask, check, main, self._status, self._points)
+        self._history = History(self._gather)
         self._date = HttpDate()
         self._token: bytes | None = None
         self._open: dict[trio.CancelScope, None] = {}  # the oldest first
@@ -105,6 +117,7 @@ class AdminServer:
         """Serves until cancelled; closes ``listener`` then."""
         try:
             async with trio.open_nursery() as connections:
+                connections.start_soon(self._history.run)
                 await accept_forever(listener, self.serve, connections, HandshakeLimiter(MOST))
         finally:
             await close_in_thread(listener)
@@ -132,6 +145,11 @@ class AdminServer:
                 request = await _next_request(http, sock)
             if request is None or (request is _TOO_SLOW and not http.begun):
                 return
+            if isinstance(request, Request) and request.path == LIVE:
+                refusal = await self._serve_live(request, client, http, sock)
+                if refusal is None:
+                    return
+                request = refusal
             found = request if isinstance(request, Refusal) else await self._answer(request, client, http, sock)
             close = isinstance(request, Refusal) or not http.is_request_whole
             if isinstance(found, Refusal):
@@ -156,8 +174,10 @@ class AdminServer:
         if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
             return refusal
         page = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}.get(request.path)
+        if page is None and (file := FILES.get(request.path)) is not None and request.method in _READS:
+            return 200, *file  # the page itself has no secrets: it asks for the token
         needs_token = page is None or (page == self._metrics and settings.metrics is AdminMetrics.TOKEN)
-        if needs_token and (refusal := await self._check_token(request, client)) is not None:
+        if needs_token and (refusal := await self._check_token(shown_token(request), client)) is not None:
             return refusal
         if request.path.startswith(PREFIX):
             return await self._answer_api(request, http, sock)
@@ -197,8 +217,38 @@ class AdminServer:
     async def _readiness(self, request: Request) -> Page:
         return _state("ready", not_ready(await self._gather(), self._settings.backends))
 
-    async def _status(self) -> Mapping[str, Any]:
+    async def _serve_live(
+        self, request: Request, client: str, http: HttpServer, sock: PlainTransport
+    ) -> Refusal | None:
+        """Serves the page's WebSocket until its end. Returns why not."""
+        settings, upgrade = self._settings, check_upgrade(request)
+        if not isinstance(upgrade, Upgrade):
+            return upgrade or UPGRADE_REQUIRED
+        if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
+            return refusal
+        token = token_in(upgrade.subprotocols)
+        if (refusal := await self._check_token(shown_token(request) if token is None else token, client)) is not None:
+            return refusal
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in upgrade.subprotocols else None
+        sent = False
+        with trio.move_on_after(ANSWER_TIME):
+            sent = await send_all(sock, http.switch(accept_headers(upgrade, subprotocol)))
+        if sent:
+            await feed(sock, self._snapshot)
+        return None
+
+    async def _snapshot(self) -> Mapping[str, Any]:
         gathered = await self._gather()
+        point = self._history.points[-1].plain() if self._history.points else None
+        return {"version": __version__, **self._status_of(gathered), **state_of(gathered), "point": point}
+
+    async def _points(self) -> Mapping[str, Any]:
+        return {"interval": INTERVAL, "points": [point.plain() for point in self._history.points]}
+
+    async def _status(self) -> Mapping[str, Any]:
+        return self._status_of(await self._gather())
+
+    def _status_of(self, gathered: Gathered) -> Mapping[str, Any]:
         reasons = not_alive(gathered) + not_ready(gathered, self._settings.backends)
         return {"ready": not reasons, "reasons": reasons, "sessions": open_sessions(gathered)}
 
@@ -211,10 +261,9 @@ class AdminServer:
 
     # -- the token -----------------------------------------------------------------------------------------------------
 
-    async def _check_token(self, request: Request, client: str) -> Refusal | None:
+    async def _check_token(self, shown: bytes | None, client: str) -> Refusal | None:
         if self._settings.token is None:
             return None
-        shown = shown_token(request)
         if shown is None:
             return NO_TOKEN
         if self._token is not None and is_token(shown, self._token):
