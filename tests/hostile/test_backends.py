@@ -138,7 +138,9 @@ OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extension
 def gateway(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[GatewayProcess]:
     # the recorder answers no Close
     defaults = {"timeouts": {"close": "50ms"}, "limits": {"message": "16MiB"}}
-    with running(tmp_path_factory.mktemp("backends"), relay(recorder.port), defaults=defaults) as gateway:
+    with running(
+        tmp_path_factory.mktemp("backends"), relay(recorder.port), defaults=defaults, log={"flood": "off"}
+    ) as gateway:
         yield gateway
 
 

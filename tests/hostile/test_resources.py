@@ -265,7 +265,7 @@ def test_a_backend_that_accepts_and_never_answers(tmp_path: Path) -> None:
         silent.settimeout(PATIENCE)
         # the route's timeout is the backend's; the client's own head has the default
         route = relay(silent.getsockname()[1], timeouts={"handshake": "100ms"})
-        with running(tmp_path, route, defaults={"timeouts": {"close": "100ms"}}) as gateway:
+        with running(tmp_path, route, defaults={"timeouts": {"close": "100ms"}}, log={"flood": "off"}) as gateway:
             descriptors = gateway.descriptors()
             attempt(gateway, silent, ATTEMPTS)  # what the process needs once, and the collector's rare garbage
             before = gateway.memory()

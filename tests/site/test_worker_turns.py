@@ -25,11 +25,13 @@ class Workers:
 
     def woken(self) -> list[tuple[int, Reason]]:
         """Those that were woken, and why."""
-        return [
-            (index, row.wakeup.take())
-            for index, row in enumerate(self.table.rows)
-            if select.select([row.wakeup.fd], [], [], 0)[0]
-        ]
+        return [(index, row.wakeup.take()) for index, row in enumerate(self.table.rows) if is_readable(row.wakeup.fd)]
+
+
+def is_readable(fd: int) -> bool:
+    poll = select.poll()  # select() takes no descriptor over 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,12 @@ class EpollPoller:
         trio.lowlevel.notify_closing(self._epoll.fileno())
         self._epoll.close()
         os.close(self._wakeup)
+        self._wakeup = -1
+
+    def __del__(self) -> None:
+        """Of a pump that never ran; Python closes the epoll set itself."""
+        if self._wakeup >= 0:
+            os.close(self._wakeup)
 
 
 class ThreadPoller:
