@@ -91,6 +91,12 @@ def _operate(name: str, arguments: Sequence[str]) -> int:
     return operate.run([name, *arguments])
 
 
+def _top(arguments: Sequence[str]) -> int:
+    from wsgate.commands import top
+
+    return top.run(arguments)
+
+
 # Commands that ask a running gateway
 _OPERATING = {
     "status": "say whether a running gateway is ready, and how many sessions it has",
@@ -106,6 +112,7 @@ _OWN_FLAGS: dict[str, Callable[[Sequence[str]], int]] = {
     "relay": _relay,
     "tunnel": _tunnel,
     **{name: partial(_operate, name) for name in _OPERATING},
+    "top": _top,
 }
 
 
@@ -242,6 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("tunnel", help="run a tunnel by flags like websockify's; --help tells them", add_help=False)
     for name, text in _OPERATING.items():
         commands.add_parser(name, help=text, add_help=False)
+    commands.add_parser("top", help="show what a running gateway does, in the terminal", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
     recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")
     actions = recording.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -25,10 +25,16 @@ class AskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AdminClient:
-    """address: ``http://HOST:PORT`` or ``unix:/PATH``; token_file: its first line is shown as the token"""
+    """How a gateway is asked.
+
+    address: ``http://HOST:PORT`` or ``unix:/PATH``
+    token_file: its first line is shown as the token
+    timeout: seconds without a byte of an answer
+    """
 
     address: str
     token_file: str | None = None
+    timeout: float = TIMEOUT
 
     def ask(
         self, method: str, resource: str, query: Mapping[str, str] | None = None, body: object = None
@@ -73,12 +79,12 @@ class AdminClient:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.startswith("unix:"):
-            return _UnixConnection(self.address.removeprefix("unix:"))
+            return _UnixConnection(self.address.removeprefix("unix:"), self.timeout)
         parts = urlsplit(self.address)
         try:
             if parts.scheme != "http" or not parts.hostname:
                 raise ValueError
-            return http.client.HTTPConnection(parts.hostname, parts.port or 9600, timeout=TIMEOUT)
+            return http.client.HTTPConnection(parts.hostname, parts.port or 9600, timeout=self.timeout)
         except ValueError:
             raise AskError(f"{self.address!r} is no address: write http://127.0.0.1:9600 or unix:/path") from None
 
@@ -86,13 +92,13 @@ class AdminClient:
 class _UnixConnection(http.client.HTTPConnection):
     """A connection to a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 

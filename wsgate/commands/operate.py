@@ -54,20 +54,19 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, ask: _Ask, show: _Show) -> argparse.ArgumentParser:
         command = commands.add_parser(name, description=text)
         command.set_defaults(ask=ask, show=show)
-        command.add_argument("--admin", metavar="ADDRESS", help=f"WSGATE_ADMIN, or {ADDRESS}; or unix:/path")
-        command.add_argument("--token-file", metavar="FILE", help="with the token; or WSGATE_ADMIN_TOKEN_FILE")
+        add_address(command)
         command.add_argument("--json", action="store_true", help="print the API's answer")
         return command
 
     add("status", "Say whether the gateway is ready, and how many sessions it has.", _ask_status, _show_status)
     sessions = add("sessions", "List the open sessions.", _ask_sessions, _show_sessions)
-    _add_filters(sessions)
+    add_filters(sessions)
     sessions.add_argument("--sort", metavar="FIELD", default="since", help="by this field; --sort=-FIELD: downwards")
     sessions.add_argument("--limit", metavar="N", default="100", help="at most so many, up to 1000 (100)")
     sessions.add_argument("--offset", metavar="N", default="0", help="without the first N")
     close = add("close", "End sessions: those with these ids, or all that the flags name.", _ask_close, _show_closed)
     close.add_argument("id", nargs="*", metavar="ID")
-    _add_filters(close)
+    add_filters(close)
     close.add_argument("--code", metavar="CODE", type=int, default=1008, help="the close code (1008)")
     close.add_argument("--reason", metavar="TEXT", help="at most 123 bytes, which both sides get")
     backends = add("backends", "List the backends of relays.", _ask_backends, _show_backends)
@@ -84,12 +83,20 @@ _Ask = Callable[[AdminClient, argparse.Namespace], Answer]
 _Show = Callable[[Answer], Sequence[str]]
 
 
-def _add_filters(command: argparse.ArgumentParser) -> None:
+def add_address(command: argparse.ArgumentParser) -> None:
+    """Adds the flags that say where the gateway is asked."""
+    command.add_argument("--admin", metavar="ADDRESS", help=f"WSGATE_ADMIN, or {ADDRESS}; or unix:/path")
+    command.add_argument("--token-file", metavar="FILE", help="with the token; or WSGATE_ADMIN_TOKEN_FILE")
+
+
+def add_filters(command: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which sessions are meant."""
     for name, text in _FILTERS.items():
         command.add_argument(f"--{name}", metavar="TEXT", help=text)
 
 
-def _filter(options: argparse.Namespace) -> dict[str, str]:
+def filter_of(options: argparse.Namespace) -> dict[str, str]:
+    """Returns which sessions these flags mean, as the API has it."""
     return {name: value for name in _FILTERS if (value := getattr(options, name)) is not None}
 
 
@@ -99,11 +106,11 @@ def _ask_status(client: AdminClient, options: argparse.Namespace) -> Answer:
 
 def _ask_sessions(client: AdminClient, options: argparse.Namespace) -> Answer:
     paging = {name: getattr(options, name) for name in ("sort", "limit", "offset")}
-    return client.ask("GET", "sessions", {**_filter(options), **paging})
+    return client.ask("GET", "sessions", {**filter_of(options), **paging})
 
 
 def _ask_close(client: AdminClient, options: argparse.Namespace) -> Answer:
-    filter = _filter(options)
+    filter = filter_of(options)
     if bool(options.id) is bool(filter):
         raise AskError("name sessions by their ids, or all of a kind by flags like --route, and not both")
     body: dict[str, Any] = {"code": options.code, **({"ids": options.id} if options.id else {"filter": filter})}
@@ -165,13 +172,14 @@ def _show_closed(answer: Answer) -> Sequence[str]:
 
 def _show_backends(answer: Answer) -> Sequence[str]:
     rows = [
-        (each["route"], each["backend"], _state(each), str(each["sessions"]), str(each["failures"]))
+        (each["route"], each["backend"], backend_state(each), str(each["sessions"]), str(each["failures"]))
         for each in answer["backends"]
     ]
     return table(("ROUTE", "BACKEND", "STATE", "SESSIONS", "FAILURES"), rows, right={"SESSIONS", "FAILURES"})
 
 
-def _state(backend: Mapping[str, Any]) -> str:
+def backend_state(backend: Mapping[str, Any]) -> str:
+    """Returns a backend's state in a word or more: ``well``, or what is not."""
     states = [name for name in ("draining", "ejected") if backend[name]]
     return ", ".join(([] if backend["healthy"] else ["unhealthy"]) + states) or "well"
 
