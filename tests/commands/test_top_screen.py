@@ -6,6 +6,7 @@ import pytest
 
 from tests.commands.top import backend, session, snapshot
 from tests.docs.pages import blocks
+from wsgate.commands.snapshot import Rates
 from wsgate.commands.top_screen import ORDERS, View, screen
 
 BEFORE = snapshot(10.0, session("1"), session("2", bytes_up=1 << 20), session("3", route="a-route-with-a-long-name"))
@@ -26,7 +27,7 @@ def text(view: View, width: int = 80, height: int = 24, *, keys: bool = True) ->
 def test_a_screen() -> None:
     assert text(VIEW, 108, 14) == [
         "wsgate 1  ready  3 sessions                                                            http://127.0.0.1:9600",
-        "up    200 B/s    1.0 messages/s   down  2.0 KiB/s      0 messages/s",
+        "up    200 B/s    1.0 msg/s   down  2.0 KiB/s      0 msg/s",
         "",
         "ROUTE  BACKEND   STATE      SESSIONS  FAILURES",
         "chat   ws://b:2  unhealthy         3         3",
@@ -105,7 +106,7 @@ def test_orders(key: str, ids: list[str], marked: list[str]) -> None:
 
 def test_before_the_second_answer_no_rate_is_known() -> None:
     lines = text(replace(VIEW, before=None))
-    assert lines[1] == "up        -/s      - messages/s   down        -/s      - messages/s"
+    assert lines[1] == "up        -/s      - msg/s   down        -/s      - msg/s"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_gateway_that_is_away() -> None:
 
 def test_no_session_and_no_backend() -> None:
     assert text(replace(VIEW, now=snapshot(1.0)), keys=False)[1:] == [
-        "up      0 B/s      0 messages/s   down      0 B/s      0 messages/s",
+        "up      0 B/s      0 msg/s   down      0 B/s      0 msg/s",
         "",
         "no sessions",
     ]
@@ -147,6 +148,8 @@ def test_more_than_fit() -> None:
     )
     lines = text(replace(VIEW, now=now, filter={"route": "chat", "q": "a"}), 120)
     assert lines[1].endswith("   of 50 of 5000 sessions with route=chat q=a")
+    moved = text(replace(VIEW, now=replace(now, moved=Rates(1, 2, 3, 4))), 120)[1]
+    assert moved == "up      3 B/s    1.0 msg/s   down      4 B/s    2.0 msg/s"
     assert lines[4] == "chat   ws://b:40  draining         3         0"
     assert "… 45 more backends, well" in lines
     assert lines[-2] == "… 4990 more sessions"

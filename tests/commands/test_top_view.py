@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from tests.commands.admin import answering
 from tests.commands.top import session, snapshot
 from wsgate.commands import top_view
 from wsgate.commands.admin_client import AdminClient, AskError
-from wsgate.commands.snapshot import Snapshot
+from wsgate.commands.snapshot import Rates, Snapshot
 from wsgate.commands.top_screen import MOST, Order, View
 from wsgate.commands.top_view import Top, ask_gateway, one_screen
 
@@ -171,6 +172,20 @@ def test_what_is_asked() -> None:
         "/api/v1/status",
         "/api/v1/backends",
     ]
+
+
+@pytest.mark.parametrize(
+    ("points", "moved"), [([], None), ([[1.0, 9, 9, 9, 9, 9], [6.0, 5000, 1, 2.5, 3, 4]], Rates(1, 2.5, 3, 4))]
+)
+def test_of_more_sessions_than_are_listed_the_history_says_what_all_move(
+    points: list[list[float]], moved: Rates | None
+) -> None:
+    now = snapshot(1.0, session(), total=5000)
+    answers = [now.sessions, {"interval": 5.0, "points": points}, now.status, now.backends]
+    with answering(*((200, answer) for answer in answers)) as api:
+        found = ask_gateway(AdminClient(api.address), {}, clock=lambda: 1.0)(MOST)
+    assert found == replace(now, moved=moved)
+    assert api.requests[1][1] == "/api/v1/history"
 
 
 def test_one_screen(monkeypatch: pytest.MonkeyPatch) -> None:

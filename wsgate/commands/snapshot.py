@@ -10,25 +10,6 @@ _COUNTERS = ("messages_up", "messages_down", "bytes_up", "bytes_down")
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The answers of the admin API at one moment.
-
-    at: seconds of a clock that does not jump
-    status, sessions, backends: the answers of these names
-    """
-
-    at: float
-    status: Mapping[str, Any]
-    sessions: Mapping[str, Any]
-    backends: Mapping[str, Any]
-
-    @property
-    def missing_workers(self) -> Sequence[object]:
-        """The workers that did not answer."""
-        return [*dict.fromkeys([*self.sessions.get("missing_workers", ()), *self.backends.get("missing_workers", ())])]
-
-
-@dataclass(frozen=True, slots=True)
 class Rates:
     """Messages and bytes per second in each direction."""
 
@@ -46,6 +27,27 @@ class Rates:
     def messages(self) -> float:
         """Messages per second in both directions together."""
         return self.messages_up + self.messages_down
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The answers of the admin API at one moment.
+
+    at: seconds of a clock that does not jump
+    status, sessions, backends: the answers of these names
+    moved: what all sessions moved in the last seconds, if ``sessions`` does not list them all
+    """
+
+    at: float
+    status: Mapping[str, Any]
+    sessions: Mapping[str, Any]
+    backends: Mapping[str, Any]
+    moved: Rates | None = None
+
+    @property
+    def missing_workers(self) -> Sequence[object]:
+        """The workers that did not answer."""
+        return [*dict.fromkeys([*self.sessions.get("missing_workers", ()), *self.backends.get("missing_workers", ())])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -33,6 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     client = replace(client_from(options.admin, options.token_file), timeout=ANSWER_TIME)
     filter = filter_of(options)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has the character …
     ask = ask_gateway(client, filter)
     try:
         if sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):

@@ -126,13 +126,13 @@ def _moved(view: View, found: Sequence[Row]) -> Text:
     if view.trouble:
         return Text(printable(view.trouble), style="red")
     line = Text()
-    rates = total(found)
+    rates = view.now.moved or total(found)
     for way in ("up", "down"):
         octets = _octets(getattr(rates, f"bytes_{way}", None))
         messages = _number(getattr(rates, f"messages_{way}", None))
-        line.append(f"{way} ").append(f"{octets}/s".rjust(10), style="bold").append(f" {messages:>6} messages/s   ")
+        line.append(f"{way} ").append(f"{octets}/s".rjust(10), style="bold").append(f" {messages:>6} msg/s   ")
     listed, all_of_them = len(found), view.now.sessions["total"]
-    some = f"{listed} of " if all_of_them > listed else ""
+    some = f"{listed} of " if all_of_them > listed and view.now.moved is None else ""
     named = " ".join(f"{name}={value}" for name, value in (view.filter or {}).items())
     if some or named:
         line.append(f"of {some}{_count(all_of_them, 'session')}{' with ' if named else ''}{printable(named)}")
@@ -200,7 +200,7 @@ def _octets(number: float | None) -> str:
         if value < 1023.5 or unit == _UNITS[-1]:
             break
         value /= 1024
-    return f"{_number(value)} {unit}"
+    return f"{value:.0f} B" if unit == "B" else f"{_number(value)} {unit}"
 
 
 def _number(value: float | None) -> str:

@@ -18,7 +18,7 @@ import trio
 from rich.text import Text
 
 from wsgate.commands.admin_client import AdminClient, AskError
-from wsgate.commands.snapshot import Snapshot
+from wsgate.commands.snapshot import Rates, Snapshot
 from wsgate.commands.terminal import Terminal
 from wsgate.commands.top_screen import MOST, ORDERS, Order, View, screen
 
@@ -49,12 +49,16 @@ class Shown(Protocol):
 
 
 def ask_gateway(client: AdminClient, filter: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Asked:
-    """Returns what asks a gateway for all that a screen shows, by three questions."""
+    """Returns what asks a gateway for all that a screen shows."""
 
     def ask(order: Order) -> Snapshot:
         sessions = client.ask("GET", "sessions", {**filter, "sort": order.sort, "limit": str(LISTED)})
         at = clock()
-        return Snapshot(at, client.ask("GET", "status"), sessions, client.ask("GET", "backends"))
+        moved = None
+        if sessions["total"] > len(sessions["sessions"]) and not filter:
+            points = client.ask("GET", "history")["points"]
+            moved = Rates(*points[-1][2:]) if points else None  # behind its time and its number of sessions
+        return Snapshot(at, client.ask("GET", "status"), sessions, client.ask("GET", "backends"), moved)
 
     return ask
 
