@@ -15,7 +15,7 @@ def test_without_a_terminal_one_screen_is_printed(
     monkeypatch.setenv("COLUMNS", "70")
     monkeypatch.setenv("LINES", "20")
     now = snapshot(1.0, session("2-1f", user="ann"))
-    answers = [(200, now.sessions), (200, now.status), (200, now.backends)]
+    answers = [(200, now.sessions), (200, now.backends), (200, now.status)]
     with answering(*answers, *answers) as api:
         assert top.run(["--admin", api.address, "--user", "ann", "--interval", "100ms"]) == 0
     out, err = capsys.readouterr()

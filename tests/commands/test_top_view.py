@@ -163,14 +163,14 @@ async def test_a_stop_gives_the_terminal_back(
 
 
 def test_what_is_asked() -> None:
-    answers = [snapshot(1.0).sessions, snapshot(1.0).status, snapshot(1.0).backends]
+    answers = [snapshot(1.0).sessions, snapshot(1.0).backends, snapshot(1.0).status]
     with answering(*((200, answer) for answer in answers)) as api:
-        found = ask_gateway(AdminClient(api.address), {"route": "chat"}, clock=lambda: 1.0)(MOST)
+        found = ask_gateway(AdminClient(api.address), {"route": "chat", "q": "a"}, clock=lambda: 1.0)(MOST)
     assert found == snapshot(1.0)
     assert [target for _, target, _, _ in api.requests] == [
-        "/api/v1/sessions?route=chat&sort=-bytes_down&limit=1000",
+        "/api/v1/sessions?route=chat&q=a&sort=-bytes_down&limit=1000",
+        "/api/v1/backends?route=chat",
         "/api/v1/status",
-        "/api/v1/backends",
     ]
 
 
@@ -181,7 +181,7 @@ def test_of_more_sessions_than_are_listed_the_history_says_what_all_move(
     points: list[list[float]], moved: Rates | None
 ) -> None:
     now = snapshot(1.0, session(), total=5000)
-    answers = [now.sessions, {"interval": 5.0, "points": points}, now.status, now.backends]
+    answers = [now.sessions, {"interval": 5.0, "points": points}, now.backends, now.status]
     with answering(*((200, answer) for answer in answers)) as api:
         found = ask_gateway(AdminClient(api.address), {}, clock=lambda: 1.0)(MOST)
     assert found == replace(now, moved=moved)

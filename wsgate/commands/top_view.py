@@ -58,7 +58,8 @@ def ask_gateway(client: AdminClient, filter: Mapping[str, str], clock: Callable[
         if sessions["total"] > len(sessions["sessions"]) and not filter:
             points = client.ask("GET", "history")["points"]
             moved = Rates(*points[-1][2:]) if points else None  # behind its time and its number of sessions
-        return Snapshot(at, client.ask("GET", "status"), sessions, client.ask("GET", "backends"), moved)
+        backends = client.ask("GET", "backends", {name: filter[name] for name in filter if name == "route"})
+        return Snapshot(at, client.ask("GET", "status"), sessions, backends, moved)
 
     return ask
 
