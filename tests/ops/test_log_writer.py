@@ -137,8 +137,10 @@ def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[
     def read() -> None:
         reading.append(Reading(pipe[0]))
 
-    threading.Timer(0.05, read).start()
+    timer = threading.Timer(0.05, read)
+    timer.start()
     assert DescriptorSink(pipe[1]).write([LINE] * 5000) == (0, "")
+    timer.join()
     os.close(pipe[1])
     assert reading[0].lines() == [LINE] * 5000
 

@@ -38,24 +38,30 @@ def test_a_collector_that_refuses_is_logged_once(log: Log, monkeypatch: pytest.M
         collected.status = 400
         for _ in range(2):
             trace(tracer)
-            tracer.close()
+            tracer._processor.force_flush()
         assert log.events() == ["spans lost"]
         assert log.one("spans lost")["address"] == f"{collected.url}/v1/traces"
         collected.status = 200
         for _ in range(2):
             trace(tracer)
-            tracer.close()
+            tracer._processor.force_flush()
+        tracer.close()
     assert log.events() == ["spans lost", "spans exported again"]
     assert collected.requests.get()[:2] == ("/v1/traces", "wsgate")
 
 
 def test_its_end_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "LAST", 0.01)
+    monkeypatch.setattr(tracing, "TIMEOUT", 1.0)
     with hanging_collector() as url:
         tracer = Tracer(Tracing(to=f"{url}/v1/traces"))
         trace(tracer)
         tracer.close()
-        assert threading.active_count() > 1  # the one that still waits, a daemon
+        waiting = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        assert waiting
+        assert all(thread.daemon for thread in waiting)
+    for thread in waiting:  # the collector has gone
+        thread.join(20)
 
 
 def test_what_is_sampled() -> None:

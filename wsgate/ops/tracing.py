@@ -71,8 +71,8 @@ class Tracer:
         return UpgradeSpan(self._tracer, span)
 
     def close(self) -> None:
-        """Exports what is left, within ``LAST`` seconds; call it in a thread."""
-        last = threading.Thread(target=self._processor.force_flush, daemon=True)
+        """Exports what is left, within ``LAST`` seconds, and ends the SDK's thread."""
+        last = threading.Thread(target=self._processor.shutdown, daemon=True)
         last.start()
         last.join(LAST)
 
