@@ -142,7 +142,7 @@ async def _level(gateway: Gateway, question: Plain) -> Plain:
 
 
 def set_level(level: str) -> None:
-    """Changes the least serious level that is logged, until the next reload."""
+    """Changes the least serious level that is logged, until a reload changes ``log``."""
     before = logging.getLevelName(_log.level).lower()
     if before != level:
         _log.setLevel(level.upper())
