@@ -126,7 +126,7 @@ async def test_what_passes_is_on_the_disk_while_the_session_goes_on(tmp_path: Pa
 
     async def session() -> None:
         for passed in (b"one", b"two", b"three"):
-            recorder.tap.put(RecordKind.UP, memoryview(passed))
+            recorder.buffer.put(RecordKind.UP, memoryview(passed))
             await until(lambda passed=passed: passed in written(tmp_path))  # type: ignore[misc]
 
     await run(recorder, session)
@@ -137,7 +137,7 @@ async def test_a_session_that_is_cut_is_written_to_its_end(tmp_path: Path) -> No
     recorder = new_recorder(tmp_path)
 
     async def session() -> None:
-        recorder.tap.put(RecordKind.DOWN, memoryview(b"last words"))
+        recorder.buffer.put(RecordKind.DOWN, memoryview(b"last words"))
         await trio.sleep_forever()
 
     with trio.CancelScope() as scope:
@@ -166,7 +166,7 @@ async def test_at_max_size_the_file_ends_well(tmp_path: Path, log: Log) -> None:
     async def session() -> None:
         nonlocal after
         for _ in range(100):
-            recorder.tap.put(RecordKind.UP, memoryview(b"x" * 1000))
+            recorder.buffer.put(RecordKind.UP, memoryview(b"x" * 1000))
         await until(lambda: b'"stopped"' in written(tmp_path))  # at once, not when the session ends
         after = written(tmp_path)
 
@@ -208,11 +208,11 @@ async def test_a_disk_that_takes_no_more(tmp_path: Path, log: Log) -> None:
 
     async def session() -> None:
         nonlocal went_on
-        recorder.tap.put(RecordKind.UP, memoryview(b"fits"))
+        recorder.buffer.put(RecordKind.UP, memoryview(b"fits"))
         await until(lambda: b"fits" in written(tmp_path))
-        recorder.tap.put(RecordKind.UP, memoryview(bytes(20_000)))
-        await until(lambda: recorder.tap.over)
-        recorder.tap.put(RecordKind.UP, memoryview(b"ignored"))
+        recorder.buffer.put(RecordKind.UP, memoryview(bytes(20_000)))
+        await until(lambda: recorder.buffer.over)
+        recorder.buffer.put(RecordKind.UP, memoryview(b"ignored"))
         went_on = True
 
     with files_up_to(10_000):
@@ -228,12 +228,12 @@ async def test_no_directory(tmp_path: Path, log: Log) -> None:
     recorder = new_recorder(tmp_path / "gone")
 
     async def session() -> None:
-        recorder.tap.put(RecordKind.UP, memoryview(b"x"))
-        await until(lambda: recorder.tap.over)
+        recorder.buffer.put(RecordKind.UP, memoryview(b"x"))
+        await until(lambda: recorder.buffer.over)
 
     await run(recorder, session)
     assert log.one("record")["reason"] == "recording has stopped: No such file or directory"
-    assert recorder.tap.take() == b""
+    assert recorder.buffer.take() == b""
 
 
 async def test_no_file_of_others_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
@@ -267,25 +267,25 @@ class SlowDisk:
 
 async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
     """The session goes on meanwhile; what it passes is bounded; its end does not wait for ever, and leaks nothing."""
-    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
+    monkeypatch.setattr("wsgate.relay.recorded_tunnel.MAX_HELD", MIB)
     monkeypatch.setattr(recorder_module, "LAST_WRITES", 0.0)
     recorder = new_recorder(tmp_path)
     disk = SlowDisk(monkeypatch)
     before = descriptors()
 
     async def session() -> None:
-        recorder.tap.put(RecordKind.UP, memoryview(b"fits"))
+        recorder.buffer.put(RecordKind.UP, memoryview(b"fits"))
         await until(lambda: b"fits" in written(tmp_path))
         disk.free.clear()
-        recorder.tap.put(RecordKind.UP, memoryview(bytes(1000)))
+        recorder.buffer.put(RecordKind.UP, memoryview(bytes(1000)))
         await until(disk.hangs.is_set)
         for _ in range(5):
-            recorder.tap.put(RecordKind.UP, memoryview(bytes(MIB // 4)))
+            recorder.buffer.put(RecordKind.UP, memoryview(bytes(MIB // 4)))
 
     try:
         await run(recorder, session)
         assert log.one("record")["reason"] == "recording has stopped: the disk is too slow"
-        assert recorder.tap.take() == b""
+        assert recorder.buffer.take() == b""
     finally:
         disk.free.set()
     await until(lambda: descriptors() == before)
@@ -313,7 +313,7 @@ async def test_a_disk_that_hangs_at_the_end(
 async def test_a_disk_that_was_slow_for_a_while_gets_all_that_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
+    monkeypatch.setattr("wsgate.relay.recorded_tunnel.MAX_HELD", MIB)
     recorder = new_recorder(tmp_path)
     disk = SlowDisk(monkeypatch)
     disk.free.clear()
@@ -321,7 +321,7 @@ async def test_a_disk_that_was_slow_for_a_while_gets_all_that_was_kept(
     async def session() -> None:
         await until(disk.hangs.is_set)
         for _ in range(5):
-            recorder.tap.put(RecordKind.DOWN, memoryview(bytes(MIB // 4)))
+            recorder.buffer.put(RecordKind.DOWN, memoryview(bytes(MIB // 4)))
         assert log.one("record")["reason"] == "recording has stopped: the disk is too slow"
         disk.free.set()
 
@@ -337,20 +337,20 @@ async def test_a_thread_is_not_one_sessions_for_ever(tmp_path: Path) -> None:
 
     class Disk:
         def append(self, data: bytes) -> None:
-            recorder.tap.put(RecordKind.UP, memoryview(b"more"))
+            recorder.buffer.put(RecordKind.UP, memoryview(b"more"))
 
-    recorder.tap.put(RecordKind.UP, memoryview(b"first"))
-    assert recorder_module._bring(recorder.tap, Disk())  # type: ignore[arg-type]
+    recorder.buffer.put(RecordKind.UP, memoryview(b"first"))
+    assert recorder_module._bring(recorder.buffer, Disk())  # type: ignore[arg-type]
 
 
 async def test_our_own_bug_is_no_end_of_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
-    monkeypatch.setattr(recorder_module, "_bring", lambda tap, file: 1 / 0)
+    monkeypatch.setattr(recorder_module, "_bring", lambda buffer, file: 1 / 0)
     recorder = new_recorder(tmp_path)
 
     async def session() -> None:
         await until(lambda: written(tmp_path))
-        recorder.tap.put(RecordKind.UP, memoryview(b"x"))
-        await until(lambda: recorder.tap.over)
+        recorder.buffer.put(RecordKind.UP, memoryview(b"x"))
+        await until(lambda: recorder.buffer.over)
 
     await run(recorder, session)
     assert log.one("record")["reason"] == "recording has stopped: internal error"
@@ -405,7 +405,7 @@ async def test_what_must_be_recorded_is_written_to_the_file_made_before(tmp_path
     assert await recorder.begin(5) is None
 
     async def session() -> None:
-        recorder.tap.put(RecordKind.UP, memoryview(b"all"))
+        recorder.buffer.put(RecordKind.UP, memoryview(b"all"))
 
     await run(recorder, session)
     assert read(only(tmp_path))[1] == b"all"
@@ -420,12 +420,12 @@ async def test_max_size_ends_no_session(tmp_path: Path) -> None:
     recorder = Recorder(Record(directory=str(tmp_path), max_size=10_000, on_error=OnError.END), SESSION)
 
     async def session() -> None:
-        recorder.tap.put(RecordKind.UP, memoryview(bytes(20_000)))
+        recorder.buffer.put(RecordKind.UP, memoryview(bytes(20_000)))
         await trio.testing.wait_all_tasks_blocked()
 
     with trio.fail_after(20):
         await recorder.run(session, lambda: OUTCOME, ended.append)
-    assert recorder.tap.reason == "max_size is reached"
+    assert recorder.buffer.reason == "max_size is reached"
     assert ended == []
 
 

@@ -34,7 +34,7 @@ class Case:
         opened = Opened(self.transport, "tcp://x:1", self._join, early=b"early", record=record)
         return await begin(self.exchange, opened, http, self._send)
 
-    def _join(self, exchange: Exchange, about: Any, tap: Any) -> Any:
+    def _join(self, exchange: Exchange, about: Any, buffer: Any) -> Any:
         assert exchange is self.exchange
         return MADE
 

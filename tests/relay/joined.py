@@ -26,9 +26,9 @@ from wsgate.relay.byte_flow import ByteLeg
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import Leg
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
+from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
 from wsgate.relay.session import Outcome, pass_bytes, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
-from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
@@ -272,7 +272,7 @@ async def session(
     answers_pings: bool = False,
     unix: bool = False,
     tls: ssl.TLSVersion | None = None,
-    tap: Tap | None = None,
+    records: RecordBuffer | None = None,
 ) -> AsyncIterator[Session]:
     """Runs a session.
 
@@ -280,7 +280,7 @@ async def session(
     buffer: the size of the kernel's buffers, so that a peer that does not read has an effect soon
     unix: use Unix sockets, which accept nothing when they are full; TCP's probes let a few bytes through, in real time
     tls: the version for both peers; ``None``: without TLS
-    tap: gets a copy of the bytes of a tunnel
+    records: gets a copy of the bytes of a tunnel
     """
     client_sock: Transport
     backend_sock: Transport
@@ -307,7 +307,10 @@ async def session(
     else:
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
         up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)
-        wire = tunnel(client_leg, backend_leg, up) if tap is None else recorded_tunnel(client_leg, backend_leg, up, tap)
+        if records is None:
+            wire = tunnel(client_leg, backend_leg, up)
+        else:
+            wire = recorded_tunnel(client_leg, backend_leg, up, records)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
     made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
     running = Session(made, Peer(client_peer, mask=MASK), Peer(backend_peer), client_leg, backend_leg)

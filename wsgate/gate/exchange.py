@@ -17,9 +17,9 @@ from wsgate.gate.incoming import Incoming
 from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.dial import TlsClient
 from wsgate.net.transport import Transport
+from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.session import Session
 from wsgate.relay.session_info import ClientInfo, SessionInfo
-from wsgate.relay.tap import Tap
 from wsgate.settings.model import BackendTls, PlaceKind, Record, Tunnel, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.route import LiveRoute
@@ -124,8 +124,8 @@ class Response:
     stream: Stream | None = None
 
 
-# Makes the session between the client's connection and the opened backend; the tap gets a copy of the bytes
-Join = Callable[[Exchange, SessionInfo, Tap | None], Session]
+# Makes the session between the client's connection and the opened backend; the buffer gets a copy of the bytes
+Join = Callable[[Exchange, SessionInfo, RecordBuffer | None], Session]
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,6 @@
-"""Writes a session's recording from its tap to a file, outside of the path of its bytes.
+"""Writes a session's recording from its buffer to a file, outside of the path of its bytes.
 
-A task of the session takes the records from the tap and lets a thread write them. The recording ends, with a line in
+A task of the session takes the records from the buffer and lets a thread write them. The recording ends, with a line in
 the log, if the disk fails, is full or too slow, or if the file has its maximum size. The session goes on; but with
 ``on_error: end`` a failing disk ends the session, or does not let it begin. At the end of a session, also of a cut one,
 the remaining records are written within a bounded time.
@@ -21,9 +21,9 @@ import trio
 
 from wsgate.disk.threads import in_thread, run_in_background, thread_limiter
 from wsgate.events.emit import emit
+from wsgate.relay.recorded_tunnel import TOO_LARGE, HeldBytes, RecordBuffer
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import SessionInfo
-from wsgate.relay.tap import TOO_LARGE, HeldBytes, Tap
 from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import STOPPED, encode_end, encode_head
 
@@ -109,7 +109,7 @@ class _File:
 
 
 class Recorder:
-    """Records one session in the file at ``path``. Its flows copy to ``tap``."""
+    """Records one session in the file at ``path``. Its flows copy to ``buffer``."""
 
     def __init__(self, settings: Record, info: SessionInfo) -> None:
         now = datetime.datetime.now(datetime.UTC)
@@ -126,7 +126,7 @@ class Recorder:
                 "started": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             }
         )
-        self.tap = Tap(settings.max_size - len(self._head) - END_ROOM, self._tell, _total_held())
+        self.buffer = RecordBuffer(settings.max_size - len(self._head) - END_ROOM, self._tell, _total_held())
         self.required = settings.on_error is OnError.END
         self._end_session: Callable[[str], None] | None = None
         self._file = _File(self.path)
@@ -172,8 +172,8 @@ class Recorder:
             try:
                 await session()
             finally:
-                self._end = encode_end(self.tap.time(), _told(outcome()))
-                self.tap.finish()
+                self._end = encode_end(self.buffer.time(), _told(outcome()))
+                self.buffer.finish()
                 self._scope.deadline = trio.current_time() + LAST_WRITES
 
     async def _write(self) -> None:
@@ -183,12 +183,12 @@ class Recorder:
             with self._scope:
                 await self._fill(file)
             if self._scope.cancelled_caught:
-                self.tap.stop(f"the disk did not take the rest within {LAST_WRITES:g} s")
+                self.buffer.stop(f"the disk did not take the rest within {LAST_WRITES:g} s")
         except Exception:  # a bug of ours, which must not end the session
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": self._log_fields})
-            self.tap.stop("internal error")
+            self.buffer.stop("internal error")
         finally:
-            self.tap.written(len(self.tap.take()))  # they will never be written
+            self.buffer.written(len(self.buffer.take()))  # they will never be written
             file.close()
 
     async def _fill(self, file: _File) -> None:
@@ -198,18 +198,18 @@ class Recorder:
             emit(logging.DEBUG, "recording", **self._log_fields, file=self.path)
             over = False
             while not over:
-                await self.tap.wait(GATHERING)
-                over = self.tap.over
-                while await self._in_thread(_bring, self.tap, file):
+                await self.buffer.wait(GATHERING)
+                over = self.buffer.over
+                while await self._in_thread(_bring, self.buffer, file):
                     pass
-            if self.tap.reason is None:
+            if self.buffer.reason is None:
                 await self._in_thread(file.append, self._end)
         except OSError as error:
-            self.tap.stop(error.strerror or str(error))
-        if self.tap.reason is not None:
+            self.buffer.stop(error.strerror or str(error))
+        if self.buffer.reason is not None:
             with contextlib.suppress(OSError):
                 await self._in_thread(
-                    file.append, encode_end(self.tap.time(), {"cause": STOPPED, "detail": self.tap.reason})
+                    file.append, encode_end(self.buffer.time(), {"cause": STOPPED, "detail": self.buffer.reason})
                 )
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
@@ -230,19 +230,19 @@ def _total_held() -> HeldBytes:
         return made
 
 
-def _bring(tap: Tap, file: _File) -> bool:
-    """Writes the tap's records, up to ``MAX_WRITES`` times. Returns whether more are waiting.
+def _bring(buffer: RecordBuffer, file: _File) -> bool:
+    """Writes the buffer's records, up to ``MAX_WRITES`` times. Returns whether more are waiting.
 
     Raises ``OSError`` when writing fails.
     """
     for _ in range(MAX_WRITES):
-        records = tap.take()
+        records = buffer.take()
         if not records:
             return False
         try:
             file.append(records)
         finally:
-            tap.written(len(records))
+            buffer.written(len(records))
     return True
 
 

@@ -95,7 +95,7 @@ async def _begin(
         if recorder is not None:
             recorder.discard()
         return CLIENT_GONE
-    session = backend.join(exchange, info, None if recorder is None else recorder.tap)
+    session = backend.join(exchange, info, None if recorder is None else recorder.buffer)
     return Begun(session, route, backend.backend, (http.trailing(), backend.early), recorder)
 
 

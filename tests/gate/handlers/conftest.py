@@ -15,8 +15,8 @@ from tests.relay.joined import INFO
 from wsgate.gate.exchange import Answer
 from wsgate.gate.handlers import relay, tunnel
 from wsgate.net.plain import PlainTransport, take_over
+from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.relay_flow import RelayFlow
-from wsgate.relay.tap import Tap
 from wsgate.relay.tunnel_flows import UnwrapFlow
 from wsgate.settings.model import Action, Relay
 from wsgate.wire.walk import DONE, FAULT
@@ -31,12 +31,12 @@ class Made:
     """What a handler makes of a client and a backend behind their handshakes."""
 
     def __init__(
-        self, ends: Ends, action: Action, *, compression: bool = False, tap: Tap | None = None, **how: Any
+        self, ends: Ends, action: Action, *, compression: bool = False, buffer: RecordBuffer | None = None, **how: Any
     ) -> None:
         client, backend = ends
         relays = isinstance(action, Relay)
         join = relay._join(backend, compression=compression) if relays else tunnel._join(backend, None)
-        session = join(exchange_for(route(action, **how), here=client), INFO, tap)
+        session = join(exchange_for(route(action, **how), here=client), INFO, buffer)
         self.client, self.backend = session._legs
         self.up, self.down = session._flows
 

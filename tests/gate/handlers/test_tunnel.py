@@ -14,7 +14,7 @@ from tests.peers.heads import request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers.tunnel import handle
-from wsgate.relay.tap import RecordedUnwrapFlow, RecordedWrapFlow, Tap
+from wsgate.relay.recorded_tunnel import RecordBuffer, RecordedUnwrapFlow, RecordedWrapFlow
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.settings.model import (
@@ -132,7 +132,7 @@ async def test_a_tunnel_that_takes_text(ends: Ends) -> None:
 
 
 async def test_a_tunnel_that_is_recorded(ends: Ends) -> None:
-    made = Made(ends, tunnel_to(1), tap=Tap(1 << 20, print))
+    made = Made(ends, tunnel_to(1), buffer=RecordBuffer(1 << 20, print))
     assert (type(made.up), type(made.down)) == (RecordedUnwrapFlow, RecordedWrapFlow)
 
 

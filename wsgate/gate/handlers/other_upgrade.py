@@ -7,15 +7,15 @@ from wsgate.gate.handlers.legs import limit_both
 from wsgate.net.transport import Transport
 from wsgate.relay.byte_flow import ByteLeg
 from wsgate.relay.closing import Side
+from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.session import Session, pass_bytes
 from wsgate.relay.session_info import SessionInfo
-from wsgate.relay.tap import Tap
 
 
 def join_bytes(backend: Transport) -> Join:
     """Returns what makes the session."""
 
-    def join(exchange: Exchange, info: SessionInfo, tap: Tap | None) -> Session:
+    def join(exchange: Exchange, info: SessionInfo, buffer: RecordBuffer | None) -> Session:
         pump = exchange.gateway.pump
         limit_both(exchange, backend)
         client_side = ByteLeg(pump, exchange.here, Side.CLIENT)

@@ -26,9 +26,9 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
+from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.session import Session, relay
 from wsgate.relay.session_info import SessionInfo
-from wsgate.relay.tap import Tap
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
@@ -181,7 +181,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
 
 
 def _join(backend: Transport, *, compression: bool) -> Join:
-    def join(exchange: Exchange, info: SessionInfo, tap: Tap | None) -> Session:
+    def join(exchange: Exchange, info: SessionInfo, buffer: RecordBuffer | None) -> Session:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Relay)

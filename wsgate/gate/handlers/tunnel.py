@@ -18,9 +18,9 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
+from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
 from wsgate.relay.session import Session, tunnel
 from wsgate.relay.session_info import SessionInfo
-from wsgate.relay.tap import Tap, recorded_tunnel
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.settings.model import Target, TextFrames, Tunnel
 from wsgate.wire.http import Refusal
@@ -90,7 +90,7 @@ async def _connect(
 
 
 def _join(backend: Transport, token: object) -> Join:
-    def join(exchange: Exchange, info: SessionInfo, tap: Tap | None) -> Session:
+    def join(exchange: Exchange, info: SessionInfo, buffer: RecordBuffer | None) -> Session:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Tunnel)
@@ -100,7 +100,9 @@ def _join(backend: Transport, token: object) -> Join:
         accept_text = action.text is TextFrames.ACCEPT
         up = FrameWalk(masked=True, frame_limit=frame_limit(route), unwrap=True, accept_text=accept_text)
         tcp_side = TcpLeg(pump, backend, Side.BACKEND)
-        wire = tunnel(client_side, tcp_side, up) if tap is None else recorded_tunnel(client_side, tcp_side, up, tap)
+        wire = (
+            tunnel(client_side, tcp_side, up) if buffer is None else recorded_tunnel(client_side, tcp_side, up, buffer)
+        )
         return Session(info, exchange.route, pump, client_side, tcp_side, wire, token=token)
 
     return join

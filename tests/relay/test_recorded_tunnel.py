@@ -1,4 +1,4 @@
-"""What the tap of a recorded tunnel is given, and that the session does not feel it."""
+"""What the buffer of a recorded tunnel is given, and that the session does not feel it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.relay.joined import data, session
 from wsgate.recording.reader import Recording
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import READ_SIZE, Pump
-from wsgate.relay.tap import TOO_LARGE, TOO_SLOW, WRITE_SIZE, HeldBytes, Tap
+from wsgate.relay.recorded_tunnel import TOO_LARGE, TOO_SLOW, WRITE_SIZE, HeldBytes, RecordBuffer
 from wsgate.wire.frames import Opcode
 from wsgate.wire.recording import MAGIC, RECORD_HEADER, RecordingRecord, RecordKind
 
@@ -26,13 +26,13 @@ class Stops(list[str]):
     """The reasons for which a recording stopped."""
 
 
-def new_tap(room: int = 64 * MIB) -> tuple[Tap, Stops]:
+def new_buffer(room: int = 64 * MIB) -> tuple[RecordBuffer, Stops]:
     stops = Stops()
-    return Tap(room, stops.append), stops
+    return RecordBuffer(room, stops.append), stops
 
 
-def taken(tap: Tap) -> list[RecordingRecord]:
-    recorded = Recording(io.BytesIO(MAGIC + b"{}\n" + tap.take()))
+def taken(buffer: RecordBuffer) -> list[RecordingRecord]:
+    recorded = Recording(io.BytesIO(MAGIC + b"{}\n" + buffer.take()))
     records = list(recorded.records())
     assert recorded.cut == 0, "a piece of a record"
     return records
@@ -45,10 +45,10 @@ def joined(records: list[RecordingRecord], kind: RecordKind) -> bytes:
 @pytest.mark.parametrize("tls", [None, ssl.TLSVersion.TLSv1_3])
 async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl.TLSVersion | None) -> None:
     """No headers and no control frames, in every order and cutting."""
-    tap, stops = new_tap()
+    buffer, stops = new_buffer()
     frames = (data(b"one "), Frame(Opcode.PING, b"ping"), data(b"tw", fin=False), data(b"o", Opcode.CONTINUATION))
     async with session(
-        pump, mode="tunnel", tls=tls, tap=tap, early=(data(b"early ").encode(MASK), b"hello")
+        pump, mode="tunnel", tls=tls, records=buffer, early=(data(b"early ").encode(MASK), b"hello")
     ) as running:
         await running.client.send(*frames)
         assert await running.backend.read(13) == b"early one two"
@@ -57,7 +57,7 @@ async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl
         await running.backend.write(b"answer")
         assert await running.client.receive() == data(b"answer")
         await running.client.send(close_frame(1000))
-        records = taken(tap)
+        records = taken(buffer)
     assert joined(records, RecordKind.UP) == b"early one two"
     assert [record.payload for record in records if record.kind is RecordKind.DOWN] == [b"hello", b"answer"]
     assert stops == []
@@ -65,40 +65,40 @@ async def test_payloads_of_both_directions_and_nothing_else(pump: Pump, tls: ssl
 
 async def test_a_header_in_two_reads(pump: Pump) -> None:
     """What is carried to the next read stands in front of it, and is no payload."""
-    tap, _ = new_tap()
+    buffer, _ = new_buffer()
     raw = data(b"first").encode(MASK) + data(b"x" * 300).encode(MASK)
-    async with session(pump, mode="tunnel", tap=tap) as running:
+    async with session(pump, mode="tunnel", records=buffer) as running:
         for at in range(0, 20):
             await running.client.write(raw[at : at + 1])
             await trio.testing.wait_all_tasks_blocked(0.001)
         await running.client.write(raw[20:])
         assert await running.backend.read(305) == b"first" + b"x" * 300
-    assert joined(taken(tap), RecordKind.UP) == b"first" + b"x" * 300
+    assert joined(taken(buffer), RecordKind.UP) == b"first" + b"x" * 300
 
 
 async def test_what_came_before_a_fault_is_there(pump: Pump) -> None:
-    tap, _ = new_tap()
-    async with session(pump, mode="tunnel", tap=tap, accept_text=False) as running:
+    buffer, _ = new_buffer()
+    async with session(pump, mode="tunnel", records=buffer, accept_text=False) as running:
         await running.client.send(data(b"good"), data(b"bad", Opcode.TEXT))
         assert await running.backend.read(4) == b"good"
         await running.backend.read_all()
-    assert joined(taken(tap), RecordKind.UP) == b"good"
+    assert joined(taken(buffer), RecordKind.UP) == b"good"
 
 
 async def test_times(autojump_clock: MockClock, pump: Pump) -> None:
-    tap, _ = new_tap()
-    async with session(pump, mode="tunnel", tap=tap) as running:
+    buffer, _ = new_buffer()
+    async with session(pump, mode="tunnel", records=buffer) as running:
         for payload, pause in ((b"1", 2.5), (b"2", 0.0)):
             await running.backend.write(payload)
             await running.client.receive()
             await trio.sleep(pause)
-    first, second = taken(tap)
+    first, second = taken(buffer)
     assert 2_500_000 <= second.time - first.time < 2_600_000
 
 
 async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> None:
-    tap, stops = new_tap(2 * RECORD_HEADER.size + 10)
-    async with session(pump, mode="tunnel", tap=tap) as running:
+    buffer, stops = new_buffer(2 * RECORD_HEADER.size + 10)
+    async with session(pump, mode="tunnel", records=buffer) as running:
         for payload in (b"12345", b"67890", b"", b"and on"):
             await running.backend.write(payload)
             if payload:
@@ -108,19 +108,19 @@ async def test_max_size_ends_the_recording_and_not_the_session(pump: Pump) -> No
         running.backend.finish()
         running.client.finish()
         assert (await running.outcome()).cause is Cause.CLOSED
-    assert joined(taken(tap), RecordKind.DOWN) == b"1234567890"
+    assert joined(taken(buffer), RecordKind.DOWN) == b"1234567890"
     assert stops == [TOO_LARGE]
-    assert (tap.reason, tap.over) == (TOO_LARGE, True)
+    assert (buffer.reason, buffer.over) == (TOO_LARGE, True)
 
 
 async def test_a_full_buffer_ends_the_recording_and_not_the_session(
     pump: Pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes that are being written count too, so memory is bounded for every disk."""
-    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", MIB)
-    tap, stops = new_tap()
+    monkeypatch.setattr("wsgate.relay.recorded_tunnel.MAX_HELD", MIB)
+    buffer, stops = new_buffer()
     mass = bytes(READ_SIZE)
-    async with session(pump, mode="tunnel", tap=tap) as running:
+    async with session(pump, mode="tunnel", records=buffer) as running:
 
         async def pass_down(size: int) -> None:
             async with trio.open_nursery() as nursery:
@@ -130,69 +130,69 @@ async def test_a_full_buffer_ends_the_recording_and_not_the_session(
                     got += len((await running.client.receive()).payload)
 
         await pass_down(MIB // 2)
-        half = taken(tap)
+        half = taken(buffer)
         await pass_down(len(mass))
-        assert not tap.over
+        assert not buffer.over
         await pass_down(MIB)
         assert stops == [TOO_SLOW]
         assert MIB // 2 <= sum(len(record.payload) for record in half) <= MIB
-        assert len(tap.take()) <= MIB // 2
+        assert len(buffer.take()) <= MIB // 2
         await pass_down(MIB)
-        assert tap.take() == b""
+        assert buffer.take() == b""
 
 
 async def test_what_is_written_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsgate.relay.tap.MAX_HELD", 100)
-    tap, stops = new_tap()
+    monkeypatch.setattr("wsgate.relay.recorded_tunnel.MAX_HELD", 100)
+    buffer, stops = new_buffer()
     for _ in range(10):
-        tap.put(RecordKind.UP, memoryview(bytes(60)))
-        tap.written(len(tap.take()))
+        buffer.put(RecordKind.UP, memoryview(bytes(60)))
+        buffer.written(len(buffer.take()))
     assert stops == []
-    tap.put(RecordKind.UP, memoryview(bytes(60)))
-    tap.take()
-    tap.put(RecordKind.UP, memoryview(bytes(60)))
+    buffer.put(RecordKind.UP, memoryview(bytes(60)))
+    buffer.take()
+    buffer.put(RecordKind.UP, memoryview(bytes(60)))
     assert stops == [TOO_SLOW]
 
 
 async def test_the_first_reason_is_told() -> None:
-    tap, stops = new_tap(0)
-    tap.put(RecordKind.UP, memoryview(b"x"))
-    tap.stop("no space")
+    buffer, stops = new_buffer(0)
+    buffer.put(RecordKind.UP, memoryview(b"x"))
+    buffer.stop("no space")
     assert stops == [TOO_LARGE]
 
 
 async def test_waiting_for_more(autojump_clock: MockClock) -> None:
     """A few bytes wait for more, at most ``patience`` seconds; many do not wait, and the end does not either."""
-    tap, _ = new_tap()
+    buffer, _ = new_buffer()
     began = trio.current_time()
-    tap.put(RecordKind.UP, memoryview(b"little"))
-    await tap.wait(0.5)
+    buffer.put(RecordKind.UP, memoryview(b"little"))
+    await buffer.wait(0.5)
     assert trio.current_time() - began >= 0.5
-    tap.take()
+    buffer.take()
 
     began = trio.current_time()
-    tap.put(RecordKind.UP, memoryview(bytes(WRITE_SIZE)))
-    await tap.wait(0.5)
-    tap.take()
+    buffer.put(RecordKind.UP, memoryview(bytes(WRITE_SIZE)))
+    await buffer.wait(0.5)
+    buffer.take()
     assert trio.current_time() == began
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(tap.wait, 0.5)
+        nursery.start_soon(buffer.wait, 0.5)
         await trio.testing.wait_all_tasks_blocked()
-        tap.finish()
+        buffer.finish()
     assert trio.current_time() == began
-    tap.put(RecordKind.UP, memoryview(b"too late"))
-    assert tap.take() == b""
+    buffer.put(RecordKind.UP, memoryview(b"too late"))
+    assert buffer.take() == b""
 
 
 def test_what_all_hold_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsgate.relay.tap.MAX_TOTAL", 1000)
+    monkeypatch.setattr("wsgate.relay.recorded_tunnel.MAX_TOTAL", 1000)
     trio.run(_fill_together)
 
 
 async def _fill_together() -> None:
     all_held, stops = HeldBytes(), Stops()
-    first, second = Tap(MIB, stops.append, all_held), Tap(MIB, stops.append, all_held)
+    first, second = RecordBuffer(MIB, stops.append, all_held), RecordBuffer(MIB, stops.append, all_held)
     first.put(RecordKind.UP, memoryview(bytes(600)))
     second.put(RecordKind.UP, memoryview(bytes(600)))
     assert stops == [TOO_SLOW]

@@ -1,8 +1,8 @@
 """Copies what passes a tunnel, for a recording.
 
-The flows of a recorded session have classes of their own, so other sessions pay nothing. They copy bytes to a ``Tap``,
-which buffers them in the format of the file. A tap never waits: when its buffer is full because the disk is slow, or
-the file has reached its maximum size, the recording stops.
+The flows of a recorded session have classes of their own, so other sessions pay nothing. They copy bytes to a
+``RecordBuffer``, in the format of the file. It never makes them wait: when it is full because the disk is slow, or the
+file has reached its maximum size, the recording stops.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class HeldBytes:
             self.bytes -= size
 
 
-class Tap:
+class RecordBuffer:
     """A buffer of whole records that are not written yet, in order. ``take`` and ``written`` are thread-safe.
 
     room: bytes of records that the file may still hold
-    total_held: the bytes that all taps of the process hold
+    total_held: the bytes that all buffers of the process hold
     stopped: called once with the reason if the recording ends before the session; it must not block
     over: whether no more records are accepted
     reason: why the recording stopped; ``None`` if it did not
@@ -156,36 +156,38 @@ class Tap:
 class RecordedUnwrapFlow(UnwrapFlow):
     """WebSocket to TCP, with a copy of the bytes for the service."""
 
-    __slots__ = ("_tap",)
+    __slots__ = ("_buffer",)
 
-    def __init__(self, owner: Owner, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, tap: Tap) -> None:
+    def __init__(
+        self, owner: Owner, pump: Pump, source: WebSocketLeg, sink: TcpLeg, walk: Walk, buffer: RecordBuffer
+    ) -> None:
         super().__init__(owner, pump, source, sink, walk)
-        self._tap = tap
+        self._buffer = buffer
 
     def move(self, start: int, end: int) -> None:
         begin = HEADROOM - len(self._carry) if self._carry else start  # the walk's output replaces its input in place
         super().move(start, end)
         if self.walk.out > begin:
-            self._tap.put(RecordKind.UP, self.pump.view[begin : self.walk.out])
+            self._buffer.put(RecordKind.UP, self.pump.view[begin : self.walk.out])
 
 
 class RecordedWrapFlow(WrapFlow):
     """TCP to WebSocket, with a copy of the bytes for the client."""
 
-    __slots__ = ("_tap",)
+    __slots__ = ("_buffer",)
 
-    def __init__(self, owner: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, tap: Tap) -> None:
+    def __init__(self, owner: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, buffer: RecordBuffer) -> None:
         super().__init__(owner, pump, source, sink)
-        self._tap = tap
+        self._buffer = buffer
 
     def move(self, start: int, end: int) -> None:
-        self._tap.put(RecordKind.DOWN, self.pump.view[start:end])
+        self._buffer.put(RecordKind.DOWN, self.pump.view[start:end])
         super().move(start, end)
 
 
-def recorded_tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk, tap: Tap) -> MakeFlows:
-    """Like ``session.tunnel``, with a copy of all bytes to ``tap``."""
+def recorded_tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk, buffer: RecordBuffer) -> MakeFlows:
+    """Like ``session.tunnel``, with a copy of all bytes to ``buffer``."""
     return lambda owner: (
-        RecordedUnwrapFlow(owner, client.pump, client, backend, up, tap),
-        RecordedWrapFlow(owner, client.pump, backend, client, tap),
+        RecordedUnwrapFlow(owner, client.pump, client, backend, up, buffer),
+        RecordedWrapFlow(owner, client.pump, backend, client, buffer),
     )
