@@ -242,17 +242,18 @@ def test_broken_parts_are_passed_over() -> None:
 
 
 def test_a_tunnel_has_no_messages_to_limit() -> None:
-    limited = RouteLimits(message=1000)
+    limited = RouteLimits(message=1000, fragments=10)
     tunnel = Tunnel(to=(TCP_TARGET,))
     routes = [
         Route(name="r", match=Match(path=PATH_A), action=RELAY, limits=limited),
         Route(name="t", match=Match(path=ANY_PATH), action=tunnel, limits=limited),
     ]
-    written = {"routes[0].limits.message", "routes[1].limits.message"}
+    written = {f"routes[{index}].limits.{key}" for index in (0, 1) for key in ("message", "fragments")}
     assert faults_of([], routes, written) == [
         (
             "routes[1].limits.message",
             "a tunnel has no messages, it passes a stream of bytes: remove it, or limit frames with frame",
-        )
+        ),
+        ("routes[1].limits.fragments", "a tunnel has no messages, it passes a stream of bytes: remove it"),
     ]
     assert faults_of([], routes, set()) == []  # it is of the defaults, and the relays'

@@ -82,6 +82,8 @@ options_of_walks = st.fixed_dictionaries(
         "compression": st.booleans(),
         "accept_text": st.booleans(),
         "limit": st.sampled_from([NO_LIMIT, NO_LIMIT - 1, 300, 125, 10, 0]),
+        "frame_limit": st.sampled_from([NO_LIMIT, 125, 10, 0]),
+        "fragment_limit": st.sampled_from([NO_LIMIT, 3, 2, 1]),
     },
 )
 control_frames = st.builds(Frame, st.sampled_from([PING, PONG, PING, PONG, CLOSE]), st.binary(max_size=125))
@@ -276,6 +278,8 @@ def test_the_rest_is_for_reading(compiled: ModuleType, name: str) -> None:
         ((), {"masked": True, "limit": None}, TypeError),
         ((), {"masked": True, "limit": -1}, OverflowError),
         ((), {"masked": True, "limit": NO_LIMIT + 1}, OverflowError),
+        ((), {"masked": True, "frame_limit": -1}, OverflowError),
+        ((), {"masked": True, "fragment_limit": NO_LIMIT + 1}, OverflowError),
         ((), {"masked": True, "limit": 1 << 64}, OverflowError),
     ],
 )

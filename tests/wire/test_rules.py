@@ -23,6 +23,7 @@ def test_every_rule_fits_into_a_close_frame(rule: Rule) -> None:
 
 def test_the_number_stands_in_the_text() -> None:
     assert fault(Rule.RESERVED_OPCODE, 11).rule == "reserved opcode 0xb"
+    assert fault(Rule.MANY_FRAGMENTS, 10).rule == "message of more than 10 fragments"
     assert fault(Rule.LARGE_FRAME, 10).rule == "frame over the limit of 10 bytes"
 
 

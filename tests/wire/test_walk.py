@@ -240,6 +240,22 @@ WRONG: list[Wrong] = [
         "frame over the limit of 10 bytes", (6, 2), Frame(BINARY, b"x" * 11), code=1009, options=(("frame_limit", 10),)
     ),
     Wrong(
+        "message of more than 3 fragments",
+        (6, 2),
+        Frame(CONTINUATION, fin=False),
+        good=(HELLO, OPEN_BINARY, Frame(CONTINUATION, fin=False), Frame(PING), Frame(CONTINUATION, b"x", fin=False)),
+        code=1009,
+        options=(("fragment_limit", 3),),
+    ),
+    Wrong(
+        "message of more than 1 fragments",
+        (6, 2),
+        Frame(CONTINUATION),
+        good=(HELLO, OPEN_BINARY),
+        code=1009,
+        options=(("fragment_limit", 1),),
+    ),
+    Wrong(
         "message over the limit of 10 bytes",
         (6, 2),
         Frame(CONTINUATION, b"x" * 7, fin=False),
@@ -316,9 +332,17 @@ def test_fragments_cannot_add_up_past_every_limit(key: bytes | None) -> None:
     assert seen.fault == Fault(1009, "message over the limit of 5 bytes")
 
 
+@both_roles
+def test_each_message_has_its_own_fragments(key: bytes | None) -> None:
+    message = [OPEN_BINARY, Frame(CONTINUATION, fin=False), Frame(CONTINUATION)]
+    stream = [frame.encode(key) for frame in message * 3]
+    for seen in drive_every_way(partial(make, key, fragment_limit=3), stream):
+        assert (seen.fault, seen.messages) == (None, 3)
+
+
 def test_every_rule_fits_into_a_close_frame() -> None:
     """The rule is the reason that the peer reads: ASCII, and at most 123 bytes beside the code (§5.5)."""
-    limits = [f"message over the limit of {NO_LIMIT} bytes"]
+    limits = [f"message over the limit of {NO_LIMIT} bytes", f"message of more than {NO_LIMIT} fragments"]
     for rule in [wrong.rule for wrong in WRONG] + limits:
         assert rule.isascii()
         assert len(rule) <= 123

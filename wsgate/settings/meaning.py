@@ -112,13 +112,17 @@ def _check_log(log: Any, fault: ReportFault) -> None:
         fault("log.interval", "so many lines nobody reads: write at least 1s, or off")
 
 
+_INSTEAD = {"message": "remove it, or limit frames with frame", "fragments": "remove it"}
+
+
 def _check_messages(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     for index, route in routes:
-        path = f"routes[{index}].limits.message"
-        written = path in given and getattr(route.limits, "message", None) is not None
-        if written and isinstance(route.action, Tunnel):
-            message = "a tunnel has no messages, it passes a stream of bytes: remove it, or limit frames with frame"
-            fault(path, message)
+        if not isinstance(route.action, Tunnel):
+            continue
+        for key in ("message", "fragments"):
+            path = f"routes[{index}].limits.{key}"
+            if path in given and getattr(route.limits, key, None) is not None:
+                fault(path, f"a tunnel has no messages, it passes a stream of bytes: {_INSTEAD[key]}")
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: ReportFault) -> None:

@@ -40,6 +40,7 @@ enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
     X(TEXT_REFUSED) \
     X(LARGE_MESSAGE) \
     X(LARGE_FRAME) \
+    X(MANY_FRAGMENTS) \
     X(NOT_UTF8) \
     X(ENDS_INSIDE)
 
@@ -67,6 +68,7 @@ typedef struct {
     /* the options */
     uint64_t limit;
     uint64_t frame_limit;
+    uint64_t fragment_limit;
     uint8_t mask_bit;
     uint8_t min_header;
     bool validate_text;
@@ -82,6 +84,7 @@ typedef struct {
     uint8_t key[4];
     uint8_t utf8;
     uint64_t size;
+    uint64_t fragments;
 } FrameWalk;
 
 /* Why a walk stopped. ``opcode`` is of the frame at which it stopped; ``at`` and ``resume`` are the start and the end
@@ -316,10 +319,14 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
             }
             self->message = opcode;
             self->size = length;
+            self->fragments = 1;
             self->compressed = first & RSV1;
             self->inspects = self->unwrap || (opcode == TEXT && self->validate_text && !self->compressed);
         } else {
             self->size += length; /* no overflow: neither is over 2^63 */
+            if (++self->fragments > self->fragment_limit) {
+                return fail(why, position, MANY_FRAGMENTS);
+            }
         }
         if (length > self->frame_limit) {
             return fail(why, position, LARGE_FRAME);
@@ -368,6 +375,8 @@ make_fault(const State *state, const FrameWalk *self, const Stop *why)
         number = self->limit;
     } else if (why->rule == LARGE_FRAME) {
         number = self->frame_limit;
+    } else if (why->rule == MANY_FRAGMENTS) {
+        number = self->fragment_limit;
     }
     return PyObject_CallFunction(state->fault, "OK", state->rules[why->rule], number);
 }
@@ -460,20 +469,22 @@ read_limit(PyObject *argument, uint64_t *limit)
 static PyObject *
 frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"masked", "limit", "frame_limit", "validate_text", "compression", "unwrap", "accept_text", NULL};
+    static char *names[] = {"masked", "limit", "frame_limit", "fragment_limit", "validate_text", "compression", "unwrap",
+                            "accept_text", NULL};
     int masked = -1, validate_text = 1, compression = 0, unwrap = 0, accept_text = 1;
-    PyObject *limit_object = NULL, *frame_limit_object = NULL;
-    uint64_t limit, frame_limit;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!O!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
-                                     &PyLong_Type, &frame_limit_object, &validate_text, &compression, &unwrap,
-                                     &accept_text)) {
+    PyObject *limit_object = NULL, *frame_limit_object = NULL, *fragment_limit_object = NULL;
+    uint64_t limit, frame_limit, fragment_limit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!O!O!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
+                                     &PyLong_Type, &frame_limit_object, &PyLong_Type, &fragment_limit_object,
+                                     &validate_text, &compression, &unwrap, &accept_text)) {
         return NULL;
     }
     if (masked < 0) {
         PyErr_SetString(PyExc_TypeError, "FrameWalk() needs the keyword argument masked");
         return NULL;
     }
-    if (!read_limit(limit_object, &limit) || !read_limit(frame_limit_object, &frame_limit)) {
+    if (!read_limit(limit_object, &limit) || !read_limit(frame_limit_object, &frame_limit) ||
+        !read_limit(fragment_limit_object, &fragment_limit)) {
         return NULL;
     }
     FrameWalk *self = (FrameWalk *)type->tp_alloc(type, 0); /* zeros */
@@ -486,6 +497,7 @@ frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->payload = PyBytes_FromStringAndSize(NULL, 0);
     self->limit = limit;
     self->frame_limit = frame_limit;
+    self->fragment_limit = fragment_limit;
     self->mask_bit = masked ? MASK : 0;
     self->min_header = masked ? 6 : 2;
     self->validate_text = validate_text;
@@ -544,8 +556,8 @@ static PyMethodDef frame_walk_methods[] = {
 };
 
 PyDoc_STRVAR(frame_walk_doc,
-"FrameWalk(*, masked, limit=9223372036854775808, frame_limit=9223372036854775808, validate_text=True,\n"
-"          compression=False, unwrap=False, accept_text=True)\n\n"
+"FrameWalk(*, masked, limit=9223372036854775808, frame_limit=9223372036854775808,\n"
+"          fragment_limit=9223372036854775808, validate_text=True, compression=False, unwrap=False, accept_text=True)\n\n"
 "Validates the frames of one direction. See wsgate.wire.walk.FrameWalk.");
 
 static PyType_Slot frame_walk_slots[] = {

@@ -30,6 +30,7 @@ class FrameWalk:
         masked: bool,
         limit: int = ...,
         frame_limit: int = ...,
+        fragment_limit: int = ...,
         validate_text: bool = ...,
         compression: bool = ...,
         unwrap: bool = ...,

@@ -14,7 +14,7 @@ from wsgate.wire.fault import CloseCode, Fault
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """``text`` may have a place for a number: an opcode, a close code, or a limit in bytes."""
+    """``text`` may have a place for a number: an opcode, a close code, or a limit."""
 
     text: str
     code: CloseCode = CloseCode.PROTOCOL_ERROR
@@ -37,6 +37,7 @@ class Rule(enum.Enum):
     TEXT_REFUSED = _Row("text frames are not supported here", CloseCode.UNSUPPORTED_DATA)
     LARGE_MESSAGE = _Row("message over the limit of {} bytes", CloseCode.TOO_BIG)
     LARGE_FRAME = _Row("frame over the limit of {} bytes", CloseCode.TOO_BIG)
+    MANY_FRAGMENTS = _Row("message of more than {} fragments", CloseCode.TOO_BIG)
     NOT_UTF8 = _Row("text is not UTF-8", CloseCode.INVALID_DATA)  # §8.1
     ENDS_INSIDE = _Row("text ends inside a UTF-8 sequence", CloseCode.INVALID_DATA)  # §8.1
     SHORT_CLOSE = _Row("close payload of one byte")  # §5.5.1

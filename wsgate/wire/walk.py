@@ -47,6 +47,7 @@ class FrameWalk:
     masked: the frames come from a client and must be masked; frames from a server must not be (§5.1)
     limit: bytes that a message may have in all its fragments, as sent (a compressed message counts compressed)
     frame_limit: bytes that the payload of a data frame may have
+    fragment_limit: frames that a message may consist of, at least 1
     validate_text: text must be UTF-8 (§8.1); compressed messages are not checked, because their text is not visible
     compression: permessage-deflate was agreed on, so RSV1 may be set (RFC 7692 §6)
     unwrap: replace the frames in the buffer by their payloads
@@ -57,6 +58,8 @@ class FrameWalk:
         "_compressed",
         "_compression",
         "_fin",
+        "_fragment_limit",
+        "_fragments",
         "_frame_limit",
         "_inspects",
         "_key",
@@ -87,6 +90,7 @@ class FrameWalk:
         masked: bool,
         limit: int = NO_LIMIT,
         frame_limit: int = NO_LIMIT,
+        fragment_limit: int = NO_LIMIT,
         validate_text: bool = True,
         compression: bool = False,
         unwrap: bool = False,
@@ -96,6 +100,7 @@ class FrameWalk:
         self._min_header = 6 if masked else 2  # bytes of the shortest header
         self._limit = limit
         self._frame_limit = frame_limit
+        self._fragment_limit = fragment_limit
         self._validate_text = validate_text
         self._compression = compression
         self._unwrap = unwrap
@@ -115,6 +120,7 @@ class FrameWalk:
         self._message = 0  # opcode of the current message, 0 between messages
         self._compressed = False
         self._size = 0  # of the current message: the sum of the lengths in its headers so far
+        self._fragments = 0  # of the current message: its frames so far
         self._inspects = False  # the payload of the current frame has to be read
         self._key = b""
         self._phase = 0
@@ -171,11 +177,15 @@ class FrameWalk:
                 if opcode == _TEXT and self._text_refused:
                     return self._fail(position, Rule.TEXT_REFUSED)
                 self._size = length
+                self._fragments = 1
                 self._compressed = bool(first & RSV1)
                 self._inspects = self._unwrap or (opcode == _TEXT and self._validate_text and not self._compressed)
             else:
                 opcode = self._message
                 self._size += length
+                self._fragments += 1
+                if self._fragments > self._fragment_limit:
+                    return self._fail(position, Rule.MANY_FRAGMENTS, self._fragment_limit)
             if length > self._frame_limit:
                 return self._fail(position, Rule.LARGE_FRAME, self._frame_limit)
             if self._size > self._limit:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.gate.conftest import relay_to, tunnel_to
 from tests.gate.handlers.conftest import Ends, Made
-from tests.peers.frames import BINARY, MASK, Frame
+from tests.peers.frames import BINARY, CONTINUATION, MASK, Frame
 from wsgate.settings.model import Action, Heartbeat, RouteLimits, Timeouts
 from wsgate.wire.close import CloseCode
 
@@ -16,6 +16,20 @@ from wsgate.wire.close import CloseCode
 async def test_the_largest_frame(ends: Ends, action: Action, limit: int | None, code: int | None) -> None:
     made = Made(ends, action, limits=RouteLimits(frame=limit))
     assert made.code(Frame(BINARY, b"xx").encode(MASK)) == code
+
+
+@pytest.mark.parametrize(
+    ("action", "limit", "code"),
+    [
+        (relay_to(1), 1, CloseCode.TOO_BIG),
+        (relay_to(1), 2, None),
+        (relay_to(1), None, None),
+        (tunnel_to(1), 1, None),  # it has no messages
+    ],
+)
+async def test_the_most_fragments(ends: Ends, action: Action, limit: int | None, code: int | None) -> None:
+    made = Made(ends, action, limits=RouteLimits(fragments=limit))
+    assert made.code(Frame(BINARY, fin=False).encode(MASK) + Frame(CONTINUATION).encode(MASK)) == code
 
 
 def _watched(sock: socket.socket) -> tuple[int, int]:

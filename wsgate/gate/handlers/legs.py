@@ -7,7 +7,6 @@ from wsgate.net.tcp_info import limit_unacknowledged
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.websocket_leg import WebSocketLeg
-from wsgate.settings.model import Route
 from wsgate.wire.walk import NO_LIMIT
 
 
@@ -25,6 +24,6 @@ def limit_both(exchange: Exchange, backend: Transport) -> None:
             limit_unacknowledged(transport, 2 * within)  # longer than our own timeout, which can log more
 
 
-def frame_limit(route: Route) -> int:
-    """Returns the bytes of the largest frame that is allowed."""
-    return NO_LIMIT if route.limits.frame is None else route.limits.frame
+def or_no_limit(limit: int | None) -> int:
+    """Returns a limit of the settings as a walk wants it."""
+    return NO_LIMIT if limit is None else limit

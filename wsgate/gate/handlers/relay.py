@@ -16,7 +16,7 @@ from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
-from wsgate.gate.handlers.legs import client_leg, frame_limit
+from wsgate.gate.handlers.legs import client_leg, or_no_limit
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
@@ -30,15 +30,14 @@ from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.session import Session, relay
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.websocket_leg import WebSocketLeg
-from wsgate.settings.model import Pings, Relay, RetryOn, UnixAddress, WebSocketUrl
+from wsgate.settings.model import Pings, Relay, RetryOn, RouteLimits, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.text.host import is_ip
 from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.forwarding import is_loop
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
-from wsgate.wire.kernel import FrameWalk
-from wsgate.wire.walk import NO_LIMIT
+from wsgate.wire.kernel import FrameWalk, Walk
 
 # The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
@@ -185,16 +184,25 @@ def _join(backend: Transport, *, compression: bool) -> Join:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Relay)
-        limit = NO_LIMIT if route.limits.message is None else route.limits.message
-        text, frames = action.validate_text, frame_limit(route)
-        up = FrameWalk(masked=True, limit=limit, frame_limit=frames, validate_text=text, compression=compression)
-        down = FrameWalk(masked=False, limit=limit, frame_limit=frames, validate_text=text, compression=compression)
+        up = _walk(route.limits, action, masked=True, compression=compression)
+        down = _walk(route.limits, action, masked=False, compression=compression)
         client_side = client_leg(exchange, backend)
         backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
         wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
         return Session(info, exchange.route, pump, client_side, backend_side, wire)
 
     return join
+
+
+def _walk(limits: RouteLimits, action: Relay, *, masked: bool, compression: bool) -> Walk:
+    return FrameWalk(
+        masked=masked,
+        limit=or_no_limit(limits.message),
+        frame_limit=or_no_limit(limits.frame),
+        fragment_limit=or_no_limit(limits.fragments),
+        validate_text=action.validate_text,
+        compression=compression,
+    )
 
 
 def host_for(url: WebSocketUrl, relay: Relay, asked: bytes) -> bytes:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from wsgate.gate.client import proxy_header
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
-from wsgate.gate.handlers.legs import client_leg, frame_limit
+from wsgate.gate.handlers.legs import client_leg, or_no_limit
 from wsgate.gate.handlers.subprotocols import tunnel_subprotocol
 from wsgate.gate.handlers.targets import find_targets
 from wsgate.gate.refusals import is_our_own, unreachable
@@ -98,7 +98,7 @@ def _join(backend: Transport, token: object) -> Join:
         if route.heartbeat is not None:
             watch_for_silence(backend, route.heartbeat.interval, route.heartbeat.timeout)
         accept_text = action.text is TextFrames.ACCEPT
-        up = FrameWalk(masked=True, frame_limit=frame_limit(route), unwrap=True, accept_text=accept_text)
+        up = FrameWalk(masked=True, frame_limit=or_no_limit(route.limits.frame), unwrap=True, accept_text=accept_text)
         tcp_side = TcpLeg(pump, backend, Side.BACKEND)
         wire = (
             tunnel(client_side, tcp_side, up) if buffer is None else recorded_tunnel(client_side, tcp_side, up, buffer)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import MessageSize, Timeout
+from wsgate.settings.values import Count, MessageSize, Timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,10 @@ class RouteLimits:
     )
     frame: MessageSize | None = setting(
         "The largest data frame a client or backend may send; a larger one ends the session with 1009.", default=None
+    )
+    fragments: Count | None = setting(
+        "The most frames of which a message through a relay may consist; one more ends the session with 1009.",
+        default=100_000,
     )
 
 
