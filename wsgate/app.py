@@ -56,6 +56,7 @@ def serve(
     ready: Callable[[list[Address]], None] = lambda bound: None,
     beside: Sequence[Task] = (),
     log: TextIO | None = None,
+    admin: socket.socket | None = None,
 ) -> int:
     """Runs the gateway until a signal to stop.
 
@@ -64,6 +65,7 @@ def serve(
     ready: called with the bound addresses when connections are accepted
     beside: tasks that run with the gateway, in a single process without workers
     log: a file for the log; ``None``: standard error
+    admin: the open admin listener; ``None``: the one of the settings, if any, is opened
 
     Returns the exit status, one of those in ``wsgate --help``. Raises ``ConfigError`` when anything is wrong with the
     settings; nothing was started then.
@@ -95,9 +97,9 @@ def serve(
         notifier = Notifier()
         # with workers the first row is their parent's, and the last one the admin process's
         rows = MetricRows(1 if count == 1 else count + 2)
-        admin = None
         try:
-            admin = None if settings.admin is None else open_admin_listener(settings.admin)
+            if admin is None and settings.admin is not None:
+                admin = open_admin_listener(settings.admin)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
                 questions = [] if admin is None else open_listeners_for_questions(count)

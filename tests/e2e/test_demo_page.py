@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from .browser import chromium, complaints
+from .browser import chromium, complaints, resize
 from .gateway import COMMAND, ENVIRONMENT
 
 pytestmark = pytest.mark.needs("chromium", "chromedriver")
@@ -26,6 +27,19 @@ PATIENCE = 20.0  # seconds for anything on the page; a loaded machine is slow
 LIFETIME = 120.0  # seconds after which a demo process that hangs is killed, and its test fails
 
 RELAY, TUNNEL = "echo", "lines"
+
+# Whether some parts of a panel's head lie over each other
+_OVERLAP = """
+const boxes = [...arguments[0].children].map((part) => part.getBoundingClientRect());
+return boxes.some((one, at) => boxes.slice(at + 1).some((other) =>
+  one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom));
+"""
+# Whether the middle of an element is in the window, and nothing lies over it
+_IN_SIGHT = """
+const { left, right, top, bottom } = arguments[0].getBoundingClientRect();
+const there = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+return arguments[0].contains(there);
+"""
 
 T = TypeVar("T")
 
@@ -169,7 +183,7 @@ def test_ping_pong_measures_round_trips(page: Page, panel: str) -> None:
     page.press(panel, "ping-pong")
     summary = page.until(lambda: page.all(f"#{panel} [data-log] [data-rounds='100']"))[0]
     assert summary.get_attribute("data-verified") == "true"
-    page.until(lambda: page.figure(panel, "trips") == "100 round trips, ms")
+    page.until(lambda: page.figure(panel, "trips") == "100 round trips")
     low, middle, high = (float(page.figure(panel, name)) for name in ("min", "median", "max"))
     assert low <= middle <= high
     assert low <= float(page.figure(panel, "last")) <= high
@@ -231,6 +245,71 @@ def test_every_ending_is_listed_and_a_session_can_be_opened_again(page: Page) ->
         page.press(RELAY, "end-code")
         page.ending(RELAY)
     assert len(page.all(f"#endings tr[data-session={RELAY}][data-code='4000']")) == 2
+
+
+def test_one_button_connects_both(page: Page) -> None:
+    page.one("#connect-both").click()
+    page.until(lambda: (page.state(RELAY), page.state(TUNNEL)) == ("open", "open"))
+    assert not page.one("#connect-both").is_enabled()
+    page.press(TUNNEL, "end-quit")
+    assert page.ending(TUNNEL)[0] == "1000"
+    page.one("#connect-both").click()  # connects the one that is closed
+    page.until(lambda: page.state(TUNNEL) == "open")
+
+
+def test_the_page_copies_the_configuration(page: Page) -> None:
+    page.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    page.one("#copy").click()
+    page.until(lambda: page.one("#copy").text != "Copy this configuration")
+    assert page.one("#copy").text == "Copied"
+    copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    assert "relay: {to: 'ws://127.0.0.1:" in copied
+    page.one(".configuration summary").click()
+    assert page.one("#configuration").text.strip() == copied.strip()
+
+
+def test_the_link_leads_to_the_admin_page(page: Page) -> None:
+    page.connect(RELAY)
+    page.one("#admin").click()
+    (first, second) = page.driver.window_handles
+    page.driver.switch_to.window(second)
+    try:
+        page.until(lambda: [row.text for row in page.all("#sessions tbody tr") if "/echo" in row.text])
+        assert complaints(page.driver) == []
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+@pytest.fixture
+def narrow(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
+    resize(page.driver, request.param, 800)
+    yield page
+    resize(page.driver, 1280, 900)
+
+
+@pytest.mark.parametrize("narrow", [320, 390, 768, 1280], indirect=True)
+def test_a_long_reason_fits_and_is_seen_without_scrolling(narrow: Page) -> None:
+    page = narrow
+    reason = "a long reason, " * 8
+    page.one("#connect-both").click()
+    page.until(lambda: (page.state(RELAY), page.state(TUNNEL)) == ("open", "open"))
+    for panel in (RELAY, TUNNEL):
+        page.write(panel, "code", "4001")
+        page.write(panel, "reason", reason)
+        page.press(panel, "close")
+        page.ending(panel)
+    # at the top of the page, and at its end, where the table is
+    for place, shown in (0, "#newest"), (1 << 20, "#endings tbody tr td[data-label=Reason]"):
+        page.driver.execute_script(f"scrollTo(0, {place})")
+        page.until(partial(page.driver.execute_script, _IN_SIGHT, page.one(shown)))
+        assert reason.strip() in str(page.one(shown).get_property("textContent"))
+    assert page.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    for panel in (RELAY, TUNNEL):
+        assert not page.driver.execute_script(_OVERLAP, page.one(f"#{panel} .panel-head"))
+        assert page.one(f"#{panel} .url").size["height"] < 40  # a line or two, and no column of letters
 
 
 def test_the_log_is_bounded(page: Page) -> None:

@@ -1,6 +1,7 @@
 // The demo page: two services behind one gateway, a panel for each, and the table of endings.
 
 import { randomBytes, randomLine, utf8 } from "./bytes.js";
+import { offerConfiguration } from "./configuration.js";
 import { Endings, listCodes } from "./endings.js";
 import { Panel } from "./panel.js";
 
@@ -22,8 +23,8 @@ const SERVICES = [
       { action: "send-binary", label: "Send as binary", encode: bytes },
     ],
     ends: [
-      { action: "end-code", label: "close 4000 bye", hint: "The backend closes with this code and reason", encode: text },
-      { action: "end-drop", label: "drop", hint: "The backend drops its connection without a Close", encode: text },
+      { action: "end-code", label: "close 4000 bye", hint: "It sends a Close with this code and reason, which you get.", encode: text },
+      { action: "end-drop", label: "drop", hint: "It drops its connection without a Close: you get 1011.", encode: text },
     ],
   },
   {
@@ -39,19 +40,32 @@ const SERVICES = [
       { action: "send-text", label: "Send as text anyway", encode: (value) => `${value}\n` },
     ],
     ends: [
-      { action: "end-quit", label: "quit", hint: "The service ends its TCP stream (FIN)", encode: line },
-      { action: "end-reset", label: "reset", hint: "The service resets its TCP connection", encode: line },
+      { action: "end-quit", label: "quit", hint: "It ends its TCP stream in good order (FIN): you get 1000.", encode: line },
+      { action: "end-reset", label: "reset", hint: "It breaks its TCP connection off (RST): you get 1011.", encode: line },
     ],
   },
 ];
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const endings = new Endings(document.getElementById("endings"));
+const endings = new Endings(document.getElementById("endings"), document.getElementById("newest"));
+const both = document.getElementById("connect-both");
+const panels = [];
+
+function enableBoth() {
+  both.disabled = !panels.some((panel) => panel.mayConnect);
+}
 
 for (const service of SERVICES) {
   const url = `${scheme}//${location.host}/${service.name}`;
-  const panel = new Panel({ ...service, url }, endings);
-  document.getElementById("panels").append(panel.root);
+  panels.push(new Panel({ ...service, url }, endings, enableBoth));
 }
+enableBoth();
+both.addEventListener("click", () => {
+  for (const panel of panels) if (panel.mayConnect) panel.connect();
+});
+document.getElementById("panels").append(...panels.map((panel) => panel.root));
 document.getElementById("gateway").textContent = location.host;
+// the admin listener is on the gateway's loopback: only a browser of that machine reaches it
+document.getElementById("admin").hidden = !/^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 listCodes(document.getElementById("codes"));
+offerConfiguration(document.getElementById("copy"), document.getElementById("configuration"));

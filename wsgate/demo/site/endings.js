@@ -1,4 +1,4 @@
-// The table of endings; it keeps the last 50.
+// The table of endings, which keeps the last 50, and the newest, which is always in sight.
 
 import { CODES, closedBy, explain } from "./codes.js";
 import { clock, element } from "./log.js";
@@ -7,9 +7,11 @@ const KEPT = 50;
 
 export class Endings {
   #body;
+  #newest;
 
-  constructor(table) {
+  constructor(table, newest) {
     this.#body = table.tBodies[0];
+    this.#newest = newest;
   }
 
   add(service, ending) {
@@ -36,6 +38,21 @@ export class Endings {
     this.#body.querySelector(".empty")?.remove();
     this.#body.prepend(row);
     while (this.#body.childElementCount > KEPT) this.#body.lastElementChild.remove();
+    this.#showNewest(service, ending, by);
+  }
+
+  #showNewest(service, { code, reason, opened }, by) {
+    const what = element("span", "what");
+    what.append(
+      element("span", `badge ${service.name}`, service.title),
+      element("b", "", opened ? `ended with ${code}` : "could not connect"),
+    );
+    if (by !== "nobody") what.append(element("span", "by", `by ${by === "you" ? by : `the ${by}`}`));
+    if (reason) what.append(element("span", "reason", reason));
+    const link = element("a", "", "All endings");
+    link.href = "#endings-title";
+    this.#newest.replaceChildren(what, link);
+    this.#newest.hidden = false;
   }
 }
 

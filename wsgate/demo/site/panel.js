@@ -18,6 +18,7 @@ const traffic = ({ messages, bytes }) => `${plural(messages, "message")}, ${form
 export class Panel {
   #service;
   #endings;
+  #changed;
   #log;
   #lanes;
   #session = null;
@@ -26,9 +27,11 @@ export class Panel {
   #calming = null;
   #playing = false;
 
-  constructor(service, endings) {
+  // changed: called when the state of the panel has changed
+  constructor(service, endings, changed) {
     this.#service = service;
     this.#endings = endings;
+    this.#changed = changed;
     this.#lanes = document.querySelectorAll(`[data-lane="${service.name}"]`);
     this.root = document.getElementById("panel").content.firstElementChild.cloneNode(true);
     this.#log = new Log(this.#find("[data-log]"));
@@ -52,21 +55,26 @@ export class Panel {
     this.root.dataset.panel = name;
     const heading = this.#find("h2");
     heading.id = `${name}-title`;
-    heading.append(title, element("code", "", url));
+    heading.textContent = title;
+    this.#find(".url").textContent = url;
     this.root.setAttribute("aria-labelledby", heading.id);
     this.#find(".lead").textContent = about;
     this.#find(".log").setAttribute("aria-label", `${title}: events`);
     this.#field("message").value = greeting;
     for (const [index, { action, label }] of senders.entries()) {
-      const button = element("button", "", label, { action });
+      const button = element("button", index === 0 ? "primary" : "", label, { action });
       button.type = index === 0 ? "submit" : "button"; // Enter sends in the service's own kind
       this.#find('[data-slot="send"]').append(button);
     }
     for (const { action, label, hint } of ends) {
       const button = element("button", "chip", label, { action });
+      const said = element("span", "", hint);
+      const item = element("li");
       button.type = "button";
-      button.title = hint;
-      this.#find('[data-slot="ends"]').append(button);
+      said.id = `${name}-${action}`;
+      button.setAttribute("aria-describedby", said.id);
+      item.append(button, said);
+      this.#find('[data-slot="ends"]').append(item);
     }
   }
 
@@ -76,7 +84,7 @@ export class Panel {
     for (const form of this.root.querySelectorAll("form")) {
       form.addEventListener("submit", (event) => event.preventDefault()); // each has one submit button; its click acts
     }
-    onClick("connect", () => this.#connect());
+    onClick("connect", () => this.connect());
     for (const { action, encode } of senders) onClick(action, () => this.#say(encode(this.#field("message").value)));
     for (const { action, label, encode } of ends) onClick(action, () => this.#say(encode(label)));
     onClick("send-random", () => this.#say(this.#service.random(Number(this.#field("size").value))));
@@ -87,7 +95,11 @@ export class Panel {
     }
   }
 
-  #connect() {
+  get mayConnect() {
+    return ["idle", "closed"].includes(this.root.dataset.state);
+  }
+
+  connect() {
     const { url } = this.#service;
     this.#log.event(`connecting to ${url}`);
     this.#setState("connecting", "connecting …");
@@ -186,7 +198,7 @@ export class Panel {
     clearInterval(this.#ticking);
     const said = [code, reason].join(" ").trim();
     this.#log.event(opened ? `closed, ${said}${clean ? "" : ", not clean"}` : "could not connect", { code });
-    this.#setState("closed", opened ? `closed, ${said}` : "could not connect");
+    this.#setState("closed", opened ? `closed, ${code}` : "could not connect");
     this.#endings.add(this.#service, ending);
     this.#schedulePaint();
   }
@@ -196,6 +208,7 @@ export class Panel {
     this.#find("[data-status]").textContent = status;
     for (const lane of this.#lanes) lane.dataset.state = state;
     this.#enable();
+    this.#changed();
   }
 
   #enable() {
@@ -204,7 +217,7 @@ export class Panel {
     for (const button of this.root.querySelectorAll("[data-action]")) {
       const isConnect = button.dataset.action === "connect";
       const isBusy = this.#playing && button.dataset.action === "ping-pong";
-      button.disabled = isConnect ? !["idle", "closed"].includes(state) : state !== "open" || isBusy;
+      button.disabled = isConnect ? !this.mayConnect : state !== "open" || isBusy;
     }
     // a disabled button loses the focus, and the keyboard its place
     if (hadFocus && state === "closed") this.#find('[data-action="connect"]').focus();
@@ -235,11 +248,13 @@ export class Panel {
     const show = (name, value) => (this.#find(`[data-figure="${name}"]`).textContent = value);
     const figures = session.roundTrips.figures();
     for (const name of ["last", "median", "min", "max"]) show(name, figures ? inMilliseconds(figures[name]) : "–");
-    show("trips", figures ? `${plural(figures.count, "round trip")}, ms` : "round trips, ms");
+    show("trips", figures ? plural(figures.count, "round trip") : "round trips");
     show("sent", traffic(session.sent));
     show("received", traffic(session.received));
     show("subprotocol", session.subprotocol || "–");
     show("duration", `${session.seconds.toFixed(0)} s`);
-    session.roundTrips.draw(this.#find("[data-spark]"));
+    const scale = session.roundTrips.draw(this.#find("[data-spark]"));
+    show("scale", scale ? `${scale} ms` : "");
+    show("zero", scale ? "0" : "");
   }
 }

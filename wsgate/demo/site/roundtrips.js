@@ -2,6 +2,7 @@
 
 const KEPT = 1000;
 const DRAWN = 100;
+const SMALLEST = 0.1; // milliseconds at the top of the curve: the clock of a browser knows no less
 
 export class RoundTrips {
   #latest = [];
@@ -24,17 +25,26 @@ export class RoundTrips {
     };
   }
 
-  // Draws into a viewBox of 100 by 100; zero is at the bottom, so that heights can be compared.
+  // Draws the latest hundred into a viewBox of 100 by 100, zero at the bottom. Returns the milliseconds at its top, or
+  // null when nothing is drawn.
   draw(svg) {
     const drawn = this.#latest.slice(-DRAWN);
-    const top = Math.max(...drawn, Number.EPSILON);
+    const top = round(Math.max(...drawn, SMALLEST));
     const points = drawn.map((value, index) => {
       const x = drawn.length === 1 ? 100 : (index * 100) / (drawn.length - 1);
-      return `${x.toFixed(2)} ${(96 - (value / top) * 90).toFixed(2)}`;
+      return `${x.toFixed(2)} ${(100 - (value / top) * 100).toFixed(2)}`;
     });
     if (points.length === 1) points.unshift(points[0].replace(/^\S+/, "0"));
     const line = points.length ? `M${points.join("L")}` : "";
     svg.querySelector(".line").setAttribute("d", line);
     svg.querySelector(".area").setAttribute("d", line && `${line}L100 100L0 100Z`);
+    return line ? top : null;
   }
+}
+
+// The next of …, 0.1, 0.2, 0.5, 1, 2, 5, … that is not below a value
+function round(value) {
+  const power = Math.floor(Math.log10(value));
+  const digit = [1, 2, 5, 10].find((step) => step * 10 ** power >= value);
+  return Number(`${digit ?? 10}e${power}`);
 }
