@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.peers import sockets
 from tests.peers.heads import request
 from tests.peers.sockets import serve_tcp
-from tests.site.tokens.signing import SECRET
+from tests.site.jwt.signing import SECRET
 
 from .gateway import Gateway, OpenBackend, StartGateway
 from .library import connect

@@ -15,9 +15,9 @@ from random import Random
 import jwt
 
 from wsgate.settings.model import Jwt, TcpAddress, UnixAddress
+from wsgate.site.jwt.keys import Key, read_key
 from wsgate.site.tokens import file
 from wsgate.site.tokens.jwt import JwtSource
-from wsgate.site.tokens.keys import Key
 from wsgate.site.tokens.source import NoTarget
 from wsgate.site.tokens.values import MAX_TARGETS, Targets, client_target, target, targets
 from wsgate.wire.fetch import Fetch, Fetched, Unusable
@@ -206,8 +206,7 @@ def _jwt_source() -> tuple[JwtSource, tuple[Key, ...]]:
     with tempfile.TemporaryDirectory() as directory:
         key = Path(directory, "key")
         key.write_text(_JWT_KEY)
-        source = JwtSource(Jwt(algorithms=("HS256",), key=str(key)), False)
-        return source, source._keys.look()
+        return JwtSource(Jwt(algorithms=("HS256",), key=str(key)), False), read_key(key.read_bytes(), ("HS256",))
 
 
 def tokens(random: Random) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.site.tokens.signing import SECRET, write
+from tests.site.jwt.signing import SECRET, write
 from wsgate.settings.model import (
     SOURCES,
     BackendTls,

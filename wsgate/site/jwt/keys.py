@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,14 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from jwt.warnings import InsecureKeyLengthWarning
 
 from wsgate.text.jwt import CURVES, EDDSA, HMAC, RSA
 
 _BASE64URL = re.compile(rb"[A-Za-z0-9_-]+={0,2}")
 _WEAK_RSA, _WEAK_SECRET = 2048, 32  # bits (RFC 7518 §3.3), bytes (§3.2)
+_MAX_RSA = 16384  # bits: OpenSSL verifies with no larger key
+MAX_KEYS = 500  # in a set
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ def read_key_set(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
     listed = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(listed, list):
         raise ValueError("has no list of keys: a key alone goes under key, in PEM")
+    if len(listed) > MAX_KEYS:
+        raise ValueError(f"has {len(listed)} keys, and may have {MAX_KEYS}")
     keys = [key for item in listed if isinstance(item, dict) and (key := _from_jwk(item)) is not None]
     if not keys:
         raise ValueError("has no key that verifies signatures: RSA, EC, OKP (Ed25519, Ed448) or oct")
@@ -83,6 +89,7 @@ def read_key_set(data: bytes, wanted: Sequence[str]) -> tuple[Key, ...]:
 
 
 def _wanted(keys: Sequence[Key], wanted: Sequence[str], what: str) -> tuple[Key, ...]:
+    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # for every token; we log it once, by weak
     if not wanted:
         return tuple(keys)
     fit = [Key(key.value, both, key.kid, key.weak) for key in keys if (both := key.algorithms.intersection(wanted))]
@@ -111,6 +118,8 @@ def _key(value: Any, kid: str | None = None) -> Key:
         weak = f"the secret has {len(value)} bytes, and should have {_WEAK_SECRET}: whoever has a token can guess it"
         return Key(value, frozenset(HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
     if isinstance(value, rsa.RSAPublicKey):
+        if value.key_size > _MAX_RSA:
+            raise ValueError(f"is an RSA key of {value.key_size} bits, and may have {_MAX_RSA}")
         weak = f"the RSA key has {value.key_size} bits, and should have {_WEAK_RSA}"
         return Key(value, frozenset(RSA), kid, weak if value.key_size < _WEAK_RSA else "")
     if isinstance(value, ec.EllipticCurvePublicKey) and value.curve.name in CURVES:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.pki import shared
-from tests.site.tokens.signing import SECRET, jwk, key_set, private_pem, public_pem
-from wsgate.site.tokens.keys import read_key, read_key_set
+from tests.site.jwt.signing import SECRET, jwk, key_set, private_pem, public_pem
+from wsgate.site.jwt.keys import MAX_KEYS, read_key, read_key_set
 
 RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 HMAC = {"HS256", "HS384", "HS512"}
@@ -123,3 +123,12 @@ def test_keys_that_are_for_others(other: Any) -> None:
 def test_what_is_no_key_set(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"is no JSON|has no list of keys"):
         read_key_set(data, ())
+
+
+def test_keys_that_are_too_much() -> None:
+    """They come from a server, too, and each check of a token would take long."""
+    huge = base64.urlsafe_b64encode(b"\xff" * (16384 // 8 + 1)).decode().rstrip("=")
+    with pytest.raises(ValueError, match=r"has no key that verifies"):
+        read_key_set(key_set({"kty": "RSA", "n": huge, "e": "AQAB"}), ())
+    with pytest.raises(ValueError, match=r"has 501 keys, and may have 500"):
+        read_key_set(key_set(*[{}] * (MAX_KEYS + 1)), ())
