@@ -103,7 +103,8 @@ _OPERATING = {
     "sessions": "list the sessions of a running gateway",
     "close": "end sessions of a running gateway",
     "backends": "list the backends of a running gateway",
-    "drain": "drain a running gateway, or one of its backends",
+    "routes": "list the routes of a running gateway",
+    "drain": "drain a running gateway, or one of its routes or backends",
     "reload": "have a running gateway read its file again",
 }
 

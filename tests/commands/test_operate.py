@@ -27,9 +27,12 @@ def run(api: FakeApi, *arguments: str) -> int:
     [
         (
             ["status"],
-            {"ready": False, "reasons": ["draining"], "sessions": 1, "version": "1"},
+            {
+                **{"ready": False, "reasons": ["draining", "the route a drains"], "sessions": 1, "version": "1"},
+                "draining_routes": ["a", "b"],
+            },
             ("GET", "status", None),
-            "not ready, 1 session, wsgate 1\ndraining\n",
+            "not ready, 1 session, wsgate 1\ndraining\nthe route a drains\nthe route b drains\n",
         ),
         (
             ["sessions", "--route", "chat", "--sort=-bytes_up", "--limit", "1"],
@@ -72,10 +75,35 @@ def run(api: FakeApi, *arguments: str) -> int:
             "chat: ws://b:1 drains\n",
         ),
         (
-            ["drain", "--route", "chat", "--undo"],
+            ["drain", "--backend", "ws://b:1", "--route", "chat", "--undo"],
             {"drain": False, "backends": [{"route": "chat", "backend": "ws://b:1"}]},
-            ("POST", "backends/drain", {"route": "chat", "drain": False}),
+            ("POST", "backends/drain", {"route": "chat", "backend": "ws://b:1", "drain": False}),
             "chat: ws://b:1 drains no more\n",
+        ),
+        (
+            ["drain", "--route", "chat"],
+            {"drain": True, "route": "chat"},
+            ("POST", "routes/drain", {"route": "chat", "drain": True}),
+            "chat drains\n",
+        ),
+        (
+            ["routes"],
+            {
+                "routes": [
+                    {
+                        **{"route": "chat", "action": "relay", "host": ["a", "b"], "path": "/chat/*"},
+                        **{"http": "reject", "sessions": 3, "draining": True},
+                    },
+                    {
+                        **{"route": "rest", "action": "files", "host": [], "path": None},
+                        **{"http": False, "sessions": 0, "draining": False},
+                    },
+                ]
+            },
+            ("GET", "routes", None),
+            "ROUTE  ACTION  HOST  PATH     STATE     SESSIONS\n"
+            "chat   relay   a, b  /chat/*  draining         3\n"
+            "rest   files   -     -        open             0\n",
         ),
         (
             ["reload"],

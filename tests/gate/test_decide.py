@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from wsgate.gate.decide import (
     Refused,
     decide,
 )
-from wsgate.gate.refusals import DRAINING
+from wsgate.gate.refusals import DRAINING, ROUTE_DRAINING
 from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress, Upgrades
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
@@ -40,7 +41,7 @@ ROUTES = (
 SITE = build(Settings(listeners=(PLAIN,), routes=ROUTES))
 
 
-def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | None, Refusal | None]:
+def ask(asked: bytes, listener: Listener = PLAIN, **state: Any) -> tuple[str | None, Refusal | None]:
     """The route's name, where one takes it, and why it is refused."""
     exchange = exchange_for(ROUTES[0], asked)
     upgrade = check_upgrade(exchange.request)
@@ -56,6 +57,11 @@ def ask(asked: bytes, listener: Listener = PLAIN, **state: bool) -> tuple[str | 
         (request("/chat"), {}, "chat", None),
         (request("/chat"), {"draining": True, "full": True}, "chat", DRAINING),
         (request("/chat"), {"full": True}, "chat", FULL),
+        (request("/chat"), {"drained": {"chat"}, "full": True}, "chat", ROUTE_DRAINING),
+        (request("/app"), {"drained": {"chat"}}, "app", None),
+        (plain_request("/app"), {"drained": {"app"}}, "app", ROUTE_DRAINING),
+        (plain_request("/chat"), {"drained": {"chat"}}, "chat", UPGRADE_REQUIRED),
+        (plain_request("/files"), {"drained": {"files"}}, "files", None),
         (plain_request("/chat"), {}, "chat", UPGRADE_REQUIRED),
         (plain_request("/files"), {}, "files", None),
         (plain_request("/files"), {"draining": True, "full": True}, "files", None),

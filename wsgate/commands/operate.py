@@ -71,9 +71,10 @@ def parser() -> argparse.ArgumentParser:
     close.add_argument("--reason", metavar="TEXT", help="at most 123 bytes, which both sides get")
     backends = add("backends", "List the backends of relays.", _ask_backends, _show_backends)
     backends.add_argument("--route", metavar="NAME", help="of this route")
-    drain = add("drain", "Drain the gateway, as SIGTERM does; or a backend, or a route's.", _ask_drain, _show_drain)
-    drain.add_argument("--backend", metavar="NAME", help="as wsgate backends shows it")
-    drain.add_argument("--route", metavar="NAME", help="of this route")
+    add("routes", "List the routes, in the order in which they are tried.", _ask_routes, _show_routes)
+    drain = add("drain", "Drain the gateway, as SIGTERM does; or one route or backend.", _ask_drain, _show_drain)
+    drain.add_argument("--backend", metavar="NAME", help="as wsgate backends shows it; of all routes without --route")
+    drain.add_argument("--route", metavar="NAME", help="the whole route, or of it the one backend")
     drain.add_argument("--undo", action="store_true", help="with --backend or --route: the drain is over")
     add("reload", "Read the file again, as SIGHUP does; what is wrong is said.", _ask_reload, _show_reload)
     return parser
@@ -123,10 +124,15 @@ def _ask_backends(client: AdminClient, options: argparse.Namespace) -> Answer:
     return client.ask("GET", "backends", {} if options.route is None else {"route": options.route})
 
 
+def _ask_routes(client: AdminClient, options: argparse.Namespace) -> Answer:
+    return client.ask("GET", "routes")
+
+
 def _ask_drain(client: AdminClient, options: argparse.Namespace) -> Answer:
     named = {name: value for name in ("backend", "route") if (value := getattr(options, name)) is not None}
     if named:
-        return client.ask("POST", "backends/drain", body={**named, "drain": not options.undo})
+        resource = "backends/drain" if "backend" in named else "routes/drain"
+        return client.ask("POST", resource, body={**named, "drain": not options.undo})
     if options.undo:
         raise AskError("a drain of the whole gateway cannot be undone: name a backend or a route")
     return client.ask("POST", "drain")
@@ -140,7 +146,10 @@ def _show_status(answer: Answer) -> Sequence[str]:
     sessions = answer["sessions"]
     state = "ready" if answer["ready"] else "not ready"
     count = f"{sessions} session{'' if sessions == 1 else 's'}"
-    return [f"{state}, {count}, wsgate {answer['version']}", *answer["reasons"]]
+    drains = (f"the route {route} drains" for route in answer["draining_routes"])
+    reasons = answer["reasons"]
+    lines = [f"{state}, {count}, wsgate {answer['version']}", *reasons]
+    return [*lines, *(line for line in drains if line not in reasons)]
 
 
 def _show_sessions(answer: Answer) -> Sequence[str]:
@@ -184,10 +193,27 @@ def backend_state(backend: Mapping[str, Any]) -> str:
     return ", ".join(([] if backend["healthy"] else ["unhealthy"]) + states) or "well"
 
 
+def _show_routes(answer: Answer) -> Sequence[str]:
+    rows = [
+        (
+            each["route"],
+            each["action"],
+            ", ".join(each["host"]) or "-",
+            each["path"] or "-",
+            "draining" if each["draining"] else "open",
+            str(each["sessions"]),
+        )
+        for each in answer["routes"]
+    ]
+    return table(("ROUTE", "ACTION", "HOST", "PATH", "STATE", "SESSIONS"), rows, right={"SESSIONS"})
+
+
 def _show_drain(answer: Answer) -> Sequence[str]:
     if answer["drain"] == "begun":
         return ["the gateway drains, and ends"]
     what = "drains" if answer["drain"] else "drains no more"
+    if "route" in answer:
+        return [f"{answer['route']} {what}"]
     return [f"{each['route']}: {each['backend']} {what}" for each in answer["backends"]]
 
 

@@ -132,6 +132,9 @@ BACKEND_DRAINING = _gauge(
     _BACKEND,
     Across.MOST,
 )
+ROUTE_DRAINING = _gauge(
+    "wsgate_route_draining", "Whether a route takes no new sessions, and those that it has end.", _ROUTE, Across.MOST
+)
 BACKEND_FAILURES = _counter(
     "wsgate_backend_failures_total", "Attempts to use a backend that failed, and sessions that it broke off.", _BACKEND
 )

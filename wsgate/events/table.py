@@ -184,6 +184,14 @@ EVENTS = (
     Event("backend drains no more", "warning", ("route", "backend"), "it gets sessions again"),
     Event("backend drained", "warning", ("route", "backend"), "it has no session any more"),
     Event(
+        "route drains",
+        "warning",
+        ("route", "sessions"),
+        "it takes no new sessions, and those that it has are closed with 1012",
+    ),
+    Event("route drains no more", "warning", ("route",), "it takes sessions again"),
+    Event("route drained", "warning", ("route",), "it has no session any more"),
+    Event(
         "backend file wrong",
         "warning, error",
         ("route", "file", "error", "consequence"),

@@ -40,8 +40,9 @@ async def watch(gateway: Gateway) -> None:
 async def _drain(gateway: Gateway, backend: Backend, draining: set[Backend]) -> None:
     """Drains a backend until it has no session, or takes sessions again."""
     while backend.is_draining and backend.sessions:  # also those whose handshake had begun before
+        sessions = sessions_of(gateway, backend)
         await end_sessions(
-            gateway, backend, lambda session: session.move("the backend drains"), lambda: backend.is_draining
+            gateway, sessions, lambda session: session.move("the backend drains"), lambda: backend.is_draining
         )
         await trio.sleep(LOOK)
     draining.discard(backend)
@@ -50,14 +51,13 @@ async def _drain(gateway: Gateway, backend: Backend, draining: set[Backend]) -> 
 
 
 async def end_sessions(
-    gateway: Gateway, backend: Backend, end: Callable[[Session], object], goes_on: Callable[[], bool]
+    gateway: Gateway, sessions: list[Session], end: Callable[[Session], object], goes_on: Callable[[], bool]
 ) -> None:
-    """Ends the present sessions of a backend in random order, each after a short time.
+    """Ends sessions in random order, each after a short time.
 
     end: ends a session
     goes_on: whether the next one should still be ended
     """
-    sessions = sessions_of(gateway, backend)
     random.shuffle(sessions)
     for session in sessions:
         if not goes_on():

@@ -137,8 +137,16 @@ class _Connection:
             site = self._gateway.site
             client = client_of(self._end, request, site.settings.trusted_proxies)
             upgrade = check_upgrade(request)
-            draining, full = self._gateway.draining, upgrade is not None and self._gateway.is_full
-            decided = decide(site, self._listener, client, request, upgrade, draining=draining, full=full)
+            decided = decide(
+                site,
+                self._listener,
+                client,
+                request,
+                upgrade,
+                draining=self._gateway.draining,
+                full=upgrade is not None and self._gateway.is_full,
+                drained=self._gateway.route_drains,
+            )
             asked = upgrade if isinstance(upgrade, Upgrade) else None
             id = id_of_request(site.settings.request_id, request, client)
             route = decided.route if isinstance(decided, Refused) else decided

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from wsgate.gate.addresses import DENIED, is_denied
@@ -10,7 +10,7 @@ from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import forwards_http, handler_for, handler_of
 from wsgate.gate.redirect import redirection
-from wsgate.gate.refusals import DRAINING, RETRY_AFTER
+from wsgate.gate.refusals import DRAINING, RETRY_AFTER, ROUTE_DRAINING
 from wsgate.settings.model import Listener, Upgrades
 from wsgate.site.listener import LiveListener
 from wsgate.site.route import LiveRoute
@@ -48,6 +48,7 @@ def decide(
     *,
     draining: bool = False,
     full: bool = False,
+    drained: Container[str] = (),
 ) -> LiveRoute | Refused:
     """Returns the route that handles a request, or why there is none.
 
@@ -56,10 +57,11 @@ def decide(
 
     upgrade: the result of ``check_upgrade``
     draining, full: the gateway accepts no new session
+    drained: names of routes that take nothing new
     """
     if is_denied(client, listener.addresses):  # before anything that would tell what is here
         return Refused(DENIED)
-    found = _find(site, listener.settings, client, request, upgrade, draining=draining, full=full)
+    found = _find(site, listener.settings, client, request, upgrade, draining=draining, full=full, drained=drained)
     if request.length == 0:
         return found
     route = found.route if isinstance(found, Refused) else found
@@ -76,6 +78,7 @@ def _find(
     *,
     draining: bool,
     full: bool,
+    drained: Container[str],
 ) -> LiveRoute | Refused:
     asks = upgrade is not None
     moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
@@ -94,12 +97,15 @@ def _find(
         if not forwards_http(route):
             return Refused(UPGRADE_REQUIRED, route)
         # h2c, SPDY and the like: behind such an upgrade nothing would be HTTP/1.1 any more (RFC 9110 §7.8)
-        asks = has_token(request.headers, b"connection", b"upgrade") and not _may_upgrade(route, request)
-        return Refused(OTHER_UPGRADE, route) if asks else route
+        if has_token(request.headers, b"connection", b"upgrade") and not _may_upgrade(route, request):
+            return Refused(OTHER_UPGRADE, route)
+        return Refused(ROUTE_DRAINING, route) if route.name in drained else route
     if isinstance(upgrade, Refusal):
         return Refused(upgrade, route)
     if draining:
         return Refused(DRAINING, route)
+    if route.name in drained:
+        return Refused(ROUTE_DRAINING, route)
     if full:
         return Refused(FULL, route)
     return route

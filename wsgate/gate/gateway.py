@@ -19,6 +19,7 @@ from wsgate.net.short_waits import ShortWaits
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.settings.model import Settings
+from wsgate.site.route_drains import RouteDrains
 from wsgate.site.site import Site
 
 # Seconds for which only a backend's answer is waited for. To watch the client as well, for its leaving, takes two tasks
@@ -45,6 +46,7 @@ class Gateway:
     upgrading: how many requests are between their head and their answer
     tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
+    route_drains: the routes that take no new session
     short_waits: for the answers of backends to plain requests; nearly all come soon
     """
 
@@ -62,6 +64,7 @@ class Gateway:
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
     upgrading: int = 0
+    route_drains: RouteDrains = field(init=False)
     short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
     tracer: Tracer | None = None
 
@@ -69,6 +72,8 @@ class Gateway:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
         self._share_counts()
+        self.route_drains = RouteDrains(self.counters.table)
+        self.route_drains.take_over(route.name for route in self.site.routes)
 
     @property
     def settings(self) -> Settings:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import trio
 
-from wsgate.gate.backend_drain import end_sessions
+from wsgate.gate.backend_drain import end_sessions, sessions_of
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.health_check import check_health
 from wsgate.net.dial import TlsClient
@@ -71,4 +71,5 @@ async def _check(gateway: Gateway, route: LiveRoute, backend: LiveBackend[WebSoc
 
 
 async def _end_sessions(gateway: Gateway, backend: LiveBackend[WebSocketUrl], error: str) -> None:
-    await end_sessions(gateway, backend, lambda session: session.end_unhealthy(error), lambda: not backend.healthy)
+    sessions = sessions_of(gateway, backend)
+    await end_sessions(gateway, sessions, lambda session: session.end_unhealthy(error), lambda: not backend.healthy)

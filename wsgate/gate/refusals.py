@@ -15,6 +15,8 @@ OUT_OF_RESOURCES = Refusal(503, "the gateway is out of resources: try again", RE
 
 DRAINING = Refusal(503, "the gateway is shutting down: connect again", RETRY_AFTER, cause="draining")
 
+ROUTE_DRAINING = Refusal(503, "this route takes no new sessions now: try again", RETRY_AFTER, cause="route_draining")
+
 
 def unreachable(error: DialError, plain: str) -> Refusal:
     """Returns the refusal if no target could be dialled. ``plain``: how to write the last target without TLS."""

@@ -15,7 +15,7 @@ from wsgate.gate.fields import fields_for_client
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.recorder import Recorder
 from wsgate.gate.redaction import shown_subprotocol
-from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER
+from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER, ROUTE_DRAINING
 from wsgate.gate.request_values import path_for_log
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
@@ -53,6 +53,8 @@ async def begin(
         gateway.pump.serve_if_due()
         if gateway.draining:  # the drain began during this handshake
             return DRAINING
+        if exchange.route.name in gateway.route_drains:
+            return ROUTE_DRAINING
         entered = gateway.counters.enter(exchange.site.settings.limits.sessions)
         if not entered:
             return FULL
@@ -119,8 +121,11 @@ async def _run(
     metrics = gateway.metrics.sessions(session.info.route)
     metrics.opened()
     opened(session.info)
-    if gateway.draining or route.drained:  # the drain began while the 101 was sent
-        trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)  # once it runs
+    # A drain may have begun while the 101 was sent: the session ends once it runs
+    if gateway.draining or route.drained:
+        trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)
+    elif route.name in gateway.route_drains:
+        trio.lowlevel.current_trio_token().run_sync_soon(session.move, "the route drains")
     outcome = None
     cut = False
     try:

@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.gate import backend_drain, health, interval_log, membership, revoke, shared_places
+from wsgate.gate import backend_drain, health, interval_log, membership, revoke, route_drain, shared_places
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
@@ -104,6 +104,7 @@ async def run(
                         partial(interval_log.watch, gateway),
                         write_owed_lines,
                         partial(backend_drain.watch, gateway),
+                        partial(route_drain.watch, gateway),
                     ):
                         serving.start_soon(task)
                     await serving.start(membership.watch, gateway)

@@ -31,6 +31,7 @@ from wsgate.events.metrics import (
     MAX_FDS,
     MEMORY,
     ROUND,
+    ROUTE_DRAINING,
     WAITING,
     Metric,
 )
@@ -115,6 +116,7 @@ class Sampler:
         for route in self._gateway.site.routes:
             if isinstance(route.settings.action, Relay | Tunnel):
                 self._gateway.metrics.sessions(route.name)  # so that it is shown before its first session
+                self._show(before, int(route.name in self._gateway.route_drains), ROUTE_DRAINING, route.name)
             if route.upstream is not None and route.upstream.relay.queue is not None:
                 self._show(before, len(route.upstream.queue), WAITING, route.name)
             for backend in () if route.upstream is None else route.upstream.backends:

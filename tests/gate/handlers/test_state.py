@@ -7,7 +7,20 @@ import pytest
 from tests.gate.conftest import StartGate, at, relay_to, route
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Peer
-from wsgate.settings.model import Health, State, StateAnswer
+from wsgate.settings.model import (
+    Eject,
+    Health,
+    Relay,
+    RelayBackend,
+    State,
+    StateAnswer,
+    TcpAddress,
+    WebSocketUrl,
+)
+
+
+def backend(port: int) -> RelayBackend:
+    return RelayBackend(url=WebSocketUrl(TcpAddress("127.0.0.1", port), None))
 
 
 async def ask(start_gate: StartGate, state: State, *, ready: bool = True, healthy: bool = True) -> tuple[int, str]:
@@ -42,6 +55,42 @@ async def read(peer: Peer) -> tuple[int, str]:
 )
 async def test_answers(start_gate: StartGate, state: State, ready: bool, healthy: bool, status: int, body: str) -> None:
     assert await ask(start_gate, state, ready=ready, healthy=healthy) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("drained", "reason"),
+    [("route", "the route chat drains"), ("backend", "no backend of the route chat takes sessions")],
+)
+async def test_a_drain(start_gate: StartGate, drained: str, reason: str) -> None:
+    gate = start_gate(
+        route(State(backends=("chat",)), match=at("/state")), route(relay_to(1), "chat"), route(relay_to(1), "other")
+    )
+    gate.gateway.ready = True
+    upstream = gate.gateway.site.routes[1].upstream
+    assert upstream is not None
+    if drained == "route":
+        gate.gateway.route_drains.begin("chat")
+    else:
+        upstream.drain("ws://127.0.0.1:1")
+    peer = gate.connect()
+    await peer.write(plain_request("/state"))
+    assert await read(peer) == (503, f"not ready\n{reason}\n")
+
+
+async def test_one_that_is_ejected(start_gate: StartGate) -> None:
+    gate = start_gate(
+        route(State(backends=("chat",)), match=at("/state")),
+        route(Relay(to=(backend(1), backend(2)), eject=Eject(failures=1)), "chat"),
+    )
+    gate.gateway.ready = True
+    upstream = gate.gateway.site.routes[1].upstream
+    assert upstream is not None
+    upstream.drain("ws://127.0.0.1:1")
+    for expected in (200, 503):
+        peer = gate.connect()
+        await peer.write(plain_request("/state"))
+        assert (await read(peer))[0] == expected
+        upstream.backends[1].failed("no answer")
 
 
 async def test_a_websocket_is_refused(start_gate: StartGate) -> None:

@@ -113,9 +113,13 @@ async def test_close_of_what_is_not_there() -> None:
         ("sessions/close", {"filter": {"x": "1"}}, "unknown parameter 'x'"),
         ("sessions/close", [1], "the body is not a JSON object"),
         ("sessions/close?x=1", {"ids": ["1"]}, "unknown parameter 'x'"),
-        ("backends/drain", {}, "name a backend, a route, or both"),
-        ("backends/drain", {"route": 1}, "route and backend are texts"),
-        ("backends/drain", {"route": "a", "drain": 1}, "route and backend are texts, drain is true or false"),
+        ("backends/drain", {"route": "a"}, "name a backend; POST /api/v1/routes/drain drains a whole route"),
+        ("backends/drain", {"backend": 1}, "route and backend are texts"),
+        ("backends/drain", {"backend": "a", "route": 1}, "route and backend are texts"),
+        ("backends/drain", {"backend": "a", "drain": 1}, "route and backend are texts, drain is true or false"),
+        ("routes/drain", {}, "route is a text"),
+        ("routes/drain", {"route": "a", "drain": 1}, "route is a text, the name of a route; drain is true or false"),
+        ("routes/drain", {"route": "a", "backend": "b"}, "unknown parameter 'backend'"),
         ("log", {"level": "loud"}, "level is one of debug, info, warning, error"),
         ("reload", {"x": 1}, "unknown parameter 'x': none is known here"),
     ],
@@ -175,11 +179,25 @@ async def test_backends_and_routes() -> None:
 
 
 async def test_a_drain_of_backends() -> None:
-    asked = Asked({"backends": [["a", "b"]]}, {"backends": [["a", "b"]]})
+    asked = Asked({"routes": ["a"]}, {"routes": ["a"]})
     told = await asked.ask("POST", "backends/drain", {"backend": "b"})
     assert told.content == {"drain": True, "backends": [{"route": "a", "backend": "b"}]}
-    assert asked.questions == [{"ask": "drain", "route": None, "backend": "b", "on": True}]
-    assert (await Asked({"backends": []}).ask("POST", "backends/drain", {"backend": "b", "drain": False})).status == 404
+    assert asked.questions == [{"ask": "drain backend", "route": None, "backend": "b", "on": True}]
+    assert (await Asked({"routes": []}).ask("POST", "backends/drain", {"backend": "b", "drain": False})).status == 404
+
+
+async def test_a_drain_of_a_route() -> None:
+    known, unknown = {"found": True, "has_sessions": True}, {"found": False, "has_sessions": False}
+    asked = Asked(known, known)
+    assert (await asked.ask("POST", "routes/drain", {"route": "a"})).content == {"drain": True, "route": "a"}
+    assert asked.questions == [{"ask": "drain route", "route": "a", "on": True}]
+    undo = {"route": "a", "drain": False}
+    assert (await Asked(known).ask("POST", "routes/drain", undo)).content == undo
+    assert (await Asked(unknown, unknown).ask("POST", "routes/drain", undo)).status == 404
+    told = await Asked({"found": True, "has_sessions": False}).ask("POST", "routes/drain", {"route": "a"})
+    assert (told.status, str(told.content["error"])[:30]) == (400, "this route has no sessions: on")
+    told = await Asked(unknown, missing=(1,)).ask("POST", "routes/drain", {"route": "a"})
+    assert told.content == {"drain": True, "route": "a", "missing_workers": [1]}
 
 
 async def test_signals_go_to_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +226,7 @@ async def test_the_log_level(log: Log) -> None:
 async def test_any_request_is_answered(body: bytes, target: str) -> None:
     asked = Asked({"session": None, "total": 0, "sessions": [], "closed": [], "backends": [], "routes": []})
     for method in (b"POST", b"GET"):
-        for path in ("sessions/close", "backends/drain", "log", target):
+        for path in ("sessions/close", "backends/drain", "routes/drain", "log", target):
             target_bytes = f"/api/v1/{path}".encode("utf-8", "replace").replace(b"#", b"")
             if path == "drain":
                 continue

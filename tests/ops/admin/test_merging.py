@@ -28,10 +28,9 @@ def test_a_backend_of_two_routes_is_two() -> None:
 
 
 def test_routes_have_the_sessions_of_all_workers() -> None:
-    one = {"routes": [{"route": "a", "sessions": 1}, {"route": "b", "sessions": 0}]}
-    two = {"routes": [{"route": "a", "sessions": 2}, {"route": "c", "sessions": 5}]}
-    assert merge_routes([one, two]) == [
-        {"route": "a", "sessions": 3},
-        {"route": "b", "sessions": 0},
-        {"route": "c", "sessions": 5},
-    ]
+    def route(name: str, sessions: int, *, draining: bool = False) -> dict[str, Any]:
+        return {"route": name, "sessions": sessions, "draining": draining}
+
+    one = {"routes": [route("a", 1), route("b", 0)]}
+    two = {"routes": [route("a", 2, draining=True), route("c", 5)]}
+    assert merge_routes([one, two]) == [route("a", 3, draining=True), route("b", 0), route("c", 5)]

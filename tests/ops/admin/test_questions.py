@@ -10,7 +10,8 @@ from tests.peers.frames import close_frame
 from tests.peers.stream import Backend, open_session
 from wsgate.ops.admin.asking import ask_here
 from wsgate.ops.admin.questions import answer
-from wsgate.settings.model import Respond
+from wsgate.settings.model import Respond, Settings
+from wsgate.site.build import build
 
 SESSIONS = {"ask": "sessions", "filter": {}, "sort": "id", "first": 10}
 
@@ -76,21 +77,54 @@ async def test_backends_and_their_drain(start_gate: StartGate, backend: Backend,
     (found,) = (await answer(gate.gateway, {"ask": "backends"}))["backends"]
     assert (found["route"], found["backend"], found["sessions"]) == ("chat", name, 1)
     assert (found["healthy"], found["ejected"], found["draining"]) == (True, False, False)
-    question = {"ask": "drain", "route": None, "backend": None, "on": True}
-    assert await answer(gate.gateway, {**question, "route": "chat"}) == {"backends": [["chat", name]]}
+    question = {"ask": "drain backend", "route": None, "backend": name, "on": True}
+    assert await answer(gate.gateway, {**question, "route": "chat"}) == {"routes": ["chat"]}
     assert (await answer(gate.gateway, {"ask": "backends"}))["backends"][0]["draining"]
-    assert await answer(gate.gateway, {**question, "backend": name, "on": False}) == {"backends": [["chat", name]]}
+    assert await answer(gate.gateway, {**question, "on": False}) == {"routes": ["chat"]}
     assert not (await answer(gate.gateway, {"ask": "backends"}))["backends"][0]["draining"]
-    assert await answer(gate.gateway, {**question, "backend": "ws://other"}) == {"backends": []}
-    assert await answer(gate.gateway, {**question, "route": "none"}) == {"backends": []}
+    assert await answer(gate.gateway, {**question, "backend": "ws://other"}) == {"routes": []}
+    assert await answer(gate.gateway, {**question, "route": "none"}) == {"routes": []}
+
+
+async def test_the_drain_of_a_route(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"), route(Respond(), "none", match=at("/none")))
+    ask = {"ask": "drain route", "route": "chat", "on": True}
+    assert await answer(gate.gateway, ask) == {"found": True, "has_sessions": True}
+    assert "chat" in gate.gateway.route_drains
+    assert (await answer(gate.gateway, {"ask": "backends"}))["backends"][0]["draining"]
+    assert (await answer(gate.gateway, {"ask": "routes"}))["routes"][0]["draining"]
+    assert await answer(gate.gateway, {**ask, "route": "none"}) == {"found": True, "has_sessions": False}
+    assert await answer(gate.gateway, {**ask, "route": "other"}) == {"found": False, "has_sessions": False}
+    assert gate.gateway.route_drains.routes == {"chat"}
+    gate.gateway.use_site(build(Settings(listeners=(), routes=())))
+    undo = {**ask, "on": False}
+    assert await answer(gate.gateway, undo) == {"found": True, "has_sessions": True}  # though the route is gone
+    assert await answer(gate.gateway, undo) == {"found": False, "has_sessions": False}
+    assert gate.gateway.route_drains.routes == set()
 
 
 async def test_routes(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(Respond(), "none", match=at("/none")), route(relay_to(backend.port), "chat"))
     await open_session(gate.connect(), backend)
     assert (await answer(gate.gateway, {"ask": "routes"}))["routes"] == [
-        {"route": "none", "action": "respond", "host": [], "path": "/none", "http": False, "sessions": 0},
-        {"route": "chat", "action": "relay", "host": [], "path": None, "http": "reject", "sessions": 1},
+        {
+            "route": "none",
+            "action": "respond",
+            "host": [],
+            "path": "/none",
+            "http": False,
+            "sessions": 0,
+            "draining": False,
+        },
+        {
+            "route": "chat",
+            "action": "relay",
+            "host": [],
+            "path": None,
+            "http": "reject",
+            "sessions": 1,
+            "draining": False,
+        },
     ]
 
 

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
 from wsgate.events.metric_rows import MetricRow, MetricRows
-from wsgate.events.metrics import ALIVE, BACKEND_HEALTHY, DRAINED, DRAINING, SERVING, SESSIONS
+from wsgate.events.metrics import (
+    ALIVE,
+    BACKEND_DRAINING,
+    BACKEND_EJECTED,
+    BACKEND_HEALTHY,
+    DRAINED,
+    DRAINING,
+    ROUTE_DRAINING,
+    SERVING,
+    SESSIONS,
+)
 from wsgate.ops.admin.exposition import Gathered, gather
-from wsgate.ops.admin.state import SILENCE, not_alive, not_ready
+from wsgate.ops.admin.state import SILENCE, draining_routes, not_alive, not_ready
 
 
 def read(row: MetricRow) -> Gathered:
@@ -40,6 +50,29 @@ def test_backends() -> None:
     assert not_ready(read(row)) == []
     assert not_ready(read(row), ("chat",)) == []
     assert not_ready(read(row), ("chat", "app")) == ["no backend of the route app is healthy"]
+
+
+def test_backends_that_are_healthy_and_take_no_sessions() -> None:
+    row = MetricRows().row()
+    row.cell(SERVING).set(1)
+    for name in ("a", "b"):
+        row.cell(BACKEND_HEALTHY, "chat", name).set(1)
+    row.cell(BACKEND_DRAINING, "chat", "a").set(1)
+    assert not_ready(read(row), ("chat",)) == []
+    row.cell(BACKEND_EJECTED, "chat", "b").set(1)
+    why = "no backend of the route chat takes sessions: each is unhealthy, ejected or draining"
+    assert not_ready(read(row), ("chat",)) == [why]
+
+
+def test_a_route_that_drains() -> None:
+    row = MetricRows().row()
+    row.cell(SERVING).set(1)
+    row.cell(BACKEND_HEALTHY, "chat", "a").set(1)
+    row.cell(ROUTE_DRAINING, "app").set(0)
+    row.cell(ROUTE_DRAINING, "chat").set(1)
+    assert not_ready(read(row), ("chat",)) == ["the route chat drains"]
+    assert not_ready(read(row)) == []
+    assert draining_routes(read(row)) == ["chat"]
 
 
 def test_a_loop_that_hangs() -> None:

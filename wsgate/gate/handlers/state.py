@@ -28,9 +28,15 @@ def _not_ready(exchange: Exchange, action: State) -> Iterator[str]:
     if not exchange.gateway.ready:
         yield "draining"
     for route in exchange.site.routes:
+        if route.name not in action.backends:
+            continue
         backends = () if route.upstream is None else route.upstream.backends
-        if route.name in action.backends and not any(backend.healthy for backend in backends):
+        if route.name in exchange.gateway.route_drains:
+            yield f"the route {route.name} drains"
+        elif not any(backend.healthy for backend in backends):
             yield f"no backend of the route {route.name} is healthy"
+        elif not any(backend.works for backend in backends):
+            yield f"no backend of the route {route.name} takes sessions"
 
 
 HANDLER = Handler(handle, upgrades=False)

@@ -91,8 +91,9 @@ class Api:
             ("DELETE", "sessions/"): self._close_one,
             ("POST", "sessions/close"): self._close,
             ("GET", "backends"): self._backends,
-            ("POST", "backends/drain"): self._drain_backends,
+            ("POST", "backends/drain"): self._drain_backend,
             ("GET", "routes"): self._routes,
+            ("POST", "routes/drain"): self._drain_route,
             ("POST", "reload"): self._reload,
             ("POST", "drain"): self._drain,
             ("POST", "log"): self._log,
@@ -204,21 +205,35 @@ class Api:
             raise Wrong("no open session has such an id: it may have ended", 404)
         return _told({"closed": closed}, answers)
 
-    async def _drain_backends(self, asked: Asked) -> Told:
+    async def _drain_backend(self, asked: Asked) -> Told:
         body = asked.body
         _only(asked.query, ())
         _only(body, ("route", "backend", "drain"))
         route, backend, on = body.get("route"), body.get("backend"), body.get("drain", True)
-        if route is None and backend is None:
-            raise Wrong("name a backend, a route, or both")
-        if not isinstance(on, bool) or not all(each is None or isinstance(each, str) for each in (route, backend)):
+        if backend is None:
+            raise Wrong("name a backend; POST /api/v1/routes/drain drains a whole route")
+        if not (isinstance(backend, str) and isinstance(on, bool) and (route is None or isinstance(route, str))):
             raise Wrong("route and backend are texts, drain is true or false")
-        answers = await self._ask({"ask": "drain", "route": route, "backend": backend, "on": on})
-        drained = sorted({(each[0], each[1]) for found in answers.found for each in found["backends"]})
+        answers = await self._ask({"ask": "drain backend", "route": route, "backend": backend, "on": on})
+        drained = sorted({name for found in answers.found for name in found["routes"]})
         if not drained and not answers.missing:
             raise Wrong("no route has such a backend: GET /api/v1/backends lists them", 404)
-        listed = [{"route": name, "backend": each} for name, each in drained]
-        return _told({"drain": on, "backends": listed}, answers)
+        return _told({"drain": on, "backends": [{"route": name, "backend": backend} for name in drained]}, answers)
+
+    async def _drain_route(self, asked: Asked) -> Told:
+        body = asked.body
+        _only(asked.query, ())
+        _only(body, ("route", "drain"))
+        route, on = body.get("route"), body.get("drain", True)
+        if not isinstance(route, str) or not isinstance(on, bool):
+            raise Wrong("route is a text, the name of a route; drain is true or false")
+        answers = await self._ask({"ask": "drain route", "route": route, "on": on})
+        if not answers.missing:
+            if not any(found["found"] for found in answers.found):
+                raise Wrong("no route has this name: GET /api/v1/routes lists them", 404)
+            if not any(found["has_sessions"] for found in answers.found):
+                raise Wrong("this route has no sessions: only one with relay or tunnel can be drained")
+        return _told({"drain": on, "route": route}, answers)
 
     async def _reload(self, asked: Asked) -> Told:
         """Tries the configuration first: what is wrong is in the answer, and nothing changes then."""

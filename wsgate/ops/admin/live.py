@@ -19,6 +19,7 @@ from wsgate.events.metrics import (
     CLOSE_CODES,
     DRAINED,
     DRAINING,
+    ROUTE_DRAINING,
     Metric,
 )
 from wsgate.net.io import receive, send_all
@@ -52,7 +53,9 @@ def state_of(gathered: Gathered) -> dict[str, Any]:
             "sessions": sessions,
             "healthy": bool(_value(gathered, BACKEND_HEALTHY, route, backend, default=1)),
             "ejected": bool(_value(gathered, BACKEND_EJECTED, route, backend)),
-            "draining": bool(_value(gathered, BACKEND_DRAINING, route, backend)),
+            "draining": any(
+                (_value(gathered, BACKEND_DRAINING, route, backend), _value(gathered, ROUTE_DRAINING, route))
+            ),
         }
         for (route, backend), (sessions,) in sorted(gathered.get(BACKEND_SESSIONS.name, {}).items())
     ]

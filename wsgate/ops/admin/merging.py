@@ -31,7 +31,9 @@ def merge_routes(answers: Iterable[Plain]) -> list[Plain]:
     for answer in answers:
         for each in answer["routes"]:
             if each["route"] in merged:
-                merged[each["route"]]["sessions"] += each["sessions"]
+                known = merged[each["route"]]
+                known["sessions"] += each["sessions"]
+                known["draining"] = known["draining"] or each["draining"]
             else:
                 merged[each["route"]] = dict(each)
     return list(merged.values())

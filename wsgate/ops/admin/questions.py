@@ -18,7 +18,7 @@ from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.admin.filters import is_among, sort_key
 from wsgate.relay.session import Session
-from wsgate.settings.model import Relay
+from wsgate.settings.model import Relay, Tunnel
 from wsgate.site.route import LiveRoute
 
 Plain = dict[str, Any]
@@ -93,7 +93,7 @@ async def _backends(gateway: Gateway, question: Plain) -> Plain:
             "failures": each.failures,
             "healthy": each.healthy,
             "ejected": each.is_ejected,
-            "draining": each.is_draining,
+            "draining": each.is_draining or route.name in gateway.route_drains,
             "weight": each.weight,
             "cap": each.cap,
         }
@@ -104,27 +104,46 @@ async def _backends(gateway: Gateway, question: Plain) -> Plain:
     return {"backends": backends}
 
 
-async def _drain(gateway: Gateway, question: Plain) -> Plain:
-    """Drains a backend, or all of a route, or ends that."""
-    drained = []
-    for route in gateway.site.routes:
-        if route.upstream is None or question["route"] not in (None, route.name):
-            continue
-        names = [each.name for each in route.upstream.backends]
-        for name in names if question["backend"] is None else [question["backend"]]:
-            if route.upstream.drain(name, on=question["on"]):
-                drained.append([route.name, name])
-    return {"backends": drained}
+async def _drain_backend(gateway: Gateway, question: Plain) -> Plain:
+    """Drains a backend of all routes, or of one, or ends that."""
+    name, on = question["backend"], question["on"]
+    drained = [
+        route.name
+        for route in gateway.site.routes
+        if route.upstream is not None and question["route"] in (None, route.name) and route.upstream.drain(name, on=on)
+    ]
+    await gateway.metrics.refresh()  # whoever is told of it finds it there
+    return {"routes": drained}
+
+
+async def _drain_route(gateway: Gateway, question: Plain) -> Plain:
+    """Drains a route, or ends that, also of one that a reload has removed."""
+    name, drains = question["route"], gateway.route_drains
+    actions = [route.settings.action for route in gateway.site.routes if route.name == name]
+    has_sessions = any(isinstance(action, Relay | Tunnel) for action in actions)
+    if not question["on"]:
+        has_sessions = has_sessions or name in drains
+        drains.end(name)
+    elif has_sessions:
+        drains.begin(name)
+    await gateway.metrics.refresh()
+    return {"found": bool(actions) or has_sessions, "has_sessions": has_sessions}
 
 
 async def _routes(gateway: Gateway, question: Plain) -> Plain:
     per_route: dict[str, int] = {}
     for session in gateway.sessions:
         per_route[session.info.route] = per_route.get(session.info.route, 0) + 1
-    return {"routes": [_route(route, per_route.pop(route.name, 0)) for route in gateway.site.routes]}
+    drains = gateway.route_drains
+    return {
+        "routes": [
+            {**_route(route), "sessions": per_route.get(route.name, 0), "draining": route.name in drains}
+            for route in gateway.site.routes
+        ]
+    }
 
 
-def _route(route: LiveRoute, sessions: int) -> Plain:
+def _route(route: LiveRoute) -> Plain:
     settings = route.settings
     return {
         "route": route.name,
@@ -132,7 +151,6 @@ def _route(route: LiveRoute, sessions: int) -> Plain:
         "host": list(settings.match.host),
         "path": None if settings.match.path is None else str(settings.match.path),
         "http": isinstance(settings.action, Relay) and settings.http.value,
-        "sessions": sessions,
     }
 
 
@@ -154,7 +172,8 @@ _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
     "session": _session,
     "close": _close,
     "backends": _backends,
-    "drain": _drain,
+    "drain backend": _drain_backend,
+    "drain route": _drain_route,
     "routes": _routes,
     "level": _level,
 }

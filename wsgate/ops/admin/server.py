@@ -41,7 +41,7 @@ from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, ga
 from wsgate.ops.admin.history import INTERVAL, History
 from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
 from wsgate.ops.admin.page.files import FILES
-from wsgate.ops.admin.state import not_alive, not_ready, open_sessions
+from wsgate.ops.admin.state import draining_routes, not_alive, not_ready, open_sessions
 from wsgate.ops.open_listeners import close_in_thread
 from wsgate.settings.model import Address, Admin, AdminMetrics, UnixAddress
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
@@ -250,7 +250,12 @@ class AdminServer:
 
     def _status_of(self, gathered: Gathered) -> Mapping[str, Any]:
         reasons = not_alive(gathered) + not_ready(gathered, self._settings.backends)
-        return {"ready": not reasons, "reasons": reasons, "sessions": open_sessions(gathered)}
+        return {
+            "ready": not reasons,
+            "reasons": reasons,
+            "sessions": open_sessions(gathered),
+            "draining_routes": draining_routes(gathered),
+        }
 
     async def _gather(self) -> Gathered:
         await self._refresh()

@@ -5,7 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from wsgate.events.metrics import ALIVE, BACKEND_HEALTHY, DRAINED, DRAINING, SERVING, SESSIONS, Metric
+from wsgate.events.metric_rows import Labels
+from wsgate.events.metrics import (
+    ALIVE,
+    BACKEND_DRAINING,
+    BACKEND_EJECTED,
+    BACKEND_HEALTHY,
+    DRAINED,
+    DRAINING,
+    ROUTE_DRAINING,
+    SERVING,
+    SESSIONS,
+    Metric,
+)
 from wsgate.ops.admin.exposition import Gathered
 
 SILENCE = 15.0  # seconds without a sign of a process, after which it hangs: it gives one each second
@@ -24,7 +36,7 @@ def not_alive(gathered: Gathered, now: Callable[[], float] = time.time) -> list[
 def not_ready(gathered: Gathered, routes: Sequence[str] = ()) -> list[str]:
     """Returns why the gateway should get no new clients, in a line each; empty if it should.
 
-    routes: of which some backend must be healthy
+    routes: which must take sessions, with some backend
     """
     found = []
     if _total(gathered, DRAINING):
@@ -32,14 +44,32 @@ def not_ready(gathered: Gathered, routes: Sequence[str] = ()) -> list[str]:
         found.append(f"draining: {left} of {max(left, at_start)} sessions are still open")
     elif not _total(gathered, SERVING):
         found.append("not listening yet")
-    healthy = {route for (route, _), (value,) in gathered.get(BACKEND_HEALTHY.name, {}).items() if value}
-    found += [f"no backend of the route {route} is healthy" for route in routes if route not in healthy]
+    drained, healthy = draining_routes(gathered), _true(gathered, BACKEND_HEALTHY)
+    with_healthy = {route for route, _ in healthy}
+    takers = healthy - _true(gathered, BACKEND_EJECTED) - _true(gathered, BACKEND_DRAINING)
+    with_takers = {route for route, _ in takers}
+    for route in routes:
+        if route in drained:
+            found.append(f"the route {route} drains")
+        elif route not in with_healthy:
+            found.append(f"no backend of the route {route} is healthy")
+        elif route not in with_takers:
+            found.append(f"no backend of the route {route} takes sessions: each is unhealthy, ejected or draining")
     return found
+
+
+def draining_routes(gathered: Gathered) -> list[str]:
+    """Returns the names of the routes that drain."""
+    return sorted(route for (route,) in _true(gathered, ROUTE_DRAINING))
 
 
 def open_sessions(gathered: Gathered) -> int:
     """Returns the number of open sessions of all processes."""
     return int(_total(gathered, SESSIONS))
+
+
+def _true(gathered: Gathered, metric: Metric) -> set[Labels]:
+    return {labels for labels, (value,) in gathered.get(metric.name, {}).items() if value}
 
 
 def _total(gathered: Gathered, metric: Metric) -> int:

@@ -45,7 +45,8 @@ class Admin:
         "Names by which it is asked for, besides localhost and addresses; other names are refused.", default=()
     )
     backends: tuple[RouteName, ...] = setting(
-        "Routes: /readyz says no while all backends of one of them are unhealthy.", default=()
+        "Routes: /readyz says no while one drains, or each of its backends is unhealthy, ejected or draining.",
+        default=(),
     )
 
     def __post_init__(self) -> None:

@@ -83,5 +83,6 @@ class State:
         "ready is 200, or 503 from the first moment of a drain on; alive is always 200.", default=StateAnswer.READY
     )
     backends: tuple[RouteName, ...] = setting(
-        "Routes: not ready while all backends of one of them are unhealthy.", default=()
+        "Routes: not ready while one drains, or each of its backends is unhealthy, ejected or draining.",
+        default=(),
     )
