@@ -28,6 +28,7 @@ listeners:
   - bind: 127.0.0.1:{ends.port}{tls}
 workers: {workers}
 log: {{level: warning}}
+limits: {{sessions: off, sessions_per_address: off}}
 routes:
   - name: bench
     {action % ends.backend}{http}

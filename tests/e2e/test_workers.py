@@ -171,6 +171,28 @@ async def test_a_limit_holds_for_all_together(start_gateway: StartGateway, serve
             talker.stopped = True
 
 
+async def test_a_limit_of_an_address_holds_for_all_together(start_gateway: StartGateway, serve: Serve) -> None:
+    """And what a dead worker had is free again."""
+    limits = {"sessions_per_address": MANY}
+    gateway = await start_gateway(relay(await serve(echo)), workers=2, limits=limits)
+    async with trio.open_nursery() as nursery:
+        talkers = [await talk(nursery, gateway.url()) for _ in range(MANY)]
+        for _ in range(MANY):  # both of them
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(gateway.url()).__aenter__()
+            assert refused.value.response.status_code == 429
+        for worker in (1, 2):
+            await gateway.refused_line(worker=worker)
+        os.kill(workers_of(gateway)[0], signal.SIGKILL)
+        lost = (await gateway.next_line("worker died"))["sessions"]
+        assert lost > 0
+        talkers += [await talk(nursery, gateway.url()) for _ in range(lost)]
+        with pytest.raises(InvalidStatus):
+            await connect(gateway.url()).__aenter__()
+        for talker in talkers:
+            talker.stopped = True
+
+
 async def test_a_cap_of_a_backend_holds_for_all_together(start_gateway: StartGateway, serve: Serve) -> None:
     """And what a dead worker had is free again."""
     backend = {"url": f"ws://127.0.0.1:{await serve(echo)}", "sessions": MANY}

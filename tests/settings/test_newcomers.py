@@ -162,7 +162,7 @@ ROWS = [
     (more("limits: {message: 1m}"), "9:23", "write 1MiB"),
     (more("limits: {message: unlimited}"), "9:23", "for none, write off"),
     (more("limits: {mesage: 1MiB}"), "9:14", "did you mean 'message'?"),
-    (more("limits: {sessions: 10}"), "9:14", "it belongs under 'limits', at the top of the file"),
+    (more("limits: {handshakes: 10}"), "9:14", "it belongs under 'limits', at the top of the file"),
     (more("auth: basic"), "9:11", "write a mapping, like {basic: …}"),
     (more("auth: {basic: /etc/htpasswd}"), "9:19", "write it like {file: /etc/htpasswd}"),
     (more("auth: {basic: 'ann:sesame'}"), "9:19", "write it under users"),

@@ -123,7 +123,7 @@ def test_the_schema_has_every_key_of_the_model() -> None:
         ("listeners.[].tls.client_ca", None),
         ("trusted_proxies", None),
         ("workers", 1),
-        ("limits.sessions", "off"),
+        ("limits.sessions", 10000),
         ("limits.handshakes", 64),
         ("defaults.heartbeat", None),
         ("defaults.heartbeat.interval", "20s"),

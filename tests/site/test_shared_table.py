@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.log import Log
-from wsgate.site.shared_table import PROBES, SLOTS, SharedNumber, SharedTable, WorkerTable
+from wsgate.site.shared_table import PROBES, SharedNumber, SharedTable, WorkerTable
+
+SLOTS = 4096
 
 
 def test_each_sees_the_numbers_of_the_others() -> None:
@@ -50,7 +52,7 @@ def test_the_table_of_a_dead_worker() -> None:
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 3)), max_size=60), st.integers(1, 3))
 def test_as_a_dictionary(steps: list[tuple[int, int, int]], apart: int) -> None:
     """Names that collide, or are neighbours."""
-    rows = SharedTable(3).rows
+    rows = SharedTable(3, SLOTS).rows
     keys = [2 + SLOTS * (each // 2) + (each % 2) * apart for each in range(6)]
     expected: dict[tuple[int, int], int] = defaultdict(int)
     for worker, name, value in steps:
@@ -73,7 +75,7 @@ def fill(table: WorkerTable, count: int) -> None:
 
 
 def test_a_full_table_is_said_once(log: Log) -> None:
-    ours, theirs = SharedTable(2).rows
+    ours, theirs = SharedTable(2, SLOTS).rows
     fill(theirs, SLOTS // 2)
     assert log.events() == []
     for name in ("a", "b"):
@@ -89,7 +91,7 @@ def test_a_full_table_is_said_once(log: Log) -> None:
 
 @pytest.mark.parametrize("place", [0, SLOTS - 1])
 def test_too_many_names_at_one_place(log: Log, place: int) -> None:
-    ours, theirs = SharedTable(2).rows
+    ours, theirs = SharedTable(2, SLOTS).rows
     keys = [SLOTS * (number + 1) + place for number in range(PROBES + 1)]
     for key in keys:
         theirs.write(key, key)

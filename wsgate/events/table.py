@@ -171,7 +171,7 @@ EVENTS = (
         "worker counts alone",
         "warning",
         ("reason",),
-        "it has sessions with too many backends for the memory that the workers share",
+        "it counts more backends, addresses and users than there is memory for that the workers share",
     ),
     Event("backend added", "info, warning", ("route", "backend"), "it gets sessions from now on"),
     Event("backend removed", "info, warning", ("route", "backend", "sessions"), "it gets no new sessions any more"),

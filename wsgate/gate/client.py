@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address, Network, ProxyVersion, TcpAddress, UnixAddress
+from wsgate.site.hashing import network
 from wsgate.text.host import is_host_field
 from wsgate.text.token import is_token
 from wsgate.wire.headers import Headers, elements, values
@@ -91,6 +92,8 @@ class Client:
     host, port: that the client asked for; ``host`` may include the port, or be empty
     proxied: whether a known proxy or balancer is between the client and the gateway
     trusted: whether the request comes from one of the trusted proxies
+    counted_as: the address that limits count it by, of IPv6 the /64; ``None`` over a Unix socket, and for a trusted
+        proxy that names no client
     """
 
     info: ClientInfo
@@ -101,6 +104,7 @@ class Client:
     proxied: bool
     certificate: ClientCertificate | None = None
     trusted: bool = False
+    counted_as: str | None = None
     fields: Headers | None = field(default=None, init=False, repr=False, compare=False)  # made by ``backend_fields``
 
     @property
@@ -153,6 +157,7 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
         proxied=believed or end.address != end.peer,
         certificate=end.certificate,
         trusted=believed,
+        counted_as=network(hops[0]) if hops else None if believed or not peer else network(peer[0]),
     )
     end.last = None if believed else (key, client)
     return client

@@ -184,8 +184,16 @@ class _Connection:
         answered = answer_preflight(exchange) or await admit(exchange)
         if answered is not None:
             return answered
-        answer = await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
-        return await begin(exchange, answer, self._http, self._send) if isinstance(answer, Opened) else answer
+        if exchange.upgrade is not None and (refusal := exchange.count_session()) is not None:
+            return refusal  # before a backend is dialled: who may have few sessions may also dial only few
+        begun = None
+        try:
+            answer = await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
+            begun = await begin(exchange, answer, self._http, self._send) if isinstance(answer, Opened) else answer
+            return begun
+        finally:
+            if not isinstance(begun, Begun):
+                exchange.uncount_session()
 
     def _incoming(self, route: LiveRoute) -> Incoming:
         heartbeat = route.settings.heartbeat

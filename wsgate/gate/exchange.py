@@ -14,6 +14,7 @@ from wsgate.events.emit import HIDDEN
 from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.incoming import Incoming
+from wsgate.gate.session_limits import Count, leave
 from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.dial import TlsClient
 from wsgate.net.transport import Transport
@@ -43,6 +44,7 @@ class Exchange:
     incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
     request_id: empty if requests have none
     since: when the request was there (trio seconds)
+    counted: what the session is counted by that begins; ``None`` before
     """
 
     gateway: Gateway
@@ -58,6 +60,24 @@ class Exchange:
     request_id: str = ""
     since: float = 0.0
     span: UpgradeSpan | None = None
+    counted: tuple[Count, ...] | None = None
+
+    def count_session(self) -> Refusal | None:
+        """Counts a session in, unless it has been. Returns why there may be none. Its end is ``uncount_session``."""
+        if self.counted is not None:
+            return None
+        settings, limits = self.site.settings, self.gateway.session_limits
+        counted = limits.enter(settings, self.route, self.client, self.user)
+        if isinstance(counted, Refusal):
+            return counted
+        self.counted = counted
+        return None
+
+    def uncount_session(self) -> None:
+        """No session has begun."""
+        if self.counted is not None:
+            leave(self.counted)
+            self.counted = None
 
     @property
     def client_info(self) -> ClientInfo:

@@ -13,6 +13,7 @@ from wsgate.events.metric_rows import MetricRows
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
+from wsgate.gate.session_limits import SessionLimits
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.gate.tracing import Tracer
 from wsgate.net.short_waits import ShortWaits
@@ -41,6 +42,7 @@ class Gateway:
     cut: how many sessions were cancelled without a Close
     workers: how many processes share the limits
     counters: this process's row of the shared counters
+    session_limits: counts the sessions of routes, addresses and users
     handshake_limiter: bounds the work on handshakes
     metrics: counts what happens
     upgrading: how many requests are between their head and their answer
@@ -60,6 +62,7 @@ class Gateway:
     cut: int = 0
     workers: int = 1
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
+    session_limits: SessionLimits = field(init=False)
     handshake_limiter: HandshakeLimiter = field(init=False)
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
@@ -70,6 +73,7 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
+        self.session_limits = SessionLimits(self.counters.table)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
         self._share_counts()
         self.route_drains = RouteDrains(self.counters.table)

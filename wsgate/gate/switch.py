@@ -17,6 +17,7 @@ from wsgate.gate.recorder import Recorder
 from wsgate.gate.redaction import shown_subprotocol
 from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER, ROUTE_DRAINING
 from wsgate.gate.request_values import path_for_log
+from wsgate.gate.session_limits import Count, leave
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
 from wsgate.relay.session_info import SessionInfo
@@ -32,13 +33,18 @@ UNRECORDED = Refusal(503, "sessions cannot be recorded now: try again", RETRY_AF
 
 @dataclass(slots=True)
 class Begun:
-    """A session that nothing but its bytes is missing. ``early`` is what came behind the two heads."""
+    """A session that nothing but its bytes is missing.
+
+    early: what came behind the two heads
+    counted: what it is counted by
+    """
 
     session: Session
     route: LiveRoute
     backend: LiveBackend[WebSocketUrl] | None
     early: tuple[bytes, bytes]
     recorder: Recorder | None
+    counted: tuple[Count, ...]
 
 
 async def begin(
@@ -55,6 +61,9 @@ async def begin(
             return DRAINING
         if exchange.route.name in gateway.route_drains:
             return ROUTE_DRAINING
+        refusal = exchange.count_session()  # an upgrade to another protocol has not been counted yet
+        if refusal is not None:
+            return refusal
         entered = gateway.counters.enter(exchange.site.settings.limits.sessions)
         if not entered:
             return FULL
@@ -98,15 +107,16 @@ async def _begin(
             recorder.discard()
         return CLIENT_GONE
     session = backend.join(exchange, info, None if recorder is None else recorder.buffer)
-    return Begun(session, route, backend.backend, (http.trailing(), backend.early), recorder)
+    early = http.trailing(), backend.early
+    return Begun(session, route, backend.backend, early, recorder, exchange.counted or ())
 
 
 def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
     """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
     if begun.recorder is None:
-        return _run(gateway, session, begun.route, begun.backend, begun.early)
-    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early)
+        return _run(gateway, session, begun.route, begun.backend, begun.early, begun.counted)
+    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early, begun.counted)
     return begun.recorder.run(run, session.outcome, session.end_unrecorded)
 
 
@@ -116,6 +126,7 @@ async def _run(
     route: LiveRoute,
     backend: LiveBackend[WebSocketUrl] | None,
     early: tuple[bytes, bytes],
+    counted: tuple[Count, ...],
 ) -> None:
     gateway.sessions.add(session)
     metrics = gateway.metrics.sessions(session.info.route)
@@ -138,6 +149,7 @@ async def _run(
         outcome = session.outcome() if outcome is None else outcome
         gateway.sessions.remove(session)
         gateway.counters.leave(cut=cut)
+        leave(counted)
         if backend is not None:
             _leave(backend, route, session, outcome)
         metrics.ended(session, outcome)

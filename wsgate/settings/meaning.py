@@ -57,6 +57,7 @@ def check(settings: Any, fault: ReportFault, warn: ReportWarning, given: Contain
     check_states(routes, fault, given)
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
+    _check_sessions(routes, fault, given)
     check_order(routes, fault, warn)
     check_redirects(listeners, routes, fault, warn)
     _check_websocket(routes, fault)
@@ -123,6 +124,18 @@ def _check_messages(routes: list[tuple[int, Any]], fault: ReportFault, given: Co
             path = f"routes[{index}].limits.{key}"
             if path in given and getattr(route.limits, key, None) is not None:
                 fault(path, f"a tunnel has no messages, it passes a stream of bytes: {_INSTEAD[key]}")
+
+
+def _check_sessions(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
+    for index, route in routes:
+        path = f"routes[{index}].limits"
+        for key in ("sessions", "sessions_per_address", "sessions_per_user"):
+            if f"{path}.{key}" not in given or getattr(route.limits, key, None) is None:
+                continue
+            if isinstance(route.action, PlainAction):
+                fault(f"{path}.{key}", "this route has no sessions: remove it")
+            elif key == "sessions_per_user" and route.auth is None:
+                fault(f"{path}.{key}", "without auth nobody is known as a user here: write auth, or remove this")
 
 
 def _check_names(routes: list[tuple[int, Any]], fault: ReportFault) -> None:

@@ -186,13 +186,16 @@ def hashing() -> Hashing:
 
 
 def network(address: str) -> str:
-    """Returns the address by which checks are counted: IPv4, or the IPv6 /64 in which one client can choose."""
+    """Returns the address by which a client is counted: IPv4, or the IPv6 /64 in which one client can choose.
+
+    address: in its normal form, as sockets and ``ipaddress`` have it
+    """
+    if ":" not in address:  # at once: each upgrade comes here
+        return address
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.IPv6Address(address)
     except ValueError:
         return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip.packed, 64), strict=False))

@@ -41,6 +41,14 @@ class RouteLimits:
         "The most frames of which a message through a relay may consist; one more ends the session with 1009.",
         default=100_000,
     )
+    sessions: Count | None = setting("Sessions of the route at once; more are answered with 429.", default=None)
+    sessions_per_address: Count | None = setting(
+        "Sessions of the route from one client address at once, of IPv6 from a /64; more are answered with 429.",
+        default=None,
+    )
+    sessions_per_user: Count | None = setting(
+        "Sessions of the route of one user at once, whom auth has found; more are answered with 429.", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

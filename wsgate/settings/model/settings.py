@@ -81,7 +81,15 @@ class RequestId:
 class Limits:
     """Limits of the gateway as a whole, all workers together."""
 
-    sessions: Count | None = setting("Sessions at once; more are answered with 503.", default=None)
+    sessions: Count | None = setting(
+        "Sessions at once, or as many as there are descriptors for, if those are fewer; more are answered with 503.",
+        default=10_000,
+    )
+    sessions_per_address: Count | None = setting(
+        "Sessions of one client address at once, of IPv6 of a /64; more are answered with 429. A trusted proxy that "
+        "names no client, and a Unix socket, are not counted.",
+        default=200,
+    )
     handshakes: Count = setting(
         "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
     )
