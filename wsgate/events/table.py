@@ -103,6 +103,7 @@ FIELDS = (
     Field("times", "number", "how often, since the last such line"),
     Field("file", "path", "of the file"),
     Field("files", "list", "of paths"),
+    Field("url", "URL", "of the service, as the configuration has it"),
     Field("directory", "path", "of the directory"),
     Field("root", "path", "of the route's files"),
     Field("line", "number", "of the line in the file"),
@@ -212,6 +213,8 @@ EVENTS = (
     Event("token file cannot be read", "warning", ("file", "error", "consequence"), "a file of tokens is gone"),
     Event("token directory has a link outwards", "warning", ("directory", "reason"), "the link is not followed"),
     Event("token key is weak", "warning", ("file", "reason"), "a key of JWTs could be guessed"),
+    Event("token keys not read", "warning", ("url", "error", "consequence"), "the keys of JWTs at a URL"),
+    Event("token keys read again", "warning", ("url",), "they can be read again"),
     Event("password file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
     # certificates
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),

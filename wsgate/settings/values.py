@@ -296,15 +296,20 @@ class EntryPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenUrl:
-    """``http://host[:port]/path?query`` or ``https://`` with ``{token}`` somewhere behind the host."""
+class HttpUrl:
+    """``http://host[:port]/path?query`` or ``https://``. ``target``: path and query"""
 
     tls: bool
     address: TcpAddress
-    target: str  # path and query, with {token} in it
+    target: str
 
     def __str__(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.address}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUrl(HttpUrl):
+    """The URL of a service that knows tokens, with ``{token}`` somewhere behind the host."""
 
 
 # Types that say more than their Python type. settings.scalars has the syntax, the limits and the schema of each.

@@ -6,9 +6,10 @@ the newest files, and no user of it has to be found.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wsgate.net.tls.checks import check_backend_tls, check_listener_tls, outdated
@@ -117,6 +118,25 @@ def load_one(key: TlsKey, pem: PemFiles | None = None) -> LiveTls:
     except (OSError, ValueError) as error:  # it has changed since it was checked
         raise CertificateError([("", str(error))]) from None
     return LiveTls(key, context, own, stamp, trusted=trusted)
+
+
+def present_context(tls: BackendTls) -> Callable[[], ssl.SSLContext]:
+    """Returns a function for the present context to a service, whose files may change. Call that in a thread.
+
+    It raises ``CertificateError`` when the files cannot be used, and never could before.
+    """
+    live: LiveTls | None = None
+
+    def context() -> ssl.SSLContext:
+        nonlocal live
+        if live is None:
+            live = load_one((tls, ()))
+        elif files(tls) and not live.is_fresh:
+            with contextlib.suppress(CertificateError):  # a renewal is rarely atomic: the old context stays in use
+                live = load_one(live.key)
+        return live.context
+
+    return context
 
 
 def load_changed(live: LiveTls, now: float) -> LiveTls | None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
-import ssl
 import sys
 from collections.abc import Sequence
 
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.net.tls.contexts import files
 from wsgate.settings.model import Token
-from wsgate.site.certificates import CertificateError, load_one
+from wsgate.site.certificates import CertificateError, load_one, present_context
 from wsgate.site.machine import directory_problem
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.tokens.opening import open_source, source_tls
@@ -110,7 +107,9 @@ def _open(token: Token) -> Source:
     faults: list[tuple[str, str]] = []
     context: TlsContext | None = None
     try:
-        context = _context(token)
+        if (tls := source_tls(token)) is not None:
+            context = present_context(tls)
+            context()
     except CertificateError as error:
         faults += _below(tls_key(token), error)
     try:
@@ -143,20 +142,3 @@ def _problem(key: str, path: str) -> str | None:
 def tls_key(token: Token) -> str:
     """Returns the path below ``token`` of the TLS to its source."""
     return "url_tls" if token.redis is None else "redis.tls"
-
-
-def _context(token: Token) -> TlsContext | None:
-    """Returns a function for the present TLS context of a source, whose files may change; ``None`` without TLS."""
-    tls = source_tls(token)
-    if tls is None:
-        return None
-    live = load_one((tls, ()))
-
-    def context() -> ssl.SSLContext:
-        nonlocal live
-        if files(tls) and not live.is_fresh:
-            with contextlib.suppress(CertificateError):  # a renewal is rarely atomic: the old context stays in use
-                live = load_one(live.key)
-        return live.context
-
-    return context

@@ -67,13 +67,15 @@ class HttpClient:
     target: in origin-form; bytes above 0x7F are sent unchanged
     headers: all of the request's fields
     max_head: bytes that each head of the answer may have
+    max_body: bytes that its body may have
     """
 
-    def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD) -> None:
+    def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
         self._headers = headers
         self._asks_to_switch = any(name == b"Upgrade" for name, _ in headers)
         self._parser: h11.Connection | None = None
         self._heads = HeadBuffer(max_head)
+        self._max_body = max_body
         self._answer: h11.Response | None = None
         self._body = bytearray()
         self.request = write_head(b"GET %b HTTP/1.1" % target, headers)
@@ -144,8 +146,8 @@ class HttpClient:
                 if not isinstance(event, h11.Data):
                     return self._whole()  # EndOfMessage
                 self._body += event.data
-                if len(self._body) > MAX_BODY:
-                    del self._body[MAX_BODY:]
+                if len(self._body) > self._max_body:
+                    del self._body[self._max_body :]
                     return self._cut("its body is longer than", "")
         except h11.RemoteProtocolError:
             return self._cut("its body broke off" if ended else "its body is malformed")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wsgate.wire.client import MAX_BODY, Answer, BadAnswer, BadAnswerCause, HttpClient, Switched
+from wsgate.wire.headers import Headers
 
 __all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 
@@ -13,6 +14,7 @@ __all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 class Fetched:
     status: int
     body: bytes
+    headers: Headers = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Fetch:
 
     host: the value of the Host field
     target: path and query, in ASCII
+    more: fields of the request, beside those that each one has
+    max_body: bytes that the answer's body may have
     """
 
-    def __init__(self, host: str, target: str) -> None:
+    def __init__(self, host: str, target: str, more: Headers = (), max_body: int = MAX_BODY) -> None:
         headers = [(b"Host", host.encode()), (b"Accept", b"application/json, text/plain"), (b"Connection", b"close")]
         headers += [(b"User-Agent", b"wsgate"), (b"Accept-Encoding", b"identity")]
-        self._client = HttpClient(target.encode(), headers)
+        self._client = HttpClient(target.encode(), [*headers, *more], max_body=max_body)
         self.request = self._client.request
 
     def receive(self, data: bytes) -> Fetched | Unusable | None:
@@ -53,4 +57,4 @@ def _fetched(answer: Answer | Switched | BadAnswer) -> Fetched | Unusable:
     if isinstance(answer, BadAnswer):
         is_tls = answer.cause is BadAnswerCause.TLS_CAME
         return Unusable("it speaks TLS: write https:// in url" if is_tls else answer.reason)
-    return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body)
+    return Unusable(answer.cut) if answer.cut else Fetched(answer.status, answer.body, answer.headers)

@@ -30,13 +30,13 @@ async def test_a_key_set(tmp_path: Path) -> None:
 
 
 def test_a_weak_key(tmp_path: Path, log: Log) -> None:
-    key_file(write(tmp_path / "key", b"short"), None, ["HS256"])
+    key_file(write(tmp_path / "key", b"short"), None, ["HS256"]).load()
     (line,) = log.all("token key is weak")
     assert line["file"] == str(tmp_path / "key")
 
 
 def test_no_usable_key(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"fits none of algorithms \(RS256\)"):
-        key_file(write(tmp_path / "key", SECRET), None, ["RS256"])
+        key_file(write(tmp_path / "key", SECRET), None, ["RS256"]).load()
     with pytest.raises(SourceError, match="does not exist"):
-        key_file(None, str(tmp_path / "none"), ["RS256"])
+        key_file(None, str(tmp_path / "none"), ["RS256"]).load()

@@ -136,14 +136,6 @@ async def test_steps_in_a_path_are_not_asked_for(service: Service, token: str) -
     assert service.asked == []
 
 
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [(TcpAddress("a.example", 80), "a.example"), (TcpAddress("::1", 80), "[::1]"), (TcpAddress("a", 81), "a:81")],
-)
-def test_the_host_that_is_asked_for(address: TcpAddress, expected: str) -> None:
-    assert source(address)._host == expected
-
-
 async def test_https(service: Service, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("localhost")

@@ -22,8 +22,9 @@ class JwtSource(Local):
         self._tls = tls
         audience = () if settings.audience is None else (settings.audience,)
         self._rules = Rules(audience, settings.issuer, heeds_iat=False)
+        self._keys = key_file(settings.key, settings.jwks, settings.algorithms)
         try:
-            self._keys = key_file(settings.key, settings.jwks, settings.algorithms)
+            self._keys.load()
         except SourceError as error:
             raise SourceError(str(error), key="jwt.jwks" if settings.key is None else "jwt.key") from None
 
