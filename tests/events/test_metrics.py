@@ -6,7 +6,7 @@ import pytest
 
 from wsgate.events.metrics import METRICS, Across, Kind, Metric
 
-LABELS = {"route", "direction", "side", "code", "cause", "backend", "worker", "version", "file"}
+LABELS = {"route", "direction", "side", "code", "cause", "kind", "backend", "worker", "version", "file"}
 
 
 def test_names_are_unique() -> None:

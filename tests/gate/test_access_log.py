@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from tests.gate.conftest import CLIENT, NOWHERE, exchange_for, route
 from tests.log import Log
 from wsgate.gate.access_log import answered, ended, opened, refused, refused_early
+from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
@@ -102,7 +103,8 @@ WHAT = {
 
 async def test_the_line_of_an_answer(log: Log, autojump_clock: MockClock) -> None:
     exchange = exchange_for(route(NOWHERE, "app"), ASKED)
-    exchange.since, exchange.request_id, exchange.user = trio.current_time(), "7f", "alice"
+    exchange.since, exchange.request_id = trio.current_time(), "7f"
+    exchange.admitted = Admitted([("basic", Identity("alice"))])
     await trio.sleep(1.25)
     answered(exchange, 200, backend="ws://b", bytes_up=1, bytes_down=2)
     assert log.records[0].levelname == "INFO"

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.gate.conftest import NOWHERE, exchange_for, route
 from tests.peers.heads import request
 from tests.pki import Authority
+from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.net.dial import TlsClient
 from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import BackendTls, Relay, RelayBackend, TcpAddress, WebSocketUrl
@@ -14,7 +15,7 @@ from wsgate.settings.model import BackendTls, Relay, RelayBackend, TcpAddress, W
 def test_who_asks() -> None:
     exchange = exchange_for(route(NOWHERE), request("/", {"Host": "gate.example:81"}))
     assert exchange.client_info == ClientInfo("192.0.2.7:50000", host="gate.example:81")
-    exchange.user = "ann"
+    exchange.admitted = Admitted([("basic", Identity("ann"))])
     assert exchange.client_info == ClientInfo("192.0.2.7:50000", user="ann", host="gate.example:81")
 
 

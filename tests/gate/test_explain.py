@@ -71,6 +71,7 @@ def test_the_route_and_what_its_backend_gets() -> None:
         "  it gets X-Forwarded-For: 127.0.0.1",
         "  it gets Forwarded: for=127.0.0.1;host=x.test;proto=http",
         "  it gets X-Request-Id: {request_id}",
+        "  it gets X-Auth-User: {user}",
         "  it gets Via: 1.1 wsgate",
     ]
 

@@ -15,6 +15,7 @@ from tests.gate.conftest import CLIENT, StartGate, exchange_for, files_at, relay
 from tests.gate.handlers.test_forward import asked, forwarding
 from tests.peers.heads import plain_request, request, write_head
 from tests.peers.stream import Backend
+from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.gate.fields import fields_for_client, value_of
 from wsgate.net.tls.handshake import ClientCertificate
 from wsgate.settings.model import (
@@ -45,7 +46,7 @@ def basic(user: str) -> str:
 
 def test_variables() -> None:
     exchange = exchange_for(route(relay_to(1)), request(headers={"Host": "A.test:81"}), certificate=CERTIFICATE)
-    exchange.user = "me"
+    exchange.admitted = Admitted([("basic", Identity("me"))])
     value = value_of(exchange)
     assert [value(name) for name in ("address", "host", "route", "subject", "user")] == [
         CLIENT.partition(":")[0],
@@ -65,7 +66,7 @@ def test_variables_without_a_value() -> None:
 @given(st.text(), st.text())
 def test_user_and_subject_names_cannot_split_a_field(user: str, subject: str) -> None:
     exchange = exchange_for(route(relay_to(1), headers=Headers(to_client=ToClient(add=ALL))))
-    exchange.user = user
+    exchange.admitted = Admitted([("basic", Identity(user))])
     exchange.client = replace(exchange.client, certificate=replace(CERTIFICATE, subject=subject))
     fields = fields_for_client(exchange, ())
     names = {name for name, _ in ALL}

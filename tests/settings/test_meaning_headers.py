@@ -95,7 +95,7 @@ def test_variables_that_have_never_a_value(auth: Any) -> None:
     user, subject = said(Headers(to_backend=changes), listener=Listener(bind=ADDRESS), auth=auth)
     assert user == (
         "r.headers.to_backend.set.A",
-        "{user} has never a value here: the route asks for no user, write auth.basic",
+        "{user} has never a value here: the route asks for no credential, write auth",
     )
     assert subject == (
         "r.headers.to_backend.add.B",

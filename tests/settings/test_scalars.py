@@ -137,6 +137,12 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
     # more of these are in test_access.py
     (model.Place, "query:token", Place(PlaceKind.QUERY, "token"), "query:token"),
+    (
+        model.CredentialPlace,
+        "header:X-Api-Key",
+        model.CredentialPlace(model.CredentialPlaceKind.HEADER, "x-api-key"),
+        "header:x-api-key",
+    ),
     (model.TargetRule, "*.example.com:22", TargetRule("*.example.com", 22, 22), "*.example.com:22"),
     (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
     (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),

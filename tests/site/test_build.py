@@ -86,10 +86,10 @@ async def test_a_route_has_what_its_requests_need(tokens: str) -> None:
     assert isinstance(found, tuple)
     assert str(found[0]) == "tcp://h:1"
     assert [each.address for each in to.tunnels_to] == [target]
-    assert (to.lookups, to.rules, to.users, to.tls) == (None, None, None, None)
+    assert (to.lookups, to.rules, to.auth, to.tls) == (None, None, None, None)
     assert it.rules is not None
-    assert closed.users is not None
-    assert free.users is None
+    assert closed.auth is not None
+    assert free.auth is None
     assert [listener.settings for listener in site.listeners] == [LISTENER]
 
 
@@ -119,8 +119,11 @@ def test_passwords_that_are_known_stay_known() -> None:
     """Also for another route that takes the same."""
     before = build(settings(by_password("a", "me:{PLAIN}x")))
     now = build(settings(by_password("b", "me:{PLAIN}x"), by_password("c", "me:{PLAIN}y")), before)
-    assert now.routes[0].users is before.routes[0].users
-    assert now.routes[1].users is not before.routes[0].users
+    same, other = ([credential for _, credential in route.auth.kinds] for route in now.routes if route.auth)
+    assert before.routes[0].auth is not None
+    known = [credential for _, credential in before.routes[0].auth.kinds]
+    assert same == known
+    assert other != known
 
 
 def test_every_fault_at_once_and_nothing_left_open(tokens: str, tmp_path: Path, closed: list[Lookups]) -> None:

@@ -104,6 +104,11 @@ UPGRADE = _seconds(
 REFUSED = _counter(
     "wsgate_upgrades_refused_total", "Requests for a WebSocket that got none, by cause.", ("route", "cause")
 )
+NOT_ADMITTED = _counter(
+    "wsgate_auth_failures_total",
+    "Credentials for lack of which requests were refused, by kind and by cause: missing, malformed, wrong, ….",
+    ("route", "kind", "cause"),
+)
 REQUESTS = _counter(
     "wsgate_http_requests_total",
     "Requests that asked for no WebSocket, by the status of the answer.",

@@ -26,13 +26,17 @@ _NOT_REACHED = Close(CloseCode.INTERNAL_ERROR, b"Failed to connect to downstream
 def by_close(exchange: Exchange, answer: Refusal) -> bool:
     """Whether a refusal is sent as a Close frame: only after a well-formed upgrade request.
 
-    A 401 to a client without credentials stays an HTTP answer: only after this status does a browser send the
-    credentials in the URL or ask its user (RFC 9110 §11.6.1).
+    A 401 that asks for a password stays an HTTP answer to a client that has sent none: only after this status does a
+    browser send the one in the URL or ask its user (RFC 9110 §11.6.1).
     """
     if exchange.upgrade is None or exchange.route.settings.errors is not Errors.CLOSE:
         return False
-    challenged = answer.status == 401 and any(name.lower() == b"www-authenticate" for name, _ in answer.headers)
+    challenged = answer.status == 401 and any(map(_asks_for_password, answer.headers))
     return not challenged or bool(values(exchange.request.headers, b"authorization"))
+
+
+def _asks_for_password(field: tuple[bytes, bytes]) -> bool:
+    return field[0].lower() == b"www-authenticate" and field[1].lower().startswith(b"basic")
 
 
 def close_for(refusal: Refusal) -> Close:

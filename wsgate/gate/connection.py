@@ -17,6 +17,7 @@ import trio
 
 from wsgate.gate.access_log import answered, refused, refused_early
 from wsgate.gate.admission import admit
+from wsgate.gate.auth.places import offer_without
 from wsgate.gate.client import RemoteEnd, client_of
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.cors import answer_preflight
@@ -147,7 +148,6 @@ class _Connection:
                 full=upgrade is not None and self._gateway.is_full,
                 drained=self._gateway.route_drains,
             )
-            asked = upgrade if isinstance(upgrade, Upgrade) else None
             id = id_of_request(site.settings.request_id, request, client)
             route = decided.route if isinstance(decided, Refused) else decided
             if route is None:
@@ -155,6 +155,9 @@ class _Connection:
                 await self.refuse(decided.refusal, request, client.info, request_id=id, since=since)
                 return None
             here = self._transport
+            asked = upgrade if isinstance(upgrade, Upgrade) else None
+            if asked is not None and route.auth is not None:  # no handler sees credentials, or echoes them
+                asked = offer_without(route.auth.places, asked)
             exchange = Exchange(
                 self._gateway, site, route, request, asked, client, self._end, here, request_id=id, since=since
             )

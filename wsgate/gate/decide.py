@@ -6,6 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from wsgate.gate.addresses import DENIED, is_denied
+from wsgate.gate.auth.places import offer_without
 from wsgate.gate.client import Client
 from wsgate.gate.handlers.subprotocols import describe_offer
 from wsgate.gate.handlers.table import forwards_http, handler_for, handler_of
@@ -90,7 +91,7 @@ def _find(
     if isinstance(route, Refusal):
         return Refused(route)
     if route is None:
-        return Refused(_no_route(upgrade))
+        return Refused(_no_route(site, upgrade))
     if not handler_of(route).upgrades:
         return Refused(NO_WEBSOCKET, route) if asks else route
     if upgrade is None:
@@ -116,6 +117,9 @@ def _may_upgrade(route: LiveRoute, request: Request) -> bool:
     return route.settings.upgrade is Upgrades.ANY and other_protocol(request) is not None
 
 
-def _no_route(upgrade: Upgrade | Refusal | None) -> Refusal:
-    known: Sequence[bytes] = upgrade.subprotocols if isinstance(upgrade, Upgrade) else ()
+def _no_route(site: Site, upgrade: Upgrade | Refusal | None) -> Refusal:
+    known: Sequence[bytes] = ()
+    if isinstance(upgrade, Upgrade):
+        places = [place for route in site.routes if route.auth is not None for place in route.auth.places]
+        known = offer_without(places, upgrade).subprotocols
     return replace(NO_ROUTE, detail=f"offered: {describe_offer(known)}") if known else NO_ROUTE

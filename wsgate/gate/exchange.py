@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wsgate.events.emit import HIDDEN
+from wsgate.gate.auth.identity import NOBODY, Admitted
+from wsgate.gate.auth.places import target_without
 from wsgate.gate.client import Client, RemoteEnd
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.incoming import Incoming
@@ -35,11 +37,11 @@ class Exchange:
     """A request for a route's handler.
 
     site: with which the exchange began; it keeps this one even if a reload builds another
-    upgrade: the upgrade that the request asks for; ``None`` for plain HTTP
+    upgrade: the upgrade that the request asks for, without credentials; ``None`` for plain HTTP
     client: as far as trusted sources tell
     end: the other end of the connection
     here: the client's connection; a handler must not read or write it
-    user: the authenticated user; ``None`` if the route asks for no password
+    admitted: who the client is, as its credentials tell
     span: of this upgrade; ``None`` if nobody traces
     incoming: the client's side of a request that is forwarded over plain HTTP; ``None`` for others
     request_id: empty if requests have none
@@ -55,7 +57,7 @@ class Exchange:
     client: Client
     end: RemoteEnd
     here: Transport
-    user: str | None = None
+    admitted: Admitted = NOBODY
     incoming: Incoming | None = None
     request_id: str = ""
     since: float = 0.0
@@ -80,11 +82,22 @@ class Exchange:
             self.counted = None
 
     @property
+    def user(self) -> str | None:
+        """The authenticated user; ``None`` if no credential named one."""
+        return self.admitted.user
+
+    @property
+    def target(self) -> bytes:
+        """The request's target as a backend gets it, without credentials."""
+        auth = self.route.auth
+        return self.request.target if auth is None else target_without(auth.places, self.request.target)
+
+    @property
     def client_info(self) -> ClientInfo:
         """Returns the client's data for the log."""
         info = self.client.info
-        if self.user is not None:
-            info = replace(info, user=self.user)
+        if (user := self.user) is not None:
+            info = replace(info, user=user)
         token = self.route.settings.action.token if isinstance(self.route.settings.action, Tunnel) else None
         if token is not None and info.host is not None and any(each.kind is PlaceKind.HOST for each in token.from_):
             info = replace(info, host=HIDDEN)  # it is the token

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from urllib.parse import urlsplit
 
+from wsgate.gate.auth.identity import NOBODY, Admitted
+from wsgate.gate.auth.places import target_without
 from wsgate.gate.client import Client, RemoteEnd, client_of
 from wsgate.gate.decide import Refused, decide
 from wsgate.gate.fields import fields_for_backend
 from wsgate.gate.handlers.redirect import location
 from wsgate.gate.handlers.relay import host_for
 from wsgate.settings.model import (
+    AUTH_KINDS,
     SAME_HOST,
     Addresses,
     Files,
@@ -19,6 +22,7 @@ from wsgate.settings.model import (
     Match,
     Redirect,
     Relay,
+    Require,
     Respond,
     State,
     TcpAddress,
@@ -136,6 +140,7 @@ class _Asked:
     request: Request
     site: Site
     user: str = "{user}"
+    admitted: Admitted = NOBODY
     request_id: str = "{request_id}"
 
 
@@ -155,8 +160,8 @@ def _what_follows(asked: _Asked, written: Mapping[str, str]) -> Iterator[str]:
     if settings.cors is not None:
         yield f"pages that may read its answers: {', '.join(each for each in settings.origins if each != SAME_HOST)}"
     if settings.auth is not None:
-        kinds = [field.name for field in fields(settings.auth) if getattr(settings.auth, field.name) is not None]
-        yield f"asks for {' and '.join(kinds)}"
+        kinds = [kind for kind in AUTH_KINDS if getattr(settings.auth, kind) is not None]
+        yield f"asks for {(' or ' if settings.auth.require is Require.ANY else ' and ').join(kinds)}"
     action = settings.action
     if isinstance(action, Relay):
         yield from _relay(asked, action, written)
@@ -182,9 +187,10 @@ def _relay(asked: _Asked, action: Relay, written: Mapping[str, str]) -> Iterator
     balance, request = action.balance, asked.request
     policy = f"by the hash of {balance.hash}" if balance.hash is not None else balance.policy.value
     assert asked.route.upstream is not None
-    entries = asked.route.upstream.entries
+    entries, auth = asked.route.upstream.entries, asked.route.auth
+    sent = request.target if auth is None else target_without(auth.places, request.target)
     for backend in entries:
-        target = asked.route.rewriter.target(request.target, backend.url.path)
+        target = asked.route.rewriter.target(sent, backend.url.path)
         if isinstance(target, Refusal):
             yield _refusal(target)
             return

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
+from wsgate.gate.auth.identity import Admitted
 from wsgate.gate.client import Client, backend_fields
 from wsgate.gate.cors import cors_fields
 from wsgate.gate.exchange import Exchange
 from wsgate.settings.model import Relay
+from wsgate.site.auth import USER_FIELD
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
+from wsgate.text.variables import encoded
 from wsgate.wire.headers import Headers, alike
 
 _NOTHING: frozenset[bytes] = frozenset()
@@ -36,6 +39,9 @@ class RequestContext(Protocol):
 
     @property
     def user(self) -> str | None: ...
+
+    @property
+    def admitted(self) -> Admitted: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,22 @@ def fields_for_backend(context: RequestContext) -> BackendFields:
         dropped |= _ORIGIN
         if action.origin != "remove":
             written.append((b"Origin", action.origin.encode()))
+    auth = context.route.auth
+    if auth is not None:
+        dropped |= auth.dropped
+        written += _of_credentials(context)
     changes = context.route.to_backend
     if changes is None:
         return BackendFields(written, dropped)
     return BackendFields(changes.apply(written, value_of(context)), dropped | changes.dropped)
+
+
+def _of_credentials(context: RequestContext) -> Headers:
+    """Returns the fields that tell who the client is."""
+    fields, user = context.admitted.fields, context.user
+    if user is None or any(name.lower() == USER_FIELD.lower() for name, _ in fields):
+        return fields
+    return [*fields, (USER_FIELD, encoded(user).encode())]
 
 
 @cache

@@ -24,6 +24,7 @@ from wsgate.events.metrics import (
     LOST,
     MESSAGES,
     MICROSECOND,
+    NOT_ADMITTED,
     OPENED,
     REFUSED,
     RELOADS,
@@ -119,6 +120,10 @@ class RequestMetrics:
     def refused(self, refusal: Refusal) -> None:
         """A request for a WebSocket got none."""
         self._row.cell(REFUSED, self._route, cause_of(refusal)).add()
+
+    def not_admitted(self, kind: str, cause: str) -> None:
+        """A request was refused for lack of a credential. ``kind``: the key of ``auth``"""
+        self._row.cell(NOT_ADMITTED, self._route, kind, cause).add()
 
     def answered(self, status: int) -> None:
         """A request that asked for no WebSocket got an answer."""

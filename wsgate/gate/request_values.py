@@ -48,11 +48,20 @@ def _text(value: bytes) -> str | None:
     return None if _CONTROL.search(text) else text
 
 
-def _query(name: str, request: Request, route: Route) -> Iterator[bytes]:
+def query_values(name: str, request: Request) -> Iterator[bytes]:
+    """Yields the values of the parameter ``name`` of the query, percent-decoded."""
     for pair in request.target.partition(b"?")[2].split(b"&"):
-        written, _, value = pair.replace(b"+", b" ").partition(b"=")
-        if unquote(written.decode("latin-1")) == name:
-            yield unquote_to_bytes(value)
+        if parameter_name(pair) == name:
+            yield unquote_to_bytes(pair.replace(b"+", b" ").partition(b"=")[2])
+
+
+def parameter_name(pair: bytes) -> str:
+    """Returns the name of one parameter of a query, percent-decoded. ``pair``: name and value, as they came"""
+    return unquote(pair.replace(b"+", b" ").partition(b"=")[0].decode("latin-1"))
+
+
+def _query(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    return query_values(name, request)
 
 
 def _host(name: str, request: Request, route: Route) -> Iterator[bytes]:
@@ -64,6 +73,10 @@ def _path(name: str, request: Request, route: Route) -> Iterator[bytes]:
 
 
 def _cookie(name: str, request: Request, route: Route) -> Iterator[bytes]:
+    return cookie_values(name, request)
+
+
+def cookie_values(name: str, request: Request) -> Iterator[bytes]:
     """Yields the values of a cookie (RFC 6265 §4.2.1). Browsers send the cookie of the longest path first."""
     for field in values(request.headers, b"cookie"):
         for pair in field.split(b";"):

@@ -13,6 +13,8 @@ from wsgate.settings.model import (
     ANY_ORIGIN,
     SAME_HOST,
     Address,
+    CredentialPlace,
+    CredentialPlaceKind,
     EntryPoint,
     HashKey,
     Place,
@@ -23,6 +25,7 @@ from wsgate.settings.model import (
     UnixAddress,
 )
 from wsgate.text.address import host_and_port
+from wsgate.text.credential_place import kind_and_name
 from wsgate.text.entry_point import module_and_name
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name, field_value
@@ -50,6 +53,12 @@ def place(text: str) -> Place:
         what = "parameter" if kind == "query" else kind
         raise TextError(f"{quote(text)} has no {what}'s name behind the colon: write {kind}:token, for example")
     return Place(PlaceKind(kind), name.lower() if kind == "header" else name)
+
+
+def credential_place(text: str) -> CredentialPlace:
+    """Parses ``header:NAME``, ``query:NAME``, ``cookie:NAME`` or ``subprotocol:PREFIX``."""
+    kind, name = kind_and_name(text)
+    return CredentialPlace(CredentialPlaceKind(kind), name)
 
 
 def hash_key(text: str) -> HashKey:

@@ -9,6 +9,7 @@ from wsgate.settings.draft import Broken
 from wsgate.settings.faults import ReportFault, ReportWarning, items
 from wsgate.settings.model import (
     ANY_ORIGIN,
+    AUTH_KINDS,
     SAME_HOST,
     Addresses,
     Auth,
@@ -48,8 +49,8 @@ def check_access(
     if not isinstance(route.auth, Auth):
         return
     path = f"{path}.auth"
-    if route.auth.basic is None and route.auth.client_certificate is None:
-        fault(path, "it asks for nothing: write basic or client_certificate, or remove it")
+    if asks_for_nothing(route.auth):
+        fault(path, f"it asks for nothing: write {', '.join(AUTH_KINDS[:-1])} or {AUTH_KINDS[-1]}, or remove it")
     if isinstance(route.auth.basic, Basic):
         _check_basic(route.auth.basic, f"{path}.basic", fault)
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
@@ -104,6 +105,11 @@ def _check_basic(basic: Basic, path: str, fault: ReportFault) -> None:
         # the first pass reports equal texts
         if other != index and same != line:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
+
+
+def asks_for_nothing(auth: Any) -> bool:
+    """Whether no client has to show a credential; a ``Broken`` one asks for something."""
+    return auth is None or (isinstance(auth, Auth) and all(getattr(auth, kind) is None for kind in AUTH_KINDS))
 
 
 def may_ask(listener: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import ReportFault, ReportWarning, items
-from wsgate.settings.meaning_auth import may_ask
+from wsgate.settings.meaning_auth import asks_for_nothing, may_ask
 from wsgate.settings.model import Headers, Relay, Route, ToBackend, ToClient, Tunnel
 from wsgate.text.variables import variables_in
 
@@ -69,9 +69,8 @@ def _values(changes: Changes) -> Iterator[tuple[str, str]]:
 
 
 def _why_empty(variable: str, route: Route, listeners: Sequence[Any], ids: Any) -> str:
-    auth = route.auth
-    if variable == "user" and getattr(auth, "basic", auth) is None:
-        return "the route asks for no user, write auth.basic"
+    if variable == "user" and asks_for_nothing(route.auth):
+        return "the route asks for no credential, write auth"
     if variable == "subject" and not any(map(may_ask, listeners)):
         return "no listener asks for certificates, write client_ca under tls of one"
     if variable == "request_id" and ids is None:

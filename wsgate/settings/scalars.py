@@ -28,6 +28,7 @@ from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
+from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
 from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.error import TextError, quote
 from wsgate.text.size import SIZES, show_size
@@ -214,6 +215,11 @@ SCALARS: dict[Any, ScalarType] = {
         "query:NAME, header:NAME, cookie:NAME, host or path",
         access.place,
         _text(r"(?:query|header|cookie):[^\s&=]+|host|path", "query:token", "header:X-Token", "path"),
+    ),
+    model.CredentialPlace: ScalarType(
+        EXPECTED_PLACE,
+        access.credential_place,
+        _text(r"(?:header|query|cookie|subprotocol):[^\s&=#]+", "header:Authorization", "subprotocol:bearer."),
     ),
     model.TargetRule: ScalarType(
         "a network, a host, * or unix:/directory/, with :port or :first-last",

@@ -20,10 +20,11 @@ from wsgate.net.binds import overlap
 from wsgate.net.target_rules import rules_of
 from wsgate.settings.draft import Broken, Draft, is_whole
 from wsgate.settings.model import (
+    AUTH_KINDS,
     SOURCES,
     Admin,
     AdminToken,
-    Basic,
+    Auth,
     Files,
     Jwt,
     Listener,
@@ -42,15 +43,16 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
+from wsgate.site.auth import MAKERS, live_auth
 from wsgate.site.backend import LiveBackend
 from wsgate.site.backend_file import BackendFileError, NothingListed, read_backend_file
 from wsgate.site.build_tls import TlsBuilder
 from wsgate.site.certificates import backend_key, listener_key
+from wsgate.site.credential import Credential
 from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
 from wsgate.site.machine import directory_problem, is_installed
 from wsgate.site.matching import Matcher
-from wsgate.site.passwords import Users
 from wsgate.site.rewriting import Rewriter
 from wsgate.site.route import LiveRoute
 from wsgate.site.site import Site
@@ -125,6 +127,8 @@ def discard(site: Site, kept: Site) -> None:
     """Closes what belongs to ``site`` but not to ``kept``."""
     for lookups in _lookups(site) - _lookups(kept):
         lookups.close()
+    for credential in _credentials(site) - _credentials(kept):
+        credential.close()
     for backend in _backends(site) - _backends(kept):
         backend.idle.close()
 
@@ -135,6 +139,10 @@ def _backends(site: Site) -> set[LiveBackend[WebSocketUrl]]:
 
 def _lookups(site: Site) -> set[Lookups]:
     return {route.lookups for route in site.routes if route.lookups is not None}
+
+
+def _credentials(site: Site) -> set[Credential]:
+    return {credential for route in site.routes if route.auth is not None for _, credential in route.auth.kinds}
 
 
 class _Builder:
@@ -149,9 +157,13 @@ class _Builder:
         self._known_upstreams = {route.name: route.upstream for route in before.routes}
         self._lookups: dict[int, Lookups] = {}  # by the index of the route
         self._listed: dict[int, Sequence[RelayBackend]] = {}  # in files of backends, by the index of the route
-        # Routes with the same settings share them
-        self._users = {_basic(route.settings): route.users for route in before.routes if route.users is not None}
-        self._users_faults: dict[Basic, Sequence[tuple[str, str]]] = {}
+        # By their settings: routes with the same ones share them
+        self._credentials: dict[object, Credential] = {}
+        self._credential_faults: dict[object, Sequence[tuple[str, str]]] = {}
+        for known in before.routes:
+            for kind, credential in () if known.auth is None else known.auth.kinds:
+                self._credentials[getattr(known.settings.auth, kind)] = credential
+        self._known_credentials = frozenset(self._credentials.values())
 
     def load(self) -> None:
         """Loads and opens everything that the draft names."""
@@ -174,7 +186,10 @@ class _Builder:
             self._check_admin(admin, listeners)
 
     def close(self) -> None:
-        """Closes the sources that ``load`` has opened."""
+        """Closes what ``load`` has opened."""
+        for credential in self._credentials.values():
+            if credential not in self._known_credentials:
+                credential.close()
         for lookups in self._lookups.values():
             if lookups not in self._known_lookups.values():
                 lookups.close()
@@ -237,9 +252,10 @@ class _Builder:
                 self._check_directory(action.record.directory, f"{path_of_tunnel}.record.directory", os.W_OK)
             if isinstance(action.token, Token) and self._opens_sources:
                 self._load_lookups(index, route.name, action.token, f"{path_of_tunnel}.token")
-        basic = getattr(route.auth, "basic", None)
-        if isinstance(basic, Basic) and is_whole(basic):
-            self._load_users(basic, f"{path}.auth.basic")
+        for kind in AUTH_KINDS if isinstance(route.auth, Auth) else ():
+            settings = getattr(route.auth, kind)
+            if settings is not None and is_whole(settings):
+                self._load_credential(kind, settings, f"{path}.auth.{kind}")
 
     def _check_tracing(self) -> None:
         if not is_installed(_OTEL):
@@ -295,13 +311,14 @@ class _Builder:
             if not self._patient:  # the watch of the file logs it
                 self._draft.faults(path, (("", problem) for problem in error.problems))
 
-    def _load_users(self, basic: Basic, path: str) -> None:
-        if basic not in self._users_faults:
-            users = Users(basic)
-            self._users_faults[basic] = users.load()
-            self._users.setdefault(basic, users)
+    def _load_credential(self, kind: str, settings: Any, path: str) -> None:
+        if settings not in self._credential_faults:
+            made = MAKERS[kind](settings)
+            self._credential_faults[settings] = made.load()
+            if self._credentials.setdefault(settings, made) is not made:
+                made.close()
         if not self._patient:
-            self._draft.faults(path, self._users_faults[basic])
+            self._draft.faults(path, self._credential_faults[settings])
 
     def _check_log_file(self, path: str) -> None:
         if self._patient:
@@ -330,8 +347,7 @@ class _Builder:
         elif isinstance(action, Tunnel):
             made.tunnels_to = tuple(LiveBackend(route.name, target) for target in action.to)
             made.rules = rules_of(action)
-        basic = _basic(route)
-        made.users = None if basic is None else self._users[basic]
+        made.auth = live_auth(route.auth, self._credentials)
         made.to_backend = field_changes(route.headers.to_backend)
         made.to_client = field_changes(route.headers.to_client)
         return made
@@ -349,10 +365,6 @@ def _entries(settings: Any, attribute: str, kind: type[T]) -> list[tuple[int, T]
     elements = getattr(settings, attribute, ())
     elements = elements if isinstance(elements, tuple) else ()
     return [(index, element) for index, element in enumerate(elements) if isinstance(element, kind)]
-
-
-def _basic(route: Route) -> Basic | None:
-    return None if route.auth is None else route.auth.basic
 
 
 def _whole_sources(token: Token) -> Iterator[Token]:

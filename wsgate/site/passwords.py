@@ -21,6 +21,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.settings.model import Basic
+from wsgate.site.credential import Credential
 from wsgate.site.hashing import hashing
 from wsgate.site.machine import is_installed
 from wsgate.site.tokens.fresh import Fresh
@@ -72,10 +73,11 @@ class _Remembered:
             self._until.popitem(last=False)
 
 
-class Users:
+class Users(Credential):
     """The users of one ``auth.basic``."""
 
     def __init__(self, basic: Basic) -> None:
+        self.settings = basic
         self._own = _table((number, _entry(line)) for number, line in enumerate(basic.users))
         self._path = basic.file
         self._fresh = None if basic.file is None else Fresh(basic.file, _parse, MAX_FILE)

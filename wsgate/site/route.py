@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from wsgate.net.target_rules import Rules
 from wsgate.settings.model import Route, Target
 from wsgate.site.address_rules import AddressRules, rules_for
+from wsgate.site.auth import LiveAuth
 from wsgate.site.backend import LiveBackend
 from wsgate.site.certificates import LiveTls
 from wsgate.site.field_changes import FieldChanges
 from wsgate.site.matching import Matcher
-from wsgate.site.passwords import Users
 from wsgate.site.rewriting import Rewriter
 from wsgate.site.tokens.lookups import Lookups
 from wsgate.site.upstream import Upstream
@@ -29,7 +29,7 @@ class LiveRoute:
     rules: which addresses may be dialled; ``None``: all
     lookups: for its clients' tokens; ``None`` without tokens
     addresses: which clients may use it; ``None``: all
-    users: for its clients' passwords; ``None`` without passwords
+    auth: for its clients' credentials; ``None`` if it asks for none
     to_backend, to_client: how header fields are changed on their way; ``None``: not at all
     drained: a reload has ended its sessions; a session that begins now ends too
     """
@@ -42,7 +42,7 @@ class LiveRoute:
     tls: LiveTls | None = None
     rules: Rules | None = None
     lookups: Lookups | None = None
-    users: Users | None = None
+    auth: LiveAuth | None = None
     to_backend: FieldChanges | None = None
     to_client: FieldChanges | None = None
     drained: bool = False

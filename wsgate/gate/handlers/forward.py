@@ -187,7 +187,7 @@ class _Forwarding:
 
     async def _ask(self, backend: LiveBackend[WebSocketUrl]) -> _Asked:
         """Asks a backend, on a kept connection if there is one."""
-        target = self._exchange.route.rewriter.target(self._exchange.request.target, backend.address.path)
+        target = self._exchange.route.rewriter.target(self._exchange.target, backend.address.path)
         if isinstance(target, Refusal):
             return target
         kept = backend.idle.take(MAX_AGE if self._can_repeat else _MAX_AGE_ONCE) if self._protocol is None else None

@@ -23,7 +23,7 @@ def with_location(exchange: Exchange, url: WebSocketUrl, host: bytes, headers: H
     """
     if b"location" not in [name.lower() for name, _ in headers]:
         return headers
-    prefixes = exchange.route.rewriter.prefixes(exchange.request.target, url.path)
+    prefixes = exchange.route.rewriter.prefixes(exchange.target, url.path)
     if prefixes is None:
         return headers
     own = {str(url.address).lower().encode(), host.lower()} - {exchange.request.host.lower()}

@@ -81,7 +81,7 @@ async def handle(exchange: Exchange) -> Answer:
             return backend
         opened = None
         try:
-            target = exchange.route.rewriter.target(exchange.request.target, backend.address.path)
+            target = exchange.route.rewriter.target(exchange.target, backend.address.path)
             if isinstance(target, Refusal):
                 return target
             asking.span = None if exchange.span is None else exchange.span.dial(backend.name)

@@ -69,8 +69,8 @@ class Route:
     addresses: Addresses | None = setting("Which clients may use this route, by address.", default=None)
     origins: tuple[WebOrigin, ...] = setting(
         "Pages that may open WebSockets here, by their Origin, like https://app.example.com or https://*.example.com; "
-        "same-host is those of the host that is asked for, any is every page. Left out: same-host where auth has basic "
-        "or client_certificate, else any.",
+        "same-host is those of the host that is asked for, any is every page. Left out: same-host where auth is "
+        "written, else any.",
         default=(),
     )
     origin_required: bool | None = setting(

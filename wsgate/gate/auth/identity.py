@@ -1,0 +1,46 @@
+"""Who a client is, as its credentials tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsgate.wire.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a client is, as one credential tells.
+
+    user: its name; ``None`` if the credential has none
+    fields: for the backend, beside the user's name. Values are valid for a field: see ``text.variables.encoded``
+    expires: when the credential is no longer valid and its session ends (seconds of the wall clock); ``None``: not by
+    time
+    """
+
+    user: str | None = None
+    fields: Headers = ()
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who a client is, as all credentials tell that it needed.
+
+    identities: of each kind that was checked
+    """
+
+    identities: Sequence[tuple[str, Identity]] = ()
+
+    @property
+    def user(self) -> str | None:
+        """The first name that is known."""
+        return next((identity.user for _, identity in self.identities if identity.user is not None), None)
+
+    @property
+    def fields(self) -> Headers:
+        """Those for the backend, beside the user's name."""
+        return [field for _, identity in self.identities for field in identity.fields]
+
+
+NOBODY = Admitted()  # who was asked for nothing
