@@ -182,15 +182,22 @@ class _Connection:
                 return None
 
     async def _answer(self, exchange: Exchange) -> Refusal | Response | Begun:
-        if exchange.upgrade is not None and is_reset(self._transport):
-            return CLIENT_GONE  # do not dial for a client that has gone already
+        settings, rates = exchange.site.settings, self._gateway.upgrade_rates
+        if exchange.upgrade is not None:
+            if is_reset(self._transport):
+                return CLIENT_GONE  # do not dial for a client that has gone already
+            if (refusal := rates.check_address(settings, exchange.client)) is not None:
+                return refusal
         answered = answer_preflight(exchange) or await admit(exchange)
         if answered is not None:
             return answered
-        if exchange.upgrade is not None and (refusal := exchange.count_session()) is not None:
-            return refusal  # before a backend is dialled: who may have few sessions may also dial only few
         begun = None
         try:
+            if exchange.upgrade is not None:
+                # Before a backend is dialled: who may have few sessions may also dial only few
+                refusal = exchange.count_session() or rates.check_gateway(settings)
+                if refusal is not None:
+                    return refusal
             answer = await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)
             begun = await begin(exchange, answer, self._http, self._send) if isinstance(answer, Opened) else answer
             return begun

@@ -16,6 +16,7 @@ from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.session_limits import SessionLimits
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.gate.tracing import Tracer
+from wsgate.gate.upgrade_rates import UpgradeRates
 from wsgate.net.short_waits import ShortWaits
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
@@ -43,6 +44,7 @@ class Gateway:
     workers: how many processes share the limits
     counters: this process's row of the shared counters
     session_limits: counts the sessions of routes, addresses and users
+    upgrade_rates: counts upgrades in a second
     handshake_limiter: bounds the work on handshakes
     metrics: counts what happens
     upgrading: how many requests are between their head and their answer
@@ -63,6 +65,7 @@ class Gateway:
     workers: int = 1
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     session_limits: SessionLimits = field(init=False)
+    upgrade_rates: UpgradeRates = field(init=False)
     handshake_limiter: HandshakeLimiter = field(init=False)
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
@@ -74,6 +77,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
         self.session_limits = SessionLimits(self.counters.table)
+        self.upgrade_rates = UpgradeRates(self.counters.buckets)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
         self._share_counts()
         self.route_drains = RouteDrains(self.counters.table)

@@ -9,6 +9,7 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wsgate.site.shared_buckets import SharedBuckets
 from wsgate.site.shared_table import SharedTable, WorkerTable
 
 _COLUMNS = 4
@@ -37,6 +38,7 @@ class SharedCounters:
     def __init__(self, workers: int = 1) -> None:
         memory = mmap.mmap(-1, workers * _COLUMNS * _WIDTH)
         self._cells = memoryview(memory).cast("Q")
+        self.buckets = SharedBuckets()
         tables: Sequence[WorkerTable | None] = SharedTable(workers).rows if workers > 1 else [None]
         self.rows = [WorkerCounters(self, self._cells, index * _COLUMNS, table) for index, table in enumerate(tables)]
 
@@ -72,6 +74,11 @@ class WorkerCounters:
     @property
     def sessions(self) -> int:
         return self._cells[self._first + _SESSIONS]
+
+    @property
+    def buckets(self) -> SharedBuckets:
+        """The token buckets of all workers."""
+        return self._board.buckets
 
     def counts(self) -> Counts:
         """All workers together."""

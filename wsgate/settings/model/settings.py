@@ -90,6 +90,14 @@ class Limits:
         "names no client, and a Unix socket, are not counted.",
         default=200,
     )
+    upgrades_per_second: Count | None = setting(
+        "Upgrades in a second of clients that have been let in, and as many at once; more are answered with 503.",
+        default=None,
+    )
+    upgrades_per_second_per_address: Count | None = setting(
+        "Upgrades in a second of one client address, let in or not, and as many at once; more are answered with 429.",
+        default=None,
+    )
     handshakes: Count = setting(
         "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
     )
