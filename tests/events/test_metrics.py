@@ -6,7 +6,7 @@ import pytest
 
 from wsgate.events.metrics import METRICS, Across, Kind, Metric
 
-LABELS = {"route", "direction", "side", "code", "cause", "kind", "backend", "worker", "version", "file"}
+LABELS = {"route", "direction", "opcode", "side", "code", "cause", "kind", "backend", "worker", "version", "file"}
 
 
 def test_names_are_unique() -> None:
@@ -23,4 +23,4 @@ def test_rules(metric: Metric) -> None:
     assert ("worker" in metric.labels) == (metric.across is Across.EACH)
     assert list(metric.buckets) == sorted(metric.buckets)
     assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
-    assert metric.cells == (len(metric.buckets) + 2 if metric.buckets else 1)
+    assert metric.cells == (len(metric.buckets) + 2 if metric.buckets else len(metric.known) or 1)

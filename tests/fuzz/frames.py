@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header
 from wsgate.relay import _fast_relay
-from wsgate.wire import _kernel, masking, walk
+from wsgate.wire import _kernel, counts, masking, walk
 from wsgate.wire.walk import DONE, NO_LIMIT
 
-from ..wire.test_kernel import steps
+from ..wire.test_kernel import steps, words
 from .inputs import chance, cut, mutated
 
 _START = 16  # where the compiled relay reads to
@@ -29,8 +29,11 @@ def walks(random: Random) -> None:
     """One walk of each kind over the same reads: the same halts, faults, bytes and counts after each call."""
     options = _options(random)
     pieces = cut(random, _stream(random, masked=options["masked"]))
-    compiled, python = steps(_kernel.FrameWalk(**options), pieces), steps(walk.FrameWalk(**options), pieces)
+    our_words, their_words = words(), words()
+    compiled = steps(_kernel.FrameWalk(**options, counts=_kernel.FrameCounts(*our_words)), pieces)
+    python = steps(walk.FrameWalk(**options, counts=counts.FrameCounts(*their_words)), pieces)
     assert compiled == python, (options, pieces)
+    assert our_words == their_words, (options, pieces)
 
 
 def masks(random: Random) -> None:

@@ -23,9 +23,10 @@ def counted(gate: Gate) -> dict[str, float]:
     """What is not 0, as ``name label label``; of histograms how often."""
     found: dict[str, float] = {}
     for metric, labels, values in gate.gateway.metrics.row.read():
-        value = sum(values[:-1]) if metric.buckets else values[0]
-        if value:
-            found[" ".join((metric.name.removeprefix("wsgate_"), *labels))] = value
+        each = values if metric.known else [sum(values[:-1]) if metric.buckets else values[0]]
+        for known, value in zip(metric.known or [""], each, strict=True):
+            if value:
+                found[" ".join((metric.name.removeprefix("wsgate_"), *labels, known)).rstrip()] = value
     return found
 
 
@@ -43,6 +44,7 @@ async def test_a_session(start_gate: StartGate, backend: Backend) -> None:
     (session,) = gate.gateway.sessions
     await client.send(Frame(1, b"hello"))
     assert (await server.receive()).payload == b"hello"
+    assert counted(gate)["frames_total chat up text"] == 1  # while it is open
     gate.gateway.metrics.sessions("chat").take_traffic(session)
     gate.gateway.metrics.sessions("chat").take_traffic(session)
     live = counted(gate)
@@ -56,6 +58,8 @@ async def test_a_session(start_gate: StartGate, backend: Backend) -> None:
     await closed(gate)
     over = counted(gate)
     assert "sessions chat" not in over
+    assert over["frames_total chat up text"] == over["message_size_bytes chat up"] == 2
+    assert over["frames_total chat up close"] == over["frames_total chat down close"] == 1
     assert over["messages_total chat up"] == 2
     assert over["bytes_total chat up"] == 11 + 11 + 8
     assert over["bytes_total chat down"] == 4

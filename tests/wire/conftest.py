@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from wsgate.wire import masking, walk
+from wsgate.wire import counts, masking, walk
 
-PYTHON: dict[str, Any] = {"FrameWalk": walk.FrameWalk, "apply_mask": masking.apply_mask}
+PYTHON: dict[str, Any] = {
+    "FrameWalk": walk.FrameWalk,
+    "FrameCounts": counts.FrameCounts,
+    "apply_mask": masking.apply_mask,
+}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +29,7 @@ def compiled() -> ModuleType:
 
 @pytest.fixture(scope="module", params=["python", "compiled"])
 def twin(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Runs every test of a module on both implementations: replaces the module's ``FrameWalk`` or ``apply_mask``."""
+    """Runs every test of a module on both implementations: replaces the module's names of ``PYTHON``."""
     kernel: ModuleType | None = request.getfixturevalue("compiled") if request.param == "compiled" else None
     with pytest.MonkeyPatch.context() as patch:
         for name in PYTHON.keys() & vars(request.module).keys():

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
-from wsgate.wire import kernel, masking, walk
+from wsgate.wire import counts, kernel, masking, walk
 from wsgate.wire.fault import Fault
 from wsgate.wire.kernel import Walk
 from wsgate.wire.utf8 import Utf8Validator
@@ -54,8 +54,15 @@ def steps(frame_walk: Walk, pieces: Sequence[bytes]) -> list[tuple[object, ...]]
 
 
 def assert_the_same(compiled: ModuleType, pieces: Sequence[bytes], **options: Any) -> None:
-    ours = steps(compiled.FrameWalk(**options), pieces)
-    assert ours == steps(walk.FrameWalk(**options), pieces)
+    our_words, their_words = words(), words()
+    ours = steps(compiled.FrameWalk(**options, counts=compiled.FrameCounts(*our_words)), pieces)
+    assert ours == steps(walk.FrameWalk(**options, counts=counts.FrameCounts(*their_words)), pieces)
+    assert our_words == their_words
+
+
+def words() -> list[memoryview]:
+    """What counts need."""
+    return [memoryview(bytearray(8 * size)).cast("Q") for size in (len(counts.OPCODES), counts.SIZE_WORDS)]
 
 
 # -- random input ------------------------------------------------------------------------------------------------------
@@ -281,6 +288,8 @@ def test_the_rest_is_for_reading(compiled: ModuleType, name: str) -> None:
         ((), {"masked": True, "frame_limit": -1}, OverflowError),
         ((), {"masked": True, "fragment_limit": NO_LIMIT + 1}, OverflowError),
         ((), {"masked": True, "limit": 1 << 64}, OverflowError),
+        ((), {"masked": True, "counts": 1}, TypeError),
+        ((), {"masked": True, "counts": counts.FrameCounts(*words())}, TypeError),
     ],
 )
 def test_wrong_options(
@@ -391,6 +400,30 @@ def test_nothing_is_kept(compiled: ModuleType) -> None:
     assert after[1] - before[1] < 500
 
 
+def test_counts_keep_their_memory(compiled: ModuleType) -> None:
+    frames, sizes = words()
+    frame_walk = compiled.FrameWalk(masked=False, counts=compiled.FrameCounts(frames, sizes))
+    with pytest.raises(BufferError):
+        frames.release()
+    frame_walk.walk(bytearray(b"\x82\x00"), 0, 2)
+    assert list(frames) == [0, 0, 1, 0, 0, 0]
+    del frame_walk
+    frames.release()
+    sizes.release()
+
+
+@pytest.mark.parametrize("args", [(), (1, 2), (bytes(48), bytearray(96)), (bytearray(48), None)])
+def test_memory_that_counts_cannot_have(compiled: ModuleType, args: tuple[Any, ...]) -> None:
+    with pytest.raises((TypeError, BufferError)):
+        compiled.FrameCounts(*args)
+
+
+def test_words_that_are_not_aligned(compiled: ModuleType) -> None:
+    sizes = bytearray(8 * counts.SIZE_WORDS)
+    with pytest.raises(ValueError, match="needs 6 and 12 words"):
+        compiled.FrameCounts(memoryview(bytearray(49))[1:], sizes)
+
+
 def test_a_second_instance_of_the_module(compiled: ModuleType) -> None:
     """It has a state of its own, which goes with it."""
     assert compiled.__file__ is not None
@@ -442,6 +475,7 @@ def test_the_compiled_kernel_is_taken(compiled: ModuleType, monkeypatch: pytest.
     chosen = choose()
     assert (chosen.COMPILED, chosen.STATUS) == (True, "frames are walked by the compiled kernel")
     assert (chosen.FrameWalk, chosen.apply_mask) == (compiled.FrameWalk, compiled.apply_mask)
+    assert chosen.FrameCounts is compiled.FrameCounts
 
 
 def test_python_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,6 +483,7 @@ def test_python_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = choose()
     assert (chosen.COMPILED, chosen.STATUS) == (False, "frames are walked in Python: WSGATE_PURE=1")
     assert (chosen.FrameWalk, chosen.apply_mask) == (walk.FrameWalk, masking.apply_mask)
+    assert chosen.FrameCounts is counts.FrameCounts
 
 
 def test_python_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,3 +495,4 @@ def test_python_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not chosen.COMPILED
     assert chosen.STATUS.startswith("frames are walked in Python, the compiled kernel is not there: ")
     assert (chosen.FrameWalk, chosen.apply_mask) == (walk.FrameWalk, masking.apply_mask)
+    assert chosen.FrameCounts is counts.FrameCounts

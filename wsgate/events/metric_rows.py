@@ -90,6 +90,12 @@ class MetricRow:
         words, at = self._find(metric, labels)
         return Histogram(metric, words, at)
 
+    def words(self, metric: Metric, *labels: str) -> memoryview:
+        """Returns the numbers that stand side by side: a histogram's, or those of the ``known`` values of the label
+        that ``labels`` leaves out."""
+        words, at = self._find(metric, labels)
+        return words[at : at + metric.cells]
+
     def clear_gauges(self) -> None:
         """Clears what belonged to a process that has died."""
         for metric, _, at in _entries(self._memory):

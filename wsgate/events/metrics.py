@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from wsgate.wire.counts import OPCODES, SIZES
+
 
 class Kind(enum.Enum):
     """The types of Prometheus that are used."""
@@ -35,6 +37,7 @@ class Metric:
     scale: what 1 in memory stands for: values are kept as whole numbers, seconds as microseconds
     buckets: the upper bounds of a histogram, without the last, which is infinite
     across: for gauges
+    known: the values of the last label, if all of them are known; their numbers stand side by side in memory
     """
 
     name: str
@@ -44,11 +47,12 @@ class Metric:
     scale: float = 1
     buckets: tuple[float, ...] = ()
     across: Across = Across.SUM
+    known: tuple[str, ...] = ()
 
     @property
     def cells(self) -> int:
-        """How many whole numbers one set of labels has: those of a histogram are its buckets and its sum."""
-        return len(self.buckets) + 2 if self.kind is Kind.HISTOGRAM else 1
+        """How many whole numbers stand side by side: those of a histogram are its buckets and its sum."""
+        return len(self.buckets) + 2 if self.kind is Kind.HISTOGRAM else len(self.known) or 1
 
 
 MICROSECOND = 1e-6
@@ -118,6 +122,20 @@ HANDSHAKES = _gauge("wsgate_handshakes", "Connections between accept and the ans
 
 MESSAGES = _counter("wsgate_messages_total", "Whole messages; up is from the client.", _FLOW)
 BYTES = _counter("wsgate_bytes_total", "Bytes received after the upgrade, frame headers included.", _FLOW)
+FRAMES = Metric(
+    "wsgate_frames_total",
+    Kind.COUNTER,
+    "Frames that a WebSocket peer has sent.",
+    (*_FLOW, "opcode"),
+    known=OPCODES,
+)
+SIZE = Metric(
+    "wsgate_message_size_bytes",
+    Kind.HISTOGRAM,
+    "Payload of each whole message that a WebSocket peer has sent; a compressed one counts compressed.",
+    _FLOW,
+    buckets=SIZES,
+)
 STALLS = _counter("wsgate_stalls_total", "How often a peer accepted no more, so that the other was not read.", _FLOW)
 STALLED = _counter("wsgate_stalled_seconds_total", "How long peers accepted no more.", _FLOW, MICROSECOND)
 RTT = _seconds("wsgate_heartbeat_rtt_seconds", "From the gateway's Ping to its Pong.", _LEG, _QUICK)

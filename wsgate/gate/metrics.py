@@ -1,7 +1,7 @@
 """What a gateway counts: sessions, refusals, answers, and what the sessions move.
 
-Each event is counted when it happens. What an open session has moved is counted by its flows anyway; ``take_traffic``
-adds it to the totals of the route now and then, and ``ended`` the rest.
+Each event is counted when it happens, a frame by the walk that goes over it. What an open session has moved is counted
+by its flows anyway; ``take_traffic`` adds it to the totals of the route now and then, and ``ended`` the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from wsgate.events.metrics import (
     DRAINING,
     DURATION,
     ENDED,
+    FRAMES,
     LOST,
     MESSAGES,
     MICROSECOND,
@@ -33,6 +34,7 @@ from wsgate.events.metrics import (
     RTT,
     SERVING,
     SESSIONS,
+    SIZE,
     STALLED,
     STALLS,
     UPGRADE,
@@ -41,6 +43,7 @@ from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
 from wsgate.relay.traffic import Traffic
 from wsgate.wire.http import Refusal
+from wsgate.wire.kernel import Counts, FrameCounts
 
 # The cause of a refusal, by its status, where it names none itself
 _CAUSES = {
@@ -141,6 +144,7 @@ class SessionMetrics:
         self._row = row
         self._route = route
         self._endings: dict[_Ending, list[Cell]] = {}
+        self._frames: dict[str, Counts] = {}
         self._open = row.cell(SESSIONS, route)
         self._opened = row.cell(OPENED, route)
         self._upgrade = row.histogram(UPGRADE, route)
@@ -153,6 +157,14 @@ class SessionMetrics:
         """A session has begun."""
         self._open.add()
         self._opened.add()
+
+    def frames(self, direction: str) -> Counts:
+        """Returns where the walks of a direction count, "up" or "down". It is the row itself: nothing is copied."""
+        found = self._frames.get(direction)
+        if found is None:
+            words = (self._row.words(metric, self._route, direction) for metric in (FRAMES, SIZE))
+            found = self._frames[direction] = FrameCounts(*words)
+        return found
 
     def upgraded(self, seconds: float) -> None:
         """A client has got its 101, so long after its request."""

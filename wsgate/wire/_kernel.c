@@ -1,4 +1,4 @@
-/* The frame walk of wsgate/wire/walk.py in C.
+/* The frame walk of wsgate/wire/walk.py in C, with the counts of wsgate/wire/counts.py.
 
    walk.py explains what a walk is. This file has the same rules in the same order; change both together. tests/wire/
    runs every test on both, and test_kernel.py compares the two.
@@ -51,14 +51,23 @@ enum rule { RULES(MEMBER) NUMBER_OF_RULES };
 enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PONG = 10 };
 enum { FIN = 0x80, RSV1 = 0x40, RESERVED = 0x70, MASK = 0x80, MAX_CONTROL = 125 };
 
+/* As in counts.py: words for the opcodes; bounds of the sizes of messages, and the words for them */
+enum { OPCODES = 6, SMALLEST = 64, BOUNDS = 10, SUM = BOUNDS + 1, SIZE_WORDS = BOUNDS + 2 };
+
 #define NO_LIMIT ((uint64_t)1 << 63)
+
+typedef struct {
+    PyObject_HEAD
+    uint64_t *frames;
+    uint64_t *sizes;
+    Py_buffer views[2]; /* keep the memory of both */
+} FrameCounts;
 
 typedef struct {
     PyObject_HEAD
     /* for the caller, as in walk.py */
     PyObject *halt;
     PyObject *fault;
-    PyObject *opcode;
     PyObject *payload;
     Py_ssize_t resume;
     Py_ssize_t out;
@@ -66,15 +75,17 @@ typedef struct {
     unsigned long long largest;
     unsigned long long left;
     /* the options */
+    FrameCounts *counts; /* NULL for none */
     uint64_t limit;
     uint64_t frame_limit;
     uint64_t fragment_limit;
     uint8_t mask_bit;
     uint8_t min_header;
     bool validate_text;
-    bool compression;
     bool unwrap;
-    bool text_refused;
+    bool compression : 1; /* these two share a byte: one byte more would be eight, for each walk */
+    bool text_refused : 1;
+    uint8_t opcode; /* for the caller, too */
     /* the current message and frame */
     bool fin;
     bool compressed;
@@ -190,6 +201,28 @@ inspect(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Stop *
     return true;
 }
 
+static void
+count_frame(const FrameWalk *self, uint8_t opcode)
+{
+    if (self->counts != NULL) {
+        self->counts->frames[opcode < CLOSE ? opcode : opcode - 5]++;
+    }
+}
+
+static void
+count_message(const FrameWalk *self)
+{
+    if (self->counts != NULL) {
+        uint64_t *sizes = self->counts->sizes;
+        int place = 0;
+        for (uint64_t bound = SMALLEST; place < BOUNDS && self->size > bound; bound *= 4) {
+            place++;
+        }
+        sizes[place]++;
+        sizes[SUM] += self->size;
+    }
+}
+
 /* Ends the current message. Returns false if its text stops inside a character. */
 static bool
 finish(FrameWalk *self, Stop *why)
@@ -203,6 +236,7 @@ finish(FrameWalk *self, Stop *why)
     if (self->size > self->largest) {
         self->largest = self->size;
     }
+    count_message(self);
     return true;
 }
 
@@ -236,6 +270,7 @@ control(const FrameWalk *self, const uint8_t *data, Py_ssize_t position, Py_ssiz
     if (at + length > end) {
         return incomplete(why, position);
     }
+    count_frame(self, opcode);
     why->halt = CONTROL;
     why->at = at;
     why->resume = at + length;
@@ -334,6 +369,7 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
         if (self->size > self->limit) {
             return fail(why, position, LARGE_MESSAGE);
         }
+        count_frame(self, opcode);
         self->fin = first >= FIN;
         const bool whole = length <= (uint64_t)(end - at);
         const Py_ssize_t stop = whole ? at + (Py_ssize_t)length : end;
@@ -363,6 +399,7 @@ walk_frames(FrameWalk *self, uint8_t *data, Py_ssize_t start, Py_ssize_t end, St
 typedef struct {
     PyObject *fault; /* wsgate.wire.rules.fault */
     PyObject *rules[NUMBER_OF_RULES]; /* the members of wsgate.wire.rules.Rule */
+    PyTypeObject *frame_counts;
     KernelApi api;
 } State;
 
@@ -403,7 +440,7 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
         const uint64_t key = self->mask_bit ? key_word(data + why.at - 4, 0) : 0;
         unmask((uint8_t *)PyBytes_AS_STRING(payload), data + why.at, size, key);
         Py_SETREF(self->payload, payload);
-        Py_SETREF(self->opcode, PyLong_FromLong(why.opcode)); /* cannot fail: small ints always exist */
+        self->opcode = why.opcode;
         self->resume = why.resume;
     }
     if (why.halt == FAULT) {
@@ -413,7 +450,7 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
         }
         Py_XSETREF(self->fault, fault); /* may be NULL: it can be set and deleted from Python, unlike the others */
     }
-    Py_SETREF(self->halt, PyLong_FromLong(why.halt));
+    Py_SETREF(self->halt, PyLong_FromLong(why.halt)); /* cannot fail: small ints always exist */
     return (int)why.halt;
 }
 
@@ -470,18 +507,22 @@ static PyObject *
 frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"masked", "limit", "frame_limit", "fragment_limit", "validate_text", "compression", "unwrap",
-                            "accept_text", NULL};
+                            "accept_text", "counts", NULL};
     int masked = -1, validate_text = 1, compression = 0, unwrap = 0, accept_text = 1;
-    PyObject *limit_object = NULL, *frame_limit_object = NULL, *fragment_limit_object = NULL;
+    PyObject *limit_object = NULL, *frame_limit_object = NULL, *fragment_limit_object = NULL, *counts = Py_None;
     uint64_t limit, frame_limit, fragment_limit;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!O!O!pppp:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pO!O!O!ppppO:FrameWalk", names, &masked, &PyLong_Type, &limit_object,
                                      &PyLong_Type, &frame_limit_object, &PyLong_Type, &fragment_limit_object,
-                                     &validate_text, &compression, &unwrap, &accept_text)) {
+                                     &validate_text, &compression, &unwrap, &accept_text, &counts)) {
         return NULL;
     }
     if (masked < 0) {
         PyErr_SetString(PyExc_TypeError, "FrameWalk() needs the keyword argument masked");
         return NULL;
+    }
+    const State *state = PyType_GetModuleState(type);
+    if (counts != Py_None && !Py_IS_TYPE(counts, state->frame_counts)) {
+        return PyErr_Format(PyExc_TypeError, "FrameWalk() needs compiled counts, not %.200s", Py_TYPE(counts)->tp_name);
     }
     if (!read_limit(limit_object, &limit) || !read_limit(frame_limit_object, &frame_limit) ||
         !read_limit(fragment_limit_object, &fragment_limit)) {
@@ -491,10 +532,10 @@ frame_walk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
-    self->halt = PyLong_FromLong(DONE); /* cannot fail, nor can 0 and the empty bytes: they always exist */
+    self->halt = PyLong_FromLong(DONE); /* cannot fail, nor can the empty bytes: they always exist */
     self->fault = Py_NewRef(Py_None);
-    self->opcode = PyLong_FromLong(0);
     self->payload = PyBytes_FromStringAndSize(NULL, 0);
+    self->counts = counts == Py_None ? NULL : (FrameCounts *)Py_NewRef(counts);
     self->limit = limit;
     self->frame_limit = frame_limit;
     self->fragment_limit = fragment_limit;
@@ -513,7 +554,7 @@ static int
 frame_walk_traverse(FrameWalk *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->fault); /* the others are ints and bytes, which refer to no object */
+    Py_VISIT(self->fault); /* the others are no part of a cycle */
     return 0;
 }
 
@@ -531,8 +572,8 @@ frame_walk_dealloc(FrameWalk *self)
     PyObject_GC_UnTrack(self);
     frame_walk_clear(self);
     Py_XDECREF(self->halt);
-    Py_XDECREF(self->opcode);
     Py_XDECREF(self->payload);
+    Py_XDECREF(self->counts);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -540,7 +581,7 @@ frame_walk_dealloc(FrameWalk *self)
 static PyMemberDef frame_walk_members[] = {
     {"halt", T_OBJECT_EX, offsetof(FrameWalk, halt), READONLY, "DONE, INCOMPLETE, CONTROL or FAULT"},
     {"fault", T_OBJECT_EX, offsetof(FrameWalk, fault), 0, "the broken rule"},
-    {"opcode", T_OBJECT_EX, offsetof(FrameWalk, opcode), READONLY, "of the control frame"},
+    {"opcode", T_UBYTE, offsetof(FrameWalk, opcode), READONLY, "of the control frame"},
     {"payload", T_OBJECT_EX, offsetof(FrameWalk, payload), READONLY, "of the control frame, unmasked"},
     {"resume", T_PYSSIZET, offsetof(FrameWalk, resume), READONLY, "where the control frame ends"},
     {"out", T_PYSSIZET, offsetof(FrameWalk, out), 0, "end of the unwrapped bytes"},
@@ -557,7 +598,8 @@ static PyMethodDef frame_walk_methods[] = {
 
 PyDoc_STRVAR(frame_walk_doc,
 "FrameWalk(*, masked, limit=9223372036854775808, frame_limit=9223372036854775808,\n"
-"          fragment_limit=9223372036854775808, validate_text=True, compression=False, unwrap=False, accept_text=True)\n\n"
+"          fragment_limit=9223372036854775808, validate_text=True, compression=False, unwrap=False, accept_text=True,\n"
+"          counts=None)\n\n"
 "Validates the frames of one direction. See wsgate.wire.walk.FrameWalk.");
 
 static PyType_Slot frame_walk_slots[] = {
@@ -577,6 +619,70 @@ static PyType_Spec frame_walk_spec = {
     .basicsize = sizeof(FrameWalk),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = frame_walk_slots,
+};
+
+/* Gets words of 8 bytes that can be written. Returns NULL with an exception set if there are not so many. */
+static uint64_t *
+get_words(PyObject *object, Py_buffer *view, Py_ssize_t words)
+{
+    if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    if (view->len != words * (Py_ssize_t)sizeof(uint64_t) || (uintptr_t)view->buf % sizeof(uint64_t)) {
+        PyBuffer_Release(view);
+        PyErr_Format(PyExc_ValueError, "FrameCounts() needs %d and %d words", OPCODES, SIZE_WORDS);
+        return NULL;
+    }
+    return view->buf;
+}
+
+static PyObject *
+frame_counts_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"frames", "sizes", NULL};
+    PyObject *frames, *sizes;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:FrameCounts", names, &frames, &sizes)) {
+        return NULL;
+    }
+    FrameCounts *self = (FrameCounts *)type->tp_alloc(type, 0); /* zeros: to release a view of none does nothing */
+    if (self == NULL) {
+        return NULL;
+    }
+    self->frames = get_words(frames, &self->views[0], OPCODES);
+    self->sizes = self->frames == NULL ? NULL : get_words(sizes, &self->views[1], SIZE_WORDS);
+    if (self->sizes == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void
+frame_counts_dealloc(FrameCounts *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyBuffer_Release(&self->views[0]);
+    PyBuffer_Release(&self->views[1]);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(frame_counts_doc,
+"FrameCounts(frames, sizes)\n\n"
+"Where walks count. See wsgate.wire.counts.FrameCounts.");
+
+static PyType_Slot frame_counts_slots[] = {
+    {Py_tp_doc, (void *)frame_counts_doc},
+    {Py_tp_new, frame_counts_new},
+    {Py_tp_dealloc, frame_counts_dealloc},
+    {0},
+};
+
+static PyType_Spec frame_counts_spec = {
+    .name = "wsgate.wire._kernel.FrameCounts",
+    .basicsize = sizeof(FrameCounts),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = frame_counts_slots,
 };
 
 PyDoc_STRVAR(apply_mask_doc,
@@ -640,6 +746,10 @@ kernel_exec(PyObject *module)
     if (!find_rules(state)) {
         return -1;
     }
+    state->frame_counts = (PyTypeObject *)PyType_FromModuleAndSpec(module, &frame_counts_spec, NULL);
+    if (state->frame_counts == NULL || PyModule_AddType(module, state->frame_counts) < 0) {
+        return -1;
+    }
     PyObject *type = PyType_FromModuleAndSpec(module, &frame_walk_spec, NULL);
     if (type == NULL) {
         return -1;
@@ -673,6 +783,7 @@ kernel_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->fault);
+    Py_VISIT(state->frame_counts);
     for (int i = 0; i < NUMBER_OF_RULES; i++) {
         Py_VISIT(state->rules[i]);
     }
@@ -684,6 +795,7 @@ kernel_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->fault);
+    Py_CLEAR(state->frame_counts);
     for (int i = 0; i < NUMBER_OF_RULES; i++) {
         Py_CLEAR(state->rules[i]);
     }
@@ -704,7 +816,7 @@ static PyModuleDef_Slot kernel_slots[] = {
 static struct PyModuleDef kernel = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernel",
-    .m_doc = "The frame walk of wsgate.wire.walk and the masking of wsgate.wire.masking in C.",
+    .m_doc = "The frame walk of wsgate.wire.walk, its counts and the masking of wsgate.wire.masking in C.",
     .m_size = sizeof(State),
     .m_methods = kernel_methods,
     .m_slots = kernel_slots,

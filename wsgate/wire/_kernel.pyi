@@ -7,6 +7,9 @@ INCOMPLETE: int
 CONTROL: int
 FAULT: int
 
+class FrameCounts:
+    def __new__(cls, frames: memoryview, sizes: memoryview) -> FrameCounts: ...
+
 class FrameWalk:
     fault: Fault | None
     out: int
@@ -35,6 +38,7 @@ class FrameWalk:
         compression: bool = ...,
         unwrap: bool = ...,
         accept_text: bool = ...,
+        counts: FrameCounts | None = ...,
     ) -> FrameWalk: ...
     def walk(self, buffer: bytearray, start: int, end: int, /) -> int: ...
 

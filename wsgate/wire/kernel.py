@@ -1,4 +1,4 @@
-"""The frame walk and the masking that this process uses: compiled if they were built, else in Python.
+"""The frame walk, its counts and the masking that this process uses: compiled if they were built, else in Python.
 
 ``_kernel`` is optional at install: without a C compiler everything works the same, only slower. ``WSGATE_PURE=1`` in
 the environment always chooses Python. It helps to find out whether only the compiled code has a bug.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from wsgate.wire import masking, walk
+from wsgate.wire import counts, masking, walk
 
 Walk: TypeAlias = "walk.FrameWalk | _kernel.FrameWalk"
+Counts: TypeAlias = Any  # the FrameCounts of the same kind as the walk: both compiled, or neither
 
 COMPILED = False
 FrameWalk: type[walk.FrameWalk] | type[_kernel.FrameWalk] = walk.FrameWalk
+FrameCounts: Callable[[memoryview, memoryview], Counts] = counts.FrameCounts
 apply_mask: Callable[[bytes | bytearray, bytes], bytes | bytearray] = masking.apply_mask
 
 STATUS = "frames are walked in Python: WSGATE_PURE=1"  # the choice and its reason, for the log
@@ -27,5 +29,6 @@ if os.environ.get("WSGATE_PURE") != "1":
     else:
         COMPILED = True
         FrameWalk = _kernel.FrameWalk
+        FrameCounts = _kernel.FrameCounts
         apply_mask = _kernel.apply_mask
         STATUS = "frames are walked by the compiled kernel"

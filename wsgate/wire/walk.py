@@ -27,6 +27,7 @@ current frame is still to come, its message, its masking key and phase, the stat
 
 from __future__ import annotations
 
+from wsgate.wire.counts import FrameCounts
 from wsgate.wire.fault import Fault
 from wsgate.wire.frames import FIN, MAX_CONTROL, RSV1
 from wsgate.wire.masking import apply_mask
@@ -52,11 +53,13 @@ class FrameWalk:
     compression: permessage-deflate was agreed on, so RSV1 may be set (RFC 7692 §6)
     unwrap: replace the frames in the buffer by their payloads
     accept_text: accept text messages; otherwise one is a fault with code 1003
+    counts: where frames are counted when they begin (control frames when they are whole), and messages when they end
     """
 
     __slots__ = (
         "_compressed",
         "_compression",
+        "_counts",
         "_fin",
         "_fragment_limit",
         "_fragments",
@@ -95,6 +98,7 @@ class FrameWalk:
         compression: bool = False,
         unwrap: bool = False,
         accept_text: bool = True,
+        counts: FrameCounts | None = None,
     ) -> None:
         self._mask_bit = 0x80 if masked else 0  # of the second byte
         self._min_header = 6 if masked else 2  # bytes of the shortest header
@@ -105,6 +109,7 @@ class FrameWalk:
         self._compression = compression
         self._unwrap = unwrap
         self._text_refused = not accept_text
+        self._counts = counts
 
         self.halt = DONE
         self.fault: Fault | None = None
@@ -190,6 +195,8 @@ class FrameWalk:
                 return self._fail(position, Rule.LARGE_FRAME, self._frame_limit)
             if self._size > self._limit:
                 return self._fail(position, Rule.LARGE_MESSAGE, self._limit)
+            if self._counts is not None:
+                self._counts.frame(first & 0x0F)
             self._message = opcode
             self._fin = first >= FIN
             stop = at + length
@@ -240,6 +247,8 @@ class FrameWalk:
         self.messages += 1
         if self._size > self.largest:
             self.largest = self._size
+        if self._counts is not None:
+            self._counts.message(self._size)
         return True
 
     def _control(self, buffer: bytearray, position: int, end: int, first: int) -> int:
@@ -267,6 +276,8 @@ class FrameWalk:
         payload = bytes(buffer[at:resume])
         if self._mask_bit:
             payload = bytes(apply_mask(payload, bytes(buffer[at - 4 : at])))
+        if self._counts is not None:
+            self._counts.frame(opcode)
         self.halt = CONTROL
         self.opcode = opcode
         self.payload = payload

@@ -13,14 +13,17 @@ from wsgate.events.metrics import (
     CERTIFICATE,
     DRAINING,
     FDS,
+    FRAMES,
     LAG,
     METRICS,
     OPENED,
     SESSIONS,
+    SIZE,
     STALLED,
     Kind,
 )
 from wsgate.ops.admin.exposition import STEP, Gathered, expose, gather, prefers_open_metrics
+from wsgate.wire.kernel import FrameCounts, FrameWalk
 
 
 def text(rows: MetricRows, *, open_metrics: bool = False) -> str:
@@ -36,6 +39,8 @@ def fill(row: MetricRow) -> None:
         labels = [f'a "{label}" \\' for label in metric.labels]
         if metric.kind is Kind.HISTOGRAM:
             row.histogram(metric, *labels).observe(0.3)
+        elif metric.known:
+            row.words(metric, *labels[:-1])[0] = 7
         else:
             row.cell(metric, *labels).set(7)
 
@@ -61,6 +66,29 @@ def test_the_text_format() -> None:
         'wsgate_event_loop_lag_seconds_bucket{le="+Inf"} 2',
         "wsgate_event_loop_lag_seconds_sum 99.300000",
         "wsgate_event_loop_lag_seconds_count 2",
+    ]
+
+
+def test_what_a_walk_counts() -> None:
+    rows = MetricRows()
+    words = [rows.row().words(metric, "chat", "up") for metric in (FRAMES, SIZE)]
+    walk = FrameWalk(masked=False, counts=FrameCounts(*words))
+    data = bytearray(b"\x01\x02hi" + b"\x89\x00" + b"\x80\x02!!")
+    walk.walk(data, 0, len(data))
+    walk.walk(data, walk.resume, len(data))
+    lines = text(rows).splitlines()
+    assert lines[2:8] == [
+        'wsgate_frames_total{route="chat",direction="up",opcode="continuation"} 1',
+        'wsgate_frames_total{route="chat",direction="up",opcode="text"} 1',
+        'wsgate_frames_total{route="chat",direction="up",opcode="binary"} 0',
+        'wsgate_frames_total{route="chat",direction="up",opcode="close"} 0',
+        'wsgate_frames_total{route="chat",direction="up",opcode="ping"} 1',
+        'wsgate_frames_total{route="chat",direction="up",opcode="pong"} 0',
+    ]
+    assert lines[10] == 'wsgate_message_size_bytes_bucket{route="chat",direction="up",le="64"} 1'
+    assert lines[-2:] == [
+        'wsgate_message_size_bytes_sum{route="chat",direction="up"} 4',
+        'wsgate_message_size_bytes_count{route="chat",direction="up"} 1',
     ]
 
 

@@ -37,7 +37,7 @@ from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.forwarding import is_loop
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
-from wsgate.wire.kernel import FrameWalk, Walk
+from wsgate.wire.kernel import Counts, FrameWalk, Walk
 
 # The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
@@ -184,8 +184,11 @@ def _join(backend: Transport, *, compression: bool) -> Join:
         route, pump = exchange.route.settings, exchange.gateway.pump
         action = route.action
         assert isinstance(action, Relay)
-        up = _walk(route.limits, action, masked=True, compression=compression)
-        down = _walk(route.limits, action, masked=False, compression=compression)
+        metrics = exchange.gateway.metrics.sessions(route.name)
+        up, down = (
+            _walk(route.limits, action, metrics.frames(direction), masked=direction == "up", compression=compression)
+            for direction in ("up", "down")
+        )
         client_side = client_leg(exchange, backend)
         backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
         wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
@@ -194,7 +197,7 @@ def _join(backend: Transport, *, compression: bool) -> Join:
     return join
 
 
-def _walk(limits: RouteLimits, action: Relay, *, masked: bool, compression: bool) -> Walk:
+def _walk(limits: RouteLimits, action: Relay, counts: Counts, *, masked: bool, compression: bool) -> Walk:
     return FrameWalk(
         masked=masked,
         limit=or_no_limit(limits.message),
@@ -202,6 +205,7 @@ def _walk(limits: RouteLimits, action: Relay, *, masked: bool, compression: bool
         fragment_limit=or_no_limit(limits.fragments),
         validate_text=action.validate_text,
         compression=compression,
+        counts=counts,
     )
 
 

@@ -98,7 +98,13 @@ def _join(backend: Transport, token: object) -> Join:
         if route.heartbeat is not None:
             watch_for_silence(backend, route.heartbeat.interval, route.heartbeat.timeout)
         accept_text = action.text is TextFrames.ACCEPT
-        up = FrameWalk(masked=True, frame_limit=or_no_limit(route.limits.frame), unwrap=True, accept_text=accept_text)
+        up = FrameWalk(
+            masked=True,
+            frame_limit=or_no_limit(route.limits.frame),
+            unwrap=True,
+            accept_text=accept_text,
+            counts=exchange.gateway.metrics.sessions(route.name).frames("up"),
+        )
         tcp_side = TcpLeg(pump, backend, Side.BACKEND)
         wire = (
             tunnel(client_side, tcp_side, up) if buffer is None else recorded_tunnel(client_side, tcp_side, up, buffer)

@@ -76,12 +76,15 @@ def _together(metric: Metric, one: Values, other: Values) -> Values:
 def _family(metric: Metric, found: dict[Labels, Values], open_metrics: bool) -> str:
     name = metric.name.removesuffix("_total") if open_metrics else metric.name
     lines = [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind.value}"]
+    names = metric.labels[:-1] if metric.known else metric.labels
     for labels, values in sorted(found.items()):
-        pairs = [f'{label}="{_escape(value)}"' for label, value in zip(metric.labels, labels, strict=True)]
+        pairs = [f'{label}="{_escape(value)}"' for label, value in zip(names, labels, strict=True)]
         if metric.kind is Kind.HISTOGRAM:
             lines += _histogram(metric, pairs, values)
-        else:
-            lines.append(f"{metric.name}{_braces(pairs)} {_number(values[0], metric.scale)}")
+            continue
+        for known, value in zip(metric.known or ("",), values, strict=True):
+            last = [f'{metric.labels[-1]}="{known}"'] if known else []
+            lines.append(f"{metric.name}{_braces(pairs + last)} {_number(value, metric.scale)}")
     return "\n".join(lines) + "\n"
 
 
