@@ -22,9 +22,16 @@ from wsgate.gate.gateway import Gateway
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops.admin.api import Check
-from wsgate.ops.admin.asking import answer_questions, ask_here, ask_workers, open_listeners_for_questions
+from wsgate.ops.admin.asking import (
+    answer_questions,
+    ask_here,
+    ask_workers,
+    open_listeners_for_questions,
+    tap_workers,
+)
 from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
 from wsgate.ops.admin.server import AdminServer
+from wsgate.ops.admin.tapping import tap_here
 from wsgate.ops.descriptors import raise_limit
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
@@ -137,6 +144,7 @@ def serve(
                 gateway.metrics.row,
                 lambda: gateway.metrics.refresh(),
                 ask=ask_here(gateway),
+                tap=tap_here(gateway),
                 main=os.getpid(),
                 check=_checker(load, lambda: gateway.site),
             )
@@ -216,8 +224,8 @@ def _be_admin(
     """Runs the process of the admin listener beside workers. Returns its exit status."""
     assert settings.admin is not None
     with written_by(log, ThreadWriter(new_sink(), log.describe)):
-        row, ask = rows.row(len(rows) - 1), ask_workers(questions)
-        server = AdminServer(settings.admin, rows, row, ask=ask, main=os.getppid(), check=check)
+        row, ask, tap = rows.row(len(rows) - 1), ask_workers(questions), tap_workers(questions)
+        server = AdminServer(settings.admin, rows, row, ask=ask, tap=tap, main=os.getppid(), check=check)
         return _run([], partial(serve_until_end, server, listener, channel))
 
 

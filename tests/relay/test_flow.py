@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import FRAMES, TLS13, data, session
-from wsgate.relay.flow import FLOOD_READ_SIZE
+from wsgate.relay.flow import SMALL_READ_SIZE
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
 
@@ -81,8 +81,8 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
                 with trio.move_on_after(0.01):
                     await running.client.sock.recv(1 << 20)
         nursery.cancel_scope.cancel()
-    assert len(up.read_area) == FLOOD_READ_SIZE
-    assert max(sizes[-10:]) <= FLOOD_READ_SIZE
+    assert len(up.read_area) == SMALL_READ_SIZE
+    assert max(sizes[-10:]) <= SMALL_READ_SIZE
     assert up.octets == 3 * 10_008 + len(flood)
 
 
@@ -107,7 +107,7 @@ async def test_tls_record_larger_than_flood_read_size(
     pump: Pump, autojump_clock: trio.testing.MockClock, mode: str
 ) -> None:
     """What OpenSSL holds of it raises no event."""
-    message = b"x" * (3 * FLOOD_READ_SIZE)
+    message = b"x" * (3 * SMALL_READ_SIZE)
     async with session(pump, mode=mode, tls=TLS13) as running:
         await running.client.write(Frame(Opcode.PONG).encode(MASK) * 600)
         await running.client.send(data(message))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 from tests.relay import joined
-from wsgate.relay.registry import Registry
+from wsgate.relay.registry import Registry, worker_of
 from wsgate.relay.session import Session
 
 
@@ -35,3 +35,8 @@ def test_what_is_open() -> None:
     for session in registry:  # a session that is drained may end at once
         registry.remove(session)
     assert (len(registry), registry.opened, registry.get("2")) == (0, 2, None)
+
+
+def test_whose_id_it_is() -> None:
+    ids = {Registry(12).next_id(): 12, "1-ff": 1, "1f": 0, "-1": 0, "": 0, "x-1": 0, "²-1": 0, "123456-1": 0}
+    assert {id: worker_of(id) for id in ids} == ids

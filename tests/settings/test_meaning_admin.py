@@ -10,6 +10,7 @@ from wsgate.settings.model import (
     Address,
     Admin,
     AdminMetrics,
+    AdminTap,
     AdminToken,
     Health,
     Relay,
@@ -93,3 +94,12 @@ def test_the_backends_of_a_state() -> None:
         "routes[3].state.backends[1]": "no route has the name gone: correct it, or remove it",
         "routes[4].state.backends": alive,
     }
+
+
+def test_payloads_are_not_for_every_program_of_the_machine() -> None:
+    cure = "every program that reaches 127.0.0.1:9600 could read what clients send: write token, or bind a Unix socket"
+    assert faults(tap=AdminTap.PAYLOAD) == {"admin.tap": cure}
+    assert faults(tap=AdminTap.PAYLOAD, token=TOKEN) == {}
+    assert faults(tap=AdminTap.PAYLOAD, bind=UnixAddress("/run/a.sock")) == {}
+    for tap in AdminTap.FRAMES, AdminTap.OFF:
+        assert faults(tap=tap) == {}

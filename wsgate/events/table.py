@@ -70,6 +70,7 @@ FIELDS = (
     Field("ended_by", "word", "`client`, `backend` or `gateway`"),
     Field("reason", "text", "why; of a session one word"),
     Field("detail", "text", "more than the reason says: the rule, the timeout, the error; not for the client's eyes"),
+    Field("payload", "yes or no", "whether the payloads of frames are shown"),
     # the process
     Field("address", "address or URL", "of a listener, or a collector"),
     Field("listener", "address", "that the connection came to"),
@@ -160,6 +161,12 @@ EVENTS = (
     Event("admin listening", "info", ("address",), "metrics and health are served at this address"),
     Event("admin died", "error", ("pid", "replaced_in"), "the process of the admin listener has ended by itself"),
     Event("admin not started", "error", ("error", "replaced_in"), "the system gives no process for it"),
+    Event(
+        "tapped",
+        "info",
+        ("id", "client", "payload"),
+        "the admin API begins to show the frames of this session; `client` is who asks",
+    ),
     Event("admin token wrong", "warning", ("client", "times"), "a request at the admin listener showed a wrong token"),
     Event("admin token not read", "error", ("error",), "what was read before stays valid"),
     # backends and names

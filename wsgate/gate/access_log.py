@@ -38,14 +38,21 @@ def ended(info: SessionInfo, outcome: Outcome) -> None:
         logging.INFO,
         "session",
         **_counts(info, outcome),
-        client_code=outcome.client_code,
-        backend_code=outcome.backend_code,
-        client_reason=outcome.client_reason or None,
-        backend_reason=outcome.backend_reason or None,
-        ended_by="gateway" if outcome.side is None else outcome.side.value,
-        reason=outcome.cause.value,
-        detail=outcome.detail or None,
+        **end_fields(outcome),
     )
+
+
+def end_fields(outcome: Outcome) -> dict[str, object]:
+    """Returns why a session has ended, by the names of the log's fields."""
+    return {
+        "client_code": outcome.client_code,
+        "backend_code": outcome.backend_code,
+        "client_reason": outcome.client_reason or None,
+        "backend_reason": outcome.backend_reason or None,
+        "ended_by": "gateway" if outcome.side is None else outcome.side.value,
+        "reason": outcome.cause.value,
+        "detail": outcome.detail or None,
+    }
 
 
 def still_open(info: SessionInfo, outcome: Outcome) -> None:

@@ -20,6 +20,7 @@ from wsgate.gate.upgrade_rates import UpgradeRates
 from wsgate.net.short_waits import ShortWaits
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
+from wsgate.relay.tap import Taps
 from wsgate.settings.model import Settings
 from wsgate.site.route_drains import RouteDrains
 from wsgate.site.site import Site
@@ -40,6 +41,7 @@ class Gateway:
     awaited: the cancel scopes of connections whose PROXY header, TLS handshake or request is incomplete, with the time
         since then, the oldest first; they are ended if descriptors run out
     sessions: the open ones
+    taps: of them, for operators who look at their frames
     cut: how many sessions were cancelled without a Close
     workers: how many processes share the limits
     counters: this process's row of the shared counters
@@ -61,6 +63,7 @@ class Gateway:
     idle: set[trio.CancelScope] = field(default_factory=set)
     awaited: dict[trio.CancelScope, float] = field(default_factory=dict)
     sessions: Registry = field(init=False)
+    taps: Taps = field(default_factory=Taps)
     cut: int = 0
     workers: int = 1
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])

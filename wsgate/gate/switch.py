@@ -148,6 +148,7 @@ async def _run(
     finally:
         outcome = session.outcome() if outcome is None else outcome
         gateway.sessions.remove(session)
+        gateway.taps.session_ended(session, outcome)
         gateway.counters.leave(cut=cut)
         leave(counted)
         if backend is not None:

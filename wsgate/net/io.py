@@ -59,7 +59,7 @@ async def _receive_later(transport: Transport, size: int) -> bytes:
             continue
 
 
-async def send_all(transport: Transport, data: bytes) -> bool:
+async def send_all(transport: Transport, data: bytes | memoryview) -> bool:
     """Sends everything. Returns False when the peer is gone."""
     rest = memoryview(data)
     while rest:

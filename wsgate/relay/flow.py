@@ -11,6 +11,8 @@ A flow ends once, with its source's input: at a Close, at the end of the connect
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from wsgate.net.transport import BLOCKED
@@ -19,21 +21,25 @@ from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
 from wsgate.wire.close import parse_close
 from wsgate.wire.fault import Fault
+from wsgate.wire.frame_reader import FrameReader, ReadFrame
 from wsgate.wire.frames import FIN, Opcode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wsgate.relay.leg import Leg
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
     from wsgate.wire.kernel import Walk
 
 FLOOD = 500  # control frames in one read; more of them are taken for an attack
-FLOOD_READ_SIZE = 4096  # bytes of each read after that: at most 2,048 empty frames
+# Bytes of each read after that, and of one whose frames are shown to a tap: at most 2,048 empty frames
+SMALL_READ_SIZE = 4096
 
 _BINARY = FIN | Opcode.BINARY
 _OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
+
+
+# Tells the frames of the next bytes
+ReadFrames = Callable[[memoryview], list[ReadFrame]]
 
 
 class Owner(Protocol):
@@ -121,6 +127,19 @@ class Flow:
         if self._tls_record:
             self.source.after_read()
 
+    def frame_reader(self, keep: int) -> ReadFrames | None:
+        """Returns a function that tells the frames of what is read from now on; ``None`` if those bytes are no frames.
+
+        keep: bytes of each payload that it tells, too
+        """
+        return None
+
+    def show(self, look: Callable[[memoryview], None] | None) -> None:
+        """Calls ``look`` with the bytes of each read from now on, before they are moved; ``None``: with none."""
+        recv_into = self.source.transport.recv_into
+        self.recv_into = recv_into if look is None else partial(_read_and_show, recv_into, look)
+        self.source.choose_reader()
+
     def feed(self, data: bytes) -> None:
         """Moves the bytes that came together with the handshake. Called before the first read."""
         for at in range(0, len(data), READ_SIZE):
@@ -180,6 +199,15 @@ class WalkingFlow(Flow):
     def largest(self) -> int:
         return self.walk.largest
 
+    def frame_reader(self, keep: int) -> ReadFrames:
+        return FrameReader(keep, self.walk.left, self._carry).read
+
+    def show(self, look: Callable[[memoryview], None] | None) -> None:
+        """Reads are small meanwhile, because frames are looked at in Python."""
+        area = self.pump.read_area
+        self.read_area = area if look is None else area[:SMALL_READ_SIZE]
+        super().show(look)
+
     def _restore_carry(self) -> int:
         """Puts the unfinished beginning from the last read in front of this one. Returns where the walk starts."""
         start = HEADROOM - len(self._carry)
@@ -193,7 +221,7 @@ class WalkingFlow(Flow):
         Each control frame is handled in Python, so a whole buffer of them would delay all other sessions.
         """
         if controls > FLOOD:
-            self.read_area = self.pump.read_area[:FLOOD_READ_SIZE]
+            self.read_area = self.pump.read_area[:SMALL_READ_SIZE]
             self.source.choose_reader()
 
     def _fail(self) -> None:
@@ -209,3 +237,9 @@ class WalkingFlow(Flow):
             return
         self.source.receive_close(close)
         self._finish(End(Cause.CLOSED, close))
+
+
+def _read_and_show(recv_into: Callable[[memoryview], int], look: Callable[[memoryview], None], area: memoryview) -> int:
+    size = recv_into(area)
+    look(area[:size])
+    return size

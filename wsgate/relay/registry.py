@@ -43,3 +43,9 @@ class Registry:
     def __iter__(self) -> Iterator[Session]:
         """Iterates over the sessions that are open now; the caller may end sessions while it iterates."""
         return iter(list(self._sessions.values()))
+
+
+def worker_of(id: str) -> int:
+    """Returns the number of the worker that has given this id; 0 if none has."""
+    number, dash, _ = id.partition("-")
+    return int(number) if dash and number.isascii() and number.isdecimal() and len(number) < 6 else 0

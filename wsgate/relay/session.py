@@ -189,6 +189,11 @@ class Session:
     def id(self) -> str:
         return self.info.id
 
+    @property
+    def flows(self) -> tuple[Flow, Flow]:
+        """Up and down."""
+        return self._flows
+
     def outcome(self) -> Outcome:
         """Returns the outcome as far as it is known; also after a cancelled ``run``."""
         end, side = self._first or (End(Cause.CUT), None)

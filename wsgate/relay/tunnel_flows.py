@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from wsgate.relay.closing import Cause, End
 from wsgate.relay.flow import Flow, WalkingFlow
 from wsgate.relay.states import Output
+from wsgate.wire.frame_reader import ReadFrame
 from wsgate.wire.frames import FIN, Opcode
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
-    from wsgate.relay.flow import Owner
+    from wsgate.relay.flow import Owner, ReadFrames
     from wsgate.relay.leg import Leg
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
@@ -69,6 +70,10 @@ class WrapFlow(Flow):
     @property
     def messages(self) -> int:
         return self._messages
+
+    def frame_reader(self, keep: int) -> ReadFrames:
+        """Each read becomes a frame."""
+        return lambda data: [ReadFrame(_BINARY, len(data), bytes(data[:keep]))] if data else []
 
     def move(self, start: int, end: int) -> None:
         """Writes the header into the headroom in front of the payload (RFC 6455 §5.2). Frames to a client are

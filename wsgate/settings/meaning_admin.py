@@ -8,7 +8,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken
 from wsgate.settings.faults import ReportFault
-from wsgate.settings.model import Admin, AdminMetrics, Relay, State, StateAnswer, TcpAddress
+from wsgate.settings.model import Admin, AdminMetrics, AdminTap, Relay, State, StateAnswer, TcpAddress
 
 
 def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: ReportFault) -> None:
@@ -27,6 +27,11 @@ def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: ReportFault) -
             fault("admin.bind", message)
     if admin.metrics is AdminMetrics.TOKEN and admin.token is None:
         fault("admin.metrics", "there is no token to ask for: write token, or remove this")
+    if admin.tap is AdminTap.PAYLOAD and admin.token is None and isinstance(admin.bind, TcpAddress):
+        message = (
+            f"every program that reaches {admin.bind} could read what clients send: write token, or bind a Unix socket"
+        )
+        fault("admin.tap", message)
     if isinstance(admin.backends, tuple):
         _check_backends(admin.backends, "admin.backends", routes, fault)
 

@@ -30,6 +30,14 @@ class AdminMetrics(enum.Enum):
     TOKEN = "token"
 
 
+class AdminTap(enum.Enum):
+    """What operators may see of the frames of a session."""
+
+    OFF = "off"
+    FRAMES = "frames"
+    PAYLOAD = "payload"
+
+
 class LogToKind(enum.Enum):
     STDERR = "stderr"
     STDOUT = "stdout"

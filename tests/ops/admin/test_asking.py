@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.gate.conftest import gateway_of, relay_to, route
+from tests.gate.conftest import Gate, StartGate, gateway_of, relay_to, route
 from tests.log import Log
-from wsgate.ops.admin import asking
-from wsgate.ops.admin.asking import answer_questions, ask_workers, open_listeners_for_questions
+from tests.ops.admin.test_tapping import Taken, end, started
+from tests.peers.frames import Frame
+from tests.peers.stream import Backend
+from wsgate.ops.admin import asking, tapping
+from wsgate.ops.admin.asking import answer_questions, ask_workers, open_listeners_for_questions, tap_workers
+from wsgate.ops.admin.tapping import NotTapped, no_session
+from wsgate.relay.registry import Registry
+from wsgate.wire.frames import Opcode
 
 ROUTES = {"ask": "routes"}
 
@@ -80,4 +87,141 @@ async def test_more_than_is_read(
     nursery.start_soon(answer_questions, gateway_of(route(relay_to(1), "r")), listeners[0])
     assert (await ask_workers(listeners[:1])(ROUTES)).missing == [1]
     assert log.events() == ["bug"]  # no program but this one asks here
+    nursery.cancel_scope.cancel()
+
+
+# -- a tap -------------------------------------------------------------------------------------------------------------
+
+
+class Tapped(Taken):
+    """A session of the second worker that is looked at, over that worker's socket."""
+
+    def __init__(self, nursery: trio.Nursery, listeners: list[socket.socket], gate: Gate) -> None:
+        super().__init__()
+        self.over = trio.Event()
+        self.worker = trio.CancelScope()
+        self.viewer = trio.CancelScope()
+        nursery.start_soon(self._answer, gate, listeners[1])
+        nursery.start_soon(self._tap, listeners)
+
+    async def _answer(self, gate: Gate, listener: socket.socket) -> None:
+        with self.worker:
+            await answer_questions(gate.gateway, listener)
+
+    async def _tap(self, listeners: list[socket.socket]) -> None:
+        with self.viewer:
+            assert await tap_workers(listeners)("2-1", False, self.send) is None
+        self.over.set()
+
+
+async def started_as_second(start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("wsgate.gate.gateway.Registry", lambda worker: Registry(2))
+    return await started(start_gate, backend)
+
+
+def is_tapped(gate: Gate) -> bool:
+    return any(session.flows[0].read_area is not gate.gateway.pump.read_area for session in gate.gateway.sessions)
+
+
+async def test_a_tap_of_a_worker(
+    start_gate: StartGate,
+    backend: Backend,
+    nursery: trio.Nursery,
+    listeners: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, client, server = await started_as_second(start_gate, backend, monkeypatch)
+    tapped = Tapped(nursery, listeners, gate)
+    assert (await tapped.next("begin"))["id"] == "2-1"
+    for _ in range(3):
+        await client.send(*[Frame(Opcode.BINARY, b"x" * 10)] * 2000)
+        await server.read(16 * 2000)
+        for _ in range(2000):
+            assert (await tapped.next("frame"))["size"] == 10
+    await end(client, server)
+    for _ in range(2):
+        await tapped.next("frame")
+    assert (await tapped.next("end"))["frames"] == 6002
+    await tapped.over.wait()
+    assert tapped.nothing_more()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_tap_of_no_session(nursery: trio.Nursery, listeners: list[socket.socket]) -> None:
+    nursery.start_soon(answer_questions, gateway_of(route(relay_to(1), "r")), listeners[0])
+    tap = tap_workers(listeners)
+    for id in "1-7", "7", "3-1", "0-1", "x-1", "":
+        assert await tap(id, False, Taken().send) == no_session(id)
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_tap_of_a_worker_that_hangs_or_is_gone(
+    listeners: list[socket.socket], autojump_clock: MockClock
+) -> None:
+    tap = tap_workers(listeners)
+    said = NotTapped(503, "worker 1, which had this session, does not answer: try again")
+    assert await tap("1-1", False, Taken().send) == said
+    listeners[0].close()
+    assert await tap("1-1", False, Taken().send) == said
+
+
+async def test_a_worker_that_dies_during_a_tap(
+    start_gate: StartGate,
+    backend: Backend,
+    nursery: trio.Nursery,
+    listeners: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, client, _ = await started_as_second(start_gate, backend, monkeypatch)
+    tapped = Tapped(nursery, listeners, gate)
+    await tapped.next("begin")
+    await client.send(Frame(Opcode.PING))
+    await tapped.next("frame")
+    tapped.worker.cancel()
+    assert await tapped.next("end") == {"reason": "worker", "detail": "its worker has died, and the session with it"}
+    await tapped.over.wait()
+    nursery.cancel_scope.cancel()
+
+
+async def test_who_asks_for_a_tap_leaves(
+    start_gate: StartGate,
+    backend: Backend,
+    nursery: trio.Nursery,
+    listeners: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker notices it although nothing passes."""
+    gate, _, _ = await started_as_second(start_gate, backend, monkeypatch)
+    tapped = Tapped(nursery, listeners, gate)
+    await tapped.next("begin")
+    assert is_tapped(gate)
+    tapped.viewer.cancel()
+    await tapped.over.wait()
+    while is_tapped(gate):
+        await trio.lowlevel.checkpoint()
+    nursery.cancel_scope.cancel()
+
+
+async def test_who_asks_for_a_tap_takes_no_more(
+    start_gate: StartGate,
+    backend: Backend,
+    nursery: trio.Nursery,
+    listeners: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock,
+) -> None:
+    """The worker waits for it, and then ends the tap; the session goes on all the time."""
+    monkeypatch.setattr(tapping, "MOST_KEPT", 1 << 20)
+    gate, client, server = await started_as_second(start_gate, backend, monkeypatch)
+    nursery.start_soon(answer_questions, gate.gateway, listeners[1])
+    with trio.socket.socket(socket.AF_UNIX) as sock:
+        await sock.connect(listeners[1].getsockname())
+        await sock.send(b'{"ask": "tap", "id": "2-1", "payload": true}\n')
+        assert (await sock.recv(20)).startswith(b'{"event": "begin"')
+        began = trio.current_time()
+        while is_tapped(gate):
+            await client.send(Frame(Opcode.BINARY, b"x" * 100_000))
+            assert len((await server.receive()).payload) == 100_000
+            await trio.sleep(1)
+        assert trio.current_time() - began > asking.TAKE_TIME - 2
     nursery.cancel_scope.cancel()

@@ -16,7 +16,7 @@ import trio
 from tests.log import Log
 from wsgate.events.metric_rows import MetricRows
 from wsgate.events.metrics import SERVING
-from wsgate.ops.admin.asking import ask_workers
+from wsgate.ops.admin.asking import ask_workers, tap_workers
 from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
 from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.listeners import call_directly
@@ -33,7 +33,7 @@ class Parent:
         self.process = AdminProcess(self.listener, self._main)
 
     def _main(self, listener: socket.socket, channel: socket.socket) -> int:
-        server = AdminServer(SETTINGS, self.rows, self.rows.row(1), ask=ask_workers([]), main=0)
+        server = AdminServer(SETTINGS, self.rows, self.rows.row(1), ask=ask_workers([]), tap=tap_workers([]), main=0)
         return trio.run(serve_until_end, server, listener, channel)
 
     def act(self) -> None:

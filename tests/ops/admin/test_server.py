@@ -25,9 +25,14 @@ from wsgate.ops.admin import server as admin
 from wsgate.ops.admin.asking import Answers
 from wsgate.ops.admin.process import open_admin_listener
 from wsgate.ops.admin.server import ANSWER_TIME, MOST, MOST_WRONG, REQUEST_TIME, AdminServer
+from wsgate.ops.admin.tapping import NotTapped, Send, no_session
 from wsgate.settings.model import Admin, AdminMetrics, AdminToken, TcpAddress, UnixAddress
 
 BIND = TcpAddress("127.0.0.1", 0)
+
+
+async def no_tap(id: str, payload: bool, send: Send) -> NotTapped | None:
+    return no_session(id)
 
 
 class Running:
@@ -35,7 +40,9 @@ class Running:
         self.rows = MetricRows()
         self.row = self.rows.row()
         self.asked: list[dict[str, Any]] = []
-        self.server = AdminServer(settings, self.rows, self.row, **{"ask": self._ask, "main": 0, **options})
+        self.server = AdminServer(
+            settings, self.rows, self.row, **{"ask": self._ask, "tap": no_tap, "main": 0, **options}
+        )
         self.connections = nursery
 
     async def _ask(self, question: dict[str, Any]) -> Answers:

@@ -269,6 +269,15 @@ class Api:
         return _told({"level": level}, answers)
 
 
+def tapped_id(request: Request) -> str | None:
+    """Returns the id of the session whose frames a request asks for (``GET sessions/ID/tap``); ``None`` for another
+    request. It has an answer without an end, which the server gives itself."""
+    resource, _, rest = request.path.removeprefix(PREFIX).partition("/")
+    id, slash, tap = rest.partition("/")
+    is_tap = request.path.startswith(PREFIX) and resource == "sessions" and bool(id and slash) and tap == "tap"
+    return unquote(id) if is_tap and request.method == b"GET" else None
+
+
 def _told(content: Mapping[str, Any], answers: Answers) -> Told:
     """Returns an answer; one without those of some workers says so."""
     return Told(200, {**content, **({"missing_workers": list(answers.missing)} if answers.missing else {})})

@@ -35,15 +35,17 @@ from wsgate.ops.admin.access import (
     is_token,
     shown_token,
 )
-from wsgate.ops.admin.api import MOST_BODY, PREFIX, Api, Check
+from wsgate.ops.admin.api import MOST_BODY, PREFIX, Api, Check, Told, tapped_id
 from wsgate.ops.admin.asking import Ask
 from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
 from wsgate.ops.admin.history import INTERVAL, History
+from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
 from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
 from wsgate.ops.admin.page.files import FILES
 from wsgate.ops.admin.state import draining_routes, not_alive, not_ready, open_sessions
+from wsgate.ops.admin.tapping import TapSession, until_left
 from wsgate.ops.open_listeners import close_in_thread
-from wsgate.settings.model import Address, Admin, AdminMetrics, UnixAddress
+from wsgate.settings.model import Address, Admin, AdminMetrics, AdminTap, UnixAddress
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
 from wsgate.wire.handshake import Upgrade, accept_headers, check_upgrade
 from wsgate.wire.headers import Headers, values
@@ -72,6 +74,7 @@ _NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz, /readyz,
 _NOT_ALLOWED = Refusal(405, "this is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
 _READ_ONLY = Refusal(403, "changes need admin.token, or a Unix socket in admin.bind")
 _TOO_LARGE = Refusal(413, f"a body of more than {MOST_BODY} bytes")
+_NO_TAP = Refusal(403, "admin.tap is off: write frames or payload, and start the gateway again")
 _READS = (b"GET", b"HEAD")
 _TOO_SLOW = Refusal(408, "the request took too long")
 
@@ -85,6 +88,7 @@ class AdminServer:
     row: this process's own
     refresh: brings the metrics of this process up to date, if there are no workers
     ask: asks the serving processes, for the API
+    tap: shows the frames of their sessions
     main: the process that gets signals: the gateway, or the parent of workers
     check: tries the configuration for a reload; ``None`` if there is no file to read again
     """
@@ -97,12 +101,14 @@ class AdminServer:
         refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         *,
         ask: Ask,
+        tap: TapSession,
         main: int,
         check: Check | None = None,
     ) -> None:
         self._settings = settings
         self._rows = rows
         self._row = row
+        self._tap = tap
         self._refresh = refresh
         self._api = Api(ask, check, main, self._status, self._points)
         self._history = History(self._gather)
@@ -145,12 +151,9 @@ class AdminServer:
                 request = await _next_request(http, sock)
             if request is None or (request is _TOO_SLOW and not http.begun):
                 return
-            if isinstance(request, Request) and request.path == LIVE:
-                refusal = await self._serve_live(request, client, http, sock)
-                if refusal is None:
-                    return
-                request = refusal
             found = request if isinstance(request, Refusal) else await self._answer(request, client, http, sock)
+            if found is None:
+                return
             close = isinstance(request, Refusal) or not http.is_request_whole
             if isinstance(found, Refusal):
                 self._row.cell(ADMIN_REFUSED, str(found.status)).add()
@@ -169,8 +172,13 @@ class AdminServer:
                     await end_gracefully(sock)
                 return
 
-    async def _answer(self, request: Request, client: str, http: HttpServer, sock: PlainTransport) -> Page | Refusal:
+    async def _answer(
+        self, request: Request, client: str, http: HttpServer, sock: PlainTransport
+    ) -> Page | Refusal | None:
+        """Returns the answer; ``None`` if it was given already, and the connection is over."""
         settings = self._settings
+        if request.path == LIVE:
+            return await self._serve_live(request, client, http, sock)
         if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
             return refusal
         page = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}.get(request.path)
@@ -179,6 +187,8 @@ class AdminServer:
         needs_token = page is None or (page == self._metrics and settings.metrics is AdminMetrics.TOKEN)
         if needs_token and (refusal := await self._check_token(shown_token(request), client)) is not None:
             return refusal
+        if (id := tapped_id(request)) is not None:
+            return await self._serve_tap(request, id, client, http, sock)
         if request.path.startswith(PREFIX):
             return await self._answer_api(request, http, sock)
         if page is None:
@@ -197,8 +207,29 @@ class AdminServer:
             body = await _read_body(http, sock)
         if isinstance(body, Refusal):
             return body
-        told = await self._api.answer(request, body)
-        return told.status, _JSON, json.dumps(told.content, ensure_ascii=False).encode(errors="replace") + b"\n"
+        return _json(await self._api.answer(request, body))
+
+    async def _serve_tap(
+        self, request: Request, id: str, client: str, http: HttpServer, sock: PlainTransport
+    ) -> Page | Refusal | None:
+        """Serves the frames of a session until its end, or until who asks has left. Returns why not."""
+        if self._settings.tap is AdminTap.OFF:
+            return _NO_TAP
+        if b"?" in request.target:
+            return _json(Told(400, {"error": "a tap knows no parameters"}))
+        payload = self._settings.tap is AdminTap.PAYLOAD
+
+        def begins() -> None:
+            emit(logging.INFO, "tapped", id=id, client=client, payload=payload)
+
+        lines = LineAnswer(http, sock, _COMMON, begins)
+        not_tapped = await until_left(partial(wait_until_ended, sock), partial(self._tap, id, payload, lines.send))
+        if not_tapped is not None:
+            return _json(Told(not_tapped.status, {"error": not_tapped.reason}))
+        with trio.move_on_after(LINGER_TIME):
+            await lines.finish()
+            await end_gracefully(sock)
+        return None
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -332,6 +363,10 @@ async def _read_body(http: HttpServer, sock: PlainTransport) -> bytes | Refusal:
             return _TOO_LARGE
         else:
             body += piece
+
+
+def _json(told: Told) -> Page:
+    return told.status, _JSON, json.dumps(told.content, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 def _state(word: str, reasons: list[str]) -> Page:

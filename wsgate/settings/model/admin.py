@@ -9,6 +9,7 @@ from wsgate.settings.model.key import setting
 from wsgate.settings.values import (
     SCHEMES_PORT,
     AdminMetrics,
+    AdminTap,
     BindAddress,
     FileMode,
     FilePath,
@@ -40,6 +41,11 @@ class Admin:
     token: AdminToken | None = setting("What a request must show as Authorization: Bearer TOKEN.", default=None)
     metrics: AdminMetrics = setting(
         "open answers /metrics without a token, token asks for it there, too.", default=AdminMetrics.OPEN
+    )
+    tap: AdminTap = setting(
+        "What wsgate tap shows of a session: frames without their payloads, payload with them, off nothing. payload "
+        "needs token or a Unix socket.",
+        default=AdminTap.FRAMES,
     )
     hosts: tuple[HostName, ...] = setting(
         "Names by which it is asked for, besides localhost and addresses; other names are refused.", default=()
