@@ -19,6 +19,7 @@ from wsgate.settings.model import (
     Listener,
     ListenerRedirect,
     Log,
+    LogAccess,
     LogFormat,
     LogLevel,
     Match,
@@ -416,6 +417,12 @@ def test_a_route_starts_from_the_heartbeat_of_defaults(defaults: str, heartbeats
     settings, decoder = decode(routes(HEARTBEATS) + f"defaults: {defaults}\n")
     assert decoder.problems == []
     assert [route.heartbeat for route in settings.routes] == heartbeats
+
+
+def test_off_as_a_word() -> None:
+    settings, decoder = decode(routes("\n  - {name: a, respond: 404}\n") + "log: {access: off}\n")
+    assert decoder.problems == []
+    assert settings.log.access is LogAccess.OFF
 
 
 def test_a_mapping_that_can_be_off_says_so() -> None:

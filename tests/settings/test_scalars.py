@@ -336,6 +336,19 @@ def test_the_words_of_an_enum_are_its_values() -> None:
     assert enumeration(Only).expected == "one"
 
 
+class Much(enum.Enum):
+    MUCH = "much"
+    OFF = "off"
+
+
+def test_off_as_a_word_needs_no_quotes() -> None:
+    """YAML 1.1 reads it as a boolean, and so do the editors that go by the schema."""
+    row = enumeration(Much)
+    assert row.parse("off") is Much.OFF
+    assert row.kinds == {"str", "bool"}
+    assert row.schema == {"enum": ["much", "off", False]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -78,7 +78,10 @@ def enumeration(words: type[enum.Enum]) -> ScalarType:
         cure = f"; did you mean {quote(near[0])}?" if near else ""
         raise TextError(f"expected {expected}, found {quote(text)}{cure}")
 
-    return ScalarType(expected, parse, {"enum": values}, show=lambda member: member.value)
+    if "off" not in values:
+        return ScalarType(expected, parse, {"enum": values}, show=lambda member: member.value)
+    kinds = frozenset({"str", "bool"})  # YAML reads off without quotes as a boolean
+    return ScalarType(expected, parse, {"enum": [*values, False]}, kinds, show=lambda member: member.value)
 
 
 def _text(pattern: str, *examples: str) -> Json:
