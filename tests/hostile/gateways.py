@@ -4,6 +4,7 @@ connections to ``serve``, and may itself be in the way of each call."""
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 from wsgate.gate import connection
 from wsgate.gate.gateway import Gateway
@@ -19,6 +20,7 @@ LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
 
 
 def gateway(*routes: Route, limits: Limits = Limits()) -> Gateway:  # noqa: B008 - frozen
+    limits = replace(limits, silent_per_address=None, sessions_per_address=None)  # all clients have one address
     return gate.gateway_of(*routes, listeners=(LISTENER,), defaults=Defaults(timeouts=TIMEOUTS), limits=limits)
 
 

@@ -18,6 +18,7 @@ from trio.testing import MockClock
 from tests.gate.conftest import gateway_of
 from tests.log import Log
 from wsgate.gate.handshake_limiter import HandshakeLimiter
+from wsgate.gate.silent_connections import SilentConnections
 from wsgate.ops import accept
 from wsgate.ops.accept import accept_forever, accept_waiting
 from wsgate.ops.descriptors import DescriptorLimit
@@ -235,7 +236,7 @@ class Case:
         self.clients += [socket.create_connection(self.listener.getsockname()) for _ in range(count)]
 
     async def serve(self, sock: socket.socket, client: Address) -> None:
-        with sock, trio.CancelScope() as scope, self.gateway.awaiting(scope):
+        with sock, trio.CancelScope() as scope, self.gateway.silent.waiting(scope, None):
             self.inside.append(scope)
             try:
                 await trio.sleep_forever()
@@ -297,7 +298,7 @@ async def test_who_has_just_come_is_given_the_time_to_say_something(case: Case, 
 async def test_sessions_stay_whoever_waits(case: Case, autojump_clock: MockClock) -> None:
     case.connect(27)
     await trio.sleep(1)
-    case.gateway.awaited.clear()  # they have sent their requests
+    case.gateway.silent = SilentConnections()  # they have sent their requests
     before = list(case.inside)
     case.connect(5)
     await trio.sleep(5)

@@ -118,6 +118,12 @@ REQUESTS = _counter(
     "Requests that asked for no WebSocket, by the status of the answer.",
     ("route", "code"),
 )
+SILENT = _counter(
+    "wsgate_silent_connections_ended_total",
+    "Connections that owed their request and were ended: their address had too many (address), or descriptors ran out "
+    "(resources).",
+    ("cause",),
+)
 HANDSHAKES = _gauge("wsgate_handshakes", "Connections between accept and the answer to their request.")
 
 MESSAGES = _counter("wsgate_messages_total", "Whole messages; up is from the client.", _FLOW)

@@ -145,6 +145,12 @@ EVENTS = (
     Event("session", "info", (*SESSION, *COUNTS, *ENDING), "a session is over"),
     Event("answered", "info", ANSWER, "a request for no WebSocket was answered, by a backend or here"),
     Event("refused", "info", ANSWER, "a request was refused"),
+    Event(
+        "too many silent connections",
+        "info",
+        ("client", "listener", "reason"),
+        "a connection that owes its request was ended, because its address has too many of them",
+    ),
     Event("handshake failed", "info", ("client", "listener", "reason"), "a client's TLS handshake failed"),
     Event(
         "proxy protocol failed",

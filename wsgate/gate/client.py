@@ -54,12 +54,14 @@ class RemoteEnd:
     address: the address in the PROXY header; the peer's without one
     tls: whether it uses TLS
     certificate: the client certificate; ``None`` without one
+    counted_as: as ``counted_address`` returns it
     """
 
     peer: Address
     address: Address
     tls: bool = False
     certificate: ClientCertificate | None = None
+    counted_as: str | None = None
     # The client of the last request, by what it depends on: on a kept connection it is mostly the same again
     last: tuple[tuple[bytes, str | None], Client] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -128,6 +130,14 @@ def is_among(address: Address, networks: Iterable[Network]) -> bool:
     if isinstance(address, UnixAddress):
         return any(network.ip is None for network in networks)
     return _is_in(ipaddress.ip_address(_host(address)), networks)
+
+
+def counted_address(address: Address, trusted: Sequence[Network]) -> str | None:
+    """Returns what a connection is counted by before its request: the address, of IPv6 the /64; ``None``: it is not
+    counted, because it is a trusted proxy's, or comes over a Unix socket."""
+    if isinstance(address, UnixAddress) or (trusted and is_among(address, trusted)):
+        return None
+    return network(_host(address))
 
 
 def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> Client:

@@ -15,10 +15,11 @@ from dataclasses import replace
 
 import trio
 
+from wsgate.events.emit import emit
 from wsgate.gate.access_log import answered, refused, refused_early
 from wsgate.gate.admission import admit
 from wsgate.gate.auth.places import offer_without
-from wsgate.gate.client import RemoteEnd, client_of
+from wsgate.gate.client import RemoteEnd, client_of, counted_address
 from wsgate.gate.close_answer import await_close, by_close, opened_and_closed
 from wsgate.gate.cors import answer_preflight
 from wsgate.gate.decide import Refused, decide
@@ -34,7 +35,7 @@ from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.gate.request_id import id_of_request
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.switch import Begun, begin, run_session
-from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
+from wsgate.gate.tls_handshake import TLS_HANDSHAKE, Secured, refuse_tls, secure
 from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
@@ -92,15 +93,21 @@ async def _begin(
     address = await real_address(gateway, listener, sock, peer)
     if address is None:
         return None
+    counted_as = counted_address(address, gateway.settings.trusted_proxies)
+    if not _may_be_silent(gateway, listener, address, counted_as):
+        reset_at_close(sock)
+        return None
     # The client's certificate, if TLS asked for one
-    secured = (sock, None) if listener.tls is None else await secure(gateway, listener, sock, str(address))
+    secured: Secured | Refusal | None = (sock, None)
+    if listener.tls is not None:
+        secured = await secure(gateway, listener, sock, str(address), counted_as)
     if secured is None:
         return None
     if isinstance(secured, Refusal):
         await _Connection(gateway, listener, sock, RemoteEnd(peer, address)).refuse(secured)
         return None
     transport, certificate = secured
-    end = RemoteEnd(peer, address, transport.secure, certificate)
+    end = RemoteEnd(peer, address, transport.secure, certificate, counted_as)
     begun = None
     try:
         begun = await _Connection(gateway, listener, transport, end).run()
@@ -108,6 +115,25 @@ async def _begin(
         if begun is None:
             transport.close()
     return None if begun is None else run_session(gateway, begun)
+
+
+def _may_be_silent(gateway: Gateway, listener: LiveListener, address: Address, counted_as: str | None) -> bool:
+    """Whether a connection may wait for its client's request. One of its address may have to end for it."""
+    most = gateway.most_silent
+    if counted_as is None or most is None:
+        return True
+    room, ended = gateway.silent.make_room(counted_as, most)
+    if ended or not room:
+        gateway.metrics.ended_silent("address", ended if room else ended + 1)
+        what = "the one that has been silent for longest is ended" if room else "this one is refused"
+        emit(
+            logging.INFO,
+            "too many silent connections",
+            client=str(address),
+            listener=str(listener.settings.bind),
+            reason=f"{most} of its address owe their request (limits.silent_per_address): {what}",
+        )
+    return room
 
 
 class _Connection:
@@ -271,8 +297,8 @@ class _Connection:
 
     async def _next_request(self) -> Request | Refusal | None:
         """Reads the next head within the handshake timeout. Returns ``None`` if the client ends or sends nothing."""
-        http = self._http
-        with trio.move_on_after(self._timeouts.handshake) as scope, self._gateway.awaiting(scope):
+        http, silent = self._http, self._gateway.silent
+        with trio.move_on_after(self._timeouts.handshake) as scope, silent.waiting(scope, self._end.counted_as):
             while True:
                 try:
                     request = http.next_request()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.session_limits import SessionLimits
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
+from wsgate.gate.silent_connections import SilentConnections
 from wsgate.gate.tracing import Tracer
 from wsgate.gate.upgrade_rates import UpgradeRates
 from wsgate.net.short_waits import ShortWaits
@@ -38,8 +38,7 @@ class Gateway:
     ready: the listeners accept, and no signal to stop has come
     draining: no new session is accepted; upgrades are answered with 503
     idle: the cancel scopes of connections that wait for a request; a drain cancels them
-    awaited: the cancel scopes of connections whose PROXY header, TLS handshake or request is incomplete, with the time
-        since then, the oldest first; they are ended if descriptors run out
+    silent: the connections whose PROXY header, TLS handshake or request is incomplete
     sessions: the open ones
     taps: of them, for operators who look at their frames
     cut: how many sessions were cancelled without a Close
@@ -61,7 +60,7 @@ class Gateway:
     ready: bool = False
     draining: bool = False
     idle: set[trio.CancelScope] = field(default_factory=set)
-    awaited: dict[trio.CancelScope, float] = field(default_factory=dict)
+    silent: SilentConnections = field(default_factory=SilentConnections)
     sessions: Registry = field(init=False)
     taps: Taps = field(default_factory=Taps)
     cut: int = 0
@@ -102,21 +101,17 @@ class Gateway:
         if self.draining:  # accepted just before, so its request may be on its way
             scope.deadline = min(scope.deadline, trio.current_time() + LATE)
 
-    def awaiting(self, scope: trio.CancelScope) -> _Awaiting:
-        """Returns a context in which ``scope`` counts as waiting for an incomplete handshake or request."""
-        return _Awaiting(self.awaited, scope)
+    @property
+    def most_silent(self) -> int | None:
+        """How many connections of one address may be silent in this process; ``None``: any number."""
+        most = self.settings.limits.silent_per_address
+        return None if most is None else math.ceil(most / self.workers)
 
-    def end_silent(self, seconds: float, most: int) -> int:
-        """Ends up to ``most`` connections that were incomplete for ``seconds``, to free descriptors.
-
-        They get no answer. Returns how many were ended.
-        """
-        before = trio.current_time() - seconds
-        scopes = [scope for scope, since in itertools.islice(self.awaited.items(), most) if since <= before]
-        for scope in scopes:
-            del self.awaited[scope]
-            scope.cancel()
-        return len(scopes)
+    def end_silent(self, most: int) -> int:
+        """Ends up to ``most`` silent connections, to free descriptors. They get no answer. Returns how many."""
+        ended = self.silent.end(most)
+        self.metrics.ended_silent("resources", ended)
+        return ended
 
     def use_site(self, site: Site) -> None:
         """Uses another site for all requests from now on."""
@@ -150,19 +145,3 @@ class Gateway:
 
     def _share_of_handshakes(self) -> int:
         return math.ceil(self.settings.limits.handshakes / self.workers)
-
-
-class _Awaiting:
-    """The context of ``Gateway.awaiting``. A class, because a generator would make each request notably slower."""
-
-    __slots__ = ("_awaited", "_scope")
-
-    def __init__(self, awaited: dict[trio.CancelScope, float], scope: trio.CancelScope) -> None:
-        self._awaited = awaited
-        self._scope = scope
-
-    def __enter__(self) -> None:
-        self._awaited[self._scope] = trio.current_time()
-
-    def __exit__(self, *error: object) -> None:
-        self._awaited.pop(self._scope, None)

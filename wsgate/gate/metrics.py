@@ -34,6 +34,7 @@ from wsgate.events.metrics import (
     RTT,
     SERVING,
     SESSIONS,
+    SILENT,
     SIZE,
     STALLED,
     STALLS,
@@ -97,6 +98,11 @@ class GatewayMetrics:
         if found is None:
             found = self._sessions[route] = SessionMetrics(self.row, route)
         return found
+
+    def ended_silent(self, cause: str, number: int) -> None:
+        """Connections that owed a request were ended: for their ``address``, or for lack of ``resources``."""
+        if number:
+            self.row.cell(SILENT, cause).add(number)
 
     def serves(self) -> None:
         """The process accepts connections from now on."""

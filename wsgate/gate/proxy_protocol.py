@@ -32,7 +32,7 @@ async def real_address(gateway: Gateway, listener: LiveListener, sock: socket.so
     within = gateway.settings.defaults.timeouts.handshake
     received = bytearray()
     header: ProxyHeader | Malformed | None = None
-    with trio.move_on_after(within) as scope, gateway.awaiting(scope):
+    with trio.move_on_after(within) as scope, gateway.silent.waiting(scope, None):
         header = await _receive(gateway, sock, received, scope)
     if isinstance(header, ProxyHeader):
         return header.source or peer

@@ -29,9 +29,12 @@ Secured = tuple[Transport, ClientCertificate | None]
 
 
 async def secure(
-    gateway: Gateway, listener: LiveListener, sock: PlainTransport, client: str
+    gateway: Gateway, listener: LiveListener, sock: PlainTransport, client: str, counted_as: str | None = None
 ) -> Secured | Refusal | None:
     """Does the handshake, within the handshake timeout. Takes ``sock`` over.
+
+    client: for the log
+    counted_as: as ``RemoteEnd`` has it
 
     Returns the transport and the client's certificate. If the listener also accepts clients without TLS, the transport
     of a client that does not begin with a ClientHello is ``sock`` itself. Otherwise plain HTTP gets a ``Refusal``
@@ -39,7 +42,7 @@ async def secure(
     """
     assert listener.context is not None
     timeouts = gateway.settings.defaults.timeouts
-    with trio.move_on_after(timeouts.handshake) as scope, gateway.awaiting(scope):
+    with trio.move_on_after(timeouts.handshake) as scope, gateway.silent.waiting(scope, counted_as):
         first = await _first_byte(gateway, sock, scope)
     if scope.cancelled_caught or not first:
         return None
@@ -55,7 +58,7 @@ async def secure(
         return None
     secured = None
     try:
-        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.awaiting(scope):
+        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.silent.waiting(scope, counted_as):
             await shake_hands(tls, gateway.pump.serve_if_due)
             secured = TlsTransport(tls), client_certificate(tls)
         if scope.cancelled_caught:

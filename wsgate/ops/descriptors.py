@@ -20,7 +20,6 @@ from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 
 NEEDS = 3  # descriptors of a connection: the client's, the backend's, and one for a recording, a file or a second dial
-SILENCE = 0.25  # seconds that a connection may be open without a request while others wait
 _RESERVE = (8, 32, 256)  # for what belongs to no connection: at least, as a fraction of the limit (1/32), at most
 
 
@@ -91,8 +90,8 @@ class DescriptorLimit:
         return _shown(self._limit())
 
     def make_room(self, most: int) -> None:
-        """Ends up to ``most`` connections that have sent no request yet, the oldest first."""
-        self.ended += self._gateway.end_silent(SILENCE, most)
+        """Ends up to ``most`` connections that owe a request, first those of the address with the most of them."""
+        self.ended += self._gateway.end_silent(most)
 
     async def wait_freed(self, longest: float) -> None:
         """Waits until a connection ends, at most ``longest`` seconds, because other code frees descriptors too."""

@@ -98,8 +98,8 @@ class Sampler:
         self._log_dropped.add(dropped - self._dropped_before)
         self._dropped_before = dropped
         gateway = self._gateway
-        # one that is being ended may be idle, but not awaited any more
-        self._handshakes.set(max(0, len(gateway.awaited) - len(gateway.idle)) + gateway.upgrading)
+        # one that is being ended may be idle, but not silent any more
+        self._handshakes.set(max(0, len(gateway.silent) - len(gateway.idle)) + gateway.upgrading)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if limit != resource.RLIM_INFINITY:
             self._max_fds.set(limit)

@@ -32,7 +32,7 @@ async def delay(gateway: Gateway, address: str) -> bool:
         if seconds and not gateway.draining:
             gateway.idle.add(scope)
             try:
-                with gateway.awaiting(scope):
+                with gateway.silent.waiting(scope, address):
                     await trio.sleep(seconds)
             finally:
                 gateway.idle.discard(scope)

@@ -98,6 +98,11 @@ class Limits:
         "Upgrades in a second of one client address, let in or not, and as many at once; more are answered with 429.",
         default=None,
     )
+    silent_per_address: Count | None = setting(
+        "Connections of one client address that owe their request or TLS handshake; of more, the one that has been "
+        "silent for longest is ended, or the new one, if all have just come. Each worker has its share.",
+        default=100,
+    )
     handshakes: Count = setting(
         "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
     )
