@@ -3,6 +3,7 @@ of the process must not be delayed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -127,6 +128,16 @@ def _htpasswd(directory: Path) -> dict[str, Any]:
     }
 
 
+def _api_keys(directory: Path) -> dict[str, Any]:
+    (directory / "keys").write_text(f"guest:{hashlib.sha256(b'right').hexdigest()}\n")
+    return {
+        "name": "api-keys",
+        "match": {"path": "/api-keys"},
+        "auth": {"api_keys": {"file": str(directory / "keys")}},
+        "relay": {"to": ["ws://127.0.0.1:1"]},
+    }
+
+
 def _files(directory: Path) -> dict[str, Any]:
     (directory / "index.html").write_text("here")
     return {"name": "files", "match": {"path": "/files/*"}, "files": {"root": str(directory)}}
@@ -193,6 +204,7 @@ THINGS = (
     ),
     of_disk("jwt", _jwt, request("/jwt?t=a.b.c")),
     of_disk("htpasswd", _htpasswd, request("/htpasswd", {"Authorization": f"Basic {BASIC}"})),
+    of_disk("api-keys", _api_keys, request("/api-keys", {"X-Api-Key": "right"})),
     of_disk("files", _files, plain_request("/files/")),
     of_disk("backend-file", _backend_file, request("/backend-file")),
     of_routes(

@@ -43,6 +43,7 @@ DIRECTORIES = ["recordings", "tls", "tokens/sockets"]
 FILES = {
     "admin.token": "sesame\n",
     "chat.backends": "ws://127.0.0.1:9003\n",
+    "chat.keys": f"meter:{'0' * 64}\n",
     "desktops.py": "class Lookup:\n    def __init__(self, source): ...\n    def lookup(self, token): ...\n",
     "tokens/desktops": "blue: 127.0.0.1:5901\n",
     "tokens/jwks.json": '{"keys": [{"kty": "oct", "k": "c2VzYW1lIHNlc2FtZSBzZXNhbWUgc2VzYW1lIHM"}]}',

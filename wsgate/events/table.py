@@ -44,7 +44,7 @@ FIELDS = (
     Field("client", "address", "of the client, as far as trusted proxies tell it"),
     Field("peer", "address", "of the connection's other end, if that is another: a proxy's"),
     Field("subject", "text", "of the client's certificate (RFC 4514)"),
-    Field("user", "text", "its name, where a password was asked for"),
+    Field("user", "text", "whom its credentials name"),
     Field("host", "text", "that the client asked for"),
     Field("user_agent", "text", "the client's `User-Agent`, its first 200 bytes"),
     Field("backend", "address", "of the backend, as the configuration or the token has it"),
@@ -161,7 +161,7 @@ EVENTS = (
     Event("file not sent", "warning", ("route", "root", "reason"), "a file could not be read to its end"),
     Event("recording", "debug", ("id", "route", *WHO, "file"), "a session's recording has begun"),
     Event("record", "warning", ("id", "route", *WHO, "file", "reason"), "a session's recording has stopped"),
-    Event("many wrong passwords", "warning", ("client", "consequence"), "an address guesses passwords"),
+    Event("many wrong passwords", "warning", ("client", "consequence"), "an address guesses passwords or keys"),
     # the admin listener
     Event("metrics full", "warning", ("cure",), "there is no memory for the counters of one more route or backend"),
     Event("admin listening", "info", ("address",), "metrics and health are served at this address"),
@@ -228,6 +228,7 @@ EVENTS = (
     Event("token key is weak", "warning", ("file", "reason"), "a key of JWTs could be guessed"),
     Event("token keys not read", "warning", ("url", "error", "consequence"), "the keys of JWTs at a URL"),
     Event("token keys read again", "warning", ("url",), "they can be read again"),
+    Event("key file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
     Event("password file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
     # certificates
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),

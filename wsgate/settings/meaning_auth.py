@@ -15,16 +15,21 @@ from wsgate.settings.model import (
     Auth,
     Basic,
     ClientCertificateAuth,
+    CredentialPlace,
+    CredentialPlaceKind,
     Place,
     PlaceKind,
     PlainAction,
     Relay,
+    Require,
     Route,
     Tls,
     Tunnel,
 )
 from wsgate.text.error import TextError
 from wsgate.text.htpasswd import entry, split
+
+_AUTHORIZATION = CredentialPlace(CredentialPlaceKind.HEADER, "authorization")
 
 
 def check_access(
@@ -53,6 +58,7 @@ def check_access(
         fault(path, f"it asks for nothing: write {', '.join(AUTH_KINDS[:-1])} or {AUTH_KINDS[-1]}, or remove it")
     if isinstance(route.auth.basic, Basic):
         _check_basic(route.auth.basic, f"{path}.basic", fault)
+    _check_together(route.auth, path, fault)
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
@@ -105,6 +111,17 @@ def _check_basic(basic: Basic, path: str, fault: ReportFault) -> None:
         # the first pass reports equal texts
         if other != index and same != line:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
+
+
+def _check_together(auth: Auth, path: str, fault: ReportFault) -> None:
+    """Finds a credential for whose only place another one is needed, too: a request has one ``Authorization``."""
+    if auth.basic is None or auth.require is not Require.ALL:
+        return
+    for kind in AUTH_KINDS:
+        places = getattr(getattr(auth, kind), "from_", ())
+        if places == (_AUTHORIZATION,):
+            cure = "write require: any, or another place in from"
+            fault(f"{path}.{kind}.from", f"no client can pass, basic takes this field, too: {cure}")
 
 
 def asks_for_nothing(auth: Any) -> bool:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsgate.settings.model import AUTH_KINDS, Auth, CredentialPlace, credential_places
+from wsgate.site.api_keys import ApiKeys
 from wsgate.site.client_certificates import ClientCertificates
 from wsgate.site.credential import Credential
 from wsgate.site.passwords import Users
 from wsgate.wire.headers import alike
 
 # What makes the live object of each kind from its settings; gate.auth.table has what checks a client with it
-MAKERS: dict[str, Callable[[Any], Credential]] = {"basic": Users, "client_certificate": ClientCertificates}
+MAKERS: dict[str, Callable[[Any], Credential]] = {
+    "basic": Users,
+    "client_certificate": ClientCertificates,
+    "api_keys": ApiKeys,
+}
 
 USER_FIELD = b"X-Auth-User"  # tells a backend who its client is
 

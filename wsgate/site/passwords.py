@@ -23,18 +23,15 @@ from wsgate.events.emit import emit
 from wsgate.settings.model import Basic
 from wsgate.site.credential import Credential
 from wsgate.site.hashing import hashing
+from wsgate.site.line_file import LineFile
 from wsgate.site.machine import is_installed
-from wsgate.site.tokens.fresh import Fresh
-from wsgate.site.tokens.memory import Memory
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
 from wsgate.text.htpasswd import BCRYPT, Entry, entries, entry
 
-MAX_FILE = 4 << 20  # bytes
 _MAX_PASSWORD = 72  # bytes of it that count with bcrypt, as htpasswd has it
 _REMEMBERED = 1024  # passwords that were right, and as many that were wrong
 _LIFE = 600.0  # seconds for which they are
-_MAX_NAMED = 10  # wrong lines of one file
 _NO_BCRYPT = "a bcrypt hash needs bcrypt, not installed here: pip install 'wsgate[basic]'"
 _NOBODY = "{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -55,6 +52,10 @@ class _Table:
 
     def __post_init__(self) -> None:
         self.dearest = max(self.users.values(), key=_cost, default=_NOBODY)
+
+    @property
+    def problems(self) -> dict[int, str]:
+        return {**self.wrong, **self.unusable}
 
 
 class _Remembered:
@@ -79,10 +80,7 @@ class Users(Credential):
     def __init__(self, basic: Basic) -> None:
         self.settings = basic
         self._own = _table((number, _entry(line)) for number, line in enumerate(basic.users))
-        self._path = basic.file
-        self._fresh = None if basic.file is None else Fresh(basic.file, _parse, MAX_FILE)
-        self._file = None if self._fresh is None else Memory(self._read)
-        self._told: _Table | None = None  # of its wrong lines
+        self._file = None if basic.file is None else LineFile(basic.file, _parse, self._tell)
         self._key = os.urandom(32)
         self._right, self._wrong = _Remembered(), _Remembered()
 
@@ -121,31 +119,10 @@ class Users(Credential):
         Returns the faults, each with the path of its setting below ``basic``.
         """
         problems = [(f"users[{number}]", problem) for number, problem in self._own.unusable.items()]
-        if self._fresh is None:
-            return problems
-        try:
-            self._told = table = self._fresh.get()
-        except SourceError as error:
-            return [*problems, ("file", str(error))]
-        wrong = [
-            f"line {number} of {self._path!r}: {problem}"
-            for number, problem in sorted({**table.wrong, **table.unusable}.items())
-        ]
-        problems += [("file", problem) for problem in wrong[:_MAX_NAMED]]
-        if len(wrong) > _MAX_NAMED:
-            problems.append(("file", f"{len(wrong) - _MAX_NAMED} more lines of {self._path!r} are wrong"))
-        return problems
+        return problems if self._file is None else [*problems, *(("file", problem) for problem in self._file.load())]
 
-    def _read(self) -> _Table:
-        """Reads the file; runs in a thread. Logs wrong lines by number, once for each change; other lines stay
-        valid."""
-        assert self._fresh is not None
-        table = self._fresh.get()
-        if table is not self._told:
-            self._told = table
-            for number, problem in table.wrong.items():
-                emit(logging.WARNING, "password file has a wrong line", file=self._path, line=number, problem=problem)
-        return table
+    def _tell(self, line: int, problem: str) -> None:
+        emit(logging.WARNING, "password file has a wrong line", file=self.settings.file, line=line, problem=problem)
 
 
 def _parse(data: bytes) -> _Table:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wsgate.text.error import TextError, quote
+from wsgate.text.lines import each_line
 
 BCRYPT = ("$2a$", "$2b$", "$2y$")
 _WHOLE_BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
@@ -56,22 +57,8 @@ def entry(line: str) -> Entry:
 
 
 def entries(data: bytes) -> Iterator[tuple[int, Entry | TextError]]:
-    """Yields the number of each line, from 1, with its entry or its error.
-
-    Empty lines and lines that begin with ``#`` are skipped.
-    """
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        try:
-            text = line.decode().strip()
-        except UnicodeDecodeError:
-            yield number, TextError("is not UTF-8: save the file as UTF-8", "this")
-            continue
-        if not text or text.startswith("#"):
-            continue
-        try:
-            yield number, entry(text)
-        except TextError as error:
-            yield number, error
+    """Yields the number of each line, from 1, with its entry or its error."""
+    return each_line(data, entry)
 
 
 def _wrong_with(hashed: str) -> str | None:

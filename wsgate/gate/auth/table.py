@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from wsgate.gate.auth.api_keys import check_api_key
 from wsgate.gate.auth.basic import check_basic
 from wsgate.gate.auth.client_certificate import check_client_certificate
 from wsgate.gate.auth.identity import Identity
@@ -18,4 +19,8 @@ from wsgate.wire.http import Refusal
 # The second argument is the live object that site.auth.MAKERS makes.
 Check = Callable[[Exchange, Any], Awaitable[Identity | Refusal]]
 
-CHECKS: dict[str, Check] = {"basic": check_basic, "client_certificate": check_client_certificate}
+CHECKS: dict[str, Check] = {
+    "basic": check_basic,
+    "client_certificate": check_client_certificate,
+    "api_keys": check_api_key,
+}

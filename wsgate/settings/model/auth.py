@@ -62,11 +62,24 @@ class ClientCertificateAuth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyAuth:
+    """Programs by the key that each was given."""
+
+    file: FilePath = setting("A file with name:hash in each line; read again when it changes.", required=True)
+    from_: tuple[CredentialPlace, ...] = setting(
+        "Where the key is: header:NAME, query:NAME, cookie:NAME or subprotocol:PREFIX; the first that has one counts. "
+        "A query's and a subprotocol's goes to no backend.",
+        default=(CredentialPlace(CredentialPlaceKind.HEADER, "x-api-key"),),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """Who may use a route. The kinds of credentials are checked in this order."""
 
     basic: Basic | None = setting("User and password.", default=None)
     client_certificate: ClientCertificateAuth | None = setting("TLS client certificates.", default=None)
+    api_keys: ApiKeyAuth | None = setting("Keys of programs, from a file of hashes.", default=None)
     require: Require = setting(
         "Whether a client needs all of the kinds that are written, or any of them.", default=Require.ALL
     )
