@@ -18,6 +18,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.events.metric_rows import MetricRows
+from wsgate.events.metrics import LOG_DROPPED
 from wsgate.gate.gateway import Gateway
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.shared_counters import WorkerCounters
@@ -37,6 +38,7 @@ from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
+from wsgate.ops.log_dropped import DroppedLines
 from wsgate.ops.log_sinks import open_sink
 from wsgate.ops.log_writer import ProcessWriter, Sink, ThreadWriter
 from wsgate.ops.processes import run_in_child
@@ -93,8 +95,13 @@ def serve(
     new_sink = partial(open_sink, settings.log.to, fd)
     handler = set_up(settings.log, new_sink())
     with contextlib.ExitStack() as stack:
-        make = ThreadWriter if count == 1 else ProcessWriter
-        writer = make(new_sink(), handler.describe)
+        # with workers the rows are their parent's, theirs, the admin process's, and that of the log's child
+        rows = MetricRows(1 if count == 1 else count + 3)
+        writer: ThreadWriter | ProcessWriter
+        if count == 1:
+            writer = ThreadWriter(new_sink(), handler.describe)
+        else:
+            writer = ProcessWriter(new_sink(), handler.describe, rows.row(count + 2).cell(LOG_DROPPED).add)
         stack.enter_context(written_by(handler, writer))
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
@@ -102,8 +109,6 @@ def serve(
         emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}")
         raise_limit()
         notifier = Notifier()
-        # with workers the first row is their parent's, and the last one the admin process's
-        rows = MetricRows(1 if count == 1 else count + 2)
         try:
             if admin is None and settings.admin is not None:
                 admin = open_admin_listener(settings.admin)
@@ -113,9 +118,8 @@ def serve(
                 for each in questions:
                     stack.callback(each.close)
                 start = partial(_be_worker, count, notifier.watchdog, handler, new_sink, rows, questions)
-                be_admin = partial(
-                    _be_admin, handler, new_sink, settings, rows, questions, _checker(load, lambda: site)
-                )
+                check = _checker(load, lambda: site)
+                be_admin = partial(_be_admin, handler, new_sink, settings, rows, count + 1, questions, check)
                 workers = Workers(
                     count,
                     Plan(site),
@@ -216,16 +220,28 @@ def _be_admin(
     new_sink: Callable[[], Sink],
     settings: Settings,
     rows: MetricRows,
+    number: int,
     questions: Sequence[socket.socket],
     check: Check | None,
     listener: socket.socket,
     channel: socket.socket,
 ) -> int:
-    """Runs the process of the admin listener beside workers. Returns its exit status."""
+    """Runs the process of the admin listener beside workers. Returns its exit status.
+
+    number: of its own row
+    """
     assert settings.admin is not None
-    with written_by(log, ThreadWriter(new_sink(), log.describe)):
-        row, ask, tap = rows.row(len(rows) - 1), ask_workers(questions), tap_workers(questions)
-        server = AdminServer(settings.admin, rows, row, ask=ask, tap=tap, main=os.getppid(), check=check)
+    writer = ThreadWriter(new_sink(), log.describe)
+    row = rows.row(number)
+    dropped = DroppedLines(row, lambda: writer.total_dropped)
+
+    async def refresh() -> None:
+        dropped.update()
+        await trio.lowlevel.checkpoint()
+
+    with written_by(log, writer):
+        ask, tap, main = ask_workers(questions), tap_workers(questions), os.getppid()
+        server = AdminServer(settings.admin, rows, row, refresh, ask=ask, tap=tap, main=main, check=check)
         return _run([], partial(serve_until_end, server, listener, channel))
 
 

@@ -23,10 +23,14 @@ pytestmark = pytest.mark.parametrize("workers", [1, 2])
 
 
 @contextlib.contextmanager
-def running(directory: Path, workers: int, to: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    directory: Path, workers: int, to: str, level: str = "info", **sections: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """A gateway whose log is not on standard error, which the end of the block finds empty."""
     listeners = [{"bind": f"unix:{directory}/gate.sock"}]
-    file = write_config(directory, [relay(9)], listeners=listeners, workers=workers, log={"to": to})
+    file = write_config(
+        directory, [relay(9)], listeners=listeners, workers=workers, log={"to": to, "level": level}, **sections
+    )
     command = [*COMMAND, "serve", str(file)]
     process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -91,6 +95,27 @@ def test_syslog(tmp_path: Path, workers: int) -> None:
         with running(tmp_path, workers, f"syslog:{tmp_path}/log"):
             while b" ready - {" not in (message := syslog.recv(4096)):
                 assert message.startswith(b"<30>1 ")
+
+
+def test_every_process_counts_the_lines_that_it_has_lost(tmp_path: Path, workers: int) -> None:
+    """With workers their parent loses two, and the admin process one."""
+    (tmp_path / "token").write_text("a-token\n")
+    admin = {"bind": f"unix:{tmp_path}/admin.sock", "token": {"file": str(tmp_path / "token")}}
+
+    def ask(path: str) -> bytes:
+        with Client(f"{tmp_path}/admin.sock") as client:
+            client.send(plain_request(path, "localhost", Authorization="Bearer nonsense", Connection="close"))
+            return client.read_all()
+
+    place = tmp_path / "logs"
+    place.mkdir()
+    with running(tmp_path, workers, f"file:{place}/log", "warning", admin=admin) as process:
+        soon(lambda: listens(tmp_path) and b"\nready\n" in ask("/readyz"))
+        place.rename(tmp_path / "gone")
+        ask("/api/v1/sessions")
+        (tmp_path / "wsgate.yaml").write_text("nonsense\n")
+        process.send_signal(signal.SIGHUP)
+        soon(lambda: b"\nwsgate_log_lines_dropped_total 3\n" in ask("/metrics"))
 
 
 def test_a_place_that_is_not_there_stops_nobody(tmp_path: Path, workers: int) -> None:

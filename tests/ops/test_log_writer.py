@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from wsgate.events.metric_rows import MetricRows
+from wsgate.events.metrics import LOG_DROPPED
 from wsgate.ops import log_writer
 from wsgate.ops.log_writer import BOUND, TOO_SLOW, DescriptorSink, ProcessWriter, ThreadWriter
 
@@ -183,6 +185,18 @@ def test_a_writer_that_is_killed_is_replaced(pipe: tuple[int, int]) -> None:
     lines = Reading(pipe[0]).lines()
     assert lines
     assert lines[-1] == LINE
+
+
+def test_what_the_child_has_lost_is_counted() -> None:
+    row = MetricRows().row()
+    fd = os.open("/dev/full", os.O_WRONLY)
+    writer = ProcessWriter(DescriptorSink(fd), describe, row.cell(LOG_DROPPED).add)
+    os.close(fd)
+    for _ in range(3):
+        writer.put(LINE)
+    writer.close()
+    assert [values for _, _, values in row.read()] == [(3,)]
+    assert writer.total_dropped == 0
 
 
 def test_a_child_of_the_parent_writes_at_once_and_starts_nobody(pipe: tuple[int, int]) -> None:

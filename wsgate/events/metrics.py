@@ -176,7 +176,7 @@ CERTIFICATE = _gauge(
     ("file",),
     Across.LEAST,
 )
-LOG_DROPPED = _counter("wsgate_log_lines_dropped_total", "Lines that the log's reader or disk was too slow for.")
+LOG_DROPPED = _counter("wsgate_log_lines_dropped_total", "Lines of the log that were not written, by any process.")
 ADMIN_REFUSED = _counter("wsgate_admin_refused_total", "Requests that the admin listener has refused.", ("code",))
 
 LAG = _seconds(

@@ -208,12 +208,16 @@ class ProcessWriter:
     """Writes lines in a child process.
 
     prepare: called first in the child, to close what belongs to the parent; may be set later
-    total_dropped: how many lines were dropped so far
+    count_lost: called in the child with the number of lines that could not be written
+    total_dropped: how many lines were dropped here so far, because the child was too slow
     """
 
-    def __init__(self, sink: Sink, describe: Describe) -> None:
+    def __init__(
+        self, sink: Sink, describe: Describe, count_lost: Callable[[int], object] = lambda lines: None
+    ) -> None:
         self._sink = sink
         self._describe = describe
+        self._count_lost = count_lost
         self._dropped = 0
         self.total_dropped = 0
         self._in_child = False
@@ -287,7 +291,8 @@ class ProcessWriter:
         self._began = now
         self._end(now)
         try:
-            self._pid, self._channel = fork(partial(_write_on, self._sink, self._describe), self._prepare)
+            work = partial(_write_on, self._sink, self._describe, self._count_lost)
+            self._pid, self._channel = fork(work, self._prepare)
         except OSError:  # the system has no process or descriptor now
             return False
         self._channel.setblocking(False)
@@ -309,7 +314,7 @@ class ProcessWriter:
             self._pid = 0
 
 
-def _write_on(sink: Sink, describe: Describe, channel: socket.socket) -> int:
+def _write_on(sink: Sink, describe: Describe, count_lost: Callable[[int], object], channel: socket.socket) -> int:
     """Runs the child until its parent closes the channel or dies."""
     with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
         name.write(NAME)  # shown by ps(1), to tell it from the workers
@@ -322,6 +327,7 @@ def _write_on(sink: Sink, describe: Describe, channel: socket.socket) -> int:
             lost, why = sink.write([line])
             if lost:
                 missing, reason = missing + lost, why
+                count_lost(lost)
                 time.sleep(_RETRY)
             elif missing and not sink.write([describe(missing, reason)])[0]:
                 missing = 0

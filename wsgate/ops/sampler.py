@@ -27,7 +27,6 @@ from wsgate.events.metrics import (
     FULL_ROUNDS,
     HANDSHAKES,
     LAG,
-    LOG_DROPPED,
     MAX_FDS,
     MEMORY,
     ROUND,
@@ -37,6 +36,7 @@ from wsgate.events.metrics import (
 )
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.certificates import CertificateWatch
+from wsgate.ops.log_dropped import DroppedLines
 from wsgate.settings.model import Relay, Tunnel
 
 _log = logging.getLogger("wsgate")
@@ -61,8 +61,8 @@ class Sampler:
         number = str(gateway.counters.number if gateway.workers > 1 else 0)
         self._fds, self._max_fds, self._memory = (row.cell(metric, number) for metric in (FDS, MAX_FDS, MEMORY))
         self._alive = row.cell(ALIVE, number)
-        self._log_dropped = row.cell(LOG_DROPPED)
-        self._rounds_before = self._dropped_before = 0
+        self._dropped = DroppedLines(row, gateway.metrics.log_dropped)
+        self._rounds_before = 0
         self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
         self._lock = trio.Lock()  # a scrape samples, too
 
@@ -94,9 +94,7 @@ class Sampler:
         self._round.observe(pump.last_served_for)
         self._full_rounds.add(pump.full_rounds - self._rounds_before)
         self._rounds_before = pump.full_rounds
-        dropped = self._gateway.metrics.log_dropped()
-        self._log_dropped.add(dropped - self._dropped_before)
-        self._dropped_before = dropped
+        self._dropped.update()
         gateway = self._gateway
         # one that is being ended may be idle, but not silent any more
         self._handshakes.set(max(0, len(gateway.silent) - len(gateway.idle)) + gateway.upgrading)

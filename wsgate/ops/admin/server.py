@@ -86,7 +86,7 @@ class AdminServer:
 
     rows: of all processes
     row: this process's own
-    refresh: brings the metrics of this process up to date, if there are no workers
+    refresh: brings the metrics of this process up to date
     ask: asks the serving processes, for the API
     tap: shows the frames of their sessions
     main: the process that gets signals: the gateway, or the parent of workers
