@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from tests.gate.conftest import CLIENT, NOWHERE, exchange_for, route
 from tests.log import Log
-from wsgate.gate.access_log import answered, ended, opened, refused, refused_early
+from wsgate.gate.access_log import answered, ended, opened, refused, refused_early, throttled
 from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome
@@ -167,3 +167,20 @@ async def test_which_answers_have_a_line(log: Log, access: LogAccess, level: int
     for status in (308, 404):
         refused(exchange, Refusal(status, "no"))
     assert [record.fields["status"] for record in log.records] == statuses  # type: ignore[attr-defined]
+
+
+async def test_the_line_of_a_throttled_session_has_the_seconds(log: Log) -> None:
+    outcome = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 1, 2, 30, 40, None, None)
+    ended(about(), outcome)
+    assert not {"throttled_up", "throttled_down"} & log.one("session").keys()
+    outcome.throttled_up = 1.23456
+    log.records.clear()
+    ended(about(), outcome)
+    line = log.one("session")
+    assert (line["throttled_up"], line["throttled_down"]) == (1.235, 0.0)
+
+
+async def test_a_throttle_has_a_line(log: Log) -> None:
+    throttled(about(), Side.BACKEND, "more than 5 messages per second")
+    assert log.records[0].levelname == "INFO"
+    assert log.one("throttled") == {**WHO, "side": "backend", "detail": "more than 5 messages per second"}

@@ -28,7 +28,8 @@ class Sessions:
     """Counts sessions of one route, as several workers do."""
 
     def __init__(self, limits: Limits = OFF, workers: int = 1, **own: int | None) -> None:
-        self.exchange = exchange_for(route(relay_to(1), limits=RouteLimits(**own)), limits=limits)
+        written: Any = own
+        self.exchange = exchange_for(route(relay_to(1), limits=RouteLimits(**written)), limits=limits)
         self.table = SharedTable(workers)
         self.workers = [SessionLimits(row if workers > 1 else None) for row in self.table.rows]
 

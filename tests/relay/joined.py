@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import trio
@@ -25,13 +25,15 @@ from wsgate.relay import session as relay_session
 from wsgate.relay.byte_flow import ByteLeg
 from wsgate.relay.closing import Side
 from wsgate.relay.leg import Leg
+from wsgate.relay.limited_session import LimitedSession
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
+from wsgate.relay.rate_limiter import Observer
 from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
 from wsgate.relay.session import Outcome, pass_bytes, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.websocket_leg import WebSocketLeg
-from wsgate.settings.model import Heartbeat, Route, Target, Timeouts, Tunnel, UnixAddress
+from wsgate.settings.model import Heartbeat, Route, RouteLimits, Target, Timeouts, Tunnel, UnixAddress
 from wsgate.wire.frames import Opcode
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import NO_LIMIT
@@ -54,6 +56,20 @@ class LiveRoute:
 
 INFO = SessionInfo("1", "it", ClientInfo("192.0.2.7:50000"), "tcp://127.0.0.1:1", "/", None, 0.0)
 ONLY_CLOSE = Timeouts(write=None, close=CLOSE_TIMEOUT)
+
+
+class Seen:
+    """Keeps what an observer of throttles is told."""
+
+    def __init__(self) -> None:
+        self.throttles: list[tuple[Side, str]] = []
+        self.seconds: list[tuple[Side, float]] = []
+
+    def throttled(self, source: Side, rule: str) -> None:
+        self.throttles.append((source, rule))
+
+    def throttle_over(self, source: Side, seconds: float) -> None:
+        self.seconds.append((source, seconds))
 
 
 def data(payload: bytes, opcode: int = BINARY, *, fin: bool = True) -> Frame:
@@ -273,6 +289,8 @@ async def session(
     unix: bool = False,
     tls: ssl.TLSVersion | None = None,
     records: RecordBuffer | None = None,
+    limits: RouteLimits | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Session]:
     """Runs a session.
 
@@ -281,6 +299,8 @@ async def session(
     unix: use Unix sockets, which accept nothing when they are full; TCP's probes let a few bytes through, in real time
     tls: the version for both peers; ``None``: without TLS
     records: gets a copy of the bytes of a tunnel
+    limits: of rates; ``None`` for a session without them
+    observer: is told of throttles
     """
     client_sock: Transport
     backend_sock: Transport
@@ -312,7 +332,11 @@ async def session(
         else:
             wire = recorded_tunnel(client_leg, backend_leg, up, records)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
-    made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
+    if limits is None:
+        made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
+    else:
+        route = replace(route, limits=limits)
+        made = LimitedSession(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire, observer=observer or Seen())
     running = Session(made, Peer(client_peer, mask=MASK), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)

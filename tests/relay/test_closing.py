@@ -19,7 +19,10 @@ from wsgate.wire.fault import Fault
 
 SOURCES = [
     (cause, side)
-    for cause in (Cause.GONE, Cause.FAULT, Cause.TOO_BIG, Cause.SILENT, Cause.STUCK, Cause.UNANSWERED, Cause.FINISHED)
+    for cause in (
+        *(Cause.GONE, Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST, Cause.SILENT, Cause.STUCK, Cause.UNANSWERED),
+        Cause.FINISHED,
+    )
     for side in Side
 ]
 
@@ -51,6 +54,8 @@ def test_codes_of_the_table_in_the_design() -> None:
         (Cause.FAULT, Side.BACKEND): 1011,
         (Cause.TOO_BIG, Side.CLIENT): 1001,
         (Cause.TOO_BIG, Side.BACKEND): 1011,
+        (Cause.TOO_FAST, Side.CLIENT): 1001,
+        (Cause.TOO_FAST, Side.BACKEND): 1011,
         (Cause.SILENT, Side.CLIENT): 1001,
         (Cause.SILENT, Side.BACKEND): 1011,
         (Cause.STUCK, Side.CLIENT): 1001,

@@ -239,3 +239,122 @@ async def test_how_long_rounds_took_and_whether_their_time_was_over(monkeypatch:
     assert pump.last_served_for == pytest.approx(0.006)
     assert pump.full_rounds == 1
     poller.close()
+
+
+# -- timers ------------------------------------------------------------------------------------------------------------
+
+
+class Sleeper:
+    """Notes when it was woken."""
+
+    def __init__(self, pump: Pump, error: Exception | None = None) -> None:
+        self.pump = pump
+        self.error = error
+        self.woken: list[float] = []
+        self.awake = trio.Event()
+        self.crashes: list[Exception] = []
+
+    @property
+    def owner(self) -> Sleeper:
+        return self
+
+    def crash(self, error: Exception) -> None:
+        self.crashes.append(error)
+
+    def wake(self, now: float) -> None:
+        self.woken.append(now)
+        self.awake.set()
+        if self.error is not None:
+            raise self.error
+
+
+async def test_timers_are_in_time_whatever_their_order(pump: Pump, autojump_clock: MockClock) -> None:
+    await trio.testing.wait_all_tasks_blocked()  # it waits for sockets alone
+    began = trio.current_time()
+    sleepers = {seconds: Sleeper(pump) for seconds in (5, 1, 3, 3.5)}
+    for seconds, sleeper in sleepers.items():
+        pump.wake_at(began + seconds, sleeper)
+    pump.wake_at(began + 1, sleepers[5])
+    await trio.sleep(10)
+    assert {seconds: sleeper.woken for seconds, sleeper in sleepers.items()} == {
+        1: [began + 1],
+        3: [began + 3],
+        3.5: [began + 3.5],
+        5: [began + 1, began + 5],
+    }
+
+
+async def test_a_timer_does_not_hold_up_the_sessions_nor_they_it(pump: Pump, autojump_clock: MockClock) -> None:
+    sleeper = Sleeper(pump)
+    async with session(pump) as running:
+        began = trio.current_time()
+        pump.wake_at(began + 2, sleeper)
+        for _ in range(4):
+            await running.client.send(data(b"x"))
+            assert await running.backend.receive() == data(b"x")
+            await trio.sleep(1)
+    assert sleeper.woken == [began + 2]
+
+
+async def test_a_timer_is_in_time_while_the_pump_never_waits(pump: Pump, autojump_clock: MockClock) -> None:
+    """A pump that always has something to read looks at its timers between its turns."""
+    sleeper = Sleeper(pump)
+    serves = iter([True] * 3)
+    real = pump._serve
+
+    def busy() -> bool:
+        return real() or next(serves, False)
+
+    vars_of: Any = pump
+    vars_of._serve = busy
+    pump.wake_at(trio.current_time(), sleeper)
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(sleeper.woken) == 1
+
+
+async def test_a_timer_that_is_set_while_another_task_serves(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pump waits for sockets alone then, and the wake-up must not be taken by the poll of the other task."""
+    sleeper = Sleeper(pump)
+    began = trio.current_time()
+    async with session(pump) as running:
+        leg = running.client_leg
+        read = leg.reader
+
+        def reading() -> None:
+            read()
+            pump.wake_at(began + 1, sleeper)
+
+        leg.reader = reading
+        await trio.testing.wait_all_tasks_blocked()
+        await running.client.send(data(b"x"))
+        pump.serve_if_due(-1.0)
+        await trio.sleep(2)
+        assert sleeper.woken == [began + 1]
+
+
+async def test_a_bug_of_a_sleeper_is_its_owners(pump: Pump, autojump_clock: MockClock) -> None:
+    error = ValueError("a bug")
+    broken, sound = Sleeper(pump, error), Sleeper(pump)
+    now = trio.current_time()
+    pump.wake_at(now, broken)
+    pump.wake_at(now, sound)
+    await trio.sleep(1)
+    assert (broken.crashes, sound.crashes, sound.woken) == ([error], [], [now])
+
+
+async def test_a_timer_on_either_poller(either_pump: Pump) -> None:
+    sleeper = Sleeper(either_pump)
+    await trio.testing.wait_all_tasks_blocked()
+    either_pump.wake_at(trio.current_time() + 0.01, sleeper)
+    await sleeper.awake.wait()
+
+
+async def test_a_timer_of_a_pump_that_has_stopped(autojump_clock: MockClock) -> None:
+    pump = Pump()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    pump.wake_at(trio.current_time(), Sleeper(pump))

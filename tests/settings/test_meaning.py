@@ -18,6 +18,7 @@ from wsgate.settings.model import (
     ListenerRedirect,
     Match,
     Network,
+    Over,
     PathKind,
     PathPattern,
     Relay,
@@ -201,6 +202,25 @@ def test_nothing_is_reached_after_a_match_of_everything(everything: Match) -> No
         ("routes[2]", message),
         ("routes[3]", message),
     ]
+
+
+def test_what_becomes_of_who_is_too_fast_needs_a_rate() -> None:
+    limits = [
+        RouteLimits(over=Over.CLOSE, burst=2.0),
+        RouteLimits(over=Over.CLOSE, burst=2.0, messages_per_second=1),
+        RouteLimits(over=Over.CLOSE, burst=2.0, bytes_per_second=1),
+    ]
+    routes = [
+        Route(name=f"r{index}", match=Match(path=PathPattern(PathKind.EXACT, f"/{index}")), action=RELAY, limits=limit)
+        for index, limit in enumerate(limits)
+    ]
+    written = {f"routes[{index}].limits.{key}" for index in range(3) for key in ("over", "burst")}
+    message = "no rate is limited here: write messages_per_second or bytes_per_second, or remove it"
+    assert faults_of([], routes, written) == [
+        ("routes[0].limits.over", message),
+        ("routes[0].limits.burst", message),
+    ]
+    assert faults_of([], routes, set()) == []  # they are of the defaults, and of other routes
 
 
 def test_broken_parts_are_passed_over() -> None:

@@ -2,13 +2,18 @@ from collections.abc import Callable
 
 import pytest
 
-from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
+from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout
 from wsgate.text.error import TextError
 
 
 @pytest.mark.parametrize(
     ("read", "least", "most"),
-    [(head_size, "1KiB", "1MiB"), (message_size, "125B", "9223372036854775807B"), (size_above_zero, "1B", "1GiB")],
+    [
+        (head_size, "1KiB", "1MiB"),
+        (byte_rate, "1B", "9223372036854775807B"),
+        (message_size, "125B", "9223372036854775807B"),
+        (size_above_zero, "1B", "1GiB"),
+    ],
 )
 def test_sizes_within_their_bounds(read: Callable[[str], int], least: str, most: str) -> None:
     assert 0 < read(least) < read(most)

@@ -144,6 +144,12 @@ SIZE = Metric(
 )
 STALLS = _counter("wsgate_stalls_total", "How often a peer accepted no more, so that the other was not read.", _FLOW)
 STALLED = _counter("wsgate_stalled_seconds_total", "How long peers accepted no more.", _FLOW, MICROSECOND)
+THROTTLES = _counter(
+    "wsgate_throttles_total", "How often a peer sent faster than the route allows, and was not read for a while.", _FLOW
+)
+THROTTLED = _counter(
+    "wsgate_throttled_seconds_total", "How long peers were not read because they sent too fast.", _FLOW, MICROSECOND
+)
 RTT = _seconds("wsgate_heartbeat_rtt_seconds", "From the gateway's Ping to its Pong.", _LEG, _QUICK)
 LOST = _counter("wsgate_heartbeats_lost_total", "Legs that did not answer a Ping in time.", _LEG)
 

@@ -63,12 +63,15 @@ FIELDS = (
     Field("bytes_down", "bytes", "to the client; of a session with frame headers, of an answer the body"),
     Field("client_code", "close code", "of the Close that crossed the client side first; 1005 for one without a code"),
     Field("backend_code", "close code", "that crossed the backend's side first; null without a Close"),
+    Field("throttled_up", "seconds", "for which the client was not read because it sent too fast; only if either was"),
+    Field("throttled_down", "seconds", "for which the backend was not read because it sent too fast"),
     Field("client_rtt_ms", "milliseconds", "from the gateway's last Ping to the client to its Pong"),
     Field("backend_rtt_ms", "milliseconds", "from the gateway's last Ping to the backend to its Pong"),
     Field("client_reason", "text", "in the Close that `client_code` is of"),
     Field("backend_reason", "text", "in the Close that `backend_code` is of"),
     Field("ended_by", "word", "`client`, `backend` or `gateway`"),
     Field("reason", "text", "why; of a session one word"),
+    Field("side", "word", "`client` or `backend`"),
     Field("detail", "text", "more than the reason says: the rule, the timeout, the error; not for the client's eyes"),
     Field("payload", "yes or no", "whether the payloads of frames are shown"),
     # the process
@@ -129,7 +132,7 @@ SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
 SIZES = ("bytes_up", "bytes_down")
 COUNTS = (
     *("duration", "messages_up", "messages_down", "largest_up", "largest_down"),
-    *(*SIZES, "client_rtt_ms", "backend_rtt_ms"),
+    *(*SIZES, "throttled_up", "throttled_down", "client_rtt_ms", "backend_rtt_ms"),
 )
 CLOSES = ("client_code", "backend_code", "client_reason", "backend_reason")
 ENDING = (*CLOSES, "ended_by", "reason", "detail")
@@ -142,6 +145,12 @@ EVENTS = (
     # sessions and requests
     Event("opened", "info", SESSION, "a session has begun"),
     Event("still open", "info", (*SESSION, *COUNTS), "a session goes on, every `log.interval`"),
+    Event(
+        "throttled",
+        "info",
+        (*SESSION, "side", "detail"),
+        "a side of a session sends faster than `limits` allows, for the first time",
+    ),
     Event("session", "info", (*SESSION, *COUNTS, *ENDING), "a session is over"),
     Event("answered", "info", ANSWER, "a request for no WebSocket was answered, by a backend or here"),
     Event("refused", "info", ANSWER, "a request was refused"),

@@ -13,6 +13,7 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.request_values import path_for_log
+from wsgate.relay.closing import Side
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import LogAccess
@@ -55,6 +56,11 @@ def end_fields(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def throttled(info: SessionInfo, source: Side, rule: str) -> None:
+    """A side of a session has sent too fast for the first time."""
+    emit(logging.INFO, "throttled", **info.fields(), side=source.value, detail=rule)
+
+
 def still_open(info: SessionInfo, outcome: Outcome) -> None:
     """A session goes on. ``outcome``: as it is until now."""
     emit(logging.INFO, "still open", **_counts(info, outcome))
@@ -70,9 +76,14 @@ def _counts(info: SessionInfo, outcome: Outcome) -> dict[str, object]:
         "largest_down": outcome.largest_down,
         "bytes_up": outcome.octets_up,
         "bytes_down": outcome.octets_down,
+        **(_throttles(outcome) if outcome.throttled_up or outcome.throttled_down else {}),
         "client_rtt_ms": _milliseconds(outcome.client_rtt),
         "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
     }
+
+
+def _throttles(outcome: Outcome) -> dict[str, object]:
+    return {"throttled_up": round(outcome.throttled_up, 3), "throttled_down": round(outcome.throttled_down, 3)}
 
 
 def _milliseconds(seconds: float | None) -> float | None:

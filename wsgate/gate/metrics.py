@@ -38,6 +38,8 @@ from wsgate.events.metrics import (
     SIZE,
     STALLED,
     STALLS,
+    THROTTLED,
+    THROTTLES,
     UPGRADE,
 )
 from wsgate.relay.closing import Cause, Side
@@ -198,6 +200,14 @@ class SessionMetrics:
             for side, rtt in session.take_rtts():
                 self._row.histogram(RTT, self._route, side.value).observe(rtt)
 
+    def throttled(self, source: Side) -> None:
+        """A side of a session sends too fast, and is not read for a while."""
+        self._row.cell(THROTTLES, self._route, _direction(source)).add()
+
+    def throttle_over(self, source: Side, seconds: float) -> None:
+        """It is read again, after so long."""
+        self._row.cell(THROTTLED, self._route, _direction(source)).add(round(seconds / MICROSECOND))
+
     def _add(self, traffic: Traffic) -> None:
         if traffic.octets_up:
             messages, octets, _, _ = self._up
@@ -230,6 +240,10 @@ class SessionMetrics:
         if len(self._endings) < MOST_ENDINGS:
             self._endings[how] = cells
         return cells
+
+
+def _direction(source: Side) -> str:
+    return "up" if source is Side.CLIENT else "down"
 
 
 def cause_of(refusal: Refusal) -> str:

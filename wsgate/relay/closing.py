@@ -22,6 +22,7 @@ class Cause(enum.Enum):
     GONE = "gone"  # the connection ended or was reset without a Close
     FAULT = "fault"  # the peer broke a rule of the protocol
     TOO_BIG = "too_big"  # the peer sent more than the gateway's limits allow; the protocol allows it
+    TOO_FAST = "too_fast"  # the peer sent more messages or bytes per second than the gateway's limits allow
     SILENT = "silent"  # nothing came from the peer, not even the Pong for a Ping
     STUCK = "stuck"  # the peer accepted none of the bytes that were waiting for it
     UNANSWERED = "unanswered"  # the peer did not answer the Close within the close timeout
@@ -41,7 +42,7 @@ class Cause(enum.Enum):
 class End:
     """The end of a leg's input.
 
-    close: the Close that was received (CLOSED), or the one to send to the faulty peer (FAULT, TOO_BIG)
+    close: the Close that was received (CLOSED), or the one to send to the faulty peer (FAULT, TOO_BIG, TOO_FAST)
     detail: for the log, more than the cause says
     """
 
@@ -61,6 +62,8 @@ CLOSE_TO_OTHER: dict[tuple[Cause, Side], Close] = {
     (Cause.FAULT, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend broke the protocol"),
     (Cause.TOO_BIG, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client sent too much"),
     (Cause.TOO_BIG, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend sent too much"),
+    (Cause.TOO_FAST, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client sent too fast"),
+    (Cause.TOO_FAST, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend sent too fast"),
     (Cause.SILENT, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client did not answer a Ping"),
     (Cause.SILENT, Side.BACKEND): Close(CloseCode.INTERNAL_ERROR, b"backend did not answer a Ping"),
     (Cause.STUCK, Side.CLIENT): Close(CloseCode.GOING_AWAY, b"client took nothing for too long"),
@@ -85,8 +88,8 @@ CLOSE_BY_GATEWAY: dict[Cause, Close] = {
 }
 DRAIN_REASON = b"the gateway is going away"
 
-# Causes for which the Close to the other side also names the broken rule
-_NAMES_RULE = frozenset({Cause.FAULT, Cause.TOO_BIG})
+# Causes for which the Close to the other side also names the broken rule, or the limit
+_NAMES_RULE = frozenset({Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST})
 
 
 def end_for_fault(fault: Fault) -> End:

@@ -53,12 +53,12 @@ class InputFlow(Protocol):
 
 
 class OutputFlow(Protocol):
-    """The flow that ends at this leg: it gives the bytes to write.
+    """The flow that ends at this leg: it gives the bytes to write."""
 
-    ended: it gives no more
-    """
-
-    ended: bool
+    @property
+    def ended(self) -> bool:
+        """Whether it gives no more."""
+        ...
 
     def at_boundary(self) -> bool:
         """Whether the bytes that this leg has got so far end between two frames."""

@@ -22,6 +22,8 @@ logged, and touches no other session.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -69,6 +71,17 @@ class Leg(Protocol):
         ...
 
 
+class Sleeper(Protocol):
+    """What waits for a time."""
+
+    @property
+    def owner(self) -> Owner: ...
+
+    def wake(self, now: float) -> None:
+        """The time has come."""
+        ...
+
+
 class Pump:
     """Serves every leg that is watched, while ``run`` runs.
 
@@ -91,6 +104,8 @@ class Pump:
         self._until = _MAX_SERVING  # when they had to end
         self.full_rounds = 0
         self._stopped = False
+        self._timers: list[tuple[float, int, Sleeper]] = []
+        self._timer_numbers = itertools.count()  # so that no two timers are equal, and sleepers are never compared
 
     async def run(self) -> None:
         """Moves bytes until cancelled."""
@@ -98,8 +113,12 @@ class Pump:
             while True:
                 if self._serve():
                     await trio.lowlevel.checkpoint()
-                else:
+                elif not self._timers:
                     await self._poller.wait()
+                    continue
+                else:
+                    await self._poller.wait_until(self._timers[0][0])
+                self._wake_sleepers()
         finally:
             self._stopped = True
             self._poller.close()
@@ -114,6 +133,10 @@ class Pump:
         """
         if monotonic() > self._last_served + after and self._poller.polls_during_wait and not self._stopped:
             self._serve()
+            if (
+                self._timers
+            ):  # perhaps a new one, of which the pump does not know: the wake-up must follow the last poll
+                self._poller.wake()
 
     @property
     def legs(self) -> int:
@@ -164,6 +187,21 @@ class Pump:
         self._serve_again.append((leg.fd, BUFFERED))
         if not self._serving:
             self._poller.wake()
+
+    def wake_at(self, when: float, sleeper: Sleeper) -> None:
+        """Calls ``sleeper.wake`` at a time (trio seconds). A timer cannot be taken back."""
+        heapq.heappush(self._timers, (when, next(self._timer_numbers), sleeper))
+        if not self._serving and not self._stopped:
+            self._poller.wake()
+
+    def _wake_sleepers(self) -> None:
+        now = trio.current_time()
+        while self._timers and self._timers[0][0] <= now:
+            sleeper = heapq.heappop(self._timers)[2]
+            try:
+                sleeper.wake(now)
+            except Exception as error:
+                sleeper.owner.crash(error)
 
     def watch(self, leg: Leg, interest: int) -> None:
         """Changes the events that are wanted of a leg's socket.

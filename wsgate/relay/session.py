@@ -57,6 +57,7 @@ class Outcome:
     client_reason, backend_reason: the reason in that Close; empty for none
     octets_up, octets_down: bytes received from the client and from the backend, frame headers included
     largest_up, largest_down: bytes of the largest message; ``None`` in the direction of a TCP service
+    throttled_up, throttled_down: seconds for which the client, or the backend, was not read because it sent too fast
     client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
     """
 
@@ -75,6 +76,8 @@ class Outcome:
     largest_down: int | None = None
     client_reason: str = ""
     backend_reason: str = ""
+    throttled_up: float = 0.0
+    throttled_down: float = 0.0
 
 
 class _Stage(enum.Enum):
@@ -249,7 +252,7 @@ class Session:
         if self._first is None:
             self._first = (end, source.side)
         client, backend = self._legs
-        if end.cause in (Cause.FAULT, Cause.TOO_BIG):
+        if end.cause in (Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST):
             assert end.close is not None
             source.close(end.close)
         elif end.cause in CLOSE_TO_CAUSER:

@@ -31,6 +31,7 @@ from wsgate.settings.model import (
     Relay,
     Respond,
     Route,
+    RouteLimits,
     TcpAddress,
     Tls,
     Tunnel,
@@ -58,6 +59,7 @@ def check(settings: Any, fault: ReportFault, warn: ReportWarning, given: Contain
     _check_names(routes, fault)
     _check_messages(routes, fault, given)
     _check_sessions(routes, fault, given)
+    _check_rates(routes, fault, given)
     check_order(routes, fault, warn)
     check_redirects(listeners, routes, fault, warn)
     _check_websocket(routes, fault)
@@ -111,6 +113,16 @@ def _check_log(log: Any, fault: ReportFault) -> None:
     interval = getattr(log, "interval", None)
     if isinstance(interval, float) and interval < 1:
         fault("log.interval", "so many lines nobody reads: write at least 1s, or off")
+
+
+def _check_rates(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
+    for index, route in routes:
+        limits = route.limits
+        if isinstance(limits, RouteLimits) and limits.messages_per_second is limits.bytes_per_second is None:
+            for key in ("over", "burst"):
+                if f"routes[{index}].limits.{key}" in given:
+                    message = "no rate is limited here: write messages_per_second or bytes_per_second, or remove it"
+                    fault(f"routes[{index}].limits.{key}", message)
 
 
 _INSTEAD = {"message": "remove it, or limit frames with frame", "fragments": "remove it"}

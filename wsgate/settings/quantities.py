@@ -30,6 +30,14 @@ def size_above_zero(text: str) -> int:
     return value
 
 
+def byte_rate(text: str) -> int:
+    """Parses bytes per second, more than 0."""
+    value = size(text)
+    if not 0 < value <= _MAX_MESSAGE:
+        raise TextError(f"{text} is {'nothing' if value == 0 else 'no limit'}: write a size like 1MiB, or off")
+    return value
+
+
 def head_size(text: str) -> int:
     """Parses bytes of a head, with a lower bound that every client needs and an upper bound for the memory."""
     value = size(text)

@@ -27,7 +27,7 @@ from wsgate.settings.log_to import EXPECTED as EXPECTED_LOG_TO
 from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
-from wsgate.settings.quantities import head_size, message_size, size_above_zero, timeout
+from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout
 from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
 from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.error import TextError, quote
@@ -113,6 +113,14 @@ SCALARS: dict[Any, ScalarType] = {
         SIZES,
         message_size,
         _text("[0-9]{1,19}(?:B|KiB|MiB|GiB)", "64KiB", "1MiB"),
+        frozenset({"str", "int"}),
+        can_be_off=True,
+        show=show_size,
+    ),
+    model.ByteRate: ScalarType(
+        SIZES,
+        byte_rate,
+        _text("0*[1-9][0-9]*(?:B|KiB|MiB|GiB)", "64KiB", "1MiB"),
         frozenset({"str", "int"}),
         can_be_off=True,
         show=show_size,

@@ -170,6 +170,13 @@ class OnUnhealthy(enum.Enum):
     CLOSE = "close"
 
 
+class Over(enum.Enum):
+    """What becomes of a session whose client or backend sends faster than its route allows."""
+
+    THROTTLE = "throttle"
+    CLOSE = "close"
+
+
 class OnError(enum.Enum):
     """What becomes of a session that cannot be recorded any more."""
 
@@ -324,6 +331,7 @@ class TokenUrl(HttpUrl):
 Duration = Annotated[float, "seconds"]
 Timeout = Annotated[float, "seconds, more than 0"]
 MessageSize = Annotated[int, "bytes"]
+ByteRate = Annotated[int, "bytes per second, more than 0"]
 DrainCode = Annotated[int, "close code"]
 RouteName = Annotated[str, "route name"]
 HostPattern = Annotated[str, "host pattern"]

@@ -36,7 +36,7 @@ class Made:
         client, backend = ends
         relays = isinstance(action, Relay)
         join = relay._join(backend, compression=compression) if relays else tunnel._join(backend, None)
-        session = join(exchange_for(route(action, **how), here=client), INFO, buffer)
+        self.session = session = join(exchange_for(route(action, **how), here=client), INFO, buffer)
         self.client, self.backend = session._legs
         self.up, self.down = session._flows
 

@@ -7,6 +7,7 @@ import pytest
 from tests.gate.conftest import relay_to, tunnel_to
 from tests.gate.handlers.conftest import Ends, Made
 from tests.peers.frames import BINARY, CONTINUATION, MASK, Frame
+from wsgate.relay.limited_session import LimitedSession
 from wsgate.settings.model import Action, Heartbeat, RouteLimits, Timeouts
 from wsgate.wire.close import CloseCode
 
@@ -30,6 +31,21 @@ async def test_the_largest_frame(ends: Ends, action: Action, limit: int | None, 
 async def test_the_most_fragments(ends: Ends, action: Action, limit: int | None, code: int | None) -> None:
     made = Made(ends, action, limits=RouteLimits(fragments=limit))
     assert made.code(Frame(BINARY, fin=False).encode(MASK) + Frame(CONTINUATION).encode(MASK)) == code
+
+
+@pytest.mark.parametrize("action", [relay_to(1), tunnel_to(1)], ids=["relay", "tunnel"])
+@pytest.mark.parametrize(
+    ("limits", "limited"),
+    [
+        (RouteLimits(), False),
+        (RouteLimits(messages_per_second=1), True),
+        (RouteLimits(bytes_per_second=1), True),
+    ],
+)
+async def test_only_routes_with_rates_pay_for_them(
+    ends: Ends, action: Action, limits: RouteLimits, limited: bool
+) -> None:
+    assert isinstance(Made(ends, action, limits=limits).session, LimitedSession) is limited
 
 
 def _watched(sock: socket.socket) -> tuple[int, int]:

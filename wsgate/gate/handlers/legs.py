@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from wsgate.gate.exchange import Exchange
+from wsgate.gate.throttles import Throttles
 from wsgate.net.tcp_info import limit_unacknowledged
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
+from wsgate.relay.leg import Leg
+from wsgate.relay.limited_session import LimitedSession
+from wsgate.relay.session import MakeFlows, Session
+from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.wire.walk import NO_LIMIT
 
@@ -22,6 +29,18 @@ def limit_both(exchange: Exchange, backend: Transport) -> None:
     if within is not None:
         for transport in (exchange.here, backend):
             limit_unacknowledged(transport, 2 * within)  # longer than our own timeout, which can log more
+
+
+def make_session(
+    exchange: Exchange, info: SessionInfo, client: Leg, backend: Leg, flows: MakeFlows, token: Any = None
+) -> Session:
+    """Makes the session of two legs. ``token``: the client's, for revoking it; ``None`` without one."""
+    route, pump = exchange.route, exchange.gateway.pump
+    limits = route.settings.limits
+    if limits.messages_per_second is None and limits.bytes_per_second is None:
+        return Session(info, route, pump, client, backend, flows, token=token)
+    throttles = Throttles(info, exchange.gateway.metrics.sessions(route.name))
+    return LimitedSession(info, route, pump, client, backend, flows, observer=throttles, token=token)
 
 
 def or_no_limit(limit: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgate.gate.exchange import Exchange, Join
-from wsgate.gate.handlers.legs import limit_both
+from wsgate.gate.handlers.legs import limit_both, make_session
 from wsgate.net.transport import Transport
 from wsgate.relay.byte_flow import ByteLeg
 from wsgate.relay.closing import Side
@@ -20,6 +20,6 @@ def join_bytes(backend: Transport) -> Join:
         limit_both(exchange, backend)
         client_side = ByteLeg(pump, exchange.here, Side.CLIENT)
         backend_side = ByteLeg(pump, backend, Side.BACKEND)
-        return Session(info, exchange.route, pump, client_side, backend_side, pass_bytes(client_side, backend_side))
+        return make_session(exchange, info, client_side, backend_side, pass_bytes(client_side, backend_side))
 
     return join

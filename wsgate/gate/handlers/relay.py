@@ -16,7 +16,7 @@ from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
-from wsgate.gate.handlers.legs import client_leg, or_no_limit
+from wsgate.gate.handlers.legs import client_leg, make_session, or_no_limit
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
@@ -192,7 +192,7 @@ def _join(backend: Transport, *, compression: bool) -> Join:
         client_side = client_leg(exchange, backend)
         backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
         wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
-        return Session(info, exchange.route, pump, client_side, backend_side, wire)
+        return make_session(exchange, info, client_side, backend_side, wire)
 
     return join
 

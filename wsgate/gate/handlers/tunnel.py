@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from wsgate.gate.client import proxy_header
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
-from wsgate.gate.handlers.legs import client_leg, or_no_limit
+from wsgate.gate.handlers.legs import client_leg, make_session, or_no_limit
 from wsgate.gate.handlers.subprotocols import tunnel_subprotocol
 from wsgate.gate.handlers.targets import find_targets
 from wsgate.gate.refusals import is_our_own, unreachable
@@ -109,6 +109,6 @@ def _join(backend: Transport, token: object) -> Join:
         wire = (
             tunnel(client_side, tcp_side, up) if buffer is None else recorded_tunnel(client_side, tcp_side, up, buffer)
         )
-        return Session(info, exchange.route, pump, client_side, tcp_side, wire, token=token)
+        return make_session(exchange, info, client_side, tcp_side, wire, token)
 
     return join

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import Count, MessageSize, Timeout
+from wsgate.settings.values import ByteRate, Count, MessageSize, Over, Timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,18 @@ class RouteLimits:
     )
     sessions_per_user: Count | None = setting(
         "Sessions of the route of one user at once, whom auth has found; more are answered with 429.", default=None
+    )
+    messages_per_second: Count | None = setting(
+        "The most messages that a client, and a backend, may send per second on average.", default=None
+    )
+    bytes_per_second: ByteRate | None = setting(
+        "The most bytes, frame headers included, that a client, and a backend, may send per second on average.",
+        default=None,
+    )
+    burst: Timeout = setting("After a pause, as much may come at once as the rates allow in this time.", default=1.0)
+    over: Over = setting(
+        "Who sends faster than these rates: throttle reads it more slowly, close ends the session with 1008.",
+        default=Over.THROTTLE,
     )
 
 
