@@ -44,6 +44,8 @@ PACKAGES = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "text2pcap": "wireshark-common",
+    "tshark": "tshark",
     "unshare": "util-linux",
     "ws": "npm, then npm ci in tests/e2e/node",
     "xterm": "xterm",

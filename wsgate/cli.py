@@ -97,6 +97,12 @@ def _top(arguments: Sequence[str]) -> int:
     return top.run(arguments)
 
 
+def _tap(arguments: Sequence[str]) -> int:
+    from wsgate.commands import tap
+
+    return tap.run(arguments)
+
+
 # Commands that ask a running gateway
 _OPERATING = {
     "status": "say whether a running gateway is ready, and how many sessions it has",
@@ -114,6 +120,7 @@ _OWN_FLAGS: dict[str, Callable[[Sequence[str]], int]] = {
     "tunnel": _tunnel,
     **{name: partial(_operate, name) for name in _OPERATING},
     "top": _top,
+    "tap": _tap,
 }
 
 
@@ -251,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in _OPERATING.items():
         commands.add_parser(name, help=text, add_help=False)
     commands.add_parser("top", help="show what a running gateway does, in the terminal", add_help=False)
+    commands.add_parser("tap", help="show the frames of one session of a running gateway", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
     recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")
     actions = recording.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -33,6 +33,9 @@ PLAIN = {
     "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
         "tests/e2e/test_tls_backends.py has these words"
     ),
+    "session 2-1f: chat, 192.0.2.7:53142 (ann) to ws://127.0.0.1:9000": (
+        "wsgate tap: tests/commands/test_tap_lines.py compares it"
+    ),
     "wsgate 0.1.0  ready  3 sessions                      unix:/run/wsgate/admin.sock": (
         "wsgate top: tests/commands/test_top_screen.py draws it"
     ),

@@ -6,12 +6,14 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 ADDRESS = "http://127.0.0.1:9600"  # if neither --admin nor WSGATE_ADMIN says another
+_PIECE = 64 << 10  # bytes of a read
 TIMEOUT = 30.0  # seconds for an answer: a reload tries the whole file first
 
 
@@ -43,6 +45,25 @@ class AdminClient:
 
         resource: below ``/api/v1/``
         """
+        with self._asking(method, resource, query, body) as response:
+            text = response.read()
+        return self._read(response.status, text)
+
+    def lines(self, resource: str) -> Iterator[str]:
+        """Yields the lines of an answer as they come, also without an end. Raises ``AskError``."""
+        with self._asking("GET", resource) as response:
+            if response.status != 200:
+                self._read(response.status, response.read())
+            rest = b""
+            while piece := response.read1(_PIECE):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace")
+
+    @contextmanager
+    def _asking(
+        self, method: str, resource: str, query: Mapping[str, str] | None = None, body: object = None
+    ) -> Iterator[http.client.HTTPResponse]:
         headers = {"Accept": "application/json"}
         if self.token_file is not None:
             headers["Authorization"] = f"Bearer {_first_line(self.token_file)}"
@@ -53,15 +74,13 @@ class AdminClient:
         connection = self._connection()
         try:
             connection.request(method, target, data, headers)
-            response = connection.getresponse()
-            text = response.read()
+            yield connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             cure = "is it running, with admin in its file? --admin or WSGATE_ADMIN name another address"
             raise AskError(f"no answer from {self.address}: {why}: {cure}") from None
         finally:
             connection.close()
-        return self._read(response.status, text)
 
     def _read(self, status: int, text: bytes) -> Mapping[str, Any]:
         try:
