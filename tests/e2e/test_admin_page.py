@@ -2,75 +2,274 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import trio
-from selenium.webdriver import Chrome
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.peers.frames import close_frame
 
-from .browser import chromium
-from .gateway import OpenClient, StartGateway, relay
+from .browser import chromium, complaints, resize
+from .gateway import Gateway, OpenClient, StartGateway, relay
 from .library import Serve, echo
 
-PATIENCE = 20  # seconds for the page to show something
+pytestmark = pytest.mark.needs("chromium", "chromedriver")
+
+PATIENCE = 20.0  # seconds for the page to show something
+
+_T = TypeVar("_T")
 
 
-def until(driver: Chrome, script: str) -> object:
-    """Waits until a script returns something true."""
-    return WebDriverWait(driver, PATIENCE, 0.05).until(lambda driver: driver.execute_script(f"return {script}"))
+class Page:
+    """What an operator does with the page, and what it shows. Its calls block: they run in a thread."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def until(self, script: str) -> Any:
+        """Waits until a script returns something true."""
+        wait = WebDriverWait(self.driver, PATIENCE, 0.05)
+        return wait.until(lambda driver: driver.execute_script(f"return {script}"), f"never true: {script}")
+
+    def one(self, css: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def shows(self, css: str, text: str) -> None:
+        """Waits until an element's text is this."""
+        self.until(f"document.querySelector({css!r}).textContent === {text!r}")
+
+    def rows(self, number: int) -> list[str]:
+        """Waits for so many sessions. Returns the text of each."""
+        self.until(f"document.querySelectorAll('#sessions tbody .link').length === {number}")
+        return [str(row.text) for row in self.driver.find_elements(By.CSS_SELECTOR, "#sessions tbody tr")]
+
+    def press(self, *keys: str) -> None:
+        """Presses keys where the focus is."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def fill(self, css: str, text: str) -> None:
+        self.one(css).clear()
+        self.one(css).send_keys(text)
+
+    def open(self, address: str, sessions: int) -> None:
+        """Shows the page, and waits for so many sessions on it."""
+        self.driver.get(f"http://{address}/")
+        self.shows("#state", f"ready, {sessions} session{'' if sessions == 1 else 's'}")
+        self.rows(sessions)
 
 
-def show_sessions(driver: Chrome, address: str, token: str) -> list[str]:
-    """Shows the page, with a wrong token first, and returns the text of each session's row."""
-    driver.get(f"http://{address}/")
-    for shown in ("wrong", token):
-        until(driver, "!document.querySelector('#token-form').hidden")
-        driver.find_element(By.ID, "token").clear()
-        driver.find_element(By.ID, "token").send_keys(shown)
-        driver.find_element(By.CSS_SELECTOR, "#token-form button").click()
-        if shown == "wrong":
-            until(driver, "document.querySelector('#token-error').textContent === 'This is not the token.'")
-    until(driver, "document.querySelector('#state').textContent === 'ready, 3 sessions'")
-    until(driver, "document.querySelectorAll('#sessions tbody [data-close]').length === 3")
-    until(driver, "document.querySelectorAll('#backends .well').length === 1")
-    return [row.text for row in driver.find_elements(By.CSS_SELECTOR, "#sessions tbody tr")]
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
-def end_session(driver: Chrome, client: str) -> None:
-    """Searches for the session of a client, and ends it with 4001."""
-    driver.find_element(By.ID, "search").send_keys(client)
-    until(driver, "document.querySelectorAll('#sessions tbody [data-close]').length === 1")
-    driver.find_element(By.CSS_SELECTOR, "[data-close]").click()
-    code = driver.find_element(By.ID, "close-code")
-    code.clear()
-    code.send_keys("4001")
-    driver.find_element(By.CSS_SELECTOR, "dialog .danger").click()
+@pytest.fixture
+def page(driver: Chrome) -> Iterator[Page]:
+    driver.get("about:blank")
+    complaints(driver)  # of the test before
+    yield Page(driver)
+    assert [each for each in complaints(driver) if " 401 " not in each] == []  # a page without its token asks once
 
 
-@pytest.mark.needs("chromium", "chromedriver")
+async def in_thread(step: Callable[..., _T], *arguments: object) -> _T:
+    """Runs what waits for the browser."""
+    return await trio.to_thread.run_sync(step, *arguments)
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text("secret\n")
+    return file
+
+
+async def admin_address(gateway: Gateway) -> str:
+    return str((await gateway.next_line("admin listening"))["address"])
+
+
 async def test_the_page_ends_the_right_session_with_the_right_code(
-    start_gateway: StartGateway, serve: Serve, open_client: OpenClient, tmp_path: Path
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient, token: Path
 ) -> None:
-    token = tmp_path / "token"
-    token.write_text("secret\n")
     gateway = await start_gateway(
         relay(await serve(echo)), admin={"bind": "127.0.0.1:0", "token": {"file": str(token)}}
     )
-    address = (await gateway.next_line("admin listening"))["address"]
+    address = await admin_address(gateway)
     clients = [await open_client(gateway) for _ in range(3)]
     for client in clients:
-        await client.upgrade("/<b>bold</b>")
-    with chromium(tmp_path / "profile", width=1000, height=900) as driver:
-        listed = await trio.to_thread.run_sync(show_sessions, driver, address, "secret")
-        assert len(listed) == 3
-        assert all("%3Cb%3Ebold" in row for row in listed)
-        await trio.to_thread.run_sync(end_session, driver, clients[1].address)
-        assert await clients[1].receive_close() == (4001, "closed by the operator")
-        said = [entry["message"] for entry in driver.get_log("browser")]  # type: ignore[no-untyped-call]
-        assert [message for message in said if "401" not in message] == []  # the token was asked for
+        await client.upgrade("/")
+
+    def show() -> None:
+        page.driver.get(f"http://{address}/")
+        for shown in ("wrong", "secret"):  # as the page asks again, after a wrong one
+            page.until("!document.querySelector('#token-form').hidden")
+            page.fill("#token", f"{shown}\n")
+            if shown == "wrong":
+                page.shows("#token-error", "This is not the token.")
+        page.shows("#state", "ready, 3 sessions")
+        page.rows(3)
+        page.until("document.querySelectorAll('#backends .well').length === 1")
+
+    def end() -> None:
+        page.fill("#search", clients[1].address)
+        page.rows(1)
+        page.until("document.querySelector('#sessions .close')")  # changes are allowed
+        page.one("#sessions .close").click()
+        page.fill("#close-code", "999")
+        page.one("#close-dialog .danger").click()
+        assert page.one("#close-code").get_property("validationMessage")  # not a code: the dialog stays
+        page.fill("#close-code", "4001")
+        page.fill("#close-reason", "new password")
+        page.one("#close-dialog .danger").click()
+
+    await in_thread(show)
+    await in_thread(end)
+    assert await clients[1].receive_close() == (4001, "new password")
     await clients[1].send(close_frame(4001))
     await clients[1].read_end()
+    await in_thread(page.until, f"document.querySelector('#said').textContent.includes({clients[1].address!r})")
+    await in_thread(page.shows, "#sessions tbody", "No open session has this in it.")
+    await in_thread(page.fill, "#search", " ")
+    rows = await in_thread(page.rows, 2)
+    assert all(any(client.address in row for row in rows) for client in (clients[0], clients[2]))
+    await in_thread(page.until, "document.querySelector('#causes').textContent.includes('gatewayoperator')")
+
+
+async def test_strangers_texts_are_shown_as_text(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient
+) -> None:
+    gateway = await start_gateway(relay(await serve(echo)), admin={"bind": "127.0.0.1:0"})
+    address = await admin_address(gateway)
+    client = await open_client(gateway)
+    agent = "<img src=x onerror=alert(1)>\u202etxt.exe"
+    # a field is bytes, shown as ISO 8859-1 or UTF-8
+    await client.upgrade("/<b>bold</b>", {"User-Agent": agent.encode().decode("latin-1")})
+
+    def look() -> str:
+        page.open(address, 1)
+        (row,) = page.rows(1)
+        assert "%3Cb%3Ebold" in row or "<b>bold" in row
+        page.one("#sessions .link").click()
+        return str(page.until("document.querySelector('[data-field=user_agent]')?.textContent"))
+
+    shown = await in_thread(look)
+    assert shown.startswith("<img src=x onerror=alert(1)>")
+    assert shown.isprintable()
+    hostile = (
+        "[...document.querySelectorAll('main *, dialog *')].filter(e => ['IMG', 'B', 'SCRIPT'].includes(e.tagName))"
+    )
+    found = await in_thread(page.driver.execute_script, f"return {hostile}.map(e => e.outerHTML)")
+    assert all("bold" not in each and "onerror" not in each for each in found)
+
+
+async def test_without_a_token_the_page_only_reads(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient
+) -> None:
+    gateway = await start_gateway(relay(await serve(echo)), admin={"bind": "127.0.0.1:0"})
+    address = await admin_address(gateway)
+    await (await open_client(gateway)).upgrade("/")
+    await in_thread(page.open, address, 1)
+    await in_thread(page.until, "!document.querySelector('#only-read').hidden")
+    assert not await in_thread(page.driver.find_elements, By.CSS_SELECTOR, "#sessions .close")
+
+
+async def test_by_keyboard_alone(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient, token: Path
+) -> None:
+    """What is focused can be seen; columns sort; dialogs end with Escape, and the focus goes back."""
+    gateway = await start_gateway(
+        relay(await serve(echo)), admin={"bind": "127.0.0.1:0", "token": {"file": str(token)}}
+    )
+    address = await admin_address(gateway)
+    clients = [await open_client(gateway) for _ in range(3)]
+    for client in clients:
+        await client.upgrade("/")
+
+    def go() -> None:
+        page.driver.get(f"http://{address}/")
+        page.until("document.activeElement?.id === 'token'")
+        page.press("secret", Keys.ENTER)
+        page.rows(3)
+        page.until("document.querySelector('#sessions .close')")
+        reached: list[str] = []
+        page.driver.execute_script("document.activeElement.blur()")
+        while "previous" not in reached and len(reached) < 60:
+            page.press(Keys.TAB)
+            name, outlined = page.driver.execute_script(
+                "const here = document.activeElement, style = getComputedStyle(here);"
+                "return [here.dataset.sort ?? here.className.split(' ')[0] ?? here.id,"
+                " style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2]"
+            )
+            if page.driver.execute_script("return document.activeElement === document.body"):
+                break
+            assert outlined, name
+            reached.append(name)
+        sorts = ["route", "client", "backend", "duration", "-messages_up", "-messages_down", "-bytes_up"]
+        at = reached.index("route")
+        assert reached[at : at + len(sorts)] == sorts
+        assert reached[at + 9 : at + 15] == ["link", "close"] * 3
+
+        page.driver.execute_script("document.querySelector('[data-sort=client]').focus()")
+        page.press(Keys.ENTER)
+        page.until("document.querySelector('[data-sort=client]').parentElement.ariaSort === 'ascending'")
+        addresses = sorted(client.address for client in clients)
+        for wanted in (addresses, addresses[::-1]):
+            shown = "[...document.querySelectorAll('#sessions td:nth-child(2) span')].map(e => e.textContent)"
+            page.until(f"JSON.stringify({shown}) === JSON.stringify({wanted})")
+            page.press(Keys.ENTER)  # turns the order
+
+        for opener, dialog in ((".link", "details"), (".close", "close-dialog")):
+            page.driver.execute_script(f"document.querySelectorAll('#sessions {opener}')[1].focus()")
+            key = page.driver.execute_script("return document.activeElement.closest('tr').dataset.key")
+            page.press(Keys.ENTER)
+            page.until(f"document.querySelector('#{dialog}').open")
+            page.press(Keys.ESCAPE)
+            page.until(f"!document.querySelector('#{dialog}').open")
+            page.until(f"document.activeElement.closest('tr')?.dataset.key === {key!r}")
+
+    await in_thread(go)
+
+
+async def test_a_drain_shows_its_progress(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient
+) -> None:
+    gateway = await start_gateway(
+        relay(await serve(echo)),
+        admin={"bind": "127.0.0.1:0"},
+        drain={"spread": "0s", "grace": "25s"},
+        defaults={"timeouts": {"close": "25s"}},
+    )
+    address = await admin_address(gateway)
+    clients = [await open_client(gateway) for _ in range(2)]
+    for client in clients:
+        await client.upgrade("/")
+    await in_thread(page.open, address, 2)
+    gateway.process.terminate()
+    for client in clients:
+        assert (await client.receive_close())[0] == 1001
+    await in_thread(page.shows, "#drain-text", "0 of 2 sessions have ended, 2 are still open.")
+    await clients[0].send(close_frame(1001))
+    await clients[0].read_end()
+    await clients[0].stream.aclose()
+    await in_thread(page.shows, "#drain-text", "1 of 2 sessions have ended, 1 are still open.")
+    await in_thread(page.shows, "#state", "draining, 1 session left")
+    assert await in_thread(page.driver.execute_script, "return document.querySelector('progress').value") == 1
+    await in_thread(page.driver.get, "about:blank")  # it would look for the gateway that has ended
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+async def test_it_fits(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient, width: int
+) -> None:
+    gateway = await start_gateway(relay(await serve(echo)), admin={"bind": "127.0.0.1:0"})
+    address = await admin_address(gateway)
+    await (await open_client(gateway)).upgrade("/" + "a-long-path" * 20)
+    await in_thread(resize, page.driver, width, 800)
+    await in_thread(page.open, address, 1)
+    assert await in_thread(page.driver.execute_script, "return document.documentElement.scrollWidth <= innerWidth")

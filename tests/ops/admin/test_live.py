@@ -21,6 +21,7 @@ from wsgate.events.metrics import (
     CLOSE_CODES,
     DRAINED,
     DRAINING,
+    ENDED,
 )
 from wsgate.net.plain import take_over
 from wsgate.ops.admin import live
@@ -117,6 +118,11 @@ def test_what_the_page_shows_of_the_metrics() -> None:
                 ("b", "client", "1000"): (1,),
                 ("a", "backend", "1006"): (5,),
             },
+            ENDED.name: {
+                ("a", "gateway", "idle"): (1,),
+                ("a", "client", "closed"): (2,),
+                ("b", "client", "closed"): (3,),
+            },
             DRAINING.name: {(): (1,)},
             DRAINED.name: {(): (7,)},
         }
@@ -126,6 +132,10 @@ def test_what_the_page_shows_of_the_metrics() -> None:
         "backends": [
             {**usual, "route": "a", "backend": "ws://x", "sessions": 2, "healthy": False},
             {**usual, "route": "b", "backend": "ws://y", "sessions": 1, "ejected": True},
+        ],
+        "endings": [
+            {"side": "client", "cause": "closed", "sessions": 5},
+            {"side": "gateway", "cause": "idle", "sessions": 1},
         ],
         "codes": {"1000": 3},
         "draining": True,

@@ -403,6 +403,7 @@ async def test_the_live_state(start: Start, tmp_path: Path, autojump_clock: Mock
     assert (head.status, head.one("Sec-WebSocket-Protocol")) == (101, "wsgate.live")
     told = json.loads((await peer.receive()).payload)
     assert (told["version"], told["sessions"], told["backends"]) == (__version__, 0, [])
+    assert told["may_change"] is True
     await peer.vanish()
     peer, head = await watch(running, Authorization="Bearer secret")
     assert head.status == 101

@@ -19,6 +19,7 @@ from wsgate.events.metrics import (
     CLOSE_CODES,
     DRAINED,
     DRAINING,
+    ENDED,
     ROUTE_DRAINING,
     Metric,
 )
@@ -45,7 +46,7 @@ def token_in(subprotocols: Sequence[bytes]) -> bytes | None:
 
 
 def state_of(gathered: Gathered) -> dict[str, Any]:
-    """Returns what the page shows of the metrics: backends, close codes, and the progress of a drain."""
+    """Returns what the page shows of the metrics: backends, endings, close codes, and the progress of a drain."""
     backends = [
         {
             "route": route,
@@ -63,9 +64,22 @@ def state_of(gathered: Gathered) -> dict[str, Any]:
     for (_, side, code), (count,) in gathered.get(CLOSE_CODES.name, {}).items():
         if side == "client":
             codes[code] = codes.get(code, 0) + count
+    ended: dict[tuple[str, str], int] = {}
+    for (_, side, cause), (count,) in gathered.get(ENDED.name, {}).items():
+        ended[side, cause] = ended.get((side, cause), 0) + count
+    endings = [
+        {"side": side, "cause": cause, "sessions": count}
+        for (side, cause), count in sorted(ended.items(), key=lambda item: -item[1])
+    ]
     draining = any(value for (value,) in gathered.get(DRAINING.name, {}).values())
     at_start = sum(value for (value,) in gathered.get(DRAINED.name, {}).values())
-    return {"backends": backends, "codes": codes, "draining": draining, "drained_from": at_start}
+    return {
+        "backends": backends,
+        "endings": endings,
+        "codes": codes,
+        "draining": draining,
+        "drained_from": at_start,
+    }
 
 
 async def feed(sock: PlainTransport, snapshot: Snapshot) -> None:

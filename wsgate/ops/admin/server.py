@@ -199,8 +199,7 @@ class AdminServer:
 
     async def _answer_api(self, request: Request, http: HttpServer, sock: PlainTransport) -> Page | Refusal:
         """Answers a request of the API. Whoever may only reach a port of this machine may change nothing."""
-        settings = self._settings
-        if request.method not in _READS and settings.token is None and not isinstance(settings.bind, UnixAddress):
+        if request.method not in _READS and not self._may_change:
             return _READ_ONLY
         body: bytes | Refusal = _TOO_SLOW
         with trio.move_on_after(REQUEST_TIME):
@@ -230,6 +229,10 @@ class AdminServer:
             await lines.finish()
             await end_gracefully(sock)
         return None
+
+    @property
+    def _may_change(self) -> bool:
+        return self._settings.token is not None or isinstance(self._settings.bind, UnixAddress)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -271,7 +274,8 @@ class AdminServer:
     async def _snapshot(self) -> Mapping[str, Any]:
         gathered = await self._gather()
         point = self._history.points[-1].plain() if self._history.points else None
-        return {"version": __version__, **self._status_of(gathered), **state_of(gathered), "point": point}
+        told = {"version": __version__, "may_change": self._may_change, "point": point}
+        return {**told, **self._status_of(gathered), **state_of(gathered)}
 
     async def _points(self) -> Mapping[str, Any]:
         return {"interval": INTERVAL, "points": [point.plain() for point in self._history.points]}
