@@ -22,7 +22,7 @@ SIZES = (0, 1, 125, 126, 65535, 65536, MIB, 20 * MIB)
 
 
 async def test_binary_messages_of_every_size(start_gateway: StartGateway, serve: Serve) -> None:
-    gateway = await start_gateway(relay(await serve(echo)))
+    gateway = await start_gateway(relay(await serve(echo), limits={"message": "off"}))
     async with connect(gateway.url()) as client:
         for size in SIZES:
             message = random.Random(size).randbytes(size)
@@ -38,7 +38,7 @@ async def test_binary_messages_of_every_size(start_gateway: StartGateway, serve:
 
 
 async def test_text_messages_of_every_size(start_gateway: StartGateway, serve: Serve) -> None:
-    gateway = await start_gateway(relay(await serve(echo)))
+    gateway = await start_gateway(relay(await serve(echo), limits={"message": "off"}))
     async with connect(gateway.url()) as client:
         for size in SIZES:
             # three bytes of UTF-8 each, so that reads end inside characters; filled up with ASCII to the exact size

@@ -121,7 +121,7 @@ def _connect(target: Target, tls_port: bool) -> Client:
 
 
 _HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40)
-_BIG_HEAD = plain_request("/site/")[:-2] + b"Cookie: " + b"x" * 31_000
+_BIG_HEAD = plain_request("/site/")[:-2] + b"Cookie: " + b"x" * 15_500
 
 FLOODS: dict[str, Flood] = {
     "pings": Flood(_frames("/sink", [Frame(PING)] * 10_000)),

@@ -63,7 +63,7 @@ def with_accept(value: Callable[[str, str], str]) -> Answer:
     return answer
 
 
-TOO_LARGE = "more than 32768 bytes: raise limits.head"
+TOO_LARGE = "more than 16384 bytes: raise limits.head"
 
 # A backend's answer, and the text about it in the log
 BROKEN: dict[str, tuple[Answer, str]] = {
@@ -128,7 +128,7 @@ GOOD: dict[str, Answer] = {
     "an empty line in front": lambda head: b"\r\n" + accept_for(head),
     "a tab before another": with_fields(b"X-Y\t: a"),
     "an empty subprotocol": with_fields(b"Sec-WebSocket-Protocol: "),
-    "20 KB of cookies": with_fields(*[b"Set-Cookie: a=" + b"x" * 4000] * 5),
+    "12 KB of cookies": with_fields(*[b"Set-Cookie: a=" + b"x" * 4000] * 3),
 }
 
 OFFERS = {"Sec-WebSocket-Protocol": "chat.v1, chat.v2", "Sec-WebSocket-Extensions": "permessage-deflate"}

@@ -182,6 +182,8 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "a CR in a value": (head(b"GET / HTTP/1.1", HOST, b"X: a\rb"), 400, "malformed"),
     "no field": (head(b"GET / HTTP/1.1", HOST, b"nonsense"), 400, "malformed"),
     "a long target": (head(b"GET /" + b"a" * MAX_TARGET + b" HTTP/1.1"), 414, "target"),
+    "a target as long as a head": (head(b"GET /" + b"a" * MAX_HEAD + b" HTTP/1.1"), 414, "target"),
+    "a method as long as a head": (head(b"G" * MAX_HEAD + b" / HTTP/1.1"), 431, "head"),
 }
 
 
@@ -200,19 +202,19 @@ def test_what_is_refused(data: bytes, status: int, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "status"),
     [
-        b"GET /" + b"a" * MAX_HEAD,
-        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * MAX_HEAD,
-        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * (MAX_HEAD // 6),
+        (b"GET /" + b"a" * MAX_HEAD, 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * MAX_HEAD, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * (MAX_HEAD // 6), 431),
     ],
     ids=["target", "field", "fields"],
 )
-def test_a_head_without_an_end(data: bytes) -> None:
+def test_a_head_without_an_end(data: bytes, status: int) -> None:
     for size in (100, 5000, len(data)):
         _, refusal = feed(*[data[at : at + size] for at in range(0, len(data), size)])
         assert isinstance(refusal, Refusal)
-        assert refusal.status == 431
+        assert refusal.status == status
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_HEAD, None), (MAX_HEAD + 1, 431), (2 * MAX_HEAD, 431)])

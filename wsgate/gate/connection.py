@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import trio
 
-from wsgate.events.emit import emit
 from wsgate.gate.access_log import answered, refused, refused_early
 from wsgate.gate.admission import admit
 from wsgate.gate.auth.places import offer_without
@@ -34,8 +33,9 @@ from wsgate.gate.redaction import path_without_route
 from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.gate.request_id import id_of_request
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
+from wsgate.gate.silence import may_be_silent
 from wsgate.gate.switch import Begun, begin, run_session
-from wsgate.gate.tls_handshake import TLS_HANDSHAKE, Secured, refuse_tls, secure
+from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
@@ -94,13 +94,11 @@ async def _begin(
     if address is None:
         return None
     counted_as = counted_address(address, gateway.settings.trusted_proxies)
-    if not _may_be_silent(gateway, listener, address, counted_as):
-        reset_at_close(sock)
+    if not await may_be_silent(gateway, listener, sock, address, counted_as):
         return None
     # The client's certificate, if TLS asked for one
-    secured: Secured | Refusal | None = (sock, None)
-    if listener.tls is not None:
-        secured = await secure(gateway, listener, sock, str(address), counted_as)
+    plain = listener.tls is None
+    secured = (sock, None) if plain else await secure(gateway, listener, sock, str(address), counted_as)
     if secured is None:
         return None
     if isinstance(secured, Refusal):
@@ -115,25 +113,6 @@ async def _begin(
         if begun is None:
             transport.close()
     return None if begun is None else run_session(gateway, begun)
-
-
-def _may_be_silent(gateway: Gateway, listener: LiveListener, address: Address, counted_as: str | None) -> bool:
-    """Whether a connection may wait for its client's request. One of its address may have to end for it."""
-    most = gateway.most_silent
-    if counted_as is None or most is None:
-        return True
-    room, ended = gateway.silent.make_room(counted_as, most)
-    if ended or not room:
-        gateway.metrics.ended_silent("address", ended if room else ended + 1)
-        what = "the one that has been silent for longest is ended" if room else "this one is refused"
-        emit(
-            logging.INFO,
-            "too many silent connections",
-            client=str(address),
-            listener=str(listener.settings.bind),
-            reason=f"{most} of its address owe their request (limits.silent_per_address): {what}",
-        )
-    return room
 
 
 class _Connection:

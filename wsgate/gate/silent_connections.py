@@ -7,8 +7,8 @@ are bounded for each client address, and are ended if descriptors run out. Both 
 silent for long, of the address that has the most of them. So an address that opens thousands takes the place of its
 own connections, and another client that is slow keeps its own.
 
-Who has just come is not ended: its request may be on its way. So if an address has reached its limit within this time,
-its next connection is refused.
+Who has just come is not ended: its request may be on its way, or waits to be read, because many come back at once. So
+if an address has reached its limit within this time, its next connection has just as long to say something.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SilentConnections:
 
         most: that it may have
 
-        Returns whether there is room now, and how many were ended.
+        Returns whether there is room now, and how many were ended. Without room the next one has only ``GRACE``.
         """
         silent = self._by_address.get(address)
         if silent is None or len(silent) < most:  # nearly always

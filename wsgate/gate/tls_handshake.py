@@ -43,7 +43,7 @@ async def secure(
     assert listener.context is not None
     timeouts = gateway.settings.defaults.timeouts
     with trio.move_on_after(timeouts.handshake) as scope, gateway.silent.waiting(scope, counted_as):
-        first = await _first_byte(gateway, sock, scope)
+        first = await first_byte(gateway, sock, scope)
     if scope.cancelled_caught or not first:
         return None
     await gateway.handshake_limiter.take()
@@ -90,7 +90,7 @@ async def refuse_tls(listener: LiveListener, sock: Transport, client: str) -> No
         await end_gracefully(sock)
 
 
-async def _first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelScope) -> bytes:
+async def first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelScope) -> bytes:
     """Returns the first byte without removing it from the socket; ``b""`` if the client has ended the connection."""
     await trio.lowlevel.checkpoint()
     gateway.add_idle(scope)

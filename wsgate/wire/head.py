@@ -16,8 +16,8 @@ import h11
 
 from wsgate.text.token import TOKEN
 
-MAX_HEAD = 32 << 10  # bytes; cookies and tokens of 20 KB are real. nginx takes 4 x 8 KiB, node.js 16 KiB
-MAX_TARGET = 16 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, and access tokens stand in queries
+MAX_HEAD = 16 << 10  # bytes, as node.js; nginx takes 4 x 8 KiB
+MAX_TARGET = 8 << 10  # bytes; RFC 9110 §4.1 asks for at least 8000, and access tokens stand in queries
 
 _END = re.compile(rb"\n\r?\n")
 _LINE_ENDS = b"\r\n"

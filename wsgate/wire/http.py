@@ -28,6 +28,8 @@ _BODILESS = frozenset({204, 304})  # answers that need no Content-Length (RFC 91
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
+_MOST_METHOD = 32  # bytes; no method that is in use has so many
+
 _LENGTHS = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -130,6 +132,9 @@ class HttpServer:
             return Refusal(400, "malformed request", detail="it begins with a byte that no method has")
         head = self._heads.take()
         if isinstance(head, TooLarge):
+            line = self._heads.peek(_MOST_METHOD + self._max_target + 2).partition(b"\n")[0]
+            if len(line.partition(b" ")[2].partition(b" ")[0]) > self._max_target:
+                return _target_too_long(self._max_target)
             return Refusal(431, f"request head of more than {head.limit} bytes")
         if head is None:
             if not self._ended:
@@ -278,11 +283,15 @@ def _cannot_begin(start: bytes) -> bool:
     return bool(start) and start != b"\r" and not b"!" <= start[:1] <= b"~"
 
 
+def _target_too_long(most: int) -> Refusal:
+    return Refusal(414, f"request target of more than {most} bytes")
+
+
 def _check(found: RequestHead, max_target: int, head: bytes) -> Request | Refusal:
     """Returns the request of a head that is well-formed. ``head``: as it was written."""
     headers, target = found.headers, found.target
     if len(target) > max_target:
-        return Refusal(414, f"request target of more than {max_target} bytes")
+        return _target_too_long(max_target)
     length = _length(found, head)
     if isinstance(length, Refusal):
         return length

@@ -32,7 +32,7 @@ class Heartbeat:
 class RouteLimits:
     message: MessageSize | None = setting(
         "The largest message a client or backend may send through a relay; a larger one ends the session with 1009.",
-        default=None,
+        default=16 << 20,
     )
     frame: MessageSize | None = setting(
         "The largest data frame a client or backend may send; a larger one ends the session with 1009.", default=None

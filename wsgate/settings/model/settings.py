@@ -99,8 +99,8 @@ class Limits:
         default=None,
     )
     silent_per_address: Count | None = setting(
-        "Connections of one client address that owe their request or TLS handshake; of more, the one that has been "
-        "silent for longest is ended, or the new one, if all have just come. Each worker has its share.",
+        "Connections of one client address that owe their request or TLS handshake. With one more, the one that has "
+        "been silent for longest is ended; if all have just come, the new one has 250ms. Each worker has its share.",
         default=100,
     )
     handshakes: Count = setting(
@@ -108,9 +108,9 @@ class Limits:
     )
     head: HeadSize = setting(
         "A request's head, cookies and all, and the head of a backend's answer; a larger one gets 431, or is a 502.",
-        default=32 << 10,
+        default=16 << 10,
     )
-    target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=16 << 10)
+    target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=8 << 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
