@@ -138,10 +138,14 @@ def _check_messages(routes: list[tuple[int, Any]], fault: ReportFault, given: Co
                 fault(path, f"a tunnel has no messages, it passes a stream of bytes: {_INSTEAD[key]}")
 
 
+# Limits that only a route with sessions has
+_OF_SESSIONS = ("sessions", "sessions_per_address", "sessions_per_user", "messages_per_second", "bytes_per_second")
+
+
 def _check_sessions(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
     for index, route in routes:
         path = f"routes[{index}].limits"
-        for key in ("sessions", "sessions_per_address", "sessions_per_user"):
+        for key in _OF_SESSIONS:
             if f"{path}.{key}" not in given or getattr(route.limits, key, None) is None:
                 continue
             if isinstance(route.action, PlainAction):

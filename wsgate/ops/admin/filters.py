@@ -10,7 +10,8 @@ EXACT = ("route", "user", "backend", "host", "subprotocol", "client", "subject",
 # Fields that a list may be sorted by; numbers, but for the first ones
 SORTS = (
     *("since", "id", "route", "client", "user", "backend"),
-    *("duration", "messages_up", "messages_down", "bytes_up", "bytes_down", "client_rtt_ms", "backend_rtt_ms"),
+    *("duration", "messages_up", "messages_down", "bytes_up", "bytes_down"),
+    *("throttled_up", "throttled_down", "client_rtt_ms", "backend_rtt_ms"),
 )
 SEARCH = "q"  # a part of any text field, in any case of letters
 _SEARCHED = ("id", "route", "client", "user", "host", "backend", "path", "subprotocol", "subject")

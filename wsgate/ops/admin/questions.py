@@ -46,6 +46,8 @@ def describe(session: Session) -> Plain:
         "messages_down": outcome.messages_down,
         "bytes_up": outcome.octets_up,
         "bytes_down": outcome.octets_down,
+        "throttled_up": round(outcome.throttled_up, 3),
+        "throttled_down": round(outcome.throttled_down, 3),
         "client_rtt_ms": _milliseconds(outcome.client_rtt),
         "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
         "client_code": outcome.client_code,
