@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.peers.frames import close_frame
+from tests.peers.frames import TEXT, Frame, close_frame
 
 from .browser import chromium, complaints, resize
 from .gateway import Gateway, OpenClient, StartGateway, relay
@@ -261,6 +261,46 @@ async def test_a_drain_shows_its_progress(
     await in_thread(page.shows, "#state", "draining, 1 session left")
     assert await in_thread(page.driver.execute_script, "return document.querySelector('progress').value") == 1
     await in_thread(page.driver.get, "about:blank")  # it would look for the gateway that has ended
+
+
+async def test_the_frames_of_a_session(
+    page: Page, start_gateway: StartGateway, serve: Serve, open_client: OpenClient, token: Path
+) -> None:
+    gateway = await start_gateway(
+        relay(await serve(echo)), admin={"bind": "127.0.0.1:0", "token": {"file": str(token)}, "tap": "payload"}
+    )
+    address = await admin_address(gateway)
+    client = await open_client(gateway)
+    await client.upgrade("/")
+
+    def watch() -> None:
+        page.driver.get(f"http://{address}/")
+        page.until("!document.querySelector('#token-form').hidden")
+        page.fill("#token", "secret\n")
+        page.rows(1)
+        page.one("#sessions .link").click()
+        page.one("#tap-button").click()
+        page.shows("#tap-state", "waits for the next frame …")
+
+    def frames(number: int) -> list[str]:
+        page.until(f"document.querySelectorAll('#tap-frames li').length === {number}")
+        return [str(each.text) for each in page.driver.find_elements(By.CSS_SELECTOR, "#tap-frames li")]
+
+    await in_thread(watch)
+    await gateway.next_line("tapped")
+    await client.send(Frame(TEXT, b"<i>hello</i>"))
+    await client.receive()
+    up, down = await in_thread(frames, 2)
+    assert [word in up for word in ("↑", "text", "12 B", "FIN", "<i>hello</i>")] == [True] * 5
+    assert "↓" in down
+    await in_thread(page.shows, "#tap-state", "2 frames")
+    await client.send(close_frame(4001, "bye"))
+    assert "4001 bye" in (await in_thread(frames, 4))[2]
+    assert await client.receive_close() == (4001, "bye")
+    await client.read_end()
+    await client.stream.aclose()
+    await in_thread(page.until, "document.querySelector('#tap-state').textContent.includes('the session has ended')")
+    await in_thread(page.shows, "#tap-button", "Watch the frames")
 
 
 @pytest.mark.parametrize("width", [320, 768, 1280])

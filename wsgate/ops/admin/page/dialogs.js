@@ -3,6 +3,7 @@
 import { ask } from "/page/gateway.js";
 import { age, octets } from "/page/show.js";
 import { $, element } from "/page/tables.js";
+import { endTap, startTap } from "/page/tap.js";
 
 const REFRESH = 2000; // milliseconds
 const MOST_REASON = 123; // bytes (RFC 6455 §5.5)
@@ -18,11 +19,15 @@ let timer = 0;
 
 export function openDetails(session) {
   const dialog = $("details");
+  dialog.dataset.session = session.id;
   $("details-title").textContent = `Session ${session.id}`;
   $("details-error").textContent = "";
   $("details-fields").replaceChildren();
   showFields(session);
-  dialog.onclose = () => clearTimeout(timer);
+  dialog.onclose = () => {
+    clearTimeout(timer);
+    endTap();
+  };
   dialog.showModal();
   timer = setTimeout(() => refresh(session.id), REFRESH);
 }
@@ -80,6 +85,7 @@ export function confirmClose(session, ended) {
 
 export function startDialogs() {
   $("details-leave").onclick = () => $("details").close();
+  startTap();
   $("close-not").onclick = () => $("close-dialog").close();
   $("close-reason").oninput = ({ target }) => {
     const size = new TextEncoder().encode(target.value).length;

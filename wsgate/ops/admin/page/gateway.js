@@ -14,8 +14,33 @@ export const hasToken = () => token !== "";
 
 // Returns the answer's JSON. Throws NeedsToken, or an Error that says what is wrong.
 export async function ask(method, target) {
+  return told(await request(target, { method }));
+}
+
+// Reads an answer of lines, each of them JSON: said gets each, until the answer ends or the signal aborts it.
+// Throws as ask does; an answer that is aborted or breaks off ends without a word.
+export async function read(target, said, signal) {
+  const response = await request(target, { signal });
+  if (!response.ok) await told(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let pending = "";
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      const lines = (pending + piece.value).split("\n");
+      pending = lines.pop();
+      for (const line of lines) said(JSON.parse(line));
+    }
+  } catch (error) {
+    if (error.name !== "AbortError" && !(error instanceof TypeError)) throw error;
+  }
+}
+
+function request(target, options) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(`/api/v1/${target}`, { method, headers });
+  return fetch(`/api/v1/${target}`, { ...options, headers });
+}
+
+async function told(response) {
   if (response.status === 401) throw new NeedsToken();
   const text = await response.text();
   let answer;
@@ -28,13 +53,13 @@ export async function ask(method, target) {
   return answer;
 }
 
-// Opens a WebSocket of the API: told gets each message, ended is called at the end.
-export function listen(target, subprotocol, told, ended) {
+// Opens a WebSocket of the API: said gets each message, ended is called at the end.
+export function listen(target, subprotocol, said, ended) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   // a browser can show the token nowhere else
   const shown = token ? [`bearer.${token}`] : [];
   const socket = new WebSocket(`${scheme}://${location.host}/api/v1/${target}`, [subprotocol, ...shown]);
-  socket.onmessage = ({ data }) => told(JSON.parse(data));
+  socket.onmessage = ({ data }) => said(JSON.parse(data));
   socket.onclose = ended;
   return socket;
 }
