@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header
+from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header, parse_all
 from wsgate.relay import _fast_relay
 from wsgate.wire import _kernel, counts, masking, walk
+from wsgate.wire.frame_reader import FrameReader, ReadFrame
 from wsgate.wire.walk import DONE, NO_LIMIT
 
 from ..wire.test_kernel import steps, words
@@ -84,6 +85,27 @@ def fast_relays(random: Random) -> None:
                 assert state[0] == state[1], (options, came)
                 if python.halt != DONE:  # the flow's, which test_kernel's steps follow
                     return
+
+
+def frame_readers(random: Random) -> None:
+    """What a tap tells, however the stream is cut: the whole frames of it, and perhaps one that is not whole."""
+    data = _stream(random, masked=chance(random, 2))
+    whole = [
+        ReadFrame(frame.fin << 7 | frame.rsv << 4 | frame.opcode, len(frame.payload), frame.payload)
+        for frame, _, _ in parse_all(data)
+    ]
+    keep = random.choice((0, 1, 5, 300))
+    everything, some = FrameReader(1 << 64), FrameReader(keep)
+    found: list[ReadFrame] = []
+    part: list[ReadFrame] = []
+    for piece in cut(random, data):
+        found += everything.read(memoryview(piece))
+        part += some.read(piece)
+    assert found == whole, data
+    assert len(part) in (len(whole), len(whole) + 1), data
+    for told, frame in zip(part, whole, strict=False):
+        kept = keep or (2 if frame.first & 0x0F == CLOSE else 0)
+        assert told == frame._replace(payload=frame.payload[:kept]), data
 
 
 def _options(random: Random) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 
 import pytest
@@ -12,10 +13,12 @@ from trio.testing import MockClock
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import FRAMES, INFO, TLS13, data, session
 from tests.relay.joined import Session as Running
+from tests.relay.test_session import parts
 from wsgate.relay import fast_relay, tap
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import Pump
 from wsgate.relay.tap import NO_FRAMES, TOO_MANY, TappedFrame, Taps, Viewer
+from wsgate.settings.model import Over, RouteLimits
 from wsgate.wire.frame_reader import ReadFrame
 from wsgate.wire.frames import Opcode
 
@@ -211,3 +214,34 @@ async def test_a_viewer_that_takes_nothing_stops_no_session(
         assert await running.backend.read(len(raw) if mode == "relay" else 100_000)
         found, dropped = viewer.take()
         assert (len(found), dropped) == (10, 990)
+
+
+async def test_a_session_that_is_tapped_is_freed_without_the_collector(pump: Pump, autojump_clock: MockClock) -> None:
+    """Although its viewer is still there."""
+    before = parts()
+    gc.disable()
+    try:
+        taps = Taps()
+        async with session(pump) as running:
+            viewer = opened(taps, running)
+            await running.client.vanish()
+            await running.backend.vanish()
+            taps.session_ended(running.session, await running.outcome())
+        del running
+        assert parts() == before
+        assert viewer.outcome is not None
+    finally:
+        gc.enable()
+
+
+async def test_rates_hold_during_a_tap(pump: Pump, autojump_clock: MockClock) -> None:
+    taps = Taps()
+    limits = RouteLimits(messages_per_second=100, over=Over.CLOSE)
+    async with session(pump, limits=limits) as running:
+        viewer = opened(taps, running)
+        before = running.session.flows[0].read_area
+        taps.close(viewer)
+        assert len(running.session.flows[0].read_area) >= len(before)
+        opened(taps, running)
+        await running.client.send(*[data(b"x")] * 1000)
+        assert (await running.client.receive_close())[0] == 1008

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsgate.ops.admin.access import FOREIGN_HOST, FOREIGN_PAGE, check_host, is_token, shown_token
+from wsgate.ops.admin.access import FOREIGN_HOST, FOREIGN_PAGE, check_host, is_cross_site, is_token, shown_token
 from wsgate.settings.model import TcpAddress, UnixAddress
 from wsgate.wire.http import Refusal, Request
 
@@ -48,6 +48,16 @@ def test_a_browser_reaches_no_unix_socket() -> None:
 )
 def test_pages_of_other_origins(origin: bytes, refusal: Refusal | None) -> None:
     assert check_host(asking(b"127.0.0.1:9600", origin=origin), BIND, ()) is refusal
+
+
+@pytest.mark.parametrize(
+    ("site", "foreign"),
+    [(b"same-origin", False), (b"none", False), (b"same-site", True), (b"cross-site", True), (b"", True)],
+)
+def test_what_browsers_say_without_an_origin(site: bytes, foreign: bool) -> None:
+    request = Request(b"GET", b"/", b"127.0.0.1", b"1.1", [(b"sec-fetch-site", site)], [])
+    assert is_cross_site(request) is foreign
+    assert not is_cross_site(asking(b"127.0.0.1"))
 
 
 @pytest.mark.parametrize(

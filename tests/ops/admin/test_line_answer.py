@@ -111,6 +111,8 @@ async def test_what_is_refused(start: Start, tmp_path: Path, log: Log) -> None:
     assert (await running.ask(TARGET, "POST")).status == 403
     assert (await running.ask(TARGET, "HEAD")).status == 404
     assert (await running.ask(TARGET, host="evil.example")).status == 421
+    assert (await running.ask(TARGET, "GET", "Sec-Fetch-Site: cross-site")).status == 403  # it would begin a tap
+    assert (await running.ask("/", "GET", "Sec-Fetch-Site: cross-site")).status == 200  # a link to the page
     assert (await start(tap=AdminTap.OFF).ask(TARGET)).status == 403
     protected = start({"tap": FakeTap()}, token=AdminToken(file=str(tmp_path / "token")), tap=AdminTap.PAYLOAD)
     assert (await protected.ask(TARGET)).status == 401

@@ -45,6 +45,12 @@ def check_host(request: Request, bind: Address, names: Container[str]) -> Refusa
     return None if is_ip(name) or name == "localhost" or name in names else FOREIGN_HOST
 
 
+def is_cross_site(request: Request) -> bool:
+    """Whether a browser asks because of a page of another site: it says so in Sec-Fetch-Site also where it sends no
+    Origin, for an image or a frame."""
+    return any(value not in (b"same-origin", b"none") for value in values(request.headers, b"sec-fetch-site"))
+
+
 def shown_token(request: Request) -> bytes | None:
     """Returns the token that a request shows (RFC 6750 §2.1); ``None`` without one."""
     fields: Sequence[bytes] = values(request.headers, b"authorization")

@@ -29,9 +29,11 @@ from wsgate.net.plain import PlainTransport
 from wsgate.ops.accept import accept_forever
 from wsgate.ops.admin.access import (
     BUSY,
+    FOREIGN_PAGE,
     NO_TOKEN,
     WRONG_TOKEN,
     check_host,
+    is_cross_site,
     is_token,
     shown_token,
 )
@@ -181,6 +183,8 @@ class AdminServer:
             return await self._serve_live(request, client, http, sock)
         if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
             return refusal
+        if request.path.startswith(PREFIX) and is_cross_site(request):
+            return FOREIGN_PAGE
         page = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}.get(request.path)
         if page is None and (file := FILES.get(request.path)) is not None and request.method in _READS:
             return 200, *file  # the page itself has no secrets: it asks for the token
