@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsgate.wire.frame_reader import ReadFrame
 
 MOST_VIEWERS = 16  # of a process
-MOST_FRAMES = 4096  # that wait for a viewer
+MOST_FRAMES = 4096  # that wait for a viewer; two reads have no more
 MOST_BYTES = 1 << 20  # of payloads that wait for a viewer
 MOST_KEPT = 16 << 10  # bytes of one payload
 
@@ -58,15 +58,17 @@ class Viewer:
         self._dropped = 0  # frames that came after these
         self._any = trio.Event()
 
-    def put(self, frames: list[TappedFrame]) -> None:
-        """Adds frames. After one that does not fit, all are dropped until ``take``, so that there is one gap."""
-        for each in frames:
-            size = len(each.frame.payload)
-            if self._dropped or len(self._frames) >= MOST_FRAMES or self._bytes + size > MOST_BYTES:
-                self._dropped += 1
-            else:
-                self._frames.append(each)
-                self._bytes += size
+    def put(self, frames: list[TappedFrame], size: int) -> None:
+        """Adds the frames of one read, if there is room for all. After some that have none, all are dropped until
+        ``take``, so that there is one gap.
+
+        size: bytes of their payloads
+        """
+        if self._dropped or len(self._frames) + len(frames) > MOST_FRAMES or self._bytes + size > MOST_BYTES:
+            self._dropped += len(frames)
+        else:
+            self._frames += frames
+            self._bytes += size
         self._any.set()
 
     def end(self, outcome: Outcome) -> None:
@@ -104,8 +106,9 @@ class Tap:
         def look(data: memoryview) -> None:
             now = time.time()
             if frames := [TappedFrame(now, up, each) for each in read(data)]:
+                size = sum(len(each.frame.payload) for each in frames)
                 for viewer in viewers:
-                    viewer.put(frames)
+                    viewer.put(frames, size)
 
         return look
 
