@@ -17,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  soak flood fuzz jupyter-check check-native check-native-quick image-check lock clean distclean
+  soak flood fuzz jupyter-check api-check check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -33,6 +33,7 @@ help:
 	@echo 'make fuzz         hostile frames, heads and sources at random for ten minutes; ARGS="--seconds 60 walks" for less'
 	@echo 'make check-native the tests and fuzzers of the compiled kernel under the sanitizers'
 	@echo 'make jupyter-check JupyterLab through the gateway in Chromium; ARGS="--pictures DIRECTORY" for screenshots'
+	@echo 'make api-check     the description of the admin API against its standard, and a running gateway against it'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
 	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
@@ -106,6 +107,15 @@ $(VENV)-jupyter/bin/jupyter:
 	@$(PYTHON) -m venv $(VENV)-jupyter
 	@$(VENV)-jupyter/bin/python -m pip --disable-pip-version-check --quiet install $(JUPYTER)
 
+# An environment of its own, because pytest would load schemathesis for every test.
+api-check: $(DEV) $(VENV)-api/.ready
+	@$(BIN)/python -m tests.openapi $(VENV)-api/bin $(ARGS)
+
+$(VENV)-api/.ready: requirements/api.txt
+	@$(PYTHON) -m venv $(VENV)-api
+	@$(VENV)-api/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/api.txt
+	@touch $@
+
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
 
@@ -136,6 +146,7 @@ lock:
 	$(COMPILE) -o requirements/run.txt pyproject.toml
 	$(COMPILE) -o requirements/build.txt --only-build-deps --build-deps-for wheel pyproject.toml
 	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
+	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
 	@rm -rf $(VENV)-lock
 
 clean:

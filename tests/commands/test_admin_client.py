@@ -25,7 +25,11 @@ def test_a_question(tmp_path: Path) -> None:
     ("status", "answer", "message"),
     [
         (400, {"error": "sort is odd"}, "sort is odd"),
-        (401, b"a token is needed\n", "answered 401: a token is needed; --token-file or WSGATE_ADMIN_TOKEN_FILE"),
+        (
+            401,
+            {"error": "a token is needed"},
+            "a token is needed; --token-file or WSGATE_ADMIN_TOKEN_FILE name the file",
+        ),
         (200, b"<html>", "answered 200: <html>"),
         (200, [1], "answered 200: [1]"),
         (502, b"", "answered 502: nothing"),

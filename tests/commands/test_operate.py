@@ -87,6 +87,12 @@ def run(api: FakeApi, *arguments: str) -> int:
             "chat drains\n",
         ),
         (
+            ["status", "--config"],
+            {"config": {"workers": 1, "log": {"to": "a\x1bn"}, "routes": [{"name": "chat"}]}},
+            ("GET", "config", None),
+            'workers: 1\nlog:\n  to: "a\\en"\nroutes:\n- name: chat\n',
+        ),
+        (
             ["routes"],
             {
                 "routes": [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-LOCKS = ["run.txt", "build.txt", "dev.txt"]
+LOCKS = ["run.txt", "build.txt", "dev.txt", "api.txt"]
 
 
 def read(name: str) -> str:
@@ -45,3 +45,11 @@ def test_the_locks_have_all_that_is_asked_for() -> None:
     for requirement in project["project"]["dependencies"] + project["build-system"]["requires"]:
         asked += re.findall(r"^[\w.-]+", requirement)
     assert {name.lower() for name in asked} <= pins("dev.txt").keys()
+    assert set(re.findall(r"^[\w.-]+", read("api.in"), re.MULTILINE)) <= pins("api.txt").keys()
+
+
+def test_what_two_locks_have_is_the_same() -> None:
+    api, dev = pins("api.txt"), pins("dev.txt")
+    assert {name: api[name] for name in api.keys() & dev.keys()} == {
+        name: dev[name] for name in api.keys() & dev.keys()
+    }

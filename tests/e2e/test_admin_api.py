@@ -68,6 +68,9 @@ async def test_sessions_of_all_workers(
     assert len(closed["closed"]) == 3
     for client in clients:
         await client.stream.aclose()
+    config = (await run("config"))["config"]
+    assert (config["workers"], config["routes"][0]["name"]) == (workers, "relay")
+    assert (await run("openapi.json"))["openapi"] == "3.1.0"
     assert await run("reload", "POST") == {"reload": "begun"}
     await gateway.next_line("reloaded")
     gateway.file.write_text(gateway.file.read_text() + "nonsense: 1\n")

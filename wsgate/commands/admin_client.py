@@ -89,11 +89,10 @@ class AdminClient:
             answer = None
         if not isinstance(answer, dict):
             said = text.decode(errors="replace").strip() or "nothing"
-            if status == 401:
-                said += "; --token-file or WSGATE_ADMIN_TOKEN_FILE name the file that has it"
             raise AskError(f"{self.address} answered {status}: {said[:500]}")
         if status >= 400:
-            raise AskError(str(answer.get("error", status)), answer)
+            cure = "; --token-file or WSGATE_ADMIN_TOKEN_FILE name the file that has it" if status == 401 else ""
+            raise AskError(f"{answer.get('error', status)}{cure}", answer)
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:

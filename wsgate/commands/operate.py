@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from wsgate.commands.admin_client import ADDRESS, AdminClient, AskError, client_from
 from wsgate.commands.table import age, octets, table
 
@@ -58,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print the API's answer")
         return command
 
-    add("status", "Say whether the gateway is ready, and how many sessions it has.", _ask_status, _show_status)
+    text = "Say whether the gateway is ready, and how many sessions it has; or its configuration."
+    status = add("status", text, _ask_status, _show_status)
+    status.add_argument("--config", action="store_true", help="the configuration in effect, without its secrets")
     sessions = add("sessions", "List the open sessions.", _ask_sessions, _show_sessions)
     add_filters(sessions)
     sessions.add_argument("--sort", metavar="FIELD", default="since", help="by this field; --sort=-FIELD: downwards")
@@ -102,7 +106,7 @@ def filter_of(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _ask_status(client: AdminClient, options: argparse.Namespace) -> Answer:
-    return client.ask("GET", "status")
+    return client.ask("GET", "config" if options.config else "status")
 
 
 def _ask_sessions(client: AdminClient, options: argparse.Namespace) -> Answer:
@@ -143,6 +147,8 @@ def _ask_reload(client: AdminClient, options: argparse.Namespace) -> Answer:
 
 
 def _show_status(answer: Answer) -> Sequence[str]:
+    if "config" in answer:
+        return yaml.safe_dump(answer["config"], sort_keys=False, width=1 << 20).splitlines()
     sessions = answer["sessions"]
     state = "ready" if answer["ready"] else "not ready"
     count = f"{sessions} session{'' if sessions == 1 else 's'}"

@@ -23,6 +23,7 @@ class ConfigKey:
     default: ``MISSING`` if the file must have the key
     choice: the key is one of several for the same field: a field whose type is a union of dataclasses has one key per
     class, named like the class in lower case, and the file must have exactly one of them
+    secret: nobody is shown the value
     """
 
     name: str
@@ -32,6 +33,7 @@ class ConfigKey:
     doc: str
     default: Any
     choice: bool = False
+    secret: bool = False
 
     @property
     def required(self) -> bool:
@@ -55,7 +57,9 @@ def keys_of(cls: type) -> dict[str, ConfigKey]:
         else:
             doc = field.metadata["doc"]
             name = field.name.rstrip("_")  # for reserved words of Python, like from
-            keys[name] = ConfigKey(name, field.name, hint, optional, doc, field.default)
+            keys[name] = ConfigKey(
+                name, field.name, hint, optional, doc, field.default, secret=field.metadata["secret"]
+            )
     return keys
 
 

@@ -79,6 +79,7 @@ CLOSE: Plain = {"ask": "close", "ids": None, "filter": {}, "code": 1008, "reason
         ("DELETE", "sessions/1", None, {"ids": ["1"]}),
         ("DELETE", "sessions/1?code=4000&reason=a%20b", None, {"ids": ["1"], "code": 4000, "reason": "a b"}),
         ("POST", "sessions/close", {"ids": ["1", "2"], "code": 1012}, {"ids": ["1", "2"], "code": 1012}),
+        ("POST", "sessions/close", {"ids": ["1"], "code": 1012.0}, {"ids": ["1"], "code": 1012}),
         ("POST", "sessions/close", {"filter": {"route": "a"}, "reason": ""}, {"filter": {"route": "a"}, "reason": ""}),
     ],
 )
@@ -121,6 +122,12 @@ async def test_close_of_what_is_not_there() -> None:
         ("routes/drain", {"route": "a", "drain": 1}, "route is a text, the name of a route; drain is true or false"),
         ("routes/drain", {"route": "a", "backend": "b"}, "unknown parameter 'backend'"),
         ("log", {"level": "loud"}, "level is one of debug, info, warning, error"),
+        ("log", {"level": {}}, "level is one of debug, info, warning, error"),
+        ("sessions/close", {"ids": None, "filter": {"route": "a"}}, "write either ids, a list, or filter"),
+        ("sessions/close", {"filter": None}, "filter is a mapping of texts"),
+        ("sessions/close", {"ids": ["1"], "code": 1000.5}, "code is a close code that may be sent"),
+        ("sessions/close", {"ids": ["1"], "code": 1e999}, "code is a close code that may be sent"),
+        ("backends/drain", {"backend": "a", "route": None}, "route and backend are texts"),
         ("reload", {"x": 1}, "unknown parameter 'x': none is known here"),
     ],
 )
@@ -159,7 +166,7 @@ async def test_lists_that_are_not_understood(target: str, error: str) -> None:
         ("GET", "sessions/", 404),
         ("PUT", "sessions", 405),
         ("POST", "sessions/1", 405),
-        ("GET", "sessions/close", 200),  # an id like another
+        ("GET", "sessions/close", 405),  # no session has this id
         ("GET", "drain", 405),
     ],
 )
@@ -195,9 +202,28 @@ async def test_a_drain_of_a_route() -> None:
     assert (await Asked(known).ask("POST", "routes/drain", undo)).content == undo
     assert (await Asked(unknown, unknown).ask("POST", "routes/drain", undo)).status == 404
     told = await Asked({"found": True, "has_sessions": False}).ask("POST", "routes/drain", {"route": "a"})
-    assert (told.status, str(told.content["error"])[:30]) == (400, "this route has no sessions: on")
+    assert (told.status, str(told.content["error"])[:30]) == (409, "this route has no sessions: on")
     told = await Asked(unknown, missing=(1,)).ask("POST", "routes/drain", {"route": "a"})
     assert told.content == {"drain": True, "route": "a", "missing_workers": [1]}
+
+
+async def test_the_configuration_is_that_of_a_worker() -> None:
+    told = await Asked({"config": {"workers": 2}}, {"config": {"workers": 2}}).ask("GET", "config")
+    assert (told.status, told.content) == (200, {"config": {"workers": 2}})
+    assert (await Asked(missing=(1, 2)).ask("GET", "config")).status == 503
+
+
+async def test_the_description_has_what_is_asked_here() -> None:
+    told = await Asked().ask("GET", "openapi.json")
+    assert (told.status, told.content["openapi"]) == (200, "3.1.0")
+
+
+async def test_another_method_is_told_which_there_are() -> None:
+    told = await Asked().ask("PUT", "status")
+    assert (told.status, told.headers) == (405, [(b"Allow", b"GET, HEAD")])
+    told = await Asked().ask("OPTIONS", "sessions/close")
+    assert (told.status, told.headers) == (405, [(b"Allow", b"POST")])
+    assert (await Asked().ask("HEAD", "live")).status == 426
 
 
 async def test_signals_go_to_the_main_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ async def test_what_is_refused(start: Start, tmp_path: Path, log: Log) -> None:
     )
     assert (await running.ask(f"{TARGET}?x=1")).status == 400
     assert (await running.ask(TARGET, "POST")).status == 403
-    assert (await running.ask(TARGET, "HEAD")).status == 404
+    assert (await running.ask(TARGET, "HEAD")).status == 405
     assert (await running.ask(TARGET, host="evil.example")).status == 421
     assert (await running.ask(TARGET, "GET", "Sec-Fetch-Site: cross-site")).status == 403  # it would begin a tap
     assert (await running.ask("/", "GET", "Sec-Fetch-Site: cross-site")).status == 200  # a link to the page

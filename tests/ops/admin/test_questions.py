@@ -128,6 +128,14 @@ async def test_routes(start_gate: StartGate, backend: Backend) -> None:
     ]
 
 
+async def test_the_configuration(start_gate: StartGate) -> None:
+    gate = start_gate(route(relay_to(1), "chat"))
+    shown = (await answer(gate.gateway, {"ask": "config"}))["config"]
+    assert shown["routes"][0]["name"] == "chat"
+    gate.gateway.use_site(build(Settings(listeners=(), routes=(), workers=2)))
+    assert (await answer(gate.gateway, {"ask": "config"}))["config"]["workers"] == 2
+
+
 async def test_the_log_level(start_gate: StartGate, log: Log) -> None:
     gate = start_gate(route(relay_to(1)))
     logging.getLogger("wsgate").setLevel("INFO")

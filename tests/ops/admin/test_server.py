@@ -330,7 +330,8 @@ async def test_changes_need_a_token_or_the_socket(start: Start, tmp_path: Path) 
     close = ("/api/v1/sessions/1", "DELETE")
     running = start()
     answer = await running.ask(*close)
-    assert (answer.status, answer.body) == (403, "changes need admin.token, or a Unix socket in admin.bind\n")
+    assert (answer.status, answer.head.one("Content-Type")) == (403, "application/json")
+    assert json.loads(answer.body) == {"error": "changes need admin.token, or a Unix socket in admin.bind"}
     assert (await running.ask("/api/v1/sessions")).status == 200
     running = start(token=AdminToken(file=str(token)))
     assert (await running.ask("/api/v1/sessions")).status == 401

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -20,16 +20,16 @@ from wsgate import __version__
 from wsgate.ops.admin.asking import Answers, Ask
 from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS, sort_key
 from wsgate.ops.admin.merging import merge_backends, merge_routes
+from wsgate.ops.admin.openapi import description
+from wsgate.ops.admin.operations import LISTED, MOST_LISTED, MOST_OFFSET, OPERATIONS, PREFIX, Operation, find
 from wsgate.ops.admin.questions import set_level
 from wsgate.settings.model import LogLevel
 from wsgate.settings.problem import Problem
 from wsgate.wire.close import MAX_REASON, may_be_sent
+from wsgate.wire.headers import Headers
 from wsgate.wire.http import Request
 
-PREFIX = "/api/v1/"
 MOST_BODY = 64 << 10  # bytes of a request's body
-MOST_LISTED = 1000  # sessions in one answer
-LISTED = 100  # sessions in one answer, if the request does not say
 
 # Reads and tries the configuration as a reload would; returns what is wrong with it. Call it in a thread
 Check = Callable[[], list[Problem]]
@@ -39,11 +39,11 @@ Read = Callable[[], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of the API. ``query``: its parameters, ``body``: its JSON, ``rest``: of the path behind the resource"""
+    """A request of the API. ``query``: its parameters, ``body``: its JSON, ``id``: what its path names"""
 
     query: Mapping[str, str]
     body: Mapping[str, Any]
-    rest: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ class Told:
 
     status: int
     content: Mapping[str, Any]
+    headers: Headers = ()
 
 
 class Wrong(Exception):
     """A request that cannot be answered; the message says why."""
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, status: int = 400, headers: Headers = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
 
 
 Handler = Callable[[Asked], Awaitable[Told]]
@@ -73,71 +75,46 @@ class Api:
     main: the process that signals are sent to, for a reload or a drain
     state: returns the lines why the gateway is not ready, and how many sessions it has
     history: returns the points of the last hour
+    needs_token: whether requests must show a token, for the API's description
     """
 
-    def __init__(self, ask: Ask, check: Check | None, main: int, state: Read, history: Read) -> None:
+    def __init__(
+        self, ask: Ask, check: Check | None, main: int, state: Read, history: Read, *, needs_token: bool = False
+    ) -> None:
         self._ask = ask
         self._check = check
         self._main = main
         self._state = state
         self._points = history
+        self._needs_token = needs_token
         self._checking = trio.CapacityLimiter(1)
-        # By method and resource; a resource that ends with a slash is followed by a name
-        self._handlers: dict[tuple[str, str], Handler] = {
-            ("GET", "status"): self._status,
-            ("GET", "history"): self._history,
-            ("GET", "sessions"): self._sessions,
-            ("GET", "sessions/"): self._session,
-            ("DELETE", "sessions/"): self._close_one,
-            ("POST", "sessions/close"): self._close,
-            ("GET", "backends"): self._backends,
-            ("POST", "backends/drain"): self._drain_backend,
-            ("GET", "routes"): self._routes,
-            ("POST", "routes/drain"): self._drain_route,
-            ("POST", "reload"): self._reload,
-            ("POST", "drain"): self._drain,
-            ("POST", "log"): self._log,
-        }
-
-    def handler(self, request: Request) -> tuple[Handler, str]:
-        """Returns the handler of a request, and the rest of its path. Raises ``Wrong``."""
-        method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
-        path = request.path.removeprefix(PREFIX)
-        resource, slash, rest = path.partition("/")
-        for name, behind in ((path, ""), (resource + slash, rest)):
-            if (method, name) in self._handlers and (behind or not name.endswith("/")):
-                return self._handlers[method, name], unquote(behind)
-        known = {name for _, name in self._handlers}
-        if (path in known and not path.endswith("/")) or (rest and resource + slash in known):
-            methods = ", ".join(sorted(m for m, name in self._handlers if name in (path, resource + slash)))
-            raise Wrong(f"the method here is {methods}", 405)
-        raise Wrong("nothing is here: see docs/admin.md for what can be asked", 404)
+        self._handlers: dict[str, Handler] = {each.name: getattr(self, f"_{each.name}") for each in OPERATIONS}
 
     async def answer(self, request: Request, body: bytes) -> Told:
         """Returns the answer to a request."""
         try:
-            handler, rest = self.handler(request)
-            return await handler(Asked(_query(request), _object(body), rest))
+            operation, id = _operation(request)
+            asked = Asked(_query(request), _object(body), unquote(id))
+            _only(asked.query, operation.query)
+            _only(asked.body, {} if operation.body is None else operation.body["properties"])
+            return await self._handlers[operation.name](asked)
         except Wrong as error:
-            return Told(error.status, {"error": str(error)})
+            return Told(error.status, {"error": str(error)}, error.headers)
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
     async def _status(self, asked: Asked) -> Told:
-        _only(asked.query, ())
         return Told(200, {"version": __version__, **await self._state()})
 
     async def _history(self, asked: Asked) -> Told:
-        _only(asked.query, ())
         return Told(200, await self._points())
 
     async def _sessions(self, asked: Asked) -> Told:
         query = asked.query
-        _only(query, (*EXACT, SEARCH, "sort", "limit", "offset"))
         sort = query.get("sort", "since")
         if sort.removeprefix("-") not in SORTS:
             raise Wrong(f"sort is one of {', '.join(SORTS)}, perhaps with - in front")
-        limit, offset = _number(query, "limit", LISTED, MOST_LISTED), _number(query, "offset", 0)
+        limit, offset = _number(query, "limit", LISTED, MOST_LISTED), _number(query, "offset", 0, MOST_OFFSET)
         question = {"ask": "sessions", "filter": _filter(query), "sort": sort, "first": offset + limit}
         answers = await self._ask(question)
         total = sum(each["total"] for each in answers.found)
@@ -146,41 +123,51 @@ class Api:
         return _told({"total": total, "offset": offset, "sessions": listed}, answers)
 
     async def _session(self, asked: Asked) -> Told:
-        _only(asked.query, ())
-        answers = await self._ask({"ask": "session", "id": asked.rest})
+        answers = await self._ask({"ask": "session", "id": asked.id})
         found = [each["session"] for each in answers.found if each["session"] is not None]
         if not found:
-            raise Wrong(f"no session has the id {asked.rest!r}: it may have ended", 404)
+            raise Wrong(f"no session has the id {asked.id!r}: it may have ended", 404)
         return _told({"session": found[0]}, answers)
 
     async def _backends(self, asked: Asked) -> Told:
-        _only(asked.query, ("route",))
         answers = await self._ask({"ask": "backends"})
         backends = merge_backends(answers.found)
         wanted = asked.query.get("route")
         return _told({"backends": [each for each in backends if wanted in (None, each["route"])]}, answers)
 
     async def _routes(self, asked: Asked) -> Told:
-        _only(asked.query, ())
         answers = await self._ask({"ask": "routes"})
         return _told({"routes": merge_routes(answers.found)}, answers)
+
+    async def _config(self, asked: Asked) -> Told:
+        answers = await self._ask({"ask": "config"})
+        if not answers.found:
+            raise Wrong("no worker has answered: ask again", 503)
+        return _told({"config": answers.found[0]["config"]}, answers)
+
+    async def _openapi(self, asked: Asked) -> Told:
+        return Told(200, description(needs_token=self._needs_token))
+
+    async def _live(self, asked: Asked) -> Told:
+        raise Wrong("this is a WebSocket: ask for it with GET", 426, [(b"Upgrade", b"websocket")])
+
+    async def _tap(self, asked: Asked) -> Told:
+        raise Wrong("this answer has no end: ask for it with GET", 405, [(b"Allow", b"GET")])
 
     # -- what is changed -----------------------------------------------------------------------------------------------
 
     async def _close_one(self, asked: Asked) -> Told:
-        _only(asked.query, ("code", "reason"))
-        body = dict(asked.query)
+        body: dict[str, Any] = {**asked.query, "ids": [asked.id]}
         if "code" in body:
-            code = _number(asked.query, "code", 0)
-            return await self._close(Asked({}, {**body, "code": code, "ids": [asked.rest]}, ""))
-        return await self._close(Asked({}, {**body, "ids": [asked.rest]}, ""))
+            body["code"] = _number(asked.query, "code", 0, 4999)
+        return await self._close(Asked({}, body))
 
     async def _close(self, asked: Asked) -> Told:
         """Ends the sessions in ``ids``, or all that ``filter`` takes."""
         body = asked.body
-        _only(asked.query, ())
-        _only(body, ("ids", "filter", "code", "reason"))
         code, reason = body.get("code", 1008), body.get("reason", "closed by the operator")
+        if isinstance(code, float) and code.is_integer():  # for JSON Schema 1000.0 is an integer, too
+            code = int(code)
         if not isinstance(code, int) or not may_be_sent(code):
             raise Wrong("code is a close code that may be sent: 1000 to 1003, 1007 to 1014, 3000 to 4999")
         if not isinstance(reason, str) or len(reason.encode(errors="replace")) > MAX_REASON or "\0" in reason:
@@ -188,11 +175,11 @@ class Api:
         if "\ud800" <= max(reason, default="") <= "\udfff":
             raise Wrong("reason is a text without surrogates")
         ids, filter = body.get("ids"), body.get("filter")
-        if (ids is None) == (filter is None):
+        if ("ids" in body) == ("filter" in body):
             raise Wrong('write either ids, a list, or filter, a mapping like {"route": "chat"}')
-        if ids is not None and not (isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
+        if "ids" in body and not (isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
             raise Wrong("ids is a list of texts")
-        if filter is not None:
+        if "filter" in body:
             if not isinstance(filter, dict) or not all(isinstance(value, str) for value in filter.values()):
                 raise Wrong("filter is a mapping of texts")
             _only(filter, (*EXACT, SEARCH))
@@ -207,13 +194,12 @@ class Api:
 
     async def _drain_backend(self, asked: Asked) -> Told:
         body = asked.body
-        _only(asked.query, ())
-        _only(body, ("route", "backend", "drain"))
-        route, backend, on = body.get("route"), body.get("backend"), body.get("drain", True)
+        backend, on = body.get("backend"), body.get("drain", True)
         if backend is None:
             raise Wrong("name a backend; POST /api/v1/routes/drain drains a whole route")
-        if not (isinstance(backend, str) and isinstance(on, bool) and (route is None or isinstance(route, str))):
+        if not (isinstance(backend, str) and isinstance(on, bool) and isinstance(body.get("route", ""), str)):
             raise Wrong("route and backend are texts, drain is true or false")
+        route = body.get("route")
         answers = await self._ask({"ask": "drain backend", "route": route, "backend": backend, "on": on})
         drained = sorted({name for found in answers.found for name in found["routes"]})
         if not drained and not answers.missing:
@@ -222,8 +208,6 @@ class Api:
 
     async def _drain_route(self, asked: Asked) -> Told:
         body = asked.body
-        _only(asked.query, ())
-        _only(body, ("route", "drain"))
         route, on = body.get("route"), body.get("drain", True)
         if not isinstance(route, str) or not isinstance(on, bool):
             raise Wrong("route is a text, the name of a route; drain is true or false")
@@ -232,13 +216,11 @@ class Api:
             if not any(found["found"] for found in answers.found):
                 raise Wrong("no route has this name: GET /api/v1/routes lists them", 404)
             if not any(found["has_sessions"] for found in answers.found):
-                raise Wrong("this route has no sessions: only one with relay or tunnel can be drained")
+                raise Wrong("this route has no sessions: only one with relay or tunnel can be drained", 409)
         return _told({"drain": on, "route": route}, answers)
 
     async def _reload(self, asked: Asked) -> Told:
         """Tries the configuration first: what is wrong is in the answer, and nothing changes then."""
-        _only(asked.query, ())
-        _only(asked.body, ())
         if self._check is None:
             raise Wrong("this gateway has no file to read again", 409)
         if self._checking.borrowed_tokens:
@@ -253,16 +235,12 @@ class Api:
         return Told(202, {"reload": "begun"})
 
     async def _drain(self, asked: Asked) -> Told:
-        _only(asked.query, ())
-        _only(asked.body, ())
         os.kill(self._main, signal.SIGTERM)
         return Told(202, {"drain": "begun"})
 
     async def _log(self, asked: Asked) -> Told:
-        _only(asked.query, ())
-        _only(asked.body, ("level",))
         level = asked.body.get("level")
-        if level not in {each.value for each in LogLevel}:
+        if not isinstance(level, str) or level not in {each.value for each in LogLevel}:
             raise Wrong(f"level is one of {', '.join(each.value for each in LogLevel)}")
         answers = await self._ask({"ask": "level", "level": level})
         set_level(level)
@@ -272,10 +250,21 @@ class Api:
 def tapped_id(request: Request) -> str | None:
     """Returns the id of the session whose frames a request asks for (``GET sessions/ID/tap``); ``None`` for another
     request. It has an answer without an end, which the server gives itself."""
-    resource, _, rest = request.path.removeprefix(PREFIX).partition("/")
-    id, slash, tap = rest.partition("/")
-    is_tap = request.path.startswith(PREFIX) and resource == "sessions" and bool(id and slash) and tap == "tap"
-    return unquote(id) if is_tap and request.method == b"GET" else None
+    found = find(request.method.decode("latin-1"), request.path.removeprefix(PREFIX))
+    is_tap = request.path.startswith(PREFIX) and isinstance(found, tuple) and found[0].name == "tap"
+    return unquote(found[1]) if is_tap else None
+
+
+def _operation(request: Request) -> tuple[Operation, str]:
+    """Returns the operation of a request, and what its path names. Raises ``Wrong``."""
+    method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
+    found = find(method, request.path.removeprefix(PREFIX))
+    if isinstance(found, tuple):
+        return found
+    if not found:
+        raise Wrong(f"nothing is here: {PREFIX}openapi.json says what can be asked", 404)
+    methods = ", ".join(sorted([*found, "HEAD"] if "GET" in found else found))
+    raise Wrong(f"the method here is {methods}", 405, [(b"Allow", methods.encode())])
 
 
 def _told(content: Mapping[str, Any], answers: Answers) -> Told:
@@ -303,7 +292,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _only(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _only(given: Mapping[str, Any], known: Collection[str]) -> None:
     for name in given:
         if name not in known:
             here = f"known are {', '.join(known)}" if known else "none is known here"

@@ -18,6 +18,7 @@ from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.admin.filters import is_among, sort_key
 from wsgate.relay.session import Session
+from wsgate.settings.effective import effective
 from wsgate.settings.model import Relay, Tunnel
 from wsgate.site.route import LiveRoute
 
@@ -156,6 +157,10 @@ def _route(route: LiveRoute) -> Plain:
     }
 
 
+async def _config(gateway: Gateway, question: Plain) -> Plain:
+    return {"config": effective(gateway.settings)}
+
+
 async def _level(gateway: Gateway, question: Plain) -> Plain:
     set_level(question["level"])
     return {}
@@ -177,6 +182,7 @@ _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
     "drain backend": _drain_backend,
     "drain route": _drain_route,
     "routes": _routes,
+    "config": _config,
     "level": _level,
 }
 

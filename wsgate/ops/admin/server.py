@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -37,12 +38,13 @@ from wsgate.ops.admin.access import (
     is_token,
     shown_token,
 )
-from wsgate.ops.admin.api import MOST_BODY, PREFIX, Api, Check, Told, tapped_id
+from wsgate.ops.admin.api import MOST_BODY, Api, Check, Told, tapped_id
 from wsgate.ops.admin.asking import Ask
 from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
 from wsgate.ops.admin.history import INTERVAL, History
 from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
 from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
+from wsgate.ops.admin.operations import LIVE, PREFIX
 from wsgate.ops.admin.page.files import FILES
 from wsgate.ops.admin.state import draining_routes, not_alive, not_ready, open_sessions
 from wsgate.ops.admin.tapping import TapSession, until_left
@@ -71,7 +73,6 @@ _COMMON = [
     (b"Content-Security-Policy", b"frame-ancestors 'none'"),
 ]
 _JSON = b"application/json"
-LIVE = PREFIX + "live"
 _NOT_FOUND = Refusal(404, "nothing is here: ask for /metrics, /healthz, /readyz, or below /api/v1/")
 _NOT_ALLOWED = Refusal(405, "this is only read: GET or HEAD", [(b"Allow", b"GET, HEAD")])
 _READ_ONLY = Refusal(403, "changes need admin.token, or a Unix socket in admin.bind")
@@ -80,7 +81,15 @@ _NO_TAP = Refusal(403, "admin.tap is off: write frames or payload, and start the
 _READS = (b"GET", b"HEAD")
 _TOO_SLOW = Refusal(408, "the request took too long")
 
-Page = tuple[int, bytes, bytes]  # status, type and body
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer. ``kind``: the type of its body"""
+
+    status: int
+    kind: bytes
+    body: bytes
+    headers: Headers = ()
 
 
 class AdminServer:
@@ -112,7 +121,7 @@ class AdminServer:
         self._row = row
         self._tap = tap
         self._refresh = refresh
-        self._api = Api(ask, check, main, self._status, self._points)
+        self._api = Api(ask, check, main, self._status, self._points, needs_token=settings.token is not None)
         self._history = History(self._gather)
         self._date = HttpDate()
         self._token: bytes | None = None
@@ -159,11 +168,10 @@ class AdminServer:
             close = isinstance(request, Refusal) or not http.is_request_whole
             if isinstance(found, Refusal):
                 self._row.cell(ADMIN_REFUSED, str(found.status)).add()
-                headers: Headers = [*found.headers, *_COMMON, (b"Content-Type", _PLAIN)]
-                data = http.respond(found.status, headers, f"{found.reason}\n".encode(), close=close)
-            else:
-                status, kind, body = found
-                data = http.respond(status, [*_COMMON, (b"Content-Type", kind)], body, close=close)
+                is_api = isinstance(request, Request) and request.path.startswith(PREFIX)
+                found = (_json if is_api else _text)(found)
+            headers = [*found.headers, *_COMMON, (b"Content-Type", found.kind)]
+            data = http.respond(found.status, headers, found.body, close=close)
             sent = False
             with trio.move_on_after(ANSWER_TIME):
                 sent = await send_all(sock, data)
@@ -179,7 +187,7 @@ class AdminServer:
     ) -> Page | Refusal | None:
         """Returns the answer; ``None`` if it was given already, and the connection is over."""
         settings = self._settings
-        if request.path == LIVE:
+        if request.path == LIVE and request.method == b"GET":
             return await self._serve_live(request, client, http, sock)
         if (refusal := check_host(request, settings.bind, settings.hosts)) is not None:
             return refusal
@@ -187,7 +195,7 @@ class AdminServer:
             return FOREIGN_PAGE
         page = {"/metrics": self._metrics, "/healthz": self._health, "/readyz": self._readiness}.get(request.path)
         if page is None and (file := FILES.get(request.path)) is not None and request.method in _READS:
-            return 200, *file  # the page itself has no secrets: it asks for the token
+            return Page(200, *file)  # the page itself has no secrets: it asks for the token
         needs_token = page is None or (page == self._metrics and settings.metrics is AdminMetrics.TOKEN)
         if needs_token and (refusal := await self._check_token(shown_token(request), client)) is not None:
             return refusal
@@ -247,7 +255,7 @@ class AdminServer:
             pieces.append(piece)
             await trio.lowlevel.checkpoint()
         kind = OPEN_METRICS if open_metrics else TEXT
-        return 200, kind, "".join(pieces).encode(errors="backslashreplace")
+        return Page(200, kind, "".join(pieces).encode(errors="backslashreplace"))
 
     async def _health(self, request: Request) -> Page:
         return _state("alive", not_alive(await self._gather()))
@@ -373,10 +381,16 @@ async def _read_body(http: HttpServer, sock: PlainTransport) -> bytes | Refusal:
             body += piece
 
 
-def _json(told: Told) -> Page:
-    return told.status, _JSON, json.dumps(told.content, ensure_ascii=False).encode(errors="replace") + b"\n"
-
-
 def _state(word: str, reasons: list[str]) -> Page:
     body = "\n".join([f"not {word}", *reasons] if reasons else [word])
-    return 503 if reasons else 200, _PLAIN, f"{body}\n".encode()
+    return Page(503 if reasons else 200, _PLAIN, f"{body}\n".encode())
+
+
+def _text(refusal: Refusal) -> Page:
+    return Page(refusal.status, _PLAIN, f"{refusal.reason}\n".encode(), refusal.headers)
+
+
+def _json(told: Told | Refusal) -> Page:
+    content = {"error": told.reason} if isinstance(told, Refusal) else told.content
+    text = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+    return Page(told.status, _JSON, text + b"\n", told.headers)

@@ -6,9 +6,9 @@ from dataclasses import field
 from typing import Any
 
 
-def setting(doc: str, *, default: Any = ..., required: bool = False) -> Any:
-    """Declares a YAML key with its documentation, one line, and its default."""
-    metadata = {"doc": doc, "required": required}
+def setting(doc: str, *, default: Any = ..., required: bool = False, secret: bool = False) -> Any:
+    """Declares a YAML key with its documentation, one line, and its default. ``secret``: nobody is shown its value"""
+    metadata = {"doc": doc, "required": required, "secret": secret}
     if default is ...:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)

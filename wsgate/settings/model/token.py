@@ -56,7 +56,7 @@ class Lookup:
         "returns host:port, (host, port) or None.",
         required=True,
     )
-    source: Text | None = setting("For a class: what it is made with.", default=None)
+    source: Text | None = setting("For a class: what it is made with.", default=None, secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

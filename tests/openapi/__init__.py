@@ -1,0 +1,1 @@
+"""The description of the admin API, held to its standard and to a running gateway: ``make api-check``."""
