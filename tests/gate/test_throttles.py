@@ -29,7 +29,7 @@ async def test_a_throttled_session(
     start_gate: StartGate, backend: Backend, log: Log, autojump_clock: MockClock
 ) -> None:
     """It has one line at the first throttle of each side, and the counters of its route have all."""
-    gate = start_gate(route(relay_to(backend.port), "chat", limits=LIMITS))
+    gate = start_gate(route(relay_to(backend.port), "chat", limits=LIMITS, heartbeat=None))
     client = gate.connect()
     server = await open_session(client, backend)
     for _ in range(3):

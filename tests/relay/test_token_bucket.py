@@ -45,3 +45,25 @@ def test_never_more_than_the_capacity_and_the_rate(steps: list[tuple[float, int]
         assert total <= capacity + rate * now + 1e-6
         total += units
         wait = bucket.take(total, now)
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 100)), max_size=50),
+    rate=st.integers(1, 100),
+    capacity=st.integers(1, 1000),
+)
+def test_to_count_only_when_it_is_due_lets_no_more_pass_and_little_less(
+    steps: list[tuple[float, int]], rate: int, capacity: int
+) -> None:
+    exact, lazy = TokenBucket(rate, capacity, 0.0), TokenBucket(rate, capacity, 0.0)
+    now, total, wait = 0.0, 0, 0.0
+    for pause, units in steps:
+        now += max(pause, wait)
+        total += units
+        wait = exact.take(total, now)
+        if total >= lazy.due:
+            later = lazy.take(total, now)
+            assert wait - 1e-6 <= later <= wait + max(1, capacity / 16) / rate + 1e-6
+            wait = max(wait, later)
+        else:
+            assert not wait

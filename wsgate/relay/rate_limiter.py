@@ -6,8 +6,9 @@ A ``RateLimiter`` stands between a flow and its two legs, and only in sessions o
 calls it for each read, and the sink tells it when it accepts no more. So it can stop the reads of a flow, and other
 sessions have nothing of it.
 
-The flow counts messages and bytes anyway. After each read the limiter takes tokens for them, so what passes at once is
-at most a full bucket and one read. The reads are small if the bucket is. If a bucket is in debt, ``over`` decides:
+The flow counts messages and bytes anyway. After a read the limiter compares these counts with those at which a bucket
+is to be looked at, so what passes at once is at most a full bucket and one read. The reads are small if the bucket is.
+If a bucket is in debt, ``over`` decides:
 
   throttle  the source is not read until the debt is paid. TCP then holds back the peer, and nothing is lost
   close     the session ends with 1008. While the sink accepts no more, the source is not read, and all that its peer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.flow import Flow
     from wsgate.relay.leg import Owner
+    from wsgate.wire.kernel import Walk
 
 SHORTEST = 0.05  # seconds of a throttle, so that it takes few timers; or half the burst, if that is less
 LONGEST = 5.0  # seconds until a timer looks again: that of an ended session is forgotten by then
@@ -58,7 +60,6 @@ class RateLimiter:
     """Limits one flow. It takes the flow's place at both legs.
 
     limits: of the route, with a rate of messages or bytes
-    throttles: how often the source was not read because of it
     """
 
     __slots__ = (
@@ -75,10 +76,11 @@ class RateLimiter:
         "_since",
         "_throttled",
         "_until",
-        "throttles",
+        "_walk",
     )
 
     _read: Callable[[], None]
+    _walk: Walk
 
     def __init__(self, flow: Flow, limits: RouteLimits, observer: Observer) -> None:
         self._flow = flow
@@ -92,6 +94,7 @@ class RateLimiter:
         if rate is not None and isinstance(flow, WalkingFlow):
             capacity = max(1.0, rate * limits.burst)
             self._messages = TokenBucket(rate, capacity, flow.pump.now)
+            self._walk = flow.walk
             read_size = int(capacity) * _MESSAGE
         rate = limits.bytes_per_second
         if rate is not None:
@@ -104,7 +107,6 @@ class RateLimiter:
         self._until = 0.0
         self._throttled = 0.0
         self._lifted = False
-        self.throttles = 0
         flow.source.input_flow = self
         flow.sink.output_flow = self
         flow.source.choose_reader()
@@ -147,20 +149,30 @@ class RateLimiter:
     def read(self) -> None:
         """Reads once and moves the bytes, as the flow alone does, and counts them."""
         self._read()
+        octets, messages = self._bytes, self._messages
+        if (octets is not None and self._flow.octets >= octets.due) or (
+            messages is not None and self._walk.messages >= messages.due
+        ):
+            self._count()
+
+    def _count(self) -> None:
         flow = self._flow
-        now = flow.pump.now
-        of_messages = of_bytes = 0.0
-        if self._messages is not None:
-            of_messages = self._messages.take(flow.messages, now)
-        if self._bytes is not None:
-            of_bytes = self._bytes.take(flow.octets, now)
-        if (of_messages or of_bytes) and not flow.ended:
-            if of_messages > of_bytes:
-                assert self._messages is not None
-                self._exceed(f"more than {self._messages.rate} messages per second", of_messages)
-            else:
-                assert self._bytes is not None
-                self._exceed(f"more than {self._bytes.rate} bytes per second", of_bytes)
+        of_bytes, of_messages = self._take(flow.pump.now)
+        if flow.ended:
+            return
+        if of_bytes > of_messages:
+            assert self._bytes is not None
+            self._exceed(f"more than {self._bytes.rate} bytes per second", of_bytes)
+        elif of_messages:
+            assert self._messages is not None
+            self._exceed(f"more than {self._messages.rate} messages per second", of_messages)
+
+    def _take(self, now: float) -> tuple[float, float]:
+        """Takes the tokens for what has passed. Returns the seconds until the debt of either bucket is paid."""
+        flow = self._flow
+        of_bytes = 0.0 if self._bytes is None else self._bytes.take(flow.octets, now)
+        of_messages = 0.0 if self._messages is None else self._messages.take(flow.messages, now)
+        return of_bytes, of_messages
 
     # -- for the sink --------------------------------------------------------------------------------------------------
 
@@ -173,6 +185,8 @@ class RateLimiter:
 
     def pause(self) -> None:
         self._blocked = True
+        if self._closes:
+            self._take(trio.current_time())
         self._flow.pause()
 
     def resume(self) -> None:
@@ -199,7 +213,6 @@ class RateLimiter:
         now = flow.pump.now
         self._since = now
         self._until = now + max(debt, self._shortest)
-        self.throttles += 1
         flow.last_moved = self._until  # a session is not idle because the gateway does not read it
         flow.pause()
         flow.pump.wake_at(min(self._until, now + LONGEST), self)
