@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import socket
 import ssl
@@ -291,6 +292,7 @@ async def session(
     records: RecordBuffer | None = None,
     limits: RouteLimits | None = None,
     observer: Observer | None = None,
+    expires: float = math.inf,
 ) -> AsyncIterator[Session]:
     """Runs a session.
 
@@ -301,6 +303,7 @@ async def session(
     records: gets a copy of the bytes of a tunnel
     limits: of rates; ``None`` for a session without them
     observer: is told of throttles
+    expires: when the client's token does, in trio seconds
     """
     client_sock: Transport
     backend_sock: Transport
@@ -332,11 +335,12 @@ async def session(
         else:
             wire = recorded_tunnel(client_leg, backend_leg, up, records)
     route = Route(name="it", action=NOWHERE, timeouts=timeouts, heartbeat=heartbeat)
+    info = replace(INFO, expires=expires)
     if limits is None:
-        made = relay_session.Session(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire)
+        made = relay_session.Session(info, LiveRoute(route), pump, client_leg, backend_leg, wire)
     else:
         route = replace(route, limits=limits)
-        made = LimitedSession(INFO, LiveRoute(route), pump, client_leg, backend_leg, wire, observer=observer or Seen())
+        made = LimitedSession(info, LiveRoute(route), pump, client_leg, backend_leg, wire, observer=observer or Seen())
     running = Session(made, Peer(client_peer, mask=MASK), Peer(backend_peer), client_leg, backend_leg)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.run, early)

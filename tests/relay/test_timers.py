@@ -463,6 +463,24 @@ async def test_a_session_ends_at_its_age_or_up_to_a_tenth_earlier(pump: Pump, au
     assert len({round(age) for age in ages}) > 10
 
 
+async def test_a_session_ends_when_its_token_expires(pump: Pump, autojump_clock: MockClock) -> None:
+    start = trio.current_time()
+    async with session(pump, expires=start + 3600) as running:
+        await trio.sleep_until(start + 3599)
+        for side in (running.client, running.backend):
+            assert await side.receive() == close_frame(1008, "token expired")
+        assert trio.current_time() - start == pytest.approx(3600)
+        await running.client.send(close_frame(1008))
+        await running.backend.send(close_frame(1008))
+        outcome = await running.outcome()
+        assert (outcome.cause, outcome.detail) == (Cause.EXPIRED, "the client's token has expired")
+
+
+async def test_a_session_whose_token_has_expired_while_it_began(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump, expires=trio.current_time() - 1) as running:
+        assert await running.client.receive() == close_frame(1008, "token expired")
+
+
 # -- many --------------------------------------------------------------------------------------------------------------
 
 FORGETS = 30.0  # seconds of silence after which many a NAT forgets a connection

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsgate.settings.addresses import tunnel_target
 from wsgate.site.tokens.values import client_target, from_object, targets
 from wsgate.text.error import TextError
-from wsgate.text.host import host, ipv6, is_host_field, is_ip, name_or_ipv4
+from wsgate.text.host import host, ipv6, is_host_field, is_ip, is_loopback, name_or_ipv4
 
 LONG_LABEL = "a" * 63
 LONG_NAME = ".".join([LONG_LABEL] * 3 + ["a" * 61])
@@ -107,3 +107,11 @@ def test_what_a_host_field_may_hold_is_only_carried(value: bytes) -> None:
 @pytest.mark.parametrize("value", [b"a b", b"a/b", b"me@a", b"a:x", b"a:123456", b"[g]", b"a,b", b"a\n", b"\xe9"])
 def test_other_values_are_no_host_field(value: bytes) -> None:
     assert not is_host_field(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("a", False)],
+)
+def test_is_loopback(text: str, expected: bool) -> None:
+    assert is_loopback(text) is expected

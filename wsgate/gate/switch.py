@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -78,6 +80,11 @@ async def begin(
                 gateway.counters.leave(never_opened=True)
 
 
+def _expiry(wall: float | None) -> float:
+    """Returns the time of trio for a time of the wall clock; for ``None`` infinity."""
+    return math.inf if wall is None else trio.current_time() + wall - time.time()
+
+
 async def _begin(
     exchange: Exchange, backend: Opened, http: HttpServer, send: Callable[[bytes], Awaitable[bool]]
 ) -> Begun | Refusal:
@@ -91,6 +98,7 @@ async def _begin(
         None if subprotocol is None else shown_subprotocol(subprotocol),
         trio.current_time(),
         exchange.request_id,
+        _expiry(exchange.admitted.expires),
     )
     recorder = None if backend.record is None else Recorder(backend.record, info)
     if recorder is not None and recorder.required:

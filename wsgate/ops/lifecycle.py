@@ -19,6 +19,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate import backend_drain, health, interval_log, membership, revoke, route_drain, shared_places
+from wsgate.gate.auth import running
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
@@ -100,6 +101,7 @@ async def run(
                         reloader.run,
                         partial(revoke.watch, gateway.sessions),
                         partial(health.watch, gateway),
+                        partial(running.watch, gateway),
                         partial(shared_places.watch, gateway),
                         partial(interval_log.watch, gateway),
                         write_owed_lines,

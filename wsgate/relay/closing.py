@@ -28,6 +28,7 @@ class Cause(enum.Enum):
     UNANSWERED = "unanswered"  # the peer did not answer the Close within the close timeout
     IDLE = "idle"  # no data in either direction
     LIFETIME = "lifetime"  # the session reached its maximum age
+    EXPIRED = "expired"  # the time of the client's credential is over
     REVOKED = "revoked"  # the session's token is no longer valid
     UNHEALTHY = "unhealthy"  # the backend's health checks fail, and the route ends its sessions then
     MOVED = "moved"  # the client should come back, to another backend
@@ -82,6 +83,7 @@ CLOSE_TO_CAUSER: dict[Cause, Close] = {
 CLOSE_BY_GATEWAY: dict[Cause, Close] = {
     Cause.IDLE: Close(CloseCode.GOING_AWAY, b"the gateway ends idle sessions"),
     Cause.LIFETIME: Close(CloseCode.GOING_AWAY, b"the gateway ends sessions of this age"),
+    Cause.EXPIRED: Close(CloseCode.POLICY_VIOLATION, b"token expired"),
     Cause.UNHEALTHY: Close(CloseCode.SERVICE_RESTART, b"the gateway finds the backend unhealthy"),
     Cause.MOVED: Close(CloseCode.SERVICE_RESTART, b"the gateway moves this session"),
     Cause.UNRECORDED: Close(CloseCode.INTERNAL_ERROR, b"the gateway cannot record this session"),

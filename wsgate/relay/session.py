@@ -144,7 +144,8 @@ class Session:
         self._flows = make_flows(self)
         settings = route.settings
         self._timeouts = settings.timeouts
-        self._timers = Timers(self._legs, self._flows, settings.timeouts, settings.heartbeat, trio.current_time())
+        now = trio.current_time()
+        self._timers = Timers(self._legs, self._flows, settings.timeouts, settings.heartbeat, now, info.expires)
         self._stage = _Stage.OPEN
         self._deadline = math.inf
         self._first: tuple[End, Side | None] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -50,6 +51,7 @@ class SessionInfo:
     path: as the log may show it, without a token
     since: when it began, in trio seconds
     request_id: of the request with which it began; empty if requests have none
+    expires: when the client's credential does, in trio seconds
     """
 
     id: str
@@ -60,6 +62,7 @@ class SessionInfo:
     subprotocol: str | None
     since: float
     request_id: str = ""
+    expires: float = math.inf
 
     def fields(self) -> dict[str, object]:
         """Returns all but the time, by the names of the log's fields."""

@@ -1,4 +1,4 @@
-"""The time limits of an open session: heartbeat, idle, write and lifetime.
+"""The time limits of an open session: heartbeat, idle, write, lifetime, and the expiry of its credential.
 
 Theory of operation ------------------- The path of a message arms no timer. A leg notes when bytes came (``last_read``)
 and since when it is stalled (``stalled_since``); a flow notes when it moved data (``last_moved``). The session's task
@@ -73,13 +73,23 @@ class LegHeartbeat:
 
 
 class Timers:
-    """The limits of one session. All times are in trio seconds."""
+    """The limits of one session. All times are in trio seconds.
 
-    __slots__ = ("_flows", "_heartbeats", "_legs", "_lifetime_end", "_timeouts")
+    expires: when the client's credential does
+    """
+
+    __slots__ = ("_expires", "_flows", "_heartbeats", "_legs", "_lifetime_end", "_timeouts")
 
     def __init__(
-        self, legs: Sequence[Leg], flows: Sequence[Flow], timeouts: Timeouts, heartbeat: Heartbeat | None, now: float
+        self,
+        legs: Sequence[Leg],
+        flows: Sequence[Flow],
+        timeouts: Timeouts,
+        heartbeat: Heartbeat | None,
+        now: float,
+        expires: float = math.inf,
     ) -> None:
+        self._expires = expires
         self._legs = legs
         self._flows = flows
         self._timeouts = timeouts
@@ -98,7 +108,7 @@ class Timers:
 
     def next_deadline(self, now: float) -> float:
         """Returns when to call ``handle_deadline`` next."""
-        deadlines = [self._lifetime_end, self.write_deadline(now)]
+        deadlines = [self._lifetime_end, self._expires, self.write_deadline(now)]
         if self._timeouts.idle is not None:
             deadlines.append(self._last_moved() + self._timeouts.idle)
         deadlines += [heartbeat.next_deadline(now) for heartbeat in self._heartbeats]
@@ -113,6 +123,8 @@ class Timers:
                 return Expired(Cause.SILENT, heartbeat.leg, f"{heartbeat.leg.side.value} did not answer a Ping")
         if self._timeouts.idle is not None and now >= self._last_moved() + self._timeouts.idle:
             return Expired(Cause.IDLE, None, f"no data for {self._timeouts.idle:g} s")
+        if now >= self._expires:
+            return Expired(Cause.EXPIRED, None, "the client's token has expired")
         if now >= self._lifetime_end:
             return Expired(Cause.LIFETIME, None, f"lifetime of {self._timeouts.lifetime:g} s")
         return None

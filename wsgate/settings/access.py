@@ -17,6 +17,7 @@ from wsgate.settings.model import (
     CredentialPlaceKind,
     EntryPoint,
     HashKey,
+    HttpUrl,
     Place,
     PlaceKind,
     TargetRule,
@@ -24,6 +25,7 @@ from wsgate.settings.model import (
     TokenUrl,
     UnixAddress,
 )
+from wsgate.settings.names import file_path
 from wsgate.text.address import host_and_port
 from wsgate.text.credential_place import kind_and_name
 from wsgate.text.entry_point import module_and_name
@@ -143,25 +145,45 @@ _HOLE = "{token}"
 
 def token_url(text: str) -> TokenUrl:
     """Parses ``http://host[:port]/path?query`` or ``https://``, with ``{token}`` in path or query."""
-    found = _URL.fullmatch(text)
-    if found is None:
-        raise TextError(f"{quote(text)} is no URL: write http://host:port/path/{_HOLE}, or https://")
-    scheme, authority, path, query, fragment = found.groups()
-    if "@" in authority:
-        raise TextError("a URL of tokens cannot hold a user or password: remove all up to '@'")
-    if fragment:
-        raise TextError(f"{quote(text)} has a fragment, which is never sent: remove it from '#' on")
-    target = (path or "/") + (query or "")
+    parts = _parts_of_url(text, f"http://host:port/path/{_HOLE}, or https://")
+    target = parts[2]
     if _HOLE not in target:
         if "%s" in target:
             raise TextError(f"{quote(text)} has %s: write {_HOLE} in its place")
         raise TextError(f"{quote(text)} does not say where the token goes: write {_HOLE} into its path or query")
-    if not is_path((path or "/").replace(_HOLE, "")) or not is_query((query or "?").replace(_HOLE, "")[1:]):
+    url = _url(text, *parts, target.replace(_HOLE, ""))
+    return TokenUrl(url.tls, url.address, target)
+
+
+def key_set(text: str) -> str | HttpUrl:
+    """Parses the path of a file, or a URL ``https://host[:port]/path?query`` or ``http://``."""
+    if "://" not in text:
+        return file_path(text)
+    parts = _parts_of_url(text, "https://host/path")
+    return _url(text, *parts, parts[2])
+
+
+def _parts_of_url(text: str, expected: str) -> tuple[bool, str, str]:
+    """Returns whether it has TLS, host and port, and path and query."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        raise TextError(f"{quote(text)} is no URL: write {expected}")
+    scheme, authority, path, query, fragment = found.groups()
+    if "@" in authority:
+        raise TextError("this URL cannot hold a user or password: remove all up to '@'")
+    if fragment:
+        raise TextError(f"{quote(text)} has a fragment, which is never sent: remove it from '#' on")
+    return scheme == "https", authority, (path or "/") + (query or "")
+
+
+def _url(text: str, tls: bool, authority: str, target: str, checked: str) -> HttpUrl:
+    """Makes a URL of its parts. ``checked``: the target without what stands for something else"""
+    path, _, query = checked.partition("?")
+    if not is_path(path) or not is_query(query):
         raise TextError(f"{quote(text)}: percent-encode what is not a letter, digit or one of -._~/?&=")
     host, port = host_and_port(authority)
-    tls = scheme == "https"
     number = (443 if tls else 80) if port is None else port_number(port)
-    return TokenUrl(tls, TcpAddress(host, number), target)
+    return HttpUrl(tls, TcpAddress(host, number), target)
 
 
 def service_address(text: str) -> Address:

@@ -23,6 +23,8 @@ from wsgate.settings.model import (
     PAIRS,
     AnswerField,
     BackendField,
+    ClaimField,
+    ClaimValue,
     ClientField,
     Defaults,
     HeaderField,
@@ -30,6 +32,7 @@ from wsgate.settings.model import (
     QueryField,
     Settings,
 )
+from wsgate.settings.names import free_text
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
@@ -45,11 +48,20 @@ _PAIR_NAMES = {
     QueryField: parameter_name,
     BackendField: backend_field,
     ClientField: client_field,
+    ClaimValue: free_text,
+    ClaimField: backend_field,
 }
 _PAIR_VALUES: dict[Any, Callable[[str], str]] = {
     QueryField: str,
     BackendField: changed_value,
     ClientField: changed_value,
+    ClaimValue: free_text,
+    ClaimField: free_text,
+}
+# Those whose names are no header fields: what they look like
+_OTHER_PAIRS: dict[Any, str] = {
+    QueryField: "parameters, like {v: 2}",
+    ClaimValue: "claims, like {role: admin}",
 }
 
 
@@ -155,7 +167,7 @@ class Decoder:
             shown = show_node(node, scalar)
             return self.fault(path, f"without quotes YAML takes {shown} for {node.read_as}: write the quotes")
         self._warn_of_dollar(scalar, node, path)
-        if not scalar.is_path:
+        if not scalar.is_path or not isinstance(value, str):  # a URL
             return value
         value = os.path.normpath(os.path.join(self.directory, value))
         self._hide(value, node)
@@ -180,10 +192,10 @@ class Decoder:
                 self._hide(getattr(value, field.name), node)
 
     def _fields(self, node: Node, path: str, kind: Any) -> Any:
-        """Decodes header fields, or parameters of a query: a mapping with any names as keys -> pairs."""
-        is_header = kind is not QueryField
+        """Decodes header fields, parameters of a query or claims: a mapping with any names as keys -> pairs."""
+        is_header = kind not in _OTHER_PAIRS
         if not isinstance(node, Mapping):
-            like = "header fields, like {X-Frame-Options: DENY}" if is_header else "parameters, like {v: 2}"
+            like = _OTHER_PAIRS.get(kind, "header fields, like {X-Frame-Options: DENY}")
             return self.fault(path, f"expected {like}, found {node}")
         if not node.items:
             return self.fault(path, "it is empty: write at least one field, or leave the key out")

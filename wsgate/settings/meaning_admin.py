@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Container
 from typing import Any
 
 from wsgate.settings.draft import Broken
 from wsgate.settings.faults import ReportFault
 from wsgate.settings.model import Admin, AdminMetrics, AdminTap, Relay, State, StateAnswer, TcpAddress
+from wsgate.text.host import is_loopback
 
 
 def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: ReportFault) -> None:
@@ -22,7 +22,7 @@ def check_admin(admin: Any, routes: list[tuple[int, Any]], fault: ReportFault) -
     if isinstance(admin.bind, TcpAddress):
         if isinstance(admin.mode, int):
             fault("admin.mode", f"only a Unix socket has a mode, and {admin.bind} is none: remove it")
-        if admin.token is None and not _is_loopback(admin.bind.host):
+        if admin.token is None and not is_loopback(admin.bind.host):
             message = f"others can reach {admin.bind}: write token, or bind 127.0.0.1 or a Unix socket"
             fault("admin.bind", message)
     if admin.metrics is AdminMetrics.TOKEN and admin.token is None:
@@ -63,10 +63,3 @@ def _check_backends(names: tuple[Any, ...], base: str, routes: list[tuple[int, A
             fault(path, f"nobody checks the backends of {name}: write health under its relay")
         elif not isinstance(action, Relay | Broken):
             fault(path, f"only relay has backends that are checked, and {name} is none: remove it")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

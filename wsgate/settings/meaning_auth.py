@@ -7,6 +7,7 @@ from typing import Any
 
 from wsgate.settings.draft import Broken
 from wsgate.settings.faults import ReportFault, ReportWarning, items
+from wsgate.settings.meaning_jwt import check_jwt
 from wsgate.settings.model import (
     ANY_ORIGIN,
     AUTH_KINDS,
@@ -17,6 +18,8 @@ from wsgate.settings.model import (
     ClientCertificateAuth,
     CredentialPlace,
     CredentialPlaceKind,
+    Expire,
+    JwtAuth,
     Place,
     PlaceKind,
     PlainAction,
@@ -59,6 +62,10 @@ def check_access(
     if isinstance(route.auth.basic, Basic):
         _check_basic(route.auth.basic, f"{path}.basic", fault)
     _check_together(route.auth, path, fault)
+    if isinstance(route.auth.jwt, JwtAuth):
+        check_jwt(route.auth.jwt, f"{path}.jwt", fault, warn, given)
+        if isinstance(route.action, PlainAction) and route.auth.jwt.expire is Expire.CLOSE:
+            fault(f"{path}.jwt.expire", "this route has no sessions: remove it")
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")

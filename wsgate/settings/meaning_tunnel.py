@@ -7,6 +7,7 @@ from typing import Any
 
 from wsgate.settings.draft import is_whole
 from wsgate.settings.faults import ReportFault, check_choice, is_there, items
+from wsgate.settings.meaning_jwt import check_algorithms
 from wsgate.settings.meaning_tls import check_backend_tls
 from wsgate.settings.model import (
     SOURCES,
@@ -21,8 +22,6 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
-from wsgate.text.error import TextError
-from wsgate.text.jwt import signature_algorithm
 
 
 def check_tunnel(tunnel: Tunnel, path: str, fault: ReportFault, given: Container[str]) -> None:
@@ -58,12 +57,7 @@ def _check_token(token: Token, path: str, fault: ReportFault, given: Container[s
 
 def _check_jwt(jwt: Jwt, path: str, fault: ReportFault) -> None:
     check_choice(jwt, ("key", "jwks"), path, fault)
-    for index, name in items(jwt.algorithms):
-        try:
-            if isinstance(name, str):
-                signature_algorithm(name)
-        except TextError as error:
-            fault(f"{path}.algorithms[{index}]", str(error))
+    check_algorithms(jwt.algorithms, f"{path}.algorithms", fault)
 
 
 def _check_redis(redis: Redis, path: str, fault: ReportFault) -> None:

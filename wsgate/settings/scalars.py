@@ -254,6 +254,12 @@ SCALARS: dict[Any, ScalarType] = {
         access.token_url,
         _text(r"https?://[^\s#]*\{token\}[^\s#]*", "http://127.0.0.1:8000/targets/{token}"),
     ),
+    model.KeySet: ScalarType(
+        "a file, or an https:// URL",
+        access.key_set,
+        {**_PATH, "examples": ["/etc/wsgate/jwks.json", "https://login.example.com/.well-known/jwks.json"]},
+        is_path=True,
+    ),
     model.CollectorUrl: ScalarType(
         "http://host:4318, or https://",
         collector_url,

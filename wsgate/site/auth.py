@@ -10,12 +10,14 @@ from wsgate.settings.model import AUTH_KINDS, Auth, CredentialPlace, credential_
 from wsgate.site.api_keys import ApiKeys
 from wsgate.site.client_certificates import ClientCertificates
 from wsgate.site.credential import Credential
+from wsgate.site.jwt.opening import signed_tokens
 from wsgate.site.passwords import Users
 from wsgate.wire.headers import alike
 
 # What makes the live object of each kind from its settings; gate.auth.table has what checks a client with it
 MAKERS: dict[str, Callable[[Any], Credential]] = {
     "basic": Users,
+    "jwt": signed_tokens,
     "client_certificate": ClientCertificates,
     "api_keys": ApiKeys,
 }

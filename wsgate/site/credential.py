@@ -20,5 +20,8 @@ class Credential:
         """
         return ()
 
+    async def run(self) -> None:
+        """Does what goes on while the site has it, until cancelled. Returns if that is nothing."""
+
     def close(self) -> None:
         """Releases what it holds, because the settings do not have it any more."""

@@ -74,6 +74,11 @@ def is_ip(text: str) -> bool:
     return True
 
 
+def is_loopback(text: str) -> bool:
+    """Whether only this machine is reached by ``text``, a host without brackets."""
+    return ipaddress.ip_address(text).is_loopback if is_ip(text) else text == "localhost"
+
+
 def is_host_field(value: bytes) -> bool:
     """Whether ``value`` is a valid Host field: a host or nothing, with or without a port.
 

@@ -18,3 +18,9 @@ def test_the_first_known_name_and_the_fields_of_all() -> None:
     )
     assert several.user == "ann"
     assert several.fields == [(b"A", b"1"), (b"B", b"2")]
+
+
+def test_the_first_expiry_counts() -> None:
+    assert Admitted([("basic", Identity("ann")), ("jwt", Identity("ann", expires=20.0))]).expires == 20.0
+    assert Admitted([("a", Identity(expires=30.0)), ("b", Identity(expires=20.0))]).expires == 20.0
+    assert NOBODY.expires is None

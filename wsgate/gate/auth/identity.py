@@ -38,6 +38,12 @@ class Admitted:
         return next((identity.user for _, identity in self.identities if identity.user is not None), None)
 
     @property
+    def expires(self) -> float | None:
+        """When the first of them expires (seconds of the wall clock); ``None`` if none does."""
+        times = [identity.expires for _, identity in self.identities if identity.expires is not None]
+        return min(times, default=None)
+
+    @property
     def fields(self) -> Headers:
         """Those for the backend, beside the user's name."""
         return [field for _, identity in self.identities for field in identity.fields]

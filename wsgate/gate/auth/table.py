@@ -12,6 +12,7 @@ from wsgate.gate.auth.api_keys import check_api_key
 from wsgate.gate.auth.basic import check_basic
 from wsgate.gate.auth.client_certificate import check_client_certificate
 from wsgate.gate.auth.identity import Identity
+from wsgate.gate.auth.jwt import check_jwt
 from wsgate.gate.exchange import Exchange
 from wsgate.wire.http import Refusal
 
@@ -21,6 +22,7 @@ Check = Callable[[Exchange, Any], Awaitable[Identity | Refusal]]
 
 CHECKS: dict[str, Check] = {
     "basic": check_basic,
+    "jwt": check_jwt,
     "client_certificate": check_client_certificate,
     "api_keys": check_api_key,
 }

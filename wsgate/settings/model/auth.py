@@ -12,7 +12,18 @@ import enum
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import Credential, FilePath, HeaderValue, Text
+from wsgate.settings.model.tls import BackendTls
+from wsgate.settings.values import (
+    ClaimField,
+    ClaimValue,
+    Credential,
+    Duration,
+    FilePath,
+    HeaderValue,
+    KeySet,
+    Text,
+    Timeout,
+)
 
 
 class CredentialPlaceKind(enum.Enum):
@@ -52,6 +63,60 @@ class Basic:
     realm: HeaderValue = setting("What the browser shows to its user.", default="wsgate")
 
 
+class Expire(enum.Enum):
+    """What becomes of a session when its token expires."""
+
+    CLOSE = "close"
+    IGNORE = "ignore"
+
+
+AUTHORIZATION = CredentialPlace(CredentialPlaceKind.HEADER, "authorization")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtAuth:
+    """Signed tokens (JWT, RFC 7519), sent as Bearer tokens (RFC 6750)."""
+
+    key: FilePath | None = setting(
+        "A file with the key that verifies tokens: a public key or certificate, PEM, or a shared secret.", default=None
+    )
+    jwks: KeySet | None = setting(
+        "A JSON Web Key Set (RFC 7517): a file, or an https:// URL that is asked again from time to time.", default=None
+    )
+    jwks_tls: BackendTls = setting("TLS to the https:// URL of jwks.", default=BackendTls())
+    refresh: Timeout = setting(
+        "How long the keys of a URL are used until it is asked again; earlier for a token that names an unknown key.",
+        default=300.0,
+    )
+    timeout: Timeout = setting("For the URL's answer.", default=5.0)
+    algorithms: tuple[Text, ...] = setting(
+        "Signature algorithms that are taken, like RS256, ES256 or EdDSA; HS256, HS384 and HS512 only without others.",
+        required=True,
+    )
+    from_: tuple[CredentialPlace, ...] = setting(
+        "Where clients show the token: header:NAME, query:NAME, cookie:NAME or subprotocol:PREFIX; the first that is "
+        "there counts. In header:Authorization it stands behind Bearer.",
+        default=(AUTHORIZATION,),
+    )
+    issuer: Text | None = setting("The iss that tokens must have.", default=None)
+    audience: tuple[Text, ...] = setting("The aud that tokens must have; of several one.", default=())
+    leeway: Duration = setting("By how much a token's times, exp, nbf and iat, may be exceeded.", default=10.0)
+    require: tuple[Text, ...] = setting("Claims that tokens must have, exp for example.", default=())
+    claims: tuple[ClaimValue, ...] = setting(
+        "Claims with the value that they must have, or that must be one of a list's: a mapping, name: value.",
+        default=(),
+    )
+    user: Text = setting("The claim that names the user.", default="sub")
+    fields: tuple[ClaimField, ...] = setting(
+        "Fields that backends get, each with the claim for its value: a mapping, name: claim. Clients cannot send "
+        "them.",
+        default=(),
+    )
+    expire: Expire = setting(
+        "close ends a session with 1008 when its token expires; ignore lets it go on.", default=Expire.IGNORE
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificateAuth:
     """Clients by the certificate that they have shown; the listener's client_ca has verified it."""
@@ -78,6 +143,7 @@ class Auth:
     """Who may use a route. The kinds of credentials are checked in this order."""
 
     basic: Basic | None = setting("User and password.", default=None)
+    jwt: JwtAuth | None = setting("Signed tokens.", default=None)
     client_certificate: ClientCertificateAuth | None = setting("TLS client certificates.", default=None)
     api_keys: ApiKeyAuth | None = setting("Keys of programs, from a file of hashes.", default=None)
     require: Require = setting(

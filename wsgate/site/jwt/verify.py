@@ -16,6 +16,7 @@ from typing import Any
 import jwt
 
 from wsgate.site.jwt.keys import Key
+from wsgate.site.jwt.valid_token import BadToken
 from wsgate.text.jwt import ALGORITHMS
 
 LEEWAY = 10.0  # seconds that the clocks of two machines may differ
@@ -34,10 +35,6 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-class BadToken(Exception):
-    """A token is not valid. The message is for the log: it never has the token."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a token must claim.
@@ -45,14 +42,12 @@ class Rules:
     audience: one of these; any if empty
     issuer: this one; any if ``None``
     leeway: seconds by which its times may be exceeded
-    required: the names of claims that it must have
     heeds_iat: a token from the future is not valid
     """
 
     audience: Sequence[str] = ()
     issuer: str | None = None
     leeway: float = LEEWAY
-    required: Sequence[str] = ()
     heeds_iat: bool = True
 
 
@@ -110,7 +105,7 @@ def _candidates(keys: Sequence[Key], kid: object, algorithm: str) -> Sequence[Ke
 def _decode(token: str, key: Key, algorithm: str, rules: Rules) -> dict[str, Any]:
     # Other claims are ignored
     options: Any = {"verify_iat": rules.heeds_iat, "verify_sub": False, "verify_jti": False}
-    options |= {"verify_aud": bool(rules.audience), "require": list(rules.required)}
+    options["verify_aud"] = bool(rules.audience)
     decoded: dict[str, Any] = jwt.decode(
         token,
         key.value,

@@ -9,7 +9,8 @@ import trio
 from wsgate.settings.model import Jwt
 from wsgate.site.jwt.key_file import key_file
 from wsgate.site.jwt.keys import Key
-from wsgate.site.jwt.verify import BadToken, Rules, verify
+from wsgate.site.jwt.valid_token import BadToken
+from wsgate.site.jwt.verify import Rules, verify
 from wsgate.site.tokens.source import Local, NoTarget, SourceError
 from wsgate.site.tokens.values import Targets, from_object
 

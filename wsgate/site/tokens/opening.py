@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from wsgate.settings.model import BackendTls, Scheme, TcpAddress, Token
-from wsgate.site.machine import is_installed
+from wsgate.site.jwt.opening import missing_for_jwt
 from wsgate.site.tokens.source import Source, SourceError, TlsContext
-
-_JWT_NEEDS = {"jwt": "PyJWT", "cryptography": "cryptography"}  # modules, and what they are installed as
 
 
 def source_tls(token: Token) -> BackendTls | None:
@@ -36,10 +34,8 @@ def open_source(token: Token, tls: TlsContext | None = None) -> Source:
 
         return DirectorySource(token.directory, by_tls)
     if token.jwt is not None:
-        missing = [name for module, name in _JWT_NEEDS.items() if not is_installed(module)]
-        if missing:
-            cure = "pip install 'wsgate[jwt]'"
-            raise SourceError(f"it needs {' and '.join(missing)}, not installed here: {cure}", key="jwt")
+        if fault := missing_for_jwt():
+            raise SourceError(fault, key="jwt")
         from wsgate.site.tokens.jwt import JwtSource
 
         return JwtSource(token.jwt, by_tls)
