@@ -33,7 +33,7 @@ from wsgate.ops.admin.asking import (
 from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
 from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.admin.tapping import tap_here
-from wsgate.ops.descriptors import raise_limit
+from wsgate.ops.descriptors import raise_limit, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
@@ -140,7 +140,8 @@ def serve(
             print(f"wsgate: {error}", file=sys.stderr)
             return error.status
 
-        gateway = Gateway(site, metrics=GatewayMetrics(rows.row(), lambda: writer.total_dropped))
+        counts = GatewayMetrics(rows.row(), lambda: writer.total_dropped)
+        gateway = Gateway(site, metrics=counts, descriptor_sessions=sessions_allowed(1))
         if admin is not None and settings.admin is not None:
             server = AdminServer(
                 settings.admin,
@@ -270,7 +271,7 @@ def _serve_as_worker(
     def beat() -> None:
         row.beat = time.monotonic()
 
-    gateway = Gateway(site, workers=count, counters=row, metrics=metrics)
+    gateway = Gateway(site, workers=count, counters=row, metrics=metrics, descriptor_sessions=sessions_allowed(count))
     beside: list[Task] = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
     if asked is not None:
         beside.append(partial(answer_questions, gateway, asked))

@@ -29,10 +29,17 @@ def run(api: FakeApi, *arguments: str) -> int:
             ["status"],
             {
                 **{"ready": False, "reasons": ["draining", "the route a drains"], "sessions": 1, "version": "1"},
+                "most_sessions": None,
                 "draining_routes": ["a", "b"],
             },
             ("GET", "status", None),
             "not ready, 1 session, wsgate 1\ndraining\nthe route a drains\nthe route b drains\n",
+        ),
+        (
+            ["status"],
+            {"ready": True, "reasons": [], "sessions": 1, "most_sessions": 9, "version": "1", "draining_routes": []},
+            ("GET", "status", None),
+            "ready, 1 of 9 sessions, wsgate 1\n",
         ),
         (
             ["sessions", "--route", "chat", "--sort=-bytes_up", "--limit", "1"],

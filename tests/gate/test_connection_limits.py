@@ -48,6 +48,17 @@ async def test_a_full_gateway_says_so_and_asks_no_backend(start_gate: StartGate,
     assert gate.gateway.counters.sessions == 1
 
 
+async def test_as_many_as_there_are_descriptors_for(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port)), limits=Limits(sessions=None))
+    gate.gateway.descriptor_sessions = 1
+    await open_session(gate.connect(), backend)
+    second = gate.connect()
+    await second.write(request())
+    assert (await second.read_head()).status == 503
+    gate.gateway.descriptor_sessions = None
+    await open_session(gate.connect(), backend)
+
+
 async def test_a_last_place_that_another_worker_took_meanwhile(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(relay_to(backend.port)), limits=ONE)
     board = SharedCounters(2)

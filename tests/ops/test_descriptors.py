@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gate.conftest import gateway_of
-from wsgate.ops.descriptors import DescriptorLimit, open_descriptors, raise_limit
+from wsgate.ops.descriptors import DescriptorLimit, open_descriptors, raise_limit, said_of_sessions, sessions_allowed
 
 
 @pytest.fixture
@@ -72,3 +72,41 @@ def test_without_proc_it_counts_its_connections() -> None:
         taken += 1
     assert 200 < taken < 340
     assert room.describe() == "1024"
+
+
+@pytest.mark.parametrize(
+    ("processes", "limit", "sessions"),
+    [(1, 1024, 456), (4, 1024, 4 * 456), (1, 20_000, 9760), (1, 64, 10), (1, 20, 1), (2, resource.RLIM_INFINITY, None)],
+)
+def test_how_many_sessions_there_are_descriptors_for(processes: int, limit: int, sessions: int | None) -> None:
+    assert sessions_allowed(processes, limit) == sessions
+
+
+def test_sessions_that_are_allowed_are_accepted(limit: tuple[int, int]) -> None:
+    """The last of them is not kept waiting in the kernel's queue; who comes later gets its 503."""
+    gateway = gateway_of()
+    allowed = sessions_allowed(1, 1024)
+    assert allowed is not None
+    room = DescriptorLimit(gateway, lambda: 1024, lambda: 32 + 2 * allowed)
+    room.connections = allowed
+    gateway.sessions = range(allowed)  # type: ignore[assignment]
+    assert room.has_room()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "allowed", "said"),
+    [
+        (10_000, None, {"sessions": 10_000}),
+        (10_000, 10_000, {"sessions": 10_000}),
+        (None, None, {}),
+        (None, 456, {"sessions": 456}),
+    ],
+)
+def test_what_the_start_says(wanted: int | None, allowed: int | None, said: dict[str, object]) -> None:
+    assert said_of_sessions(wanted, allowed) == said
+
+
+def test_the_start_says_what_to_do_for_more() -> None:
+    said = said_of_sessions(10_000, 456)
+    assert said["sessions"] == 456
+    assert "LimitNOFILE" in str(said["cure"])

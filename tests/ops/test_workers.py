@@ -23,6 +23,7 @@ from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops import checking, processes, worker_processes
 from wsgate.ops import drain as drain_module
 from wsgate.ops import workers as workers_module
+from wsgate.ops.descriptors import sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.systemd import Notifier
@@ -159,7 +160,9 @@ def test_from_the_first_line_to_the_last(case: Case, number: int) -> None:
     assert case.run(start, count=3, ready=ready) == 0
     assert case.events() == ["listening", "ready", "draining", "stopped"]
     assert case.one("listening") == {"address": str(bound[0])}
-    assert case.one("ready") == {"workers": 3}
+    line = case.one("ready")
+    assert line["workers"] == 3
+    assert line["sessions"] == min(10_000, sessions_allowed(3) or 10_000)
     assert case.one("draining")["sessions"] == 3
     assert case.one("stopped") == {"ended": 3, "cut": 0}
 

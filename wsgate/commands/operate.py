@@ -149,9 +149,11 @@ def _ask_reload(client: AdminClient, options: argparse.Namespace) -> Answer:
 def _show_status(answer: Answer) -> Sequence[str]:
     if "config" in answer:
         return yaml.safe_dump(answer["config"], sort_keys=False, width=1 << 20).splitlines()
-    sessions = answer["sessions"]
+    sessions, most = answer["sessions"], answer.get("most_sessions")
     state = "ready" if answer["ready"] else "not ready"
     count = f"{sessions} session{'' if sessions == 1 else 's'}"
+    if most is not None:
+        count = f"{sessions} of {most} sessions"
     drains = (f"the route {route} drains" for route in answer["draining_routes"])
     reasons = answer["reasons"]
     lines = [f"{state}, {count}, wsgate {answer['version']}", *reasons]

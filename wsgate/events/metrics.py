@@ -87,6 +87,11 @@ WORKERS_DIED = _counter("wsgate_workers_died_total", "Workers that died, and wer
 RELOADS = _counter("wsgate_reloads_total", "Configurations that a process has taken into use while it ran.")
 
 SESSIONS = _gauge("wsgate_sessions", "Open sessions.", _ROUTE)
+SESSIONS_LIMIT = _gauge(
+    "wsgate_sessions_limit",
+    "Sessions that there may be at once, by limits.sessions or the descriptors.",
+    across=Across.MOST,
+)
 OPENED = _counter("wsgate_sessions_opened_total", "Sessions that have begun.", _ROUTE)
 ENDED = _counter(
     "wsgate_sessions_ended_total",

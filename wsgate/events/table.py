@@ -255,7 +255,7 @@ EVENTS = (
     Event("spans exported again", "warning", ("address",), "it takes them again"),
     # start, reload, end
     Event("listening", "info", ("address",), "connections are accepted at this address"),
-    Event("ready", "info", ("workers",), "the gateway serves"),
+    Event("ready", "info", ("workers", "sessions", "cure"), "the gateway serves; at most so many sessions"),
     Event("idle", "info", ("reason",), "the gateway ends because there was no session for long"),
     Event("draining", "info", ("signal", "sessions", "delay", "spread", "grace"), "the gateway begins to end"),
     Event("cutting", "warning", ("signal",), "a second signal cuts what is left"),

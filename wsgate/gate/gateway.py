@@ -43,6 +43,7 @@ class Gateway:
     taps: of them, for operators who look at their frames
     cut: how many sessions were cancelled without a Close
     workers: how many processes share the limits
+    descriptor_sessions: how many sessions all of them have descriptors for; ``None``: any number
     counters: this process's row of the shared counters
     session_limits: counts the sessions of routes, addresses and users
     upgrade_rates: counts upgrades in a second
@@ -65,6 +66,7 @@ class Gateway:
     taps: Taps = field(default_factory=Taps)
     cut: int = 0
     workers: int = 1
+    descriptor_sessions: int | None = None
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     session_limits: SessionLimits = field(init=False)
     upgrade_rates: UpgradeRates = field(init=False)
@@ -93,7 +95,15 @@ class Gateway:
     @property
     def is_full(self) -> bool:
         """Whether the limit of sessions is reached."""
-        return self.counters.full(self.site.settings.limits.sessions)
+        return self.counters.full(self.most_sessions)
+
+    @property
+    def most_sessions(self) -> int | None:
+        """How many sessions all processes may have; ``None``: any number."""
+        wanted, allowed = self.site.settings.limits.sessions, self.descriptor_sessions
+        if wanted is None or allowed is None:
+            return allowed if wanted is None else wanted
+        return min(wanted, allowed)
 
     def add_idle(self, scope: trio.CancelScope) -> None:
         """Adds ``scope``, under which a connection waits for a request, to ``idle``. The caller discards it."""

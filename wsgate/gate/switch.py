@@ -66,7 +66,7 @@ async def begin(
         refusal = exchange.count_session()  # an upgrade to another protocol has not been counted yet
         if refusal is not None:
             return refusal
-        entered = gateway.counters.enter(exchange.site.settings.limits.sessions)
+        entered = gateway.counters.enter(gateway.most_sessions)
         if not entered:
             return FULL
         begun = await _begin(exchange, backend, http, send)

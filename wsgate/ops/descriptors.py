@@ -20,7 +20,9 @@ from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 
 NEEDS = 3  # descriptors of a connection: the client's, the backend's, and one for a recording, a file or a second dial
-_RESERVE = (8, 32, 256)  # for what belongs to no connection: at least, as a fraction of the limit (1/32), at most
+_OF_SESSION = 2  # of one that is not recorded
+_OTHERS = 32  # of a process without connections: listeners, the log, pipes
+_LEAST, _MOST = 8, 256  # that are kept in reserve for what belongs to no connection
 
 
 def raise_limit() -> None:
@@ -31,6 +33,32 @@ def raise_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     emit(logging.DEBUG, "descriptors", limit=_shown(now), before=_shown(soft) if soft != now else None)
+
+
+def sessions_allowed(processes: int, limit: int | None = None) -> int | None:
+    """Returns how many sessions so many processes have descriptors for, beside handshakes; ``None``: any number.
+
+    limit: of descriptors of each; ``None``: that of this process
+    """
+    if limit is None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    handshakes = min(limit // 64, 64)
+    return processes * max(1, (limit - _reserve(limit) - _OTHERS - NEEDS * handshakes) // _OF_SESSION)
+
+
+def said_of_sessions(wanted: int | None, allowed: int | None) -> dict[str, object]:
+    """Returns the fields of the line at the start that say how many sessions there may be.
+
+    wanted: ``limits.sessions``
+    allowed: what all processes have descriptors for
+    """
+    if allowed is None or (wanted is not None and wanted <= allowed):
+        return {} if wanted is None else {"sessions": wanted}
+    if wanted is None:
+        return {"sessions": allowed}
+    return {"sessions": allowed, "cure": f"for {wanted}, which is limits.sessions, raise LimitNOFILE or ulimit -Hn"}
 
 
 def open_descriptors() -> int:
@@ -75,13 +103,11 @@ class DescriptorLimit:
             return True
         # connections without a session have not opened all of their descriptors yet
         beginning = self.connections - len(self._gateway.sessions)
-        least, part, most = _RESERVE
-        reserve = min(max(least, limit // part), most)
         try:
             used = self._used()
         except OSError:  # no /proc
-            used = least + 2 * self.connections
-        return used + (NEEDS - 1) * beginning + NEEDS <= limit - reserve
+            used = _LEAST + _OF_SESSION * self.connections
+        return used + (NEEDS - 1) * beginning + NEEDS <= limit - _reserve(limit)
 
     def describe(self) -> str:
         """Returns the used and the allowed number, for the log."""
@@ -98,6 +124,11 @@ class DescriptorLimit:
         self._freed = trio.Event()
         with trio.move_on_after(longest):
             await self._freed.wait()
+
+
+def _reserve(limit: int) -> int:
+    """Returns how many descriptors are kept for what belongs to no connection."""
+    return min(max(_LEAST, limit // 32), _MOST)
 
 
 def _shown(limit: int) -> str:

@@ -23,6 +23,7 @@ from wsgate.gate.auth import running
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.certificates import CertificateWatch
+from wsgate.ops.descriptors import said_of_sessions
 from wsgate.ops.drain import drain_sessions
 from wsgate.ops.idle import IdleWatch
 from wsgate.ops.listeners import open_listeners
@@ -117,7 +118,8 @@ async def run(
                         emit(logging.INFO, "listening", address=str(address))
                     gateway.ready = True
                     gateway.metrics.serves()
-                    emit(logging.INFO, "ready")
+                    may = said_of_sessions(gateway.settings.limits.sessions, gateway.descriptor_sessions)
+                    emit(logging.INFO, "ready", **may)
                     ready(bound)
                     reached(Stage.READY)
                     if gateway.workers == 1:  # otherwise the parent watches all workers

@@ -31,6 +31,7 @@ from wsgate.events.metrics import (
     MEMORY,
     ROUND,
     ROUTE_DRAINING,
+    SESSIONS_LIMIT,
     WAITING,
     Metric,
 )
@@ -98,6 +99,8 @@ class Sampler:
         gateway = self._gateway
         # one that is being ended may be idle, but not silent any more
         self._handshakes.set(max(0, len(gateway.silent) - len(gateway.idle)) + gateway.upgrading)
+        if gateway.most_sessions is not None:
+            self._row.cell(SESSIONS_LIMIT).set(gateway.most_sessions)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if limit != resource.RLIM_INFINITY:
             self._max_fds.set(limit)

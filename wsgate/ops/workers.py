@@ -38,6 +38,7 @@ from wsgate.events.metrics import DRAINING, LOG_DROPPED, WORKERS_DIED
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.admin.process import AdminProcess
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
+from wsgate.ops.descriptors import said_of_sessions, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
 from wsgate.ops.listeners import ListenError
@@ -314,7 +315,8 @@ class Workers:
             addresses = self._reserved.addresses
             for address in addresses:
                 emit(logging.INFO, "listening", address=str(address))
-            emit(logging.INFO, "ready", workers=len(self._workers))
+            may = said_of_sessions(self._plan.settings.limits.sessions, sessions_allowed(len(self._workers)))
+            emit(logging.INFO, "ready", workers=len(self._workers), **may)
             self._tell_ready(addresses)
         self._notifier.ready()
 

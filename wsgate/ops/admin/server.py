@@ -46,7 +46,7 @@ from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
 from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
 from wsgate.ops.admin.operations import LIVE, PREFIX
 from wsgate.ops.admin.page.files import FILES
-from wsgate.ops.admin.state import draining_routes, not_alive, not_ready, open_sessions
+from wsgate.ops.admin.state import draining_routes, most_sessions, not_alive, not_ready, open_sessions
 from wsgate.ops.admin.tapping import TapSession, until_left
 from wsgate.ops.open_listeners import close_in_thread
 from wsgate.settings.model import Address, Admin, AdminMetrics, AdminTap, UnixAddress
@@ -301,6 +301,7 @@ class AdminServer:
             "ready": not reasons,
             "reasons": reasons,
             "sessions": open_sessions(gathered),
+            "most_sessions": most_sessions(gathered),
             "draining_routes": draining_routes(gathered),
         }
 

@@ -16,6 +16,7 @@ from wsgate.events.metrics import (
     ROUTE_DRAINING,
     SERVING,
     SESSIONS,
+    SESSIONS_LIMIT,
     Metric,
 )
 from wsgate.ops.admin.exposition import Gathered
@@ -66,6 +67,11 @@ def draining_routes(gathered: Gathered) -> list[str]:
 def open_sessions(gathered: Gathered) -> int:
     """Returns the number of open sessions of all processes."""
     return int(_total(gathered, SESSIONS))
+
+
+def most_sessions(gathered: Gathered) -> int | None:
+    """Returns how many sessions there may be; ``None``: any number."""
+    return int(_total(gathered, SESSIONS_LIMIT)) or None
 
 
 def _true(gathered: Gathered, metric: Metric) -> set[Labels]:
