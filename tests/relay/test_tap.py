@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import ssl
 
 import pytest
@@ -260,3 +261,41 @@ async def test_rates_hold_during_a_tap(pump: Pump, autojump_clock: MockClock) ->
         opened(taps, running)
         await running.client.send(*[data(b"x")] * 1000)
         assert (await running.client.receive_close())[0] == 1008
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+@pytest.mark.parametrize("tls", [None, TLS13])
+@pytest.mark.parametrize("seed", range(3))
+async def test_taps_at_any_moment(
+    pump: Pump, autojump_clock: MockClock, mode: str, tls: ssl.TLSVersion | None, seed: int
+) -> None:
+    """Whatever of a frame has passed when a tap begins or ends: all bytes arrive, and a tap tells whole frames."""
+    rng = random.Random(seed)
+    sent = [data(rng.randbytes(rng.choice([0, 1, 5, 130, 5000, 40_000]))) for _ in range(150)]
+    raw = b"".join(frame.encode(MASK) for frame in sent)
+    sizes = [len(frame.payload) for frame in sent]
+    taps = Taps()
+    viewers: list[Viewer] = []
+    tapped: list[list[int]] = []
+    at = 0
+    async with session(pump, mode=mode, tls=tls) as running:
+        arrived = bytearray()
+        while at < len(raw):
+            size = rng.choice([1, 3, 10, 200, 6000, 30_000, 100_000])
+            await running.client.write(raw[at : at + size])
+            at += size
+            if rng.random() < 0.3:
+                viewers.append(opened(taps, running, keep=0))
+            elif viewers and rng.random() < 0.5:
+                viewer = viewers.pop(rng.randrange(len(viewers)))
+                taps.close(viewer)
+                tapped.append([each.frame.size for each in viewer.take()[0]])
+            with trio.move_on_after(0.001):
+                arrived += await running.backend.sock.recv(1 << 20)
+        total = len(raw) if mode == "relay" else sum(sizes)
+        arrived += await running.backend.read(total - len(arrived))
+        assert bytes(arrived) == (raw if mode == "relay" else b"".join(frame.payload for frame in sent))
+        tapped += [[each.frame.size for each in viewer.take()[0]] for viewer in viewers]
+    assert any(tapped)
+    for each in tapped:
+        assert any(sizes[start : start + len(each)] == each for start in range(len(sizes)))

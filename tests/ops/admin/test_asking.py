@@ -18,7 +18,7 @@ from tests.peers.frames import Frame
 from tests.peers.stream import Backend
 from wsgate.ops.admin import asking, tapping
 from wsgate.ops.admin.asking import answer_questions, ask_workers, open_listeners_for_questions, tap_workers
-from wsgate.ops.admin.tapping import NotTapped, no_session
+from wsgate.ops.admin.tapping import NotTapped, line, no_session
 from wsgate.relay.registry import Registry
 from wsgate.wire.frames import Opcode
 
@@ -178,8 +178,29 @@ async def test_a_worker_that_dies_during_a_tap(
     await client.send(Frame(Opcode.PING))
     await tapped.next("frame")
     tapped.worker.cancel()
-    assert await tapped.next("end") == {"reason": "worker", "detail": "its worker has died, and the session with it"}
+    assert await tapped.next("end") == {"reason": "worker", "detail": "its worker has died, or hangs"}
     await tapped.over.wait()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_worker_that_hangs_during_a_tap(
+    nursery: trio.Nursery, listeners: list[socket.socket], autojump_clock: MockClock
+) -> None:
+    """What it has said of an unfinished line is not told."""
+
+    async def hang(stream: trio.SocketStream) -> None:
+        await stream.send_all(line("begin") + b'{"event": "fra')
+        await trio.sleep_forever()
+
+    listeners[0].setblocking(False)
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listeners[0].dup()))
+    nursery.start_soon(trio.serve_listeners, hang, [listener])
+    taken = Taken()
+    began = trio.current_time()
+    assert await tap_workers(listeners)("1-1", False, taken.send) is None
+    assert trio.current_time() - began == pytest.approx(asking.SILENT_TIME, abs=1)
+    await taken.next("begin")
+    assert (await taken.next("end"))["reason"] == "worker"
     nursery.cancel_scope.cancel()
 
 

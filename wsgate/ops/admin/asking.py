@@ -123,7 +123,7 @@ async def _pass_lines(lines: _Lines, piece: bytes, send: Send) -> None:
         with suppress(trio.BrokenResourceError), trio.move_on_after(SILENT_TIME):
             piece = await lines.receive()
     if json.loads(last)["event"] != "end":
-        await send(line("end", reason="worker", detail="its worker has died, and the session with it"))
+        await send(line("end", reason="worker", detail="its worker has died, or hangs"))
 
 
 class _Lines:
