@@ -54,6 +54,7 @@ async def test_a_page_of_sessions_is_merged_from_those_of_the_workers() -> None:
     told = await asked.ask("GET", "sessions?limit=1&offset=1&route=chat&q=x")
     assert (told.status, told.content) == (200, {"total": 4, "offset": 1, "sessions": [session("2")]})
     assert asked.questions == [{"ask": "sessions", "filter": {"route": "chat", "q": "x"}, "sort": "since", "first": 2}]
+    asked = Asked({"total": 3, "sessions": [session("4"), session("1")]}, {"total": 1, "sessions": [session("2")]})
     told = await asked.ask("GET", "sessions?sort=-bytes_up")
     assert [each["id"] for each in told.content["sessions"]] == ["4", "2", "1"]
 

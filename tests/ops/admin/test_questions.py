@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from tests.gate.conftest import StartGate, at, relay_to, route
 from tests.log import Log
-from tests.peers.frames import close_frame
+from tests.peers.frames import Frame, close_frame
 from tests.peers.stream import Backend, open_session
+from wsgate.ops.admin import questions
 from wsgate.ops.admin.asking import ask_here
+from wsgate.ops.admin.filters import SORTS, sort_key
 from wsgate.ops.admin.questions import answer
 from wsgate.settings.model import Respond, Settings
 from wsgate.site.build import build
@@ -31,6 +35,30 @@ async def test_sessions(start_gate: StartGate, backend: Backend) -> None:
     assert "secret" not in str(found)
     found = await answer(gate.gateway, {**SESSIONS, "sort": "-id", "first": 1, "filter": {"client": "192.0.2.2"}})
     assert (found["total"], found["sessions"][0]["id"]) == (1, "2")
+
+
+async def test_the_first_of_many_in_every_order(
+    start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if all of them were described and sorted, though only few are kept at a time."""
+    monkeypatch.setattr(questions, "STEP", 2)
+    gate = start_gate(route(relay_to(backend.port), "chat"), route(relay_to(backend.port), "b", match=at("/b")))
+    for number in (3, 1, 5, 2, 4):
+        client = gate.connect(f"192.0.2.{number}:5000")
+        server = await open_session(client, backend, "/b" if number % 2 else "/")
+        for _ in range(number % 3):
+            await client.send(Frame(1, b"hello"))
+            await server.receive()
+    for sort in [*SORTS, *(f"-{name}" for name in SORTS)]:
+        everything = await answer(gate.gateway, {**SESSIONS, "sort": sort})
+        assert everything["total"] == 5
+        order = [each["id"] for each in everything["sessions"]]
+        keys = [sort_key(sort)(each) for each in everything["sessions"]]
+        assert keys == sorted(keys)
+        for first in range(5):
+            some = await answer(gate.gateway, {**SESSIONS, "sort": sort, "first": first})
+            assert some["total"] == 5
+            assert [each["id"] for each in some["sessions"]] == order[:first]
 
 
 async def test_one_session(start_gate: StartGate, backend: Backend) -> None:

@@ -11,6 +11,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -118,8 +120,8 @@ class Api:
         question = {"ask": "sessions", "filter": _filter(query), "sort": sort, "first": offset + limit}
         answers = await self._ask(question)
         total = sum(each["total"] for each in answers.found)
-        merged = sorted((session for each in answers.found for session in each["sessions"]), key=sort_key(sort))
-        listed = merged[offset : offset + limit]
+        merged = merge(*(each["sessions"] for each in answers.found), key=sort_key(sort))
+        listed = list(islice(merged, offset, offset + limit))
         return _told({"total": total, "offset": offset, "sessions": listed}, answers)
 
     async def _session(self, asked: Asked) -> Told:

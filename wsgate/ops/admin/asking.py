@@ -24,6 +24,7 @@ from typing import Protocol
 import trio
 
 from wsgate.gate.gateway import Gateway
+from wsgate.ops.admin.json_text import json_text
 from wsgate.ops.admin.questions import Plain, answer
 from wsgate.ops.admin.tapping import IDLE, NotTapped, Send, TapSession, line, no_session, tap_here, until_left
 from wsgate.relay.registry import worker_of
@@ -182,7 +183,8 @@ async def _serve(gateway: Gateway, stream: trio.SocketStream) -> None:
             with trio.move_on_after(ASK_TIME):
                 question = json.loads(await _read_question(stream))
                 if question["ask"] != "tap":
-                    await stream.send_all(json.dumps(await answer(gateway, question)).encode())
+                    text = await json_text(await answer(gateway, question))
+                    await stream.send_all(text.encode(errors="surrogatepass"))
                     return
             if question is not None:
                 await _answer_tap(gateway, question, stream)

@@ -33,14 +33,19 @@ def is_among(session: Mapping[str, Any], filter: Mapping[str, str]) -> bool:
 def sort_key(sort: str) -> Callable[[Mapping[str, Any]], Any]:
     """Returns the key of an order: a field of ``SORTS``, with ``-`` in front from the largest to the smallest. What is
     not known comes last."""
-    name = sort.removeprefix("-")
-    backwards = name != sort
-    if name in _TEXTS:
+    name, key = sort.removeprefix("-"), value_key(sort)
+    return lambda session: key(session.get(name))
+
+
+def value_key(sort: str) -> Callable[[Any], Any]:
+    """Returns the key of an order, as ``sort_key`` does, of the value of its field alone."""
+    backwards = sort.startswith("-")
+    if sort.removeprefix("-") in _TEXTS:
         if backwards:  # texts have no negative: each character counts down
-            return lambda session: [-ord(char) for char in str(session.get(name) or "")] + [1]
-        return lambda session: str(session.get(name) or "")
+            return lambda value: [-ord(char) for char in value or ""] + [1]
+        return lambda value: value or ""
     sign = -1 if backwards else 1
-    return lambda session: (session[name] is None, 0 if session[name] is None else sign * session[name])
+    return lambda value: (value is None, 0 if value is None else sign * value)
 
 
 def _is(value: str, wanted: str, *, is_address: bool) -> bool:

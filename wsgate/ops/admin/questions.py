@@ -16,7 +16,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.admin.filters import is_among, sort_key
+from wsgate.ops.admin.filters import is_among, value_key
 from wsgate.relay.session import Session
 from wsgate.settings.effective import effective
 from wsgate.settings.model import Relay, Tunnel
@@ -36,13 +36,23 @@ async def answer(gateway: Gateway, question: Plain) -> Plain:
 
 def describe(session: Session) -> Plain:
     """Returns what is known of a session, by the names of the log's fields."""
-    outcome, info = session.outcome(), session.info
-    age = trio.current_time() - info.since
+    age = trio.current_time() - session.info.since
     began = datetime.now(UTC) - timedelta(seconds=age)
     return {
-        **info.fields(),
+        **_texts(session),
         "since": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "duration": round(age, 3),
+        **_numbers(session),
+    }
+
+
+def _texts(session: Session) -> Plain:
+    return {**session.info.fields(), "state": "open" if session.is_open else "closing"}
+
+
+def _numbers(session: Session) -> Plain:
+    outcome = session.outcome()
+    return {
         "messages_up": outcome.messages_up,
         "messages_down": outcome.messages_down,
         "bytes_up": outcome.octets_up,
@@ -53,17 +63,45 @@ def describe(session: Session) -> Plain:
         "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
         "client_code": outcome.client_code,
         "backend_code": outcome.backend_code,
-        "state": "open" if session.is_open else "closing",
     }
 
 
+def _order(sort: str) -> Callable[[Session], Any]:
+    """Returns the key of an order, which looks at no more of a session than it needs."""
+    name, key = sort.removeprefix("-"), value_key(sort)
+    if name in ("since", "duration"):
+        sign = 1 if sort in ("since", "-duration") else -1
+        return lambda session: sign * session.info.since
+    if name in ("client", "user"):
+        attribute = "address" if name == "client" else name
+        return lambda session: key(getattr(session.info.client, attribute))
+    if name in ("id", "route", "backend"):
+        return lambda session: key(getattr(session.info, name))
+    return lambda session: key(_numbers(session)[name])
+
+
 async def _sessions(gateway: Gateway, question: Plain) -> Plain:
-    """The sessions that a filter takes: how many, and the first ``first`` of them in order."""
-    found = [each async for each in _filtered(gateway, question["filter"])]
-    key = sort_key(question["sort"])
-    await trio.lowlevel.checkpoint()
-    first = sorted((each for _, each in found), key=key)[: question["first"]]
-    return {"total": len(found), "sessions": first}
+    """The sessions that a filter takes: how many, and the first ``first`` of them in order.
+
+    Only these are described, and no more are kept at a time: thousands of new objects would make the garbage collector
+    visit all sessions.
+    """
+    total, most = 0, question["first"]
+    key = _order(question["sort"])
+    first: list[tuple[Any, int, Session]] = []
+    async for session in _filtered(gateway, question["filter"]):
+        total += 1
+        first.append((key(session), total, session))
+        if len(first) >= most + STEP:
+            first.sort()  # most of it is in order already
+            del first[most:]
+    first.sort()
+    described = []
+    for number, (_, _, session) in enumerate(first[:most], 1):
+        described.append(describe(session))
+        if not number % STEP:
+            await _give_way(gateway)
+    return {"total": total, "sessions": described}
 
 
 async def _session(gateway: Gateway, question: Plain) -> Plain:
@@ -76,14 +114,13 @@ async def _close(gateway: Gateway, question: Plain) -> Plain:
     if question["ids"] is not None:
         asked = [session for id in question["ids"] if (session := gateway.sessions.get(id)) is not None]
     else:
-        asked = [session async for session, _ in _filtered(gateway, question["filter"])]
+        asked = [session async for session in _filtered(gateway, question["filter"])]
     closed = []
     for session in asked:
         if session.is_open:
             session.end_by_operator(question["code"], question["reason"].encode())
             closed.append(session.id)
-            gateway.pump.serve_if_due()
-            await trio.lowlevel.checkpoint()
+            await _give_way(gateway)
     return {"closed": closed}
 
 
@@ -187,15 +224,19 @@ _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
 }
 
 
-async def _filtered(gateway: Gateway, filter: Plain) -> AsyncIterator[tuple[Session, Plain]]:
-    """Yields the sessions that a filter takes, with their descriptions."""
-    for number, session in enumerate(gateway.sessions):
-        if number % STEP == STEP - 1:
-            gateway.pump.serve_if_due()
-            await trio.lowlevel.checkpoint()
-        described = describe(session)
-        if is_among(described, filter):
-            yield session, described
+async def _filtered(gateway: Gateway, filter: Plain) -> AsyncIterator[Session]:
+    """Yields the sessions that a filter takes."""
+    for number, session in enumerate(gateway.sessions, 1):
+        if not filter or is_among(_texts(session), filter):
+            yield session
+        if not number % STEP:
+            await _give_way(gateway)
+
+
+async def _give_way(gateway: Gateway) -> None:
+    """Lets the bytes of sessions pass, and other tasks."""
+    gateway.pump.serve_if_due()
+    await trio.lowlevel.checkpoint()
 
 
 def _milliseconds(seconds: float | None) -> float | None:

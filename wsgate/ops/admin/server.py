@@ -6,7 +6,6 @@ It reads the metrics of all processes in shared memory, and so asks no worker. W
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -42,6 +41,7 @@ from wsgate.ops.admin.api import MOST_BODY, Api, Check, Told, tapped_id
 from wsgate.ops.admin.asking import Ask
 from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, gather, prefers_open_metrics
 from wsgate.ops.admin.history import INTERVAL, History
+from wsgate.ops.admin.json_text import json_text
 from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
 from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
 from wsgate.ops.admin.operations import LIVE, PREFIX
@@ -169,7 +169,7 @@ class AdminServer:
             if isinstance(found, Refusal):
                 self._row.cell(ADMIN_REFUSED, str(found.status)).add()
                 is_api = isinstance(request, Request) and request.path.startswith(PREFIX)
-                found = (_json if is_api else _text)(found)
+                found = await _json(found) if is_api else _text(found)
             headers = [*found.headers, *_COMMON, (b"Content-Type", found.kind)]
             data = http.respond(found.status, headers, found.body, close=close)
             sent = False
@@ -218,7 +218,7 @@ class AdminServer:
             body = await _read_body(http, sock)
         if isinstance(body, Refusal):
             return body
-        return _json(await self._api.answer(request, body))
+        return await _json(await self._api.answer(request, body))
 
     async def _serve_tap(
         self, request: Request, id: str, client: str, http: HttpServer, sock: PlainTransport
@@ -227,7 +227,7 @@ class AdminServer:
         if self._settings.tap is AdminTap.OFF:
             return _NO_TAP
         if b"?" in request.target:
-            return _json(Told(400, {"error": "a tap knows no parameters"}))
+            return await _json(Told(400, {"error": "a tap knows no parameters"}))
         payload = self._settings.tap is AdminTap.PAYLOAD
 
         def begins() -> None:
@@ -236,7 +236,7 @@ class AdminServer:
         lines = LineAnswer(http, sock, _COMMON, begins)
         not_tapped = await until_left(partial(wait_until_ended, sock), partial(self._tap, id, payload, lines.send))
         if not_tapped is not None:
-            return _json(Told(not_tapped.status, {"error": not_tapped.reason}))
+            return await _json(Told(not_tapped.status, {"error": not_tapped.reason}))
         with trio.move_on_after(LINGER_TIME):
             await lines.finish()
             await end_gracefully(sock)
@@ -391,7 +391,7 @@ def _text(refusal: Refusal) -> Page:
     return Page(refusal.status, _PLAIN, f"{refusal.reason}\n".encode(), refusal.headers)
 
 
-def _json(told: Told | Refusal) -> Page:
+async def _json(told: Told | Refusal) -> Page:
     content = {"error": told.reason} if isinstance(told, Refusal) else told.content
-    text = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+    text = (await json_text(content)).encode(errors="replace")
     return Page(told.status, _JSON, text + b"\n", told.headers)
