@@ -15,19 +15,18 @@ from dataclasses import dataclass
 import trio
 
 from wsgate.gate.health_check import ping_and_close
+from wsgate.net.ask import ask
 from wsgate.net.dial import DialError, TlsClient, dial
-from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.resolver import Resolver, set_requester
 from wsgate.net.tls.contexts import backend_context
-from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.addresses import backend_url
 from wsgate.settings.model import BackendTls, UnixAddress, WebSocketUrl
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_name, field_value
 from wsgate.text.url import is_query
-from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
-from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
+from wsgate.wire.client import Answer, BadAnswer, HttpClient
+from wsgate.wire.handshake import BackendHandshake, Declined, Upgrade
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Request
 
@@ -118,14 +117,7 @@ def _host(url: WebSocketUrl) -> bytes:
 
 async def _get(transport: Transport, probed: Probed) -> str:
     fields = [(b"Host", _host(probed.url)), (b"User-Agent", b"wsgate"), (b"Connection", b"close"), *probed.fields]
-    client = HttpClient(probed.target, fields)
-    await send_all(transport, client.request)
-    answer: Answer | Switched | BadAnswer | None = None
-    while answer is None:
-        try:
-            answer = client.receive(await receive_or_raise(transport))
-        except OSError as error:
-            answer = client.lost(explain(error))
+    answer = await ask(transport, HttpClient(probed.target, fields))
     if isinstance(answer, BadAnswer):
         raise _NotWellError(answer.reason)
     assert isinstance(answer, Answer)  # the request asked for no upgrade, so a 101 is a bad answer
@@ -143,13 +135,7 @@ async def _open(transport: Transport, probed: Probed) -> str:
     fields = [(b"User-Agent", b"wsgate"), *probed.fields]
     handshake = BackendHandshake(request, upgrade, target=probed.target, key=key, written=fields)
     began = trio.current_time()
-    await send_all(transport, handshake.request)
-    answer: Accepted | Declined | BadAnswer | None = None
-    while answer is None:
-        try:
-            answer = handshake.receive(await receive_or_raise(transport))
-        except OSError as error:
-            answer = handshake.lost(explain(error))
+    answer = await ask(transport, handshake)
     if isinstance(answer, BadAnswer):
         raise _NotWellError(answer.reason)
     if isinstance(answer, Declined):

@@ -9,17 +9,17 @@ import os
 import trio
 
 from wsgate.gate.handlers.relay import host_for
+from wsgate.net.ask import ask
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.resolver import set_requester
-from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.settings.model import Health, Relay, WebSocketUrl
 from wsgate.site.backend import LiveBackend
-from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
+from wsgate.wire.client import Answer, BadAnswer, HttpClient
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
-from wsgate.wire.handshake import Accepted, BackendHandshake, Declined, Upgrade
+from wsgate.wire.handshake import BackendHandshake, Declined, Upgrade
 from wsgate.wire.http import Request
 from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import CONTROL, FAULT
@@ -54,14 +54,7 @@ async def _ask(transport: Transport, url: WebSocketUrl, relay: Relay, health: He
 
 async def _get(transport: Transport, target: bytes, host: bytes) -> str:
     fields = [(b"Host", host), (b"User-Agent", b"wsgate"), (b"Connection", b"close")]
-    client = HttpClient(target, fields)
-    await send_all(transport, client.request)
-    answer: Answer | Switched | BadAnswer | None = None
-    while answer is None:
-        try:
-            answer = client.receive(await receive_or_raise(transport))
-        except OSError as error:
-            answer = client.lost(explain(error))
+    answer = await ask(transport, HttpClient(target, fields))
     if isinstance(answer, BadAnswer):
         return answer.reason
     assert isinstance(answer, Answer)  # the request asked for no upgrade, so h11 rejects a 101
@@ -72,13 +65,7 @@ async def _open(transport: Transport, target: bytes, host: bytes) -> str:
     request = Request(b"GET", target, host, b"1.1", [], [])
     key = base64.b64encode(os.urandom(16))
     handshake = BackendHandshake(request, Upgrade(b"", (), []), target=target, key=key, written=[])
-    await send_all(transport, handshake.request)
-    answer: Accepted | Declined | BadAnswer | None = None
-    while answer is None:
-        try:
-            answer = handshake.receive(await receive_or_raise(transport))
-        except OSError as error:
-            answer = handshake.lost(explain(error))
+    answer = await ask(transport, handshake)
     if isinstance(answer, BadAnswer):
         return answer.reason
     if isinstance(answer, Declined):

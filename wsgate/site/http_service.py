@@ -9,10 +9,8 @@ import contextlib
 
 import trio
 
+from wsgate.net.ask import ask
 from wsgate.net.dial import DialError, dial
-from wsgate.net.io import receive_or_raise, send_all
-from wsgate.net.tls.handshake import explain
-from wsgate.net.transport import Transport
 from wsgate.settings.model import BackendTls, HttpUrl, Target
 from wsgate.site.certificates import CertificateError
 from wsgate.site.tokens.source import SourceError, TlsContext, tls_client
@@ -52,18 +50,7 @@ class HttpService:
         except (DialError, CertificateError) as error:
             raise SourceError(f"{self._url}: {error}") from None
         with contextlib.closing(sock):
-            answer = await _exchange(sock, Fetch(self.host, target, more, max_body))
+            answer = await ask(sock, Fetch(self.host, target, more, max_body))
         if isinstance(answer, Unusable):
             raise SourceError(f"{self._url}: {answer.reason}")
         return answer
-
-
-async def _exchange(sock: Transport, fetch: Fetch) -> Fetched | Unusable:
-    await send_all(sock, fetch.request)  # if it is gone, reading tells why
-    while True:
-        try:
-            answer = fetch.receive(await receive_or_raise(sock))
-        except OSError as error:
-            return fetch.lost(explain(error))
-        if answer is not None:
-            return answer

@@ -20,10 +20,9 @@ from wsgate.gate.handlers.legs import client_leg, make_session, or_no_limit
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
+from wsgate.net.ask import ask
 from wsgate.net.dial import DialError, TlsClient, dial
-from wsgate.net.io import receive_or_raise, send_all
 from wsgate.net.resolver import set_requester
-from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.recorded_tunnel import RecordBuffer
@@ -158,7 +157,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
             max_head=exchange.site.settings.limits.head,
         )
         with trio.move_on_after(route.timeouts.handshake):
-            answer = await _shake_hands(sock, handshake)
+            answer = await ask(sock, handshake)
     finally:
         if not isinstance(answer, Accepted):
             sock.close()
@@ -229,18 +228,6 @@ def host_for(url: WebSocketUrl, relay: Relay, asked: bytes) -> bytes:
     name = f"[{own}]" if ":" in own else own.removesuffix(".")
     default = port == (443 if url.tls else 80)
     return (name if default else f"{name}:{port}").encode()
-
-
-async def _shake_hands(sock: Transport, handshake: BackendHandshake) -> Accepted | Declined | BadAnswer:
-    await send_all(sock, handshake.request)  # if it is gone, reading tells why
-    while True:
-        try:
-            data = await receive_or_raise(sock)
-        except OSError as error:  # with TLS 1.3 a backend rejects our certificate only now
-            return handshake.lost(explain(error))
-        answer = handshake.receive(data)
-        if answer is not None:
-            return answer
 
 
 def _cure(url: WebSocketUrl, answer: BadAnswer | Declined) -> str:
