@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -25,6 +26,35 @@ def test_without_a_terminal_one_screen_is_printed(
     assert "\x1b" not in out
     assert max(map(len, out.splitlines())) <= 70
     assert api.requests[0][1].startswith("/api/v1/sessions?user=ann&")
+
+
+def test_json_needs_no_library(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    now = snapshot(1.0, session("b"), session("a"))
+    answers = [(200, now.sessions), (200, now.backends), (200, now.status)]
+    with answering(*answers, *answers) as api:
+        assert top.run(["--admin", api.address, "--json", "--sort", "ID"]) == 0
+    out, err = capsys.readouterr()
+    assert ([each["id"] for each in json.loads(out)["sessions"]], err) == (["a", "b"], "")
+    assert "sort=id&" in api.requests[0][1]
+    assert top.run(["--admin", "http://127.0.0.1:1", "--json"]) == 1
+    assert "Connection refused" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_the_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(top, "lines", lambda *asked: map(interrupted, [1.0]))
+    assert top.run(["--json", "--interval", "1s"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        top.parser().parse_args(["--sort", "size"])
+    assert "'size' is no column: write one of id, route," in capsys.readouterr().err
 
 
 def test_a_gateway_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ import pytest
 from tests.commands.top import backend, session, snapshot
 from tests.docs.pages import blocks
 from wsgate.commands.snapshot import Rates
-from wsgate.commands.top_screen import ORDERS, View, screen
+from wsgate.commands.top_orders import BY_COLUMN, ORDERS
+from wsgate.commands.top_screen import View, screen
 
 BEFORE = snapshot(10.0, session("1"), session("2", bytes_up=1 << 20), session("3", route="a-route-with-a-long-name"))
 NOW = snapshot(
@@ -102,6 +103,18 @@ def test_orders(key: str, ids: list[str], marked: list[str]) -> None:
     ] == marked
     (active,) = (span for span in lines[-1].spans if "reverse" in str(span.style))
     assert lines[-1].plain[active.start : active.end] == f"{key} {order.name}"
+
+
+@pytest.mark.parametrize("column", BY_COLUMN)
+def test_a_column_that_sorts_is_marked_and_named(column: str) -> None:
+    order = BY_COLUMN[column]
+    lines = screen(replace(VIEW, order=order), 200, 24)
+    (at,) = (number for number, line in enumerate(lines) if line.plain.startswith("ID "))
+    marked = {lines[at].plain[span.start : span.end].strip() for span in lines[at].spans if span.style == "reverse"}
+    assert marked == order.columns
+    assert column.upper() in {name.upper() for name in marked}
+    (active,) = (span for span in lines[-1].spans if "reverse" in str(span.style))
+    assert lines[-1].plain[active.start : active.end].endswith(order.name)
 
 
 def test_before_the_second_answer_no_rate_is_known() -> None:

@@ -3,19 +3,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import pytest
 import trio
 from rich.text import Text
 
-from tests.commands.admin import answering
 from tests.commands.top import session, snapshot
-from wsgate.commands import top_view
-from wsgate.commands.admin_client import AdminClient, AskError
-from wsgate.commands.snapshot import Rates, Snapshot
-from wsgate.commands.top_screen import MOST, Order, View
-from wsgate.commands.top_view import Top, ask_gateway, one_screen
+from wsgate.commands import top_asking
+from wsgate.commands.admin_client import AskError
+from wsgate.commands.snapshot import Snapshot
+from wsgate.commands.top_orders import Order
+from wsgate.commands.top_screen import View
+from wsgate.commands.top_view import Top, one_screen
 
 
 class FakeTerminal:
@@ -162,36 +161,10 @@ async def test_a_stop_gives_the_terminal_back(
     nursery.cancel_scope.cancel()
 
 
-def test_what_is_asked() -> None:
-    answers = [snapshot(1.0).sessions, snapshot(1.0).backends, snapshot(1.0).status]
-    with answering(*((200, answer) for answer in answers)) as api:
-        found = ask_gateway(AdminClient(api.address), {"route": "chat", "q": "a"}, clock=lambda: 1.0)(MOST)
-    assert found == snapshot(1.0)
-    assert [target for _, target, _, _ in api.requests] == [
-        "/api/v1/sessions?route=chat&q=a&sort=-bytes_down&limit=1000",
-        "/api/v1/backends?route=chat",
-        "/api/v1/status",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("points", "moved"), [([], None), ([[1.0, 9, 9, 9, 9, 9], [6.0, 5000, 1, 2.5, 3, 4]], Rates(1, 2.5, 3, 4))]
-)
-def test_of_more_sessions_than_are_listed_the_history_says_what_all_move(
-    points: list[list[float]], moved: Rates | None
-) -> None:
-    now = snapshot(1.0, session(), total=5000)
-    answers = [now.sessions, {"interval": 5.0, "points": points}, now.backends, now.status]
-    with answering(*((200, answer) for answer in answers)) as api:
-        found = ask_gateway(AdminClient(api.address), {}, clock=lambda: 1.0)(MOST)
-    assert found == replace(now, moved=moved)
-    assert api.requests[1][1] == "/api/v1/history"
-
-
 def test_one_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     lines = one_screen("unix:/a", {}, once(FIRST.now, LATER), 2.0, (80, 24))
-    assert waits == [top_view.FIRST]
+    assert waits == [top_asking.FIRST]
     assert lines[1].startswith("up  2.0 KiB/s ")
     assert lines[-1].startswith("2  ")

@@ -5,7 +5,7 @@ Nothing here knows a terminal or a clock. No line is longer than the terminal is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,48 +16,9 @@ from wsgate.commands.fitted_table import GAP, Column, fitted_table
 from wsgate.commands.operate import backend_state
 from wsgate.commands.snapshot import Row, Snapshot, rows, total
 from wsgate.commands.table import age, printable
+from wsgate.commands.top_orders import MOST, ORDERS, Order
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of sessions.
-
-    key: what is typed for it
-    name: as the last line has it
-    sort: the API's, where it does not list all sessions; the nearest one that it has
-    columns: that are marked, and shown however narrow the terminal is
-    """
-
-    key: str
-    name: str
-    sort: str
-    columns: frozenset[str]
-    by: Callable[[Row], Any]
-
-
-def _none_last(value: float | None) -> tuple[bool, float]:
-    return value is None, -(value or 0)
-
-
-def _octets_of(row: Row) -> int:
-    up: int = row.session["bytes_up"]
-    down: int = row.session["bytes_down"]
-    return up + down
-
-
-MOST = Order(
-    *("m", "most per second", "-bytes_down", frozenset({"UP/s", "DOWN/s"})),
-    lambda row: (_none_last(None if row.rates is None else row.rates.octets), -_octets_of(row)),
-)
-ORDERS = (
-    MOST,
-    Order("s", "newest", "-since", frozenset({"AGE"}), lambda row: row.session["duration"]),
-    Order("u", "bytes up", "-bytes_up", frozenset({"UP"}), lambda row: -row.session["bytes_up"]),
-    Order("d", "bytes down", "-bytes_down", frozenset({"DOWN"}), lambda row: -row.session["bytes_down"]),
-    Order("r", "RTT", "-client_rtt_ms", frozenset({"RTT"}), lambda row: _none_last(row.session["client_rtt_ms"])),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +128,8 @@ def _sessions(view: View, found: Sequence[Row], width: int, most: int) -> list[T
 
 def _keys(order: Order) -> Text:
     line = Text(style="dim")
+    if not order.key:
+        line.append(order.name, style="not dim reverse").append("  ")
     for each in ORDERS:
         line.append(f"{each.key} {each.name}", style="not dim reverse" if each is order else "")
         line.append("  ")

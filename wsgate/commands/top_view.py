@@ -17,18 +17,13 @@ from typing import Protocol
 import trio
 from rich.text import Text
 
-from wsgate.commands.admin_client import AdminClient, AskError
-from wsgate.commands.snapshot import Rates, Snapshot
+from wsgate.commands.admin_client import AskError
 from wsgate.commands.terminal import Terminal
-from wsgate.commands.top_screen import MOST, ORDERS, Order, View, screen
-
-LISTED = 1000  # sessions in one answer: the most that the API gives
-FIRST = 1.0  # seconds until the second question, at most: rates need two
+from wsgate.commands.top_asking import FIRST, Asked
+from wsgate.commands.top_orders import MOST, ORDERS, Order
+from wsgate.commands.top_screen import View, screen
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*[@-~]|O?.)")  # what an arrow sends, for example (ECMA-48 §5.4)
-
-# Asks the gateway; an order chooses among the sessions if there are too many. Raises ``AskError``
-Asked = Callable[[Order], Snapshot]
 
 
 class Shown(Protocol):
@@ -48,35 +43,19 @@ class Shown(Protocol):
     def read_keys(self) -> str: ...
 
 
-def ask_gateway(client: AdminClient, filter: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Asked:
-    """Returns what asks a gateway for all that a screen shows."""
-
-    def ask(order: Order) -> Snapshot:
-        sessions = client.ask("GET", "sessions", {**filter, "sort": order.sort, "limit": str(LISTED)})
-        at = clock()
-        moved = None
-        if sessions["total"] > len(sessions["sessions"]) and not filter:
-            points = client.ask("GET", "history")["points"]
-            moved = Rates(*points[-1][2:]) if points else None  # behind its time and its number of sessions
-        backends = client.ask("GET", "backends", {name: filter[name] for name in filter if name == "route"})
-        return Snapshot(at, client.ask("GET", "status"), sessions, backends, moved)
-
-    return ask
-
-
 def one_screen(
-    address: str, filter: Mapping[str, str], ask: Asked, interval: float, size: tuple[int, int]
+    address: str, filter: Mapping[str, str], ask: Asked, interval: float, size: tuple[int, int], order: Order = MOST
 ) -> Sequence[str]:
     """Returns the lines of one screen, with the rates of a moment. Raises ``AskError``."""
-    before = ask(MOST)
+    before = ask(order)
     time.sleep(min(interval, FIRST))
-    view = View(address, ask(MOST), before, filter)
+    view = View(address, ask(order), before, filter, order)
     return [line.plain.rstrip() for line in screen(view, *size, keys=False)]
 
 
-def watch(address: str, filter: Mapping[str, str], ask: Asked, interval: float) -> int:
+def watch(address: str, filter: Mapping[str, str], ask: Asked, interval: float, order: Order = MOST) -> int:
     """Shows a gateway in the terminal until q or a signal. Returns the exit status. Raises ``AskError`` at first."""
-    first = View(address, ask(MOST), filter=filter)
+    first = View(address, ask(order), filter=filter, order=order)
     terminal = Terminal(sys.stdout, sys.stdin.fileno() if sys.stdin.isatty() else None)
     top = Top(terminal, first, ask, interval)
     return trio.run(top.run)
