@@ -14,6 +14,11 @@ SESSION = {
     **{"id": "1f", "route": "chat", "client": "192.0.2.1:5000", "backend": "ws://b:1", "state": "open"},
     **{"duration": 61.5, "bytes_up": 2048, "bytes_down": 3, "client_rtt_ms": 1.5, "user": "a\x1bn"},
 }
+ENDED = {
+    **SESSION,
+    "ended": "2026-03-01T12:00:00.123Z",
+    **{"ended_by": "client", "reason": "closed", "detail": None, "client_code": 4001, "client_reason": "bye"},
+}
 BACKEND = {"route": "chat", "backend": "ws://b:1", "sessions": 3, "failures": 1}
 
 
@@ -48,6 +53,13 @@ def run(api: FakeApi, *arguments: str) -> int:
             "ID  ROUTE  CLIENT          USER    BACKEND     AGE       UP  DOWN     RTT  STATE\n"
             "1f  chat   192.0.2.1:5000  a\\x1bn  ws://b:1  1m01s  2.0 KiB   3 B  1.5 ms  open\n"
             "2 more: --offset 1\n",
+        ),
+        (
+            ["sessions", "--ended", "--user", "a\x1bn"],
+            {"sessions": [ENDED]},
+            ("GET", "endings?user=a%1Bn&limit=100", None),
+            "ENDED                     ID  ROUTE  CLIENT          USER      AGE  BY      REASON  CLOSE     DETAIL\n"
+            "2026-03-01T12:00:00.123Z  1f  chat   192.0.2.1:5000  a\\x1bn  1m01s  client  closed  4001 bye  -\n",
         ),
         (
             ["close", "1f", "2-1", "--reason", "go"],

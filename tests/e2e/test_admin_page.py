@@ -139,6 +139,10 @@ async def test_the_page_ends_the_right_session_with_the_right_code(
     rows = await in_thread(page.rows, 2)
     assert all(any(client.address in row for row in rows) for client in (clients[0], clients[2]))
     await in_thread(page.until, "document.querySelector('#causes').textContent.includes('gatewayoperator')")
+    ended = await in_thread(page.until, "document.querySelector('#ended .link')?.closest('tr').innerText")
+    assert [
+        each for each in (clients[1].address, "gateway", "operator", "4001", "new password") if each not in ended
+    ] == []
 
 
 async def test_strangers_texts_are_shown_as_text(

@@ -63,11 +63,12 @@ def parser() -> argparse.ArgumentParser:
     text = "Say whether the gateway is ready, and how many sessions it has; or its configuration."
     status = add("status", text, _ask_status, _show_status)
     status.add_argument("--config", action="store_true", help="the configuration in effect, without its secrets")
-    sessions = add("sessions", "List the open sessions.", _ask_sessions, _show_sessions)
+    sessions = add("sessions", "List the open sessions, or those that ended last.", _ask_sessions, _show_sessions)
     add_filters(sessions)
     sessions.add_argument("--sort", metavar="FIELD", default="since", help="by this field; --sort=-FIELD: downwards")
     sessions.add_argument("--limit", metavar="N", default="100", help="at most so many, up to 1000 (100)")
     sessions.add_argument("--offset", metavar="N", default="0", help="without the first N")
+    sessions.add_argument("--ended", action="store_true", help="those that ended last, and why; the newest first")
     close = add("close", "End sessions: those with these ids, or all that the flags name.", _ask_close, _show_closed)
     close.add_argument("id", nargs="*", metavar="ID")
     add_filters(close)
@@ -110,6 +111,8 @@ def _ask_status(client: AdminClient, options: argparse.Namespace) -> Answer:
 
 
 def _ask_sessions(client: AdminClient, options: argparse.Namespace) -> Answer:
+    if options.ended:
+        return client.ask("GET", "endings", {**filter_of(options), "limit": options.limit})
     paging = {name: getattr(options, name) for name in ("sort", "limit", "offset")}
     return client.ask("GET", "sessions", {**filter_of(options), **paging})
 
@@ -161,6 +164,8 @@ def _show_status(answer: Answer) -> Sequence[str]:
 
 
 def _show_sessions(answer: Answer) -> Sequence[str]:
+    if "total" not in answer:
+        return _show_ended(answer)
     rows = [
         (
             each["id"],
@@ -180,6 +185,26 @@ def _show_sessions(answer: Answer) -> Sequence[str]:
     lines = table(head, rows, right={"AGE", "UP", "DOWN", "RTT"})
     more = answer["total"] - answer["offset"] - len(rows)
     return [*lines, *([f"{more} more: --offset {answer['offset'] + len(rows)}"] if more > 0 else [])]
+
+
+def _show_ended(answer: Answer) -> Sequence[str]:
+    rows = [
+        (
+            each["ended"],
+            each["id"],
+            each["route"],
+            each["client"],
+            each.get("user") or "-",
+            age(each["duration"]),
+            each["ended_by"],
+            each["reason"],
+            " ".join(str(part) for part in (each["client_code"], each["client_reason"]) if part) or "-",
+            each["detail"] or "-",
+        )
+        for each in answer["sessions"]
+    ]
+    head = ("ENDED", "ID", "ROUTE", "CLIENT", "USER", "AGE", "BY", "REASON", "CLOSE", "DETAIL")
+    return table(head, rows, right={"AGE"})
 
 
 def _show_closed(answer: Answer) -> Sequence[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from wsgate.events.metric_rows import MetricRows
+from wsgate.gate.ended_sessions import EndedSessions
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
@@ -40,6 +41,7 @@ class Gateway:
     idle: the cancel scopes of connections that wait for a request; a drain cancels them
     silent: the connections whose PROXY header, TLS handshake or request is incomplete
     sessions: the open ones
+    ended: those that ended last
     taps: of them, for operators who look at their frames
     cut: how many sessions were cancelled without a Close
     workers: how many processes share the limits
@@ -63,6 +65,7 @@ class Gateway:
     idle: set[trio.CancelScope] = field(default_factory=set)
     silent: SilentConnections = field(default_factory=SilentConnections)
     sessions: Registry = field(init=False)
+    ended: EndedSessions = field(default_factory=EndedSessions)
     taps: Taps = field(default_factory=Taps)
     cut: int = 0
     workers: int = 1

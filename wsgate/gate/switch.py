@@ -162,6 +162,7 @@ async def _run(
         if backend is not None:
             _leave(backend, route, session, outcome)
         metrics.ended(session, outcome)
+        gateway.ended.add(session.info, outcome, trio.current_time())
         ended(session.info, outcome)
 
 

@@ -71,6 +71,15 @@ async def test_one_session() -> None:
     assert (await Asked({"session": None}).ask("GET", "sessions/9")).status == 404
 
 
+async def test_sessions_that_have_ended_are_merged_by_time() -> None:
+    ended = [{"id": id, "ended": f"2026-01-01T00:00:0{id}.000Z"} for id in "1234"]
+    asked = Asked({"sessions": [ended[3], ended[0]]}, {"sessions": [ended[2], ended[1]]})
+    told = await asked.ask("GET", "endings?limit=3&user=ann")
+    assert [each["id"] for each in told.content["sessions"]] == ["4", "3", "2"]
+    assert asked.questions == [{"ask": "ended", "filter": {"user": "ann"}, "first": 3}]
+    assert (await asked.ask("GET", "endings?sort=id")).status == 400
+
+
 CLOSE: Plain = {"ask": "close", "ids": None, "filter": {}, "code": 1008, "reason": "closed by the operator"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+import trio.testing
 
 from tests.gate.conftest import StartGate, at, relay_to, route
 from tests.log import Log
@@ -69,6 +70,34 @@ async def test_one_session(start_gate: StartGate, backend: Backend) -> None:
     assert found["session"]["backend"] == f"ws://127.0.0.1:{backend.port}"
     (none,) = (await ask({"ask": "session", "id": "2"})).found
     assert none == {"session": None}
+
+
+async def test_sessions_that_have_ended(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), "chat"))
+    question = {"ask": "ended", "filter": {}, "first": 10}
+    assert await answer(gate.gateway, question) == {"sessions": []}
+    for code in (4001, 4002):
+        client = gate.connect("192.0.2.1:5000")
+        server = await open_session(client, backend, "/a?token=secret")
+        await client.send(close_frame(code, "done"))
+        await server.receive_close()
+        await server.send(close_frame(code))
+        assert (await client.receive_close())[0] == code
+        await client.read_end()
+        await client.stream.aclose()
+        await server.read_end()
+        await server.stream.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not len(gate.gateway.sessions)
+    newest, oldest = (await answer(gate.gateway, question))["sessions"]
+    assert [each["client_code"] for each in (newest, oldest)] == [4002, 4001]
+    assert (newest["id"], newest["route"], newest["path"]) == ("2", "chat", "/a")
+    assert (newest["ended_by"], newest["reason"], newest["client_reason"]) == ("client", "closed", "done")
+    assert newest["ended"].endswith("Z")
+    assert newest["duration"] >= 0
+    (found,) = (await answer(gate.gateway, {**question, "filter": {"q": "2"}, "first": 1}))["sessions"]
+    assert found["id"] == "2"
+    assert await answer(gate.gateway, {**question, "filter": {"route": "none"}}) == {"sessions": []}
 
 
 async def test_close(start_gate: StartGate, backend: Backend, log: Log) -> None:

@@ -131,6 +131,14 @@ class Api:
             raise Wrong(f"no session has the id {asked.id!r}: it may have ended", 404)
         return _told({"session": found[0]}, answers)
 
+    async def _endings(self, asked: Asked) -> Told:
+        query = asked.query
+        limit = _number(query, "limit", LISTED, MOST_LISTED)
+        answers = await self._ask({"ask": "ended", "filter": _filter(query), "first": limit})
+        merged = (session for each in answers.found for session in each["sessions"])
+        listed = sorted(merged, key=lambda session: str(session["ended"]), reverse=True)[:limit]
+        return _told({"sessions": listed}, answers)
+
     async def _backends(self, asked: Asked) -> Told:
         answers = await self._ask({"ask": "backends"})
         backends = merge_backends(answers.found)

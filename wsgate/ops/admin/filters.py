@@ -14,7 +14,10 @@ SORTS = (
     *("throttled_up", "throttled_down", "client_rtt_ms", "backend_rtt_ms"),
 )
 SEARCH = "q"  # a part of any text field, in any case of letters
-_SEARCHED = ("id", "route", "client", "user", "host", "backend", "path", "subprotocol", "subject")
+_SEARCHED = (
+    *("id", "route", "client", "user", "host", "backend", "path", "subprotocol", "subject"),
+    *("ended_by", "reason", "detail", "client_reason", "backend_reason"),  # of ended sessions
+)
 _TEXTS = frozenset({"since", "id", "route", "client", "user", "backend"})
 
 

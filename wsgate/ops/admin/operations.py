@@ -81,6 +81,7 @@ _CLOSED = listed("Closed", closed={"type": "array", "items": TEXT, "description"
 _SESSIONS = {"type": "array", "items": ref("Session")}
 _FIRST = {"id": "$response.body#/sessions/0/id"}
 _TOTAL = {"type": "integer", "minimum": 0, "description": "All that the filter takes."}
+_LIMIT = {"type": "integer", "minimum": 0, "maximum": MOST_LISTED, "default": LISTED}
 _OFFSET = {"type": "integer", "minimum": 0, "maximum": MOST_OFFSET, "default": 0}
 _DRAIN = described({**YES_OR_NO, "default": True}, "Whether it drains, or drains no more.")
 _DRAINED_BACKENDS = {"type": "array", "items": mapping({"route": TEXT, "backend": TEXT})}
@@ -110,7 +111,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 "default": "since",
                 "description": "By this field; with - in front from the largest to the smallest.",
             },
-            "limit": {"type": "integer", "minimum": 0, "maximum": MOST_LISTED, "default": LISTED},
+            "limit": _LIMIT,
             "offset": _OFFSET,
         },
     ),
@@ -130,6 +131,14 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: TEXT},
         errors={404: _ERROR, 409: _ERROR},
         kind="application/jsonl",
+    ),
+    Operation(
+        "GET",
+        "endings",
+        "endings",
+        "The sessions that ended last, and why, the newest first.",
+        {200: listed("Endings", sessions={"type": "array", "items": ref("EndedSession")})},
+        query={**_FILTER, "limit": _LIMIT},
     ),
     Operation(
         "DELETE",

@@ -15,6 +15,8 @@ from typing import Any
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.gate.access_log import end_fields
+from wsgate.gate.ended_sessions import EndedSession
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.admin.filters import is_among, value_key
 from wsgate.relay.session import Session
@@ -80,6 +82,22 @@ def _order(sort: str) -> Callable[[Session], Any]:
     return lambda session: key(_numbers(session)[name])
 
 
+def describe_ended(session: EndedSession) -> Plain:
+    """Returns what is known of a session that has ended, and why it has."""
+    outcome, info = session.outcome, session.info
+    at = datetime.now(UTC) - timedelta(seconds=trio.current_time() - session.at)
+    return {
+        **info.fields(),
+        "ended": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "duration": round(session.at - info.since, 3),
+        "messages_up": outcome.messages_up,
+        "messages_down": outcome.messages_down,
+        "bytes_up": outcome.octets_up,
+        "bytes_down": outcome.octets_down,
+        **end_fields(outcome),
+    }
+
+
 async def _sessions(gateway: Gateway, question: Plain) -> Plain:
     """The sessions that a filter takes: how many, and the first ``first`` of them in order.
 
@@ -107,6 +125,12 @@ async def _sessions(gateway: Gateway, question: Plain) -> Plain:
 async def _session(gateway: Gateway, question: Plain) -> Plain:
     session = gateway.sessions.get(question["id"])
     return {"session": None if session is None else describe(session)}
+
+
+async def _ended(gateway: Gateway, question: Plain) -> Plain:
+    """The sessions that ended last and that a filter takes, from the newest on."""
+    described = [describe_ended(each) for each in gateway.ended]
+    return {"sessions": [each for each in described if is_among(each, question["filter"])][: question["first"]]}
 
 
 async def _close(gateway: Gateway, question: Plain) -> Plain:
@@ -214,6 +238,7 @@ def set_level(level: str) -> None:
 _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
     "sessions": _sessions,
     "session": _session,
+    "ended": _ended,
     "close": _close,
     "backends": _backends,
     "drain backend": _drain_backend,

@@ -62,34 +62,52 @@ REASON: Schema = {
     "description": f"The close reason for both sides, at most {MAX_REASON} bytes of UTF-8.",
 }
 
+_OF_EVERY_SESSION = {
+    "id": TEXT,
+    "route": TEXT,
+    "client": described(TEXT, "Its address."),
+    "backend": TEXT,
+    "path": TEXT,
+    "subprotocol": or_null(TEXT),
+    "request_id": or_null(TEXT),
+    "duration": described(NUMBER, "Seconds since it began, or until it ended."),
+    "messages_up": COUNT,
+    "messages_down": COUNT,
+    "bytes_up": COUNT,
+    "bytes_down": COUNT,
+    "client_code": or_null(COUNT),
+    "backend_code": or_null(COUNT),
+}
+_OF_SOME_SESSIONS = {
+    "peer": described(TEXT, "The address of the connection, if another than the client's: a proxy's."),
+    "subject": described(TEXT, "Of the client's certificate."),
+    "user": TEXT,
+    "host": described(TEXT, "That was asked for."),
+    "user_agent": TEXT,
+}
 _SESSION = mapping(
     {
-        "id": TEXT,
-        "route": TEXT,
-        "client": described(TEXT, "Its address."),
-        "backend": TEXT,
-        "path": TEXT,
-        "subprotocol": or_null(TEXT),
-        "request_id": or_null(TEXT),
+        **_OF_EVERY_SESSION,
         "since": described({"type": "string", "format": "date-time"}, "When it began."),
-        "duration": described(NUMBER, "Seconds since then."),
-        "messages_up": COUNT,
-        "messages_down": COUNT,
-        "bytes_up": COUNT,
-        "bytes_down": COUNT,
         "throttled_up": described(NUMBER, "Seconds for which it waited at its limits."),
         "throttled_down": NUMBER,
         "client_rtt_ms": or_null(NUMBER),
         "backend_rtt_ms": or_null(NUMBER),
-        "client_code": or_null(COUNT),
-        "backend_code": or_null(COUNT),
         "state": {"enum": ["open", "closing"]},
     },
-    peer=described(TEXT, "The address of the connection, if another than the client's: a proxy's."),
-    subject=described(TEXT, "Of the client's certificate."),
-    user=TEXT,
-    host=described(TEXT, "That was asked for."),
-    user_agent=TEXT,
+    **_OF_SOME_SESSIONS,
+)
+_ENDED_SESSION = mapping(
+    {
+        **_OF_EVERY_SESSION,
+        "ended": {"type": "string", "format": "date-time"},
+        "ended_by": {"enum": ["client", "backend", "gateway"]},
+        "reason": described(TEXT, "The cause, a word of the log."),
+        "detail": described(or_null(TEXT), "The rule, timeout or error."),
+        "client_reason": or_null(TEXT),
+        "backend_reason": or_null(TEXT),
+    },
+    **_OF_SOME_SESSIONS,
 )
 _BACKEND = mapping(
     {
@@ -135,6 +153,7 @@ _HISTORY = mapping(
 
 NAMED: Schema = {
     "Session": _SESSION,
+    "EndedSession": _ENDED_SESSION,
     "Backend": _BACKEND,
     "Route": _ROUTE,
     "Problem": _PROBLEM,

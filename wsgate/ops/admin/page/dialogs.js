@@ -29,7 +29,8 @@ export function openDetails(session) {
     endTap();
   };
   dialog.showModal();
-  timer = setTimeout(() => refresh(session.id), REFRESH);
+  $("tap-button").hidden = "ended" in session;
+  if (!("ended" in session)) timer = setTimeout(() => refresh(session.id), REFRESH);
 }
 
 async function refresh(id) {
@@ -38,10 +39,23 @@ async function refresh(id) {
     if (!$("details").open) return;
     showFields(session);
   } catch (error) {
-    $("details-error").textContent = `${error.message}.`;
-    return;
+    return showEnding(id, error.message);
   }
   timer = setTimeout(() => refresh(id), REFRESH);
+}
+
+// A session that is not open any more: why it ended, where the gateway still knows that
+async function showEnding(id, message) {
+  let ended;
+  try {
+    const { sessions } = await ask("GET", `endings?${new URLSearchParams({ q: id })}`);
+    ended = sessions.find((each) => each.id === id);
+  } catch {
+    // what is said is why there was no answer before
+  }
+  if ($("details").dataset.session !== id) return;
+  $("details-error").textContent = ended ? "This session has ended." : `${message}.`;
+  if (ended) showFields(ended);
 }
 
 function showFields(session) {

@@ -1,10 +1,11 @@
-// The table of sessions: a page of them at a time, which the gateway searches and sorts; and the slowest heartbeats.
+// The table of sessions: a page of them at a time, which the gateway searches and sorts; the slowest heartbeats, and the
+// sessions that ended last.
 
 import { ask, NeedsToken } from "/page/gateway.js";
-import { age, count, milliseconds, octets } from "/page/show.js";
+import { age, cause, count, milliseconds, octets } from "/page/show.js";
 import { $, fill } from "/page/tables.js";
 
-const PAGE = 25, SLOWEST = 5; // sessions
+const PAGE = 25, SLOWEST = 5, ENDED = 20; // sessions
 const REFRESH = 3000, PAUSE = 250; // milliseconds: between two answers; from the last key of a search to its question
 const SHORTEST = 1000; // milliseconds over which a rate is measured
 const SHARE = 10; // what took a second is asked again ten seconds later
@@ -102,17 +103,21 @@ function turnTo(place) {
 export async function list() {
   clearTimeout(timer);
   const mine = ++asked;
-  const query = new URLSearchParams({ sort, limit: PAGE, offset });
-  if ($("search").value.trim()) query.set("q", $("search").value.trim());
+  const search = $("search").value.trim() ? { q: $("search").value.trim() } : {};
+  const query = (parts) => new URLSearchParams(parts);
   const began = performance.now();
   try {
-    const slowest = ask("GET", `sessions?${new URLSearchParams({ sort: "-client_rtt_ms", limit: SLOWEST })}`);
-    const [answer, slow] = await Promise.all([ask("GET", `sessions?${query}`), slowest]);
+    const [answer, slow, ended] = await Promise.all([
+      ask("GET", `sessions?${query({ ...search, sort, limit: PAGE, offset })}`),
+      ask("GET", `sessions?${query({ sort: "-client_rtt_ms", limit: SLOWEST })}`),
+      ask("GET", `endings?${query({ ...search, limit: ENDED })}`),
+    ]);
     if (mine !== asked) return;
     total = answer.total;
     if (offset >= total && offset) return turnTo(Math.floor((total - 1) / PAGE) * PAGE); // the last page is another now
     show(answer.sessions);
     showSlowest(slow.sessions);
+    showEnded(ended.sessions);
     const missing = answer.missing_workers;
     $("sessions-error").textContent = missing ? `Without those of worker ${missing.join(", ")}, which did not answer.` : "";
   } catch (error) {
@@ -181,4 +186,20 @@ function showSlowest(sessions) {
       { text: milliseconds(each.client_rtt_ms), kind: "number" },
     ],
   })), "No client has answered a Ping yet.");
+}
+
+function showEnded(sessions) {
+  const labels = ["Ended", "Session", "Client", "Age", "Ended by", "Why", "Close"];
+  fill($("ended"), sessions.map((each) => ({
+    key: each.id,
+    cells: [
+      { text: new Date(each.ended).toLocaleTimeString("en-GB") },
+      { text: each.id, small: `${each.route} · ${each.path}`, button: "link", press: () => opened(each), title: `Session ${each.id}: all that is known` },
+      { text: each.client, small: each.user ?? "", kind: "address" },
+      { text: age(each.duration), kind: "number" },
+      { text: each.ended_by },
+      { text: each.reason, small: each.detail ?? cause(each.reason) },
+      { text: each.client_code ?? "none", small: each.client_reason ?? "" },
+    ].map((cell, column) => ({ ...cell, label: labels[column] })),
+  })), $("search").value.trim() ? "None that ended last has this in it." : "No session has ended yet.");
 }
