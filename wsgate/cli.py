@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     if command == "serve":
         return _serve(options.file)
     if command == "check":
-        return _check(options.file, options.explain, options.header)
+        return _check(options.file, options.explain, options.header, security=options.security)
     if command == "probe":
         return _probe(options)
     if command == "recording":
@@ -157,7 +157,7 @@ def _serve(file: str) -> int:
         return _refuse(file, error, draft)
 
 
-def _check(file: str, url: str | None, headers: Sequence[str]) -> int:
+def _check(file: str, url: str | None, headers: Sequence[str], *, security: bool) -> int:
     from wsgate.site.build import tried_out
 
     draft = None
@@ -171,9 +171,18 @@ def _check(file: str, url: str | None, headers: Sequence[str]) -> int:
             if warnings:
                 found.append(_count(warnings, "warning"))
             print(f"{file}: ok, {', '.join(found)}")
+            if security:
+                _show_security(site)
             return 0 if url is None else _explain(site, url, headers)
     except ConfigError as error:
         return _refuse(file, error, draft)
+
+
+def _show_security(site: Site) -> None:
+    from wsgate.commands.security import security_page
+
+    for line in security_page(site.settings):
+        print(line)
 
 
 def _explain(site: Site, url: str, headers: Sequence[str]) -> int:
@@ -240,6 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", metavar="FILE", help="the configuration, in YAML")
     check.add_argument("--explain", metavar="URL", help="say which route takes URL, why, and what its backend gets")
+    check.add_argument("--security", action="store_true", help="say what is open, to whom, and what is dangerous in it")
     check.add_argument(
         "--header", metavar="'NAME: VALUE'", action="append", default=[], help="with --explain: a field of the request"
     )

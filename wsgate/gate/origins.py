@@ -22,10 +22,10 @@ _OWN_PORTS = {"http": 80, "https": 443}
 
 def check_origin(route: Route, request: Request, client: Client) -> Refusal | None:
     """Returns why a request for a WebSocket is refused; ``None`` if its Origin, or that it has none, is allowed."""
-    allowed = _allowed(route)
+    allowed = allowed_origins(route)
     sent = [value.decode("latin-1") for value in values(request.headers, b"origin")]
     if not sent:
-        if not _is_required(route, allowed):
+        if not is_origin_required(route, allowed):
             return None
     elif ANY_ORIGIN in allowed or (len(sent) == 1 and _is_allowed(sent[0], allowed, client)):
         return None
@@ -43,7 +43,7 @@ def may_read(route: Route, sent: bytes, client: Client) -> bool:
     return _is_allowed(sent.decode("latin-1"), tuple(each for each in route.origins if each != SAME_HOST), client)
 
 
-def _allowed(route: Route) -> tuple[str, ...]:
+def allowed_origins(route: Route) -> tuple[str, ...]:
     """Returns the allowed origins.
 
     A browser sends a password or certificate that its user has entered once for requests of every page. So if a route
@@ -52,7 +52,8 @@ def _allowed(route: Route) -> tuple[str, ...]:
     return route.origins or ((ANY_ORIGIN,) if route.auth is None else (SAME_HOST,))
 
 
-def _is_required(route: Route, allowed: tuple[str, ...]) -> bool:
+def is_origin_required(route: Route, allowed: tuple[str, ...]) -> bool:
+    """Whether a request without an Origin is refused. ``allowed``: the allowed origins"""
     if route.origin_required is not None:
         return route.origin_required
     return ANY_ORIGIN not in allowed and SAME_HOST not in allowed
