@@ -19,6 +19,7 @@ PUBLIC = {
     *("Basic.realm", "Files.cache_control", "Files.index", "Respond.body"),
     *("Match.subprotocol", "Tunnel.subprotocols"),
     *("ClientCertificateAuth.names", "Jwt.algorithms", "Jwt.audience", "Jwt.issuer", "Redis.user"),
+    *("JwtAuth.algorithms", "JwtAuth.audience", "JwtAuth.issuer", "JwtAuth.require", "JwtAuth.user"),
     *("Redis.prefix", "Tracing.service"),
 }
 

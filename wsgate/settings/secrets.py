@@ -58,5 +58,7 @@ def _mask_parameters(text: str, is_secret: Callable[[str], bool]) -> str:
 # By the type of the value, as it is written; a type that is not here has ``mask_text``
 MASKS: Mapping[Any, Callable[[str], str]] = {
     model.Credential: _mask_credential,
+    model.HttpUrl: _mask_every_parameter,
+    model.KeySet: _mask_every_parameter,
     model.TokenUrl: _mask_every_parameter,
 }

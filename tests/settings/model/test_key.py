@@ -11,7 +11,7 @@ class Example:
 
 def test_a_key_has_its_documentation_and_its_default() -> None:
     given, left_out = dataclasses.fields(Example)
-    assert given.metadata == {"doc": "What must be given.", "required": True}
+    assert given.metadata == {"doc": "What must be given.", "required": True, "secret": False}
     assert given.default is dataclasses.MISSING
-    assert left_out.metadata == {"doc": "What may be left out.", "required": False}
+    assert left_out.metadata == {"doc": "What may be left out.", "required": False, "secret": False}
     assert left_out.default is None
