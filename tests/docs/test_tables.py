@@ -12,6 +12,7 @@ import yaml
 from tests.docs.pages import PAGES, README, ROOT, table
 from wsgate import cli
 from wsgate.cli import main
+from wsgate.gate.auth.revocation import REASON as CREDENTIAL_REASON
 from wsgate.gate.revoke import REASON
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, CLOSE_TO_OTHER, DRAIN_REASON
 from wsgate.settings.model import Defaults, Heartbeat
@@ -62,7 +63,7 @@ def test_the_words_of_every_ending() -> None:
         *(close.reason for close in CLOSE_TO_OTHER.values()),
         *(close.reason for close in (*CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values())),
     ]
-    meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON]}
+    meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON, CREDENTIAL_REASON]}
     rows = table(README, "one side")
     told = {
         text.rstrip(":").replace("backend", "client")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import bcrypt
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
 
 from tests.pki import Authority, client_context
 
@@ -85,3 +87,43 @@ async def test_one_certificate_of_several(start_gateway: StartGateway, serve: Se
         own = authority.issue("worker", to=f"client-{expected}", common_name=name)
         assert await status(uri, ssl=client_context(authority, own)) == expected
     assert await status(uri, ssl=client_context(authority)) == 403
+
+
+async def test_sessions_end_when_their_credential_is_taken_back(
+    start_gateway: StartGateway, serve: Serve, tmp_path: Path
+) -> None:
+    authority, port = Authority(tmp_path), await serve(echo)
+    keys = tmp_path / "keys"
+    keys.write_text(f"meter:{hashlib.sha256(b'one').hexdigest()}\npump:{hashlib.sha256(b'two').hexdigest()}\n")
+    by_key = relay(port, name="keys", match={"path": "/keys"}, auth={"api_keys": {"file": str(keys)}})
+    names = ["ann", "bob"]
+
+    def by_name() -> dict[str, Any]:
+        return relay(port, name="names", auth={"client_certificate": {"names": names}})
+
+    tls = {"client_ca": str(authority.file), "client_auth": "optional"}
+    listeners = [listener(authority.issue("localhost"), **tls)]
+    gateway = await start_gateway(by_key, by_name(), listeners=listeners)
+    uri = f"wss://localhost:{gateway.port}/"
+    own = {name: client_context(authority, authority.issue(name, to=name, common_name=name)) for name in names}
+    async with (
+        connect(f"{uri}keys", ssl=client_context(authority), additional_headers={"X-Api-Key": "one"}) as meter,
+        connect(f"{uri}keys", ssl=client_context(authority), additional_headers={"X-Api-Key": "two"}) as pump,
+        connect(uri, ssl=own["ann"]) as ann,
+        connect(uri, ssl=own["bob"]) as bob,
+    ):
+        keys.write_text(keys.read_text().partition("\n")[2])
+        names.remove("ann")
+        await gateway.reload(by_key, by_name(), listeners=listeners)
+        for gone in (meter, ann):
+            with pytest.raises(ConnectionClosed) as caught:
+                await gone.recv()
+            assert caught.value.rcvd == Close(1008, "credential revoked")
+        for left in (pump, bob):
+            await left.send("hello")
+            assert await left.recv() == "hello"
+    ended = [await gateway.next_line("session") for _ in range(4)]
+    assert sorted((line["user"], line["reason"]) for line in ended if line["reason"] == "revoked") == [
+        ("ann", "revoked"),
+        ("meter", "revoked"),
+    ]

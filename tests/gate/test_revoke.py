@@ -39,7 +39,7 @@ class Revoked(Session):
         self.token = token
         self.revoked: list[tuple[float, int, bytes]] = []
 
-    def revoke(self, code: int, reason: bytes) -> None:
+    def revoke(self, code: int, reason: bytes, detail: str = "") -> None:
         self.revoked.append((trio.current_time(), code, reason))
 
 

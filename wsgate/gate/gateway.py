@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from wsgate.events.metric_rows import MetricRows
+from wsgate.gate.auth.revocation import Admissions
 from wsgate.gate.ended_sessions import EndedSessions
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
@@ -52,6 +53,7 @@ class Gateway:
     handshake_limiter: bounds the work on handshakes
     metrics: counts what happens
     upgrading: how many requests are between their head and their answer
+    admissions: the sessions whose credentials may become invalid
     tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
     route_drains: the routes that take no new session
@@ -79,6 +81,7 @@ class Gateway:
     upgrading: int = 0
     route_drains: RouteDrains = field(init=False)
     short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
+    admissions: Admissions = field(default_factory=Admissions)
     tracer: Tracer | None = None
 
     def __post_init__(self) -> None:

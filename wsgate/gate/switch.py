@@ -11,6 +11,7 @@ from functools import partial
 import trio
 
 from wsgate.gate.access_log import ended, opened
+from wsgate.gate.auth.identity import Admitted
 from wsgate.gate.decide import FULL
 from wsgate.gate.exchange import Exchange, Opened
 from wsgate.gate.fields import fields_for_client
@@ -39,6 +40,7 @@ class Begun:
 
     early: what came behind the two heads
     counted: what it is counted by
+    admitted: who the client is
     """
 
     session: Session
@@ -47,6 +49,7 @@ class Begun:
     early: tuple[bytes, bytes]
     recorder: Recorder | None
     counted: tuple[Count, ...]
+    admitted: Admitted
 
 
 async def begin(
@@ -116,15 +119,15 @@ async def _begin(
         return CLIENT_GONE
     session = backend.join(exchange, info, None if recorder is None else recorder.buffer)
     early = http.trailing(), backend.early
-    return Begun(session, route, backend.backend, early, recorder, exchange.counted or ())
+    return Begun(session, route, backend.backend, early, recorder, exchange.counted or (), exchange.admitted)
 
 
 def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
     """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
     if begun.recorder is None:
-        return _run(gateway, session, begun.route, begun.backend, begun.early, begun.counted)
-    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early, begun.counted)
+        return _run(gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted)
+    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted)
     return begun.recorder.run(run, session.outcome, session.end_unrecorded)
 
 
@@ -135,8 +138,10 @@ async def _run(
     backend: LiveBackend[WebSocketUrl] | None,
     early: tuple[bytes, bytes],
     counted: tuple[Count, ...],
+    admitted: Admitted,
 ) -> None:
     gateway.sessions.add(session)
+    gateway.admissions.add(session, route, admitted)
     metrics = gateway.metrics.sessions(session.info.route)
     metrics.opened()
     opened(session.info)
@@ -156,6 +161,7 @@ async def _run(
     finally:
         outcome = session.outcome() if outcome is None else outcome
         gateway.sessions.remove(session)
+        gateway.admissions.remove(session)
         gateway.taps.session_ended(session, outcome)
         gateway.counters.leave(cut=cut)
         leave(counted)

@@ -101,6 +101,7 @@ async def run(
                         certificates.watch,
                         reloader.run,
                         partial(revoke.watch, gateway.sessions),
+                        partial(gateway.admissions.watch, lambda: gateway.site.routes),
                         partial(health.watch, gateway),
                         partial(running.watch, gateway),
                         partial(shared_places.watch, gateway),

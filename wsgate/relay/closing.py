@@ -29,7 +29,7 @@ class Cause(enum.Enum):
     IDLE = "idle"  # no data in either direction
     LIFETIME = "lifetime"  # the session reached its maximum age
     EXPIRED = "expired"  # the time of the client's credential is over
-    REVOKED = "revoked"  # the session's token is no longer valid
+    REVOKED = "revoked"  # the session's token or credential is no longer valid
     UNHEALTHY = "unhealthy"  # the backend's health checks fail, and the route ends its sessions then
     MOVED = "moved"  # the client should come back, to another backend
     OPERATOR = "operator"  # who runs the gateway has asked for it

@@ -290,10 +290,10 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.DRAIN, Close(code, DRAIN_REASON)))
 
-    def revoke(self, code: int, reason: bytes) -> None:
-        """Starts to end the session because its token is no longer valid: sends a Close to both sides."""
+    def revoke(self, code: int, reason: bytes, detail: str = "") -> None:
+        """Starts to end the session because its token or credential is no longer valid: sends a Close to both sides."""
         if self._stage is _Stage.OPEN:
-            self._end_both(End(Cause.REVOKED, Close(code, reason)))
+            self._end_both(End(Cause.REVOKED, Close(code, reason), detail))
 
     def end_unhealthy(self, detail: str) -> None:
         """Starts to end the session because its backend's health checks fail: sends a Close to both sides."""

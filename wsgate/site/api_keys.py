@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from wsgate.events.emit import emit
@@ -37,14 +37,20 @@ class ApiKeys(Credential):
     def load(self) -> Sequence[tuple[str, str]]:
         return [("file", problem) for problem in self._file.load()]
 
-    async def name_of(self, key: str) -> str | None:
+    async def name_of(self, digest: bytes) -> str | None:
         """Returns the name of who has a key; ``None`` if nobody has it. The caller bounds the time.
 
         The time of a look-up by digest tells nothing of other keys: nobody can choose the digest of a guess.
 
+        digest: of the key, by ``digest_of``
+
         Raises ``SourceError`` when the file cannot be read.
         """
-        return (await self._file.get()).names.get(digest_of(key))
+        return (await self._file.get()).names.get(digest)
+
+    async def present(self) -> Container[object]:
+        """Returns the digests of all keys."""
+        return (await self._file.get()).names
 
     def _tell(self, line: int, problem: str) -> None:
         emit(logging.WARNING, "key file has a wrong line", file=self.settings.file, line=line, problem=problem)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
+
+
+class _Anything:
+    def __contains__(self, entry: object) -> bool:
+        return True
+
+
+ANYTHING: Container[object] = _Anything()
 
 
 class Credential:
@@ -22,6 +30,13 @@ class Credential:
 
     async def run(self) -> None:
         """Does what goes on while the site has it, until cancelled. Returns if that is nothing."""
+
+    async def present(self) -> Container[object]:
+        """Returns the entries of its file or list that are valid now: the same object while they do not change.
+
+        An ``Identity`` has one of them. The caller bounds the time. Raises ``SourceError`` when that cannot be told.
+        """
+        return ANYTHING
 
     def close(self) -> None:
         """Releases what it holds, because the settings do not have it any more."""

@@ -14,7 +14,7 @@ import hmac
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -81,6 +81,7 @@ class Users(Credential):
         self.settings = basic
         self._own = _table((number, _entry(line)) for number, line in enumerate(basic.users))
         self._file = None if basic.file is None else LineFile(basic.file, _parse, self._tell)
+        self._present: tuple[_Table, Container[object]] | None = None  # the users, with the file of which they are
         self._key = os.urandom(32)
         self._right, self._wrong = _Remembered(), _Remembered()
 
@@ -112,6 +113,15 @@ class Users(Credential):
         right = await hashing().check(address, check)
         (self._right if right else self._wrong).add(digest)
         return right
+
+    async def present(self) -> Container[object]:
+        """Returns the names of all users."""
+        if self._file is None:
+            return self._own.users
+        read = await self._file.get()
+        if self._present is None or self._present[0] is not read:
+            self._present = read, self._own.users.keys() | read.users.keys()
+        return self._present[1]
 
     def load(self) -> list[tuple[str, str]]:
         """Reads the file, before the first password. Call it in a thread.

@@ -18,7 +18,7 @@ from tests.site.test_api_keys import line
 from wsgate.gate.admission import admit
 from wsgate.settings.model import ApiKeyAuth, Auth, CredentialPlace, CredentialPlaceKind, Errors, Timeouts
 from wsgate.site import hashing
-from wsgate.site.api_keys import ApiKeys
+from wsgate.site.api_keys import ApiKeys, digest_of
 from wsgate.wire.http import Refusal
 
 PLACES = tuple(
@@ -95,8 +95,10 @@ async def test_a_disk_that_hangs(
 async def test_guesses_are_delayed_right_keys_are_not(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def name_of(keys: ApiKeys, key: str) -> str | None:  # without a thread, which a virtual clock does not know
-        return "meter" if key == "right" else None
+    async def name_of(
+        keys: ApiKeys, digest: bytes
+    ) -> str | None:  # without a thread, which a virtual clock does not know
+        return "meter" if digest == digest_of("right") else None
 
     monkeypatch.setattr(ApiKeys, "name_of", name_of)
     monkeypatch.setattr("random.random", lambda: 0.5)

@@ -9,7 +9,7 @@ from wsgate.gate.auth.identity import Identity
 from wsgate.gate.auth.places import find_credential
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.refusals import RETRY_AFTER
-from wsgate.site.api_keys import ApiKeys
+from wsgate.site.api_keys import ApiKeys, digest_of
 from wsgate.site.hashing import hashing
 from wsgate.site.tokens.source import SourceError
 from wsgate.wire.http import Refusal
@@ -25,10 +25,11 @@ async def check_api_key(exchange: Exchange, keys: ApiKeys) -> Identity | Refusal
         return key
     if key is None:
         return Refusal(401, "a key is needed", _CHALLENGE, cause="missing")
+    digest = digest_of(key)
     within, name, problem = exchange.route.settings.timeouts.handshake, None, ""
     with trio.move_on_after(within) as scope:
         try:
-            name = await keys.name_of(key)
+            name = await keys.name_of(digest)
         except SourceError as error:
             problem = str(error)
     if scope.cancelled_caught:
@@ -36,7 +37,7 @@ async def check_api_key(exchange: Exchange, keys: ApiKeys) -> Identity | Refusal
     if problem:
         return Refusal(503, "keys cannot be checked now: try again", RETRY_AFTER, detail=problem, cause="unavailable")
     if name is not None:
-        return Identity(name)
+        return Identity(name, entry=digest)
     address = source_of(exchange)
     hashing().was_wrong(address)
     await delay(exchange.gateway, address)

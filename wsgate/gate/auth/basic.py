@@ -42,7 +42,7 @@ async def check_basic(exchange: Exchange, users: Users) -> Identity | Refusal:
     except Busy:
         busy = True
     if known:
-        return Identity(credentials[0])
+        return Identity(credentials[0], entry=credentials[0])
     if known is not None:
         hashing().was_wrong(address)
     busy = await delay(exchange.gateway, address) or busy

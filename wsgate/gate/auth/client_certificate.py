@@ -13,7 +13,7 @@ async def check_client_certificate(exchange: Exchange, certificates: ClientCerti
     shown = exchange.client.certificate
     if shown is None:
         return Refusal(403, "a client certificate is needed", cause="missing")
-    if not certificates.knows(shown):
+    if shown not in certificates:
         detail = f"its subject is {shown.subject}"
         return Refusal(403, "this certificate is not allowed", detail=detail, cause="wrong")
-    return Identity(shown.common_name)
+    return Identity(shown.common_name, entry=shown)

@@ -14,13 +14,15 @@ class Identity:
 
     user: its name; ``None`` if the credential has none
     fields: for the backend, beside the user's name. Values are valid for a field: see ``text.variables.encoded``
-    expires: when the credential is no longer valid and its session ends (seconds of the wall clock); ``None``: not by
-    time
+    expires: when its session ends (seconds of the wall clock); ``None``: not by time
+    entry: what of the credential's file or list it is: its session ends when ``Credential.present`` does not have it
+    any more; ``None``: not by that
     """
 
     user: str | None = None
     fields: Headers = ()
     expires: float | None = None
+    entry: object = None
 
 
 @dataclass(frozen=True, slots=True)
