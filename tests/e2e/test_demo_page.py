@@ -199,6 +199,14 @@ def test_the_visitor_closes_with_a_code_and_a_reason(page: Page, panel: str) -> 
     assert page.ending(panel) == ("4001", "so long", "true", "you")
 
 
+def test_a_reason_is_shown_as_text(page: Page) -> None:
+    page.connect(RELAY)
+    page.write(RELAY, "message", "close 4000 <img src=x onerror=alert(1)>\u202etxt.exe\n")
+    assert page.ending(RELAY)[0] == "4000"
+    for shown in ("#newest .reason", "#endings tbody .reason"):
+        assert page.one(shown).text == r"<img src=x onerror=alert(1)>\u202etxt.exe"
+
+
 def test_the_visitor_closes_without_a_code(page: Page) -> None:
     page.connect(RELAY)
     page.one(f"#{RELAY} [data-field=code]").clear()

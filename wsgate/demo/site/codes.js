@@ -37,3 +37,8 @@ export function whyNotSent(code) {
   if (code === 1000 || (code >= 3000 && code <= 4999)) return "";
   return "A page may send 1000, 3000 to 4999, or none.";
 }
+
+// A reason with what one cannot see made visible: control characters, and those that turn the direction of text.
+export function visible(reason) {
+  return reason.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,6 +1,6 @@
 // The table of endings, which keeps the last 50, and the newest, which is always in sight.
 
-import { CODES, closedBy, explain } from "./codes.js";
+import { CODES, closedBy, explain, visible } from "./codes.js";
 import { clock, element } from "./log.js";
 
 const KEPT = 50;
@@ -30,7 +30,7 @@ export class Endings {
     cell("Time", clock().slice(0, 8), "when");
     cell("Session", element("span", `badge ${service.name}`, service.title));
     cell("Code", String(code), "number");
-    cell("Reason", reason || "–", "reason");
+    cell("Reason", visible(reason) || "–", "reason");
     cell("Clean", clean ? "yes" : "no", "clean");
     cell("Closed by", by, "by");
     cell("What it means", meaning, "meaning");
@@ -48,7 +48,7 @@ export class Endings {
       element("b", "", opened ? `ended with ${code}` : "could not connect"),
     );
     if (by !== "nobody") what.append(element("span", "by", `by ${by === "you" ? by : `the ${by}`}`));
-    if (reason) what.append(element("span", "reason", reason));
+    if (reason) what.append(element("span", "reason", visible(reason)));
     const link = element("a", "", "All endings");
     link.href = "#endings-title";
     this.#newest.replaceChildren(what, link);

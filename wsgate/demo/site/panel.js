@@ -1,7 +1,7 @@
 // A panel: the controls, figures and log of one service's session.
 
 import { formatSize, preview, utf8 } from "./bytes.js";
-import { whyNotSent } from "./codes.js";
+import { visible, whyNotSent } from "./codes.js";
 import { element, Log } from "./log.js";
 import { Session } from "./session.js";
 
@@ -196,7 +196,7 @@ export class Panel {
   #ended(ending) {
     const { code, reason, clean, opened } = ending;
     clearInterval(this.#ticking);
-    const said = [code, reason].join(" ").trim();
+    const said = [code, visible(reason)].join(" ").trim();
     this.#log.event(opened ? `closed, ${said}${clean ? "" : ", not clean"}` : "could not connect", { code });
     this.#setState("closed", opened ? `closed, ${code}` : "could not connect");
     this.#endings.add(this.#service, ending);
