@@ -17,17 +17,22 @@ class Ends:
     certificate: str = ""  # path of a PEM file with certificate and key; empty: plain
     tunnel: bool = False  # the backend speaks TCP
     http: bool = False  # requests without an upgrade are forwarded, on kept connections
+    admin: int = 0  # the port of wsgate's admin listener; 0: none, and no log below warnings
+    log: str = ""  # path of wsgate's log, where it has an admin listener
 
 
 def wsgate(ends: Ends, *, workers: int = 1) -> str:
     tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
     action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
     http = "\n    http: forward" if ends.http else ""
+    log = "log: {level: warning}"
+    if ends.admin:
+        log = f'log: {{level: info, to: "file:{ends.log}"}}\nadmin: {{bind: 127.0.0.1:{ends.admin}}}'
     return f"""\
 listeners:
   - bind: 127.0.0.1:{ends.port}{tls}
 workers: {workers}
-log: {{level: warning}}
+{log}
 limits: {{sessions: off, sessions_per_address: off}}
 routes:
   - name: bench

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.generator import Generator, LoadFailed, arguments
 from bench.processes import NotStarted, free_port, start, stop, wait_until_accepting, wait_until_quiet
 from bench.proxies import BUILD, PROJECT, PROXIES, certificate, missing
 from bench.rows import Case, Load, Row
+from bench.scraper import Scraper
 from bench.stats import Sample
 
 OPEN_TIMEOUT = 60.0  # seconds for 8,000 upgrades through the slowest
@@ -94,9 +95,11 @@ def running(case: Case, backend: int, cores: Cores, *, http: bool = False) -> It
         return
     proxy = PROXIES[case.proxy]
     secure = str(certificate()) if case.load.tls else ""
-    ends = Ends(free_port(), backend, secure, tunnel=case.service != "ws", http=http)
     directory = BUILD / "run" / file_name(case)
     directory.mkdir(parents=True, exist_ok=True)
+    ends = Ends(free_port(), backend, secure, tunnel=case.service != "ws", http=http)
+    if proxy.observed:
+        ends = replace(ends, admin=free_port(), log=str(directory / "log"))
     process = start(
         proxy.command(directory, ends),
         cores=frozenset({cores.proxy}) if proxy.pinned else cores.free,
@@ -105,7 +108,8 @@ def running(case: Case, backend: int, cores: Cores, *, http: bool = False) -> It
     )
     try:
         wait_until_accepting(process, ends.port, directory)
-        yield Running(case, ends.port, process)
+        with Scraper(ends.admin) if proxy.observed else contextlib.nullcontext():
+            yield Running(case, ends.port, process)
     finally:
         stop(process)
 

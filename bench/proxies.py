@@ -25,6 +25,7 @@ class Proxy:
     program: str  # the key of what() and version()
     command: Callable[[Path, Ends], list[str]]  # writes its configuration into the directory
     pinned: bool = True
+    observed: bool = False  # it logs to a file, and its metrics are asked for once a second
 
 
 def find(program: str) -> str | None:
@@ -71,6 +72,7 @@ def _websockify(directory: Path, ends: Ends) -> list[str]:
 
 PROXIES: Mapping[str, Proxy] = {
     "wsgate": Proxy("wsgate", _wsgate),
+    "wsgate observed": Proxy("wsgate", _wsgate, observed=True),
     "nginx": Proxy("nginx", functools.partial(_nginx, tuned=False)),
     "nginx 64k": Proxy("nginx", functools.partial(_nginx, tuned=True)),
     "haproxy": Proxy("haproxy", functools.partial(_haproxy, tuned=False)),

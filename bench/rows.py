@@ -200,6 +200,13 @@ def _rows() -> Iterable[Row]:
             f"tunnel-{mode}", f"tunnel, one way, {mode}, 64 KiB", load, _faster_than_websockify(BYTES), f"tcp-{mode}"
         )
 
+    # slices of a second: one scrape in each
+    observed = dataclasses.replace(_ECHO_64, seconds=3.0)
+    cases = (Case("on", "wsgate observed", observed), Case("off", "wsgate", observed))
+    yield Row(
+        "observed", "log and metrics on, relay 64 B, against off", cases, Goal(CPU, ("off",), 1.03), repetitions=4
+    )
+
     sessions = _against_peers(_SESSIONS)
     yield Row("sessions", "sessions: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",), 8, 5), quick=True)
     sessions = _against_peers(dataclasses.replace(_SESSIONS, tls=True))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_wsgate_takes_its_relay(tmp_path: Path) -> None:
     assert [str(url) for url in action.to] == ["ws://127.0.0.1:9001"]
     # a line for every session would be measured too
     assert settings.log.level is LogLevel.WARNING
+
+
+def test_wsgate_takes_its_log_and_its_admin_listener(tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(configs.wsgate(replace(RELAY, admin=8002, log=str(tmp_path / "log"))))
+    settings = load(str(file))
+    assert settings.admin is not None
+    assert settings.admin.bind == TcpAddress("127.0.0.1", 8002)
+    assert (settings.log.level, str(settings.log.to)) == (LogLevel.INFO, f"file:{tmp_path}/log")
 
 
 def test_wsgate_takes_its_tunnel(tmp_path: Path) -> None:

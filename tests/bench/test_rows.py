@@ -35,7 +35,7 @@ def test_an_aim_is_no_easier_than_what_must_be(row: Row) -> None:
 
 def test_every_case_of_a_row_does_the_same_work() -> None:
     for row in ROWS:
-        if row.name.startswith(("relay", "source", "sink", "tls", "sessions", "storm")) or row.name in (
+        if row.name.startswith(("relay", "source", "sink", "tls", "observed", "sessions", "storm")) or row.name in (
             "http",
             "http-64k",
         ):
@@ -61,6 +61,7 @@ def test_every_case_of_a_row_does_the_same_work() -> None:
         ("idle-tunnel", 1 / 300, 1 / 600),
         ("idle-1000", 12, 5),
         ("idle-8000", 12, 5),
+        ("observed", 1.03, None),
         ("sessions", 8, 5),
         ("open-8000", 1.3, 1.1),
         ("storm", 5, 2),

@@ -34,6 +34,9 @@ PLAIN = {
     "no TLS with 10.0.0.8:9443: the peer's certificate is not accepted: unable to get local issuer certificate;": (
         "tests/e2e/test_tls_backends.py has these words"
     ),
+    "08:00:00 info    session: chat: 203.0.113.9 (through 10.0.0.1:52100, user alice) for chat.example.com/room": (
+        "a session in the log for people: tests/ops/test_log_sentences.py compares it"
+    ),
     "session 2-1f: chat, 192.0.2.7:53142 (ann) to ws://127.0.0.1:9000": (
         "wsgate tap: tests/commands/test_tap_lines.py compares it"
     ),

@@ -22,19 +22,13 @@ import trio
 
 from wsgate.ops.log_floods import WINDOW, Floods
 from wsgate.ops.log_journald import JournalFormatter
+from wsgate.ops.log_sentences import quote, sentence
 from wsgate.ops.log_syslog import SyslogFormatter
 from wsgate.ops.log_writer import DescriptorSink, Sink, Writer
 from wsgate.settings.model import Log, LogFormat, LogToKind
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
-
-# The text line of the event "session"; the line of any other event shows all of its fields.
-_SESSION_LINE = (
-    "{route}: {client}{through}{user}{host} -> {backend}{protocol} {reason} by {ended_by}, "
-    "codes {client_code}/{backend_code}, {duration} s, up {messages_up} messages {bytes_up} bytes, "
-    "down {messages_down} messages {bytes_down} bytes{worker}{detail}"
-)
 
 # Events that the parent logs for all of its workers
 _SAID_BY_PARENT = frozenset({"listening", "ready", "draining", "cutting", "stopped", "kernel"})
@@ -89,27 +83,12 @@ class TextFormatter(_Lines):
         """Returns the line without its time and level."""
         fields = _fields(record)
         event = getattr(record, "event", None)
-        if event == "session":
-            text = _SESSION_LINE.format_map(
-                {
-                    **fields,
-                    "through": f" (through {fields['peer']})" if "peer" in fields else "",
-                    "user": f" (user {_quote(fields['user'])})" if "user" in fields else "",
-                    "host": f" for {_quote(fields['host'])}" if "host" in fields else "",
-                    "protocol": f" ({fields['subprotocol']})" if fields["subprotocol"] else "",
-                    "client_code": fields["client_code"] or "-",
-                    "backend_code": fields["backend_code"] or "-",
-                    "detail": f": {fields['detail']}" if fields["detail"] else "",
-                    "worker": f", worker {fields['worker']}" if "worker" in fields else "",
-                }
-            )
-        else:
-            shown = " ".join(f"{name}={_quote(value)}" for name, value in fields.items() if value is not None)
-            text = f"{record.getMessage()} {shown}".rstrip()
-        line = f"{event or record.name}: {text}"
-        if event and line.endswith(f"{event}: {event}"):
-            line = line.removesuffix(f": {event}")
-        line = line.replace(f"{event}: {event} ", f"{event}: ", 1)
+        text = sentence(event, fields)
+        if text is None:
+            said = record.getMessage()
+            shown = [f"{name}={quote(value)}" for name, value in fields.items() if value is not None]
+            text = " ".join(shown if said == event else [said, *shown])
+        line = f"{event or record.name}: {text}" if text else event or record.name
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -126,12 +105,6 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 def _visible(char: str) -> str:
     return char if char.isprintable() else json.dumps(char)[1:-1]
-
-
-def _quote(value: object) -> str:
-    text = str(value)
-    # a path that a client chose must not look like a second line or another field
-    return json.dumps(text, ensure_ascii=True) if not text.isprintable() or " " in text or '"' in text else text
 
 
 @lru_cache(2)  # all lines of a second have the same text
