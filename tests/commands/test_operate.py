@@ -155,6 +155,37 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == answer
 
 
+HOSTILE = "<script>\x1b[2J\x9b2J\u202e\r\nx"
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (["sessions"], {"total": 1, "offset": 0, "sessions": [{**SESSION, "user": HOSTILE, "backend": HOSTILE}]}),
+        (["status"], {"ready": False, "reasons": [HOSTILE], "sessions": 0, "version": HOSTILE, "draining_routes": []}),
+        (["status", "--config"], {"config": {"routes": [{"name": HOSTILE}]}}),
+        (["drain", "--route", "x"], {"drain": True, "route": HOSTILE}),
+        (["drain", "--backend", "x"], {"drain": True, "backends": [{"route": "x", "backend": HOSTILE}]}),
+    ],
+)
+def test_nothing_that_a_stranger_chose_moves_the_cursor(
+    command: list[str], answer: Any, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering((200, answer)) as api:
+        assert run(api, *command, *flags) == 0
+    out = capsys.readouterr().out
+    assert "<script>" in out
+    assert all(line.isprintable() for line in out.split("\n"))
+
+
+def test_nor_does_what_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"file": HOSTILE, "line": 1, "column": 1, "path": HOSTILE, "message": HOSTILE}
+    with answering((422, {"error": HOSTILE, "problems": [problem]})) as api:
+        assert run(api, "reload") == 1
+    assert all(line.isprintable() for line in capsys.readouterr().err.split("\n"))
+
+
 def test_a_worker_that_did_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     with answering((200, {"backends": [], "missing_workers": [2]})) as api:
         assert run(api, "backends") == 0

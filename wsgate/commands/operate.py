@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from wsgate.commands.admin_client import ADDRESS, AdminClient, AskError, client_from
-from wsgate.commands.table import age, octets, table
+from wsgate.commands.table import age, octets, printable, table
 
 Answer = Mapping[str, Any]
 
@@ -33,16 +33,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         answer: Answer = options.ask(client_from(options.admin, options.token_file), options)
     except AskError as error:
-        print(f"wsgate: {options.command}: {error}", file=sys.stderr)
+        print(printable(f"wsgate: {options.command}: {error}"), file=sys.stderr)
         for problem in error.answer.get("problems", ()):
             place = f"{problem['file']}:{problem['line']}:{problem['column']}"
-            print(f"{place}: {problem['path']}: {problem['message']}", file=sys.stderr)
+            print(printable(f"{place}: {problem['path']}: {problem['message']}"), file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print(json.dumps(answer, indent=2))
     else:
         for line in options.show(answer):
-            print(line)
+            print(printable(line))
     for worker in answer.get("missing_workers", ()):
         print(f"wsgate: {options.command}: worker {worker} did not answer: ask again", file=sys.stderr)
     return 0

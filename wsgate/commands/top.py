@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from wsgate.commands.admin_client import AskError, client_from
 from wsgate.commands.operate import add_address, add_filters, filter_of
+from wsgate.commands.table import printable
 from wsgate.commands.top_asking import ask_gateway
 from wsgate.commands.top_json import lines
 from wsgate.commands.top_orders import BY_COLUMN, MOST, Order
@@ -67,7 +68,7 @@ def _print_json(snapshots: Iterator[str]) -> int:
 
 
 def _refuse(error: AskError) -> int:
-    print(f"wsgate: top: {error}", file=sys.stderr)
+    print(printable(f"wsgate: top: {error}"), file=sys.stderr)
     return 1
 
 

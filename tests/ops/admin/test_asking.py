@@ -53,6 +53,30 @@ async def test_a_worker_that_hangs(
     nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("has_read", [True, False])
+async def test_a_worker_that_dies_in_the_middle_of_an_answer(
+    nursery: trio.Nursery, listeners: list[socket.socket], has_read: bool
+) -> None:
+    """What it has said is no answer; that of the others is told at once, and says whose is missing."""
+
+    async def die() -> None:
+        await trio.lowlevel.wait_readable(listeners[0])
+        accepted, _ = listeners[0].accept()
+        with accepted:
+            await trio.lowlevel.wait_readable(accepted)
+            if has_read:  # otherwise its end is a reset
+                accepted.recv(1000)
+            accepted.sendall(b'{"routes": [{"route": "half')
+
+    nursery.start_soon(die)
+    nursery.start_soon(answer_questions, gateway_of(route(relay_to(1), "r")), listeners[1])
+    with trio.fail_after(asking.ASK_TIME / 2):
+        answers = await ask_workers(listeners)(ROUTES)
+    assert [found["routes"][0]["route"] for found in answers.found] == ["r"]
+    assert answers.missing == [1]
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_worker_that_is_gone(listeners: list[socket.socket]) -> None:
     ask = ask_workers(listeners)
     for listener in listeners:

@@ -25,7 +25,7 @@ from wsgate.events.metrics import (
 )
 from wsgate.net.plain import take_over
 from wsgate.ops.admin import live
-from wsgate.ops.admin.live import INTERVAL, SEND_TIME, feed, state_of, token_in
+from wsgate.ops.admin.live import FRESH, INTERVAL, SEND_TIME, LiveText, feed, state_of, token_in
 from wsgate.wire.frames import Opcode
 
 
@@ -39,7 +39,7 @@ class Viewed:
 
     async def _feed(self, sock: socket.socket) -> None:
         with take_over(sock) as transport:
-            await feed(transport, self._snapshot)
+            await feed(transport, LiveText(self._snapshot))
         self.ended.set()
 
     async def _snapshot(self) -> Mapping[str, Any]:
@@ -54,7 +54,7 @@ async def viewed(nursery: trio.Nursery, autojump_clock: MockClock) -> AsyncItera
     nursery.cancel_scope.cancel()
 
 
-async def test_a_message_every_two_seconds(viewed: Viewed) -> None:
+async def test_a_message_every_two_seconds(viewed: Viewed, autojump_clock: MockClock) -> None:
     times = [json.loads((await viewed.peer.receive()).payload)["at"] for _ in range(3)]
     assert [after - before for before, after in itertools.pairwise(times)] == [pytest.approx(INTERVAL, abs=0.5)] * 2
 
@@ -92,6 +92,31 @@ async def test_a_frame_in_two_reads(viewed: Viewed) -> None:
     await viewed.peer.write(b"cd" + bytes([ord("a") ^ ord("x")]))
     pong = await viewed.peer.receive()
     assert (pong.opcode, pong.payload) == (Opcode.PONG, b"x")
+
+
+async def test_many_viewers_are_told_the_same(autojump_clock: MockClock) -> None:
+    """The state is gathered for all of them together."""
+    made: list[float] = []
+
+    async def snapshot() -> Mapping[str, Any]:
+        await trio.sleep(0.5)
+        made.append(trio.current_time())
+        return {"number": len(made)}
+
+    text = LiveText(snapshot)
+    told: set[bytes] = set()
+
+    async def view() -> None:
+        told.add(await text.get())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(view)
+    assert told == {b'{"number": 1}'}
+    await trio.sleep(FRESH - 0.1)
+    assert await text.get() == b'{"number": 1}'
+    await trio.sleep(0.2)
+    assert await text.get() == b'{"number": 2}'
 
 
 async def test_a_viewer_that_does_not_read_is_cut(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -23,6 +23,7 @@ from wsgate.events.metrics import BACKEND_HEALTHY, OPENED, SERVING
 from wsgate.net.plain import take_over
 from wsgate.ops.admin import server as admin
 from wsgate.ops.admin.asking import Answers
+from wsgate.ops.admin.live import INTERVAL, SEND_TIME
 from wsgate.ops.admin.process import open_admin_listener
 from wsgate.ops.admin.server import ANSWER_TIME, MOST, MOST_WRONG, REQUEST_TIME, AdminServer
 from wsgate.ops.admin.tapping import NotTapped, Send, no_session
@@ -268,6 +269,44 @@ async def test_the_oldest_of_too_many_connections_gives_way(start: Start) -> Non
         assert (await read(peer)).status == 200
     for peer in peers:
         await peer.vanish()
+
+
+async def test_a_hundred_viewers_that_never_read(
+    start: Start, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes is answered meanwhile, and they are all cut."""
+    monkeypatch.setattr(admin, "state_of", lambda gathered: {"backends": "x" * (2 << 20)})
+    running = start(bind=UnixAddress("/a"))
+    viewers = []
+    for _ in range(MOST):
+        viewers.append((await watch(running))[0])
+    assert (await running.ask("/healthz")).status == 200
+    await trio.sleep(SEND_TIME + INTERVAL)
+    assert (await running.ask("/healthz")).status == 200
+    for viewer in viewers:
+        assert 0 < len(await viewer.read_all()) < 2 << 20  # it had an end
+        await viewer.vanish()
+
+
+CROSS_SITE = [
+    ("POST", "Origin: https://evil.example"),
+    ("POST", "Origin: null"),  # of a form in a sandboxed frame, or behind a redirect
+    ("POST", "Origin: http://127.0.0.1:80"),  # another port is another origin
+    ("POST", "Origin: http://localhost.evil.example"),
+    ("GET", "Origin: https://evil.example"),
+    ("OPTIONS", "Origin: https://evil.example"),
+]
+
+
+@pytest.mark.parametrize(("method", "origin"), CROSS_SITE)
+@pytest.mark.parametrize("target", ["/api/v1/sessions/close", "/api/v1/drain", "/api/v1/sessions", "/metrics", "/"])
+async def test_a_page_of_another_site_may_do_nothing(start: Start, target: str, method: str, origin: str) -> None:
+    running = start(bind=TcpAddress("127.0.0.1", 9600), token=AdminToken(file="/none"))
+    fields = [origin, "Authorization: Bearer secret", "Content-Type: text/plain"]
+    answer = await running.ask(target, method, *fields, host="127.0.0.1:9600")
+    assert answer.status == 403
+    assert not any(name.lower().startswith("access-control-") for name, _ in answer.head.headers)
+    assert running.asked == []
 
 
 async def test_a_bug_ends_one_connection(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ It is served here and not by the pump: the admin listener may be in a process of
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from wsgate.wire.kernel import FrameWalk
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 
 INTERVAL = 2.0  # seconds between two messages
+FRESH = 1.0  # seconds for which all viewers are told the same
 SEND_TIME = 10.0  # seconds for a viewer to take a message; one that does not is cut
 MOST = 1024  # bytes of a message from a viewer, who has nothing to say
 SUBPROTOCOL = b"wsgate.live"
@@ -82,7 +84,27 @@ def state_of(gathered: Gathered) -> dict[str, Any]:
     }
 
 
-async def feed(sock: PlainTransport, snapshot: Snapshot) -> None:
+class LiveText:
+    """The state as the text of a message. It is made once in ``FRESH`` seconds at most, however many viewers there are.
+
+    snapshot: returns the present state
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._lock = trio.Lock()
+        self._text = b""
+        self._until = -math.inf
+
+    async def get(self) -> bytes:
+        async with self._lock:
+            if trio.current_time() >= self._until:
+                self._text = json.dumps(await self._snapshot(), ensure_ascii=False).encode(errors="replace")
+                self._until = trio.current_time() + FRESH
+            return self._text
+
+
+async def feed(sock: PlainTransport, live: LiveText) -> None:
     """Sends a message every ``INTERVAL`` seconds until the viewer leaves, or takes nothing for ``SEND_TIME``."""
     lock = trio.Lock()
 
@@ -93,10 +115,10 @@ async def feed(sock: PlainTransport, snapshot: Snapshot) -> None:
         return False
 
     async def write() -> None:
-        text = json.dumps(await snapshot(), ensure_ascii=False).encode(errors="replace")
+        text = await live.get()
         while await send(Opcode.TEXT, text):
             await trio.sleep(INTERVAL)
-            text = json.dumps(await snapshot(), ensure_ascii=False).encode(errors="replace")
+            text = await live.get()
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:

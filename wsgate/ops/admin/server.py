@@ -43,7 +43,7 @@ from wsgate.ops.admin.exposition import OPEN_METRICS, TEXT, Gathered, expose, ga
 from wsgate.ops.admin.history import INTERVAL, History
 from wsgate.ops.admin.json_text import json_text
 from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
-from wsgate.ops.admin.live import SUBPROTOCOL, feed, state_of, token_in
+from wsgate.ops.admin.live import SUBPROTOCOL, LiveText, feed, state_of, token_in
 from wsgate.ops.admin.operations import LIVE, PREFIX
 from wsgate.ops.admin.page.files import FILES
 from wsgate.ops.admin.state import draining_routes, most_sessions, not_alive, not_ready, open_sessions
@@ -123,6 +123,7 @@ class AdminServer:
         self._refresh = refresh
         self._api = Api(ask, check, main, self._status, self._points, needs_token=settings.token is not None)
         self._history = History(self._gather)
+        self._live = LiveText(self._snapshot)
         self._date = HttpDate()
         self._token: bytes | None = None
         self._open: dict[trio.CancelScope, None] = {}  # the oldest first
@@ -280,7 +281,7 @@ class AdminServer:
         with trio.move_on_after(ANSWER_TIME):
             sent = await send_all(sock, http.switch(accept_headers(upgrade, subprotocol)))
         if sent:
-            await feed(sock, self._snapshot)
+            await feed(sock, self._live)
         return None
 
     async def _snapshot(self) -> Mapping[str, Any]:
