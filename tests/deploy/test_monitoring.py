@@ -26,6 +26,7 @@ NOT_SHOWN = {
     "wsgate_build_info",
     "wsgate_reloads_total",
     "wsgate_stalls_total",
+    "wsgate_throttles_total",
     "wsgate_process_alive_timestamp_seconds",
 }
 
