@@ -53,7 +53,7 @@ from wsgate.settings.model import Address, Settings
 from wsgate.settings.problem import ConfigError, Problem
 from wsgate.site.build import build, discard, try_out
 from wsgate.site.site import Site
-from wsgate.wire import kernel
+from wsgate.wire import deflate, kernel
 
 Task = Callable[[], Awaitable[None]]
 
@@ -106,7 +106,7 @@ def serve(
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
-        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}")
+        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}; {deflate.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:

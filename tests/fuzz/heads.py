@@ -10,6 +10,7 @@ from tests.peers.heads import KEY
 from wsgate.settings.model import ProxyVersion, TcpAddress
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer
+from wsgate.wire.extensions import encode_extensions
 from wsgate.wire.forwarding import request_fields, trailer_fields
 from wsgate.wire.handshake import (
     Accepted,
@@ -246,10 +247,11 @@ def _read_answer(pieces: list[bytes], lost: bool) -> object:
     if isinstance(answer, BadAnswer):
         return "broken"  # the text may depend on how much has come
     assert isinstance(answer, Accepted)
-    head = server.switch([*accept_headers(upgrade, answer.subprotocol, answer.extensions), *answer.headers])
+    extensions = b"" if answer.deflate is None else encode_extensions([answer.deflate])
+    head = server.switch([*accept_headers(upgrade, answer.subprotocol, extensions), *answer.headers])
     assert head.count(b"\r\n\r\n") == 1
     assert not _BARE.search(head)
-    return (answer.subprotocol, answer.extensions, tuple(answer.headers), answer.early + b"".join(came[at:]))
+    return (answer.subprotocol, extensions, tuple(answer.headers), answer.early + b"".join(came[at:]))
 
 
 # -- PROXY headers -----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from wsgate.relay.limited_session import LimitedSession
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 from wsgate.relay.rate_limiter import Observer
 from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
-from wsgate.relay.session import Outcome, pass_bytes, relay, tunnel
+from wsgate.relay.session import MakeFlows, Outcome, pass_bytes, relay, tunnel
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.websocket_leg import WebSocketLeg
@@ -293,6 +293,7 @@ async def session(
     limits: RouteLimits | None = None,
     observer: Observer | None = None,
     expires: float = math.inf,
+    flows: Callable[[WebSocketLeg, WebSocketLeg], MakeFlows] | None = None,
 ) -> AsyncIterator[Session]:
     """Runs a session.
 
@@ -304,6 +305,7 @@ async def session(
     limits: of rates; ``None`` for a session without them
     observer: is told of throttles
     expires: when the client's token does, in trio seconds
+    flows: makes those of a relay, in place of the plain ones
     """
     client_sock: Transport
     backend_sock: Transport
@@ -327,6 +329,8 @@ async def session(
         up = FrameWalk(masked=True, limit=limit, compression=compression)
         down = FrameWalk(masked=False, limit=limit, compression=compression)
         wire = relay(client_leg, backend_leg, up, down, answers_pings=answers_pings)
+        if flows is not None:
+            wire = flows(client_leg, backend_leg)
     else:
         backend_leg = TcpLeg(pump, backend_sock, Side.BACKEND)
         up = FrameWalk(masked=True, frame_limit=limit, unwrap=True, accept_text=accept_text)

@@ -8,6 +8,9 @@ from wsgate.settings import model
 BAD: list[Refused] = [
     (model.Weight, "0", "expected a number from 1 to 256, found '0'", True),
     (model.Weight, "257", "expected a number from 1 to 256, found '257'", True),
+    (model.CompressionLevel, "0", "expected a level from 1 (fast) to 9 (small), found '0'", True),
+    (model.CompressionLevel, "10", "expected a level from 1 (fast) to 9 (small), found '10'", True),
+    (model.CompressionLevel, "fast", "expected a level from 1 (fast) to 9 (small), found 'fast'", True),
     (model.Share, "50", "'50' has no unit: write '50%'", True),
     (model.Share, "0%", "expected a share from 1% to 100%, found '0%'", False),
     (model.Share, "101%", "expected a share from 1% to 100%, found '101%'", False),

@@ -17,7 +17,7 @@ SECRET = "S3cr3tS3cr3t"
 # Keys that take any text, and whose value is no secret: names, words and texts that clients are told
 PUBLIC = {
     *("Basic.realm", "Files.cache_control", "Files.index", "Respond.body"),
-    *("Match.subprotocol", "Tunnel.subprotocols"),
+    *("Compression.no_compress", "Match.subprotocol", "Tunnel.subprotocols"),
     *("ClientCertificateAuth.names", "Jwt.algorithms", "Jwt.audience", "Jwt.issuer", "Redis.user"),
     *("JwtAuth.algorithms", "JwtAuth.audience", "JwtAuth.issuer", "JwtAuth.require", "JwtAuth.user"),
     *("Redis.prefix", "Tracing.service"),

@@ -6,11 +6,15 @@ from hypothesis import strategies as st
 
 from wsgate.wire.extensions import (
     DEFLATE,
+    DeflateTerms,
     Parameters,
+    accept,
     deflate_offers,
     encode_extensions,
     is_answer_to,
+    offer,
     parse_extensions,
+    terms,
 )
 
 Extension = tuple[bytes, Parameters]
@@ -183,3 +187,123 @@ ANSWERS: list[tuple[bytes, bytes, bool]] = [
 @pytest.mark.parametrize(("offers", "answer", "fits"), ANSWERS)
 def test_answers(offers: bytes, answer: bytes, fits: bool) -> None:
     assert is_answer_to(deflate_offers(parse(offers)), only(answer)) is fits
+
+
+D = b"permessage-deflate; "
+NO_SERVER, NO_CLIENT = b"server_no_context_takeover", b"client_no_context_takeover"
+
+
+@pytest.mark.parametrize(
+    ("offered", "takeover", "bits", "answer"),
+    [
+        (b"", True, 15, None),
+        (b"permessage-deflate", True, 15, b"permessage-deflate"),
+        (
+            b"permessage-deflate",
+            False,
+            15,
+            D + b"server_no_context_takeover; client_no_context_takeover",
+        ),
+        (b"permessage-deflate", True, 12, b"permessage-deflate; server_max_window_bits=12"),
+        (b"permessage-deflate; client_max_window_bits", True, 15, b"permessage-deflate"),
+        (
+            b"permessage-deflate; client_max_window_bits",
+            True,
+            12,
+            b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+        ),
+        (
+            b"permessage-deflate; client_max_window_bits=10; server_max_window_bits=11",
+            True,
+            12,
+            b"permessage-deflate; server_max_window_bits=11; client_max_window_bits=10",
+        ),
+        (
+            D + b"server_no_context_takeover",
+            True,
+            15,
+            D + b"server_no_context_takeover",
+        ),
+        (
+            D + b"client_no_context_takeover",
+            True,
+            15,
+            D + b"client_no_context_takeover",
+        ),
+        # zlib cannot compress with so small a window; the next offer can be accepted
+        (b"permessage-deflate; server_max_window_bits=8", True, 15, None),
+        (b"permessage-deflate; server_max_window_bits=8, permessage-deflate", True, 15, b"permessage-deflate"),
+        # what is malformed or unknown is declined, not failed (RFC 7692 §5.1)
+        (b"permessage-deflate; unknown, x-webkit-deflate-frame", True, 15, None),
+        (D + b"client_max_window_bits; client_max_window_bits", True, 15, None),
+        (b"permessage-deflate; server_no_context_takeover=1", True, 15, None),
+        (
+            b'permessage-deflate; server_max_window_bits="10"',
+            True,
+            15,
+            b"permessage-deflate; server_max_window_bits=10",
+        ),
+    ],
+)
+def test_the_answer_of_a_server(offered: bytes, takeover: bool, bits: int, answer: bytes | None) -> None:
+    offers = deflate_offers(parse(offered))
+    accepted = accept(offers, takeover=takeover, bits=bits)
+    assert (None if accepted is None else encode_extensions([accepted])) == answer
+    assert accepted is None or is_answer_to(offers, accepted)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from([SERVER_BITS, CLIENT_BITS, NO_SERVER, NO_CLIENT]),
+            st.sampled_from([None, b"8", b"9", b"12", b"15"]),
+        ),
+        max_size=3,
+    ),
+    st.booleans(),
+    st.integers(9, 15),
+)
+def test_every_answer_fits_an_offer(parameters: list[Parameters], takeover: bool, bits: int) -> None:
+    offers = deflate_offers([(DEFLATE, each) for each in parameters])
+    accepted = accept(offers, takeover=takeover, bits=bits)
+    if accepted is None:
+        assert all(offered.get(SERVER_BITS) == b"8" for _, offered in offers)
+        return
+    assert is_answer_to(offers, accepted)
+    agreed = terms(accepted[1])
+    assert 9 <= agreed.server_bits <= bits
+    assert takeover or not (agreed.client_takeover or agreed.server_takeover)
+
+
+@pytest.mark.parametrize(
+    ("takeover", "bits", "offered"),
+    [
+        (True, 15, b"permessage-deflate; client_max_window_bits"),
+        (True, 10, b"permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"),
+        (
+            False,
+            15,
+            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+        ),
+    ],
+)
+def test_the_offer_to_a_backend(takeover: bool, bits: int, offered: bytes) -> None:
+    mine = offer(takeover=takeover, bits=bits)
+    assert encode_extensions([mine]) == offered
+    assert deflate_offers([mine]) == [mine]
+    answer = accept([mine], takeover=True)
+    assert answer is not None
+    assert is_answer_to([mine], answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        (b"permessage-deflate", DeflateTerms(True, True, 15, 15)),
+        (D + b"client_no_context_takeover", DeflateTerms(False, True, 15, 15)),
+        (D + b"server_no_context_takeover", DeflateTerms(True, False, 15, 15)),
+        (b"permessage-deflate; client_max_window_bits=9; server_max_window_bits=8", DeflateTerms(True, True, 9, 8)),
+    ],
+)
+def test_the_meaning_of_an_answer(answer: bytes, meaning: DeflateTerms) -> None:
+    assert terms(only(answer)[1]) == meaning

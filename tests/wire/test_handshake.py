@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgate.wire.client import MAX_BODY, BadAnswer, BadAnswerCause
+from wsgate.wire.extensions import DEFLATE, Extension
 from wsgate.wire.handshake import (
     Accepted,
     BackendHandshake,
@@ -161,7 +162,7 @@ def test_a_subprotocol_that_is_no_token_is_carried(name: str) -> None:
     written = name.encode("latin-1")
     assert field(sent(asked), b"sec-websocket-protocol") == [written + b", plain, " + written]
     accepted = asked.receive(switching({"Sec-WebSocket-Protocol": name}))
-    assert accepted == Accepted(written, b"", [], b"")
+    assert accepted == Accepted(written, None, [], b"")
     upgrade = check_upgrade(request(fields))
     assert isinstance(upgrade, Upgrade)
     assert (b"Sec-WebSocket-Protocol", written) in accept_headers(upgrade, written)
@@ -390,40 +391,40 @@ def receive(offers: Fields, pieces: list[bytes]) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("fields", "subprotocol", "extensions", "headers"),
+    ("fields", "subprotocol", "deflate", "headers"),
     [
-        ({}, None, b"", []),
-        ({"Upgrade": "WebSocket", "Connection": "upgrade"}, None, b"", []),
-        ({"Connection": "keep-alive, Upgrade"}, None, b"", []),
-        ({"Sec-WebSocket-Protocol": "chat.v1"}, b"chat.v1", b"", []),
-        ({"Sec-WebSocket-Extensions": ""}, None, b"", []),
-        ({"Sec-WebSocket-Extensions": "permessage-deflate"}, None, b"permessage-deflate", []),
+        ({}, None, None, []),
+        ({"Upgrade": "WebSocket", "Connection": "upgrade"}, None, None, []),
+        ({"Connection": "keep-alive, Upgrade"}, None, None, []),
+        ({"Sec-WebSocket-Protocol": "chat.v1"}, b"chat.v1", None, []),
+        ({"Sec-WebSocket-Extensions": ""}, None, None, []),
+        ({"Sec-WebSocket-Extensions": "permessage-deflate"}, None, (DEFLATE, {}), []),
         (
             {"Sec-WebSocket-Extensions": 'permessage-deflate;client_max_window_bits="9"'},
             None,
-            b"permessage-deflate; client_max_window_bits=9",
+            (DEFLATE, {b"client_max_window_bits": b"9"}),
             [],
         ),
         (
             {"Set-Cookie": ["a=1", "b=2"], "Server": "x", "Keep-Alive": "timeout=5", "Sec-WebSocket-Version": "13"},
             None,
-            b"",
+            None,
             [(b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"b=2"), (b"Server", b"x")],
         ),
-        ({"Connection": "Upgrade, X-Hop", "X-Hop": "1", "Content-Length": "0"}, None, b"", []),
+        ({"Connection": "Upgrade, X-Hop", "X-Hop": "1", "Content-Length": "0"}, None, None, []),
     ],
 )
 def test_accepted(
-    fields: Fields, subprotocol: bytes | None, extensions: bytes, headers: list[tuple[bytes, bytes]]
+    fields: Fields, subprotocol: bytes | None, deflate: Extension | None, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    assert answer(switching(fields)) == Accepted(subprotocol, extensions, headers, b"")
+    assert answer(switching(fields)) == Accepted(subprotocol, deflate, headers, b"")
 
 
 @pytest.mark.parametrize(
     "before", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3]
 )
 def test_other_words_before_the_101(before: bytes) -> None:
-    assert answer(before + switching()) == Accepted(None, b"", [], b"")
+    assert answer(before + switching()) == Accepted(None, None, [], b"")
 
 
 @pytest.mark.parametrize("early", [b"\x81\x02hi", b"HTTP/1.1 200 OK\r\n\r\n"])
@@ -434,7 +435,7 @@ def test_early_bytes_are_the_sessions(early: bytes) -> None:
     for at in range(len(data)):
         asked = handshake()
         assert at == 0 or asked.receive(data[:at]) is None
-        assert asked.receive(data[at:] + early) == Accepted(None, b"", [], early)
+        assert asked.receive(data[at:] + early) == Accepted(None, None, [], early)
 
 
 @pytest.mark.parametrize(
@@ -475,7 +476,7 @@ def test_an_answer_to_an_offer_that_was_not_made(fields: Fields) -> None:
 @pytest.mark.parametrize("fields", [{"Sec-WebSocket-Protocol": ""}, {"Sec-WebSocket-Protocol": ["", " "]}])
 @pytest.mark.parametrize("offers", [OFFERS, {}])
 def test_an_empty_subprotocol_is_none(fields: Fields, offers: Fields) -> None:
-    assert answer(switching(fields), offers=offers) == Accepted(None, b"", [], b"")
+    assert answer(switching(fields), offers=offers) == Accepted(None, None, [], b"")
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])

@@ -170,6 +170,7 @@ class Opened:
     join: makes the session
     subprotocol, extensions, headers: for the 101
     protocol: that the 101 switches to, whose fields are in ``headers``; ``None`` for WebSocket
+    codec_memory: bytes that the session may keep for compression between two messages
     early: bytes that the backend has sent already
     token: the client's token with its source, for ``gate.revoke``
     record: how to record the session; ``None``: not at all
@@ -187,6 +188,7 @@ class Opened:
     backend: LiveBackend[WebSocketUrl] | None = None
     record: Record | None = None
     protocol: bytes | None = None
+    codec_memory: int = 0
 
 
 Answer = Refusal | Response | Opened

@@ -58,6 +58,7 @@ class Gateway:
     date: returns the value of Date in answers
     route_drains: the routes that take no new session
     short_waits: for the answers of backends to plain requests; nearly all come soon
+    codec_memory: bytes that the open sessions may keep for compression between two messages
     """
 
     site: Site
@@ -83,6 +84,7 @@ class Gateway:
     short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
     admissions: Admissions = field(default_factory=Admissions)
     tracer: Tracer | None = None
+    codec_memory: int = 0
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
@@ -110,6 +112,11 @@ class Gateway:
         if wanted is None or allowed is None:
             return allowed if wanted is None else wanted
         return min(wanted, allowed)
+
+    @property
+    def has_codec_memory(self) -> bool:
+        """Whether a new session may keep something for compression. The last one may exceed the limit."""
+        return self.codec_memory < self.site.settings.limits.compression_memory
 
     def add_idle(self, scope: trio.CancelScope) -> None:
         """Adds ``scope``, under which a connection waits for a request, to ``idle``. The caller discards it."""

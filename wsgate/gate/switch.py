@@ -41,6 +41,7 @@ class Begun:
     early: what came behind the two heads
     counted: what it is counted by
     admitted: who the client is
+    codec_memory: bytes that it may keep for compression
     """
 
     session: Session
@@ -50,6 +51,7 @@ class Begun:
     recorder: Recorder | None
     counted: tuple[Count, ...]
     admitted: Admitted
+    codec_memory: int
 
 
 async def begin(
@@ -119,15 +121,28 @@ async def _begin(
         return CLIENT_GONE
     session = backend.join(exchange, info, None if recorder is None else recorder.buffer)
     early = http.trailing(), backend.early
-    return Begun(session, route, backend.backend, early, recorder, exchange.counted or (), exchange.admitted)
+    counted = exchange.counted or ()
+    return Begun(session, route, backend.backend, early, recorder, counted, exchange.admitted, backend.codec_memory)
 
 
 def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
     """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
     if begun.recorder is None:
-        return _run(gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted)
-    run = partial(_run, gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted)
+        return _run(
+            gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted, begun.codec_memory
+        )
+    run = partial(
+        _run,
+        gateway,
+        session,
+        begun.route,
+        begun.backend,
+        begun.early,
+        begun.counted,
+        begun.admitted,
+        begun.codec_memory,
+    )
     return begun.recorder.run(run, session.outcome, session.end_unrecorded)
 
 
@@ -139,9 +154,11 @@ async def _run(
     early: tuple[bytes, bytes],
     counted: tuple[Count, ...],
     admitted: Admitted,
+    codec_memory: int,
 ) -> None:
     gateway.sessions.add(session)
     gateway.admissions.add(session, route, admitted)
+    gateway.codec_memory += codec_memory
     metrics = gateway.metrics.sessions(session.info.route)
     metrics.opened()
     opened(session.info)
@@ -164,6 +181,7 @@ async def _run(
         gateway.admissions.remove(session)
         gateway.taps.session_ended(session, outcome)
         gateway.counters.leave(cut=cut)
+        gateway.codec_memory -= codec_memory
         leave(counted)
         if backend is not None:
             _leave(backend, route, session, outcome)

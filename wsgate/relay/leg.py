@@ -207,7 +207,7 @@ class Leg:
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def write(self, data: memoryview | bytes) -> None:
+    def write(self, data: memoryview | bytes | bytearray) -> None:
         """Sends ``data`` and keeps the bytes that the socket does not accept. Does nothing after a Close."""
         if self.output is not _OPEN and self.output is not Output.CLOSING:
             return

@@ -37,6 +37,8 @@ HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a hea
 # that fill the buffer cost less with larger reads, up to about this size (docs/performance.md).
 READ_SIZE = 256 << 10
 
+STEP_SIZE = 64 << 10  # bytes: the same for a flow that inflates or compresses, which takes longer than the read
+
 _DUE_AFTER = 0.002  # seconds that sessions wait for the control plane before ``serve_if_due`` serves them
 SOON = 0.0002  # the same, between the steps of work that goes on all the time and not only while clients connect
 _MAX_SERVING = 0.005  # seconds of rounds between two checkpoints: a handshake or a signal waits at most so long
@@ -87,6 +89,7 @@ class Pump:
 
     buffer, view: the read buffer and a view of it, for flows and legs
     read_area: the part of ``view`` to read into, behind the headroom
+    step_area: the beginning of it, for flows that work on what they read
     now: when the current rounds began (trio seconds)
     full_rounds: how often the time for rounds was over before everything was served
     """
@@ -95,6 +98,7 @@ class Pump:
         self.buffer = bytearray(HEADROOM + READ_SIZE)
         self.view = memoryview(self.buffer)
         self.read_area = self.view[HEADROOM:]
+        self.step_area = self.read_area[:STEP_SIZE]
         self._poller = poller or make_poller()
         self._legs: dict[int, Leg] = {}
         self._serve_again: list[tuple[int, int]] = []

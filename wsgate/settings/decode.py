@@ -327,7 +327,7 @@ class Decoder:
             return Broken()
         if key.required:
             return self.fault(path, f"the key {quote(key.name)} is missing: {key.doc}")
-        start = self._starts.get(cls)
+        start = None if getattr(cls, "IS_WHOLE", False) else self._starts.get(cls)
         return self._starts.get(key.type, key.default) if start is None else getattr(start, key.attribute)
 
     def _choose(

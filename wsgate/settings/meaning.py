@@ -13,6 +13,7 @@ from wsgate.settings.draft import Broken, is_whole
 from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.meaning_admin import check_admin, check_states
 from wsgate.settings.meaning_auth import check_access, check_addresses
+from wsgate.settings.meaning_compression import check_compression, check_routes_compression
 from wsgate.settings.meaning_cors import check_cors
 from wsgate.settings.meaning_headers import check_headers
 from wsgate.settings.meaning_order import check_order
@@ -60,6 +61,9 @@ def check(settings: Any, fault: ReportFault, warn: ReportWarning, given: Contain
     _check_messages(routes, fault, given)
     _check_sessions(routes, fault, given)
     _check_rates(routes, fault, given)
+    defaults = getattr(settings, "defaults", None)
+    check_compression(getattr(defaults, "compression", None), "defaults.compression", fault, given)
+    check_routes_compression(routes, fault, given)
     check_order(routes, fault, warn)
     check_redirects(listeners, routes, fault, warn)
     _check_websocket(routes, fault)

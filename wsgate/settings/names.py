@@ -22,6 +22,16 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
+_SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
+def switch(text: str) -> bool:
+    """Parses on or off. YAML 1.1's other words for them are read, too, since tools that speak it write them."""
+    if text not in _SWITCH:
+        raise TextError(f"expected on or off, found {quote(text)}")
+    return _SWITCH[text]
+
+
 def route_name(text: str) -> str:
     if not re.fullmatch(NAME_CHARS, text):
         raise TextError(f"{quote(text)} is not a route name: use letters, digits, '.', '_' and '-'")

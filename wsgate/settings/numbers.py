@@ -33,6 +33,12 @@ def weight(text: str) -> int:
     return int(text)
 
 
+def compression_level(text: str) -> int:
+    if not re.fullmatch("[1-9]", text):
+        raise TextError(f"expected a level from 1 (fast) to 9 (small), found {quote(text)}")
+    return int(text)
+
+
 def share(text: str) -> int:
     if re.fullmatch("[0-9]{1,3}", text):
         raise TextError(f"{quote(text)} has no unit: write {quote(text + '%')}")

@@ -46,6 +46,14 @@ def head_size(text: str) -> int:
     return value
 
 
+def window_size(text: str) -> int:
+    """Parses bytes of the window of a compression: a power of two that zlib and RFC 7692 §7.1.2 know."""
+    value = size(text)
+    if value not in (512 << bits for bits in range(7)):
+        raise TextError(f"{text} is no size for a window: write 512B, 1KiB, 2KiB, 4KiB, 8KiB, 16KiB or 32KiB")
+    return value
+
+
 def message_size(text: str) -> int:
     """Parses bytes of a message, at least what a control frame may have."""
     value = size(text)

@@ -27,7 +27,7 @@ from wsgate.settings.log_to import EXPECTED as EXPECTED_LOG_TO
 from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
-from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout
+from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout, window_size
 from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
 from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.error import TextError, quote
@@ -98,6 +98,22 @@ _HOST_PORT = f"{_HOST}:{_PORT}"
 
 SCALARS: dict[Any, ScalarType] = {
     bool: ScalarType("true or false", names.boolean, {"type": "boolean"}, frozenset({"bool"}), show=bool),
+    model.Switch: ScalarType(
+        "on or off", names.switch, {"enum": ["on", "off", True, False]}, frozenset({"bool", "str"}), show=bool
+    ),
+    model.CompressionLevel: ScalarType(
+        "a level from 1 to 9",
+        numbers.compression_level,
+        {"type": "integer", "minimum": 1, "maximum": 9},
+        frozenset({"int"}),
+        show=int,
+    ),
+    model.WindowSize: ScalarType(
+        SIZES,
+        window_size,
+        {"enum": [*(f"{size}KiB" for size in (1, 2, 4, 8, 16, 32)), "512B"]},
+        show=show_size,
+    ),
     model.Duration: ScalarType(
         DURATIONS, duration, _text("[0-9]{1,12}(?:ms|s|m|h)", "500ms", "20s"), can_be_off=True, show=show_duration
     ),

@@ -192,6 +192,19 @@ class KeepRequestId(enum.Enum):
     NEVER = "never"
 
 
+class CompressionMode(enum.Enum):
+    """Who compresses if it is not the gateway."""
+
+    PASS = "pass"  # client and backend, end to end
+
+
+class CompressionContext(enum.Enum):
+    """What the gateway's own compression holds between two messages."""
+
+    SHARED = "shared"  # nothing
+    SESSION = "session"  # a window for each direction
+
+
 class OnReload(enum.Enum):
     """What a reload does with the sessions of a route that it changes or removes."""
 
@@ -332,6 +345,9 @@ Duration = Annotated[float, "seconds"]
 Timeout = Annotated[float, "seconds, more than 0"]
 MessageSize = Annotated[int, "bytes"]
 ByteRate = Annotated[int, "bytes per second, more than 0"]
+Switch = Annotated[bool, "on or off"]
+CompressionLevel = Annotated[int, "1 to 9"]
+WindowSize = Annotated[int, "bytes: a power of two from 512 to 32,768"]
 DrainCode = Annotated[int, "close code"]
 RouteName = Annotated[str, "route name"]
 HostPattern = Annotated[str, "host pattern"]

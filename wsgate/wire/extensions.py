@@ -1,24 +1,28 @@
-"""Sec-WebSocket-Extensions (RFC 6455 §9.1), as far as needed to pass permessage-deflate (RFC 7692) through.
+"""Sec-WebSocket-Extensions (RFC 6455 §9.1) and the negotiation of permessage-deflate (RFC 7692 §5, §7.1).
 
-In a relay, client and backend compress, and the gateway only lets RSV1 pass. So the client's offer and the backend's
-answer are passed on unchanged. Any other extension would change frames in ways that the gateway cannot check, so it
-is not offered to the backend.
+Where client and backend compress, offer and answer are passed on unchanged. Where the gateway
+compresses itself, it answers the client's offers as a server (``accept``), and makes its own offer to the backend
+(``offer``). Any other extension would change frames in ways that the gateway cannot check, so none is offered to a
+backend, and none is accepted.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from wsgate.text.token import is_token
+from wsgate.wire.deflate import MAX_BITS, MIN_DEFLATE_BITS
 from wsgate.wire.headers import Headers, values
 
 DEFLATE = b"permessage-deflate"
 
+_SERVER_NO_TAKEOVER = b"server_no_context_takeover"
+_CLIENT_NO_TAKEOVER = b"client_no_context_takeover"
+_SERVER_BITS = b"server_max_window_bits"
+_CLIENT_BITS = b"client_max_window_bits"
+
 # The parameters of RFC 7692 §7.1; True for those that take a value between 8 and 15.
-_DEFLATE_PARAMETERS = {
-    b"server_no_context_takeover": False,
-    b"client_no_context_takeover": False,
-    b"server_max_window_bits": True,
-    b"client_max_window_bits": True,
-}
+_DEFLATE_PARAMETERS = {_SERVER_NO_TAKEOVER: False, _CLIENT_NO_TAKEOVER: False, _SERVER_BITS: True, _CLIENT_BITS: True}
 _WINDOW_BITS = frozenset(str(bits).encode() for bits in range(8, 16))
 
 Parameters = dict[bytes, bytes | None]
@@ -94,7 +98,7 @@ def _is_deflate(parameters: Parameters) -> bool:
         if key not in _DEFLATE_PARAMETERS:
             return False
         if value is None:
-            if key == b"server_max_window_bits":
+            if key == _SERVER_BITS:
                 return False  # this one must always have a value (§7.1.2.1)
         elif not _DEFLATE_PARAMETERS[key] or value not in _WINDOW_BITS:
             return False
@@ -102,13 +106,76 @@ def _is_deflate(parameters: Parameters) -> bool:
 
 
 def _fits(offer: Parameters, answer: Parameters) -> bool:
-    if b"client_max_window_bits" in answer and b"client_max_window_bits" not in offer:
+    if _CLIENT_BITS in answer and _CLIENT_BITS not in offer:
         return False  # the client did not announce that it supports this parameter (§7.1.2.2)
-    if b"server_no_context_takeover" in offer and b"server_no_context_takeover" not in answer:
+    if _SERVER_NO_TAKEOVER in offer and _SERVER_NO_TAKEOVER not in answer:
         return False  # a server that accepts the offer must repeat the parameter (§7.1.1.1)
-    wanted = offer.get(b"server_max_window_bits")
+    wanted = offer.get(_SERVER_BITS)
     if wanted is not None:
-        given = answer.get(b"server_max_window_bits")
+        given = answer.get(_SERVER_BITS)
         if given is None or int(given) > int(wanted):
             return False  # (§7.1.2.1)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class DeflateTerms:
+    """What client and server of a connection have agreed on (RFC 7692 §7.1).
+
+    client_takeover, server_takeover: its messages may refer to earlier ones
+    client_bits, server_bits: the size of its window, as a power of two, from 8 to 15
+    """
+
+    client_takeover: bool = True
+    server_takeover: bool = True
+    client_bits: int = MAX_BITS
+    server_bits: int = MAX_BITS
+
+
+def terms(answer: Parameters) -> DeflateTerms:
+    """Returns what a server's valid answer means."""
+    return DeflateTerms(
+        _CLIENT_NO_TAKEOVER not in answer,
+        _SERVER_NO_TAKEOVER not in answer,
+        int(answer.get(_CLIENT_BITS) or MAX_BITS),
+        int(answer.get(_SERVER_BITS) or MAX_BITS),
+    )
+
+
+def accept(offers: list[Extension], *, takeover: bool, bits: int = MAX_BITS) -> Extension | None:
+    """Answers a client's offers as its server: the first that can be accepted. ``None`` declines them all.
+
+    takeover: messages may refer to earlier ones, if the client's offer allows it
+    bits: the size of the largest window, as a power of two, from 9 to 15; a client that does not let the server choose
+      its window uses its own
+    """
+    for name, offered in offers:
+        server_bits = min(bits, int(offered.get(_SERVER_BITS) or MAX_BITS))
+        if server_bits < MIN_DEFLATE_BITS:
+            continue
+        answer: Parameters = {}
+        if not takeover or _SERVER_NO_TAKEOVER in offered:
+            answer[_SERVER_NO_TAKEOVER] = None
+        if not takeover or _CLIENT_NO_TAKEOVER in offered:
+            answer[_CLIENT_NO_TAKEOVER] = None
+        if server_bits < MAX_BITS or _SERVER_BITS in offered:  # who asks for a window is told one (§7.1.2.1)
+            answer[_SERVER_BITS] = b"%d" % server_bits
+        if _CLIENT_BITS in offered:
+            client_bits = min(bits, int(offered[_CLIENT_BITS] or MAX_BITS))
+            if client_bits < MAX_BITS:
+                answer[_CLIENT_BITS] = b"%d" % client_bits
+        return name, answer
+    return None
+
+
+def offer(*, takeover: bool, bits: int = MAX_BITS) -> Extension:
+    """Returns the gateway's own offer to a backend. ``takeover``, ``bits``: as for ``accept``."""
+    parameters: Parameters = {}
+    if not takeover:
+        parameters[_SERVER_NO_TAKEOVER] = None
+        parameters[_CLIENT_NO_TAKEOVER] = None
+    small = b"%d" % bits if bits < MAX_BITS else None
+    if small is not None:
+        parameters[_SERVER_BITS] = small
+    parameters[_CLIENT_BITS] = small
+    return DEFLATE, parameters

@@ -95,13 +95,13 @@ def accept_headers(upgrade: Upgrade, subprotocol: bytes | None, extensions: byte
 class Accepted:
     """A backend's valid 101.
 
-    extensions: the value of Sec-WebSocket-Extensions; empty if there is none
+    deflate: its permessage-deflate; ``None`` if it accepted none
     headers: its other end-to-end fields
     early: the bytes that came behind its head
     """
 
     subprotocol: bytes | None
-    extensions: bytes
+    deflate: Extension | None
     headers: Headers
     early: bytes
 
@@ -232,7 +232,7 @@ class BackendHandshake:
             return BadAnswer("101 with an extension that was not offered")
         return Accepted(
             subprotocols[0] if subprotocols else None,
-            encode_extensions(answered),
+            answered[0] if answered else None,
             end_to_end(answer.raw_headers, _OWN_ANSWER_FIELDS),
             answer.early,
         )

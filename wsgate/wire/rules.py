@@ -40,6 +40,7 @@ class Rule(enum.Enum):
     MANY_FRAGMENTS = _Row("message of more than {} fragments", CloseCode.TOO_BIG)
     NOT_UTF8 = _Row("text is not UTF-8", CloseCode.INVALID_DATA)  # §8.1
     ENDS_INSIDE = _Row("text ends inside a UTF-8 sequence", CloseCode.INVALID_DATA)  # §8.1
+    BAD_DEFLATE = _Row("compressed message is no valid DEFLATE stream", CloseCode.INVALID_DATA)  # RFC 7692 §7.2.2
     SHORT_CLOSE = _Row("close payload of one byte")  # §5.5.1
     CLOSE_CODE = _Row("close code {} may not be sent")  # §7.4
     CLOSE_REASON = _Row("close reason is not UTF-8", CloseCode.INVALID_DATA)  # §5.5.1; §8.1's code for bad text

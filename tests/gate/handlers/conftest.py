@@ -14,6 +14,7 @@ from tests.peers.sockets import tcp_pair
 from tests.relay.joined import INFO
 from wsgate.gate.exchange import Answer
 from wsgate.gate.handlers import relay, tunnel
+from wsgate.gate.handlers.compression import Agreement
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.recorded_tunnel import RecordBuffer
 from wsgate.relay.relay_flow import RelayFlow
@@ -24,6 +25,8 @@ from wsgate.wire.walk import DONE, FAULT
 TEXT = b"\x81\x81\0\0\0\0"
 COMPRESSED = b"\xc2\x81\0\0\0\0x"
 
+NOTHING = Agreement()  # no message is compressed
+
 Ends = tuple[PlainTransport, PlainTransport]
 
 
@@ -31,11 +34,18 @@ class Made:
     """What a handler makes of a client and a backend behind their handshakes."""
 
     def __init__(
-        self, ends: Ends, action: Action, *, compression: bool = False, buffer: RecordBuffer | None = None, **how: Any
+        self,
+        ends: Ends,
+        action: Action,
+        *,
+        agreement: Agreement = NOTHING,
+        subprotocol: bytes | None = None,
+        buffer: RecordBuffer | None = None,
+        **how: Any,
     ) -> None:
         client, backend = ends
         relays = isinstance(action, Relay)
-        join = relay._join(backend, compression=compression) if relays else tunnel._join(backend, None)
+        join = relay._join(backend, agreement, subprotocol) if relays else tunnel._join(backend, None)
         self.session = session = join(exchange_for(route(action, **how), here=client), INFO, buffer)
         self.client, self.backend = session._legs
         self.up, self.down = session._flows

@@ -20,12 +20,14 @@ from tests.peers.heads import KEY, request
 from tests.peers.stream import Backend
 from wsgate.gate.exchange import Answer, Opened
 from wsgate.gate.handlers import relay as relay_module
+from wsgate.gate.handlers.compression import Agreement
 from wsgate.gate.handlers.relay import LOOP, handle
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import (
     BackendTls,
+    Compression,
     Pings,
     Relay,
     RelayBackend,
@@ -40,6 +42,7 @@ from wsgate.settings.model import (
 from wsgate.site.backend import LiveBackend
 from wsgate.site.rewriting import LEADS_OUT
 from wsgate.wire.close import CloseCode
+from wsgate.wire.extensions import DeflateTerms
 from wsgate.wire.http import HttpServer, Refusal, Request
 
 
@@ -348,8 +351,16 @@ async def test_the_session_of_a_relay(ends: Ends) -> None:
     assert made.code(COMPRESSED) == CloseCode.PROTOCOL_ERROR
 
 
+UNSEEN = Agreement(b"permessage-deflate", DeflateTerms(), DeflateTerms())
+
+
 async def test_what_a_relay_can_be_told(ends: Ends) -> None:
-    made = Made(ends, relay_to(1, validate_text=False, pings=Pings.ANSWER), compression=True)
+    made = Made(
+        ends,
+        relay_to(1, validate_text=False, pings=Pings.ANSWER),
+        agreement=UNSEEN,
+        compression=Compression(inspect=False),
+    )
     assert isinstance(made.up, RelayFlow)
     assert made.up._answers_pings
     assert made.code(TEXT + b"\xff") is None

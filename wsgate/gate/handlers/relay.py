@@ -16,7 +16,8 @@ from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
-from wsgate.gate.handlers.legs import client_leg, make_session, or_no_limit
+from wsgate.gate.handlers.compression import Agreement, agree, make_flows, memory_of, offers
+from wsgate.gate.handlers.legs import client_leg, make_session
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
@@ -26,17 +27,16 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.recorded_tunnel import RecordBuffer
-from wsgate.relay.session import Session, relay
+from wsgate.relay.session import Session
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.websocket_leg import WebSocketLeg
-from wsgate.settings.model import Pings, Relay, RetryOn, RouteLimits, UnixAddress, WebSocketUrl
+from wsgate.settings.model import Relay, RetryOn, UnixAddress, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.text.host import is_ip
 from wsgate.wire.client import BadAnswer, BadAnswerCause
 from wsgate.wire.forwarding import is_loop
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
-from wsgate.wire.kernel import Counts, FrameWalk, Walk
 
 # The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
@@ -148,7 +148,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     try:
         handshake = BackendHandshake(
             exchange.request,
-            exchange.upgrade,
+            replace(exchange.upgrade, deflate=offers(exchange)),
             target=target,
             host=host,
             key=base64.b64encode(os.urandom(16)),
@@ -173,39 +173,29 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
         detail = f"{name} answered {answer.status}{cut}{_cure(url, answer)}"
         headers = with_location(exchange, url, host, answer.headers)
         return Refusal(answer.status, "refused by the backend", headers, detail, answer.body)
-    join = _join(sock, compression=bool(answer.extensions))
-    headers, early = answer.headers, answer.early
-    return Opened(sock, name, join, answer.subprotocol, answer.extensions, headers, early, backend=backend)
+    agreement = agree(exchange, answer.deflate, answer.subprotocol)
+    memory = memory_of(route, agreement)
+    return Opened(
+        sock,
+        name,
+        _join(sock, agreement, answer.subprotocol),
+        answer.subprotocol,
+        agreement.answer,
+        answer.headers,
+        answer.early,
+        backend=backend,
+        codec_memory=memory,
+    )
 
 
-def _join(backend: Transport, *, compression: bool) -> Join:
+def _join(backend: Transport, agreement: Agreement, subprotocol: bytes | None) -> Join:
     def join(exchange: Exchange, info: SessionInfo, buffer: RecordBuffer | None) -> Session:
-        route, pump = exchange.route.settings, exchange.gateway.pump
-        action = route.action
-        assert isinstance(action, Relay)
-        metrics = exchange.gateway.metrics.sessions(route.name)
-        up, down = (
-            _walk(route.limits, action, metrics.frames(direction), masked=direction == "up", compression=compression)
-            for direction in ("up", "down")
-        )
         client_side = client_leg(exchange, backend)
-        backend_side = WebSocketLeg(pump, backend, Side.BACKEND, masks=True)
-        wire = relay(client_side, backend_side, up, down, answers_pings=action.pings is Pings.ANSWER)
+        backend_side = WebSocketLeg(exchange.gateway.pump, backend, Side.BACKEND, masks=True)
+        wire = make_flows(exchange, agreement, subprotocol, client_side, backend_side)
         return make_session(exchange, info, client_side, backend_side, wire)
 
     return join
-
-
-def _walk(limits: RouteLimits, action: Relay, counts: Counts, *, masked: bool, compression: bool) -> Walk:
-    return FrameWalk(
-        masked=masked,
-        limit=or_no_limit(limits.message),
-        frame_limit=or_no_limit(limits.frame),
-        fragment_limit=or_no_limit(limits.fragments),
-        validate_text=action.validate_text,
-        compression=compression,
-        counts=counts,
-    )
 
 
 def host_for(url: WebSocketUrl, relay: Relay, asked: bytes) -> bytes:

@@ -13,6 +13,7 @@ from wsgate.settings.model.addresses import *
 from wsgate.settings.model.admin import *
 from wsgate.settings.model.answers import *
 from wsgate.settings.model.auth import *
+from wsgate.settings.model.compression import *
 from wsgate.settings.model.cors import *
 from wsgate.settings.model.defaults import *
 from wsgate.settings.model.headers import *

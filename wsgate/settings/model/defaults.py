@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsgate.settings.model.compression import Compression
 from wsgate.settings.model.key import setting
 from wsgate.settings.values import ByteRate, Count, MessageSize, Over, Timeout
 
@@ -67,6 +68,10 @@ class RouteLimits:
 class Defaults:
     heartbeat: Heartbeat | None = setting(
         "Heartbeat of every route that does not set its own, or off.", default=Heartbeat()
+    )
+    compression: Compression | None = setting(
+        "Compression on every route that does not write its own; what a route writes replaces all of this.",
+        default=Compression(),
     )
     timeouts: Timeouts = setting("Timeouts of every route that does not set its own.", default=Timeouts())
     limits: RouteLimits = setting("Limits of every route that does not set its own.", default=RouteLimits())

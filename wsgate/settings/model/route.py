@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wsgate.settings.model.addresses import Addresses
 from wsgate.settings.model.answers import Files, Redirect, Respond, State
 from wsgate.settings.model.auth import Auth
+from wsgate.settings.model.compression import Compression
 from wsgate.settings.model.cors import Cors
 from wsgate.settings.model.defaults import Heartbeat, RouteLimits, Timeouts
 from wsgate.settings.model.headers import Headers
@@ -97,6 +98,10 @@ class Route:
         default=None,
     )
     headers: Headers = setting("Header fields that are changed on their way.", default=Headers())
+    compression: Compression | None = setting(
+        "Compression of messages, permessage-deflate: pass, off, or a mapping. A relay's; a tunnel has none.",
+        default=Compression(),
+    )
     heartbeat: Heartbeat | None = setting("Heartbeat of this route, or off.", default=Heartbeat())
     timeouts: Timeouts = setting("Timeouts of this route; what is left out comes from defaults.", default=Timeouts())
     limits: RouteLimits = setting("Limits of this route; what is left out comes from defaults.", default=RouteLimits())

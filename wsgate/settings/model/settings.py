@@ -27,6 +27,7 @@ from wsgate.settings.values import (
     LogToKind,
     Network,
     RequestIdField,
+    Size,
     Timeout,
     Workers,
 )
@@ -105,6 +106,11 @@ class Limits:
     )
     handshakes: Count = setting(
         "Handshakes that are worked on in one go; the others wait in line, new connections in the kernel.", default=64
+    )
+    compression_memory: Size = setting(
+        "Memory of each worker for windows that sessions keep between compressed messages. When it is used up, a new "
+        "session gets none: it is not compressed where it would be passed, and with context: shared elsewhere.",
+        default=256 << 20,
     )
     head: HeadSize = setting(
         "A request's head, cookies and all, and the head of a backend's answer; a larger one gets 431, or is a 502.",

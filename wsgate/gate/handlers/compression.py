@@ -1,0 +1,154 @@
+"""permessage-deflate on the two sides of a relay, as the route's ``compression`` has it (RFC 7692).
+
+The backend is asked first (``offers``), because its answer decides what the client is told where both compress end to
+end. Then ``agree`` says what stands on each side, and ``make_flows`` makes the flows for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsgate.gate.exchange import Exchange
+from wsgate.gate.handlers.legs import or_no_limit
+from wsgate.relay.deflate_flow import Checks, Recoding, inspect, recode
+from wsgate.relay.session import MakeFlows, relay
+from wsgate.relay.websocket_leg import WebSocketLeg
+from wsgate.settings.model import Compression, CompressionContext, Pings, Relay, Route
+from wsgate.wire.deflate import MIN_DEFLATE_BITS, Deflater, Inflater, deflating_memory, inflating_memory
+from wsgate.wire.extensions import DeflateTerms, Extension, accept, encode_extensions, offer, terms
+from wsgate.wire.frames import Opcode
+from wsgate.wire.kernel import FrameWalk, Walk
+from wsgate.wire.walk import NO_LIMIT
+
+_OPCODES = {"text": Opcode.TEXT, "binary": Opcode.BINARY}
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What stands on each side of a session.
+
+    answer: the value of Sec-WebSocket-Extensions for the client; empty: none
+    client, backend: the terms on each side; ``None``: no message is compressed there
+    is_own: the gateway compresses and inflates itself
+    """
+
+    answer: bytes = b""
+    client: DeflateTerms | None = None
+    backend: DeflateTerms | None = None
+    is_own: bool = False
+
+
+def offers(exchange: Exchange) -> list[Extension]:
+    """Returns what a backend is offered."""
+    assert exchange.upgrade is not None
+    compression = exchange.route.settings.compression
+    if compression is None:
+        return []
+    if not compression.is_own:
+        if compression.inspect and not exchange.gateway.has_codec_memory:
+            return []
+        return exchange.upgrade.deflate
+    if not compression.backend:
+        return []
+    return [offer(takeover=_keeps_windows(exchange, compression), bits=_bits(compression))]
+
+
+def agree(exchange: Exchange, answered: Extension | None, subprotocol: bytes | None) -> Agreement:
+    """Returns what stands, and what the client is answered.
+
+    answered, subprotocol: the backend's answer
+    """
+    assert exchange.upgrade is not None
+    compression = exchange.route.settings.compression
+    backend = None if answered is None else terms(answered[1])
+    if compression is None or not compression.is_own:
+        answer = b"" if answered is None else encode_extensions([answered])
+        return Agreement(answer, backend, backend)
+    accepted = None
+    if compression.client and not _is_excluded(compression, subprotocol):
+        takeover = _keeps_windows(exchange, compression)
+        accepted = accept(exchange.upgrade.deflate, takeover=takeover, bits=_bits(compression))
+    answer = b"" if accepted is None else encode_extensions([accepted])
+    return Agreement(answer, None if accepted is None else terms(accepted[1]), backend, is_own=True)
+
+
+def make_flows(
+    exchange: Exchange, agreement: Agreement, subprotocol: bytes | None, client: WebSocketLeg, backend: WebSocketLeg
+) -> MakeFlows:
+    """Makes the two flows of a session for what was agreed on."""
+    route, metrics = exchange.route.settings, exchange.gateway.metrics.sessions(exchange.route.name)
+    action, compression = route.action, route.compression
+    assert isinstance(action, Relay)
+    limit = or_no_limit(route.limits.message)
+    answers_pings = action.pings is Pings.ANSWER
+    here, there = agreement.client, agreement.backend
+    looks_in = (here is not None or there is not None) and (agreement.is_own or _inspects(compression))
+
+    def walk(direction: str, terms: DeflateTerms | None) -> Walk:
+        return FrameWalk(
+            masked=direction == "up",
+            limit=NO_LIMIT if looks_in else limit,
+            frame_limit=or_no_limit(route.limits.frame),
+            fragment_limit=or_no_limit(route.limits.fragments),
+            validate_text=action.validate_text,
+            compression=terms is not None,
+            counts=metrics.frames(direction),
+        )
+
+    up, down = walk("up", here), walk("down", there)
+    if not looks_in:
+        return relay(client, backend, up, down, answers_pings=answers_pings)
+    checks = Checks(limit, action.validate_text, answers_pings)
+    from_client = None if here is None else Inflater(here.client_bits, takeover=here.client_takeover)
+    from_backend = None if there is None else Inflater(there.server_bits, takeover=there.server_takeover)
+    if not agreement.is_own:
+        return inspect(client, backend, (up, from_client), (down, from_backend), checks)
+    assert compression is not None
+    is_excluded = _is_excluded(compression, subprotocol)
+    to_client = to_backend = None
+    if here is not None and not is_excluded:
+        to_client = _deflater(compression, here.server_bits, here.server_takeover)
+    if there is not None and not is_excluded:
+        to_backend = _deflater(compression, there.client_bits, there.client_takeover)
+    recoding = Recoding(
+        compression.threshold, frozenset(_OPCODES[each] for each in compression.no_compress if each in _OPCODES)
+    )
+    return recode(client, backend, (up, from_client, to_backend), (down, from_backend, to_client), checks, recoding)
+
+
+def memory_of(route: Route, agreement: Agreement) -> int:
+    """Returns the bytes that the session holds between two messages, once it has had some."""
+    here, there = agreement.client, agreement.backend
+    if not agreement.is_own and not _inspects(route.compression):
+        return 0
+    total = 0
+    if here is not None:
+        total += inflating_memory(here.client_bits) if here.client_takeover else 0
+        total += deflating_memory(here.server_bits) if here.server_takeover and agreement.is_own else 0
+    if there is not None:
+        total += inflating_memory(there.server_bits) if there.server_takeover else 0
+        total += deflating_memory(there.client_bits) if there.client_takeover and agreement.is_own else 0
+    return total
+
+
+def _inspects(compression: Compression | None) -> bool:
+    return compression is not None and compression.inspect
+
+
+def _keeps_windows(exchange: Exchange, compression: Compression) -> bool:
+    return compression.context is CompressionContext.SESSION and exchange.gateway.has_codec_memory
+
+
+def _bits(compression: Compression) -> int:
+    return compression.window.bit_length() - 1
+
+
+def _is_excluded(compression: Compression, subprotocol: bytes | None) -> bool:
+    return subprotocol is not None and subprotocol.decode("latin-1") in compression.no_compress
+
+
+def _deflater(compression: Compression, bits: int, takeover: bool) -> Deflater | None:
+    """Returns ``None`` for a window that zlib cannot use: the peer may always be sent plain messages."""
+    if bits < MIN_DEFLATE_BITS:
+        return None
+    return Deflater(compression.level, min(bits, _bits(compression)), takeover=takeover)

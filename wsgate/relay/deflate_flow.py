@@ -1,0 +1,474 @@
+"""The flows of a relay that look into compressed messages (permessage-deflate, RFC 7692).
+
+Theory of operation
+-------------------
+Both kinds go through what they read frame by frame, and inflate the payload of compressed messages in steps of at most
+``STEP`` plain bytes. Each step counts the message's plain bytes against its limit and checks its text.
+
+  InspectFlow   passes on the frames as they came, each piece of a payload behind its check
+  RecodeFlow    makes new frames from the plain bytes, compressed for the sink or not
+
+Nothing is assembled: a message that comes in pieces goes on in pieces. A small payload may inflate to a thousand times
+its size, and compressing takes longer than reading. So a flow stops when it has worked for a turn (``TURN`` plain
+bytes), and when the sink accepts no more. It keeps the rest of its read (``_rest``) and reads again when it is done. So
+a session whose sink is stuck holds one read, and what one turn has made of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsgate.relay.flow import WalkingFlow
+from wsgate.relay.pump import HEADROOM, STEP_SIZE
+from wsgate.wire.deflate import Deflater, Inflater
+from wsgate.wire.frames import FIN, MASK, RSV1, Opcode, encode_header
+from wsgate.wire.kernel import apply_mask
+from wsgate.wire.rules import Rule, fault
+from wsgate.wire.utf8 import Utf8Validator
+from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsgate.relay.flow import Flow, Owner
+    from wsgate.relay.pump import Pump
+    from wsgate.relay.websocket_leg import WebSocketLeg
+    from wsgate.wire.kernel import Walk
+
+STEP = STEP_SIZE  # bytes: the most plain bytes of a step
+TURN = 64 << 10  # plain bytes after which other sessions have their turn
+
+_FRAME_COST = 64  # a frame takes as long as about so many bytes of its payload
+
+_LENGTH_SIZES = {126: 2, 127: 8}  # bytes of a longer length, by the seven bits in the second byte
+_OPCODE = 0x0F
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What both directions of a session are checked for, and who answers Pings.
+
+    limit: plain bytes that a message may have
+    validate_text: the text of compressed messages must be UTF-8 (RFC 6455 §8.1); the walk validates other text
+    answers_pings: the gateway answers Pings itself and passes none on
+    """
+
+    limit: int
+    validate_text: bool
+    answers_pings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recoding:
+    """Which messages are compressed.
+
+    threshold: plain bytes from which on one is; one whose end has not come yet always is
+    never: opcodes of messages that are not
+    """
+
+    threshold: int
+    never: frozenset[int]
+
+
+class DeflateFlow(WalkingFlow):
+    """The common part of both kinds.
+
+    walk: without a limit for messages, because this class counts their plain bytes
+    inflater: of the source's messages; ``None`` if the source compresses none
+    """
+
+    __slots__ = (
+        "_checks",
+        "_first",
+        "_inflater",
+        "_is_compressed",
+        "_is_last",
+        "_key",
+        "_largest",
+        "_opcode",
+        "_out",
+        "_phase",
+        "_rest",
+        "_size",
+        "_turn",
+        "_utf8",
+    )
+
+    sink: WebSocketLeg
+
+    def __init__(
+        self,
+        owner: Owner,
+        pump: Pump,
+        source: WebSocketLeg,
+        sink: WebSocketLeg,
+        walk: Walk,
+        inflater: Inflater | None,
+        checks: Checks,
+    ) -> None:
+        self._inflater = inflater
+        self._checks = checks
+        self._out: list[bytes | bytearray | memoryview] = []  # for the sink, before the next read
+        self._rest: bytes | None = None  # of the last read; not ``None`` while there is work without a read
+        self._turn = TURN
+        self._first = 0  # the first byte of the current frame
+        self._key = b""
+        self._phase = 0
+        self._opcode = 0  # of the current message
+        self._is_compressed = False
+        self._is_last = False  # whether the piece in the inflater is the end of its message
+        self._size = 0  # plain bytes of the current message so far
+        self._largest = 0
+        self._utf8: Utf8Validator | None = None
+        super().__init__(owner, pump, source, sink, walk)
+        self.read_area = pump.step_area
+
+    @property
+    def largest(self) -> int:
+        """Plain bytes of the largest finished message."""
+        return self._largest
+
+    def pull(self) -> None:
+        if self._rest is None:
+            super().pull()
+            return
+        piece, rest = self._rest[:STEP], self._rest[STEP:]  # there is more than a step only behind a handshake
+        self._rest = None
+        self.source.last_read = self.pump.now
+        end = HEADROOM + len(piece)
+        self.pump.buffer[HEADROOM:end] = piece
+        self.move(HEADROOM, end)
+        if rest and not self.ended:
+            self._keep(rest)
+        elif self._tls_record and self._rest is None:
+            self.source.after_read()  # TLS may hold more bytes, which raise no event
+
+    def feed(self, data: bytes) -> None:
+        self.octets += len(data)
+        if data:
+            self._rest = data  # ``resume`` follows
+
+    def resume(self) -> None:
+        super().resume()
+        if self._rest is not None and not self.ended:
+            self.pump.serve_again(self.source)
+
+    def move(self, start: int, end: int) -> None:
+        if self._carry:
+            start = self._restore_carry()
+        self._turn = TURN
+        start = self._work(start, end)
+        if self.ended:
+            return
+        self._write()
+        if start < end or self._is_inflating():
+            self._keep(bytes(self.pump.view[start:end]))
+
+    def _keep(self, rest: bytes) -> None:
+        """Keeps bytes for the next turn, behind those that are kept already."""
+        if self._rest is None and self.sink.pending is None:
+            self.pump.serve_again(self.source)
+        self._rest = rest if self._rest is None else self._rest + rest
+
+    def _work(self, at: int, end: int) -> int:
+        """Works through ``buffer[at:end]`` until its end or that of the turn. Returns where the rest starts."""
+        controls = 0
+        while not self.ended and self._turn > 0:
+            if self._is_inflating():
+                self._step()
+            elif at == end:
+                break
+            else:
+                at, is_control = self._next(at, end)
+                controls += is_control
+        self._slow_down(controls)
+        return at
+
+    def _is_inflating(self) -> bool:
+        return self._inflater is not None and self._inflater.more
+
+    def _next(self, at: int, end: int) -> tuple[int, bool]:
+        """Handles the next frame or piece of one. Returns where it ends, and whether it is a control frame."""
+        walk = self.walk
+        buffer = self.pump.buffer
+        begins = not walk.left
+        if begins and self.sink.waiting_frames:
+            self._write()
+        self._turn -= _FRAME_COST
+        payload, size = _header(buffer, at, end) if begins else (at, walk.left)
+        stop = min(payload + size, end)
+        after = walk.walk(buffer, at, stop)
+        if walk.halt == CONTROL:
+            self._handle_control(at, stop)
+            return stop, True
+        if walk.halt == INCOMPLETE:
+            self._carry = bytes(buffer[after:end])
+            return end, False
+        if walk.halt == FAULT:
+            self._end_with_fault()
+            return end, False
+        self.last_moved = self.pump.now
+        self._turn -= stop - payload
+        if begins:
+            self._begin_frame(at, payload)
+            if not self._is_compressed and not self._grow(size):
+                return end, False
+        is_last = self._first >= FIN and not walk.left
+        if self._is_compressed:
+            assert self._inflater is not None  # the walk lets RSV1 pass only where it was agreed on
+            self._is_last = is_last
+            self._inflater.put(bytes(self._unmask(payload, stop)), last=is_last)
+            self._hold(at, stop)
+        else:
+            self._pass(at, payload, stop, is_last=is_last)
+            if is_last:
+                self._end_message()
+        return stop, False
+
+    def _begin_frame(self, at: int, payload: int) -> None:
+        buffer = self.pump.buffer
+        first = self._first = buffer[at]
+        self._key = bytes(buffer[payload - 4 : payload]) if buffer[at + 1] & MASK else b""
+        self._phase = 0
+        if first & _OPCODE:
+            self._opcode = first & _OPCODE
+            self._is_compressed = bool(first & RSV1)
+            self._size = 0
+
+    def _unmask(self, start: int, stop: int) -> bytes | bytearray:
+        data = self.pump.buffer[start:stop]
+        if not self._key:
+            return data
+        phase = self._phase
+        self._phase = (phase + stop - start) & 3
+        return apply_mask(data, self._key[phase:] + self._key[:phase])
+
+    def _step(self) -> None:
+        """Inflates a little more of the current message."""
+        inflater = self._inflater
+        assert inflater is not None
+        plain = inflater.take(STEP)
+        if plain is None:
+            self._break(Rule.BAD_DEFLATE)
+            return
+        is_over = not inflater.more
+        is_last = is_over and self._is_last
+        self._turn -= len(plain) + _FRAME_COST
+        if not self._grow(len(plain)) or not self._check_text(plain, is_last):
+            return
+        self._handle_plain(plain, is_last=is_last)
+        if is_last:
+            self._end_message()
+        if is_over:
+            self._release()
+
+    def _grow(self, size: int) -> bool:
+        """Counts plain bytes of the current message. Returns whether they are within the limit."""
+        self._size += size
+        if self._size > self._checks.limit:
+            self._break(Rule.LARGE_MESSAGE, self._checks.limit)
+            return False
+        return True
+
+    def _check_text(self, plain: bytes, is_last: bool) -> bool:
+        if self._opcode != Opcode.TEXT or not self._checks.validate_text:
+            return True
+        if self._utf8 is None:
+            self._utf8 = Utf8Validator()
+        if not self._utf8.feed(plain):
+            self._break(Rule.NOT_UTF8)
+            return False
+        if is_last and not self._utf8.finish():
+            self._break(Rule.ENDS_INSIDE)
+            return False
+        return True
+
+    def _end_message(self) -> None:
+        self._largest = max(self._largest, self._size)
+
+    def _break(self, rule: Rule, number: int = 0) -> None:
+        """The current message breaks a rule that the walk cannot see."""
+        self.walk.fault = fault(rule, number)
+        self._end_with_fault()
+
+    def _end_with_fault(self) -> None:
+        self._write()
+        self._fail()
+
+    def _handle_control(self, at: int, stop: int) -> None:
+        walk = self.walk
+        if walk.opcode == Opcode.CLOSE:
+            self._write()
+            self._receive_close()
+        elif walk.opcode == Opcode.PONG:
+            if not self.source.take_own_pong(walk.payload):
+                self._out.append(self.pump.view[at:stop])
+        elif self._checks.answers_pings:
+            self.source.answer_pings([walk.payload])
+        else:
+            self._out.append(self.pump.view[at:stop])
+
+    def _write(self) -> None:
+        """Writes what there is for the sink, in one call."""
+        if self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out = []
+            self.sink.write(data)
+        if self.sink.waiting_frames:
+            self.sink.send_waiting()
+
+    # -- what the two kinds do -----------------------------------------------------------------------------------------
+
+    def _pass(self, at: int, payload: int, stop: int, *, is_last: bool) -> None:
+        """``buffer[payload:stop]`` is the next part of a message that is not compressed; ``buffer[at:payload]`` is its
+        header, if a frame begins here."""
+        raise NotImplementedError
+
+    def _hold(self, at: int, stop: int) -> None:
+        """``buffer[at:stop]`` is a piece of a compressed message, whose payload the inflater has got."""
+
+    def _handle_plain(self, plain: bytes, *, is_last: bool) -> None:
+        """``plain`` is the next part of a compressed message, inflated and checked."""
+
+    def _release(self) -> None:
+        """The piece that was held is inflated and checked."""
+
+
+class InspectFlow(DeflateFlow):
+    """Passes on the frames as they came, each piece of a compressed payload after it was checked."""
+
+    __slots__ = ("_held", "_is_at_boundary")
+
+    def __init__(
+        self,
+        owner: Owner,
+        pump: Pump,
+        source: WebSocketLeg,
+        sink: WebSocketLeg,
+        walk: Walk,
+        inflater: Inflater | None,
+        checks: Checks,
+    ) -> None:
+        self._held = b""
+        self._is_at_boundary = True  # whether the sink has got whole frames only
+        super().__init__(owner, pump, source, sink, walk, inflater, checks)
+
+    def at_boundary(self) -> bool:
+        return self._is_at_boundary
+
+    def _pass(self, at: int, payload: int, stop: int, *, is_last: bool) -> None:
+        self._out.append(self.pump.view[at:stop])
+        self._is_at_boundary = not self.walk.left
+
+    def _hold(self, at: int, stop: int) -> None:
+        self._held = bytes(self.pump.view[at:stop])
+
+    def _release(self) -> None:
+        self._out.append(self._held)
+        self._held = b""
+        self._is_at_boundary = not self.walk.left
+
+
+class RecodeFlow(DeflateFlow):
+    """Makes new frames from the plain bytes, compressed for the sink or not.
+
+    deflater: of the sink's messages; ``None`` if the sink gets none compressed
+    """
+
+    __slots__ = ("_compresses", "_deflater", "_is_begun", "_recoding")
+
+    def __init__(
+        self,
+        owner: Owner,
+        pump: Pump,
+        source: WebSocketLeg,
+        sink: WebSocketLeg,
+        walk: Walk,
+        inflater: Inflater | None,
+        deflater: Deflater | None,
+        checks: Checks,
+        recoding: Recoding,
+    ) -> None:
+        super().__init__(owner, pump, source, sink, walk, inflater, checks)
+        self._deflater = deflater
+        self._recoding = recoding
+        self._is_begun = False  # whether the sink has got a part of the current message
+        self._compresses = False  # whether it gets that message compressed
+
+    def _pass(self, at: int, payload: int, stop: int, *, is_last: bool) -> None:
+        self._send(self._unmask(payload, stop), is_last)
+
+    def _handle_plain(self, plain: bytes, *, is_last: bool) -> None:
+        self._send(plain, is_last)
+
+    def _send(self, plain: bytes | bytearray, is_last: bool) -> None:
+        """Makes the next frame of the current message."""
+        if not plain and not is_last:
+            return
+        first = FIN if is_last else 0
+        deflater = self._deflater
+        if not self._is_begun:
+            first |= self._opcode
+            is_small = is_last and len(plain) < self._recoding.threshold
+            self._compresses = deflater is not None and not is_small and self._opcode not in self._recoding.never
+        payload: bytes | bytearray = plain
+        if self._compresses:
+            assert deflater is not None
+            payload = deflater.piece(plain, last=is_last) if self._is_begun else deflater.begin(plain, last=is_last)
+            if is_last and not self._is_begun and not deflater.takeover and len(payload) >= len(plain):
+                payload = plain  # it does not become smaller
+            elif not self._is_begun:
+                first |= RSV1
+        self._is_begun = not is_last
+        if self.sink.masks:
+            key = os.urandom(4)
+            self._out += (encode_header(first, len(payload), MASK) + key, apply_mask(payload, key))
+        else:
+            self._out += (encode_header(first, len(payload)), payload)
+
+
+def inspect(
+    client: WebSocketLeg,
+    backend: WebSocketLeg,
+    up: tuple[Walk, Inflater | None],
+    down: tuple[Walk, Inflater | None],
+    checks: Checks,
+) -> Callable[[Owner], tuple[Flow, Flow]]:
+    """Makes the flows of a session whose two sides compress end to end."""
+    return lambda owner: (
+        InspectFlow(owner, client.pump, client, backend, *up, checks),
+        InspectFlow(owner, client.pump, backend, client, *down, checks),
+    )
+
+
+def recode(
+    client: WebSocketLeg,
+    backend: WebSocketLeg,
+    up: tuple[Walk, Inflater | None, Deflater | None],
+    down: tuple[Walk, Inflater | None, Deflater | None],
+    checks: Checks,
+    recoding: Recoding,
+) -> Callable[[Owner], tuple[Flow, Flow]]:
+    """Makes the flows of a session with a compression of its own on each side."""
+    return lambda owner: (
+        RecodeFlow(owner, client.pump, client, backend, *up, checks, recoding),
+        RecodeFlow(owner, client.pump, backend, client, *down, checks, recoding),
+    )
+
+
+def _header(buffer: bytearray, at: int, end: int) -> tuple[int, int]:
+    """Returns where the payload of the frame at ``at`` starts, and its size, as the header says; ``end`` and 0 if the
+    header has not come whole. Nothing is checked: the walk does that."""
+    if end - at < 2:
+        return end, 0
+    second = buffer[at + 1]
+    size = second & ~MASK
+    extra = _LENGTH_SIZES.get(size, 0)
+    payload = at + 2 + extra + (4 if second & MASK else 0)
+    if payload > end:
+        return end, 0
+    if extra:
+        size = int.from_bytes(buffer[at + 2 : at + 2 + extra], "big")
+    return payload, size
