@@ -46,8 +46,9 @@ class Page:
 
     def rows(self, number: int) -> list[str]:
         """Waits for so many sessions. Returns the text of each."""
-        self.until(f"document.querySelectorAll('#sessions tbody .link').length === {number}")
-        return [str(row.text) for row in self.driver.find_elements(By.CSS_SELECTOR, "#sessions tbody tr")]
+        rows = "[...document.querySelectorAll('#sessions tbody tr')].filter(row => row.querySelector('.link'))"
+        found: list[str] = self.until(f"(rows => rows.length === {number} && rows.map(row => row.innerText))({rows})")
+        return found
 
     def press(self, *keys: str) -> None:
         """Presses keys where the focus is."""
@@ -73,6 +74,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture
 def page(driver: Chrome) -> Iterator[Page]:
     driver.get("about:blank")
+    resize(driver, 1280, 900)
     complaints(driver)  # of the test before
     yield Page(driver)
     assert [each for each in complaints(driver) if " 401 " not in each] == []  # a page without its token asks once
@@ -287,8 +289,9 @@ async def test_the_frames_of_a_session(
         page.shows("#tap-state", "waits for the next frame …")
 
     def frames(number: int) -> list[str]:
-        page.until(f"document.querySelectorAll('#tap-frames li').length === {number}")
-        return [str(each.text) for each in page.driver.find_elements(By.CSS_SELECTOR, "#tap-frames li")]
+        lines = "[...document.querySelectorAll('#tap-frames li')].map(line => line.innerText)"
+        found: list[str] = page.until(f"(lines => lines.length === {number} && lines)({lines})")
+        return found
 
     await in_thread(watch)
     await gateway.next_line("tapped")
