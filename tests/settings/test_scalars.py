@@ -145,6 +145,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.WebSocketUrl, "ws://[::1]:9", WebSocketUrl(TcpAddress("::1", 9), None), "ws://[::1]:9"),
     # more of these are in test_access.py
     (model.Place, "query:token", Place(PlaceKind.QUERY, "token"), "query:token"),
+    (model.AltName, "dns:*.Example.com", "dns:*.example.com", "dns:*.example.com"),
     (
         model.CredentialPlace,
         "header:X-Api-Key",

@@ -20,6 +20,7 @@ PUBLIC = {
     *("Compression.no_compress", "Match.subprotocol", "Tunnel.subprotocols"),
     *("ClientCertificateAuth.names", "Jwt.algorithms", "Jwt.audience", "Jwt.issuer", "Redis.user"),
     *("JwtAuth.algorithms", "JwtAuth.audience", "JwtAuth.issuer", "JwtAuth.require", "JwtAuth.user"),
+    "ClientCertificateAuth.subject",
     *("Redis.prefix", "Tracing.service"),
 }
 

@@ -28,6 +28,8 @@ from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout, window_size
+from wsgate.text.alt_name import EXPECTED as EXPECTED_ALT_NAME
+from wsgate.text.alt_name import alt_name_pattern
 from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
 from wsgate.text.duration import DURATIONS, duration, show_duration
 from wsgate.text.error import TextError, quote
@@ -320,6 +322,9 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.Credential: ScalarType(
         "user:hash", access.credential, _text(r"[^:]+:[\s\S]+", "admin:$2y$05$…"), is_secret=True
+    ),
+    model.AltName: ScalarType(
+        EXPECTED_ALT_NAME, alt_name_pattern, _text("(?:dns|uri|email|ip):[^\\s]+", "dns:*.example.com", "ip:10.0.0.0/8")
     ),
     model.Text: ScalarType("a text", names.free_text, _TEXT),
     model.HeaderValue: ScalarType("the value of a header field", access.header_value, _TEXT),

@@ -388,6 +388,7 @@ WebOrigin = Annotated[str, "an origin, RFC 6454: scheme://host[:port], or null; 
 SAME_HOST = "same-host"  # an origin: pages of the requested host, and clients that are no browsers
 ANY_ORIGIN = "any"
 Credential = Annotated[str, "user:hash or user:{PLAIN}password, a line of an htpasswd file"]
+AltName = Annotated[str, "pattern of a name in a certificate's subjectAltName"]
 CookieName = Annotated[str, "name of a cookie, RFC 6265"]
 UrlPath = Annotated[str, "path of a URL, without a query"]
 KeySet = Annotated[str | HttpUrl, "absolute path of a file, or URL"]

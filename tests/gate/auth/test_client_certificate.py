@@ -32,3 +32,22 @@ async def test_its_common_name_is_the_user() -> None:
         )
         assert await admit(exchange) is None
         assert exchange.user == certificate.common_name
+
+
+async def test_its_other_names() -> None:
+    names = (("uri", "spiffe://example.com/w\n7"), *(("dns", f"w{number}.example.com") for number in range(9)))
+    shown = replace(CERTIFICATE, common_name=None, alt_names=names)
+    exchange = asking(
+        route(NOWHERE, auth=Auth(client_certificate=ClientCertificateAuth(san=("dns:*.example.com",)))),
+        certificate=shown,
+    )
+    assert await admit(exchange) is None
+    assert exchange.user == "spiffe://example.com/w\n7"
+    refusal = await ask(
+        route(NOWHERE, auth=Auth(client_certificate=ClientCertificateAuth(san=("dns:a",)))), certificate=shown
+    )
+    assert refusal is not None
+    assert refusal.detail.startswith(
+        "its subject is CN=worker 7,O=Example; its other names are uri:spiffe://example.com/w%0A7, dns:w0.example.com"
+    )
+    assert refusal.detail.endswith("dns:w6.example.com, …")

@@ -102,7 +102,8 @@ async def test_a_handshake(authority: Authority) -> None:
 
 
 async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
-    own = authority.issue("worker", to="client", common_name="worker 7, of nine", organization_name="Exämple")
+    names = ("worker", "10.0.0.7", "2001:db8::1", "ann@example.com")
+    own = authority.issue(*names, to="client", common_name="worker 7, of nine", organization_name="Exämple")
     chain = await trio.Path(own.certificate).read_bytes()
     for auth in ClientAuth:
         server, client = await attempt(
@@ -119,6 +120,7 @@ async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
             oracle.serial_number.to_bytes((oracle.serial_number.bit_length() + 7) // 8, "big").hex().upper(),
             oracle.fingerprint(SHA256()).hex(),
             "worker 7, of nine",
+            (("dns", "worker"), ("ip", "10.0.0.7"), ("ip", "2001:DB8:0:0:0:0:0:1"), ("email", "ann@example.com")),
         )
         assert found.subject.startswith("CN=worker 7\\, of nine,")
         close(server, client)

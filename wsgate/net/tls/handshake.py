@@ -64,6 +64,9 @@ _SHORT = {
     "userId": "UID",
 }
 
+# The kinds of a subjectAltName, as the ssl module calls them
+_ALT_NAMES = {"DNS": "dns", "URI": "uri", "email": "email", "IP Address": "ip"}
+
 Name = tuple[tuple[tuple[str, str], ...], ...]  # as ssl.SSLSocket.getpeercert() gives it
 
 
@@ -84,6 +87,7 @@ class ClientCertificate:
     serial: hexadecimal digits
     fingerprint: SHA-256 of the certificate, 64 hexadecimal digits
     common_name: the subject's most specific CN, unescaped; ``None`` if there is none
+    alt_names: its subjectAltName: each kind, ``dns``, ``uri``, ``email`` or ``ip``, with the name, unescaped
     """
 
     subject: str
@@ -91,6 +95,7 @@ class ClientCertificate:
     serial: str
     fingerprint: str
     common_name: str | None = None
+    alt_names: tuple[tuple[str, str], ...] = ()
 
 
 def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> ssl.SSLSocket:
@@ -158,6 +163,7 @@ def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
         shown["serialNumber"],
         fingerprint,
         names[-1] if names else None,
+        tuple((_ALT_NAMES[kind], name.strip()) for kind, name in shown.get("subjectAltName", ()) if kind in _ALT_NAMES),
     )
 
 

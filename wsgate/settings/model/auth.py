@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import BackendTls
 from wsgate.settings.values import (
+    AltName,
     ClaimField,
     ClaimValue,
     Credential,
@@ -122,7 +123,15 @@ class ClientCertificateAuth:
     """Clients by the certificate that they have shown; the listener's client_ca has verified it."""
 
     names: tuple[Text, ...] = setting(
-        "Common names (CN) that are let in; every verified one when left out.", default=()
+        "Common names (CN) that are let in. Without names, san and subject every verified certificate is.", default=()
+    )
+    san: tuple[AltName, ...] = setting(
+        "Names in its subjectAltName that are let in, too: dns:*.example.com, uri:spiffe://example.com/*, "
+        "email:*@example.com, ip:10.0.0.0/8.",
+        default=(),
+    )
+    subject: tuple[Text, ...] = setting(
+        "Whole subjects that are let in, too, as RFC 4514 writes them: CN=worker 7,O=Example.", default=()
     )
 
 
