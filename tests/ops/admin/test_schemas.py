@@ -10,6 +10,7 @@ import pytest
 from tests.gate.conftest import StartGate, at, relay_to, route
 from tests.peers.stream import Backend, open_session
 from wsgate.gate.gateway import Gateway
+from wsgate.ops.admin.history import Point
 from wsgate.ops.admin.questions import answer
 from wsgate.ops.admin.schemas import NAMED, Schema
 from wsgate.relay.session_info import ClientInfo
@@ -42,6 +43,11 @@ async def test_what_a_gateway_answers(start_gate: StartGate, backend: Backend) -
         assert found
         for each in found:
             check(each, NAMED[schema])
+
+
+def test_a_point_of_the_history() -> None:
+    point = Point(1.0, 2, 3.0, 4.0, 5.0, 6.0).plain()
+    jsonschema.validate(point, NAMED["History"]["properties"]["points"]["items"], jsonschema.Draft202012Validator)
 
 
 def test_a_session_may_have_all_that_is_known_of_a_client() -> None:

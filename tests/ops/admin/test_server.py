@@ -25,6 +25,7 @@ from wsgate.ops.admin import server as admin
 from wsgate.ops.admin.asking import Answers
 from wsgate.ops.admin.live import INTERVAL, SEND_TIME
 from wsgate.ops.admin.process import open_admin_listener
+from wsgate.ops.admin.schemas import NAMED
 from wsgate.ops.admin.server import ANSWER_TIME, MOST, MOST_WRONG, REQUEST_TIME, AdminServer
 from wsgate.ops.admin.tapping import NotTapped, Send, no_session
 from wsgate.settings.model import Admin, AdminMetrics, AdminToken, TcpAddress, UnixAddress
@@ -359,6 +360,9 @@ async def test_the_api_answers_json(start: Start) -> None:
         **{"version": __version__, "ready": True, "reasons": [], "sessions": 0, "most_sessions": None},
         "draining_routes": [],
     }
+    assert json.loads(answer.body).keys() == NAMED["Status"]["properties"].keys()
+    history = json.loads((await running.ask("/api/v1/history")).body)
+    assert history.keys() == NAMED["History"]["properties"].keys()
     assert (await running.ask("/api/v1/none")).status == 404
 
 

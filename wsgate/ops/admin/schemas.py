@@ -135,7 +135,14 @@ _ROUTE = mapping(
 )
 _PROBLEM = mapping({"file": TEXT, "line": COUNT, "column": COUNT, "path": TEXT, "message": TEXT})
 _STATUS = mapping(
-    {"version": TEXT, "ready": YES_OR_NO, "reasons": TEXTS, "sessions": COUNT, "draining_routes": TEXTS},
+    {
+        "version": TEXT,
+        "ready": YES_OR_NO,
+        "reasons": described(TEXTS, "Why it is not ready."),
+        "sessions": COUNT,
+        "most_sessions": described(or_null(COUNT), "What limits.sessions allows; null: any number."),
+        "draining_routes": TEXTS,
+    }
 )
 _POINT = {
     "type": "array",
