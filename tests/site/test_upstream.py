@@ -476,3 +476,35 @@ async def test_the_sessions_of_all_workers_decide(policy: Policy) -> None:
         next(other.candidates()).enter()
     sums = [each.all_sessions for each in other.backends]
     assert max(sums) - min(sums) <= 30
+
+
+async def test_a_worker_that_replaces_a_dead_one_drains_what_the_others_drain(log: Log) -> None:
+    (one, other), table = workers(backend(1), backend(2))
+    for each in (one, other):
+        assert each.drain("ws://h:1")
+    table.rows[1].clear()  # its worker is dead
+    replacement = upstream(backend(1), backend(2))
+    replacement.share(table.rows[1])
+    assert ports(replacement) == [2]
+    for each in (one, replacement):
+        assert each.drain("ws://h:1", on=False)
+    late = upstream(backend(1), backend(2))
+    late.share(SharedTable(2).rows[0])
+    assert ports(late) == [1, 2]
+
+
+async def test_a_backend_that_has_gone_drains_no_more_when_it_comes_back(log: Log) -> None:
+    (one, other), _ = workers(backend(1))
+    for each in (one, other):
+        each.update(listed=[backend(2)])
+        assert each.drain("ws://h:2")
+        each.update(listed=[])
+    for each in (one, other):
+        each.update(listed=[backend(2)])
+        assert ports(each) == [1, 2]
+    assert one.drain("ws://h:2")
+    tried = Upstream("it", one.relay, one, listed=[])  # of a site that is not used yet
+    assert other.backends[1].shared_drain is not None
+    assert other.backends[1].shared_drain.others() == 1
+    tried.activate()
+    assert other.backends[1].shared_drain.others() == 0

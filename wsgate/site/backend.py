@@ -41,6 +41,7 @@ class LiveBackend(Generic[T]):
     cap: the most sessions at the same time; ``None``: any number
     sessions: how many it has now in this process, with running handshakes
     shared: the same, where other workers see it, and theirs; ``None`` without workers
+    shared_drain: whether it was asked to drain, here and in other workers; ``None`` without workers
     shared_ejection: its ejections by all workers; ``None`` without workers
     failures: in a row, to connect or to upgrade
     healthy: the result of its health checks
@@ -74,6 +75,7 @@ class LiveBackend(Generic[T]):
         "route",
         "sessions",
         "shared",
+        "shared_drain",
         "shared_ejection",
         "slow_start",
         "trouble",
@@ -91,6 +93,7 @@ class LiveBackend(Generic[T]):
         self.cap = cap
         self.sessions = 0
         self.shared: SharedNumber | None = None
+        self.shared_drain: SharedNumber | None = None
         self.shared_ejection: SharedEjection | None = None
         self.failures = 0
         self.healthy = True  # until its checks fail
@@ -180,6 +183,8 @@ class LiveBackend(Generic[T]):
         """Begins or ends a drain, and logs it: it gets no new session, and those that it has are ended. It drains while
         there is a reason to."""
         was_draining = self.is_draining
+        if why is Drain.COMMAND and self.shared_drain is not None:
+            self.shared_drain.set(int(on))  # for a worker that takes the place of a dead one
         (self._drains.add if on else self._drains.discard)(why)
         if self.is_draining and not was_draining:
             fields = {"reason": why.value, "sessions": self.sessions}

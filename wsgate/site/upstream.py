@@ -92,6 +92,7 @@ class Upstream:
         self.queue: PlaceQueue = PlaceQueue() if previous is None else previous.queue
         self._table: WorkerTable | None = None if previous is None else previous._table
         self._active = False
+        self._forgotten: list[LiveBackend[WebSocketUrl]] = []
         self._members = self._make()
         self.newcomers: set[LiveBackend[WebSocketUrl]] = (
             set() if previous is None else previous.newcomers | (set(self.backends) - set(previous.backends))
@@ -250,6 +251,7 @@ class Upstream:
                 emit(level, "backend added", route=self.route, backend=backend.name)
         self._connect()
         self._forget()
+        self._end_drains()
 
     def share(self, table: WorkerTable) -> None:
         """Counts sessions where other workers see them. Called before the first session.
@@ -282,10 +284,14 @@ class Upstream:
                 name = f"{self.route}\0{backend.name}"
                 backend.shared = self._table.number(name)
                 backend.shared_ejection = SharedEjection(self._table, name)
+                backend.shared_drain = self._table.number(f"{name}\0drains")
+                if backend.shared_drain.others():
+                    backend.drain(Drain.COMMAND, on=True)
         for group in members.groups:
             group.activate(is_shared=self._table is not None)
         self.heed_ejections()
         self.queue.settle(members.backends)  # their caps may have grown
+        self._end_drains()
 
     def _make(self) -> _Members:
         wanted = members(self.entries, {} if self.relay.resolve is None else self._answers)
@@ -309,10 +315,18 @@ class Upstream:
     def _forget(self) -> None:
         """Forgets the backends that have gone, and their sessions too."""
         present = set(self.backends)
+        self._forgotten += [each for each in self._known.values() if each not in present and not each.sessions]
         self._known = {name: each for name, each in self._known.items() if each in present or each.sessions}
         self.newcomers &= present
         names = set(names_of(self.entries))
         self._answers = {name: found for name, found in self._answers.items() if name in names}
+
+    def _end_drains(self) -> None:
+        """Of the forgotten backends: one of the same name that comes later is another."""
+        for backend in self._forgotten:
+            if backend.shared_drain is not None:
+                backend.shared_drain.set(0)
+        self._forgotten.clear()
 
     def _may_eject(self, backend: LiveBackend[WebSocketUrl]) -> Eject | None:
         """Returns the settings for ejecting a backend; ``None`` if too many are ejected already, or it is the last
