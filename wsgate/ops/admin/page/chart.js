@@ -14,20 +14,21 @@ export class Chart {
   #base;
   #points = [];
   #looked = null; // the point under the pointer
+  #when; // says when that was
+  #now; // says the values then, or the newest
 
   constructor(figure, lines, show, base = 1000) {
     this.#figure = figure;
     this.#lines = lines;
     this.#show = show;
     this.#base = base;
-    this.#now = figure.querySelector("figcaption").appendChild(document.createElement("span"));
-    this.#now.className = "now";
+    this.#when = piece("span", "", "soft");
+    this.#now = piece("span", "", "now");
+    figure.querySelector("figcaption").append(this.#when, this.#now);
     new ResizeObserver(() => this.#draw()).observe(figure);
     figure.addEventListener("pointermove", (event) => this.#look(event));
     figure.addEventListener("pointerleave", () => this.#look(null));
   }
-
-  #now;
 
   // points: [[seconds, value, ...], ...], the oldest first
   update(points) {
@@ -64,7 +65,8 @@ export class Chart {
     const points = this.#points, lines = this.#lines, show = this.#show, end = this.#end, span = this.#span;
     const shown = this.#looked ?? points.at(-1);
     const parts = lines.flatMap(({ name, at, label }) => [piece("span", `${label} `, name), piece("b", shown ? show(shown[at]) : "–"), " "]);
-    this.#now.replaceChildren(...parts, ...(this.#looked ? [piece("span", ago(end - shown[0]), "soft")] : []));
+    this.#now.replaceChildren(...parts);
+    this.#when.textContent = this.#looked ? ago(end - shown[0]) : "";
 
     const top = nice(Math.max(...points.flatMap((point) => lines.map(({ at }) => point[at])), 1), this.#base);
     const x = (seconds) => LEFT + (width - LEFT - 1) * (1 - (end - seconds) / span);

@@ -11,6 +11,8 @@ const FORMATS = {
   duration: age,
   bytes_up: octets,
   bytes_down: octets,
+  throttled_up: (value) => `${value} s`,
+  throttled_down: (value) => `${value} s`,
   client_rtt_ms: (value) => `${value} ms`,
   backend_rtt_ms: (value) => `${value} ms`,
 };

@@ -1,7 +1,7 @@
 // What the gateway says every two seconds: its state, the charts, backends, endings, close codes.
 
 import { Chart } from "/page/chart.js";
-import { cause, count, meaning, octets, sessions } from "/page/show.js";
+import { cause, count, meaning, octets, sessions, visible } from "/page/show.js";
 import { $, fill } from "/page/tables.js";
 
 const HOUR = 720; // points
@@ -29,7 +29,7 @@ export function show(now) {
   $("version").textContent = now.version;
   document.title = `${now.ready ? "" : "! "}wsgate: ${sessions(now.sessions)}`;
   if (now.draining) say(`draining, ${sessions(now.sessions)} left`, "alarm");
-  else if (now.ready) say(`ready, ${sessions(now.sessions)}`, "good");
+  else if (now.ready) say([`ready, ${sessions(now.sessions)}`, ...now.draining_routes.map((name) => `${visible(name)} drains`)].join("; "), "good");
   else say(`not ready: ${now.reasons.join("; ")}`, "alarm");
   showDrain(now);
   if (now.point && now.point[0] !== points.at(-1)?.[0]) showHistory([...points, now.point].slice(-HOUR));
