@@ -15,8 +15,7 @@ from tests.relay import joined
 from wsgate.gate import health
 from wsgate.gate.gateway import Gateway
 from wsgate.relay.session import Session
-from wsgate.settings.model import Health, Relay, RelayBackend, Route, TcpAddress, WebSocketUrl
-from wsgate.settings.values import OnUnhealthy
+from wsgate.settings.model import Health, OnUnhealthy, Relay, RelayBackend, Route, TcpAddress, WebSocketUrl
 from wsgate.site.build import build
 
 HEALTH = Health(tcp=True, interval=5.0, rise=2, fall=3)

@@ -3,7 +3,7 @@ import ipaddress
 import pytest
 
 from wsgate.settings import model, values
-from wsgate.settings.values import (
+from wsgate.settings.model import (
     EntryPoint,
     Network,
     PathKind,

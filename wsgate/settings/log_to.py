@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from wsgate.settings.values import LogTo, LogToKind
+from wsgate.settings.model import LogTo, LogToKind
 from wsgate.text.address import host_and_port, unix_path
 from wsgate.text.error import TextError, quote
 from wsgate.text.port import port_number

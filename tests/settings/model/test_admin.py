@@ -1,5 +1,5 @@
+from wsgate.settings.model import SCHEMES_PORT, TcpAddress, UnixAddress
 from wsgate.settings.model.admin import ADMIN_PORT, Admin
-from wsgate.settings.values import SCHEMES_PORT, TcpAddress, UnixAddress
 
 
 def test_a_bind_without_a_port_has_the_admins() -> None:

@@ -1,8 +1,8 @@
 import pytest
 
+from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress, UnixAddress
 from wsgate.settings.model.listener import Listener
 from wsgate.settings.model.tls import Tls
-from wsgate.settings.values import SCHEMES_PORT, Address, TcpAddress, UnixAddress
 
 
 @pytest.mark.parametrize(

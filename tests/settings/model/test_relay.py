@@ -1,7 +1,7 @@
 import dataclasses
 
+from wsgate.settings.model import TcpAddress, WebSocketUrl
 from wsgate.settings.model.relay import Balance, RelayBackend
-from wsgate.settings.values import TcpAddress, WebSocketUrl
 
 
 def test_a_backend_is_its_url() -> None:

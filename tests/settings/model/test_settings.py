@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
+from wsgate.settings.model import LogFormat
 from wsgate.settings.model.settings import Log, Settings
-from wsgate.settings.values import LogFormat
 
 
 def test_listeners_and_routes_must_be_given() -> None:

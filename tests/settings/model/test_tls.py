@@ -1,5 +1,5 @@
+from wsgate.settings.model import ClientAuth, TlsVersion
 from wsgate.settings.model.tls import BackendTls, Certificate, Tls
-from wsgate.settings.values import ClientAuth, TlsVersion
 
 
 def test_what_is_left_out_is_the_safe_choice() -> None:

@@ -1,5 +1,5 @@
+from wsgate.settings.model import TextFrames
 from wsgate.settings.model.tunnel import Tunnel
-from wsgate.settings.values import TextFrames
 
 
 def test_what_is_left_out_is_the_safe_choice() -> None:

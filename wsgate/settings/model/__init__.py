@@ -27,3 +27,4 @@ from wsgate.settings.model.token import *
 from wsgate.settings.model.tracing import *
 from wsgate.settings.model.tunnel import *
 from wsgate.settings.values import *
+from wsgate.settings.words import *

@@ -6,17 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import (
-    SCHEMES_PORT,
-    AdminMetrics,
-    AdminTap,
-    BindAddress,
-    FileMode,
-    FilePath,
-    HostName,
-    RouteName,
-    TcpAddress,
-)
+from wsgate.settings.values import SCHEMES_PORT, BindAddress, FileMode, FilePath, HostName, RouteName, TcpAddress
+from wsgate.settings.words import AdminMetrics, AdminTap
 
 ADMIN_PORT = 9600
 

@@ -18,9 +18,9 @@ from wsgate.settings.values import (
     RedirectStatus,
     RedirectTarget,
     RouteName,
-    StateAnswer,
     Status,
 )
+from wsgate.settings.words import StateAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import (
-    CompressionContext,
-    CompressionLevel,
-    CompressionMode,
-    Size,
-    Subprotocol,
-    Switch,
-    WindowSize,
-)
+from wsgate.settings.values import CompressionLevel, Size, Subprotocol, Switch, WindowSize
+from wsgate.settings.words import CompressionContext, CompressionMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from wsgate.settings.model.compression import Compression
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import ByteRate, Count, MessageSize, Over, Timeout
+from wsgate.settings.values import ByteRate, Count, MessageSize, Timeout
+from wsgate.settings.words import Over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from wsgate.settings.model.addresses import Addresses
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import Tls
-from wsgate.settings.values import SCHEMES_PORT, BindAddress, Count, FileMode, ListenerRedirect, Network, TcpAddress
+from wsgate.settings.values import SCHEMES_PORT, BindAddress, Count, FileMode, Network, TcpAddress
+from wsgate.settings.words import ListenerRedirect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

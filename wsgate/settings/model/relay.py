@@ -16,12 +16,8 @@ from wsgate.settings.values import (
     HashKey,
     HostField,
     NewPrefix,
-    OnUnhealthy,
     OriginField,
     PathPrefix,
-    Pings,
-    Policy,
-    RetryOn,
     RewriteTarget,
     Share,
     StrippedPrefix,
@@ -30,6 +26,7 @@ from wsgate.settings.values import (
     WebSocketUrl,
     Weight,
 )
+from wsgate.settings.words import OnUnhealthy, Pings, Policy, RetryOn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

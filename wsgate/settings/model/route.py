@@ -15,19 +15,8 @@ from wsgate.settings.model.headers import Headers
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.relay import Relay
 from wsgate.settings.model.tunnel import Tunnel
-from wsgate.settings.values import (
-    Errors,
-    HostPattern,
-    MatchField,
-    OnReload,
-    PathPattern,
-    PlainHttp,
-    QueryField,
-    RouteName,
-    Subprotocol,
-    Upgrades,
-    WebOrigin,
-)
+from wsgate.settings.values import HostPattern, MatchField, PathPattern, QueryField, RouteName, Subprotocol, WebOrigin
+from wsgate.settings.words import Errors, OnReload, PlainHttp, Upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,18 +19,14 @@ from wsgate.settings.values import (
     DrainCode,
     Duration,
     HeadSize,
-    KeepRequestId,
-    LogAccess,
-    LogFormat,
-    LogLevel,
     LogTo,
-    LogToKind,
     Network,
     RequestIdField,
     Size,
     Timeout,
     Workers,
 )
+from wsgate.settings.words import KeepRequestId, LogAccess, LogFormat, LogLevel, LogToKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

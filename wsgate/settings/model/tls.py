@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import Ciphers, ClientAuth, FilePath, HostName, TlsVersion
+from wsgate.settings.values import Ciphers, FilePath, HostName
+from wsgate.settings.words import ClientAuth, TlsVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

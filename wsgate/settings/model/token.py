@@ -14,12 +14,12 @@ from wsgate.settings.values import (
     FileOrDirectory,
     FilePath,
     Place,
-    Scheme,
     ServiceAddress,
     Text,
     Timeout,
     TokenUrl,
 )
+from wsgate.settings.words import Scheme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,8 @@ from dataclasses import dataclass
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import BackendTls
 from wsgate.settings.model.token import Token
-from wsgate.settings.values import (
-    Directory,
-    OnError,
-    Place,
-    ProxyVersion,
-    Scheme,
-    Size,
-    Subprotocol,
-    Target,
-    TargetRule,
-    TextFrames,
-)
+from wsgate.settings.values import Directory, Place, Size, Subprotocol, Target, TargetRule
+from wsgate.settings.words import OnError, ProxyVersion, Scheme, TextFrames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
