@@ -156,3 +156,18 @@ async def test_a_request_without_a_route_shows_no_key(start_gate: StartGate, tmp
     assert (await client.read_head()).status == 404
     assert log.one("refused")["detail"] == "offered: chat"
     assert "wr0ng" not in str(log.records)
+
+
+async def test_a_traceback_has_no_key(
+    start_gate: StartGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("wsgate.gate.auth.api_keys.digest_of", bug)
+    gate = start_gate(route(NOWHERE, auth=keys(tmp_path)))
+    client = gate.connect()
+    await client.write(request("/?key=s3cr3t", {"Cookie": "key=s3cr3t", "X-Api-Key": "s3cr3t"}))
+    await client.read_end()
+    assert "RuntimeError: a bug" in caplog.text
+    assert "s3cr3t" not in caplog.text

@@ -112,3 +112,8 @@ async def test_without_auth_a_field_of_that_name_is_passed_on(start_gate: StartG
     gate = start_gate(route(relay_to(backend.port)))
     await gate.connect().write(request(headers={"X-Auth-User": "ann"}))
     assert (await backend.accept_request()).head.one("X-Auth-User") == "ann"
+
+
+def test_one_answer_for_several_challenges_names_none_of_them() -> None:
+    found = joined([("a", UNAUTHORIZED), ("b", Refusal(401, "another is needed", OTHER))])
+    assert found.reason == "a valid credential is needed"

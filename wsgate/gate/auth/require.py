@@ -12,6 +12,8 @@ from wsgate.settings.model import Require
 from wsgate.site.auth import LiveAuth
 from wsgate.wire.http import Refusal
 
+_SEVERAL = "a valid credential is needed"
+
 Refused = Sequence[tuple[str, Refusal]]  # by kind
 
 
@@ -51,7 +53,8 @@ def joined(refused: Refused) -> Refusal:
     if best.status != 401:
         return replace(best, detail=detail)
     fields = [field for _, refusal in refused if refusal.status == 401 for field in refusal.headers]
-    return replace(best, headers=fields, detail=detail)
+    reasons = {refusal.reason for _, refusal in refused if refusal.status == 401}
+    return replace(best, reason=best.reason if len(reasons) == 1 else _SEVERAL, headers=fields, detail=detail)
 
 
 def _rank(refusal: Refusal) -> int:

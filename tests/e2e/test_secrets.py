@@ -1,0 +1,162 @@
+"""No output has a secret: log, admin listener, commands, errors. Secrets are planted wherever one may be."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import trio
+
+from tests.peers.heads import plain_request, request
+
+from .gateway import Gateway, StartGateway, relay, write_config
+from .gateway import run as command
+from .library import Serve, connect, echo
+
+# In a configuration and the files that it names
+NAMES = ("plain", "file", "key", "hs", "admin")
+PLAIN, IN_FILE, KEY, SIGNING, ADMIN = (f"{name}-s3cr3t-0123456789abcdef" for name in NAMES)
+# Of clients that are refused
+WRONG_KEY, WRONG_PASSWORD = "wrong-s3cr3t-key", "wrong-s3cr3t-word"
+TOKEN, FORGED = (jwt.encode({"sub": "ann"}, key + "padding", "HS256") for key in (SIGNING, WRONG_KEY + SIGNING))
+
+# What must be nowhere, in each form in which it is sent or kept
+SECRETS = (
+    "s3cr3t",
+    TOKEN.rpartition(".")[2],
+    FORGED.rpartition(".")[2],
+    *(base64.b64encode(f"ann:{word}".encode()).decode() for word in (PLAIN, WRONG_PASSWORD)),
+    base64.b64encode(f"bob:{IN_FILE}".encode()).decode(),
+    hashlib.sha256(KEY.encode()).hexdigest(),
+)
+
+
+def planted(directory: Path, port: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Returns routes and settings with secrets."""
+    (directory / "users").write_text(f"bob:{{PLAIN}}{IN_FILE}\n")
+    (directory / "keys").write_text(f"meter:{hashlib.sha256(KEY.encode()).hexdigest()}\n")
+    (directory / "signing").write_text(SIGNING + "padding")
+    (directory / "admin").write_text(ADMIN)
+    auth = {
+        "require": "any",
+        "basic": {"users": [f"ann:{{PLAIN}}{PLAIN}"], "file": str(directory / "users")},
+        "api_keys": {
+            "file": str(directory / "keys"),
+            "from": ["header:X-Api-Key", "query:key", "cookie:key", "subprotocol:key."],
+        },
+        "jwt": {
+            "key": str(directory / "signing"),
+            "algorithms": ["HS256"],
+            "from": ["header:Authorization", "query:jwt", "cookie:jwt", "subprotocol:jwt."],
+        },
+    }
+    routes = [
+        relay(port, match={"path": "/open"}, auth=auth),
+        relay(port, name="closing", match={"path": "/closing"}, auth=auth, errors="close"),
+        relay(1, name="down", match={"path": "/down"}, auth=auth),
+        relay(port, name="plain", match={"path": "/plain"}, auth=auth, http="forward"),
+        {"name": "answer", "match": {"path": "/answer"}, "auth": auth, "respond": {"body": "hello"}},
+    ]
+    admin = {"bind": f"unix:{directory / 'admin.sock'}", "token": {"file": str(directory / "admin")}}
+    return routes, {"admin": admin, "log": {"level": "debug"}, "workers": 2}
+
+
+def shown(key: str, word: str, token: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields a credential in each place: the query, and the fields."""
+    basic = base64.b64encode(word.encode()).decode()
+    yield "", {"Authorization": f"Basic {basic}"}
+    yield "", {"Authorization": f"Bearer {token}"}
+    for name, credential in (("key", key), ("jwt", token)):
+        yield f"?{name}={credential}", {}
+        yield f"?{name}={credential}&{name}={credential}", {}
+        yield "", {"Cookie": f"{name}={credential}"}
+        yield "", {"Sec-WebSocket-Protocol": f"{name}.{credential}, chat"}
+    yield "", {"X-Api-Key": key}
+
+
+async def asked_in_each_way(gateway: Gateway) -> set[int]:
+    """Sends right and wrong credentials wherever there is a place for them. Returns the statuses."""
+    found = set()
+    for key, word, token in ((KEY, f"ann:{PLAIN}", TOKEN), (KEY, f"bob:{IN_FILE}", TOKEN)):
+        for query, fields in shown(key, word, token):
+            for path in ("/open", "/closing", "/down", "/plain", "/answer", "/nowhere"):
+                found.add(await status_of(gateway, path + query, fields))
+                if path in ("/plain", "/answer"):
+                    found.add(await status_of(gateway, path + query, fields, upgrade=False))
+    for query, fields in shown(WRONG_KEY, f"ann:{WRONG_PASSWORD}", FORGED):  # not so many that answers are late
+        for path in ("/open", "/nowhere"):
+            found.add(await status_of(gateway, path + query, fields))
+    found.add(await status_of(gateway, "/closing", {"Sec-WebSocket-Protocol": f"key.{WRONG_KEY}, chat"}))
+    return found
+
+
+async def status_of(gateway: Gateway, target: str, fields: dict[str, str], *, upgrade: bool = True) -> int:
+    async with await trio.open_tcp_stream("127.0.0.1", gateway.port) as stream:
+        await stream.send_all(request(target, fields) if upgrade else plain_request(target, **fields))
+        return int((await stream.receive_some(65536)).split(b" ")[1])
+
+
+def asked_of_admin(directory: Path) -> str:
+    """Returns all that the admin listener says, with its token and without."""
+    said = []
+    for target in ("metrics", "healthz", "readyz", *(f"api/v1/{name}" for name in ("status", "routes", "config"))):
+        said.append(curl(directory, target))
+        said.append(curl(directory, target, "-H", f"Authorization: Bearer {ADMIN}"))
+    for name in ("sessions", "sessions?ended=true", "backends", "openapi.json"):
+        said.append(curl(directory, f"api/v1/{name}", "-H", f"Authorization: Bearer {ADMIN}"))
+    said.append(curl(directory, "api/v1/status", "-H", f"Authorization: Bearer {WRONG_KEY}"))
+    return "\n".join(said)
+
+
+def curl(directory: Path, target: str, *more: str) -> str:
+    sock = str(directory / "admin.sock")
+    asked = ["curl", "-sS", "-i", "--max-time", "10", "--unix-socket", sock, *more, f"http://localhost/{target}"]
+    return subprocess.run(asked, capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.needs("curl")
+async def test_no_output_has_a_secret(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
+    """With workers, whose parent, and admin process, write to the same log."""
+    routes, settings = planted(tmp_path, await serve(echo))
+    gateway = await start_gateway(*routes, **settings)
+    assert {101, 200, 400, 401, 404, 502} - await asked_in_each_way(gateway) == {400}  # which require: any hides
+    async with connect(gateway.url(f"/open?key={KEY}")) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        said = await trio.to_thread.run_sync(asked_of_admin, tmp_path)
+        assert '"user":"meter"' in said.replace(" ", "")  # of the open session
+    output = [said, *await outputs("check", gateway.file, "--explain", "ws://a/")]
+    # Errors, at a reload: secrets where none belongs
+    broken = json.loads(json.dumps(routes))
+    broken[0]["auth"]["basic"] = {"users": [PLAIN, f"ann:{PLAIN}", f"{PLAIN}\n:x"]}
+    broken[1]["auth"]["api_keys"] = KEY
+    broken[2]["auth"]["jwt"] = {"key": str(tmp_path / "signing"), "algorithms": ["none", "HS256"], "from": SIGNING[:0]}
+    (tmp_path / "keys").write_text(f"{KEY}\nmeter:{KEY}\n")
+    (tmp_path / "users").write_text(f"{IN_FILE}\nbob:{IN_FILE}\n")
+    write_config(tmp_path, broken, **settings)
+    gateway.process.send_signal(signal.SIGHUP)
+    await gateway.next_line("reload refused")
+    output += [*await outputs("check", gateway.file), *gateway.log]
+    everything = "\n".join(output)
+    assert "line 1 of" in everything  # the files were read
+    assert [secret for secret in SECRETS if secret in everything] == []
+
+
+async def outputs(*arguments: str | Path) -> tuple[str, str]:
+    done = await trio.to_thread.run_sync(command, *arguments)
+    return done.stdout, done.stderr
+
+
+def test_commands_that_stand_for_a_configuration_show_no_password() -> None:
+    source = ("--auth-plugin", "BasicHTTPAuth", "--auth-source", f"ann:{PLAIN}")
+    said = command("tunnel", "--show-config", *source, "8080", "a:5900")
+    assert "{SSHA}" in said.stdout
+    assert PLAIN not in said.stdout + said.stderr
