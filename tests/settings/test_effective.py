@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wsgate.settings.effective import effective
+from wsgate.settings.effective import effective, show
 from wsgate.settings.load import read, reads
 from wsgate.settings.secrets import MASK
 
@@ -76,6 +76,14 @@ def test_defaults_are_shown(shown: Any) -> None:
     assert app["relay"]["balance"] == {"policy": "random"}
     assert "to_file" not in app["relay"]
     assert "from_environment" not in shown
+
+
+def test_it_goes_in_steps() -> None:
+    """Others have their turn after each route: there may be thousands."""
+    settings = read(str(PROJECT / "config/full.yaml")).settings
+    shown: dict[str, Any] = {}
+    assert sum(1 for _ in show(settings, shown)) == len(settings.listeners) + len(settings.routes) + 1
+    assert shown == effective(settings)
 
 
 def test_the_whole_example_can_be_shown() -> None:

@@ -29,6 +29,8 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Returns a text without the users, passwords and tokens of the URLs in it."""
+    if "://" not in text and "=" not in text:
+        return text
     return _mask_parameters(_USERINFO.sub(f"{MASK}@", text), is_secret_name)
 
 

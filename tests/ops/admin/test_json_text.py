@@ -14,6 +14,8 @@ async def test_it_is_the_json_of_its_content(count: int) -> None:
     assert json.loads(await json_text(content)) == content
     assert json.loads((await json_text({"lone": ["\udcff"]})).encode(errors="surrogatepass")) == {"lone": ["\udcff"]}
     assert await json_text({}) == "{}"
+    nested = {"config": {"routes": content["items"], "log": {"level": "info"}}}
+    assert json.loads(await json_text(nested)) == nested
 
 
 async def test_a_long_list_lets_others_go_on() -> None:
@@ -27,6 +29,6 @@ async def test_a_long_list_lets_others_go_on() -> None:
                 turns += 1
 
         nursery.start_soon(count)
-        await json_text({"items": [1] * (10 * STEP)})
+        await json_text({"config": {"items": [1] * (10 * STEP)}})
         nursery.cancel_scope.cancel()
     assert turns >= 5

@@ -20,7 +20,7 @@ from wsgate.gate.ended_sessions import EndedSession
 from wsgate.gate.gateway import Gateway
 from wsgate.ops.admin.filters import is_among, value_key
 from wsgate.relay.session import Session
-from wsgate.settings.effective import effective
+from wsgate.settings.effective import show
 from wsgate.settings.model import Relay, Tunnel
 from wsgate.site.route import LiveRoute
 
@@ -219,7 +219,11 @@ def _route(route: LiveRoute) -> Plain:
 
 
 async def _config(gateway: Gateway, question: Plain) -> Plain:
-    return {"config": effective(gateway.settings)}
+    config: Plain = {}
+    for _ in show(gateway.settings, config):
+        gateway.pump.serve_if_due()
+        await trio.lowlevel.checkpoint()
+    return {"config": config}
 
 
 async def _level(gateway: Gateway, question: Plain) -> Plain:
