@@ -32,7 +32,7 @@ from wsgate.wire.http import Refusal
         (Refusal(502, "the backend cannot be reached"), Close(1011, b"Failed to connect to downstream server")),
         (Refusal(503, "full"), Close(1013, b"full")),
         (Refusal(504, "silent"), Close(1011, b"Failed to connect to downstream server")),
-        (Refusal(302, "elsewhere"), Close(1011, b"elsewhere")),
+        (Refusal(302, "elsewhere"), Close(4401, b"elsewhere")),
         (Refusal(403, "x" * 200), Close(4403, b"x" * 123)),
         (Refusal(403, "n\N{LATIN SMALL LETTER O WITH DIAERESIS}"), Close(4403, b"n?")),
     ],

@@ -158,7 +158,7 @@ BAD: list[tuple[Any, str, str]] = [
     ),
     (TokenUrl, "http://a:0/{token}", "'0' is not a port: a port is a number from 1 to 65535"),
     (model.KeySet, "https://u:p@a/x", "this URL cannot hold a user or password: remove all up to '@'"),
-    (model.KeySet, "ftp://a/x", "'ftp://a/x' is no URL: write https://host/path"),
+    (model.KeySet, "ftp://a/x", "'ftp://a/x' is no URL: write http://host:port/path, or https://"),
     (model.KeySet, "https://a/#x", "'https://a/#x' has a fragment, which is never sent: remove it from '#' on"),
     (model.KeySet, "https://a/é", "'https://a/é': percent-encode what is not a letter, digit or one of -._~/?&="),
     (model.KeySet, "", "expected a file, found ''"),

@@ -155,6 +155,13 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.TargetRule, "*.example.com:22", TargetRule("*.example.com", 22, 22), "*.example.com:22"),
     (model.EntryPoint, "desks:lookup", EntryPoint("desks", "lookup"), "desks:lookup"),
     (model.TokenUrl, "https://x/{token}", TokenUrl(True, TcpAddress("x", 443), "/{token}"), "https://x:443/{token}"),
+    (model.AnswerFieldName, "X-Auth-User", "X-Auth-User", "X-Auth-User"),
+    (
+        model.HttpUrl,
+        "http://a:4180/b?c=d",
+        model.HttpUrl(False, TcpAddress("a", 4180), "/b?c=d"),
+        "http://a:4180/b?c=d",
+    ),
     (model.KeySet, "keys.json", "keys.json", "keys.json"),
     (model.KeySet, "https://x", model.HttpUrl(True, TcpAddress("x", 443), "/"), "https://x:443/"),
     (model.LogTo, "syslog:udp://logs:514", LogTo(LogToKind.SYSLOG_UDP, host="logs", port=514), "syslog:udp://logs:514"),

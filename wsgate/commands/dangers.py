@@ -126,14 +126,15 @@ def _of_tunnel(route: Route, tunnel: Tunnel) -> Iterator[str]:
 
 
 def _shows_secrets(auth: Auth) -> bool:
-    return auth.basic is not None or auth.jwt is not None or auth.api_keys is not None
+    return any(kind is not None for kind in (auth.basic, auth.jwt, auth.api_keys, auth.forward))
 
 
 def _takes_cookies(route: Route) -> bool:
     """Whether a browser adds something that lets its user in, whatever page asks."""
     action = route.action
     if route.auth is not None:
-        if route.auth.basic is not None or route.auth.client_certificate is not None:
+        auth = route.auth
+        if any(kind is not None for kind in (auth.basic, auth.client_certificate, auth.forward)):
             return True
         return any(place.kind is CredentialPlaceKind.COOKIE for place in credential_places(route.auth))
     if isinstance(action, Tunnel):

@@ -107,7 +107,7 @@ FIELDS = (
     Field("times", "number", "how often, since the last such line"),
     Field("file", "path", "of the file"),
     Field("files", "list", "of paths"),
-    Field("url", "URL", "of the service, as the configuration has it"),
+    Field("url", "URL", "of the service, without its query"),
     Field("directory", "path", "of the directory"),
     Field("root", "path", "of the route's files"),
     Field("line", "number", "of the line in the file"),
@@ -238,6 +238,8 @@ EVENTS = (
     Event("token keys not read", "warning", ("url", "error", "consequence"), "the keys of JWTs at a URL"),
     Event("token keys read again", "warning", ("url",), "they can be read again"),
     Event("key file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
+    Event("auth service broken", "warning", ("url", "error", "consequence"), "the service of `auth.forward`"),
+    Event("auth service well again", "warning", ("url",), "it answers again"),
     Event("password file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
     # certificates
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),

@@ -44,7 +44,8 @@ def close_for(refusal: Refusal) -> Close:
 
     For a fault of the client the code is 4000 plus the status, in the range for applications (RFC 6455 §7.4.2).
     """
-    status = refusal.status
+    # A WebSocket cannot be led to a page: where it would be, its client has to log in there
+    status = 401 if refusal.status < 400 else refusal.status
     if status in (502, 504):
         return _NOT_REACHED
     code = 4000 + status if 400 <= status < 500 else CloseCode.INTERNAL_ERROR

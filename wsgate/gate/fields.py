@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-from wsgate.gate.auth.identity import Admitted
+from wsgate.gate.auth.identity import NOBODY, Admitted
 from wsgate.gate.client import Client, backend_fields
 from wsgate.gate.cors import cors_fields
 from wsgate.gate.exchange import Exchange
@@ -97,6 +97,8 @@ def fields_for_client(exchange: Exchange, headers: Headers) -> Headers:
     cors, changes = exchange.route.settings.cors, exchange.route.to_client
     if cors is not None and exchange.upgrade is None:
         headers = cors_fields(exchange, cors, headers)
+    if exchange.admitted is not NOBODY and (more := exchange.admitted.answer_fields):
+        headers = [*headers, *more]
     return headers if changes is None else changes.apply(headers, value_of(exchange))
 
 

@@ -155,12 +155,17 @@ def token_url(text: str) -> TokenUrl:
     return TokenUrl(url.tls, url.address, target)
 
 
+def http_url(text: str) -> HttpUrl:
+    """Parses ``http://host[:port]/path?query`` or ``https://``."""
+    parts = _parts_of_url(text, "http://host:port/path, or https://")
+    return _url(text, *parts, parts[2])
+
+
 def key_set(text: str) -> str | HttpUrl:
     """Parses the path of a file, or a URL ``https://host[:port]/path?query`` or ``http://``."""
     if "://" not in text:
         return file_path(text)
-    parts = _parts_of_url(text, "https://host/path")
-    return _url(text, *parts, parts[2])
+    return http_url(text)
 
 
 def _parts_of_url(text: str, expected: str) -> tuple[bool, str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from wsgate.settings.draft import Broken
-from wsgate.settings.faults import ReportFault, ReportWarning, items
+from wsgate.settings.draft import Broken, is_whole
+from wsgate.settings.faults import ReportFault, ReportWarning, is_there, items
 from wsgate.settings.meaning_jwt import check_jwt
+from wsgate.settings.meaning_tls import check_backend_tls
 from wsgate.settings.model import (
     ANY_ORIGIN,
     AUTH_KINDS,
@@ -19,6 +20,7 @@ from wsgate.settings.model import (
     CredentialPlace,
     CredentialPlaceKind,
     Expire,
+    ForwardAuth,
     JwtAuth,
     Place,
     PlaceKind,
@@ -66,6 +68,8 @@ def check_access(
         check_jwt(route.auth.jwt, f"{path}.jwt", fault, warn, given)
         if isinstance(route.action, PlainAction) and route.auth.jwt.expire is Expire.CLOSE:
             fault(f"{path}.jwt.expire", "this route has no sessions: remove it")
+    if isinstance(route.auth.forward, ForwardAuth):
+        _check_forward(route.auth.forward, f"{path}.forward", fault, given)
     if isinstance(route.auth.client_certificate, ClientCertificateAuth) and not any(map(may_ask, listeners)):
         message = "no client can pass, no listener asks for certificates: name the CAs that sign them with client_ca"
         fault(f"{path}.client_certificate", f"{message}, under tls of a listener")
@@ -118,6 +122,14 @@ def _check_basic(basic: Basic, path: str, fault: ReportFault) -> None:
         # the first pass reports equal texts
         if other != index and same != line:
             fault(where, f"users[{other}] has the user {user!r} already: remove one of them")
+
+
+def _check_forward(forward: ForwardAuth, path: str, fault: ReportFault, given: Container[str]) -> None:
+    path = f"{path}.url_tls"
+    if path in given and is_there(forward.url) and not forward.url.tls:
+        fault(path, "it would do nothing, url has no https://: write that, or remove it")
+    elif is_whole(forward.url_tls):
+        check_backend_tls(forward.url_tls, path, fault)
 
 
 def _check_together(auth: Auth, path: str, fault: ReportFault) -> None:

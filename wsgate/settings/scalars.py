@@ -272,6 +272,11 @@ SCALARS: dict[Any, ScalarType] = {
         access.token_url,
         _text(r"https?://[^\s#]*\{token\}[^\s#]*", "http://127.0.0.1:8000/targets/{token}"),
     ),
+    model.HttpUrl: ScalarType(
+        "http://host:port/path, or https://",
+        access.http_url,
+        _text(r"https?://[^\s#]+", "http://127.0.0.1:4180/check"),
+    ),
     model.KeySet: ScalarType(
         "a file, or an https:// URL",
         access.key_set,
@@ -335,6 +340,9 @@ SCALARS: dict[Any, ScalarType] = {
     ),
     model.BackendFieldName: ScalarType(
         "the name of a header field", changes.removed_backend_field, _text(_FIELD_NAME, "Cookie")
+    ),
+    model.AnswerFieldName: ScalarType(
+        "the name of a header field", changes.backend_field, _text(_FIELD_NAME, "X-Auth-User")
     ),
     model.ClientFieldName: ScalarType(
         "the name of a header field", changes.removed_client_field, _text(_FIELD_NAME, "Server")

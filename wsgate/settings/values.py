@@ -141,6 +141,11 @@ class HttpUrl:
     def __str__(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.address}{self.target}"
 
+    @property
+    def shown(self) -> str:
+        """The URL for the log, without the query, which may have a secret."""
+        return str(self).partition("?")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUrl(HttpUrl):
@@ -182,6 +187,7 @@ RequestIdField = Annotated[str, "name of a field of a request"]
 FieldName = Annotated[str, "name of a header field"]
 Method = Annotated[str, "method of a request"]
 BackendFieldName = Annotated[str, "name of a field of a request, in lower case"]
+AnswerFieldName = Annotated[str, "name of a field of an answer that backends get, as it is written"]
 ClientFieldName = Annotated[str, "name of a field of an answer, in lower case"]
 ClaimValue = Annotated[tuple[str, str], "name of a claim: value that it must have"]
 ClaimField = Annotated[tuple[str, str], "name of a field for a backend: name of a claim"]

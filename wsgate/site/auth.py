@@ -10,6 +10,7 @@ from wsgate.settings.model import AUTH_KINDS, Auth, CredentialPlace, credential_
 from wsgate.site.api_keys import ApiKeys
 from wsgate.site.client_certificates import ClientCertificates
 from wsgate.site.credential import Credential
+from wsgate.site.forward_service import ForwardService
 from wsgate.site.jwt.opening import signed_tokens
 from wsgate.site.passwords import Users
 from wsgate.wire.headers import alike
@@ -20,6 +21,7 @@ MAKERS: dict[str, Callable[[Any], Credential]] = {
     "jwt": signed_tokens,
     "client_certificate": ClientCertificates,
     "api_keys": ApiKeys,
+    "forward": ForwardService,
 }
 
 USER_FIELD = b"X-Auth-User"  # tells a backend who its client is

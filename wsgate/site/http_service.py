@@ -48,9 +48,9 @@ class HttpService:
             client = await tls_client(self._context, self._server_name, self._limiter)
             sock = await dial(self._server, self._within, client)
         except (DialError, CertificateError) as error:
-            raise SourceError(f"{self._url}: {error}") from None
+            raise SourceError(f"{self._url.shown}: {error}") from None
         with contextlib.closing(sock):
             answer = await ask(sock, Fetch(self.host, target, more, max_body))
         if isinstance(answer, Unusable):
-            raise SourceError(f"{self._url}: {answer.reason}")
+            raise SourceError(f"{self._url.shown}: {answer.reason}")
         return answer

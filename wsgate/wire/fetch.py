@@ -9,6 +9,8 @@ from wsgate.wire.headers import Headers
 
 __all__ = ["MAX_BODY", "Fetch", "Fetched", "Unusable"]
 
+_DEFAULTS = ((b"Accept", b"application/json, text/plain"), (b"User-Agent", b"wsgate"))
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -29,14 +31,15 @@ class Fetch:
 
     host: the value of the Host field
     target: path and query, in ASCII
-    more: fields of the request, beside those that each one has
+    more: fields of the request, beside those that each one has; Accept and User-Agent replace its own
     max_body: bytes that the answer's body may have
     """
 
     def __init__(self, host: str, target: str, more: Headers = (), max_body: int = MAX_BODY) -> None:
-        headers = [(b"Host", host.encode()), (b"Accept", b"application/json, text/plain"), (b"Connection", b"close")]
-        headers += [(b"User-Agent", b"wsgate"), (b"Accept-Encoding", b"identity")]
-        self._client = HttpClient(target.encode(), [*headers, *more], max_body=max_body)
+        headers = [(b"Host", host.encode()), (b"Connection", b"close"), (b"Accept-Encoding", b"identity"), *more]
+        given = {name.lower() for name, _ in more}
+        headers += [(name, value) for name, value in _DEFAULTS if name.lower() not in given]
+        self._client = HttpClient(target.encode(), headers, max_body=max_body)
         self.request = self._client.request
 
     def receive(self, data: bytes) -> Fetched | Unusable | None:

@@ -24,3 +24,7 @@ def test_the_first_expiry_counts() -> None:
     assert Admitted([("basic", Identity("ann")), ("jwt", Identity("ann", expires=20.0))]).expires == 20.0
     assert Admitted([("a", Identity(expires=30.0)), ("b", Identity(expires=20.0))]).expires == 20.0
     assert NOBODY.expires is None
+
+
+def test_fields_for_the_client_of_all() -> None:
+    assert Admitted([("a", Identity(answer_fields=[(b"A", b"1")])), ("b", Identity())]).answer_fields == [(b"A", b"1")]

@@ -14,6 +14,7 @@ class Identity:
 
     user: its name; ``None`` if the credential has none
     fields: for the backend, beside the user's name. Values are valid for a field: see ``text.variables.encoded``
+    answer_fields: for the client, with the answer to its request
     expires: when its session ends (seconds of the wall clock); ``None``: not by time
     entry: what of the credential's file or list it is: its session ends when ``Credential.present`` does not have it
     any more; ``None``: not by that
@@ -23,6 +24,7 @@ class Identity:
     fields: Headers = ()
     expires: float | None = None
     entry: object = None
+    answer_fields: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Admitted:
         """When the first of them expires (seconds of the wall clock); ``None`` if none does."""
         times = [identity.expires for _, identity in self.identities if identity.expires is not None]
         return min(times, default=None)
+
+    @property
+    def answer_fields(self) -> Headers:
+        """Those for the client."""
+        return [field for _, identity in self.identities for field in identity.answer_fields]
 
     @property
     def fields(self) -> Headers:

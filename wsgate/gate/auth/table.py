@@ -11,6 +11,7 @@ from typing import Any
 from wsgate.gate.auth.api_keys import check_api_key
 from wsgate.gate.auth.basic import check_basic
 from wsgate.gate.auth.client_certificate import check_client_certificate
+from wsgate.gate.auth.forward import check_forward
 from wsgate.gate.auth.identity import Identity
 from wsgate.gate.auth.jwt import check_jwt
 from wsgate.gate.exchange import Exchange
@@ -25,4 +26,5 @@ CHECKS: dict[str, Check] = {
     "jwt": check_jwt,
     "client_certificate": check_client_certificate,
     "api_keys": check_api_key,
+    "forward": check_forward,
 }

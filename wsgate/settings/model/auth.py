@@ -15,12 +15,14 @@ from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import BackendTls
 from wsgate.settings.values import (
     AltName,
+    AnswerFieldName,
     ClaimField,
     ClaimValue,
     Credential,
     Duration,
     FilePath,
     HeaderValue,
+    HttpUrl,
     KeySet,
     Text,
     Timeout,
@@ -148,6 +150,19 @@ class ApiKeyAuth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardAuth:
+    """Forward auth: an HTTP service is asked whether a client may come in, oauth2-proxy or Authelia for example."""
+
+    url: HttpUrl = setting("What is asked with GET, http://host:port/path or https://; 2xx admits.", required=True)
+    url_tls: BackendTls = setting("TLS to an https:// url.", default=BackendTls())
+    fields: tuple[AnswerFieldName, ...] = setting(
+        "Fields of its answer that backends get. Clients cannot send them.", default=()
+    )
+    user: AnswerFieldName = setting("The field of its answer that names the user.", default="X-Auth-User")
+    timeout: Timeout = setting("For its answer; then the client gets 503.", default=2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """Who may use a route. The kinds of credentials are checked in this order."""
 
@@ -155,6 +170,7 @@ class Auth:
     jwt: JwtAuth | None = setting("Signed tokens.", default=None)
     client_certificate: ClientCertificateAuth | None = setting("TLS client certificates.", default=None)
     api_keys: ApiKeyAuth | None = setting("Keys of programs, from a file of hashes.", default=None)
+    forward: ForwardAuth | None = setting("An HTTP service that is asked.", default=None)
     require: Require = setting(
         "Whether a client needs all of the kinds that are written, or any of them.", default=Require.ALL
     )

@@ -57,7 +57,7 @@ class KeyUrl:
         self._answered = trio.Event()  # the present question, or else the next one, is over
         self._wanted = trio.Event()
         self._thread = trio.CapacityLimiter(1)
-        self._trouble = Trouble("token keys not read", "token keys read again", url=str(url))
+        self._trouble = Trouble("token keys not read", "token keys read again", url=url.shown)
 
     async def get(self) -> tuple[Key, ...]:
         """Returns the keys; waits for the first ones. The caller bounds the time.
@@ -90,7 +90,7 @@ class KeyUrl:
 
     async def run(self) -> None:
         """Asks for the keys until cancelled."""
-        set_requester(f"{self._url} (keys of tokens)")
+        set_requester(f"{self._url.shown} (keys of tokens)")
         self._is_run = True
         try:
             while True:
@@ -113,12 +113,12 @@ class KeyUrl:
             with trio.fail_after(self._within):
                 answer = await self._service.get(self._url.target, max_body=MAX_SIZE)
                 if answer.status != 200:
-                    raise SourceError(f"{self._url} answered with status {answer.status}")
+                    raise SourceError(f"{self._url.shown} answered with status {answer.status}")
                 self._keys = await self._read(answer.body)
         except SourceError as error:
             self._error = str(error)
         except trio.TooSlowError:
-            self._error = f"{self._url} did not answer within {self._within:g} s"
+            self._error = f"{self._url.shown} did not answer within {self._within:g} s"
         else:
             self._error = ""
             self._trouble.end()
@@ -132,4 +132,4 @@ class KeyUrl:
                 read_key_set, body, self._algorithms, abandon_on_cancel=True, limiter=self._thread
             )
         except ValueError as error:
-            raise SourceError(f"{self._url}: its answer {error}") from None
+            raise SourceError(f"{self._url.shown}: its answer {error}") from None

@@ -33,13 +33,13 @@ class UrlSource:
         if answer.status in _NO_TARGET or (answer.status in (200, 204) and not answer.body.strip()):
             return None
         if answer.status != 200:
-            raise SourceError(f"{self._url} answered with status {answer.status}")
+            raise SourceError(f"{self._url.shown} answered with status {answer.status}")
         try:
             return targets(answer.body.decode(), self._tls)
         except UnicodeDecodeError:
-            raise SourceError(f"{self._url}: its answer is not UTF-8") from None
+            raise SourceError(f"{self._url.shown}: its answer is not UTF-8") from None
         except ValueError as error:
-            raise SourceError(f"{self._url}: its answer {error}") from None
+            raise SourceError(f"{self._url.shown}: its answer {error}") from None
 
     def close(self) -> None:
         pass

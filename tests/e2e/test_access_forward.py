@@ -1,0 +1,124 @@
+"""Forward auth with a service of Flask, where users log in: what programs and pages get from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.trio.server import ServerConnection
+from werkzeug.serving import make_server
+
+from .gateway import StartGateway, relay
+from .library import Serve, connect, echo
+from .test_access import status
+from .tls import run
+
+
+class Service:
+    """The service: it knows by a cookie who has logged in. ``broken``: it fails at each question"""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.asked: list[dict[str, str]] = []
+        app = flask.Flask("auth")
+        app.add_url_rule("/check", view_func=self._check)
+        self.server = make_server("127.0.0.1", 0, app, threaded=True)
+
+    def _check(self) -> flask.Response:
+        request = flask.request
+        self.asked.append(dict(request.headers))
+        if self.broken:
+            return flask.Response(status=500)
+        user = request.cookies.get("login")
+        if user == "mallory":
+            return flask.Response("no", 403)
+        if user is not None:
+            answer = flask.Response(status=200, headers={"X-Auth-User": user, "X-Auth-Groups": "staff"})
+            answer.set_cookie("login", user, max_age=600)
+            return answer
+        if "text/html" in request.headers.get("Accept", ""):
+            uri = request.headers["X-Forwarded-Uri"]
+            answer = flask.Response(status=302, headers={"Location": f"https://login.example.com/?rd={uri}"})
+            answer.set_cookie("csrf", "x")
+            return answer
+        return flask.Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="staff"'})
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+    thread = threading.Thread(target=service.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield service
+    service.server.shutdown()
+    thread.join()
+    service.server.server_close()
+
+
+def forward(service: Service, **more: Any) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{service.server.port}/check"
+    return {"forward": {"url": url, "fields": ["X-Auth-User", "X-Auth-Groups"], **more}}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_who_is_logged_in(start_gateway: StartGateway, serve: Serve, service: Service, workers: int) -> None:
+    heard: list[Any] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        heard.append(websocket.request.headers)
+        await echo(websocket)
+
+    route = relay(await serve(handle), auth=forward(service))
+    gateway = await start_gateway(route, workers=workers)
+    lies = {"X-Auth-User": "root", "X-Auth-Groups": "admin", "X_Auth_Groups": "admin", "X-Forwarded-Uri": "/lies"}
+    async with connect(gateway.url("/a?b=c"), additional_headers={"Cookie": "login=alice", **lies}) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        assert client.response is not None
+        assert client.response.headers["Set-Cookie"].startswith("login=alice; ")
+    assert (await gateway.session_line(user="alice"))["path"] == "/a"
+    (fields,) = heard
+    assert fields.get_all("X-Auth-User") == ["alice"]
+    assert fields.get_all("X-Auth-Groups") == ["staff"]
+    assert "X_Auth_Groups" not in fields
+    asked = service.asked[0]
+    assert (asked["X-Forwarded-Uri"], asked["X-Forwarded-Method"]) == ("/a?b=c", "GET")
+    assert (asked["X-Forwarded-For"], asked["X-Forwarded-Proto"]) == ("127.0.0.1", "http")
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(gateway.url()):
+            pass
+    assert caught.value.response.status_code == 401
+    assert caught.value.response.headers["WWW-Authenticate"] == 'Bearer realm="staff"'
+    assert await status(gateway.url(), additional_headers={"Cookie": "login=mallory"}) == 403
+    # A service that fails, a reload to another one, and that one is not there
+    service.broken = True
+    assert await status(gateway.url(), additional_headers={"Cookie": "login=alice"}) == 503
+    line = await gateway.next_line("auth service broken")
+    assert line["error"].endswith("/check answered with status 500")
+    await gateway.reload({**route, "auth": forward(service, url="http://127.0.0.1:1/check")}, workers=workers)
+    for _ in range(workers - 1):
+        await gateway.next_line("reloaded")
+    assert await status(gateway.url(), additional_headers={"Cookie": "login=alice"}) == 503
+    assert "login=alice" not in "".join(gateway.log)
+
+
+@pytest.mark.needs("curl")
+async def test_a_browser_is_led_to_the_login(start_gateway: StartGateway, serve: Serve, service: Service) -> None:
+    """And who has no password, but can get one there, is not asked for it by the browser."""
+    auth = {"require": "any", "basic": {"users": ["ann:{PLAIN}sesame"]}, **forward(service)}
+    gateway = await start_gateway(relay(await serve(echo), auth=auth, http="forward"))
+    curl = ("curl", "-sS", "-i", "--max-time", "5", "--noproxy", "*", f"http://127.0.0.1:{gateway.port}/page?x=1")
+    said = await run(*curl, "-H", "Accept: text/html")
+    assert said.startswith("HTTP/1.1 302 ")
+    assert "\r\nlocation: https://login.example.com/?rd=/page?x=1\r\n" in said.lower()
+    assert "\r\nset-cookie: csrf=x; path=/\r\n" in said.lower()
+    said = await run(*curl)
+    assert said.startswith("HTTP/1.1 401 ")
+    assert said.lower().count("www-authenticate: ") == 2
+    assert await status(gateway.url().replace("ws://", "ws://ann:sesame@")) == 101
+    assert await status(gateway.url(), additional_headers={"Cookie": "login=alice"}) == 101
