@@ -77,7 +77,9 @@ def page(driver: Chrome) -> Iterator[Page]:
     resize(driver, 1280, 900)
     complaints(driver)  # of the test before
     yield Page(driver)
-    assert [each for each in complaints(driver) if " 401 " not in each] == []  # a page without its token asks once
+    # a page without its token asks once, and one whose gateway has ended asks again
+    said = [each for each in complaints(driver) if " 401 " not in each and "net::ERR_" not in each]
+    assert said == []  # no error, nothing that the content security policy refused
 
 
 async def in_thread(step: Callable[..., _T], *arguments: object) -> _T:
@@ -266,7 +268,6 @@ async def test_a_drain_shows_its_progress(
     await in_thread(page.shows, "#drain-text", "1 of 2 sessions have ended, 1 are still open.")
     await in_thread(page.shows, "#state", "draining, 1 session left")
     assert await in_thread(page.driver.execute_script, "return document.querySelector('progress').value") == 1
-    await in_thread(page.driver.get, "about:blank")  # it would look for the gateway that has ended
 
 
 async def test_the_frames_of_a_session(

@@ -87,7 +87,8 @@ export class Chart {
       const path = points.map((point) => {
         const joined = point[0] - before <= GAP;
         before = point[0];
-        return `${joined ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point[at]).toFixed(1)}`;
+        const place = `${x(point[0]).toFixed(1)} ${y(point[at]).toFixed(1)}`;
+        return joined ? `L${place}` : `M${place}h0`; // a lone point is a dot
       });
       svg.append(drawn("path", { class: name, d: path.join("") }));
       if (this.#looked) svg.append(drawn("circle", { class: name, cx: x(shown[0]), cy: y(shown[at]), r: 3 }));

@@ -29,12 +29,16 @@ export function show(now) {
   $("version").textContent = now.version;
   document.title = `${now.ready ? "" : "! "}wsgate: ${sessions(now.sessions)}`;
   if (now.draining) say(`draining, ${sessions(now.sessions)} left`, "alarm");
-  else if (now.ready) say([`ready, ${sessions(now.sessions)}`, ...now.draining_routes.map((name) => `${visible(name)} drains`)].join("; "), "good");
+  else if (now.ready) {
+    const drains = now.draining_routes.map((name) => `; ${visible(name)} drains`);
+    say(`ready, ${sessions(now.sessions)}${drains.join("")}`, "good");
+  }
   else say(`not ready: ${now.reasons.join("; ")}`, "alarm");
   showDrain(now);
   if (now.point && now.point[0] !== points.at(-1)?.[0]) showHistory([...points, now.point].slice(-HOUR));
 
-  const states = ({ healthy, ejected, draining }) => [healthy ? "" : "unhealthy", ejected ? "ejected" : "", draining ? "draining" : ""].filter(Boolean);
+  const states = ({ healthy, ejected, draining }) =>
+    [healthy ? "" : "unhealthy", ejected ? "ejected" : "", draining ? "draining" : ""].filter(Boolean);
   // what is not well comes first, because somebody looks for that
   const backends = now.backends.map((each) => ({ ...each, states: states(each) }));
   backends.sort((one, other) => (other.states.length > 0) - (one.states.length > 0));

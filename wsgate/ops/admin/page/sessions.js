@@ -130,7 +130,8 @@ export async function list() {
 function show(sessions) {
   known = new Map(sessions.map((each) => [each.id, each]));
   $("total").textContent = total.toLocaleString("en");
-  $("shown").textContent = total ? `${(offset + 1).toLocaleString("en")} to ${(offset + sessions.length).toLocaleString("en")} of ${total.toLocaleString("en")}` : "";
+  const [from, to, all] = [offset + 1, offset + sessions.length, total].map((number) => number.toLocaleString("en"));
+  $("shown").textContent = total ? `${from} to ${to} of ${all}` : "";
   $("previous").disabled = !offset;
   $("next").disabled = offset + sessions.length >= total;
   $("paging").hidden = total <= PAGE && !offset;
@@ -158,8 +159,9 @@ function cells(session) {
     kind: "number",
   });
   const may = mayChange && session.state === "open";
+  const end = (id) => closing(known.get(id));
   return [
-    { text: session.id, small: `${session.route} · ${session.path}`, button: "link", press: (id) => opened(known.get(id)), title: `Session ${session.id}: all that is known` },
+    idCell(session, `${session.route} · ${session.path}`, (id) => opened(known.get(id))),
     { text: session.client, small: who, kind: "address" },
     { text: session.backend, small: session.subprotocol ?? "", kind: "address" },
     { text: age(session.duration), kind: "number" },
@@ -169,9 +171,14 @@ function cells(session) {
     counted("bytes_down", octets),
     { text: milliseconds(session.client_rtt_ms), kind: "number" },
     may
-      ? { text: "End …", kind: "number end", button: "close", press: (id) => closing(known.get(id)), title: `End session ${session.id} of ${session.client}` }
+      ? { text: "End …", kind: "number end", button: "close", press: end, title: `End session ${session.id} of ${session.client}` }
       : { text: session.state === "open" ? "" : session.state, kind: "number end" },
   ].map((cell, column) => ({ ...cell, label: COLUMNS[column].label }));
+}
+
+// A session's id, which opens its details
+function idCell({ id }, small, press) {
+  return { text: id, small, button: "link", press, title: `Session ${id}: all that is known` };
 }
 
 function showSlowest(sessions) {
@@ -179,7 +186,7 @@ function showSlowest(sessions) {
   fill($("slowest"), answered.map((each) => ({
     key: each.id,
     cells: [
-      { text: each.id, button: "link", press: () => opened(each), title: `Session ${each.id}: all that is known` },
+      idCell(each, "", () => opened(each)),
       { text: each.route },
       { text: each.client, kind: "address" },
       { text: milliseconds(each.client_rtt_ms), kind: "number" },
@@ -193,7 +200,7 @@ function showEnded(sessions) {
     key: each.id,
     cells: [
       { text: new Date(each.ended).toLocaleTimeString("en-GB") },
-      { text: each.id, small: `${each.route} · ${each.path}`, button: "link", press: () => opened(each), title: `Session ${each.id}: all that is known` },
+      idCell(each, `${each.route} · ${each.path}`, () => opened(each)),
       { text: each.client, small: each.user ?? "", kind: "address" },
       { text: age(each.duration), kind: "number" },
       { text: each.ended_by },
