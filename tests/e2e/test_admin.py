@@ -84,6 +84,8 @@ async def test_what_a_session_moves_is_seen_while_it_is_open(
         values = await admin.values()
         assert values['wsgate_messages_total{route="relay",direction="up"}'] == count
         assert values['wsgate_bytes_total{route="relay",direction="up"}'] == 11 * count
+        assert values['wsgate_frames_total{route="relay",direction="up",opcode="text"}'] == count
+        assert values['wsgate_message_size_bytes_sum{route="relay",direction="up"}'] == 5 * count
     assert values['wsgate_sessions{route="relay"}'] == 1
     assert values[f'wsgate_backend_sessions{{route="relay",backend="ws://127.0.0.1:{backend.port}"}}'] == 1
 
@@ -112,6 +114,7 @@ async def test_workers(start_gateway: StartGateway, open_backend: OpenBackend, o
     await client.send(Frame(1, b"hello"))
     await server.receive()
     before = await admin.until('wsgate_messages_total{route="relay",direction="up"}', 1)
+    assert before['wsgate_frames_total{route="relay",direction="up",opcode="text"}'] == 1
     assert before['wsgate_sessions{route="relay"}'] == 1
     assert before["wsgate_workers_serving"] == 2
     pids = workers_of(gateway)

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, gateway_of, relay_to, route
+from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, gateway_of, relay_to, route, tunnel_to
 from tests.peers.frames import Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, open_session
@@ -67,6 +67,24 @@ async def test_a_session(start_gate: StartGate, backend: Backend) -> None:
     assert over["close_codes_total chat client 4xxx"] == 1
     assert over["close_codes_total chat backend 4xxx"] == 1
     assert over["session_duration_seconds chat"] == 1
+
+
+async def test_a_tunnel_counts_what_its_client_sends(start_gate: StartGate, backend: Backend) -> None:
+    """A TCP service sends no frames."""
+    gate = start_gate(route(tunnel_to(backend.port), "desk"))
+    client = gate.connect()
+    await client.write(request("/"))
+    service = await backend.accept()
+    assert (await client.read_head()).status == 101
+    await client.send(Frame(2, b"hello"), Frame(2, bytes(100)))
+    assert await service.read(105) == b"hello" + bytes(100)
+    await service.write(b"answer")
+    assert (await client.receive()).payload == b"answer"
+    counts = {name: value for name, value in counted(gate).items() if "frames" in name or "size" in name}
+    assert counts == {"frames_total desk up binary": 2, "message_size_bytes desk up": 2}
+    await client.vanish()
+    await service.vanish()
+    await closed(gate)
 
 
 async def test_refusals_and_answers(start_gate: StartGate) -> None:
