@@ -49,18 +49,30 @@ def session(id: str, **more: object) -> Plain:
     return {"id": id, "since": f"2026-01-0{id}", "bytes_up": int(id), "route": "chat", **more}
 
 
+def some(total: int, *ids: str) -> Plain:
+    """What a worker answers about its first sessions, and about these sessions."""
+    return {"total": total, "order": [[int(id), id] for id in ids], "sessions": [session(id) for id in ids]}
+
+
 async def test_a_page_of_sessions_is_merged_from_those_of_the_workers() -> None:
-    asked = Asked({"total": 3, "sessions": [session("1"), session("4")]}, {"total": 1, "sessions": [session("2")]})
+    asked = Asked(some(3, "1", "4"), some(1, "2"))
     told = await asked.ask("GET", "sessions?limit=1&offset=1&route=chat&q=x")
     assert (told.status, told.content) == (200, {"total": 4, "offset": 1, "sessions": [session("2")]})
-    assert asked.questions == [{"ask": "sessions", "filter": {"route": "chat", "q": "x"}, "sort": "since", "first": 2}]
-    asked = Asked({"total": 3, "sessions": [session("4"), session("1")]}, {"total": 1, "sessions": [session("2")]})
-    told = await asked.ask("GET", "sessions?sort=-bytes_up")
-    assert [each["id"] for each in told.content["sessions"]] == ["4", "2", "1"]
+    assert asked.questions == [
+        {"ask": "sessions", "filter": {"route": "chat", "q": "x"}, "sort": "since", "first": 2},
+        {"ask": "described", "ids": ["2"]},
+    ]
+    told = await asked.ask("GET", "sessions?sort=bytes_up")
+    assert [each["id"] for each in told.content["sessions"]] == ["1", "2", "4"]
+
+
+async def test_a_session_that_has_ended_between_the_questions_is_left_out() -> None:
+    told = await Asked({**some(2, "1", "4"), "sessions": [session("4")]}).ask("GET", "sessions")
+    assert (told.content["total"], told.content["sessions"]) == (2, [session("4")])
 
 
 async def test_workers_that_do_not_answer_are_named() -> None:
-    told = await Asked({"total": 0, "sessions": []}, missing=(2,)).ask("GET", "sessions")
+    told = await Asked(some(0), missing=(2,)).ask("GET", "sessions")
     assert told.content["missing_workers"] == [2]
 
 

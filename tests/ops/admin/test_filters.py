@@ -44,12 +44,10 @@ def test_which_sessions_a_filter_takes(filter: dict[str, str], is_taken: bool) -
 def test_every_order_goes_both_ways(name: str) -> None:
     texts = name in ("since", "id", "route", "client", "user", "backend")
     values = ["a", "ab", "b"] if texts else [-1, 0, 2.5]
-    sessions = [{name: value} for value in values]
-    assert sorted(reversed(sessions), key=sort_key(name)) == sessions
-    assert sorted(sessions, key=sort_key(f"-{name}")) == sessions[::-1]
+    assert sorted(reversed(values), key=sort_key(name)) == values
+    assert sorted(values, key=sort_key(f"-{name}")) == values[::-1]
 
 
 def test_what_is_not_known_comes_last() -> None:
-    sessions = [{"client_rtt_ms": value} for value in (None, 3, 1)]
     for sort in ("client_rtt_ms", "-client_rtt_ms"):
-        assert sorted(sessions, key=sort_key(sort))[-1] == {"client_rtt_ms": None}
+        assert sorted((None, 3, 1), key=sort_key(sort))[-1] is None

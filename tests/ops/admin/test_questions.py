@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 import trio.testing
 
-from tests.gate.conftest import StartGate, at, relay_to, route
+from tests.gate.conftest import Gate, StartGate, at, closed, relay_to, route
 from tests.log import Log
 from tests.peers.frames import Frame, close_frame
 from tests.peers.stream import Backend, open_session
@@ -21,12 +22,19 @@ from wsgate.site.build import build
 SESSIONS = {"ask": "sessions", "filter": {}, "sort": "id", "first": 10}
 
 
+async def listed(gate: Gate, question: dict[str, Any] = SESSIONS) -> dict[str, Any]:
+    """The answer about the first sessions, and these."""
+    found = await answer(gate.gateway, question)
+    ids = [id for _, id in found["order"]]
+    return {**found, **await answer(gate.gateway, {"ask": "described", "ids": [*ids, "gone"]})}
+
+
 async def test_sessions(start_gate: StartGate, backend: Backend) -> None:
     gate = start_gate(route(relay_to(backend.port), "chat"))
     first = gate.connect("192.0.2.1:5000")
     await open_session(first, backend, "/a?token=secret")
     await open_session(gate.connect("192.0.2.2:5000"), backend, "/b")
-    found = await answer(gate.gateway, SESSIONS)
+    found = await listed(gate)
     assert found["total"] == 2
     assert [each["id"] for each in found["sessions"]] == ["1", "2"]
     one = found["sessions"][0]
@@ -34,7 +42,7 @@ async def test_sessions(start_gate: StartGate, backend: Backend) -> None:
     assert one["since"].endswith("Z")
     assert one["bytes_up"] == one["messages_down"] == 0
     assert "secret" not in str(found)
-    found = await answer(gate.gateway, {**SESSIONS, "sort": "-id", "first": 1, "filter": {"client": "192.0.2.2"}})
+    found = await listed(gate, {**SESSIONS, "sort": "-id", "first": 1, "filter": {"client": "192.0.2.2"}})
     assert (found["total"], found["sessions"][0]["id"]) == (1, "2")
 
 
@@ -51,13 +59,17 @@ async def test_the_first_of_many_in_every_order(
             await client.send(Frame(1, b"hello"))
             await server.receive()
     for sort in [*SORTS, *(f"-{name}" for name in SORTS)]:
-        everything = await answer(gate.gateway, {**SESSIONS, "sort": sort})
+        everything = await listed(gate, {**SESSIONS, "sort": sort})
         assert everything["total"] == 5
         order = [each["id"] for each in everything["sessions"]]
-        keys = [sort_key(sort)(each) for each in everything["sessions"]]
-        assert keys == sorted(keys)
+        key, name = sort_key(sort), sort.removeprefix("-")
+        if name in ("since", "duration"):  # their values have milliseconds only
+            assert order == (list("12345") if sort in ("since", "-duration") else list("54321"))
+        else:
+            keys = [key(each.get(name)) for each in everything["sessions"]]
+            assert keys == sorted(keys)
         for first in range(5):
-            some = await answer(gate.gateway, {**SESSIONS, "sort": sort, "first": first})
+            some = await listed(gate, {**SESSIONS, "sort": sort, "first": first})
             assert some["total"] == 5
             assert [each["id"] for each in some["sessions"]] == order[:first]
 
@@ -83,10 +95,9 @@ async def test_sessions_that_have_ended(start_gate: StartGate, backend: Backend)
         await server.receive_close()
         await server.send(close_frame(code))
         assert (await client.receive_close())[0] == code
+        await server.stream.aclose()
         await client.read_end()
         await client.stream.aclose()
-        await server.read_end()
-        await server.stream.aclose()
         await trio.testing.wait_all_tasks_blocked()
         assert not len(gate.gateway.sessions)
     newest, oldest = (await answer(gate.gateway, question))["sessions"]
@@ -110,13 +121,14 @@ async def test_close(start_gate: StartGate, backend: Backend, log: Log) -> None:
     assert await answer(gate.gateway, question) == {"closed": []}  # it is closing already
     assert await client.receive_close() == (4001, "go")
     assert await server.receive_close() == (4001, "go")
-    (closing,) = (await answer(gate.gateway, SESSIONS))["sessions"]
+    (closing,) = (await listed(gate))["sessions"]
     assert closing["state"] == "closing"
     await client.send(close_frame(4001))
     await server.send(close_frame(4001))
     await client.read_end()
     await server.stream.aclose()
     await client.stream.aclose()
+    await closed(gate)
     other = gate.connect()
     await open_session(other, backend)
     by_filter = {**question, "ids": None, "filter": {"route": "b"}}

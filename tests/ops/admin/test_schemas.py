@@ -29,7 +29,7 @@ def check(value: Any, schema: Schema) -> None:
 
 
 async def ask(gateway: Gateway, name: str) -> list[Any]:
-    question = {"ask": name, "filter": {}, "sort": "since", "first": 10}
+    question = {"ask": "described" if name == "sessions" else name, "ids": ["1"]}
     found: list[Any] = (await answer(gateway, question))[name]
     return found
 

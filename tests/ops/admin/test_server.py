@@ -49,7 +49,7 @@ class Running:
 
     async def _ask(self, question: dict[str, Any]) -> Answers:
         self.asked.append(question)
-        return Answers([{"session": None, "closed": ["1"], "total": 0, "sessions": []}])
+        return Answers([{"session": None, "closed": ["1"], "total": 0, "order": [], "sessions": []}])
 
     def connect(self) -> Peer:
         ours, theirs = socket.socketpair()

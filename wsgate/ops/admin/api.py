@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -20,7 +21,7 @@ import trio
 
 from wsgate import __version__
 from wsgate.ops.admin.asking import Answers, Ask
-from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS, sort_key
+from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS
 from wsgate.ops.admin.merging import merge_backends, merge_routes
 from wsgate.ops.admin.openapi import description
 from wsgate.ops.admin.operations import LISTED, MOST_LISTED, MOST_OFFSET, OPERATIONS, PREFIX, Operation, find
@@ -120,9 +121,14 @@ class Api:
         question = {"ask": "sessions", "filter": _filter(query), "sort": sort, "first": offset + limit}
         answers = await self._ask(question)
         total = sum(each["total"] for each in answers.found)
-        merged = merge(*(each["sessions"] for each in answers.found), key=sort_key(sort))
-        listed = list(islice(merged, offset, offset + limit))
-        return _told({"total": total, "offset": offset, "sessions": listed}, answers)
+        merged = merge(*(each["order"] for each in answers.found), key=itemgetter(0))
+        ids = [id for _, id in islice(merged, offset, offset + limit)]
+        # asked only now, because far behind the beginning each worker would describe thousands that are not shown
+        described = await self._ask({"ask": "described", "ids": ids})
+        by_id = {session["id"]: session for each in described.found for session in each["sessions"]}
+        listed = [by_id[id] for id in ids if id in by_id]
+        missing = sorted({*answers.missing, *described.missing})
+        return _told({"total": total, "offset": offset, "sessions": listed}, Answers(answers.found, missing))
 
     async def _session(self, asked: Asked) -> Told:
         answers = await self._ask({"ask": "session", "id": asked.id})

@@ -33,15 +33,9 @@ def is_among(session: Mapping[str, Any], filter: Mapping[str, str]) -> bool:
     return True
 
 
-def sort_key(sort: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Returns the key of an order: a field of ``SORTS``, with ``-`` in front from the largest to the smallest. What is
-    not known comes last."""
-    name, key = sort.removeprefix("-"), value_key(sort)
-    return lambda session: key(session.get(name))
-
-
-def value_key(sort: str) -> Callable[[Any], Any]:
-    """Returns the key of an order, as ``sort_key`` does, of the value of its field alone."""
+def sort_key(sort: str) -> Callable[[Any], Any]:
+    """Returns the key of an order, of the value of its field: one of ``SORTS``, with ``-`` in front from the largest to
+    the smallest. What is not known comes last."""
     backwards = sort.startswith("-")
     if sort.removeprefix("-") in _TEXTS:
         if backwards:  # texts have no negative: each character counts down

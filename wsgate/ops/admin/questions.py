@@ -8,6 +8,7 @@ no session waits for it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from wsgate.events.emit import emit
 from wsgate.gate.access_log import end_fields
 from wsgate.gate.ended_sessions import EndedSession
 from wsgate.gate.gateway import Gateway
-from wsgate.ops.admin.filters import is_among, value_key
+from wsgate.ops.admin.filters import is_among, sort_key
 from wsgate.relay.session import Session
 from wsgate.settings.effective import show
 from wsgate.settings.model import Relay, Tunnel
@@ -69,11 +70,13 @@ def _numbers(session: Session) -> Plain:
 
 
 def _order(sort: str) -> Callable[[Session], Any]:
-    """Returns the key of an order, which looks at no more of a session than it needs."""
-    name, key = sort.removeprefix("-"), value_key(sort)
+    """Returns the key of an order, which looks at no more of a session than it needs. The keys of all processes can be
+    compared."""
+    name, key = sort.removeprefix("-"), sort_key(sort)
     if name in ("since", "duration"):
         sign = 1 if sort in ("since", "-duration") else -1
-        return lambda session: sign * session.info.since
+        began = time.time() - trio.current_time()  # the clock of trio is each process's own
+        return lambda session: sign * (began + session.info.since)
     if name in ("client", "user"):
         attribute = "address" if name == "client" else name
         return lambda session: key(getattr(session.info.client, attribute))
@@ -99,27 +102,32 @@ def describe_ended(session: EndedSession) -> Plain:
 
 
 async def _sessions(gateway: Gateway, question: Plain) -> Plain:
-    """The sessions that a filter takes: how many, and the first ``first`` of them in order.
+    """The sessions that a filter takes: how many, and of the first ``first`` of them in order the key and the id.
 
-    Only these are described, and no more are kept at a time: thousands of new objects would make the garbage collector
-    visit all sessions.
+    No more are kept at a time: thousands of new objects would make the garbage collector visit all sessions.
     """
     total, most = 0, question["first"]
     key = _order(question["sort"])
-    first: list[tuple[Any, int, Session]] = []
+    first: list[tuple[Any, int, str]] = []
     async for session in _filtered(gateway, question["filter"]):
         total += 1
-        first.append((key(session), total, session))
+        first.append((key(session), total, session.id))
         if len(first) >= most + STEP:
             first.sort()  # most of it is in order already
             del first[most:]
     first.sort()
+    return {"total": total, "order": [(key, id) for key, _, id in first[:most]]}
+
+
+async def _described(gateway: Gateway, question: Plain) -> Plain:
+    """Those of the sessions with these ids that this process has."""
     described = []
-    for number, (_, _, session) in enumerate(first[:most], 1):
-        described.append(describe(session))
+    for number, id in enumerate(question["ids"], 1):
+        if (session := gateway.sessions.get(id)) is not None:
+            described.append(describe(session))
         if not number % STEP:
             await _give_way(gateway)
-    return {"total": total, "sessions": described}
+    return {"sessions": described}
 
 
 async def _session(gateway: Gateway, question: Plain) -> Plain:
@@ -241,6 +249,7 @@ def set_level(level: str) -> None:
 
 _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
     "sessions": _sessions,
+    "described": _described,
     "session": _session,
     "ended": _ended,
     "close": _close,
