@@ -6,9 +6,9 @@ A ``RateLimiter`` stands between a flow and its two legs, and only in sessions o
 calls it for each read, and the sink tells it when it accepts no more. So it can stop the reads of a flow, and other
 sessions have nothing of it.
 
-The flow counts messages and bytes anyway. After a read the limiter compares these counts with those at which a bucket
-is to be looked at, so what passes at once is at most a full bucket and one read. The reads are small if the bucket is.
-If a bucket is in debt, ``over`` decides:
+The flow counts messages and bytes anyway. After a read the limiter only compares the bytes with those at which a bucket
+is to be looked at; so many messages have at least so many headers. What passes at once is at most a full bucket and one
+read. The reads are small if the bucket is. If a bucket is in debt, ``over`` decides:
 
   throttle  the source is not read until the debt is paid. TCP then holds back the peer, and nothing is lost
   close     the session ends with 1008. While the sink accepts no more, the source is not read, and all that its peer
@@ -20,6 +20,7 @@ Close of a peer must not wait behind its messages. The close timeout bounds what
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,12 +32,12 @@ from wsgate.relay.pump import READ_SIZE
 from wsgate.relay.token_bucket import TokenBucket
 from wsgate.settings.model import Over, RouteLimits
 from wsgate.wire.close import Close, CloseCode
+from wsgate.wire.frames import MIN_HEADER
 
 if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.flow import Flow
     from wsgate.relay.leg import Owner
-    from wsgate.wire.kernel import Walk
 
 SHORTEST = 0.05  # seconds of a throttle, so that it takes few timers; or half the burst, if that is less
 LONGEST = 5.0  # seconds until a timer looks again: that of an ended session is forgotten by then
@@ -66,6 +67,7 @@ class RateLimiter:
         "_blocked",
         "_bytes",
         "_closes",
+        "_due",
         "_flow",
         "_lifted",
         "_messages",
@@ -76,11 +78,9 @@ class RateLimiter:
         "_since",
         "_throttled",
         "_until",
-        "_walk",
     )
 
     _read: Callable[[], None]
-    _walk: Walk
 
     def __init__(self, flow: Flow, limits: RouteLimits, observer: Observer) -> None:
         self._flow = flow
@@ -94,7 +94,6 @@ class RateLimiter:
         if rate is not None and isinstance(flow, WalkingFlow):
             capacity = max(1.0, rate * limits.burst)
             self._messages = TokenBucket(rate, capacity, flow.pump.now)
-            self._walk = flow.walk
             read_size = int(capacity) * _MESSAGE
         rate = limits.bytes_per_second
         if rate is not None:
@@ -102,6 +101,7 @@ class RateLimiter:
             self._bytes = TokenBucket(rate, capacity, flow.pump.now)
             read_size = min(read_size, int(capacity))
         self._read_size = max(read_size, _LEAST_READ)
+        self._due: float = 0  # the bytes of the flow at which to look at the buckets
         self._blocked = False  # the sink accepts no more
         self._since: float | None = None  # since when the source is throttled
         self._until = 0.0
@@ -149,10 +149,7 @@ class RateLimiter:
     def read(self) -> None:
         """Reads once and moves the bytes, as the flow alone does, and counts them."""
         self._read()
-        octets, messages = self._bytes, self._messages
-        if (octets is not None and self._flow.octets >= octets.due) or (
-            messages is not None and self._walk.messages >= messages.due
-        ):
+        if self._flow.octets >= self._due:
             self._count()
 
     def _count(self) -> None:
@@ -170,8 +167,17 @@ class RateLimiter:
     def _take(self, now: float) -> tuple[float, float]:
         """Takes the tokens for what has passed. Returns the seconds until the debt of either bucket is paid."""
         flow = self._flow
-        of_bytes = 0.0 if self._bytes is None else self._bytes.take(flow.octets, now)
-        of_messages = 0.0 if self._messages is None else self._messages.take(flow.messages, now)
+        of_bytes = of_messages = 0.0
+        due = math.inf
+        if self._bytes is not None:
+            of_bytes = self._bytes.take(flow.octets, now)
+            due = self._bytes.due
+        if self._messages is not None:
+            messages = flow.messages
+            of_messages = self._messages.take(messages, now)
+            # one byte may end a message that has begun; each one after that has a header
+            due = min(due, flow.octets + 1 + (self._messages.due - messages - 1) * MIN_HEADER)
+        self._due = due
         return of_bytes, of_messages
 
     # -- for the sink --------------------------------------------------------------------------------------------------
