@@ -312,7 +312,8 @@ async def test_whatever_hangs(
         thing.prepare(place)
     _healthy(place, await serve(echo))
     environment = {"PYTHONPATH": f"{place.directory / 'plugins'}{os.pathsep}{PROJECT}"}
-    place.settings |= {"workers": workers, "defaults": PATIENT}
+    limits = {"sessions_per_address": "off"}  # each thing has more clients that wait than one address may have
+    place.settings |= {"workers": workers, "defaults": PATIENT, "limits": limits}
     gateway = await start_gateway(*place.routes, process={"environment": environment}, **place.settings)
     bystander = Bystander(gateway, open_client, place.directory / "healthy")
     async with connect(gateway.url()) as session:

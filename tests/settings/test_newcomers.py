@@ -168,6 +168,8 @@ ROWS = [
     (more("auth: {basic: 'ann:sesame'}"), "9:19", "write it under users"),
     (more("origins: same_host"), "9:14", "write same-host"),
     (bind("[::]"), "2:12", "must be in quotes, like '[::]:8080'"),
+    (more("auth: {satisfy: any, basic: {users: 'a:{PLAIN}b'}}"), "9:12", "here it is 'require'"),
+    (more("auth: {apikey: keys}"), "9:12", "here it is 'api_keys'"),
     (more("auth_basic: realm"), "9:5", "here it is 'basic', and it belongs under 'auth'"),
     (more("errors: closed"), "9:13", "did you mean 'close'?"),
     (more("path: /chat"), "9:5", "it belongs under 'match'"),

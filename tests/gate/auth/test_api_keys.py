@@ -12,11 +12,26 @@ import trio.testing
 from tests.gate.asking import ask, asking
 from tests.gate.conftest import NOWHERE, StartGate, at, relay_to, route, tunnel_to
 from tests.log import Log
-from tests.peers.heads import request
+from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend
 from tests.site.test_api_keys import line
 from wsgate.gate.admission import admit
-from wsgate.settings.model import ApiKeyAuth, Auth, CredentialPlace, CredentialPlaceKind, Errors, Timeouts
+from wsgate.settings.model import (
+    Action,
+    ApiKeyAuth,
+    Auth,
+    CredentialPlace,
+    CredentialPlaceKind,
+    Errors,
+    Files,
+    PlainHttp,
+    Redirect,
+    Respond,
+    State,
+    StateAnswer,
+    Timeouts,
+    Upgrades,
+)
 from wsgate.site import hashing
 from wsgate.site.api_keys import ApiKeys, digest_of
 from wsgate.wire.http import Refusal
@@ -171,3 +186,41 @@ async def test_a_traceback_has_no_key(
     await client.read_end()
     assert "RuntimeError: a bug" in caplog.text
     assert "s3cr3t" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"),
+    [
+        (Respond(body="hello"), 200),
+        (Redirect(to="https://b.test/{query}"), 302),
+        (State(answer=StateAnswer.ALIVE), 200),
+        (Files(root="/"), 404),
+        (relay_to(1), 426),
+    ],
+)
+async def test_every_kind_of_route_asks(start_gate: StartGate, tmp_path: Path, action: Action, answer: int) -> None:
+    gate = start_gate(route(action, auth=keys(tmp_path)))
+    for target, expected in (("/", 401), ("/?key=wrong", 401), ("/?a=1&key=right", answer)):
+        client = gate.connect()
+        await client.write(plain_request(target))
+        head = await client.read_head()
+        assert head.status == (426 if answer == 426 else expected)
+        if head.status == 302:  # another host learns no key
+            assert head.one("Location") == "https://b.test/?a=1"
+
+
+async def test_plain_http_and_other_upgrades_that_are_passed_on(
+    start_gate: StartGate, backend: Backend, tmp_path: Path
+) -> None:
+    it = route(relay_to(backend.port), auth=keys(tmp_path), http=PlainHttp.FORWARD, upgrade=Upgrades.ANY)
+    gate = start_gate(it)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
+    for fields in ({}, upgrade):
+        client = gate.connect()
+        await client.write(plain_request("/pods?key=right", **fields, **{"X-Auth-User": "root"}))
+        server = await backend.accept_request()
+        assert server.head.line == "GET /pods HTTP/1.1"
+        assert [value for name, value in server.head.headers if "user" in name.lower()] == ["meter"]
+        client = gate.connect()
+        await client.write(plain_request("/pods", **fields))
+        assert (await client.read_head()).status == 401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from wsgate.gate.exchange import Answer, Exchange, Handler, Response
 from wsgate.gate.request_values import rest_of_path
@@ -23,7 +24,10 @@ async def handle(exchange: Exchange) -> Answer:
     assert isinstance(action, Redirect)
     if not exchange.client.name and "{host}" in action.to:
         return NO_HOST
-    target = location(action.to, route, exchange.request, exchange.client.name)
+    request = exchange.request
+    if not action.to.startswith("/"):  # perhaps another host, whose business no credential is
+        request = replace(request, target=exchange.target)
+    target = location(action.to, route, request, exchange.client.name)
     return Response(action.status, [(b"Location", target), (b"Content-Length", b"0")])
 
 
