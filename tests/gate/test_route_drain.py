@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gate.conftest import Gate, StartGate, at, gateway_of, relay_to, route
+from tests.gate.conftest import Gate, StartGate, at, gateway_of, relay_to, route, tunnel_to
 from tests.log import Log
 from tests.peers.frames import close_frame
 from tests.peers.heads import plain_request, request
@@ -103,9 +103,30 @@ async def test_clients_are_told(gate: Gate, backend: Backend, log: Log) -> None:
         head = await refused.read_head()
         assert (head.status, head.one("Retry-After")) == (503, "5")
         await refused.vanish()
+    while gate.gateway.sessions:
+        await trio.testing.wait_all_tasks_blocked()
     ended = log.one("session")
     assert (ended["reason"], ended["detail"]) == ("moved", "the route drains")
     assert [line["reason"] for line in log.all("refused")] == ["this route takes no new sessions now: try again"] * 2
+
+
+async def test_a_tunnel(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(route(tunnel_to(backend.port), "desktop"))
+    gate.connections.start_soon(route_drain.watch, gate.gateway)
+    client = gate.connect()
+    await client.upgrade("/", {"Sec-WebSocket-Protocol": "binary"})
+    service = await backend.accept()
+    gate.gateway.route_drains.begin("desktop")
+    assert (await client.receive_close())[0] == 1012
+    await client.send(close_frame(1012))
+    await service.read_end()
+    await service.stream.aclose()
+    await client.read_end()
+    await client.stream.aclose()
+    refused = gate.connect()
+    await refused.write(request())
+    assert (await refused.read_head()).status == 503
+    await refused.vanish()
 
 
 async def test_a_handshake_under_way_is_refused(gate: Gate, backend: Backend) -> None:
