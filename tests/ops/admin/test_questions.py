@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import pytest
-import trio.testing
 
 from tests.gate.conftest import Gate, StartGate, at, closed, relay_to, route
 from tests.log import Log
@@ -98,8 +97,7 @@ async def test_sessions_that_have_ended(start_gate: StartGate, backend: Backend)
         await server.stream.aclose()
         await client.read_end()
         await client.stream.aclose()
-        await trio.testing.wait_all_tasks_blocked()
-        assert not len(gate.gateway.sessions)
+        await closed(gate)
     newest, oldest = (await answer(gate.gateway, question))["sessions"]
     assert [each["client_code"] for each in (newest, oldest)] == [4002, 4001]
     assert (newest["id"], newest["route"], newest["path"]) == ("2", "chat", "/a")
