@@ -26,7 +26,27 @@ class Service:
         self.asked: list[dict[str, str]] = []
         app = flask.Flask("auth")
         app.add_url_rule("/check", view_func=self._check)
+        app.add_url_rule("/api/authz/forward-auth", view_func=self._authelia)
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
+
+    def _authelia(self) -> flask.Response:
+        """What Authelia's /api/authz/forward-auth wants to know, and how it answers."""
+        request = flask.request
+        self.asked.append(dict(request.headers))
+        if not all(f"X-Forwarded-{name}" in request.headers for name in ("Method", "Proto", "Host", "Uri", "For")):
+            return flask.Response(status=400)
+        if request.cookies.get("authelia_session") == "s":
+            named = {
+                "Remote-User": "alice",
+                "Remote-Groups": "staff,admins",
+                "Remote-Name": "Alice",
+                "Remote-Email": "a@x",
+            }
+            return flask.Response(status=200, headers=named)
+        portal = f"https://auth.example.com/?rd={request.headers['X-Forwarded-Uri']}&rm=GET"
+        if "text/html" not in request.headers.get("Accept", ""):
+            return flask.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Authorization Required"'})
+        return flask.Response(f'<a href="{portal}">302 Found</a>', 302, {"Location": portal})
 
     def _check(self) -> flask.Response:
         request = flask.request
@@ -122,3 +142,29 @@ async def test_a_browser_is_led_to_the_login(start_gateway: StartGateway, serve:
     assert said.lower().count("www-authenticate: ") == 2
     assert await status(gateway.url().replace("ws://", "ws://ann:sesame@")) == 101
     assert await status(gateway.url(), additional_headers={"Cookie": "login=alice"}) == 101
+
+
+@pytest.mark.needs("curl")
+async def test_the_contract_of_authelia(start_gateway: StartGateway, serve: Serve, service: Service) -> None:
+    heard: list[Any] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        heard.append(websocket.request.headers)
+        await echo(websocket)
+
+    url = f"http://127.0.0.1:{service.server.port}/api/authz/forward-auth"
+    names = ["Remote-User", "Remote-Groups", "Remote-Name", "Remote-Email"]
+    auth = forward(service, url=url, fields=names, user="Remote-User")
+    gateway = await start_gateway(relay(await serve(handle), auth=auth, http="forward"))
+    sent = {"Cookie": "authelia_session=s", "Remote-User": "root", "Remote_Groups": "root"}
+    assert await status(gateway.url("/a"), additional_headers=sent) == 101
+    await gateway.session_line(user="alice")
+    (fields,) = heard
+    assert [fields.get_all(name) for name in names] == [["alice"], ["staff,admins"], ["Alice"], ["a@x"]]
+    assert "Remote_Groups" not in fields
+    assert await status(gateway.url("/a")) == 401
+    curl = ("curl", "-sS", "-i", "--max-time", "5", "--noproxy", "*", f"http://127.0.0.1:{gateway.port}/a")
+    said = await run(*curl, "-H", "Accept: text/html")
+    assert said.startswith("HTTP/1.1 302 ")
+    assert "\r\nlocation: https://auth.example.com/?rd=/a&rm=GET\r\n".lower() in said.lower()

@@ -370,7 +370,7 @@ async def test_other_settings(start: Start, lines: Lines) -> None:
     assert lines.changes() == [
         ("setting changed", {"setting": "defaults.timeouts.handshake", "before": "10", "now": "2"}),
         ("setting changed", {"setting": "trusted_proxies", "before": "[]", "now": "[10.0.0.0/8]"}),
-        ("setting changed", {"setting": "limits.sessions", "before": "off", "now": "7"}),
+        ("setting changed", {"setting": "limits.sessions", "before": "10000", "now": "7"}),
         ("setting changed", {"setting": "drain.grace", "before": "10", "now": "1"}),
         ("setting changed", {"setting": "drain.code", "before": "1001", "now": "3000"}),
     ]
@@ -400,7 +400,7 @@ async def test_the_log(start: Start, lines: Lines, capfd: pytest.CaptureFixture[
     await running.open()
     _, written = capfd.readouterr()
     assert "setting changed: setting=log.format before=json now=text" in written
-    assert " info    opened: id=1 route=t " in written
+    assert " info    opened: t: 127.0.0.1:" in written
 
 
 async def test_the_number_of_processes_stays(start: Start, lines: Lines) -> None:
