@@ -17,8 +17,7 @@ import trio
 
 from tests.peers.frames import BINARY, MASK, Frame
 from tests.peers.threads import PATIENCE
-from wsgate.gate.handlers import relay
-from wsgate.net import io
+from wsgate.net import ask, io
 from wsgate.relay import pump
 from wsgate.settings.model import Address
 from wsgate.wire.http import HttpServer, Request
@@ -66,7 +65,7 @@ class Work(trio.abc.Instrument):
 
     def count_handshakes(self, *, reads: bool = True) -> None:
         """A piece for each request and each 101, and for each read before a session."""
-        for module in (io, relay) if reads else ():
+        for module in (io, ask) if reads else ():
             self._monkeypatch.setattr(module, "receive_or_raise", self._counted(module.receive_or_raise))
         next_request, switch = HttpServer.next_request, HttpServer.switch
 
