@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close
 
-from tests.pki import Authority, client_context
+from tests.pki import Authority, Pair, client_context
 
 from .gateway import StartGateway, relay
 from .library import Serve, connect, echo
@@ -127,3 +127,30 @@ async def test_sessions_end_when_their_credential_is_taken_back(
         ("ann", "revoked"),
         ("meter", "revoked"),
     ]
+
+
+@pytest.mark.needs("openssl")
+async def test_a_certificate_of_a_program_by_its_uri(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
+    """Without a common name, as SPIFFE has them, and signed by itself: openssl makes it."""
+    kinds = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/O=Example")
+    own = Pair(str(tmp_path / "own.pem"), str(tmp_path / "own.key"))
+    uri = "spiffe://example.com/worker/7"
+    name = f"subjectAltName=URI:{uri},DNS:w7.example.com"
+    await run("openssl", "req", "-x509", *kinds, "-addext", name, "-out", own.certificate, "-keyout", own.key)
+    authority, port = Authority(tmp_path), await serve(echo)
+    tls = listener(authority.issue("localhost"), client_ca=own.certificate, client_auth="optional")
+
+    def by(*patterns: str) -> dict[str, Any]:
+        auth = {"client_certificate": {"san": list(patterns)}}
+        return relay(port, name=patterns[0].partition(":")[0], match={"path": f"/{len(patterns)}"}, auth=auth)
+
+    gateway = await start_gateway(
+        by("uri:spiffe://example.com/worker/*"), by("dns:*.example.net", "email:*@example.com"), listeners=[tls]
+    )
+    context = client_context(authority, own)
+    assert await status(f"wss://localhost:{gateway.port}/1", ssl=context) == 101
+    line = await gateway.session_line()
+    assert (line["user"], line["subject"]) == (uri, "O=Example")
+    assert await status(f"wss://localhost:{gateway.port}/2", ssl=context) == 403
+    line = await gateway.refused_line()
+    assert line["detail"].endswith(f"its other names are uri:{uri}, dns:w7.example.com")
