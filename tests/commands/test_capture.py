@@ -95,6 +95,11 @@ def test_a_frame_without_its_payload() -> None:
     assert frame_of(frame("binary", size=70_000)) == bytes.fromhex("827f 0000000000011170".replace(" ", ""))
 
 
+def test_an_inflated_frame_is_not_marked_as_compressed() -> None:
+    ((parsed, _, _),) = parse_all(frame_of(frame("text", b"plain", flags="FIN RSV1", compressed_size=3)))
+    assert (parsed.payload, parsed.rsv) == (b"plain", 0)
+
+
 def test_a_file_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that comes meanwhile: it stays as it is."""
     file = tmp_path / "tap.txt"

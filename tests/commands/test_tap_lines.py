@@ -57,6 +57,14 @@ def test_a_continuation_is_shown_as_its_message() -> None:
     assert [line.split("  ")[-1].strip() for line in found] == ends
 
 
+def test_a_compressed_message_is_shown_inflated() -> None:
+    first, second = lines(
+        frame("text", b"plain", "RSV1", compressed_size=7), frame("continuation", b"text", compressed_size=300)
+    )
+    assert first.endswith('       5 B  RSV1      from 7 B  "plain"')
+    assert second.endswith('       4 B  FIN       from 300 B  "text"')
+
+
 def test_a_close() -> None:
     found = lines(
         frame("close", b"\x03\xe8bye\x07", code=1000),

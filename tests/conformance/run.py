@@ -80,6 +80,8 @@ async def _play_as_server(stack: AsyncExitStack, suite: Suite, set_up: SetUp, sp
     if set_up.route:
         via = stack.enter_context(gateway(_action(set_up, server), directory))
     command = [sys.executable, "-m", "tests.conformance.client", str(via), str(server)]
+    if set_up.offers:
+        command.append("--offer")
     log = directory / "client.log"
     async with process(command, log, stdout=subprocess.DEVNULL, cwd=PROJECT) as client:
         if await client.wait():

@@ -20,8 +20,10 @@ class SetUp:
     title: the chain, from client to server
     shows: what a result in it says about the gateway
     echo: the module of the echo behind the gateway; none where the suite is the server
-    route: the action of the gateway's one route; ``{port}`` is the backend's
-    compression: whether sections 12 and 13 can be asked
+    route: the action of the gateway's one route, and its compression; ``{port}`` is the backend's
+    basic: whether sections 1 to 10 are asked
+    compression: whether sections 12 and 13 are; where the gateway's own compression makes it possible, only they
+    offers: whether the client of a fuzzing server offers compression
     """
 
     key: str
@@ -29,7 +31,9 @@ class SetUp:
     shows: str
     echo: str | None
     route: Mapping[str, Any]
+    basic: bool = True
     compression: bool = False
+    offers: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,6 +41,9 @@ _TEXT = "asks for a text message back; bytes come out of a tunnel as binary mess
 _NO_BOUNDARIES = "a byte stream keeps no message boundaries: large messages come back cut, small ones joined"
 
 _RELAY = {"relay": {"to": ["ws://127.0.0.1:{port}"]}}
+_CLIENT_SIDE = {"compression": {"client": "on"}, **_RELAY}
+_BACKEND_SIDE = {"compression": {"backend": "on"}, **_RELAY}
+_BOTH_SIDES = {"compression": {"client": "on", "backend": "on", "context": "session", "level": 6}, **_RELAY}
 _TUNNEL = {"tunnel": {"to": ["tcp://127.0.0.1:{port}"], "text": "accept"}}
 
 SET_UPS = (
@@ -83,5 +90,33 @@ SET_UPS = (
             "9.*": _NO_BOUNDARIES,
             "10.*": _NO_BOUNDARIES,
         },
+    ),
+    SetUp(
+        "e",
+        "fuzzing client → relay that compresses to clients → echo server that knows no extension",
+        "the gateway's own compression as a server: every message comes to the echo plain, and goes back compressed",
+        "echo_unchecked",
+        _CLIENT_SIDE,
+        basic=False,
+        compression=True,
+    ),
+    SetUp(
+        "f",
+        "client of the `websockets` library, without compression → relay that compresses to backends → fuzzing server",
+        "the gateway's own compression as a client",
+        None,
+        _BACKEND_SIDE,
+        basic=False,
+        compression=True,
+        offers=False,
+    ),
+    SetUp(
+        "g",
+        "fuzzing client → relay that compresses on both sides → echo server of the `websockets` library",
+        "a compression of its own on each side, with `context: session`",
+        "echo_library",
+        _BOTH_SIDES,
+        basic=False,
+        compression=True,
     ),
 )

@@ -6,7 +6,10 @@ import pytest
 
 from wsgate.events.metrics import METRICS, Across, Kind, Metric
 
-LABELS = {"route", "direction", "opcode", "side", "code", "cause", "kind", "backend", "worker", "version", "file"}
+LABELS = {
+    *("route", "direction", "opcode", "side", "code", "cause", "kind", "backend", "worker", "version", "file"),
+    "form",  # of compressed messages
+}
 
 
 def test_names_are_unique() -> None:

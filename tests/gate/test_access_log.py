@@ -11,6 +11,7 @@ from tests.log import Log
 from wsgate.gate.access_log import answered, ended, opened, refused, refused_early, throttled
 from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.relay.closing import Cause, Side
+from wsgate.relay.codec_work import CodecWork
 from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import Log as LogSettings
@@ -178,6 +179,19 @@ async def test_the_line_of_a_throttled_session_has_the_seconds(log: Log) -> None
     ended(about(), outcome)
     line = log.one("session")
     assert (line["throttled_up"], line["throttled_down"]) == (1.235, 0.0)
+
+
+async def test_the_line_of_a_compressed_session_has_both_sizes(log: Log) -> None:
+    outcome = Outcome(Cause.CLOSED, Side.CLIENT, "", 1000, None, 1, 2, 30, 40, None, None)
+    ended(about(), outcome)
+    assert "plain_up" not in log.one("session")
+    outcome.codec_up = CodecWork(received=10, inflated=100, plain=100, deflated=12)
+    outcome.codec_down = CodecWork(plain=200, deflated=20)
+    log.records.clear()
+    ended(about(), outcome)
+    line = log.one("session")
+    assert (line["plain_up"], line["compressed_up"]) == (100, 10)
+    assert (line["plain_down"], line["compressed_down"]) == (200, 20)
 
 
 async def test_a_throttle_has_a_line(log: Log) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 import trio
 import trio.testing
@@ -11,11 +13,12 @@ from tests.gate.conftest import NOWHERE, Gate, StartGate, at, closed, gateway_of
 from tests.peers.frames import Frame, close_frame
 from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, open_session
+from wsgate.events.metrics import SIZE
 from wsgate.gate import metrics
 from wsgate.gate.decide import FULL
 from wsgate.gate.metrics import cause_of, code_label
 from wsgate.gate.refusals import DRAINING
-from wsgate.settings.model import Heartbeat, Limits, Respond
+from wsgate.settings.model import Compression, Heartbeat, Limits, Respond
 from wsgate.wire.http import Refusal
 
 
@@ -84,6 +87,37 @@ async def test_a_tunnel_counts_what_its_client_sends(start_gate: StartGate, back
     assert counts == {"frames_total desk up binary": 2, "message_size_bytes desk up": 2}
     await client.vanish()
     await service.vanish()
+    await closed(gate)
+
+
+async def test_a_session_with_compression(start_gate: StartGate, backend: Backend) -> None:
+    """The gateway compresses to the client. Sizes of messages are plain ones."""
+    gate = start_gate(route(relay_to(backend.port), "chat", compression=Compression(client=True)))
+    client = gate.connect()
+    await client.write(request("/", {"Sec-WebSocket-Extensions": "permessage-deflate"}))
+    server = await backend.accept_request()
+    await server.accept_upgrade()
+    assert (await client.read_head()).status == 101
+    (session,) = gate.gateway.sessions
+    state = zlib.compressobj(wbits=-15)
+    payload = state.compress(bytes(1000)) + state.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    await client.send(Frame(2, payload, rsv=4))
+    assert (await server.receive()).payload == bytes(1000)
+    await server.send(Frame(1, b"plain" * 100))
+    assert (await client.receive()).rsv
+    metrics = gate.gateway.metrics.sessions("chat")
+    metrics.take_traffic(session)
+    live = counted(gate)
+    assert live["compressed_sessions_total chat client"] == 1
+    assert live["compression_bytes_total chat up client plain"] == 1000
+    assert live["compression_bytes_total chat up client compressed"] == len(payload)
+    assert live["compression_bytes_total chat down client plain"] == 500
+    assert live["compression_seconds_total chat down client"] > 0
+    sizes = gate.gateway.metrics.row.words(SIZE, "chat", "up")
+    assert (sizes[0], sizes[-1]) == (0, 1000)
+    assert session.info.fields()["compression"] == "client"
+    await client.vanish()
+    await server.vanish()
     await closed(gate)
 
 

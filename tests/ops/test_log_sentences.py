@@ -41,6 +41,11 @@ MOST: dict[str, Any] = {
     "request_id": "6c0f",
     "largest_up": 4,
     "largest_down": 9,
+    "compression": "inspected",
+    "plain_up": 300,
+    "plain_down": 500,
+    "compressed_up": 6,
+    "compressed_down": 7,
     "throttled_up": 0.25,
     "throttled_down": 0,
     "client_rtt_ms": 12.3,
@@ -66,10 +71,11 @@ def test_a_session_of_which_everything_is_known() -> None:
         "for chat.example.com/room -> ws://127.0.0.1:9000 (chat.v1)"
     )
     traffic = (
-        "1.5 s, up 1 messages 10 bytes (largest 4) throttled for 0.25 s, down 2 messages 20 bytes (largest 9), "
+        "1.5 s, up 1 messages 10 bytes (largest 4) throttled for 0.25 s, 300 compressed to 6, "
+        "down 2 messages 20 bytes (largest 9), 500 compressed to 7, "
         "RTT 12.3/0.0 ms"
     )
-    behind = 'id 1f, request 6c0f, agent "Mozilla/5.0 (X11)", worker 2'
+    behind = 'compression inspected, id 1f, request 6c0f, agent "Mozilla/5.0 (X11)", worker 2'
     assert sentence("opened", {**MOST, "detail": None}) == f"{who}, {behind}"
     assert sentence("still open", {**MOST, "detail": None}) == f"{who}, {traffic}, {behind}"
     assert sentence("session", MOST) == (

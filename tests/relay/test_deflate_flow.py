@@ -1,10 +1,9 @@
-"""Relays that look into compressed messages, with zlib as the peers' compression."""
+"""What both flows do that look into compressed messages: inspect_flow and recode_flow."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import pytest
 import trio
@@ -13,223 +12,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from tests.peers.frames import MASK, Frame
-from tests.relay.joined import BUFFER, FRAMES, TLS13, Peer, Session, data, session
+from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.deflating import (
+    RSV1,
+    Flows,
+    Kind,
+    both,
+    compressed,
+    cut,
+    inflated,
+    inspecting,
+    message,
+    recoding,
+    sides,
+    write,
+)
+from tests.relay.joined import BUFFER, TLS13, Peer, Session, data, session
 from wsgate.relay.closing import Cause
-from wsgate.relay.deflate_flow import STEP, TURN, Checks, Recoding, inspect, recode
+from wsgate.relay.codec_work import CodecWork
+from wsgate.relay.deflate_flow import STEP, TURN, Checks
 from wsgate.relay.pump import Pump
-from wsgate.relay.session import MakeFlows
+from wsgate.relay.tap import Taps, Viewer
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat
 from wsgate.wire.close import CloseCode
-from wsgate.wire.deflate import Deflater, Inflater
+from wsgate.wire.counts import SIZE_WORDS, MessageSizes
+from wsgate.wire.frame_reader import ReadFrame
 from wsgate.wire.frames import Opcode
-from wsgate.wire.kernel import FrameWalk, Walk
 from wsgate.wire.walk import NO_LIMIT
 
-TAIL = b"\x00\x00\xff\xff"
-RSV1 = 4
-FREE = Checks(NO_LIMIT, True, False)
-ALL = Recoding(1, frozenset())
-
-Flows: TypeAlias = Callable[[WebSocketLeg, WebSocketLeg], MakeFlows]
-
-
-class Kind(Protocol):
-    def __call__(self, checks: Checks = FREE) -> Flows: ...
-
-
-def walks(*, client: bool, backend: bool) -> tuple[Walk, Walk]:
-    return FrameWalk(masked=True, compression=client), FrameWalk(masked=False, compression=backend)
-
-
-def inspecting(checks: Checks = FREE, *, takeover: bool = False) -> Flows:
-    def make(client: WebSocketLeg, backend: WebSocketLeg) -> MakeFlows:
-        up, down = walks(client=True, backend=True)
-        inflaters = Inflater(takeover=takeover), Inflater(takeover=takeover)
-        return inspect(client, backend, (up, inflaters[0]), (down, inflaters[1]), checks)
-
-    return make
-
-
-def recoding(
-    checks: Checks = FREE,
-    which: Recoding = ALL,
-    *,
-    client: bool = True,
-    backend: bool = True,
-    takeover: bool = False,
-    level: int = 1,
-) -> Flows:
-    """client, backend: whether messages are compressed on this side."""
-
-    def inflater(wanted: bool) -> Inflater | None:
-        return Inflater(takeover=takeover) if wanted else None
-
-    def deflater(wanted: bool) -> Deflater | None:
-        return Deflater(level, takeover=takeover) if wanted else None
-
-    def make(client_leg: WebSocketLeg, backend_leg: WebSocketLeg) -> MakeFlows:
-        up, down = walks(client=client, backend=backend)
-        return recode(
-            client_leg,
-            backend_leg,
-            (up, inflater(client), deflater(backend)),
-            (down, inflater(backend), deflater(client)),
-            checks,
-            which,
-        )
-
-    return make
-
-
-def deflated(message: bytes) -> bytes:
-    state = zlib.compressobj(6, zlib.DEFLATED, -15)
-    payload = state.compress(message) + state.flush(zlib.Z_SYNC_FLUSH)
-    return payload.removesuffix(TAIL)
-
-
-def inflated(payload: bytes) -> bytes:
-    return zlib.decompressobj(-15).decompress(payload + TAIL)
-
-
-def compressed(message: bytes, opcode: int = Opcode.BINARY) -> Frame:
-    return Frame(opcode, deflated(message), rsv=RSV1)
-
-
-def cut(frame: Frame, *at: int) -> Iterator[Frame]:
-    """A message in fragments, cut at these places of its payload."""
-    places = [0, *at, len(frame.payload)]
-    for index in range(len(places) - 1):
-        payload = frame.payload[places[index] : places[index + 1]]
-        opcode, rsv = (frame.opcode, frame.rsv) if index == 0 else (Opcode.CONTINUATION, 0)
-        yield Frame(opcode, payload, index == len(places) - 2, rsv)
-
-
-async def message(peer: Peer) -> tuple[int, bytes, bool]:
-    """The next message: its opcode, its plain bytes, and whether it was compressed."""
-    first = frame = await peer.receive()
-    payload = frame.payload
-    while not frame.fin:
-        frame = await peer.receive()
-        assert (frame.opcode, frame.rsv) == (Opcode.CONTINUATION, 0)
-        payload += frame.payload
-    return first.opcode, inflated(payload) if first.rsv else payload, bool(first.rsv)
-
-
-async def write(peer: Peer, *frames: Frame) -> None:
-    await peer.write(b"".join(frame.encode(peer.mask) for frame in frames))
-
-
-sides = pytest.mark.parametrize("side", ["client", "backend"])
-both = pytest.mark.parametrize("kind", [inspecting, recoding])
-
-
 # -- what goes through -------------------------------------------------------------------------------------------------
-
-
-@sides
-async def test_inspected_frames_pass_as_they_came(either_pump: Pump, side: str) -> None:
-    message = compressed("größer ".encode() * 5000, Opcode.TEXT)
-    frames = [
-        *FRAMES,
-        compressed(b"small"),
-        *cut(message, 3, 3, 10),
-        compressed(bytes(3 * STEP)),
-        compressed(b""),
-        *cut(data(b"plain" * 1000), 20, 4000),
-        Frame(Opcode.PING, b""),
-    ]
-    async with session(either_pump, flows=inspecting()) as running:
-        source, sink = running.sides(side)
-        raw = b"".join(frame.encode(source.mask) for frame in frames)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(source.write, raw)
-            assert await sink.read(len(raw)) == raw
-        outcome = running.session.outcome()
-    assert (outcome.messages_up, outcome.messages_down) == ((11, 0) if side == "client" else (0, 11))
-    assert (outcome.largest_up if side == "client" else outcome.largest_down) == 3 * STEP
-
-
-@sides
-@pytest.mark.parametrize("client", [True, False])
-@pytest.mark.parametrize("backend", [True, False])
-async def test_each_side_has_a_compression_of_its_own(
-    pump: Pump, autojump_clock: MockClock, side: str, client: bool, backend: bool
-) -> None:
-    texts = [b"", b"x", b"abc" * 100, "größer ".encode() * 20_000]
-    async with session(pump, flows=recoding(client=client, backend=backend)) as running:
-        source, sink = running.sides(side)
-        source_compresses = client if side == "client" else backend
-        sink_compresses = backend if side == "client" else client
-
-        async def send() -> None:
-            for text in texts:
-                await write(source, data(text, Opcode.TEXT))
-                await write(source, *cut(data(text), len(text) // 2))
-                if source_compresses:
-                    frame = compressed(text, Opcode.TEXT)
-                    await write(source, *cut(frame, len(frame.payload) // 2))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(send)
-            for text in texts:
-                for opcode in [Opcode.TEXT, Opcode.BINARY] + [Opcode.TEXT] * source_compresses:
-                    assert (await message(sink))[:2] == (opcode, text)
-        await write(source, data(b"abc" * 100))
-        assert await message(sink) == (Opcode.BINARY, b"abc" * 100, sink_compresses)
-
-
-@pytest.mark.parametrize("takeover", [False, True])
-async def test_context_takeover(pump: Pump, autojump_clock: MockClock, takeover: bool) -> None:
-    """With it the second message is a reference to the first, in both directions."""
-    text = bytes(range(256))
-    state = zlib.compressobj(6, zlib.DEFLATED, -15)
-    async with session(pump, flows=recoding(takeover=takeover, level=6)) as running:
-        sizes = []
-        for _ in range(2):
-            payload = state.compress(text) + state.flush(zlib.Z_SYNC_FLUSH)
-            await write(running.client, Frame(Opcode.BINARY, payload.removesuffix(TAIL), rsv=RSV1))
-            if not takeover:
-                state = zlib.compressobj(6, zlib.DEFLATED, -15)
-            sizes.append(len((await running.backend.receive()).payload))
-    assert sizes[0] >= 256
-    assert sizes[1] < 20 if takeover else sizes[1] >= 256
-
-
-@pytest.mark.parametrize(
-    ("which", "frame", "is_compressed"),
-    [
-        (Recoding(64, frozenset()), data(b"a" * 63), False),
-        (Recoding(64, frozenset()), data(b"a" * 64), True),
-        (Recoding(1, frozenset({Opcode.BINARY})), data(b"a" * 64), False),
-        (Recoding(1, frozenset({Opcode.BINARY})), data(b"a" * 64, Opcode.TEXT), True),
-        (Recoding(1, frozenset()), data(zlib.compress(b"what is compressed already")), False),
-    ],
-)
-async def test_which_messages_are_compressed(
-    pump: Pump, autojump_clock: MockClock, which: Recoding, frame: Frame, is_compressed: bool
-) -> None:
-    async with session(pump, flows=recoding(which=which, client=False)) as running:
-        await running.client.send(frame)
-        assert await message(running.backend) == (frame.opcode, frame.payload, is_compressed)
-
-
-async def test_a_message_goes_on_in_pieces_as_it_comes(pump: Pump, autojump_clock: MockClock) -> None:
-    """Nothing is held back until its end, and empty pieces cost the sink nothing."""
-    async with session(pump, flows=recoding(client=False)) as running:
-        await running.client.send(data(b"begin", fin=False))
-        first = await running.backend.receive()
-        assert (first.opcode, first.fin, first.rsv) == (Opcode.BINARY, False, RSV1)
-        await running.client.send(data(b"", Opcode.CONTINUATION, fin=False))
-        await running.client.send(Frame(Opcode.PING, b"between"))
-        assert await running.backend.receive() == Frame(Opcode.PING, b"between")
-        await running.client.send(data(b" end", Opcode.CONTINUATION))
-        last = await running.backend.receive()
-        assert (last.opcode, last.fin, last.rsv) == (Opcode.CONTINUATION, True, 0)
-        state = zlib.decompressobj(-15)
-        assert state.decompress(first.payload) == b"begin"
-        assert state.decompress(last.payload + TAIL) == b" end"
 
 
 @both
@@ -285,7 +97,9 @@ async def test_a_ping_for_the_sink_waits_for_the_end_of_a_frame(
         await trio.testing.wait_all_tasks_blocked()
         assert isinstance(running.backend_leg, WebSocketLeg)
         running.backend_leg.ping()
-        await running.client.write(frame.encode(MASK)[500:] + data(b"next").encode(MASK))
+        await running.client.write(frame.encode(MASK)[500:])
+        await trio.testing.wait_all_tasks_blocked()
+        await running.client.send(data(b"next"))
         got = b""
         opcodes = []
         while not got.endswith(b"next"):
@@ -408,6 +222,19 @@ async def test_a_sink_that_reads_nothing_stops_the_work(pump: Pump, autojump_clo
 
 
 @both
+async def test_a_drain_loses_nothing_that_was_read(pump: Pump, autojump_clock: MockClock, kind: Kind) -> None:
+    """The Close waits for what a turn has left over, and for a sink that takes it slowly."""
+    bomb = bytes(20 << 20)
+    async with session(pump, flows=kind(), buffer=BUFFER, unix=True) as running:
+        await running.client.send(compressed(bomb))
+        await trio.testing.wait_all_tasks_blocked()
+        running.session.drain(CloseCode.SERVICE_RESTART)
+        assert (await message(running.backend))[1] == bomb
+        close = await running.backend.receive()
+        assert (close.opcode, close.payload[:2]) == (Opcode.CLOSE, CloseCode.SERVICE_RESTART.to_bytes(2, "big"))
+
+
+@both
 async def test_a_close_behind_a_bomb_comes_last(pump: Pump, autojump_clock: MockClock, kind: Kind) -> None:
     bomb = bytes(20 << 20)
     close = Frame(Opcode.CLOSE, (1000).to_bytes(2, "big") + b"done")
@@ -497,3 +324,88 @@ async def test_an_idle_session_holds_nothing(pump: Pump, autojump_clock: MockClo
         assert flow._deflater._state is None
         assert flow._rest is None
         assert not flow._out
+
+
+# -- what is counted and shown -----------------------------------------------------------------------------------------
+
+
+@both
+async def test_sizes_are_those_of_plain_messages(pump: Pump, autojump_clock: MockClock, kind: Kind) -> None:
+    words = memoryview(bytearray(8 * SIZE_WORDS)).cast("Q")
+    async with session(pump, flows=kind(sizes=MessageSizes(words))) as running:
+        await write(running.client, compressed(bytes(60_000)), data(b"plain"), *cut(compressed(bytes(60)), 2))
+        for _ in range(3):
+            await message(running.backend)
+        outcome = running.session.outcome()
+    assert (words[0], sum(words[:-1]), words[-1]) == (2, 3, 60_065)
+    assert (outcome.messages_up, outcome.largest_up) == (3, 60_000)
+
+
+@both
+async def test_the_work_of_the_codec_is_counted(pump: Pump, autojump_clock: MockClock, kind: Kind) -> None:
+    async with session(pump, flows=kind()) as running:
+        frame = compressed(bytes(60_000))
+        await write(running.client, frame, data(b"plain" * 100))
+        await message(running.backend)
+        await message(running.backend)
+        flow = flow_of(running)
+        work = flow.take_codec_work()
+        assert work is not None
+        assert (work.received, work.inflated) == (len(frame.payload), 60_000)
+        assert work.inflating > 0
+        made = 60_500 if kind is recoding else 0
+        assert (work.plain, work.deflated > 0, work.deflating > 0) == (made, made > 0, made > 0)
+        assert flow.take_codec_work() is None
+        outcome = running.session.outcome()
+    assert outcome.codec_up == work
+    assert outcome.codec_down == CodecWork()
+
+
+@both
+@pytest.mark.parametrize("key", [MASK, None])
+async def test_a_tap_shows_plain_frames(pump: Pump, autojump_clock: MockClock, kind: Kind, key: bytes | None) -> None:
+    """From the next frame on, also if it opens inside of one, and while a turn is not over."""
+    text = "größer ".encode() * 5000
+    frames = [
+        *cut(compressed(text, Opcode.TEXT), 3, 40),
+        Frame(Opcode.PING, b"?"),
+        *cut(data(b"binary" * 200), 7),
+        compressed(bytes(3 * STEP)),
+        close_frame(1000),
+    ]
+    taps = Taps()
+    async with session(pump, flows=kind()) as running, trio.open_nursery() as nursery:
+        source, sink = (running.client, running.backend) if key else (running.backend, running.client)
+        first = compressed(b"before").encode(key)
+        await source.write(first[:-2])
+        await trio.testing.wait_all_tasks_blocked()
+        viewer = taps.open(running.session, 100)
+        assert isinstance(viewer, Viewer)
+        await source.write(first[-2:])
+        assert (await message(sink))[1] == b"before"
+        raw = b"".join(frame.encode(key) for frame in frames)
+        nursery.start_soon(source.write, raw[:500])
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(source.write, raw[500:])
+        while (await sink.receive()).opcode != Opcode.CLOSE:
+            pass
+        shown, dropped = viewer.take()
+        assert dropped == 0
+        assert {each.up for each in shown} == {key is not None}
+        told = [each.frame for each in shown]
+        assert b"".join(each.payload for each in told[:3])[:100] == text[:100]
+        assert sum(each.size for each in told[:3]) == len(text)
+        assert [each.compressed_size for each in told] == [
+            *(len(frame.payload) for frame in frames[:3]),
+            *(None, None, None, len(frames[-2].payload), None),
+        ]
+        assert told[3:6] == [
+            ReadFrame(0x89, 1, b"?"),
+            ReadFrame(Opcode.BINARY, 7, b"binaryb"),
+            ReadFrame(0x80, 1193, (b"binary" * 200)[7:107]),
+        ]
+        assert told[6][:3] == (0xC2, 3 * STEP, bytes(100))
+        assert told[7].payload == (1000).to_bytes(2, "big")
+        taps.close(viewer)
+        assert flow_of(running)._look is None
+        nursery.cancel_scope.cancel()

@@ -120,7 +120,7 @@ def test_many_final_blocks_take_many_steps() -> None:
     while inflater.more:
         assert inflater.take(STEP) == b""
         steps += 1
-    assert steps >= 1000 // 16
+    assert steps >= 1000
 
 
 @takeovers
@@ -168,8 +168,7 @@ def test_what_is_deflated_inflates(
     for message in messages:
         cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=3))) if data else []
         parts = [message[a:b] for a, b in zip([0, *cuts], [*cuts, len(message)], strict=True)]
-        payloads = [deflater.begin(parts[0], last=len(parts) == 1)]
-        payloads += [deflater.piece(part, last=at == len(parts) - 1) for at, part in enumerate(parts) if at]
+        payloads = [deflater.compress(part, last=at == len(parts) - 1) for at, part in enumerate(parts)]
         if not takeover:
             oracle = zlib.decompressobj(-MAX_BITS)
         assert oracle.decompress(b"".join(payloads) + TAIL) == message
@@ -198,7 +197,7 @@ def test_the_library(installed: bool, status: str) -> None:
         "import sys; sys.modules['isal'] = None\n"
         "from wsgate.wire.deflate import STATUS, Deflater, Inflater\n"
         "inflater = Inflater(takeover=False)\n"
-        "inflater.put(Deflater(1, takeover=False).begin(b'Hello', last=True), last=True)\n"
+        "inflater.put(Deflater(1, takeover=False).compress(b'Hello', last=True), last=True)\n"
         "print(STATUS, inflater.take(100))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -126,6 +126,8 @@ def frame_of(event: Mapping[str, Any]) -> bytes:
     first = int(opcode, 16) if first < 0 else first
     for flag in event["flags"]:
         first |= _FLAGS[flag]
+    if "compressed_size" in event:
+        first &= ~RSV1  # the payload is the inflated one
     payload = base64.b64decode(event.get("payload", ""))
     if not payload and event.get("code") is not None:
         payload = event["code"].to_bytes(2, "big")

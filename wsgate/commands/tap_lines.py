@@ -35,7 +35,7 @@ class TapLines:
         direction, opcode, flags = event["direction"], event["opcode"], event["flags"]
         time = datetime.fromisoformat(event["time"]).astimezone()
         if opcode in ("text", "binary"):
-            self._is_text[direction] = opcode == "text" and "RSV1" not in flags
+            self._is_text[direction] = opcode == "text" and ("RSV1" not in flags or "compressed_size" in event)
         cells = [
             f"{time:%H:%M:%S.%f}",
             f"{direction:<4}",
@@ -43,6 +43,8 @@ class TapLines:
             f"{event['size']:>8} B",
             f"{' '.join(flags):<8}",
         ]
+        if "compressed_size" in event:
+            cells.append(f"from {event['compressed_size']} B")
         if "payload" in event:
             data = base64.b64decode(event["payload"])
             if opcode == "close":

@@ -143,7 +143,7 @@ FRAMES = Metric(
 SIZE = Metric(
     "wsgate_message_size_bytes",
     Kind.HISTOGRAM,
-    "Payload of each whole message that a WebSocket peer has sent; a compressed one counts compressed.",
+    "Payload of each whole message that a WebSocket peer has sent; of a compressed one inflated, if it is looked into.",
     _FLOW,
     buckets=SIZES,
 )
@@ -157,6 +157,33 @@ THROTTLED = _counter(
 )
 RTT = _seconds("wsgate_heartbeat_rtt_seconds", "From the gateway's Ping to its Pong.", _LEG, _QUICK)
 LOST = _counter("wsgate_heartbeats_lost_total", "Legs that did not answer a Ping in time.", _LEG)
+
+COMPRESSION_BYTES = _counter(
+    "wsgate_compression_bytes_total",
+    "Bytes of the messages that are compressed between the gateway and a side and that it inflates or compresses, in "
+    "the form plain and in the form compressed.",
+    (*_FLOW, "side", "form"),
+)
+COMPRESSION_SECONDS = _counter(
+    "wsgate_compression_seconds_total",
+    "How long the gateway has inflated (up from the client, down from the backend) and compressed (the other two).",
+    (*_FLOW, "side"),
+    MICROSECOND,
+)
+COMPRESSED_SESSIONS = _counter(
+    "wsgate_compressed_sessions_total",
+    "Sessions that have begun, and with whose client or backend compression was agreed on.",
+    _LEG,
+)
+COMPRESSION_MEMORY = _gauge(
+    "wsgate_compression_memory_bytes",
+    "What open sessions may keep for compression between two messages, of limits.compression_memory.",
+    ("worker",),
+    Across.EACH,
+)
+COMPRESSION_MEMORY_LIMIT = _gauge(
+    "wsgate_compression_memory_limit_bytes", "limits.compression_memory of a process.", ("worker",), Across.EACH
+)
 
 WAITING = _gauge("wsgate_sessions_waiting", "New sessions that wait for a place at a backend.", _ROUTE)
 BACKEND_SESSIONS = _gauge("wsgate_backend_sessions", "Sessions of a backend, with running handshakes.", _BACKEND)

@@ -52,13 +52,28 @@ FIELDS = (
     Field("path", "text", "of the request, in its normal form, without the query, and without a token in it"),
     Field("subprotocol", "text", "that was chosen; null for none"),
     Field("request_id", "text", "of the request, which its backend was told; made here, or a trusted proxy's"),
+    Field(
+        "compression",
+        "word",
+        "of a session with compression `passed`: the gateway does not look into it, so `limits.message` counts "
+        "compressed bytes and text is not checked; `inspected`: it does; `client`, `backend` or `both`: where it "
+        "compresses itself",
+    ),
     Field("method", "text", "of the request"),
     Field("status", "HTTP status", "of the answer"),
     Field("duration", "seconds", "since the session or request began"),
     Field("messages_up", "number", "finished data messages from the client"),
     Field("messages_down", "number", "finished data messages from the backend; in a tunnel the frames that were made"),
-    Field("largest_up", "bytes", "of the largest of these messages from the client, as it was sent"),
+    Field(
+        "largest_up",
+        "bytes",
+        "of the largest of these messages from the client, as it was sent; inflated if it is looked into",
+    ),
     Field("largest_down", "bytes", "of the largest of these messages from the backend; null in a tunnel"),
+    Field("plain_up", "bytes", "of the messages from the client that were compressed on a side, without compression"),
+    Field("plain_down", "bytes", "of those from the backend; these four only if the gateway looks into the session's"),
+    Field("compressed_up", "bytes", "of the same messages from the client, compressed; by the client, if it does"),
+    Field("compressed_down", "bytes", "of those from the backend"),
     Field("bytes_up", "bytes", "from the client; of a session with frame headers, of a request the body"),
     Field("bytes_down", "bytes", "to the client; of a session with frame headers, of an answer the body"),
     Field("client_code", "close code", "of the Close that crossed the client side first; 1005 for one without a code"),
@@ -128,11 +143,12 @@ FIELDS = (
 ANY_LINE = ("worker", "more", "within")  # may be in the line of any event
 
 WHO = ("client", "peer", "subject", "user", "host", "user_agent")
-SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id")
+SESSION = ("id", "route", *WHO, "backend", "path", "subprotocol", "request_id", "compression")
 SIZES = ("bytes_up", "bytes_down")
 COUNTS = (
     *("duration", "messages_up", "messages_down", "largest_up", "largest_down"),
-    *(*SIZES, "throttled_up", "throttled_down", "client_rtt_ms", "backend_rtt_ms"),
+    *(*SIZES, "plain_up", "plain_down", "compressed_up", "compressed_down"),
+    *("throttled_up", "throttled_down", "client_rtt_ms", "backend_rtt_ms"),
 )
 CLOSES = ("client_code", "backend_code", "client_reason", "backend_reason")
 ENDING = (*CLOSES, "ended_by", "reason", "detail")

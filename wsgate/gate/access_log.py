@@ -76,9 +76,24 @@ def _counts(info: SessionInfo, outcome: Outcome) -> dict[str, object]:
         "largest_down": outcome.largest_down,
         "bytes_up": outcome.octets_up,
         "bytes_down": outcome.octets_down,
+        **_plain_sizes(outcome),
         **(_throttles(outcome) if outcome.throttled_up or outcome.throttled_down else {}),
         "client_rtt_ms": _milliseconds(outcome.client_rtt),
         "backend_rtt_ms": _milliseconds(outcome.backend_rtt),
+    }
+
+
+def _plain_sizes(outcome: Outcome) -> dict[str, object]:
+    """What was compressed on either side, in both forms; empty if nothing was."""
+    up, down = outcome.codec_up, outcome.codec_down
+    if up is None or down is None:
+        return {}
+    # Where both sides compress, the source's messages count
+    return {
+        "plain_up": up.inflated or up.plain,
+        "plain_down": down.inflated or down.plain,
+        "compressed_up": up.received or up.deflated,
+        "compressed_down": down.received or down.deflated,
     }
 
 

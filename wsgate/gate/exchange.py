@@ -171,6 +171,7 @@ class Opened:
     subprotocol, extensions, headers: for the 101
     protocol: that the 101 switches to, whose fields are in ``headers``; ``None`` for WebSocket
     codec_memory: bytes that the session may keep for compression between two messages
+    compression: what becomes of compressed messages, as the log has it; empty without any
     early: bytes that the backend has sent already
     token: the client's token with its source, for ``gate.revoke``
     record: how to record the session; ``None``: not at all
@@ -189,6 +190,7 @@ class Opened:
     record: Record | None = None
     protocol: bytes | None = None
     codec_memory: int = 0
+    compression: str = ""
 
 
 Answer = Refusal | Response | Opened

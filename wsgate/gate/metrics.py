@@ -17,6 +17,9 @@ from wsgate.events.metrics import (
     BUILD_INFO,
     BYTES,
     CLOSE_CODES,
+    COMPRESSED_SESSIONS,
+    COMPRESSION_BYTES,
+    COMPRESSION_SECONDS,
     DRAINED,
     DRAINING,
     DURATION,
@@ -45,6 +48,7 @@ from wsgate.events.metrics import (
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.session import Outcome, Session
 from wsgate.relay.traffic import Traffic
+from wsgate.wire.counts import MessageSizes
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import Counts, FrameCounts
 
@@ -152,7 +156,8 @@ class SessionMetrics:
         self._row = row
         self._route = route
         self._endings: dict[_Ending, list[Cell]] = {}
-        self._frames: dict[str, Counts] = {}
+        self._frames: dict[tuple[str, bool], Counts] = {}
+        self._sizes: dict[str, MessageSizes] = {}
         self._open = row.cell(SESSIONS, route)
         self._opened = row.cell(OPENED, route)
         self._upgrade = row.histogram(UPGRADE, route)
@@ -166,12 +171,28 @@ class SessionMetrics:
         self._open.add()
         self._opened.add()
 
-    def frames(self, direction: str) -> Counts:
-        """Returns where the walks of a direction count, "up" or "down". It is the row itself: nothing is copied."""
-        found = self._frames.get(direction)
+    def compressed(self, *sides: Side) -> None:
+        """A session has begun, and messages may be compressed on these sides of it."""
+        for side in sides:
+            self._row.cell(COMPRESSED_SESSIONS, self._route, side.value).add()
+
+    def frames(self, direction: str, *, sizes: bool = True) -> Counts:
+        """Returns where the walks of a direction count, "up" or "down". It is the row itself: nothing is copied.
+
+        sizes: they count the sizes of messages, too; not if those are compressed and the flow counts the plain ones
+        """
+        found = self._frames.get((direction, sizes))
         if found is None:
-            words = (self._row.words(metric, self._route, direction) for metric in (FRAMES, SIZE))
-            found = self._frames[direction] = FrameCounts(*words)
+            frames, messages = (self._row.words(metric, self._route, direction) for metric in (FRAMES, SIZE))
+            nowhere = memoryview(bytearray(messages.nbytes)).cast("Q")
+            found = self._frames[direction, sizes] = FrameCounts(frames, messages if sizes else nowhere)
+        return found
+
+    def sizes(self, direction: str) -> MessageSizes:
+        """Returns where flows count the plain sizes of messages that were compressed."""
+        found = self._sizes.get(direction)
+        if found is None:
+            found = self._sizes[direction] = MessageSizes(self._row.words(SIZE, self._route, direction))
         return found
 
     def upgraded(self, seconds: float) -> None:
@@ -183,6 +204,7 @@ class SessionMetrics:
         traffic = session.take_traffic()
         if traffic is not None:
             self._add(traffic)
+        self._add_codec_work(session)
         self._open.add(-1)
         self._duration.observe(trio.current_time() - session.info.since)
         # by their names, because before Python 3.12 the hash of an enum's member calls a Python function
@@ -199,6 +221,7 @@ class SessionMetrics:
             self._add(traffic)
             for side, rtt in session.take_rtts():
                 self._row.histogram(RTT, self._route, side.value).observe(rtt)
+            self._add_codec_work(session)
 
     def throttled(self, source: Side) -> None:
         """A side of a session sends too fast, and is not read for a while."""
@@ -225,6 +248,22 @@ class SessionMetrics:
             _, _, stalls, stalled = self._down
             stalls.add(traffic.stalls_down)
             stalled.add(round(traffic.stalled_down / MICROSECOND))
+
+    def _add_codec_work(self, session: Session) -> None:
+        for flow in session.flows:
+            work = flow.take_codec_work()
+            if work is None:
+                continue
+            direction = _direction(flow.source.side)
+            for side, plain, compressed, seconds in (
+                (flow.source.side, work.inflated, work.received, work.inflating),
+                (flow.sink.side, work.plain, work.deflated, work.deflating),
+            ):
+                if seconds:
+                    labels = self._route, direction, side.value
+                    self._row.cell(COMPRESSION_BYTES, *labels, "plain").add(plain)
+                    self._row.cell(COMPRESSION_BYTES, *labels, "compressed").add(compressed)
+                    self._row.cell(COMPRESSION_SECONDS, *labels).add(round(seconds / MICROSECOND))
 
     def _add_ending(self, how: _Ending) -> list[Cell]:
         """Returns the counters of one kind of ending. It happens thousands of times, so they are kept."""

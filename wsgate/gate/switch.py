@@ -104,6 +104,7 @@ async def _begin(
         trio.current_time(),
         exchange.request_id,
         _expiry(exchange.admitted.expires),
+        backend.compression,
     )
     recorder = None if backend.record is None else Recorder(backend.record, info)
     if recorder is not None and recorder.required:

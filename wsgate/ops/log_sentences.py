@@ -11,7 +11,13 @@ _EVENTS = frozenset({"opened", "still open", "session"})
 
 # What is known of the client beside its address, and what comes behind the sentence, with what each is called there
 _ABOUT_CLIENT = (("peer", "through"), ("user", "user"), ("subject", "certificate"))
-_BEHIND = (("id", "id"), ("request_id", "request"), ("user_agent", "agent"), ("worker", "worker"))
+_BEHIND = (
+    ("compression", "compression"),
+    ("id", "id"),
+    ("request_id", "request"),
+    ("user_agent", "agent"),
+    ("worker", "worker"),
+)
 
 
 def sentence(event: str | None, fields: Fields) -> str | None:
@@ -62,11 +68,12 @@ def _close(fields: Fields, side: str) -> str:
 def _traffic(fields: Fields) -> Iterator[str]:
     yield f"{fields['duration']} s"
     for way in ("up", "down"):
-        largest, throttled = fields.get(f"largest_{way}"), fields.get(f"throttled_{way}")
+        largest, throttled, plain = (fields.get(f"{name}_{way}") for name in ("largest", "throttled", "plain"))
         yield (
             f"{way} {fields[f'messages_{way}']} messages {fields[f'bytes_{way}']} bytes"
             + (f" (largest {largest})" if largest else "")
             + (f" throttled for {throttled} s" if throttled else "")
+            + (f", {plain} compressed to {fields[f'compressed_{way}']}" if plain else "")
         )
     client, backend = fields.get("client_rtt_ms"), fields.get("backend_rtt_ms")
     if client is not None or backend is not None:

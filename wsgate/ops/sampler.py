@@ -23,6 +23,8 @@ from wsgate.events.metrics import (
     BACKEND_HEALTHY,
     BACKEND_SESSIONS,
     CERTIFICATE,
+    COMPRESSION_MEMORY,
+    COMPRESSION_MEMORY_LIMIT,
     FDS,
     FULL_ROUNDS,
     HANDSHAKES,
@@ -62,6 +64,9 @@ class Sampler:
         number = str(gateway.counters.number if gateway.workers > 1 else 0)
         self._fds, self._max_fds, self._memory = (row.cell(metric, number) for metric in (FDS, MAX_FDS, MEMORY))
         self._alive = row.cell(ALIVE, number)
+        self._codec_memory, self._max_codec_memory = (
+            row.cell(metric, number) for metric in (COMPRESSION_MEMORY, COMPRESSION_MEMORY_LIMIT)
+        )
         self._dropped = DroppedLines(row, gateway.metrics.log_dropped)
         self._rounds_before = 0
         self._shown: dict[tuple[str, ...], Cell] = {}  # gauges of what the site may lose
@@ -97,6 +102,8 @@ class Sampler:
         self._rounds_before = pump.full_rounds
         self._dropped.update()
         gateway = self._gateway
+        self._codec_memory.set(gateway.codec_memory)
+        self._max_codec_memory.set(gateway.settings.limits.compression_memory)
         # one that is being ended may be idle, but not silent any more
         self._handshakes.set(max(0, len(gateway.silent) - len(gateway.idle)) + gateway.upgrading)
         if gateway.most_sessions is not None:

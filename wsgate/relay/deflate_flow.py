@@ -5,26 +5,28 @@ Theory of operation
 Both kinds go through what they read frame by frame, and inflate the payload of compressed messages in steps of at most
 ``STEP`` plain bytes. Each step counts the message's plain bytes against its limit and checks its text.
 
-  InspectFlow   passes on the frames as they came, each piece of a payload behind its check
-  RecodeFlow    makes new frames from the plain bytes, compressed for the sink or not
+  inspect_flow.InspectFlow   passes on the frames as they came, each piece of a payload behind its check
+  recode_flow.RecodeFlow     makes new frames from the plain bytes, compressed for the sink or not
 
 Nothing is assembled: a message that comes in pieces goes on in pieces. A small payload may inflate to a thousand times
 its size, and compressing takes longer than reading. So a flow stops when it has worked for a turn (``TURN`` plain
 bytes), and when the sink accepts no more. It keeps the rest of its read (``_rest``) and reads again when it is done. So
-a session whose sink is stuck holds one read, and what one turn has made of it.
+a session whose sink is stuck holds one read, and what one turn has made of it. Frames of the gateway's own wait for the
+end of that work: a Close in front of it would lose what was read.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from wsgate.relay.codec_work import CodecWork
 from wsgate.relay.flow import WalkingFlow
 from wsgate.relay.pump import HEADROOM, STEP_SIZE
-from wsgate.wire.deflate import Deflater, Inflater
-from wsgate.wire.frames import FIN, MASK, RSV1, Opcode, encode_header
+from wsgate.wire.frames import FIN, MASK, RSV1, Opcode
 from wsgate.wire.kernel import apply_mask
+from wsgate.wire.plain_frames import PlainFrames
 from wsgate.wire.rules import Rule, fault
 from wsgate.wire.utf8 import Utf8Validator
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
@@ -32,9 +34,11 @@ from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsgate.relay.flow import Flow, Owner
+    from wsgate.relay.flow import Owner, ReadFrames
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
+    from wsgate.wire.counts import MessageSizes
+    from wsgate.wire.deflate import Deflater, Inflater
     from wsgate.wire.kernel import Walk
 
 STEP = STEP_SIZE  # bytes: the most plain bytes of a step
@@ -61,39 +65,46 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
-class Recoding:
-    """Which messages are compressed.
+class Direction:
+    """What one direction of a session is walked, inflated, compressed and counted by.
 
-    threshold: plain bytes from which on one is; one whose end has not come yet always is
-    never: opcodes of messages that are not
+    walk: without a limit for messages, because the flow counts their plain bytes
+    inflater: of the source's messages; ``None`` if the source compresses none
+    deflater: of the sink's messages, where the gateway compresses; ``None`` if the sink gets none compressed
+    sizes: where the plain sizes of messages are counted; the walk counts only frames
     """
 
-    threshold: int
-    never: frozenset[int]
+    walk: Walk
+    inflater: Inflater | None = None
+    deflater: Deflater | None = None
+    sizes: MessageSizes | None = None
 
 
 class DeflateFlow(WalkingFlow):
-    """The common part of both kinds.
-
-    walk: without a limit for messages, because this class counts their plain bytes
-    inflater: of the source's messages; ``None`` if the source compresses none
-    """
+    """The common part of both kinds. ``work``: what was inflated and compressed so far."""
 
     __slots__ = (
         "_checks",
         "_first",
         "_inflater",
+        "_is_busy",
         "_is_compressed",
         "_is_last",
         "_key",
         "_largest",
+        "_look",
         "_opcode",
         "_out",
         "_phase",
+        "_plain_frames",
         "_rest",
+        "_shown",
         "_size",
+        "_sizes",
         "_turn",
         "_utf8",
+        "_work_told",
+        "work",
     )
 
     sink: WebSocketLeg
@@ -104,25 +115,31 @@ class DeflateFlow(WalkingFlow):
         pump: Pump,
         source: WebSocketLeg,
         sink: WebSocketLeg,
-        walk: Walk,
-        inflater: Inflater | None,
+        direction: Direction,
         checks: Checks,
     ) -> None:
-        self._inflater = inflater
+        self._inflater = direction.inflater
+        self._sizes = direction.sizes
         self._checks = checks
+        self.work = CodecWork()
+        self._work_told = self.work.copy()
         self._out: list[bytes | bytearray | memoryview] = []  # for the sink, before the next read
         self._rest: bytes | None = None  # of the last read; not ``None`` while there is work without a read
         self._turn = TURN
         self._first = 0  # the first byte of the current frame
         self._key = b""
-        self._phase = 0
+        self._phase = 0  # where in the masking key the next piece of the payload begins
         self._opcode = 0  # of the current message
         self._is_compressed = False
         self._is_last = False  # whether the piece in the inflater is the end of its message
         self._size = 0  # plain bytes of the current message so far
         self._largest = 0
         self._utf8: Utf8Validator | None = None
-        super().__init__(owner, pump, source, sink, walk)
+        self._is_busy = False  # whether what was read is not all written yet
+        self._plain_frames: PlainFrames | None = None  # of a tap that is about to look
+        self._shown: PlainFrames | None = None  # while it looks
+        self._look: Callable[[memoryview], None] | None = None
+        super().__init__(owner, pump, source, sink, direction.walk)
         self.read_area = pump.step_area
 
     @property
@@ -130,19 +147,35 @@ class DeflateFlow(WalkingFlow):
         """Plain bytes of the largest finished message."""
         return self._largest
 
+    def take_codec_work(self) -> CodecWork | None:
+        if self.work == self._work_told:
+            return None
+        since, self._work_told = self.work.since(self._work_told), self.work.copy()
+        return since
+
+    def at_boundary(self) -> bool:
+        return self.ended or not self._is_busy
+
+    def frame_reader(self, keep: int) -> ReadFrames:
+        """The frames are told with their plain bytes, when those are known."""
+        self._plain_frames = PlainFrames(keep)
+        return self._plain_frames.take
+
+    def show(self, look: Callable[[memoryview], None] | None) -> None:
+        self._look = look
+        self._shown = None if look is None else self._plain_frames
+
     def pull(self) -> None:
         if self._rest is None:
             super().pull()
             return
-        piece, rest = self._rest[:STEP], self._rest[STEP:]  # there is more than a step only behind a handshake
-        self._rest = None
+        # There is more than a step only behind a handshake
+        piece, self._rest = self._rest[:STEP], self._rest[STEP:] or None
         self.source.last_read = self.pump.now
         end = HEADROOM + len(piece)
         self.pump.buffer[HEADROOM:end] = piece
         self.move(HEADROOM, end)
-        if rest and not self.ended:
-            self._keep(rest)
-        elif self._tls_record and self._rest is None:
+        if self._tls_record and self._rest is None:
             self.source.after_read()  # TLS may hold more bytes, which raise no event
 
     def feed(self, data: bytes) -> None:
@@ -159,18 +192,18 @@ class DeflateFlow(WalkingFlow):
         if self._carry:
             start = self._restore_carry()
         self._turn = TURN
+        self._is_busy = True
         start = self._work(start, end)
+        if self._look is not None:
+            self._look(memoryview(b""))
         if self.ended:
             return
-        self._write()
         if start < end or self._is_inflating():
-            self._keep(bytes(self.pump.view[start:end]))
-
-    def _keep(self, rest: bytes) -> None:
-        """Keeps bytes for the next turn, behind those that are kept already."""
-        if self._rest is None and self.sink.pending is None:
+            self._rest = bytes(self.pump.view[start:end]) + (self._rest or b"")
+        self._is_busy = self._rest is not None
+        self._write()
+        if self._is_busy and self.sink.pending is None:
             self.pump.serve_again(self.source)
-        self._rest = rest if self._rest is None else self._rest + rest
 
     def _work(self, at: int, end: int) -> int:
         """Works through ``buffer[at:end]`` until its end or that of the turn. Returns where the rest starts."""
@@ -194,8 +227,6 @@ class DeflateFlow(WalkingFlow):
         walk = self.walk
         buffer = self.pump.buffer
         begins = not walk.left
-        if begins and self.sink.waiting_frames:
-            self._write()
         self._turn -= _FRAME_COST
         payload, size = _header(buffer, at, end) if begins else (at, walk.left)
         stop = min(payload + size, end)
@@ -212,7 +243,7 @@ class DeflateFlow(WalkingFlow):
         self.last_moved = self.pump.now
         self._turn -= stop - payload
         if begins:
-            self._begin_frame(at, payload)
+            self._begin_frame(at, payload, size)
             if not self._is_compressed and not self._grow(size):
                 return end, False
         is_last = self._first >= FIN and not walk.left
@@ -220,14 +251,18 @@ class DeflateFlow(WalkingFlow):
             assert self._inflater is not None  # the walk lets RSV1 pass only where it was agreed on
             self._is_last = is_last
             self._inflater.put(bytes(self._unmask(payload, stop)), last=is_last)
+            self.work.received += stop - payload
             self._hold(at, stop)
         else:
+            if self._shown is not None:
+                self._show_piece(payload, stop)
             self._pass(at, payload, stop, is_last=is_last)
             if is_last:
                 self._end_message()
+        self._phase = (self._phase + stop - payload) & 3
         return stop, False
 
-    def _begin_frame(self, at: int, payload: int) -> None:
+    def _begin_frame(self, at: int, payload: int, size: int) -> None:
         buffer = self.pump.buffer
         first = self._first = buffer[at]
         self._key = bytes(buffer[payload - 4 : payload]) if buffer[at + 1] & MASK else b""
@@ -236,28 +271,44 @@ class DeflateFlow(WalkingFlow):
             self._opcode = first & _OPCODE
             self._is_compressed = bool(first & RSV1)
             self._size = 0
+        if self._shown is not None:
+            self._shown.begin(first, size, is_compressed=self._is_compressed)
+
+    def _show_piece(self, start: int, stop: int) -> None:
+        """Tells a tap the next part of a frame that is not compressed."""
+        assert self._shown is not None
+        self._shown.add(self._unmask(start, stop))
+        if not self.walk.left:
+            self._shown.end()
 
     def _unmask(self, start: int, stop: int) -> bytes | bytearray:
         data = self.pump.buffer[start:stop]
         if not self._key:
             return data
         phase = self._phase
-        self._phase = (phase + stop - start) & 3
         return apply_mask(data, self._key[phase:] + self._key[:phase])
 
     def _step(self) -> None:
         """Inflates a little more of the current message."""
         inflater = self._inflater
         assert inflater is not None
+        began = monotonic()
         plain = inflater.take(STEP)
+        self.work.inflating += monotonic() - began
         if plain is None:
             self._break(Rule.BAD_DEFLATE)
             return
         is_over = not inflater.more
         is_last = is_over and self._is_last
         self._turn -= len(plain) + _FRAME_COST
+        self.work.inflated += len(plain)
+        self.last_moved = self.pump.now
         if not self._grow(len(plain)) or not self._check_text(plain, is_last):
             return
+        if self._shown is not None:
+            self._shown.add(plain)
+            if is_over and not self.walk.left:
+                self._shown.end()
         self._handle_plain(plain, is_last=is_last)
         if is_last:
             self._end_message()
@@ -287,6 +338,8 @@ class DeflateFlow(WalkingFlow):
 
     def _end_message(self) -> None:
         self._largest = max(self._largest, self._size)
+        if self._sizes is not None:
+            self._sizes.message(self._size)
 
     def _break(self, rule: Rule, number: int = 0) -> None:
         """The current message breaks a rule that the walk cannot see."""
@@ -299,6 +352,8 @@ class DeflateFlow(WalkingFlow):
 
     def _handle_control(self, at: int, stop: int) -> None:
         walk = self.walk
+        if self._shown is not None:
+            self._shown.control(FIN | walk.opcode, walk.payload)
         if walk.opcode == Opcode.CLOSE:
             self._write()
             self._receive_close()
@@ -334,128 +389,6 @@ class DeflateFlow(WalkingFlow):
 
     def _release(self) -> None:
         """The piece that was held is inflated and checked."""
-
-
-class InspectFlow(DeflateFlow):
-    """Passes on the frames as they came, each piece of a compressed payload after it was checked."""
-
-    __slots__ = ("_held", "_is_at_boundary")
-
-    def __init__(
-        self,
-        owner: Owner,
-        pump: Pump,
-        source: WebSocketLeg,
-        sink: WebSocketLeg,
-        walk: Walk,
-        inflater: Inflater | None,
-        checks: Checks,
-    ) -> None:
-        self._held = b""
-        self._is_at_boundary = True  # whether the sink has got whole frames only
-        super().__init__(owner, pump, source, sink, walk, inflater, checks)
-
-    def at_boundary(self) -> bool:
-        return self._is_at_boundary
-
-    def _pass(self, at: int, payload: int, stop: int, *, is_last: bool) -> None:
-        self._out.append(self.pump.view[at:stop])
-        self._is_at_boundary = not self.walk.left
-
-    def _hold(self, at: int, stop: int) -> None:
-        self._held = bytes(self.pump.view[at:stop])
-
-    def _release(self) -> None:
-        self._out.append(self._held)
-        self._held = b""
-        self._is_at_boundary = not self.walk.left
-
-
-class RecodeFlow(DeflateFlow):
-    """Makes new frames from the plain bytes, compressed for the sink or not.
-
-    deflater: of the sink's messages; ``None`` if the sink gets none compressed
-    """
-
-    __slots__ = ("_compresses", "_deflater", "_is_begun", "_recoding")
-
-    def __init__(
-        self,
-        owner: Owner,
-        pump: Pump,
-        source: WebSocketLeg,
-        sink: WebSocketLeg,
-        walk: Walk,
-        inflater: Inflater | None,
-        deflater: Deflater | None,
-        checks: Checks,
-        recoding: Recoding,
-    ) -> None:
-        super().__init__(owner, pump, source, sink, walk, inflater, checks)
-        self._deflater = deflater
-        self._recoding = recoding
-        self._is_begun = False  # whether the sink has got a part of the current message
-        self._compresses = False  # whether it gets that message compressed
-
-    def _pass(self, at: int, payload: int, stop: int, *, is_last: bool) -> None:
-        self._send(self._unmask(payload, stop), is_last)
-
-    def _handle_plain(self, plain: bytes, *, is_last: bool) -> None:
-        self._send(plain, is_last)
-
-    def _send(self, plain: bytes | bytearray, is_last: bool) -> None:
-        """Makes the next frame of the current message."""
-        if not plain and not is_last:
-            return
-        first = FIN if is_last else 0
-        deflater = self._deflater
-        if not self._is_begun:
-            first |= self._opcode
-            is_small = is_last and len(plain) < self._recoding.threshold
-            self._compresses = deflater is not None and not is_small and self._opcode not in self._recoding.never
-        payload: bytes | bytearray = plain
-        if self._compresses:
-            assert deflater is not None
-            payload = deflater.piece(plain, last=is_last) if self._is_begun else deflater.begin(plain, last=is_last)
-            if is_last and not self._is_begun and not deflater.takeover and len(payload) >= len(plain):
-                payload = plain  # it does not become smaller
-            elif not self._is_begun:
-                first |= RSV1
-        self._is_begun = not is_last
-        if self.sink.masks:
-            key = os.urandom(4)
-            self._out += (encode_header(first, len(payload), MASK) + key, apply_mask(payload, key))
-        else:
-            self._out += (encode_header(first, len(payload)), payload)
-
-
-def inspect(
-    client: WebSocketLeg,
-    backend: WebSocketLeg,
-    up: tuple[Walk, Inflater | None],
-    down: tuple[Walk, Inflater | None],
-    checks: Checks,
-) -> Callable[[Owner], tuple[Flow, Flow]]:
-    """Makes the flows of a session whose two sides compress end to end."""
-    return lambda owner: (
-        InspectFlow(owner, client.pump, client, backend, *up, checks),
-        InspectFlow(owner, client.pump, backend, client, *down, checks),
-    )
-
-
-def recode(
-    client: WebSocketLeg,
-    backend: WebSocketLeg,
-    up: tuple[Walk, Inflater | None, Deflater | None],
-    down: tuple[Walk, Inflater | None, Deflater | None],
-    checks: Checks,
-    recoding: Recoding,
-) -> Callable[[Owner], tuple[Flow, Flow]]:
-    """Makes the flows of a session with a compression of its own on each side."""
-    return lambda owner: (
-        RecodeFlow(owner, client.pump, client, backend, *up, checks, recoding),
-        RecodeFlow(owner, client.pump, backend, client, *down, checks, recoding),
-    )
 
 
 def _header(buffer: bytearray, at: int, end: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from wsgate.wire.frame_reader import FrameReader, ReadFrame
 from wsgate.wire.frames import FIN, Opcode
 
 if TYPE_CHECKING:
+    from wsgate.relay.codec_work import CodecWork
     from wsgate.relay.leg import Leg
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
@@ -92,6 +93,10 @@ class Flow:
     @property
     def largest(self) -> int | None:
         """Bytes of the largest finished message, as it was sent; ``None`` if the peer sends none."""
+        return None
+
+    def take_codec_work(self) -> CodecWork | None:
+        """Returns what was inflated and compressed since the last call; ``None`` for nothing."""
         return None
 
     def reader(self) -> Callable[[], None]:

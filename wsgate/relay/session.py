@@ -29,6 +29,8 @@ import trio
 
 from wsgate.relay.byte_flow import ByteFlow, ByteLeg
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
+from wsgate.relay.codec_work import CodecWork
+from wsgate.relay.deflate_flow import DeflateFlow
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg
 from wsgate.relay.pump import Pump
@@ -57,6 +59,7 @@ class Outcome:
     client_reason, backend_reason: the reason in that Close; empty for none
     octets_up, octets_down: bytes received from the client and from the backend, frame headers included
     largest_up, largest_down: bytes of the largest message; ``None`` in the direction of a TCP service
+    codec_up, codec_down: what was inflated and compressed; ``None`` without compression that the gateway looks into
     throttled_up, throttled_down: seconds for which the client, or the backend, was not read because it sent too fast
     client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
     """
@@ -78,6 +81,8 @@ class Outcome:
     backend_reason: str = ""
     throttled_up: float = 0.0
     throttled_down: float = 0.0
+    codec_up: CodecWork | None = None
+    codec_down: CodecWork | None = None
 
 
 class _Stage(enum.Enum):
@@ -219,6 +224,8 @@ class Session:
             down.largest,
             client.close_reason.decode(errors="replace"),
             backend.close_reason.decode(errors="replace"),
+            codec_up=up.work if isinstance(up, DeflateFlow) else None,
+            codec_down=down.work if isinstance(down, DeflateFlow) else None,
         )
 
     def take_traffic(self) -> Traffic | None:

@@ -52,6 +52,7 @@ class SessionInfo:
     since: when it began, in trio seconds
     request_id: of the request with which it began; empty if requests have none
     expires: when the client's credential does, in trio seconds
+    compression: what becomes of compressed messages, as the log has it; empty without any
     """
 
     id: str
@@ -63,6 +64,7 @@ class SessionInfo:
     since: float
     request_id: str = ""
     expires: float = math.inf
+    compression: str = ""
 
     def fields(self) -> dict[str, object]:
         """Returns all but the time, by the names of the log's fields."""
@@ -74,4 +76,5 @@ class SessionInfo:
             "path": self.path,
             "subprotocol": self.subprotocol,
             "request_id": self.request_id or None,
+            **({"compression": self.compression} if self.compression else {}),
         }

@@ -9,8 +9,8 @@ are not sent (§7.2.1). Whoever inflates adds them again.
 at most as many as the caller has room for. So a message that is a thousand times larger than its payload costs a step
 and no memory. ``Deflater`` compresses a message whole or piece by piece.
 
-Without context takeover (§7.1.1) both hold nothing between two messages. With it each holds a window: up to 40 KiB for
-inflating, 260 KiB for compressing.
+With context takeover (§7.1.1) each holds a window: up to 40 KiB for inflating, 260 KiB for compressing. Without it an
+``Inflater`` holds one within a message, and a ``Deflater`` nothing: each part of a message refers only to itself.
 
 zlib does not tell whether it stands between two blocks. So ``Inflater`` adds a last, empty block (``_FINAL``) behind
 each message: only between two blocks it ends the stream there. With context takeover a copy of zlib's state gets it.
@@ -30,7 +30,7 @@ MAX_BITS = 15  # a window of 32 KiB
 MIN_DEFLATE_BITS = 9
 
 _FINAL = b"\x03\x00"
-_MAX_STREAMS = 16  # of final blocks that one step passes; each costs a new state of zlib
+_MANY = 16  # pieces of output, before they are joined
 _FAST_LEVELS = 3  # isal's levels 1 to 3 are all about as good as zlib's 1 to 3
 _SMALL = 2048  # bytes: a message up to this size fits into a window of 2 KiB
 _SMALL_BITS, _SMALL_MEMORY = 11, 5  # zlib's state is then 16 KiB instead of 260, which have to be cleared
@@ -71,7 +71,7 @@ class Inflater:
     __slots__ = ("_bits", "_has_final", "_input", "_is_last", "_recent", "_state", "_takeover", "more")
 
     def __init__(self, bits: int = MAX_BITS, *, takeover: bool) -> None:
-        self._bits = bits
+        self._bits = max(bits, MIN_DEFLATE_BITS)  # a peer that uses zlib compresses with at least as many
         self._takeover = takeover
         self._state: Any = None  # zlib's
         self._input = b""
@@ -93,28 +93,24 @@ class Inflater:
 
         The result may be empty while there is ``more``.
         """
-        output = b""
-        for _ in range(_MAX_STREAMS):
-            state = self._state
-            if state is None:
-                state = self._state = self._new_state()
-            try:
-                output = state.decompress(self._input, size)
-            except zlib.error:
-                return None
-            if self._recent is not None and output:
-                self._remember(output)
-            if not state.eof:
-                self._input = state.unconsumed_tail
-                self.more = len(output) == size or bool(self._input)
-                break
+        state = self._state
+        if state is None:
+            state = self._state = self._new_state()
+        try:
+            output: bytes = state.decompress(self._input, size)
+        except zlib.error:
+            return None
+        if self._recent is not None and output:
+            self._remember(output)
+        if not state.eof:
+            self._input = state.unconsumed_tail
+            self.more = len(output) == size or bool(self._input)
+        else:
             # A block with BFINAL (§7.2.3.4): what follows is another stream with the same window
             self._has_final = True
             self._input = state.unused_data
             self._state = None
             self.more = bool(self._input) and not self._is_rest_of_final()
-            if output or not self.more:
-                break
         if not self.more and self._is_last and not self._finish():
             return None
         return output
@@ -153,7 +149,7 @@ class Inflater:
         assert recent is not None
         if len(output) >= 1 << MAX_BITS:
             recent.clear()
-        elif len(recent) > _MAX_STREAMS:
+        elif len(recent) > _MANY:
             recent[:] = [b"".join(recent)[-(1 << MAX_BITS) :]]
         recent.append(output)
 
@@ -178,28 +174,19 @@ class Deflater:
     def takeover(self) -> bool:
         return self._takeover
 
-    def begin(self, data: bytes | bytearray, *, last: bool) -> bytes:
-        """Returns the first part of a message's payload; the whole of it if ``last``."""
-        if not last or self._takeover:
-            return self.piece(data, last=last)
-        state = _new_compressor(self._level, self._bits, len(data))
-        return (state.compress(data) + state.flush(zlib.Z_SYNC_FLUSH))[:-4]
-
-    def piece(self, data: bytes | bytearray, *, last: bool) -> bytes:
-        """Returns the next part of a message's payload. Nothing of ``data`` is held back."""
+    def compress(self, data: bytes | bytearray, *, last: bool) -> bytes:
+        """Returns the next part of a message's payload, ``last``: its end. Nothing of ``data`` is held back."""
         state = self._state
         if state is None:
-            state = self._state = _new_compressor(self._level, self._bits, None)
+            state = _new_compressor(self._level, self._bits, None if self._takeover else len(data))
+            if self._takeover:
+                self._state = state
         payload = state.compress(data) + state.flush(zlib.Z_SYNC_FLUSH)
-        if not last:
-            return payload
-        if not self._takeover:
-            self._state = None
-        return payload[:-4]
+        return payload[:-4] if last else payload
 
 
 def _new_compressor(level: int, bits: int, size: int | None) -> _Compressor:
-    """``size``: bytes that will be compressed, if that is known."""
+    """``size``: bytes that will be compressed; ``None``: any number."""
     memory = zlib.DEF_MEM_LEVEL
     if size is not None and size <= _SMALL:
         bits, memory = min(bits, _SMALL_BITS), _SMALL_MEMORY

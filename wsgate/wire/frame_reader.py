@@ -20,11 +20,13 @@ class ReadFrame(NamedTuple):
     first: the first byte: FIN, RSV and opcode
     size: bytes of the payload, as the header says
     payload: its first bytes, unmasked
+    compressed_size: bytes that were sent for it, if ``size`` and ``payload`` are those of the inflated payload
     """
 
     first: int
     size: int
     payload: bytes
+    compressed_size: int | None = None
 
 
 class FrameReader:

@@ -10,8 +10,9 @@ from tests.gate.conftest import exchange_for, relay_to, route
 from tests.gate.handlers.conftest import Ends, Made
 from tests.peers.heads import KEY
 from wsgate.gate.exchange import Exchange
-from wsgate.gate.handlers.compression import Agreement, agree, memory_of, offers
-from wsgate.relay.deflate_flow import InspectFlow, RecodeFlow
+from wsgate.gate.handlers.compression import Agreement, agree, describe, memory_of, offers
+from wsgate.relay.inspect_flow import InspectFlow
+from wsgate.relay.recode_flow import RecodeFlow
 from wsgate.relay.relay_flow import RelayFlow
 from wsgate.settings.model import Compression, CompressionContext, CompressionMode
 from wsgate.wire.deflate import Deflater, Inflater
@@ -118,6 +119,21 @@ def test_no_session_gets_windows_without_memory_for_them() -> None:
     exchange = asking(own, D, memory_used=full)
     assert offered_to_backend(exchange) == D + NO_TAKEOVER + b"; client_max_window_bits"
     assert agree(exchange, None, None).answer == D + NO_TAKEOVER
+
+
+@pytest.mark.parametrize(
+    ("compression", "agreement", "word"),
+    [
+        (Compression(), Agreement(), ""),
+        (Compression(), Agreement(D, TERMS, TERMS), "inspected"),
+        (Compression(inspect=False), Agreement(D, TERMS, TERMS), "passed"),
+        (ON_BOTH, Agreement(D, TERMS, None, is_own=True), "client"),
+        (ON_BOTH, Agreement(D, None, TERMS, is_own=True), "backend"),
+        (ON_BOTH, Agreement(D, TERMS, TERMS, is_own=True), "both"),
+    ],
+)
+def test_what_the_log_calls_it(compression: Compression, agreement: Agreement, word: str) -> None:
+    assert describe(route(relay_to(1), compression=compression), agreement) == word
 
 
 AGREED = Agreement(D, TERMS, TERMS)

@@ -169,6 +169,12 @@ def test_the_fields_of_a_frame(first: int, payload: bytes, opcode: str, flags: l
     }
 
 
+def test_the_size_of_a_compressed_payload() -> None:
+    found = frame_fields(TappedFrame(1.5, True, ReadFrame(0xC1, 900, b"plain", 12)), payload=True)
+    assert (found["size"], found["compressed_size"], found["flags"]) == (900, 12, ["FIN", "RSV1"])
+    assert "compressed_size" not in frame_fields(TappedFrame(1.5, True, ReadFrame(0x81, 9, b"")), payload=False)
+
+
 async def test_until_left(autojump_clock: MockClock) -> None:
     async def work() -> int:
         await trio.sleep(5)

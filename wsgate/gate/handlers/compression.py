@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.handlers.legs import or_no_limit
-from wsgate.relay.deflate_flow import Checks, Recoding, inspect, recode
+from wsgate.relay.closing import Side
+from wsgate.relay.deflate_flow import Checks, Direction
+from wsgate.relay.inspect_flow import inspect
+from wsgate.relay.recode_flow import Recoding, recode
 from wsgate.relay.session import MakeFlows, relay
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Compression, CompressionContext, Pings, Relay, Route
@@ -92,28 +95,40 @@ def make_flows(
             fragment_limit=or_no_limit(route.limits.fragments),
             validate_text=action.validate_text,
             compression=terms is not None,
-            counts=metrics.frames(direction),
+            counts=metrics.frames(direction, sizes=not looks_in),
         )
 
-    up, down = walk("up", here), walk("down", there)
+    metrics.compressed(
+        *(side for side, each in ((Side.CLIENT, here), (Side.BACKEND, there)) if each is not None),
+    )
     if not looks_in:
-        return relay(client, backend, up, down, answers_pings=answers_pings)
+        return relay(client, backend, walk("up", here), walk("down", there), answers_pings=answers_pings)
     checks = Checks(limit, action.validate_text, answers_pings)
     from_client = None if here is None else Inflater(here.client_bits, takeover=here.client_takeover)
     from_backend = None if there is None else Inflater(there.server_bits, takeover=there.server_takeover)
-    if not agreement.is_own:
-        return inspect(client, backend, (up, from_client), (down, from_backend), checks)
-    assert compression is not None
-    is_excluded = _is_excluded(compression, subprotocol)
     to_client = to_backend = None
-    if here is not None and not is_excluded:
-        to_client = _deflater(compression, here.server_bits, here.server_takeover)
-    if there is not None and not is_excluded:
-        to_backend = _deflater(compression, there.client_bits, there.client_takeover)
-    recoding = Recoding(
-        compression.threshold, frozenset(_OPCODES[each] for each in compression.no_compress if each in _OPCODES)
-    )
-    return recode(client, backend, (up, from_client, to_backend), (down, from_backend, to_client), checks, recoding)
+    if agreement.is_own and compression is not None:
+        if here is not None:  # which it is not for an excluded subprotocol
+            to_client = _deflater(compression, here.server_bits, here.server_takeover)
+        if there is not None and not _is_excluded(compression, subprotocol):
+            to_backend = _deflater(compression, there.client_bits, there.client_takeover)
+    up = Direction(walk("up", here), from_client, to_backend, metrics.sizes("up"))
+    down = Direction(walk("down", there), from_backend, to_client, metrics.sizes("down"))
+    if not agreement.is_own or compression is None:
+        return inspect(client, backend, up, down, checks)
+    never = frozenset(_OPCODES[each] for each in compression.no_compress if each in _OPCODES)
+    return recode(client, backend, up, down, checks, Recoding(compression.threshold, never))
+
+
+def describe(route: Route, agreement: Agreement) -> str:
+    """Returns what becomes of compressed messages, in one word for the log; empty without any."""
+    if agreement.client is None and agreement.backend is None:
+        return ""
+    if not agreement.is_own:
+        return "inspected" if _inspects(route.compression) else "passed"
+    if agreement.client is None or agreement.backend is None:
+        return "backend" if agreement.client is None else "client"
+    return "both"
 
 
 def memory_of(route: Route, agreement: Agreement) -> int:

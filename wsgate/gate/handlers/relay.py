@@ -16,7 +16,7 @@ from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
 from wsgate.gate.handlers.affinity import find_cookie, find_hash_key, make_cookie
-from wsgate.gate.handlers.compression import Agreement, agree, make_flows, memory_of, offers
+from wsgate.gate.handlers.compression import Agreement, agree, describe, make_flows, memory_of, offers
 from wsgate.gate.handlers.legs import client_leg, make_session
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
@@ -185,6 +185,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
         answer.early,
         backend=backend,
         codec_memory=memory,
+        compression=describe(route, agreement),
     )
 
 

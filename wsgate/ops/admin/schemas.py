@@ -84,6 +84,7 @@ _OF_SOME_SESSIONS = {
     "user": TEXT,
     "host": described(TEXT, "That was asked for."),
     "user_agent": TEXT,
+    "compression": {"enum": ["passed", "inspected", "client", "backend", "both"]},
 }
 _SESSION = mapping(
     {

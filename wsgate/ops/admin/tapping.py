@@ -82,7 +82,7 @@ def line(event: str, **fields: object) -> bytes:
 
 def frame_fields(tapped: TappedFrame, *, payload: bool) -> dict[str, Any]:
     """Returns a frame as a line has it."""
-    first, size, kept = tapped.frame
+    first, size, kept, compressed_size = tapped.frame
     opcode = first & 0x0F
     flags = (["FIN"] if first & FIN else []) + [f"RSV{n}" for n, bit in enumerate(_RESERVED, 1) if first & bit]
     fields: dict[str, Any] = {
@@ -92,6 +92,8 @@ def frame_fields(tapped: TappedFrame, *, payload: bool) -> dict[str, Any]:
         "size": size,
         "flags": flags,
     }
+    if compressed_size is not None:
+        fields["compressed_size"] = compressed_size
     if opcode == Opcode.CLOSE:
         fields["code"] = int.from_bytes(kept[:2], "big") if len(kept) >= 2 else None
     if payload:
