@@ -69,6 +69,15 @@ def _numbers(session: Session) -> Plain:
     }
 
 
+# Where the outcome has other words, or another unit
+_OF_OUTCOME = {
+    "bytes_up": "octets_up",
+    "bytes_down": "octets_down",
+    "client_rtt_ms": "client_rtt",
+    "backend_rtt_ms": "backend_rtt",
+}
+
+
 def _order(sort: str) -> Callable[[Session], Any]:
     """Returns the key of an order, which looks at no more of a session than it needs. The keys of all processes can be
     compared."""
@@ -82,7 +91,8 @@ def _order(sort: str) -> Callable[[Session], Any]:
         return lambda session: key(getattr(session.info.client, attribute))
     if name in ("id", "route", "backend"):
         return lambda session: key(getattr(session.info, name))
-    return lambda session: key(_numbers(session)[name])
+    attribute = _OF_OUTCOME.get(name, name)
+    return lambda session: key(getattr(session.outcome(), attribute))
 
 
 def describe_ended(session: EndedSession) -> Plain:
