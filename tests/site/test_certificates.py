@@ -10,7 +10,7 @@ import pytest
 from tests.ops.test_certificates import listener, relay, settings
 from tests.pki import Authority, Pair, days
 from wsgate.net.tls.pem_files import PemFiles
-from wsgate.settings.model import Listener, Route, Tls
+from wsgate.settings.model import BackendTls, Listener, Route, Tls
 from wsgate.settings.problem import ConfigError
 from wsgate.site import certificates as module
 from wsgate.site.build import build
@@ -102,6 +102,20 @@ def test_no_certificate_that_is_worse_is_taken(authority: Authority) -> None:
     old = build(before.settings)
     authority.issue("one.test", not_before=days(-30), not_after=days(-2))
     assert len(build(before.settings, old).renewals) == 1  # between two that have expired the newer one
+
+
+def test_the_present_context_to_a_service(authority: Authority, tmp_path: Path) -> None:
+    ca = tmp_path / "other.pem"
+    context = module.present_context(BackendTls(ca=str(ca)))
+    with pytest.raises(module.CertificateError):
+        context()
+    ca.write_bytes(authority.ca.cert_pem.bytes())
+    first = context()
+    assert context() is first
+    ca.write_bytes(b"half of a renewal")
+    assert context() is first
+    ca.write_bytes(authority.ca.cert_pem.bytes() * 2)
+    assert context() is not first
 
 
 def site(*of: Listener | Route) -> Site:

@@ -25,6 +25,18 @@ def test_the_request() -> None:
     assert lines[-2:] == ["", ""]
 
 
+def test_fields_of_the_callers() -> None:
+    """They stand in place of those that each request has otherwise."""
+    lines = Fetch("h", "/", [(b"accept", b"text/html"), (b"Cookie", b"a=1")]).request.decode().split("\r\n")
+    assert {"accept: text/html", "Cookie: a=1", "User-Agent: wsgate"} <= set(lines)
+    assert not [line for line in lines if line.startswith("Accept:")]
+
+
+def test_another_bound() -> None:
+    fetch = Fetch("host", "/", max_body=2)
+    assert fetch.receive(OK + b"\r\nabc") == Unusable("its body is longer than 2 bytes")
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

@@ -141,7 +141,7 @@ async def test_old_keys_stay(autojump_clock: MockClock, log: Log) -> None:
             await keys.get_newer()
 
 
-async def test_an_answer_without_end(autojump_clock: MockClock) -> None:
+async def test_an_answer_without_end() -> None:
     """A gibibyte of it: it is left after the first bytes that are too many."""
     sent = 0
 
