@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsgate.gate.auth.places import find_credential, offer_without, target_without
+from wsgate.gate.request_values import parameter_name, query_values
 from wsgate.settings.model import CredentialPlace, CredentialPlaceKind
 from wsgate.wire.handshake import Upgrade
 from wsgate.wire.http import Refusal, Request
@@ -86,3 +89,18 @@ def test_backends_are_offered_no_credential() -> None:
     assert offer_without((QUERY,), offer) is offer
     plain = Upgrade(b"key", (b"chat",), [])
     assert offer_without(ALL, plain) is plain
+
+
+PIECES = st.lists(
+    st.sampled_from((b"key", b"%6bey", b"KEY", b"=", b"&", b"?", b"+", b"%", b"a", b";", b"%00", b"\xff"))
+)
+
+
+@given(PIECES)
+def test_no_spelling_carries_a_credential_to_a_backend(pieces: list[bytes]) -> None:
+    """And nothing else is changed: the parameters that are left are a part of what was sent, in order."""
+    target = b"/path?" + b"".join(pieces)
+    passed_on = target_without(ALL, target)
+    assert list(query_values("key", asked(passed_on))) == []
+    sent, left = target[6:].split(b"&"), passed_on[6:].split(b"&") if b"?" in passed_on else []
+    assert left == [pair for pair in sent if parameter_name(pair) != "key"]
