@@ -10,6 +10,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
+from tests.relay.deflating import Kind, both, compressed, message, sides
 from tests.relay.joined import TLS13, Peer, Seen, data, session
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import Pump
@@ -397,3 +398,40 @@ async def test_reads_are_small_again_after_a_tap(pump: Pump, autojump_clock: Moc
         assert len(up.read_area) == 1024
         up.show(None)
         assert len(up.read_area) == 1024
+
+
+# -- with flows that look into compressed messages ---------------------------------------------------------------------
+
+
+@both
+@sides
+async def test_a_rate_holds_for_compressed_messages_and_loses_none(
+    pump: Pump, autojump_clock: MockClock, kind: Kind, side: str
+) -> None:
+    """What a turn has left over waits with the reads."""
+    limits = RouteLimits(messages_per_second=20)
+    async with session(pump, flows=kind(), limits=limits) as running:
+        source, sink = running.sides(side)
+        plain = [b"%d " % number + bytes(number) for number in range(500)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(source.send, *map(compressed, plain))
+            began = trio.current_time()
+            for expected in plain:
+                assert (await message(sink))[1] == expected
+        assert trio.current_time() - began >= (500 - 20 - 128) / 20  # a full bucket, and a read of 1,280 bytes
+        outcome = running.session.outcome()
+    assert outcome.throttled_up + outcome.throttled_down >= (500 - 20 - 128) / 20
+
+
+@both
+async def test_a_close_of_the_other_side_lets_a_throttled_rest_go_on(
+    pump: Pump, autojump_clock: MockClock, kind: Kind
+) -> None:
+    limits = RouteLimits(messages_per_second=1)
+    async with session(pump, flows=kind(), limits=limits) as running:
+        await running.client.send(*[compressed(bytes(1000))] * 200)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await running.backend.send(close_frame(1000))
+        assert await running.client.receive() == close_frame(1000)
+        for _ in range(200):
+            assert (await message(running.backend))[1] == bytes(1000)
