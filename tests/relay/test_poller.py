@@ -44,19 +44,6 @@ async def test_reports_what_is_wanted_and_ready(poller: Poller, pair: Pair) -> N
     poller.close()
 
 
-async def test_a_wait_ends_at_its_deadline(poller: Poller, pair: Pair) -> None:
-    one, other = pair
-    poller.register(one.fileno(), READABLE)
-    with trio.fail_after(5):
-        await poller.wait_until(trio.current_time() + 0.01)
-        await poller.wait_until(trio.current_time() - 1)
-        assert poller.poll() == []
-        other.send(b"x")
-        await poller.wait_until(trio.current_time() + 1000)
-    assert poller.poll() == [(one.fileno(), READABLE)]
-    poller.close()
-
-
 async def test_a_wait_sees_what_is_registered_during_it(poller: Poller, pair: Pair) -> None:
     one, other = pair
     other.send(b"x")

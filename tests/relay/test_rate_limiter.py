@@ -182,9 +182,9 @@ async def test_a_throttled_session_that_ends_is_soon_forgotten(pump: Pump, autoj
         await trio.testing.wait_all_tasks_blocked(0.01)
         running.scope.cancel()
         await running.outcome()
-    assert pump._timers
+    assert len(pump.timers)
     await trio.sleep(LONGEST + 0.1)
-    assert not pump._timers
+    assert not len(pump.timers)
 
 
 # -- what does not end a throttled session -----------------------------------------------------------------------------

@@ -44,12 +44,8 @@ class Poller(Protocol):
         """Waits until a descriptor is ready. A checkpoint."""
         ...
 
-    async def wait_until(self, deadline: float) -> None:
-        """Waits until a descriptor is ready, at most until ``deadline`` (trio seconds). A checkpoint."""
-        ...
-
     def wake(self) -> None:
-        """Ends the current ``wait`` or ``wait_until``."""
+        """Ends the current ``wait``."""
         ...
 
     def close(self) -> None: ...
@@ -74,10 +70,6 @@ class EpollPoller:
 
     async def wait(self) -> None:
         await trio.lowlevel.wait_readable(self._epoll.fileno())
-
-    async def wait_until(self, deadline: float) -> None:
-        with trio.move_on_at(deadline):
-            await self.wait()
 
     def wake(self) -> None:
         os.eventfd_write(self._wakeup, 1)
@@ -123,16 +115,9 @@ class ThreadPoller:
         return [ready for ready in self._poll.poll(0) if ready[0] != self._wake_out.fileno()]
 
     async def wait(self) -> None:
-        await self._wait(None)
-
-    async def wait_until(self, deadline: float) -> None:
-        # No cancellation: poll() would go on in its thread, and a poll object allows one caller at a time
-        await self._wait(max(0.0, (deadline - trio.current_time()) * 1000))
-
-    async def _wait(self, milliseconds: float | None) -> None:
         try:
             # a cancelled wait abandons its thread, and the wake-up ends it
-            await trio.to_thread.run_sync(self._poll.poll, milliseconds, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(self._poll.poll, abandon_on_cancel=True)
         except trio.Cancelled:
             self.wake()
             raise

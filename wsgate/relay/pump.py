@@ -22,8 +22,6 @@ logged, and touches no other session.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -31,6 +29,7 @@ from typing import Protocol
 import trio
 
 from wsgate.relay.poller import BUFFERED, READABLE, Poller, make_poller
+from wsgate.relay.timer_heap import TimerHeap
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
 # Bytes: the most that is read from one socket in a round. A message of 64 KiB and its header fit into one read. Streams
@@ -73,17 +72,6 @@ class Leg(Protocol):
         ...
 
 
-class Sleeper(Protocol):
-    """What waits for a time."""
-
-    @property
-    def owner(self) -> Owner: ...
-
-    def wake(self, now: float) -> None:
-        """The time has come."""
-        ...
-
-
 class Pump:
     """Serves every leg that is watched, while ``run`` runs.
 
@@ -92,6 +80,7 @@ class Pump:
     step_area: the beginning of it, for flows that work on what they read
     now: when the current rounds began (trio seconds)
     full_rounds: how often the time for rounds was over before everything was served
+    timers: of the sessions
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
@@ -108,24 +97,21 @@ class Pump:
         self._until = _MAX_SERVING  # when they had to end
         self.full_rounds = 0
         self._stopped = False
-        self._timers: list[tuple[float, int, Sleeper]] = []
-        self._timer_numbers = itertools.count()  # so that no two timers are equal, and sleepers are never compared
+        self.timers = TimerHeap(self.serve_if_due)
 
     async def run(self) -> None:
-        """Moves bytes until cancelled."""
-        try:
-            while True:
-                if self._serve():
-                    await trio.lowlevel.checkpoint()
-                elif not self._timers:
-                    await self._poller.wait()
-                    continue
-                else:
-                    await self._poller.wait_until(self._timers[0][0])
-                self._wake_sleepers()
-        finally:
-            self._stopped = True
-            self._poller.close()
+        """Moves bytes and calls timers until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.timers.run)
+            try:
+                while True:
+                    if self._serve():
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        await self._poller.wait()
+            finally:
+                self._stopped = True
+                self._poller.close()
 
     def serve_if_due(self, after: float = _DUE_AFTER) -> None:
         """Serves the sessions if they have waited for long. The control plane calls it between two steps of its own.
@@ -137,10 +123,6 @@ class Pump:
         """
         if monotonic() > self._last_served + after and self._poller.polls_during_wait and not self._stopped:
             self._serve()
-            if (
-                self._timers
-            ):  # perhaps a new one, of which the pump does not know: the wake-up must follow the last poll
-                self._poller.wake()
 
     @property
     def legs(self) -> int:
@@ -191,21 +173,6 @@ class Pump:
         self._serve_again.append((leg.fd, BUFFERED))
         if not self._serving:
             self._poller.wake()
-
-    def wake_at(self, when: float, sleeper: Sleeper) -> None:
-        """Calls ``sleeper.wake`` at a time (trio seconds). A timer cannot be taken back."""
-        heapq.heappush(self._timers, (when, next(self._timer_numbers), sleeper))
-        if not self._serving and not self._stopped:
-            self._poller.wake()
-
-    def _wake_sleepers(self) -> None:
-        now = trio.current_time()
-        while self._timers and self._timers[0][0] <= now:
-            sleeper = heapq.heappop(self._timers)[2]
-            try:
-                sleeper.wake(now)
-            except Exception as error:
-                sleeper.owner.crash(error)
 
     def watch(self, leg: Leg, interest: int) -> None:
         """Changes the events that are wanted of a leg's socket.

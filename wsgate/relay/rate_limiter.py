@@ -133,7 +133,7 @@ class RateLimiter:
         if self._since is None or self._flow.source.released:
             return
         if now < self._until:
-            self._flow.pump.wake_at(min(self._until, now + LONGEST), self)
+            self._flow.pump.timers.at(min(self._until, now + LONGEST), self)
         else:
             self._end_throttle(now)
 
@@ -221,7 +221,7 @@ class RateLimiter:
         self._until = now + max(debt, self._shortest)
         flow.last_moved = self._until  # a session is not idle because the gateway does not read it
         flow.pause()
-        flow.pump.wake_at(min(self._until, now + LONGEST), self)
+        flow.pump.timers.at(min(self._until, now + LONGEST), self)
         self._observer.throttled(flow.source.side, rule)
 
     def _end_throttle(self, now: float) -> None:

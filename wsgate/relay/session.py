@@ -38,6 +38,7 @@ from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.states import Input
 from wsgate.relay.tcp_leg import TcpLeg
+from wsgate.relay.timer_heap import Timer
 from wsgate.relay.timers import Timers
 from wsgate.relay.traffic import Traffic, traffic_of
 from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
@@ -113,15 +114,16 @@ class Session:
     __slots__ = (
         "_deadline",
         "_detail",
-        "_ended",
         "_error",
         "_first",
         "_flows",
+        "_is_over",
         "_legs",
         "_pump",
-        "_scope",
         "_stage",
+        "_task",
         "_timeouts",
+        "_timer",
         "_timers",
         "_traffic",
         "info",
@@ -157,8 +159,9 @@ class Session:
         self._detail = ""
         self._error: Exception | None = None
         self._traffic = _NO_TRAFFIC
-        self._ended = trio.Event()
-        self._scope: trio.CancelScope | None = None
+        self._is_over = False
+        self._task: trio.lowlevel.Task | None = None  # it waits for the end
+        self._timer: Timer | None = None  # for the next deadline
 
     async def run(self, early: tuple[bytes, bytes] = (b"", b"")) -> Outcome:
         """Moves bytes until the session is over. A cancellation cuts both connections.
@@ -177,13 +180,13 @@ class Session:
             for flow in self._flows:
                 if flow.sink.pending is None:
                     flow.resume()
-            while not self._ended.is_set():
-                with trio.CancelScope(deadline=self._next_deadline(trio.current_time())) as self._scope:
-                    await self._ended.wait()
-                if self._scope.cancelled_caught:
-                    pump.serve_if_due()  # thousands of sessions may have a deadline now
-                    self._handle_deadline(trio.current_time())
+            if not self._is_over:
+                self._set_timer(trio.current_time())
+                self._task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
         finally:
+            if self._timer is not None:
+                pump.timers.cancel(self._timer)
             for leg in self._legs:
                 leg.release()
             for leg in self._legs:
@@ -278,7 +281,7 @@ class Session:
             if not leg.released and leg.finish():
                 leg.release()
         if client.released and backend.released:
-            self._ended.set()
+            self._end()
         elif self._stage is _Stage.CLOSING and client.has_sent_all and backend.has_sent_all:
             self._linger()
 
@@ -288,7 +291,7 @@ class Session:
         self._first = (End(Cause.BUG), None)
         for leg in self._legs:
             leg.release()
-        self._ended.set()
+        self._end()
 
     # -- called by the control plane -----------------------------------------------------------------------------------
 
@@ -328,7 +331,36 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.UNRECORDED, CLOSE_BY_GATEWAY[Cause.UNRECORDED], detail))
 
+    # -- the task that waits for the end -------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """Nothing is left to do: ``run`` goes on."""
+        self._is_over = True
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+
+    def _abort_wait(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
     # -- time ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def owner(self) -> Session:
+        return self
+
+    def wake(self, now: float) -> None:
+        """A deadline may have been reached."""
+        self._timer = None
+        self._handle_deadline(now)
+        if self._task is not None and self._timer is None:
+            self._set_timer(now)
+
+    def _set_timer(self, now: float) -> None:
+        if self._timer is not None:
+            self._pump.timers.cancel(self._timer)
+        self._timer = self._pump.timers.at(self._next_deadline(now), self)
 
     def _next_deadline(self, now: float) -> float:
         if self._stage is _Stage.OPEN:
@@ -353,7 +385,7 @@ class Session:
     def _handle_close_deadline(self) -> None:
         """The answers to the Close, or the FINs after them, have not come in time."""
         if self._stage is _Stage.LINGERING:
-            self._ended.set()  # the kernel delivers what it has accepted without us
+            self._end()  # the kernel delivers what it has accepted without us
             return
         now, within = trio.current_time(), self._timeouts.close
         waiting = [leg for leg in self._legs if not leg.released]
@@ -397,8 +429,8 @@ class Session:
 
     def _set_deadline(self) -> None:
         self._deadline = trio.current_time() + self._timeouts.close
-        if self._scope is not None:
-            self._scope.deadline = min(self._scope.deadline, self._deadline)
+        if self._task is not None:
+            self._set_timer(trio.current_time())
 
 
 def _rtt(leg: Leg) -> float | None:
