@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 The path of a message arms no timer. A leg notes when bytes came (``last_read``) and since when it is stalled
-(``stalled_since``); a flow notes when it moved data (``last_moved``). The session has one timer (``timer_heap``), for the
-earliest time at which a limit can be exceeded. It checks then, and mostly finds that this time has moved on. So a busy
-session costs one check per interval, and every limit is exact.
+(``stalled_since``); a flow notes when it moved data (``last_moved``). The session has one timer (``timer_heap``), for
+the earliest time at which a limit can be exceeded. It checks then, and mostly finds that this time has moved on. So a
+busy session costs one check per interval, and every limit is exact.
 
 Time is an argument; nothing here waits.
 
