@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import re
@@ -20,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.server import ServerConnection
 from websockets.typing import Subprotocol
 
+from tests.peers.sockets import serve_tcp
 from tests.pki import Authority, server_context
 from tests.site.jwt.signing import jwk, key_set, private, private_pem, public_pem, write
 
@@ -211,6 +213,41 @@ async def test_a_server_that_rotates_its_keys(
         await answered_by_all(gateway, workers, new, expected)
     keys.is_down = False
     await answered_by_all(gateway, workers, new, 401)  # it is for another audience
+
+
+async def test_servers_of_keys_that_harm_nobody(start_gateway: StartGateway, serve: Serve) -> None:
+    """One never answers, the other one answers a gibibyte: routes beside theirs notice nothing of it."""
+    sent = 0
+
+    async def silent(stream: trio.SocketStream) -> None:
+        while await stream.receive_some():
+            pass
+
+    async def endless(stream: trio.SocketStream) -> None:
+        nonlocal sent
+        await stream.receive_some()
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+            for _ in range(1024):
+                await stream.send_all(bytes(1 << 20))
+                sent += 1
+
+    async with trio.open_nursery() as nursery:
+        backend = await serve(echo)
+        routes = []
+        for name, handler in (("silent", silent), ("endless", endless)):
+            url = f"http://127.0.0.1:{await serve_tcp(nursery, handler)}/keys"
+            auth = {"jwt": {"jwks": url, "algorithms": "ES256", "timeout": "500ms"}}
+            routes.append(relay(backend, name=name, match={"path": f"/{name}"}, auth=auth))
+        gateway = await start_gateway(*routes, relay(backend))
+        before = gateway.peak_memory()
+        assert await status(gateway.url("/")) == 101
+        for name, problem in (("silent", "did not answer within 0.5 s"), ("endless", "is longer than 1048576 bytes")):
+            assert await status(gateway.url(f"/{name}"), **bearer(sign({}))) == 503
+            assert problem in (await gateway.refused_line(route=name))["detail"]
+        assert gateway.peak_memory() - before < 16 << 20
+        assert sent < 64
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_session_ends_with_its_token(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
