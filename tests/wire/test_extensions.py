@@ -12,7 +12,7 @@ from wsgate.wire.extensions import (
     deflate_offers,
     encode_extensions,
     is_answer_to,
-    offer,
+    offers,
     parse_extensions,
     terms,
 )
@@ -283,17 +283,26 @@ def test_every_answer_fits_an_offer(parameters: list[Parameters], takeover: bool
         (
             False,
             15,
-            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits, "
+            b"permessage-deflate; client_no_context_takeover; client_max_window_bits",
         ),
     ],
 )
-def test_the_offer_to_a_backend(takeover: bool, bits: int, offered: bytes) -> None:
-    mine = offer(takeover=takeover, bits=bits)
-    assert encode_extensions([mine]) == offered
-    assert deflate_offers([mine]) == [mine]
-    answer = accept([mine], takeover=True)
+def test_the_offers_to_a_backend(takeover: bool, bits: int, offered: bytes) -> None:
+    mine = offers(takeover=takeover, bits=bits)
+    assert encode_extensions(mine) == offered
+    assert deflate_offers([*mine]) == mine
+    answer = accept(mine, takeover=True)
     assert answer is not None
-    assert is_answer_to([mine], answer)
+    assert is_answer_to(mine, answer)
+
+
+def test_a_backend_that_does_not_repeat_what_it_was_asked_for() -> None:
+    """tornado; the gateway keeps to its own offer, and expects references from the backend (RFC 7692 §7.1.1.2)."""
+    mine = offers(takeover=False)
+    assert is_answer_to(mine, (DEFLATE, {}))
+    assert terms({}, mine[0][1]) == DeflateTerms(client_takeover=False, server_takeover=True)
+    assert terms({}, offers(takeover=True)[0][1]) == terms({}) == DeflateTerms()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Sec-WebSocket-Extensions (RFC 6455 §9.1) and the negotiation of permessage-deflate (RFC 7692 §5, §7.1).
 
 Where client and backend compress, offer and answer are passed on unchanged. Where the gateway
-compresses itself, it answers the client's offers as a server (``accept``), and makes its own offer to the backend
-(``offer``). Any other extension would change frames in ways that the gateway cannot check, so none is offered to a
+compresses itself, it answers the client's offers as a server (``accept``), and makes its own to the backend
+(``offers``). Any other extension would change frames in ways that the gateway cannot check, so none is offered to a
 backend, and none is accepted.
 """
 
@@ -132,10 +132,13 @@ class DeflateTerms:
     server_bits: int = MAX_BITS
 
 
-def terms(answer: Parameters) -> DeflateTerms:
-    """Returns what a server's valid answer means."""
+def terms(answer: Parameters, offered: Parameters | None = None) -> DeflateTerms:
+    """Returns what a server's valid answer means.
+
+    offered: what the client has offered; it keeps to its own ``client_no_context_takeover`` in any case (§7.1.1.2)
+    """
     return DeflateTerms(
-        _CLIENT_NO_TAKEOVER not in answer,
+        _CLIENT_NO_TAKEOVER not in answer and _CLIENT_NO_TAKEOVER not in (offered or {}),
         _SERVER_NO_TAKEOVER not in answer,
         int(answer.get(_CLIENT_BITS) or MAX_BITS),
         int(answer.get(_SERVER_BITS) or MAX_BITS),
@@ -168,14 +171,18 @@ def accept(offers: list[Extension], *, takeover: bool, bits: int = MAX_BITS) -> 
     return None
 
 
-def offer(*, takeover: bool, bits: int = MAX_BITS) -> Extension:
-    """Returns the gateway's own offer to a backend. ``takeover``, ``bits``: as for ``accept``."""
+def offers(*, takeover: bool, bits: int = MAX_BITS) -> list[Extension]:
+    """Returns the gateway's own offers to a backend. ``takeover``, ``bits``: as for ``accept``.
+
+    A backend that does not promise to do without context takeover, or forgets to say so as tornado does, fits the last.
+    """
     parameters: Parameters = {}
     if not takeover:
-        parameters[_SERVER_NO_TAKEOVER] = None
         parameters[_CLIENT_NO_TAKEOVER] = None
     small = b"%d" % bits if bits < MAX_BITS else None
     if small is not None:
         parameters[_SERVER_BITS] = small
     parameters[_CLIENT_BITS] = small
-    return DEFLATE, parameters
+    if takeover:
+        return [(DEFLATE, parameters)]
+    return [(DEFLATE, {_SERVER_NO_TAKEOVER: None, **parameters}), (DEFLATE, parameters)]

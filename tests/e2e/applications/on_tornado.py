@@ -52,6 +52,9 @@ class Socket(websocket.WebSocketHandler):
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         return "echo" if "echo" in subprotocols else None
 
+    def get_compression_options(self) -> dict[str, int]:
+        return {}  # compression is on
+
     def on_message(self, message: str | bytes) -> None:
         self.write_message(message, binary=isinstance(message, bytes))
 

@@ -34,7 +34,7 @@ const answers = {
   },
 };
 const server = createServer((request, response) => answers[request.url](request, response));
-new WebSocketServer({ server, handleProtocols: (offered) => offered.has("echo") && "echo" }).on("connection", (socket) =>
+new WebSocketServer({ server, perMessageDeflate: true, handleProtocols: (offered) => offered.has("echo") && "echo" }).on("connection", (socket) =>
   socket.on("message", (data, binary) => socket.send(data, { binary })),
 );
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));

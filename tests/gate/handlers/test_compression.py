@@ -21,6 +21,8 @@ from wsgate.wire.handshake import Upgrade
 
 D = b"permessage-deflate"
 NO_TAKEOVER = b"; server_no_context_takeover; client_no_context_takeover"
+NO_CLIENT_TAKEOVER = b"; client_no_context_takeover; client_max_window_bits"
+OFFERS = D + b"; server_no_context_takeover" + NO_CLIENT_TAKEOVER + b", " + D + NO_CLIENT_TAKEOVER
 SESSION = CompressionContext.SESSION
 TERMS = DeflateTerms()
 
@@ -51,7 +53,7 @@ ON_BOTH = Compression(client=True, backend=True)
         (None, D, b""),
         (Compression(client=True), D, b""),
         (Compression(client=True, backend=False), D, b""),
-        (Compression(backend=True), b"", D + NO_TAKEOVER + b"; client_max_window_bits"),
+        (Compression(backend=True), b"", OFFERS),
         (Compression(backend=True, context=SESSION), D, D + b"; client_max_window_bits"),
         (
             Compression(backend=True, context=SESSION, window=1 << 10),
@@ -73,7 +75,9 @@ def test_what_a_backend_is_offered(compression: Compression | None, by_client: b
         (Compression(client=True), b"", b"", b"", None, None),
         (Compression(client=True), D, b"", D + NO_TAKEOVER, DeflateTerms(False, False), None),
         (Compression(client=True, context=SESSION), D, b"", D, TERMS, None),
-        (Compression(backend=True), D, D, b"", None, TERMS),
+        (Compression(backend=True, context=SESSION), D, D, b"", None, TERMS),
+        # the gateway keeps to its offer, also if the backend does not repeat it
+        (Compression(backend=True), D, D, b"", None, DeflateTerms(False, True)),
         (ON_BOTH, D, D + NO_TAKEOVER, D + NO_TAKEOVER, DeflateTerms(False, False), DeflateTerms(False, False)),
         (Compression(client=True, no_compress=("mqtt",)), D, b"", b"", None, None),
     ],
@@ -87,7 +91,8 @@ def test_what_a_client_is_answered(
     backend: DeflateTerms | None,
 ) -> None:
     answered = parse_extensions([(b"sec-websocket-extensions", by_backend)])
-    found = agree(asking(compression, by_client), answered[0] if answered else None, b"mqtt")
+    exchange = asking(compression, by_client)
+    found = agree(exchange, offers(exchange), answered[0] if answered else None, b"mqtt")
     is_own = compression is not None and compression.is_own
     assert found == Agreement(to_client, client, backend, is_own)
 
@@ -117,8 +122,8 @@ def test_no_session_gets_windows_without_memory_for_them() -> None:
     assert offered_to_backend(asking(Compression(inspect=False), D, memory_used=full)) == D
     own = Compression(client=True, backend=True, context=SESSION)
     exchange = asking(own, D, memory_used=full)
-    assert offered_to_backend(exchange) == D + NO_TAKEOVER + b"; client_max_window_bits"
-    assert agree(exchange, None, None).answer == D + NO_TAKEOVER
+    assert offered_to_backend(exchange) == OFFERS
+    assert agree(exchange, offers(exchange), None, None).answer == D + NO_TAKEOVER
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from wsgate.relay.recode_flow import Recoding, recode
 from wsgate.relay.session import MakeFlows, relay
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Compression, CompressionContext, Pings, Relay, Route
+from wsgate.wire import extensions
 from wsgate.wire.deflate import MIN_DEFLATE_BITS, Deflater, Inflater, deflating_memory, inflating_memory
-from wsgate.wire.extensions import DeflateTerms, Extension, accept, encode_extensions, offer, terms
+from wsgate.wire.extensions import DeflateTerms, Extension, accept, encode_extensions, terms
 from wsgate.wire.frames import Opcode
 from wsgate.wire.kernel import FrameWalk, Walk
 from wsgate.wire.walk import NO_LIMIT
@@ -53,20 +54,24 @@ def offers(exchange: Exchange) -> list[Extension]:
         return exchange.upgrade.deflate
     if not compression.backend:
         return []
-    return [offer(takeover=_keeps_windows(exchange, compression), bits=_bits(compression))]
+    return extensions.offers(takeover=_keeps_windows(exchange, compression), bits=_bits(compression))
 
 
-def agree(exchange: Exchange, answered: Extension | None, subprotocol: bytes | None) -> Agreement:
+def agree(
+    exchange: Exchange, offered: list[Extension], answered: Extension | None, subprotocol: bytes | None
+) -> Agreement:
     """Returns what stands, and what the client is answered.
 
+    offered: what the backend was offered
     answered, subprotocol: the backend's answer
     """
     assert exchange.upgrade is not None
     compression = exchange.route.settings.compression
-    backend = None if answered is None else terms(answered[1])
     if compression is None or not compression.is_own:
+        backend = None if answered is None else terms(answered[1])
         answer = b"" if answered is None else encode_extensions([answered])
         return Agreement(answer, backend, backend)
+    backend = None if answered is None else terms(answered[1], offered[0][1])
     accepted = None
     if compression.client and not _is_excluded(compression, subprotocol):
         takeover = _keeps_windows(exchange, compression)

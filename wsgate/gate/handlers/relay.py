@@ -144,11 +144,12 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
         return unreachable(error, f"ws://{url.address}")
     host = host_for(url, asking.relay, exchange.request.host)
     fields = _fields(asking)
+    offered = offers(exchange)
     answer: Accepted | Declined | BadAnswer | None = None
     try:
         handshake = BackendHandshake(
             exchange.request,
-            replace(exchange.upgrade, deflate=offers(exchange)),
+            replace(exchange.upgrade, deflate=offered),
             target=target,
             host=host,
             key=base64.b64encode(os.urandom(16)),
@@ -173,7 +174,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
         detail = f"{name} answered {answer.status}{cut}{_cure(url, answer)}"
         headers = with_location(exchange, url, host, answer.headers)
         return Refusal(answer.status, "refused by the backend", headers, detail, answer.body)
-    agreement = agree(exchange, answer.deflate, answer.subprotocol)
+    agreement = agree(exchange, offered, answer.deflate, answer.subprotocol)
     memory = memory_of(route, agreement)
     return Opened(
         sock,
