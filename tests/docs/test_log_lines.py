@@ -14,7 +14,7 @@ from tests.docs.log_page import PAGE, with_tables
 from tests.docs.pages import README, ROOT, Block, blocks
 from wsgate.gate.access_log import ended
 from wsgate.relay.closing import Cause
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 
 LEVELS = {"debug", "info", "warning", "error"}

@@ -12,7 +12,7 @@ from wsgate.gate.access_log import answered, ended, opened, refused, refused_ear
 from wsgate.gate.auth.identity import Admitted, Identity
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.codec_work import CodecWork
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import Log as LogSettings
 from wsgate.settings.model import LogAccess

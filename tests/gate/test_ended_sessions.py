@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.relay import joined
 from wsgate.gate.ended_sessions import KEPT, EndedSessions
 from wsgate.relay.closing import Cause
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 
 OUTCOME = Outcome(Cause.IDLE, None, "", None, None, 0, 0, 0, 0, None, None)
 

@@ -13,7 +13,8 @@ from tests.relay import joined
 from wsgate.gate import interval_log
 from wsgate.gate.gateway import Gateway
 from wsgate.relay.closing import Cause
-from wsgate.relay.session import Outcome, Session
+from wsgate.relay.outcome import Outcome
+from wsgate.relay.session import Session
 from wsgate.settings.model import Log as LogSettings
 from wsgate.site.build import build
 

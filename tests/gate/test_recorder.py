@@ -26,7 +26,7 @@ from wsgate.gate import recorder as recorder_module
 from wsgate.gate.recorder import Recorder
 from wsgate.recording.reader import Recording
 from wsgate.relay.closing import Cause, Side
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import RecordKind

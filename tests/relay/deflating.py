@@ -11,9 +11,9 @@ import pytest
 from tests.peers.frames import Frame
 from tests.relay.joined import Peer
 from wsgate.relay.deflate_flow import Checks, Direction
+from wsgate.relay.flow import MakeFlows
 from wsgate.relay.inspect_flow import inspect
 from wsgate.relay.recode_flow import Recoding, recode
-from wsgate.relay.session import MakeFlows
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.wire.counts import MessageSizes
 from wsgate.wire.deflate import Deflater, Inflater

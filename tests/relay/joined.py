@@ -23,16 +23,19 @@ from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import Transport
 from wsgate.relay import session as relay_session
-from wsgate.relay.byte_flow import ByteLeg
+from wsgate.relay.byte_flow import ByteLeg, pass_bytes
 from wsgate.relay.closing import Side
+from wsgate.relay.flow import MakeFlows
 from wsgate.relay.leg import Leg
 from wsgate.relay.limited_session import LimitedSession
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 from wsgate.relay.rate_limiter import Observer
 from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
-from wsgate.relay.session import MakeFlows, Outcome, pass_bytes, relay, tunnel
+from wsgate.relay.relay_flow import relay
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.relay.tcp_leg import TcpLeg
+from wsgate.relay.tunnel_flows import tunnel
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Route, RouteLimits, Target, Timeouts, Tunnel, UnixAddress
 from wsgate.wire.frames import Opcode

@@ -14,7 +14,7 @@ from wsgate.events.emit import emit
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.request_values import path_for_log
 from wsgate.relay.closing import Side
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.session_info import ClientInfo, SessionInfo
 from wsgate.settings.model import LogAccess
 from wsgate.wire.http import Refusal, Request

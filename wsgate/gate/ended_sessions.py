@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.session_info import SessionInfo
 
 KEPT = 200  # sessions of a process

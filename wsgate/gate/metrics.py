@@ -46,7 +46,8 @@ from wsgate.events.metrics import (
     UPGRADE,
 )
 from wsgate.relay.closing import Cause, Side
-from wsgate.relay.session import Outcome, Session
+from wsgate.relay.outcome import Outcome
+from wsgate.relay.session import Session
 from wsgate.relay.traffic import Traffic
 from wsgate.wire.counts import MessageSizes
 from wsgate.wire.http import Refusal

@@ -21,8 +21,8 @@ import trio
 
 from wsgate.disk.threads import in_thread, run_in_background, thread_limiter
 from wsgate.events.emit import emit
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.recorded_tunnel import TOO_LARGE, HeldBytes, RecordBuffer
-from wsgate.relay.session import Outcome
 from wsgate.relay.session_info import SessionInfo
 from wsgate.settings.model import OnError, Record
 from wsgate.wire.recording import STOPPED, encode_end, encode_head

@@ -22,7 +22,8 @@ from wsgate.gate.refusals import CLIENT_GONE, DRAINING, RETRY_AFTER, ROUTE_DRAIN
 from wsgate.gate.request_values import path_for_log
 from wsgate.gate.session_limits import Count, leave
 from wsgate.relay.closing import Cause, Side
-from wsgate.relay.session import Outcome, Session
+from wsgate.relay.outcome import Outcome
+from wsgate.relay.session import Session
 from wsgate.relay.session_info import SessionInfo
 from wsgate.settings.model import WebSocketUrl
 from wsgate.site.backend import LiveBackend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgate.relay.closing import Cause, End
-from wsgate.relay.flow import Flow
+from wsgate.relay.flow import Flow, MakeFlows
 from wsgate.relay.states import Output
 from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.wire.close import Close
@@ -35,3 +35,11 @@ class ByteFlow(Flow):
         if self.source.output is Output.BROKEN:  # the kernel reports a reset once, and a write has got it
             return End(Cause.GONE, detail="connection lost: it was reset")
         return End(Cause.FINISHED)
+
+
+def pass_bytes(client: ByteLeg, backend: ByteLeg) -> MakeFlows:
+    """Makes the flows of a session that is bytes on both sides."""
+    return lambda owner: (
+        ByteFlow(owner, client.pump, client, backend),
+        ByteFlow(owner, client.pump, backend, client),
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from wsgate.net.transport import BLOCKED
 from wsgate.relay.closing import Cause, End, end_for_fault
@@ -182,6 +182,10 @@ class Flow:
             self.source.end_of_file()
         self.stop()
         self.owner.input_ended(self.source, end)
+
+
+# Makes the flows up and down of a session
+MakeFlows: TypeAlias = "Callable[[Owner], tuple[Flow, Flow]]"
 
 
 class WalkingFlow(Flow):

@@ -6,10 +6,12 @@ from typing import Any
 
 import trio
 
+from wsgate.relay.flow import MakeFlows
 from wsgate.relay.leg import Leg
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.pump import Pump
 from wsgate.relay.rate_limiter import Observer, RateLimiter
-from wsgate.relay.session import LiveRoute, MakeFlows, Outcome, Session
+from wsgate.relay.session import LiveRoute, Session
 from wsgate.relay.session_info import SessionInfo
 
 

@@ -18,9 +18,8 @@ from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.wire.recording import RECORD_HEADER, RecordKind
 
 if TYPE_CHECKING:
-    from wsgate.relay.flow import Owner
+    from wsgate.relay.flow import MakeFlows, Owner
     from wsgate.relay.pump import Pump
-    from wsgate.relay.session import MakeFlows
     from wsgate.relay.tcp_leg import TcpLeg
     from wsgate.relay.websocket_leg import WebSocketLeg
     from wsgate.wire.kernel import Walk

@@ -15,7 +15,7 @@ from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsgate.relay.flow import Owner
+    from wsgate.relay.flow import MakeFlows, Owner
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
     from wsgate.wire.kernel import Walk
@@ -172,3 +172,13 @@ class RelayFlow(WalkingFlow):
             self.source.answer_pings(answered)
         self._slow_down(controls)
         return start, stop
+
+
+def relay(
+    client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False
+) -> MakeFlows:
+    """Makes the flows with WebSocket on both sides. ``answers_pings``: Pings are answered here, not passed on."""
+    return lambda owner: (
+        RelayFlow(owner, client.pump, client, backend, up, answers_pings=answers_pings),
+        RelayFlow(owner, client.pump, backend, client, down, answers_pings=answers_pings),
+    )

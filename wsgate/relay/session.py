@@ -21,78 +21,33 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import trio
 
-from wsgate.relay.byte_flow import ByteFlow, ByteLeg
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
-from wsgate.relay.codec_work import CodecWork
 from wsgate.relay.deflate_flow import DeflateFlow
-from wsgate.relay.flow import Flow
+from wsgate.relay.flow import Flow, MakeFlows
 from wsgate.relay.leg import Leg
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.pump import Pump
-from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.states import Input
-from wsgate.relay.tcp_leg import TcpLeg
 from wsgate.relay.timer_heap import Timer
 from wsgate.relay.timers import Timers
 from wsgate.relay.traffic import Traffic, traffic_of
-from wsgate.relay.tunnel_flows import UnwrapFlow, WrapFlow
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Route
 from wsgate.wire.close import Close
-from wsgate.wire.kernel import Walk
 
 _NO_TRAFFIC = Traffic()
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a session ended, with its counts.
-
-    side: the side that ended it; ``None`` for the gateway itself
-    client_code, backend_code: the close code of the first Close on that leg, in either direction; 1005 for a Close
-    without a code, ``None`` without a Close
-    client_reason, backend_reason: the reason in that Close; empty for none
-    octets_up, octets_down: bytes received from the client and from the backend, frame headers included
-    largest_up, largest_down: bytes of the largest message; ``None`` in the direction of a TCP service
-    codec_up, codec_down: what was inflated and compressed; ``None`` without compression that the gateway looks into
-    throttled_up, throttled_down: seconds for which the client, or the backend, was not read because it sent too fast
-    client_rtt, backend_rtt: seconds from the gateway's last Ping to its Pong; ``None`` without one
-    """
-
-    cause: Cause
-    side: Side | None
-    detail: str
-    client_code: int | None
-    backend_code: int | None
-    messages_up: int
-    messages_down: int
-    octets_up: int
-    octets_down: int
-    client_rtt: float | None
-    backend_rtt: float | None
-    largest_up: int | None = None
-    largest_down: int | None = None
-    client_reason: str = ""
-    backend_reason: str = ""
-    throttled_up: float = 0.0
-    throttled_down: float = 0.0
-    codec_up: CodecWork | None = None
-    codec_down: CodecWork | None = None
 
 
 class _Stage(enum.Enum):
     OPEN = 0
     CLOSING = 1  # a Close was sent; its answer is awaited
     LINGERING = 2  # both sides have sent everything; FIN is awaited
-
-
-MakeFlows = Callable[["Session"], tuple[Flow, Flow]]
 
 
 class LiveRoute(Protocol):
@@ -435,29 +390,3 @@ class Session:
 
 def _rtt(leg: Leg) -> float | None:
     return leg.rtt if isinstance(leg, WebSocketLeg) else None
-
-
-def relay(
-    client: WebSocketLeg, backend: WebSocketLeg, up: Walk, down: Walk, *, answers_pings: bool = False
-) -> MakeFlows:
-    """Makes the flows with WebSocket on both sides. ``answers_pings``: Pings are answered here, not passed on."""
-    return lambda owner: (
-        RelayFlow(owner, client.pump, client, backend, up, answers_pings=answers_pings),
-        RelayFlow(owner, client.pump, backend, client, down, answers_pings=answers_pings),
-    )
-
-
-def pass_bytes(client: ByteLeg, backend: ByteLeg) -> MakeFlows:
-    """Makes the flows of a session that is bytes on both sides."""
-    return lambda owner: (
-        ByteFlow(owner, client.pump, client, backend),
-        ByteFlow(owner, client.pump, backend, client),
-    )
-
-
-def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> MakeFlows:
-    """Makes the flows with WebSocket to the client and TCP to the backend. ``up`` must unwrap."""
-    return lambda owner: (
-        UnwrapFlow(owner, client.pump, client, backend, up),
-        WrapFlow(owner, client.pump, backend, client),
-    )

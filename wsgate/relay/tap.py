@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsgate.relay.flow import ReadFrames
-    from wsgate.relay.session import Outcome, Session
+    from wsgate.relay.outcome import Outcome
+    from wsgate.relay.session import Session
     from wsgate.wire.frame_reader import ReadFrame
 
 MOST_VIEWERS = 16  # of a process

@@ -12,10 +12,12 @@ from wsgate.wire.frames import FIN, Opcode
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
-    from wsgate.relay.flow import Owner, ReadFrames
+    from wsgate.relay.flow import MakeFlows, Owner, ReadFrames
     from wsgate.relay.leg import Leg
     from wsgate.relay.pump import Pump
+    from wsgate.relay.tcp_leg import TcpLeg
     from wsgate.relay.websocket_leg import WebSocketLeg
+    from wsgate.wire.kernel import Walk
 
 _BINARY = FIN | Opcode.BINARY
 
@@ -101,3 +103,11 @@ class WrapFlow(Flow):
         if self.source.output is Output.BROKEN:  # the kernel reports a reset once, and a write has got it
             return End(Cause.GONE, detail="connection lost: it was reset")
         return End(Cause.FINISHED)
+
+
+def tunnel(client: WebSocketLeg, backend: TcpLeg, up: Walk) -> MakeFlows:
+    """Makes the flows with WebSocket to the client and TCP to the backend. ``up`` must unwrap."""
+    return lambda owner: (
+        UnwrapFlow(owner, client.pump, client, backend, up),
+        WrapFlow(owner, client.pump, backend, client),
+    )

@@ -12,9 +12,10 @@ from wsgate.gate.exchange import Exchange
 from wsgate.gate.handlers.legs import or_no_limit
 from wsgate.relay.closing import Side
 from wsgate.relay.deflate_flow import Checks, Direction
+from wsgate.relay.flow import MakeFlows
 from wsgate.relay.inspect_flow import inspect
 from wsgate.relay.recode_flow import Recoding, recode
-from wsgate.relay.session import MakeFlows, relay
+from wsgate.relay.relay_flow import relay
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Compression, CompressionContext, Pings, Relay, Route
 from wsgate.wire import extensions

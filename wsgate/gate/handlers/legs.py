@@ -9,9 +9,10 @@ from wsgate.gate.throttles import Throttles
 from wsgate.net.tcp_info import limit_unacknowledged
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
+from wsgate.relay.flow import MakeFlows
 from wsgate.relay.leg import Leg
 from wsgate.relay.limited_session import LimitedSession
-from wsgate.relay.session import MakeFlows, Session
+from wsgate.relay.session import Session
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.wire.walk import NO_LIMIT

@@ -5,10 +5,10 @@ from __future__ import annotations
 from wsgate.gate.exchange import Exchange, Join
 from wsgate.gate.handlers.legs import limit_both, make_session
 from wsgate.net.transport import Transport
-from wsgate.relay.byte_flow import ByteLeg
+from wsgate.relay.byte_flow import ByteLeg, pass_bytes
 from wsgate.relay.closing import Side
 from wsgate.relay.recorded_tunnel import RecordBuffer
-from wsgate.relay.session import Session, pass_bytes
+from wsgate.relay.session import Session
 from wsgate.relay.session_info import SessionInfo
 
 

@@ -19,9 +19,10 @@ from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
 from wsgate.relay.recorded_tunnel import RecordBuffer, recorded_tunnel
-from wsgate.relay.session import Session, tunnel
+from wsgate.relay.session import Session
 from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.tcp_leg import TcpLeg
+from wsgate.relay.tunnel_flows import tunnel
 from wsgate.settings.model import Target, TextFrames, Tunnel
 from wsgate.wire.http import Refusal
 from wsgate.wire.kernel import FrameWalk

@@ -17,7 +17,7 @@ import trio
 
 from wsgate.gate.access_log import end_fields
 from wsgate.gate.gateway import Gateway
-from wsgate.relay.session import Outcome
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.tap import MOST_KEPT, TappedFrame, Viewer
 from wsgate.wire.frames import FIN, RSV1, Opcode
 
