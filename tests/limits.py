@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -21,6 +22,7 @@ def refusing() -> Iterator[int]:
 @contextlib.contextmanager
 def no_descriptors() -> Iterator[None]:
     """As long as this lasts the process can open nothing: EMFILE."""
+    gc.collect()  # what earlier tests left behind must not be closed during this
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
     os.close(free)
