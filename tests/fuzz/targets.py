@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from . import configurations, heads, origins, paths, redirects, rewrites, sources
+from . import configurations, deflate, heads, origins, paths, redirects, rewrites, sources
 
 Target = Callable[[Random], None]
 
@@ -24,7 +24,7 @@ TARGETS: dict[str, Target] = NATIVE | {
     for each in (
         *(heads.requests, heads.answers, heads.proxies, origins.origins, configurations.configurations, paths.paths),
         *(sources.values, sources.lines, sources.fetches, sources.replies, sources.tokens),
-        *(redirects.redirects, rewrites.rewrites),
+        *(redirects.redirects, rewrites.rewrites, deflate.codecs, deflate.flows),
     )
 }
 

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from wsgate.gate import client
+from wsgate.relay import deflate_flow
 from wsgate.settings import fixed
 from wsgate.site import rewriting
 from wsgate.site.tokens import file
@@ -17,7 +18,7 @@ from wsgate.site.tokens import jwt as jwt_source
 from wsgate.text import host as text_host
 from wsgate.text import origin as text_origin
 from wsgate.text import paths as text_paths
-from wsgate.wire import head, masking, proxy_protocol, resp, walk
+from wsgate.wire import deflate, head, masking, proxy_protocol, resp, walk
 from wsgate.wire.client import HttpClient
 from wsgate.wire.head import HeadBuffer
 
@@ -75,6 +76,8 @@ PLANTED: dict[str, Plant] = {
     ),
     "redirects": lambda patch: patch.setattr(fixed, "_check_authority", lambda *parts: None),
     "rewrites": lambda patch: patch.setattr(rewriting, "leads_out", lambda path: False),
+    "codecs": lambda patch: patch.setattr(deflate, "_FINAL", b"\x01"),
+    "flows": lambda patch: patch.setattr(deflate_flow, "RSV1", 0),
     "tokens": lambda patch: patch.setattr(jwt_source, "verify", _unverified),
 }
 

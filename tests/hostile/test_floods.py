@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -10,6 +12,7 @@ from tests.peers.frames import BINARY, CONTINUATION, MASK, PING, PONG, TEXT, Fra
 from wsgate.relay.closing import Cause, Side
 from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 
+from ..relay.deflating import Kind, inspecting, recoding
 from ..relay.joined import session
 from .faults import LIMIT
 from .peers import flood, held, settle, split_close
@@ -88,3 +91,48 @@ async def test_a_flood_of_announcements_ends_at_the_first(pump: Pump, form: int)
         running.backend.finish()
         assert split_close(await running.backend.read_all()) == (b"", 1001)
         assert split_close(await running.client.read_all()) == (b"", 1009)
+
+
+@pytest.mark.parametrize("flows", [inspecting, recoding])
+async def test_a_flood_of_empty_fragments_of_a_compressed_message_ends_at_its_limit(pump: Pump, flows: Kind) -> None:
+    """Ten million of them cost no more than the most that a message may have."""
+    make = flows(fragments=1000)
+    async with session(pump, flows=make) as running:
+        first = Frame(BINARY, b"", False, 4).encode(MASK)
+        await running.client.write(first + Frame(CONTINUATION, b"", False).encode(MASK) * 20_000)
+        await settle()
+        running.client.finish()
+        running.backend.finish()
+        passed, code = split_close(await running.backend.read_all())
+        assert code == 1001
+        assert len(passed) <= 1000 * 6
+        assert split_close(await running.client.read_all()) == (b"", 1009)
+
+
+@pytest.mark.parametrize("flows", [inspecting, recoding])
+@pytest.mark.parametrize("block", [b"\x03\x00", b"\x00\x00\x00\xff\xff", b"\x02\x00\x00\x00\xff\xff"])
+async def test_a_flood_of_empty_blocks_takes_turns(pump: Pump, flows: Kind, block: bytes) -> None:
+    """They become nothing, and another session has its turn between them."""
+    flood = Frame(BINARY, block * 30_000 + b"\x00", True, 4)
+    async with session(pump, flows=flows()) as running, session(pump) as other:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.client.write, flood.encode(MASK))
+            await other.client.send(Frame(BINARY, b"small"))
+            assert (await other.backend.receive()).payload == b"small"
+            while not (frame := await running.backend.receive()).fin:
+                pass
+        assert frame.opcode in (BINARY, CONTINUATION)
+        await running.client.send(Frame(BINARY, b"after"))
+        assert (await running.backend.receive()).payload.startswith(b"after" if flows is inspecting else b"")
+        assert running.session.outcome().largest_up == 5
+
+
+@pytest.mark.parametrize("flows", [inspecting, recoding])
+async def test_a_message_that_never_ends_keeps_no_compressor(pump: Pump, flows: Kind) -> None:
+    """A client may begin messages in many sessions and end none."""
+    async with session(pump, flows=flows()) as running:
+        await running.client.send(Frame(BINARY, b"begun", False))
+        await running.backend.receive()
+        flow: Any = running.client_leg.input_flow
+        assert flow._inflater._state is None
+        assert flows is inspecting or flow._deflater._state is None

@@ -30,18 +30,29 @@ Flows: TypeAlias = Callable[[WebSocketLeg, WebSocketLeg], MakeFlows]
 
 
 class Kind(Protocol):
-    def __call__(self, checks: Checks = FREE, *, sizes: MessageSizes | None = None) -> Flows: ...
+    def __call__(
+        self, checks: Checks = FREE, *, sizes: MessageSizes | None = None, fragments: int = NO_LIMIT
+    ) -> Flows: ...
 
 
-def walks(*, client: bool, backend: bool) -> tuple[Walk, Walk]:
-    return FrameWalk(masked=True, compression=client), FrameWalk(masked=False, compression=backend)
+def walks(*, client: bool, backend: bool, fragments: int) -> tuple[Walk, Walk]:
+    return (
+        FrameWalk(masked=True, compression=client, fragment_limit=fragments),
+        FrameWalk(masked=False, compression=backend, fragment_limit=fragments),
+    )
 
 
-def inspecting(checks: Checks = FREE, *, takeover: bool = False, sizes: MessageSizes | None = None) -> Flows:
+def inspecting(
+    checks: Checks = FREE,
+    *,
+    takeover: bool = False,
+    sizes: MessageSizes | None = None,
+    fragments: int = NO_LIMIT,
+) -> Flows:
     """sizes: where the sizes of the client's messages are counted."""
 
     def make(client: WebSocketLeg, backend: WebSocketLeg) -> MakeFlows:
-        up, down = walks(client=True, backend=True)
+        up, down = walks(client=True, backend=True, fragments=fragments)
         inflaters = Inflater(takeover=takeover), Inflater(takeover=takeover)
         return inspect(client, backend, Direction(up, inflaters[0], sizes=sizes), Direction(down, inflaters[1]), checks)
 
@@ -57,6 +68,7 @@ def recoding(
     takeover: bool = False,
     level: int = 1,
     sizes: MessageSizes | None = None,
+    fragments: int = NO_LIMIT,
 ) -> Flows:
     """client, backend: whether messages are compressed on this side."""
 
@@ -67,7 +79,7 @@ def recoding(
         return Deflater(level, takeover=takeover) if wanted else None
 
     def make(client_leg: WebSocketLeg, backend_leg: WebSocketLeg) -> MakeFlows:
-        up, down = walks(client=client, backend=backend)
+        up, down = walks(client=client, backend=backend, fragments=fragments)
         return recode(
             client_leg,
             backend_leg,

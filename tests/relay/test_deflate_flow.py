@@ -409,3 +409,22 @@ async def test_a_tap_shows_plain_frames(pump: Pump, autojump_clock: MockClock, k
         taps.close(viewer)
         assert flow_of(running)._look is None
         nursery.cancel_scope.cancel()
+
+
+async def test_a_relay_without_compression_has_no_such_work(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump) as running:
+        await running.client.send(data(b"plain"))
+        await running.backend.receive()
+        assert flow_of(running).take_codec_work() is None
+        assert running.session.outcome().codec_up is None
+
+
+@both
+async def test_bytes_that_came_with_the_handshake(pump: Pump, autojump_clock: MockClock, kind: Kind) -> None:
+    """More than a step of them takes several turns."""
+    packed = zlib.compress(bytes(range(256)) * 40) * 500
+    early = b"".join(each.encode(MASK) for each in (compressed(b"first"), data(packed), compressed(b"last")))
+    assert len(early) > STEP
+    async with session(pump, flows=kind(), early=(early, b"")) as running:
+        for expected in (b"first", packed, b"last"):
+            assert (await message(running.backend))[1] == expected

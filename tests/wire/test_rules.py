@@ -30,4 +30,5 @@ def test_the_number_stands_in_the_text() -> None:
 def test_the_compiled_twin_has_every_rule_of_a_walk() -> None:
     """A name that is in C alone fails its import; one that it lacks, it could not find."""
     in_c = re.findall(r"^    X\((\w+)\)", KERNEL, re.MULTILINE)
-    assert set(in_c) == {rule.name for rule in Rule} - {"SHORT_CLOSE", "CLOSE_CODE", "CLOSE_REASON"}
+    elsewhere = {"SHORT_CLOSE", "CLOSE_CODE", "CLOSE_REASON", "BAD_DEFLATE"}
+    assert set(in_c) == {rule.name for rule in Rule} - elsewhere

@@ -49,6 +49,8 @@ _FRAME_COST = 64  # a frame takes as long as about so many bytes of its payload
 _LENGTH_SIZES = {126: 2, 127: 8}  # bytes of a longer length, by the seven bits in the second byte
 _OPCODE = 0x0F
 
+_NO_WORK = CodecWork()  # nobody changes it
+
 
 @dataclass(frozen=True, slots=True)
 class Checks:
@@ -122,7 +124,7 @@ class DeflateFlow(WalkingFlow):
         self._sizes = direction.sizes
         self._checks = checks
         self.work = CodecWork()
-        self._work_told = self.work.copy()
+        self._work_told = _NO_WORK
         self._out: list[bytes | bytearray | memoryview] = []  # for the sink, before the next read
         self._rest: bytes | None = None  # of the last read; not ``None`` while there is work without a read
         self._turn = TURN
