@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,50 +55,55 @@ class Facts:
 
 
 def page(results: Results, facts: Facts, before: str = "") -> str:
-    """The whole page, in Markdown. Without results of sections 12 and 13 it keeps those of ``before``, the last one."""
+    """The whole page, in Markdown. What was not played it keeps as ``before``, the last page, has it."""
     basic = {key: [result for result in played if result.section < _COMPRESSION] for key, played in results.items()}
     compression = {
         key: [result for result in played if result.section >= _COMPRESSION] for key, played in results.items()
     }
-    return "\n\n".join(
-        [
-            "# Conformance",
-            "The [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite) plays its cases through a "
-            "running gateway, as users run it, with its default limits. The run writes this page: do not edit it.",
-            "NON-STRICT and INFORMATIONAL are the suite's words for what RFC 6455 leaves open. FAILED are all cases "
-            "whose messages or whose close were wrong, and all that were not played.",
-            "\n".join(f"- **{set_up.key}**: {set_up.title}. It shows {set_up.shows}." for set_up in SET_UPS),
-            "Text is validated in all of them, which is the default. With `validate_text: false` the gateway passes "
-            "text on as it comes: in set-up b the cases of section 6 with bad UTF-8 would not be refused.",
-            "## The protocol",
-            f"{facts}",
-            *_tables({key: played for key, played in basic.items() if played}),
-            "### Cases that are not asked",
-            _left_out(),
-            _COMPRESSION_TITLE + (_compression(compression, facts) if any(compression.values()) else _kept(before)),
-        ]
+    basic_before, _, compression_before = before.partition(_COMPRESSION_TITLE)
+    return (
+        "\n\n".join(
+            [
+                "# Conformance",
+                "The [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite) plays its cases through a "
+                "running gateway, as users run it, with its default limits. The run writes this page: do not edit it.",
+                "NON-STRICT and INFORMATIONAL are the suite's words for what RFC 6455 leaves open. FAILED are all "
+                "cases whose messages or whose close were wrong, and all that were not played.",
+                "\n".join(f"- **{set_up.key}**: {set_up.title}. It shows {set_up.shows}." for set_up in SET_UPS),
+                "Text is validated in all of them, which is the default. With `validate_text: false` the gateway "
+                "passes text on as it comes: in set-up b the cases of section 6 with bad UTF-8 would not be refused.",
+                "## The protocol",
+                *_tables(basic, facts, basic_before),
+                "### Cases that are not asked",
+                _left_out(),
+                _COMPRESSION_TITLE,
+                "permessage-deflate (RFC 7692): in a and c between the two ends, passed on by the gateway, which looks "
+                "into the messages since 2026-11-28; in e, f and g the gateway's own. Not one case may be "
+                "UNIMPLEMENTED.",
+                *_tables(compression, facts, compression_before),
+            ]
+        )
+        + "\n"
     )
 
 
-def _compression(results: Results, facts: Facts) -> str:
-    played = {key: results[key] for key in results if results[key]}
-    about = (
-        "permessage-deflate (RFC 7692): in a and c between the two ends, passed on by the gateway, which looks into "
-        "the messages; in e, f and g the gateway's own. Not one case may be UNIMPLEMENTED."
-    )
-    return "\n\n".join([f"\n\n{about}", f"{facts}", *_tables(played)]) + "\n"
+def _tables(results: Results, facts: Facts, before: str) -> list[str]:
+    counts = [
+        _counts(set_up, results[set_up.key], facts) if results.get(set_up.key) else _kept(set_up, before)
+        for set_up in SET_UPS
+    ]
+    if not any(counts):
+        return ["Not played yet: `--full` does."]
+    return [*filter(None, counts), "### Cases that are not OK", _not_ok(results, before)]
 
 
-def _kept(before: str) -> str:
-    return before.partition(_COMPRESSION_TITLE)[2] or "\n\nNot played yet: `--full` does.\n"
+def _kept(set_up: SetUp, before: str) -> str:
+    """The table of a set-up that was not played now; empty without one."""
+    found = re.search(rf"^### {set_up.key}: .*?(?=\n\n###)", before, re.DOTALL | re.MULTILINE)
+    return found[0] if found else ""
 
 
-def _tables(results: Results) -> list[str]:
-    counts = [_counts(set_up, results[set_up.key]) for set_up in SET_UPS if set_up.key in results]
-    return [*counts, "### Cases that are not OK", _not_ok(results)]
-
-
-def _counts(set_up: SetUp, results: Sequence[Result]) -> str:
+def _counts(set_up: SetUp, results: Sequence[Result], facts: Facts) -> str:
     counts = count(results)
     seen = {"OK", FAILED}.union(*counts.values())
     grades = [grade for grade in GRADES if grade in seen]
@@ -107,10 +113,10 @@ def _counts(set_up: SetUp, results: Sequence[Result]) -> str:
         rows.append([name, str(counted.total()), *(str(counted[grade]) for grade in grades)])
     totals = [str(sum(counted[grade] for counted in counts.values())) for grade in grades]
     rows.append(["**all**", str(len(results)), *totals])
-    return f"### {set_up.key}: {set_up.title}\n\n" + _table(rows, numbers=True)
+    return f"### {set_up.key}: {set_up.title}\n\n{facts}\n\n" + _table(rows, numbers=True)
 
 
-def _not_ok(results: Results) -> str:
+def _not_ok(results: Results, before: str) -> str:
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for set_up, played in results.items():
         for result in played:
@@ -118,11 +124,11 @@ def _not_ok(results: Results) -> str:
                 entry = next((entry for entry in ALLOWED if entry.covers(set_up, result.case)), None)
                 reason = entry.reason if entry else note(result.case) or result.reason
                 grouped.setdefault((set_up, result.grade, reason), []).append(result.case)
-    if not grouped:
-        return "None."
-    rows = [["set-up", "grade", "cases", "reason"]]
-    rows += [[set_up, grade, abbreviate(cases), reason] for (set_up, grade, reason), cases in sorted(grouped.items())]
-    return _table(rows)
+    rows = [[set_up, grade, abbreviate(cases), reason] for (set_up, grade, reason), cases in grouped.items()]
+    table_before = before.partition("### Cases that are not OK")[2].partition("\n###")[0]
+    kept = re.findall(r"^\| (\w) \| (.+?) \| (.+?) \| (.+) \|$", table_before, re.MULTILINE)
+    rows += [list(row) for row in kept if not results.get(row[0])]
+    return _table([["set-up", "grade", "cases", "reason"], *sorted(rows)]) if rows else "None."
 
 
 def _left_out() -> str:

@@ -107,6 +107,16 @@ def _action(set_up: SetUp, port: int) -> dict[str, Any]:
     return action
 
 
+def read_reports(suite: Suite, set_up: SetUp, reports: Path) -> list[Result]:
+    """Returns the results of the last run in a set-up, from its reports: of each part that was begun."""
+    results: list[Result] = []
+    for directory in sorted(reports.glob(f"{set_up.key}*")):
+        if directory.name.partition("-")[0] == set_up.key and "without" not in directory.name:
+            asked = _ask(suite, json.loads((directory / "spec.json").read_text()), reports)["cases"]
+            results += _read_report(directory, asked)
+    return results
+
+
 def _read_report(directory: Path, asked: Sequence[str]) -> list[Result]:
     index = directory / "index.json"
     played = json.loads(index.read_text())[AGENT] if index.exists() else {}

@@ -100,3 +100,13 @@ def test_a_run_without_compression_keeps_what_the_page_says_of_it() -> None:
     assert text.partition("## Compression")[2] == full.partition("## Compression")[2]
     assert "wsgate 2" in text
     assert "--full" in page({"a": [OK]}, FACTS)
+
+
+def test_a_run_of_one_set_up_keeps_the_others() -> None:
+    full = page({"a": [OK, SOFT], "b": [OK, BAD]}, FACTS)
+    later = Facts("wsgate 2", "25.10.1 (here)", "make it so", datetime.date(2027, 1, 2))
+    text = page({"b": [OK]}, later, full)
+    assert full[full.index("### a: ") : full.index("### b: ")] in text
+    assert "| a | NON-STRICT | 3.2 | " in text
+    assert "| b | FAILED" not in text
+    assert page({}, later, full) == full
