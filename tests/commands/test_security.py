@@ -127,6 +127,10 @@ MINE = "listeners: [{bind: 'unix:/run/gate.sock'}]\nroutes: [{name: a, match: {p
         ("", "  unix:/run/gate.sock: plain, to whom the file's mode lets in (what the umask leaves)"),
         ("", "  that of the connection: no proxy is trusted"),
         ("", "no dangers found"),
+        (
+            "limits: {shared: 'redis://gate:S3cr3t@h'}",
+            "  counted together with the gateways on redis://h:6379/0: of addresses and users, and upgrades",
+        ),
         ("limits: {sessions: off}", "  sessions: any number, or as many as there are descriptors for"),
     ],
 )

@@ -140,7 +140,7 @@ def test_the_address_that_is_counted(end: str, forwarded: str | None, counted_as
 # -- on a connection ---------------------------------------------------------------------------------------------------
 
 
-def gate_of(start_gate: StartGate, port: int, **limits: int) -> Gate:
+def gate_of(start_gate: StartGate, port: int, **limits: Any) -> Gate:
     return start_gate(route(relay_to(port)), limits=Limits(**limits))
 
 

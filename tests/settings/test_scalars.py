@@ -166,6 +166,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.KeySet, "https://x", model.HttpUrl(True, TcpAddress("x", 443), "/"), "https://x:443/"),
     (model.LogTo, "syslog:udp://logs:514", LogTo(LogToKind.SYSLOG_UDP, host="logs", port=514), "syslog:udp://logs:514"),
     (model.CollectorUrl, "http://a:4318", "http://a:4318/v1/traces", "http://a:4318/v1/traces"),
+    (model.RedisUrl, "redis://x", model.RedisUrl(False, TcpAddress("x", 6379)), "redis://x:6379/0"),
     (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
     (model.WebOrigin, "https://app.example:443", "https://app.example", "https://app.example"),
     (model.Credential, "ann:{PLAIN}a", "ann:{PLAIN}a", "ann:{PLAIN}a"),
@@ -189,6 +190,11 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.PathPattern, "~^/room/[0-9]+$", PathPattern(PathKind.REGEX, "^/room/[0-9]+$"), "~^/room/[0-9]+$"),
     (model.PathPattern, "~(?i)/é .*", PathPattern(PathKind.REGEX, "(?i)/é .*"), "~(?i)/é .*"),
 ]
+
+NO_REDIS_URL = (
+    "this is no Redis URL: write redis://host:port/database, or rediss://, and percent-encode what is odd in a user or "
+    "password"
+)
 
 # as in assert_refused; more are in the tests of the parsers
 BAD: list[tuple[Any, str, str, bool]] = [
@@ -257,6 +263,7 @@ BAD: list[tuple[Any, str, str, bool]] = [
         True,
     ),
     (model.CollectorUrl, "a:4318", "'a:4318' is no collector's URL: write http://a:4318", True),
+    (model.RedisUrl, "x:6379", NO_REDIS_URL, True),
     (model.ServiceAddress, "redis", "'redis' has no port: write redis:6379", True),
     (model.WebOrigin, "https://x/", "'https://x/' is more than an origin: write https://x", True),
     (

@@ -22,6 +22,7 @@ from wsgate.settings.model import (
     EntryPoint,
     Files,
     Jwt,
+    Limits,
     Listener,
     Log,
     LogTo,
@@ -32,6 +33,7 @@ from wsgate.settings.model import (
     PlaceKind,
     Record,
     Redis,
+    RedisUrl,
     Relay,
     RelayBackend,
     Route,
@@ -200,6 +202,17 @@ def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     there.__spec__ = sys.__spec__
     monkeypatch.setitem(sys.modules, "bcrypt", there)
     assert basic_faults(BCRYPT, file=str(file)) == []
+
+
+def test_shared_limits_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(shared=RedisUrl(False, TcpAddress("a", 6379)))
+    settings = Settings(listeners=(), routes=(), limits=limits)
+    build(settings)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    draft = Draft.of(settings)
+    with pytest.raises(ConfigError):
+        build(draft)
+    assert noted(draft) == [("limits.shared", "it needs redis-py, not installed here: pip install 'wsgate[redis]'")]
 
 
 def test_tracing_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,8 @@ def _limits(limits: Limits) -> Lines:
     yield f"upgrades in a second: {_count(limits.upgrades_per_second)}"
     yield f"upgrades in a second of a client address: {_count(limits.upgrades_per_second_per_address)}"
     yield f"connections of a client address that say nothing: {_count(limits.silent_per_address)}"
+    if limits.shared is not None:
+        yield f"counted together with the gateways on {limits.shared.shown}: of addresses and users, and upgrades"
     yield f"request heads: {show_size(limits.head)}, targets in them: {show_size(limits.target)}"
 
 

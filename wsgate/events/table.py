@@ -257,6 +257,8 @@ EVENTS = (
     Event("auth service broken", "warning", ("url", "error", "consequence"), "the service of `auth.forward`"),
     Event("auth service well again", "warning", ("url",), "it answers again"),
     Event("password file has a wrong line", "warning", ("file", "line", "problem"), "the line is left out"),
+    Event("limits not shared", "warning", ("redis", "error", "consequence"), "the Redis server of `limits.shared`"),
+    Event("limits shared again", "warning", ("redis",), "it answers again"),
     # certificates
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),
     Event(

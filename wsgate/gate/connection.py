@@ -201,6 +201,7 @@ class _Connection:
             if exchange.upgrade is not None:
                 # Before a backend is dialled: who may have few sessions may also dial only few
                 refusal = exchange.count_session() or rates.check_gateway(settings)
+                refusal = refusal or await exchange.count_everywhere()
                 if refusal is not None:
                     return refusal
             answer = await handler_for(exchange.route, upgrade=exchange.upgrade is not None).handle(exchange)

@@ -75,6 +75,15 @@ class Exchange:
         self.counted = counted
         return None
 
+    async def count_everywhere(self) -> Refusal | None:
+        """Counts a session that is counted in this gateway in the others, too. Returns why there may be none.
+
+        Waits for a moment, and only where ``limits.shared`` is written.
+        """
+        return await self.gateway.shared_limits.check(
+            self.site.settings, self.route, self.client, self.user, rates=self.upgrade is not None
+        )
+
     def uncount_session(self) -> None:
         """No session has begun."""
         if self.counted is not None:

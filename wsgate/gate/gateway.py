@@ -16,6 +16,7 @@ from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.session_limits import SessionLimits
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
+from wsgate.gate.shared_limits import SharedLimits
 from wsgate.gate.silent_connections import SilentConnections
 from wsgate.gate.tracing import Tracer
 from wsgate.gate.upgrade_rates import UpgradeRates
@@ -50,6 +51,7 @@ class Gateway:
     counters: this process's row of the shared counters
     session_limits: counts the sessions of routes, addresses and users
     upgrade_rates: counts upgrades in a second
+    shared_limits: counts both together with other gateways
     handshake_limiter: bounds the work on handshakes
     metrics: counts what happens
     upgrading: how many requests are between their head and their answer
@@ -76,6 +78,7 @@ class Gateway:
     counters: WorkerCounters = field(default_factory=lambda: SharedCounters().rows[0])
     session_limits: SessionLimits = field(init=False)
     upgrade_rates: UpgradeRates = field(init=False)
+    shared_limits: SharedLimits = field(init=False)
     handshake_limiter: HandshakeLimiter = field(init=False)
     date: Callable[[], bytes] = field(default_factory=HttpDate)
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
@@ -88,7 +91,9 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)
-        self.session_limits = SessionLimits(self.counters.table)
+        self.session_limits = SessionLimits(self.counters.table, lambda name: self.shared_limits.left(name))
+        self.shared_limits = SharedLimits(self.session_limits)
+        self.shared_limits.use(self.settings.limits.shared)
         self.upgrade_rates = UpgradeRates(self.counters.buckets)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
         self._share_counts()
@@ -140,6 +145,7 @@ class Gateway:
         """Uses another site for all requests from now on."""
         self.site = site
         self.handshake_limiter.limit = self._share_of_handshakes()
+        self.shared_limits.use(site.settings.limits.shared)
         self._share_counts()
         for route in site.routes:
             if route.upstream is not None:

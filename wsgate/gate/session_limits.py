@@ -11,7 +11,7 @@ never do both let it in. What a dead worker has counted vanishes with its table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from wsgate.gate.client import Client
@@ -49,11 +49,14 @@ _ROUTE_FULL = Refusal(
 class Count:
     """The sessions of one name: those of this process, and of the other workers."""
 
-    __slots__ = ("_counts", "_shared", "name", "number")
+    __slots__ = ("_counts", "_left", "_shared", "name", "number")
 
-    def __init__(self, counts: dict[str, Count], name: str, shared: SharedNumber | None) -> None:
+    def __init__(
+        self, counts: dict[str, Count], name: str, shared: SharedNumber | None, left: Callable[[str], None]
+    ) -> None:
         self._counts = counts
         self._shared = shared
+        self._left = left
         self.name = name
         self.number = 0
 
@@ -70,6 +73,7 @@ class Count:
         self._set(self.number - 1)
         if not self.number:
             del self._counts[self.name]
+        self._left(self.name)
 
     def _set(self, number: int) -> None:
         self.number = number
@@ -78,10 +82,15 @@ class Count:
 
 
 class SessionLimits:
-    """The counts of a process. ``table``: that the other workers see; ``None`` for a process without workers."""
+    """The counts of a process.
 
-    def __init__(self, table: WorkerTable | None = None) -> None:
+    table: that the other workers see; ``None`` for a process without workers
+    left: called with a name that has a session less
+    """
+
+    def __init__(self, table: WorkerTable | None = None, left: Callable[[str], None] = lambda name: None) -> None:
         self._table = table
+        self._left = left
         self._counts: dict[str, Count] = {}
 
     def enter(
@@ -92,16 +101,26 @@ class SessionLimits:
         user: ``None`` if the route asks for nobody
         """
         entered: list[Count] = []
-        for name, most, refusal in _limits(settings, route, client, user):
+        for name, most, refusal in limits_of(settings, route, client, user):
             count = self._counts.get(name)
             if count is None:
                 shared = None if self._table is None else self._table.number(name)
-                count = self._counts[name] = Count(self._counts, name, shared)
+                count = self._counts[name] = Count(self._counts, name, shared, self._left)
             if not count.enter(most):
                 leave(entered)
                 return refusal
             entered.append(count)
         return tuple(entered)
+
+    def number(self, name: str) -> int:
+        """Returns how many sessions of a name this process has."""
+        count = self._counts.get(name)
+        return 0 if count is None else count.number
+
+    @property
+    def names(self) -> list[str]:
+        """Those that have sessions in this process."""
+        return list(self._counts)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -113,7 +132,7 @@ def leave(counts: Iterable[Count]) -> None:
         count.leave()
 
 
-def _limits(
+def limits_of(
     settings: Settings, route: LiveRoute, client: Client, user: str | None
 ) -> Iterator[tuple[str, int, Refusal]]:
     """Yields the names that a session is counted by, each with the most that it may have, and the answer beyond it."""

@@ -63,15 +63,16 @@ async def begin(
     begun: Begun | Refusal | None = None
     entered = False
     try:
+        if exchange.counted is None:  # an upgrade to another protocol has not been counted yet
+            refusal = exchange.count_session() or await exchange.count_everywhere()
+            if refusal is not None:
+                return refusal
         await gateway.handshake_limiter.take()
         gateway.pump.serve_if_due()
         if gateway.draining:  # the drain began during this handshake
             return DRAINING
         if exchange.route.name in gateway.route_drains:
             return ROUTE_DRAINING
-        refusal = exchange.count_session()  # an upgrade to another protocol has not been counted yet
-        if refusal is not None:
-            return refusal
         entered = gateway.counters.enter(gateway.most_sessions)
         if not entered:
             return FULL

@@ -32,10 +32,7 @@ class UpgradeRates:
         if rate is None or address is None:
             return None
         lacking = self._buckets.take(f"address {address}", rate, self._clock())
-        if not lacking:
-            return None
-        reason = "too many upgrades from your address: try again later"
-        return _refusal(429, reason, "limits.upgrades_per_second_per_address", "address_rate", lacking)
+        return address_refusal(lacking) if lacking else None
 
     def check_gateway(self, settings: Settings) -> Refusal | None:
         """Counts an upgrade. Returns the answer if there are too many in all."""
@@ -43,10 +40,19 @@ class UpgradeRates:
         if rate is None:
             return None
         lacking = self._buckets.take("gateway", rate, self._clock())
-        if not lacking:
-            return None
-        reason = "too many clients connect at once: try again later"
-        return _refusal(503, reason, "limits.upgrades_per_second", "rate", lacking)
+        return gateway_refusal(lacking) if lacking else None
+
+
+def address_refusal(lacking: int) -> Refusal:
+    """Returns the answer to an address that may come again in ``lacking`` nanoseconds."""
+    reason = "too many upgrades from your address: try again later"
+    return _refusal(429, reason, "limits.upgrades_per_second_per_address", "address_rate", lacking)
+
+
+def gateway_refusal(lacking: int) -> Refusal:
+    """Returns the answer to anybody, where there is room for one more in ``lacking`` nanoseconds."""
+    reason = "too many clients connect at once: try again later"
+    return _refusal(503, reason, "limits.upgrades_per_second", "rate", lacking)
 
 
 def _refusal(status: int, reason: str, detail: str, cause: str, lacking: int) -> Refusal:

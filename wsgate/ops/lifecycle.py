@@ -72,6 +72,7 @@ async def run(
         # Nested by lifetime: the pump outlives the connections, the connections outlive the listeners
         async with trio.open_nursery() as outer:
             outer.start_soon(gateway.pump.run)
+            outer.start_soon(gateway.shared_limits.run)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as serving:
                     listeners = OpenListeners(gateway, connections, serving)

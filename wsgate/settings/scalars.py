@@ -28,6 +28,8 @@ from wsgate.settings.log_to import log_to
 from wsgate.settings.model import SCHEMES_PORT, Address, TcpAddress
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout, window_size
+from wsgate.settings.redis_url import EXPECTED as EXPECTED_REDIS
+from wsgate.settings.redis_url import redis_url
 from wsgate.text.alt_name import EXPECTED as EXPECTED_ALT_NAME
 from wsgate.text.alt_name import alt_name_pattern
 from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
@@ -287,6 +289,13 @@ SCALARS: dict[Any, ScalarType] = {
         "http://host:4318, or https://",
         collector_url,
         _text(r"https?://[^\s?#]+", "http://127.0.0.1:4318"),
+    ),
+    model.RedisUrl: ScalarType(
+        EXPECTED_REDIS,
+        redis_url,
+        _text(r"rediss?://[^\s?#]+", "redis://127.0.0.1:6379/0"),
+        can_be_off=True,
+        is_secret=True,
     ),
     model.ServiceAddress: ScalarType(
         "host:port or unix:/path",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import quote
 
 from wsgate.settings.words import LogToKind, PathKind, PlaceKind
 
@@ -150,6 +151,31 @@ class HttpUrl:
 @dataclass(frozen=True, slots=True)
 class TokenUrl(HttpUrl):
     """The URL of a service that knows tokens, with ``{token}`` somewhere behind the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisUrl:
+    """``redis://[[user][:password]@]host[:port][/database]``, or ``rediss://`` for TLS."""
+
+    tls: bool
+    address: TcpAddress
+    database: int = 0
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """The whole URL, with its password."""
+        login = "" if self.password is None else f"{quote(self.user or '', '')}:{quote(self.password, '')}@"
+        return f"{self._scheme}://{login}{self.address}/{self.database}"
+
+    @property
+    def shown(self) -> str:
+        """The URL for the log, without user and password."""
+        return f"{self._scheme}://{self.address}/{self.database}"
+
+    @property
+    def _scheme(self) -> str:
+        return "rediss" if self.tls else "redis"
 
 
 # Types that say more than their Python type. settings.scalars has the syntax, the limits and the schema of each.

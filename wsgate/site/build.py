@@ -27,10 +27,12 @@ from wsgate.settings.model import (
     Auth,
     Files,
     Jwt,
+    Limits,
     Listener,
     LogTo,
     LogToKind,
     Record,
+    RedisUrl,
     Relay,
     RelayBackend,
     Route,
@@ -174,6 +176,10 @@ class _Builder:
         for index, listener in listeners:
             if isinstance(listener.tls, Tls) and is_whole(listener.tls):
                 self._tls.load_listener(listener, f"listeners[{index}].tls")
+        limits = getattr(settings, "limits", None)
+        if isinstance(limits, Limits) and isinstance(limits.shared, RedisUrl) and not is_installed("redis"):
+            problem = "it needs redis-py, not installed here: pip install 'wsgate[redis]'"
+            self._draft.fault("limits.shared", problem)
         if isinstance(getattr(settings, "tracing", None), Tracing) and not self._patient:
             self._check_tracing()
         to = getattr(getattr(settings, "log", None), "to", None)

@@ -21,6 +21,7 @@ from wsgate.settings.values import (
     HeadSize,
     LogTo,
     Network,
+    RedisUrl,
     RequestIdField,
     Size,
     Timeout,
@@ -113,6 +114,11 @@ class Limits:
         default=16 << 10,
     )
     target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=8 << 10)
+    shared: RedisUrl | None = setting(
+        "A Redis server over which several gateways count sessions of addresses and users, and upgrades in a second, "
+        "together. It needs the extra redis.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
