@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 import redis
+import trustme
 
+from tests.peers.sockets import free_port
 from tests.redis_server import RedisServer, redis_server
+from wsgate.settings.model import RedisUrl, TcpAddress
 from wsgate.site.shared_redis import Bucket, RedisError, SharedRedis
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -144,6 +147,31 @@ def test_what_a_user_of_an_acl_needs(tmp_path: Path) -> None:
         assert friend.tell([[Bucket("x", 1)]], [("x", 1)]) == ([None], [0])
         assert others(friend, ("x", 0)) == [0]
         friend.close()
+
+
+def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca, files = trustme.CA(), [str(tmp_path / name) for name in ("cert.pem", "key.pem", "ca.pem")]
+    issued = ca.issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(files[0])
+    issued.private_key_pem.write_to_path(files[1])
+    ca.cert_pem.write_to_path(files[2])
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cert-file", files[0]]
+    with redis_server(tmp_path, *options, "--tls-key-file", files[1], "--tls-ca-cert-file", files[2]):
+
+        def ask(host: str) -> list[int]:
+            asker = SharedRedis(RedisUrl(True, TcpAddress(host, port)), PATIENCE)
+            try:
+                return others(asker, ("x", 1))
+            finally:
+                asker.close()
+
+        with pytest.raises(RedisError, match="certificate verify failed"):
+            ask("localhost")
+        monkeypatch.setenv("SSL_CERT_FILE", files[2])
+        assert ask("localhost") == [0]
+        with pytest.raises(RedisError, match="certificate is not valid for '127.0.0.1'"):
+            ask("127.0.0.1")
 
 
 def test_no_redis_server() -> None:

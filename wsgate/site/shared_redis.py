@@ -124,6 +124,7 @@ class SharedRedis:
             username=url.user,
             password=url.password,
             ssl=url.tls,
+            ssl_check_hostname=True,  # redis-py before 6 does not by itself
             protocol=2,  # what servers before 6 know, too
             socket_timeout=within,
             socket_connect_timeout=within,
