@@ -170,7 +170,7 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ask("localhost")
         monkeypatch.setenv("SSL_CERT_FILE", files[2])
         assert ask("localhost") == [0]
-        with pytest.raises(RedisError, match="certificate is not valid for '127.0.0.1'"):
+        with pytest.raises(RedisError, match="certificate is not valid for"):
             ask("127.0.0.1")
 
 
