@@ -11,11 +11,16 @@ from trio.testing import MockClock
 from tests.peers.frames import BINARY, CONTINUATION, TEXT, Frame, close_code, close_frame
 from tests.relay.joined import CLOSE_TIMEOUT, Session, data, session
 from wsgate.relay.closing import DRAIN_REASON, Cause, Side
-from wsgate.relay.flow import Flow
+from wsgate.relay.flow import Flow, MakeFlows
 from wsgate.relay.leg import Leg
 from wsgate.relay.pump import Pump
+from wsgate.relay.relay_flow import RelayFlow
 from wsgate.relay.session import Session as RelaySession
+from wsgate.relay.timers import Timers
+from wsgate.relay.websocket_leg import WebSocketLeg
+from wsgate.settings.model import Heartbeat
 from wsgate.wire.frames import Opcode
+from wsgate.wire.kernel import FrameWalk
 
 CLIENT_LOST = close_frame(1001, "client connection lost")
 BACKEND_LOST = close_frame(1011, "backend connection lost")
@@ -513,3 +518,35 @@ async def test_a_session_that_has_ended_is_freed_without_the_collector(
 def parts() -> int:
     """Counts legs, flows and sessions that are alive, by type, because a dead proxy has no class."""
     return sum(issubclass(type(thing), Leg | Flow | RelaySession) for thing in gc.get_objects())
+
+
+async def test_a_bug_of_ours_when_time_is_up_ends_its_session(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(timers: Timers, now: float) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(Timers, "handle_deadline", raises)
+    async with session(pump, heartbeat=Heartbeat(interval=20.0, timeout=20.0)) as running:
+        with pytest.raises(ValueError, match="planted"):
+            await running.outcome()
+
+
+async def test_a_session_that_is_over_before_it_waits(pump: Pump, autojump_clock: MockClock) -> None:
+    """By what came together with the handshake, and a bug of ours."""
+
+    class Crashing(RelayFlow):
+        __slots__ = ()
+
+        def feed(self, data: bytes) -> None:
+            self.source.owner.crash(ValueError(f"planted: {data!r}"))
+
+    def flows(client: WebSocketLeg, backend: WebSocketLeg) -> MakeFlows:
+        return lambda owner: (
+            Crashing(owner, client.pump, client, backend, FrameWalk(masked=True)),
+            RelayFlow(owner, client.pump, backend, client, FrameWalk(masked=False)),
+        )
+
+    async with session(pump, flows=flows, early=(b"early", b"")) as running:
+        with pytest.raises(ValueError, match="planted: b'early'"):
+            await running.outcome()
