@@ -231,7 +231,8 @@ async def test_500_clients_while_their_backends_change(
         "health": {"tcp": True, "interval": "200ms", "timeout": "5s", "rise": 1, "fall": 2},
     }
     route = {"name": "app", "origins": "any", "relay": relay}
-    gateway = await start_gateway(route, process={"prefix": dns.prefix(tmp_path)})
+    limits = {"sessions_per_address": "off", "silent_per_address": "off"}
+    gateway = await start_gateway(route, limits=limits, process={"prefix": dns.prefix(tmp_path)})
     crowd = Crowd(gateway.port)
     for number in range(CLIENTS):
         clients.start_soon(lambda restless: crowd.run(restless=restless), number < RESTLESS)

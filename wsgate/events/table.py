@@ -123,6 +123,7 @@ FIELDS = (
     Field("file", "path", "of the file"),
     Field("files", "list", "of paths"),
     Field("url", "URL", "of the service, without its query"),
+    Field("redis", "URL", "of the server of `limits.shared`, without user and password"),
     Field("directory", "path", "of the directory"),
     Field("root", "path", "of the route's files"),
     Field("line", "number", "of the line in the file"),
