@@ -112,7 +112,9 @@ async def test_pings_of_a_library_are_answered_by_the_other_end(start_gateway: S
 
 async def test_two_hundred_sessions_at_once_each_with_its_own_data(start_gateway: StartGateway, serve: Serve) -> None:
     sessions = 200
-    gateway = await start_gateway(relay(await serve(echo)))
+    gateway = await start_gateway(
+        relay(await serve(echo)), limits={"sessions_per_address": "off", "silent_per_address": "off"}
+    )
     connected = 0
     all_connected = trio.Event()
     echoed: set[int] = set()
