@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.peers.frames import MASK, Frame, header
-from wsgate.wire.frames import FIN, MAX_CONTROL, MAX_HEADER, Opcode, encode_frame, encode_header
+from wsgate.wire.frames import FIN, MAX_CONTROL, MAX_HEADER, Opcode, encode_frame, encode_header, measure
 from wsgate.wire.frames import MASK as MASK_BIT
 
 SIZES = [(0, 7), (125, 7), (126, 16), (65535, 16), (65536, 64), (1 << 40, 64), ((1 << 63) - 1, 64)]
@@ -40,3 +40,13 @@ def test_the_examples_of_the_rfc() -> None:
 )
 def test_whole_frames(opcode: Opcode, payload: bytes, key: bytes | None) -> None:
     assert encode_frame(opcode, payload, key) == Frame(opcode, payload).encode(key)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 1 << 40])
+@pytest.mark.parametrize("key", [b"", b"mask"])
+def test_a_header_is_measured_once_it_is_whole(size: int, key: bytes) -> None:
+    head = encode_header(FIN | Opcode.BINARY, size, MASK_BIT if key else 0) + key
+    data = b"before" + head + b"payload"
+    at, end = 6, 6 + len(head)
+    assert measure(data, at, len(data)) == measure(data, at, end) == (end, size)
+    assert all(measure(data, at, short) is None for short in range(at, end))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from wsgate.relay.codec_work import CodecWork
 from wsgate.relay.flow import WalkingFlow
 from wsgate.relay.pump import HEADROOM, STEP_SIZE
-from wsgate.wire.frames import FIN, MASK, RSV1, Opcode
+from wsgate.wire.frames import FIN, MASK, RSV1, Opcode, measure
 from wsgate.wire.kernel import apply_mask
 from wsgate.wire.plain_frames import PlainFrames
 from wsgate.wire.rules import Rule, fault
@@ -46,7 +46,6 @@ TURN = 64 << 10  # plain bytes after which other sessions have their turn
 
 _FRAME_COST = 64  # a frame takes as long as about so many bytes of its payload
 
-_LENGTH_SIZES = {126: 2, 127: 8}  # bytes of a longer length, by the seven bits in the second byte
 _OPCODE = 0x0F
 
 _NO_WORK = CodecWork()  # nobody changes it
@@ -149,6 +148,10 @@ class DeflateFlow(WalkingFlow):
         """Plain bytes of the largest finished message."""
         return self._largest
 
+    @property
+    def codec_work(self) -> CodecWork:
+        return self.work
+
     def take_codec_work(self) -> CodecWork | None:
         if self.work == self._work_told:
             return None
@@ -230,7 +233,7 @@ class DeflateFlow(WalkingFlow):
         buffer = self.pump.buffer
         begins = not walk.left
         self._turn -= _FRAME_COST
-        payload, size = _header(buffer, at, end) if begins else (at, walk.left)
+        payload, size = (measure(buffer, at, end) or (end, 0)) if begins else (at, walk.left)
         stop = min(payload + size, end)
         after = walk.walk(buffer, at, stop)
         if walk.halt == CONTROL:
@@ -391,19 +394,3 @@ class DeflateFlow(WalkingFlow):
 
     def _release(self) -> None:
         """The piece that was held is inflated and checked."""
-
-
-def _header(buffer: bytearray, at: int, end: int) -> tuple[int, int]:
-    """Returns where the payload of the frame at ``at`` starts, and its size, as the header says; ``end`` and 0 if the
-    header has not come whole. Nothing is checked: the walk does that."""
-    if end - at < 2:
-        return end, 0
-    second = buffer[at + 1]
-    size = second & ~MASK
-    extra = _LENGTH_SIZES.get(size, 0)
-    payload = at + 2 + extra + (4 if second & MASK else 0)
-    if payload > end:
-        return end, 0
-    if extra:
-        size = int.from_bytes(buffer[at + 2 : at + 2 + extra], "big")
-    return payload, size

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wsgate.wire.frames import MASK, Opcode
+from wsgate.wire.frames import MASK, Opcode, measure
 from wsgate.wire.kernel import apply_mask
 
-_LENGTH_SIZES = {126: 2, 127: 8}  # bytes of a longer length, by the seven bits in the second byte
 _CODE_SIZE = 2  # bytes of a close code
 
 
@@ -59,18 +58,12 @@ class FrameReader:
             if self._left:
                 at = self._read_payload(data, at, end, frames)
                 continue
-            first, header = data[at], 2
-            if end - at >= 2:
-                size = data[at + 1] & ~MASK
-                extra = _LENGTH_SIZES.get(size, 0)
-                masked = data[at + 1] & MASK
-                header += extra + (4 if masked else 0)
-                if extra and end - at >= header:
-                    size = int.from_bytes(data[at + 2 : at + 2 + extra], "big")
-            if end - at < header:
+            measured = measure(data, at, end)
+            if measured is None:
                 self._begun = bytes(data[at:])
                 break
-            at += header
+            first, masked = data[at], data[at + 1] & MASK
+            at, size = measured
             self._left = size
             keep = self._keep or (_CODE_SIZE if first & 0x0F == Opcode.CLOSE else 0)
             wanted = min(keep, size)

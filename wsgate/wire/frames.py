@@ -25,6 +25,25 @@ MIN_HEADER = 2  # bytes: no length of its own, no masking key
 MAX_HEADER = 14  # bytes: two, eight of length, four of masking key
 
 
+_LENGTH_SIZES = {126: 2, 127: 8}  # bytes of a longer length, by the seven bits in the second byte
+
+
+def measure(data: bytes | bytearray | memoryview, at: int, end: int) -> tuple[int, int] | None:
+    """Returns where the payload of the frame at ``at`` starts, and its size, as the header says (§5.2); ``None`` if the
+    header has not come whole before ``end``. Nothing is checked: ``walk`` does that."""
+    if end - at < 2:
+        return None
+    second = data[at + 1]
+    size = second & ~MASK
+    extra = _LENGTH_SIZES.get(size, 0)
+    payload = at + 2 + extra + (4 if second & MASK else 0)
+    if payload > end:
+        return None
+    if extra:
+        size = int.from_bytes(data[at + 2 : at + 2 + extra], "big")
+    return payload, size
+
+
 def encode_header(first: int, length: int, mask_bit: int = 0) -> bytes:
     """Returns a header without its masking key, in the shortest length form (§5.2).
 
