@@ -131,10 +131,6 @@ async def _begin(
 def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
     """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
     session = begun.session
-    if begun.recorder is None:
-        return _run(
-            gateway, session, begun.route, begun.backend, begun.early, begun.counted, begun.admitted, begun.codec_memory
-        )
     run = partial(
         _run,
         gateway,
@@ -146,7 +142,7 @@ def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
         begun.admitted,
         begun.codec_memory,
     )
-    return begun.recorder.run(run, session.outcome, session.end_unrecorded)
+    return run() if begun.recorder is None else begun.recorder.run(run, session.outcome, session.end_unrecorded)
 
 
 async def _run(

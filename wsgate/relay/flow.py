@@ -95,6 +95,11 @@ class Flow:
         """Bytes of the largest finished message, as it was sent; ``None`` if the peer sends none."""
         return None
 
+    @property
+    def codec_work(self) -> CodecWork | None:
+        """What was inflated and compressed so far; ``None`` if this flow looks into no message."""
+        return None
+
     def take_codec_work(self) -> CodecWork | None:
         """Returns what was inflated and compressed since the last call; ``None`` for nothing."""
         return None

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from wsgate.relay.deflate_flow import Checks, DeflateFlow, Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wsgate.relay.flow import Flow, Owner
+    from wsgate.relay.flow import MakeFlows, Owner
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
 
@@ -48,9 +46,7 @@ class InspectFlow(DeflateFlow):
         self._is_at_boundary = not self.walk.left
 
 
-def inspect(
-    client: WebSocketLeg, backend: WebSocketLeg, up: Direction, down: Direction, checks: Checks
-) -> Callable[[Owner], tuple[Flow, Flow]]:
+def inspect(client: WebSocketLeg, backend: WebSocketLeg, up: Direction, down: Direction, checks: Checks) -> MakeFlows:
     """Makes the flows of a session whose two sides compress end to end."""
     return lambda owner: (
         InspectFlow(owner, client.pump, client, backend, up, checks),

@@ -12,9 +12,7 @@ from wsgate.wire.frames import FIN, MASK, RSV1, encode_header
 from wsgate.wire.kernel import apply_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wsgate.relay.flow import Flow, Owner
+    from wsgate.relay.flow import MakeFlows, Owner
     from wsgate.relay.pump import Pump
     from wsgate.relay.websocket_leg import WebSocketLeg
 
@@ -91,7 +89,7 @@ class RecodeFlow(DeflateFlow):
 
 def recode(
     client: WebSocketLeg, backend: WebSocketLeg, up: Direction, down: Direction, checks: Checks, recoding: Recoding
-) -> Callable[[Owner], tuple[Flow, Flow]]:
+) -> MakeFlows:
     """Makes the flows of a session with a compression of its own on each side."""
     return lambda owner: (
         RecodeFlow(owner, client.pump, client, backend, up, checks, recoding),

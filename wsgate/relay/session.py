@@ -14,7 +14,8 @@ the close timeout for the answer, and once more for the FIN after it. The connec
 a peer that still accepts bytes gets all of them first: nothing that the gateway has accepted is lost, and the write
 timeout bounds the wait.
 
-The session's task only waits for the end, with the nearest deadline. There is no task for a timer or for a direction.
+The session's task only waits for the end. Its one timer, for the nearest deadline, is in the heap of all sessions
+(``timer_heap``). There is no task for a timer or for a direction.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from typing import Any, Protocol
 import trio
 
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, DRAIN_REASON, Cause, End, Side, close_for_other
-from wsgate.relay.deflate_flow import DeflateFlow
 from wsgate.relay.flow import Flow, MakeFlows
 from wsgate.relay.leg import Leg
 from wsgate.relay.outcome import Outcome
@@ -182,8 +182,8 @@ class Session:
             down.largest,
             client.close_reason.decode(errors="replace"),
             backend.close_reason.decode(errors="replace"),
-            codec_up=up.work if isinstance(up, DeflateFlow) else None,
-            codec_down=down.work if isinstance(down, DeflateFlow) else None,
+            codec_up=up.codec_work,
+            codec_down=down.codec_work,
         )
 
     def take_traffic(self) -> Traffic | None:
