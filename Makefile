@@ -17,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  soak flood fuzz jupyter-check api-check check-native check-native-quick image-check lock clean distclean
+  soak flood fuzz docs jupyter-check api-check check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -35,6 +35,7 @@ help:
 	@echo 'make jupyter-check JupyterLab through the gateway in Chromium; ARGS="--pictures DIRECTORY" for screenshots'
 	@echo 'make api-check     the description of the admin API against its standard, and a running gateway against it'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
+	@echo 'make docs         the pages of docs/ as a site, in build/docs/site; a link that leads nowhere is an error'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
 	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
 
@@ -116,6 +117,14 @@ $(VENV)-api/.ready: requirements/api.txt
 	@$(VENV)-api/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/api.txt
 	@touch $@
 
+docs: $(VENV)-docs/.ready
+	@$(VENV)-docs/bin/python docs/site/build.py $(VENV)-docs/bin/zensical
+
+$(VENV)-docs/.ready: requirements/docs.txt
+	@$(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/docs.txt
+	@touch $@
+
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
 
@@ -147,6 +156,7 @@ lock:
 	$(COMPILE) -o requirements/build.txt --only-build-deps --build-deps-for wheel pyproject.toml
 	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
 	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
+	$(COMPILE) -o requirements/docs.txt -c requirements/dev.txt requirements/docs.in
 	@rm -rf $(VENV)-lock
 
 clean:

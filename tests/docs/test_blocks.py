@@ -20,6 +20,7 @@ LANGUAGES = {
     "json": "tests/docs/test_log_lines.py",
     "log": "tests/docs/test_log_lines.py",
     "nginx": "tests/e2e/test_behind_a_proxy.py",
+    "sh": "tests/docs/test_shell.py",
     "ssh-config": "tests/e2e/test_ssh.py",
     "text": "PLAIN, below",
     "yaml": "tests/docs/test_yaml.py",

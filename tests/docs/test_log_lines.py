@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.docs.log_page import PAGE, with_tables
-from tests.docs.pages import README, ROOT, Block, blocks
+from tests.docs.pages import ROOT, Block, blocks
 from wsgate.gate.access_log import ended
 from wsgate.relay.closing import Cause
 from wsgate.relay.outcome import Outcome
@@ -71,7 +71,7 @@ def test_a_json_line(line: dict[str, Any]) -> None:
 async def test_the_sessions_line_has_the_fields_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
     """In their order, after the three that every line begins with."""
     caplog.set_level("INFO", "wsgate")
-    (shown,) = [json.loads(block.text) for block in blocks("json") if block.page == README]
+    (shown,) = [json.loads(block.text) for block in blocks("json") if block.page == PAGE]
     who = ClientInfo("127.0.0.1:46112", user="alice", host="chat.example.com")
     ended(SessionInfo("1f", "chat", who, "ws://127.0.0.1:9000", "/chat/1", None, 0.0), outcome())
     fields = caplog.records[-1].__dict__["fields"]
@@ -85,7 +85,7 @@ def outcome() -> Outcome:
 
 
 def test_every_reason_is_named() -> None:
-    text = README.read_text()
+    text = PAGE.read_text()
     listed = re.search(r"`reason` is one of (.*?);", text, re.DOTALL)
     assert listed
     assert set(re.findall(r"`(\w+)`", listed[1])) == {cause.value for cause in Cause}

@@ -9,7 +9,7 @@ import re
 import pytest
 import yaml
 
-from tests.docs.pages import PAGES, README, ROOT, table
+from tests.docs.pages import PAGES, ROOT, table
 from wsgate import cli
 from wsgate.cli import main
 from wsgate.gate.auth.revocation import REASON as CREDENTIAL_REASON
@@ -17,6 +17,7 @@ from wsgate.gate.revoke import REASON
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, CLOSE_TO_OTHER, DRAIN_REASON
 from wsgate.settings.model import Defaults, Heartbeat
 
+DOCS = ROOT / "docs"
 FULL = ROOT / "config" / "full.yaml"
 
 
@@ -33,7 +34,9 @@ def refused_with() -> set[int]:
 
 
 def test_every_status_is_told() -> None:
-    told = {int(status) for row in table(README, "status") for status in re.findall(r"\d{3}", row[0])}
+    told = {
+        int(status) for row in table(DOCS / "troubleshooting.md", "status") for status in re.findall(r"\d{3}", row[0])
+    }
     assert told == refused_with()
 
 
@@ -41,12 +44,12 @@ def test_every_command_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     listed = re.findall(r"^    (\w+)(?: +\S|$)", capsys.readouterr().out, re.MULTILINE)
-    told = [re.match(r"`wsgate (\w+)", row[0]) for row in table(README, "command")]
+    told = [re.match(r"`wsgate (\w+)", row[0]) for row in table(DOCS / "commands.md", "command")]
     assert {found[1] for found in told if found} == set(listed)
 
 
 def test_the_defaults_of_heartbeat_and_timeouts() -> None:
-    told = {row[0].strip("`"): row[1] for row in table(README, "key")}
+    told = {row[0].strip("`"): row[1] for row in table(DOCS / "timeouts.md", "key")}
     defaults = Defaults()
     for group in (defaults.heartbeat, defaults.timeouts):
         assert group is not None
@@ -64,7 +67,7 @@ def test_the_words_of_every_ending() -> None:
         *(close.reason for close in (*CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values())),
     ]
     meant = {word.decode().replace("backend", "client") for word in [*words, DRAIN_REASON, REASON, CREDENTIAL_REASON]}
-    rows = table(README, "one side")
+    rows = table(DOCS / "troubleshooting.md", "one side")
     told = {
         text.rstrip(":").replace("backend", "client")
         for row in rows
@@ -97,5 +100,5 @@ def test_every_key_is_told_of(key: str) -> None:
 
 def test_exit_statuses() -> None:
     """The command's own help has those of docs/operations.md."""
-    told = {int(row[0]) for row in table(ROOT / "docs" / "operations.md", "status")}
+    told = {int(row[0]) for row in table(DOCS / "operations.md", "status")}
     assert told == {int(status) for status in re.findall(r"^  (\d+) ", cli._EPILOG, re.MULTILINE)}

@@ -43,10 +43,12 @@ def put_in_place(text: str, directory: Path) -> str:
         return f"{found[1]}: {path}"
 
     authority = Authority(directory, "authority")
+    text = CERTIFICATE.sub(lambda found: found[0].replace(": /", ": "), text)  # below the file's directory
     for certificate, key in CERTIFICATE.findall(text):
         pair = authority.issue("x.test", to="pair")
-        Path(pair.certificate).rename(directory / certificate)
-        Path(pair.key).rename(directory / key)
+        for made, name in ((pair.certificate, certificate), (pair.key, key)):
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            Path(made).rename(directory / name)
     for file in CA.findall(text):
         (directory / file).write_bytes(authority.ca.cert_pem.bytes())
     text = ABSOLUTE.sub(move, text)

@@ -66,7 +66,7 @@ def _mapping(cls: type) -> Json:
 
 def _key(key: ConfigKey) -> Json:
     result = {"description": key.doc, **_value(key.type, key.optional)}
-    default = _default(key)
+    default = default_of(key)
     if default is not None:
         result["default"] = default
     return result
@@ -98,7 +98,7 @@ def _is_narrow(schema: Json) -> bool:
     return schema.get("type") != "string" or "pattern" in schema
 
 
-def _default(key: ConfigKey) -> Any:
+def default_of(key: ConfigKey) -> Any:
     """Returns the default as the file would have it; ``None`` if there is none, or if the keys below have their own."""
     value = key.default
     scalar = scalar_type(item_type(key.type) or key.type)
