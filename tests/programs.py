@@ -46,6 +46,7 @@ PACKAGES = {
     "sshd": "openssh-server",
     "text2pcap": "wireshark-common",
     "tshark": "tshark",
+    "undici": "npm, then npm ci in tests/e2e/node",
     "unshare": "util-linux",
     "ws": "npm, then npm ci in tests/e2e/node",
     "xterm": "xterm",

@@ -7,7 +7,7 @@ the gateways, which must exit cleanly, then the backends of the library.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .gateway import (
 )
 from .library import OPTIONS, Handler, Serve
 from .program import StartProgram, starting
+from .site import Site, running
 
 TEST_DEADLINE = 30.0  # seconds; the slowest test takes a few
 
@@ -94,6 +95,14 @@ async def start_program(deadline: None) -> AsyncIterator[StartProgram]:
     """``await start_program(*command)``: runs a backend that is a program, and returns its first line."""
     async with starting() as start:
         yield start
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server for the one page that a browser opens."""
+    site = Site()
+    with running(site):
+        yield site
 
 
 @pytest.fixture

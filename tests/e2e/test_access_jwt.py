@@ -28,11 +28,9 @@ from tests.site.jwt.signing import jwk, key_set, private, private_pem, public_pe
 from .browser import opened_in_chromium, opened_in_firefox
 from .gateway import PROJECT, Gateway, StartGateway, relay
 from .library import Serve, connect, echo
+from .site import PATIENCE, Open, Site
 from .test_access import status
-from .test_errors_close import PATIENCE, Open, Site, site
 from .tls import run
-
-__all__ = ["site"]
 
 PLACES = ["header:Authorization", "subprotocol:bearer.", "query:access_token", "cookie:sid"]
 

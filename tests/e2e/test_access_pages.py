@@ -11,8 +11,7 @@ import trio
 from .browser import opened_in_chromium, opened_in_firefox
 from .gateway import StartGateway, relay
 from .library import Serve, echo
-from .test_cors import running
-from .test_errors_close import PATIENCE, Open, Site
+from .site import PATIENCE, Open, Site, running
 
 PAGE = """<!doctype html><title>wsgate</title><script>
 const open = (url) => new Promise((done) => {

@@ -2,226 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import json
-import random
-import subprocess
 import sys
 import zlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.trio.server import ServerConnection
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request, TextMessage
-from wsproto.extensions import PerMessageDeflate
 
 from tests.peers.frames import Frame
 from tests.peers.heads import request
 from tests.peers.stream import Backend, Peer
 from tests.programs import MODULES
 
-from .browser import chromium
-from .gateway import ENVIRONMENT, OpenBackend, OpenClient, StartGateway
+from .compressing import (
+    DEFLATE,
+    KINDS,
+    LARGE,
+    LOGGED,
+    MIB,
+    NO_WINDOWS,
+    SMALL,
+    by_aiohttp,
+    by_node,
+    by_trio_websocket,
+    by_websockets,
+    by_wsproto,
+    route,
+    size_of,
+)
+from .gateway import OpenBackend, OpenClient, StartGateway
 from .library import Serve, connect, echo
 from .program import StartProgram
-
-KIB, MIB = 1 << 10, 1 << 20
-
-Message = str | bytes
-Extension = str  # as the client was answered; empty for none
-Exchange = Callable[[str, list[Message]], Awaitable[Extension]]
-
-DEFLATE = "permessage-deflate"
-NO_WINDOWS = f"{DEFLATE}; server_no_context_takeover; client_no_context_takeover"
-
-PASSED: Any = "pass"
-KINDS: dict[str, Any] = {
-    "pass": PASSED,
-    "blind": {"mode": "pass", "inspect": False},
-    "off": False,
-    "client": {"client": "on"},
-    "backend": {"backend": "on"},
-    "both": {"client": "on", "backend": "on", "threshold": "1B"},
-    "windows": {"client": "on", "backend": "on", "context": "session", "window": "1KiB", "level": 6},
-}
-
-
-def as_json(size: int) -> str:
-    rows = ({"id": number, "name": f"user {number % 97}", "größe": number * 0.37} for number in range(size // 40))
-    return json.dumps(list(rows), ensure_ascii=False)
-
-
-SMALL: list[Message] = [
-    "",
-    b"",
-    "ü",
-    b"\x00",
-    as_json(300),
-    as_json(70 * KIB),
-    zlib.compress(as_json(9000).encode(), 9),
-]
-LARGE: list[Message] = [random.Random(17).randbytes(MIB), bytes(3 * MIB), as_json(MIB)]
-
-
-def route(kind: str, server: str, url: str, **more: Any) -> dict[str, Any]:
-    name = f"{kind}-{server}"
-    relay = {"to": [url], "rewrite": {"strip": f"/{name}"}}
-    match = {"path": f"/{name}/*"}
-    return {"name": name, "match": match, "origins": "any", "compression": KINDS[kind], "relay": relay, **more}
-
-
-# -- clients -----------------------------------------------------------------------------------------------------------
-
-
-async def by_websockets(url: str, messages: list[Message]) -> Extension:
-    factory = ClientPerMessageDeflateFactory(client_max_window_bits=True)
-    async with connect(url, extensions=[factory], subprotocols=["echo"]) as client:
-        assert client.response is not None
-        for message in messages:
-            await client.send(message)
-            assert await client.recv() == message
-        whole = as_json(9000)
-        await client.send([whole[:7], "", whole[7:5000], whole[5000:]])  # in fragments
-        assert await client.recv() == whole
-        return client.response.headers.get("Sec-WebSocket-Extensions", "")
-
-
-async def by_aiohttp(url: str, messages: list[Message]) -> Extension:
-    async def main() -> int:
-        async with aiohttp.ClientSession() as session, session.ws_connect(url, compress=15, max_msg_size=0) as client:
-            for message in messages:
-                if isinstance(message, str):
-                    await client.send_str(message)
-                    assert await client.receive_str() == message
-                else:
-                    await client.send_bytes(message)
-                    assert await client.receive_bytes() == message
-            return client.compress
-
-    return DEFLATE if await trio.to_thread.run_sync(asyncio.run, main()) else ""
-
-
-async def by_wsproto(url: str, messages: list[Message]) -> Extension:
-    _, _, rest = url.partition("//")
-    address, _, path = rest.partition("/")
-    client = WSConnection(ConnectionType.CLIENT)
-    deflate = PerMessageDeflate()
-    stream = await trio.open_tcp_stream("127.0.0.1", int(address.rpartition(":")[2]))
-    async with stream:
-        await stream.send_all(client.send(Request(host=address, target=f"/{path}", extensions=[deflate])))
-        waiting = list(messages)
-        echoed: Message | None = None
-        extensions = ""
-        while (data := await stream.receive_some()) or True:
-            client.receive_data(data or None)
-            for event in client.events():
-                if isinstance(event, AcceptConnection):
-                    extensions = DEFLATE if event.extensions else ""
-                elif isinstance(event, TextMessage | BytesMessage):
-                    part = event.data if isinstance(event, TextMessage) else bytes(event.data)
-                    echoed = part if echoed is None else echoed + part  # type: ignore[operator]
-                    if not event.message_finished:
-                        continue
-                    assert echoed == waiting.pop(0)
-                    echoed = None
-                elif isinstance(event, CloseConnection):
-                    assert event.code == 1000
-                    return extensions
-                if waiting:
-                    kind = TextMessage if isinstance(waiting[0], str) else BytesMessage
-                    await stream.send_all(client.send(kind(data=waiting[0])))  # type: ignore[arg-type]
-                else:
-                    await stream.send_all(client.send(CloseConnection(code=1000)))
-        raise AssertionError
-
-
-def by_node(kind: str) -> Exchange:
-    async def exchange(url: str, messages: list[Message]) -> Extension:
-        flags = ["--experimental-websocket"] if kind == "undici" else []
-        command = ["node", *flags, str(MODULES.parent / "compressed_client.js"), kind, url]
-        process = await trio.lowlevel.open_process(
-            command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        output = b""
-        try:
-            async with trio.open_nursery() as nursery:
-                lines = b"".join(to_json(message).encode() + b"\n" for message in messages)
-                nursery.start_soon(process.stdin.send_all, lines)
-                while output.count(b"\n") < len(messages) + 1:
-                    some = await process.stdout.receive_some()
-                    assert some, output[:1000]
-                    output += some
-            process.terminate()
-            assert await process.wait() == 0
-        finally:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
-                await process.stdin.aclose()
-                await process.stdout.aclose()
-        extensions, *echoed = output.decode().split("\n")
-        assert [from_json(line) for line in echoed if line] == messages
-        return extensions
-
-    return exchange
-
-
-def to_json(message: Message) -> str:
-    if isinstance(message, str):
-        return json.dumps({"text": message})
-    return json.dumps({"data": base64.b64encode(message).decode()})
-
-
-def from_json(line: str) -> Message:
-    told = json.loads(line)
-    return str(told["text"]) if "text" in told else base64.b64decode(told["data"])
-
-
-_IN_THE_BROWSER = """
-const [url, messages, done] = arguments;
-const socket = new WebSocket(url), echoed = [];
-socket.binaryType = "arraybuffer";
-const send = () => {
-  const { text, data } = messages[echoed.length];
-  socket.send(text ?? Uint8Array.from(atob(data), (each) => each.charCodeAt(0)));
-};
-socket.onopen = send;
-socket.onmessage = ({ data }) => {
-  const bytes = typeof data === "string" ? null : Array.from(new Uint8Array(data), (each) => String.fromCharCode(each));
-  echoed.push(bytes ? { data: btoa(bytes.join("")) } : { text: data });
-  if (echoed.length < messages.length) send();
-  else socket.close(1000);
-};
-socket.onclose = ({ code }) => done([code, socket.extensions, echoed]);
-"""
-
-
-def in_chromium(profile: Path) -> Exchange:
-    def drive(url: str, messages: list[Message]) -> Extension:
-        with chromium(profile) as driver:
-            driver.get(f"http{url.removeprefix('ws').rpartition('/')[0]}/page")
-            driver.set_script_timeout(20)
-            told = [json.loads(to_json(message)) for message in messages]
-            code, extensions, echoed = driver.execute_async_script(_IN_THE_BROWSER, url, told)
-        assert code == 1000
-        assert [from_json(json.dumps(each)) for each in echoed] == messages
-        return str(extensions)
-
-    async def exchange(url: str, messages: list[Message]) -> Extension:
-        return await trio.to_thread.run_sync(drive, url, messages)
-
-    return exchange
-
 
 # -- each server, each client ------------------------------------------------------------------------------------------
 
@@ -256,48 +69,36 @@ async def test_every_server_with_every_kind(start_gateway: StartGateway, servers
             else:
                 assert extension.startswith(DEFLATE)
             line = await gateway.session_line(route=f"{kind}-{name}")
-            shown = {"pass": "inspected", "blind": "passed", "windows": "both", "off": None}.get(kind, kind)
-            assert line.get("compression") == shown
-            sizes = sum(len(each.encode() if isinstance(each, str) else each) for each in [*SMALL, *large])
-            if shown not in (None, "passed"):
-                assert sizes <= line["plain_up"] + 64 * len(SMALL) + MIB * bool(large)
+            assert line.get("compression") == LOGGED[kind][0]
+            sizes = [size_of(message) for message in [*SMALL, *large]]
+            if kind not in ("blind", "off"):
+                assert sum(sizes) <= line["plain_up"] + 64 * len(SMALL) + MIB * bool(large)
                 assert 0 < line["compressed_up"] < line["plain_up"]
-                assert line["largest_down"] == max(
-                    len(each.encode() if isinstance(each, str) else each) for each in [*SMALL, *large]
-                )
+                assert line["largest_down"] == max(sizes)
 
 
-@pytest.mark.parametrize("kind", ["pass", "client", "windows"])
-@pytest.mark.needs("node", "ws")
+CLIENTS = {
+    "aiohttp": by_aiohttp,
+    "trio-websocket": by_trio_websocket,
+    "undici": by_node("undici"),
+    "ws": by_node("ws"),
+    "wsproto": by_wsproto,
+}
+
+
+@pytest.mark.parametrize("kind", ["pass", "off", "client", "both", "windows"])
+@pytest.mark.needs("node", "undici", "ws")
 async def test_every_client(start_gateway: StartGateway, serve: Serve, kind: str) -> None:
     url = f"ws://127.0.0.1:{await serve(echo, compression='deflate')}"
     gateway = await start_gateway(route(kind, "websockets", url))
-    clients = {"aiohttp": by_aiohttp, "wsproto": by_wsproto, "ws": by_node("ws")}
-    if _node_has_a_client():
-        clients["undici"] = by_node("undici")
-    for name, exchange in clients.items():
-        extension = await exchange(gateway.url(f"/{kind}-websockets/"), [*SMALL, *LARGE])
-        assert extension.startswith(DEFLATE), name
+    large = LARGE if kind in ("pass", "windows") else []
+    for name, exchange in CLIENTS.items():
+        extension = await exchange(gateway.url(f"/{kind}-websockets/"), [*SMALL, *large])
+        compresses = kind != "off" and name != "trio-websocket"
+        assert extension.startswith(DEFLATE) if compresses else extension == "", name
         line = await gateway.session_line()
-        assert (line["reason"], line["messages_up"]) == ("closed", len(SMALL) + len(LARGE)), name
-
-
-def _node_has_a_client() -> bool:
-    """Node has one from 20.10 on."""
-    asked = ["node", "--experimental-websocket", "-e", "new WebSocket('ws://127.0.0.1:1').onerror = () => {}"]
-    return subprocess.run(asked, capture_output=True, timeout=20, check=False).returncode == 0
-
-
-@pytest.mark.needs("chromium", "chromedriver")
-async def test_a_browser(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
-    """It takes every parameter."""
-    url = f"ws://127.0.0.1:{await serve(echo)}"
-    page = {"name": "page", "match": {"path": "/windows-plain/page"}, "respond": {"status": 200, "body": "a page"}}
-    gateway = await start_gateway(page, route("windows", "plain", url))
-    extension = await in_chromium(tmp_path / "profile")(gateway.url("/windows-plain/"), [*SMALL, bytes(MIB)])
-    assert extension == f"{DEFLATE}; server_max_window_bits=10; client_max_window_bits=10"
-    line = await gateway.session_line()
-    assert (line["compression"], line["reason"]) == ("client", "closed")
+        assert (line["reason"], line["messages_up"]) == ("closed", len(SMALL) + len(large)), name
+        assert line.get("compression") == LOGGED[kind][name == "trio-websocket"], name
 
 
 # -- limits, the end ---------------------------------------------------------------------------------------------------

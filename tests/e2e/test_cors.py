@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import trio
 
 from .browser import opened_in_chromium, opened_in_firefox
 from .gateway import StartGateway
-from .test_errors_close import PATIENCE, Open, Site
+from .site import PATIENCE, Open, Site, running
 
 PAGE = """<!doctype html><title>wsgate</title><script>
 const ask = async (init) => {
@@ -60,20 +57,6 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *said: Any) -> None:
         """Says nothing."""
-
-
-@contextmanager
-def running(server: http.server.ThreadingHTTPServer) -> Iterator[int]:
-    """The port of a server."""
-    server.daemon_threads = True
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize(

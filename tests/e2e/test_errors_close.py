@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
 from .browser import opened_in_chromium, opened_in_firefox
 from .gateway import StartGateway
+from .site import PATIENCE, Open, Site
 
 TIMES = 20
-PATIENCE = 60.0  # seconds for a browser to start and to report
 
 PAGE = """<!doctype html><title>wsgate</title><script>
 const once = () => new Promise((done) => {
@@ -33,50 +28,6 @@ const once = () => new Promise((done) => {
   await fetch("/seen", { method: "POST", body: JSON.stringify(seen) });
 })();
 </script>"""
-
-Open = Callable[[Path, str], AbstractContextManager[None]]
-
-
-class Site(http.server.ThreadingHTTPServer):
-    """Serves one page, and receives its report."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.page = b""
-        self.said: Any = None
-        self.heard = threading.Event()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Site
-
-    def do_GET(self) -> None:
-        found = self.path == "/"
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(self.server.page if found else b"")
-
-    def do_POST(self) -> None:
-        self.server.said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(204)
-        self.end_headers()
-        self.server.heard.set()
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as site:
-        thread = threading.Thread(target=site.serve_forever, args=(0.01,))
-        thread.start()
-        yield site
-        site.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-// compressed_client.js KIND URL: a client with compression, of the package ws or of Node itself (undici). Reads messages as JSON, a
+// compressed_client.js KIND URL: a client with compression, of the package ws or undici. Reads messages as JSON, a
 // line each, from its input; writes the extension that was agreed on, and the echoes as they come.
 const [, , kind, url] = process.argv;
-const socket = kind === "ws" ? new (require("ws"))(url, { perMessageDeflate: { threshold: 0 } }) : new WebSocket(url);
+const { WebSocket } = require(kind);
+const socket = new WebSocket(url, kind === "ws" ? { perMessageDeflate: { threshold: 0 } } : []);
 socket.binaryType = "arraybuffer";
 socket.onopen = () => {
   console.log(socket.extensions);
