@@ -18,8 +18,9 @@ import trio
 from tests.peers.frames import Frame, close_frame
 from wsgate.wire.frames import Opcode
 
-from .gateway import COMMAND, ENVIRONMENT, Gateway, OpenSession
+from .gateway import COMMAND, ENVIRONMENT, Gateway, OpenSession, StartGateway, relay
 from .gateway import run as command
+from .library import Serve, connect, echo
 
 
 class Tapping:
@@ -123,6 +124,35 @@ async def test_a_tunnel(open_tunnel: OpenSession, tmp_path: Path) -> None:
         assert await tap.end() == 0
     await client.send(Frame(Opcode.BINARY, b"after"))
     assert await service.read(5) == b"after"
+
+
+@pytest.mark.parametrize(
+    ("compression", "compressed"),
+    [("pass", ("up", "down")), ({"client": "on"}, ("up",)), ({"backend": "on"}, ("down",))],
+)
+async def test_a_compressed_session(
+    start_gateway: StartGateway, serve: Serve, tmp_path: Path, compression: object, compressed: tuple[str, ...]
+) -> None:
+    """Frames are shown as they came: the payload plain, the size on the wire beside it."""
+    text = "time and time again, " * 100
+    port = await serve(echo, compression="deflate")
+    gateway = await start_gateway(relay(port, compression=compression), admin=admin(tmp_path, tap="payload"))
+    async with (
+        connect(gateway.url(), compression="deflate") as client,
+        tapping(tmp_path, await session_id(gateway)) as tap,
+    ):
+        for _ in range(2):
+            await client.send(text)
+            assert await client.recv() == text
+            for direction in ("up", "down"):
+                frame = await tap.next("frame")
+                assert (frame["direction"], frame["opcode"], frame["size"]) == (direction, "text", len(text))
+                assert base64.b64decode(frame["payload"]) == text.encode()
+                if direction in compressed:
+                    assert frame["flags"] == ["FIN", "RSV1"]
+                    assert 0 < frame["compressed_size"] < 100
+                else:
+                    assert (frame["flags"], "compressed_size" in frame) == (["FIN"], False)
 
 
 async def test_a_worker_that_dies(open_relay: OpenSession, tmp_path: Path) -> None:
