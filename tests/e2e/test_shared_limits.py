@@ -13,7 +13,7 @@ import trio
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import ClientConnection
 
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer, redis_server, watched_servers
 
 from .gateway import Gateway, StartGateway, relay
 from .library import Serve, connect, echo
@@ -48,7 +48,7 @@ async def start(start_gateway: StartGateway, serve: Serve, server: RedisServer) 
     port = await serve(echo)
 
     async def start(workers: int = 1, **limits: Any) -> Gateway:
-        limits = {"sessions_per_address": 3, **limits, "shared": str(server.url)}
+        limits = {"sessions_per_address": 3, "shared": str(server.url), **limits}
         return await start_gateway(relay(port), limits=limits, workers=workers)
 
     return start
@@ -137,6 +137,25 @@ async def test_redis_that_hangs(start: Start, server: RedisServer) -> None:
         server.go_on()
         await there.next_line("limits shared again", within=DEADLINE)
         await until(there, False)
+
+
+async def test_a_replica_is_promoted_by_sentinels(start: Start, tmp_path: Path) -> None:
+    with watched_servers(tmp_path) as (master, _, sentinel):
+        shared = str(sentinel.url_of(master))
+        here, there = await start(shared=shared), await start(shared=shared)
+        async with contextlib.AsyncExitStack() as stack:
+            sessions = [*await open_sessions(stack, here, 2), *await open_sessions(stack, there, 1)]
+            await until(there, False)
+            master.kill()
+            await until(there, True)
+            for client in sessions:
+                await say(client)
+            await there.next_line("limits shared again", within=DEADLINE)
+            await until(there, False)
+            await until(here, False)
+            for client in sessions:
+                await say(client)
+        assert [client.close_code for client in sessions] == [1000] * 3
 
 
 async def test_what_a_killed_gateway_had_ends_with_its_lease(start: Start, database: Any) -> None:

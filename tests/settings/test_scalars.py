@@ -166,7 +166,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.KeySet, "https://x", model.HttpUrl(True, TcpAddress("x", 443), "/"), "https://x:443/"),
     (model.LogTo, "syslog:udp://logs:514", LogTo(LogToKind.SYSLOG_UDP, host="logs", port=514), "syslog:udp://logs:514"),
     (model.CollectorUrl, "http://a:4318", "http://a:4318/v1/traces", "http://a:4318/v1/traces"),
-    (model.RedisUrl, "redis://x", model.RedisUrl(False, TcpAddress("x", 6379)), "redis://x:6379/0"),
+    (model.RedisUrl, "redis://x", model.RedisUrl(False, (TcpAddress("x", 6379),)), "redis://x:6379/0"),
     (model.ServiceAddress, "redis:6379", TcpAddress("redis", 6379), "redis:6379"),
     (model.WebOrigin, "https://app.example:443", "https://app.example", "https://app.example"),
     (model.Credential, "ann:{PLAIN}a", "ann:{PLAIN}a", "ann:{PLAIN}a"),
@@ -192,8 +192,8 @@ GOOD: list[tuple[Any, str, object, object]] = [
 ]
 
 NO_REDIS_URL = (
-    "this is no Redis URL: write redis://host:port/database, or rediss://, and percent-encode what is odd in a user or "
-    "password"
+    "this is no Redis URL: write redis://host:port/database, rediss:// or redis+sentinel://host:port,host:port/service"
+    ", and percent-encode what is odd in a user or password"
 )
 
 # as in assert_refused; more are in the tests of the parsers

@@ -28,8 +28,8 @@ PUBLIC = {
 CANDIDATES = (
     *(
         f"{scheme}://ann:{SECRET}@h:1{path}"
-        for scheme in ("http", "https", "ws", "redis", "tcp")
-        for path in ("", "/{token}")
+        for scheme in ("http", "https", "ws", "redis", "redis+sentinel", "tcp")
+        for path in ("", "/{token}", "/main")
     ),
     *(f"{scheme}://h:1/x/{{token}}?access_token={SECRET}&a=1" for scheme in ("http", "https")),
     *(f"{scheme}://h:1/x?api_key={SECRET}" for scheme in ("http", "https", "ws", "wss")),

@@ -205,7 +205,7 @@ def test_a_hash_needs_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_shared_limits_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = Limits(shared=RedisUrl(False, TcpAddress("a", 6379)))
+    limits = Limits(shared=RedisUrl(False, (TcpAddress("a", 6379),)))
     settings = Settings(listeners=(), routes=(), limits=limits)
     build(settings)
     monkeypatch.setitem(sys.modules, "redis", None)

@@ -160,7 +160,7 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with redis_server(tmp_path, *options, "--tls-key-file", files[1], "--tls-ca-cert-file", files[2]):
 
         def ask(host: str) -> list[int]:
-            asker = SharedRedis(RedisUrl(True, TcpAddress(host, port)), PATIENCE)
+            asker = SharedRedis(RedisUrl(True, (TcpAddress(host, port),)), PATIENCE)
             try:
                 return others(asker, ("x", 1))
             finally:

@@ -293,7 +293,9 @@ SCALARS: dict[Any, ScalarType] = {
     model.RedisUrl: ScalarType(
         EXPECTED_REDIS,
         redis_url,
-        _text(r"rediss?://[^\s?#]+", "redis://127.0.0.1:6379/0"),
+        _text(
+            r"rediss?(?:\+sentinel)?://[^\s?#]+", "redis://127.0.0.1:6379/0", "redis+sentinel://a:26379,b:26379/main"
+        ),
         can_be_off=True,
         is_secret=True,
     ),

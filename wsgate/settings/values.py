@@ -155,27 +155,31 @@ class TokenUrl(HttpUrl):
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """``redis://[[user][:password]@]host[:port][/database]``, or ``rediss://`` for TLS."""
+    """The URL of a Redis server, or of Sentinels that know one; its forms are in ``settings.redis_url``.
+
+    service: what the Sentinels call it, ``None`` if the address is the server's
+    """
 
     tls: bool
-    address: TcpAddress
+    addresses: tuple[TcpAddress, ...]
     database: int = 0
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    service: str | None = None
 
     def __str__(self) -> str:
         """The whole URL, with its password."""
-        login = "" if self.password is None else f"{quote(self.user or '', '')}:{quote(self.password, '')}@"
-        return f"{self._scheme}://{login}{self.address}/{self.database}"
+        return self._text("" if self.password is None else f"{quote(self.user or '', '')}:{quote(self.password, '')}@")
 
     @property
     def shown(self) -> str:
         """The URL for the log, without user and password."""
-        return f"{self._scheme}://{self.address}/{self.database}"
+        return self._text("")
 
-    @property
-    def _scheme(self) -> str:
-        return "rediss" if self.tls else "redis"
+    def _text(self, login: str) -> str:
+        scheme = ("rediss" if self.tls else "redis") + ("" if self.service is None else "+sentinel")
+        service = "" if self.service is None else f"/{self.service}"
+        return f"{scheme}://{login}{','.join(map(str, self.addresses))}{service}/{self.database}"
 
 
 # Types that say more than their Python type. settings.scalars has the syntax, the limits and the schema of each.

@@ -24,10 +24,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from wsgate.settings.model import RedisUrl
+from wsgate.site.redis_client import redis_client
 
 LEASE = 15.0  # seconds
 _SESSIONS = "wsgate:sessions:"
@@ -117,19 +116,7 @@ class SharedRedis:
     def __init__(self, url: RedisUrl, within: float, lease: float = LEASE) -> None:
         self._lease = round(lease * 1000)
         self._id = os.urandom(8).hex()
-        self._client = redis.Redis(
-            host=url.address.host,
-            port=url.address.port,
-            db=url.database,
-            username=url.user,
-            password=url.password,
-            ssl=url.tls,
-            ssl_check_hostname=True,  # redis-py before 6 does not by itself
-            protocol=2,  # what servers before 6 know, too
-            socket_timeout=within,
-            socket_connect_timeout=within,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = redis_client(url, within)
         self._closed = False
         self._script = self._client.register_script(_SCRIPT)
 
@@ -171,7 +158,7 @@ class SharedRedis:
         except redis.ConnectionError:
             if self._closed:
                 raise
-            return self._script(args=words)  # the server may have closed an idle connection
+            return self._script(args=words)  # an idle connection was lost, or the master is a replica now
         finally:
             if self._closed:  # perhaps it was opened afterwards
                 self._client.close()

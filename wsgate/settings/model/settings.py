@@ -115,8 +115,8 @@ class Limits:
     )
     target: HeadSize = setting("A request's target, path and query; a longer one gets 414.", default=8 << 10)
     shared: RedisUrl | None = setting(
-        "A Redis server over which several gateways count sessions of addresses and users, and upgrades in a second, "
-        "together. It needs the extra redis.",
+        "A Redis server, or Sentinels of one, over which several gateways count sessions of addresses and users, and "
+        "upgrades in a second, together. It needs the extra redis.",
         default=None,
     )
 
