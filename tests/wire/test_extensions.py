@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
+from websockets.headers import build_extension, parse_extension
+from websockets.typing import ExtensionName, ExtensionParameter
 
 from wsgate.wire.extensions import (
     DEFLATE,
@@ -50,10 +56,13 @@ SERVER_BITS, CLIENT_BITS = b"server_max_window_bits", b"client_max_window_bits"
         ([b'a;b="2"'], [(b"a", {b"b": b"2"})]),
         ([b"\ta ;\tb = 2 ; c\t,, d"], [(b"a", {b"b": b"2", b"c": None}), (b"d", {})]),
         ([b'a; b="c", d; e="f"'], [(b"a", {b"b": b"c"}), (b"d", {b"e": b"f"})]),
+        # RFC 9110 §5.6.4: a backslash inside quotes
+        ([b'a; b="1\\0"'], [(b"a", {b"b": b"10"})]),
+        ([b'a; b="\\"", c', b'a; b="\\\\", c', b'a; b="c\\", d"'], [None, (b"c", {}), None, (b"c", {}), None]),
         ([b"Permessage-Deflate"], [(b"Permessage-Deflate", {})]),
     ],
 )
-def test_parse(lines: list[bytes], parsed: list[Extension]) -> None:
+def test_parse(lines: list[bytes], parsed: list[Extension | None]) -> None:
     assert parse(*lines) == parsed
 
 
@@ -70,6 +79,8 @@ def test_parse(lines: list[bytes], parsed: list[Extension]) -> None:
         b"a; b=c d",
         b'a; b=""',
         b'a; b="',
+        b'a; b="c\\"',
+        b"a; b=c\\d",
         b'a; b="c',
         b'a; b="c, d"',
         b'a; b="c; d"',
@@ -113,7 +124,7 @@ def test_round_trip(some: list[Extension]) -> None:
     assert parse(encode_extensions(some)) == some
 
 
-@given(st.lists(st.sampled_from([b"a", b"b", b'"', b";", b",", b"=", b" ", b"\xe9"]), max_size=12).map(b"".join))
+@given(st.lists(st.sampled_from([b"a", b"b", b'"', b"\\", b";", b",", b"=", b" ", b"\xe9"]), max_size=12).map(b"".join))
 @example(b"a;b;b")
 def test_any_value_is_parsed_or_refused(line: bytes) -> None:
     """Except for a repeated parameter, whose value is lost, it can be encoded again."""
@@ -128,6 +139,7 @@ def test_any_value_is_parsed_or_refused(line: bytes) -> None:
         b"permessage-deflate",
         b"permessage-deflate; client_max_window_bits",
         b"permessage-deflate; client_max_window_bits=8; server_max_window_bits=15",
+        b"permessage-deflate; client_max_window_bits=15; server_max_window_bits=8",
         b"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
     ],
 )
@@ -139,13 +151,19 @@ def test_offers_that_go_on(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"x-webkit-deflate-frame",
+        b"x-webkit-deflate-frame",  # of old Safari
+        b"x-webkit-deflate-frame; no_context_takeover; max_window_bits=15",
         b"PERMESSAGE-DEFLATE",
         b"permessage-deflate; unknown",
         b"permessage-deflate; server_max_window_bits",
         b"permessage-deflate; server_max_window_bits=7",
         b"permessage-deflate; server_max_window_bits=16",
         b"permessage-deflate; client_max_window_bits=08",
+        b'permessage-deflate; client_max_window_bits="08"',
+        b"permessage-deflate; server_max_window_bits=010",
+        b"permessage-deflate; server_max_window_bits=+9",
+        b"permessage-deflate; server_max_window_bits=-9",
+        b"permessage-deflate; server_max_window_bits=9.0",
         b"permessage-deflate; client_max_window_bits=x",
         b"permessage-deflate; server_no_context_takeover=1",
         b"permessage-deflate; client_no_context_takeover=true",
@@ -166,6 +184,9 @@ ANSWERS: list[tuple[bytes, bytes, bool]] = [
     (PLAIN, b"permessage-deflate; server_max_window_bits", False),
     (PLAIN, b"permessage-deflate; unknown", False),
     (PLAIN, b"x-webkit-deflate-frame", False),
+    (PLAIN, b"permessage-deflate; server_max_window_bits=010", False),
+    (PLAIN, b'permessage-deflate; server_max_window_bits="10"', True),
+    (PLAIN, b"permessage-deflate; server_max_window_bits=16", False),
     (b"permessage-deflate; client_max_window_bits", b"permessage-deflate", True),
     (b"permessage-deflate; client_max_window_bits", b"permessage-deflate; client_max_window_bits=9", True),
     (b"permessage-deflate; client_max_window_bits", b"permessage-deflate; client_max_window_bits", False),
@@ -233,8 +254,17 @@ NO_SERVER, NO_CLIENT = b"server_no_context_takeover", b"client_no_context_takeov
         # zlib cannot compress with so small a window; the next offer can be accepted
         (b"permessage-deflate; server_max_window_bits=8", True, 15, None),
         (b"permessage-deflate; server_max_window_bits=8, permessage-deflate", True, 15, b"permessage-deflate"),
+        (
+            b"permessage-deflate; server_max_window_bits=9, permessage-deflate",
+            True,
+            15,
+            D + b"server_max_window_bits=9",
+        ),
+        (b"permessage-deflate; client_max_window_bits=8", True, 15, D + b"client_max_window_bits=8"),
         # what is malformed or unknown is declined, not failed (RFC 7692 §5.1)
         (b"permessage-deflate; unknown, x-webkit-deflate-frame", True, 15, None),
+        (b"x-webkit-deflate-frame, permessage-deflate", True, 15, b"permessage-deflate"),
+        (b"permessage-deflate; server_max_window_bits=010", True, 15, None),
         (D + b"client_max_window_bits; client_max_window_bits", True, 15, None),
         (b"permessage-deflate; server_no_context_takeover=1", True, 15, None),
         (
@@ -316,3 +346,50 @@ def test_a_backend_that_does_not_repeat_what_it_was_asked_for() -> None:
 )
 def test_the_meaning_of_an_answer(answer: bytes, meaning: DeflateTerms) -> None:
     assert terms(only(answer)[1]) == meaning
+
+
+# -- with another implementation at the other end ----------------------------------------------------------------------
+
+# This one refuses the window of 8 bits, as zlib does.
+SIDES = st.fixed_dictionaries(
+    {"server_no_context_takeover": st.booleans(), "client_no_context_takeover": st.booleans()},
+    optional={"server_max_window_bits": st.integers(9, 15), "client_max_window_bits": st.integers(9, 15)},
+)
+
+
+def written(parameters: Sequence[ExtensionParameter]) -> bytes:
+    return build_extension([(ExtensionName(DEFLATE.decode()), list(parameters))]).encode()
+
+
+def read_by_library(value: bytes) -> list[Sequence[ExtensionParameter]]:
+    return [parameters for _, parameters in parse_extension(value.decode())]
+
+
+@given(SIDES, st.booleans(), st.booleans(), st.integers(9, 15))
+def test_a_client_takes_the_answer_and_means_the_same(
+    asked: dict[str, Any], supports_bits: bool, takeover: bool, bits: int
+) -> None:
+    """Offer of the library, answer of the gateway."""
+    client = ClientPerMessageDeflateFactory(**{"client_max_window_bits": supports_bits or None, **asked})
+    answer = accept(deflate_offers(parse(written(client.get_request_params()))), takeover=takeover, bits=bits)
+    assert answer is not None
+    (parameters,) = read_by_library(encode_extensions([answer]))
+    found = client.process_response_params(parameters, [])
+    agreed = terms(answer[1])
+    assert agreed.client_takeover is not found.local_no_context_takeover
+    assert agreed.server_takeover is not found.remote_no_context_takeover
+    assert (agreed.client_bits, agreed.server_bits) == (found.local_max_window_bits, found.remote_max_window_bits)
+
+
+@given(SIDES, st.booleans(), st.integers(9, 15))
+def test_a_server_answers_the_offers_and_means_the_same(asked: dict[str, Any], takeover: bool, bits: int) -> None:
+    """Offers of the gateway, answer of the library."""
+    server = ServerPerMessageDeflateFactory(**asked)
+    mine = offers(takeover=takeover, bits=bits)
+    parameters, found = server.process_request_params(read_by_library(encode_extensions(mine))[0], [])
+    answer = only(written(parameters))
+    assert is_answer_to(mine, answer)
+    agreed = terms(answer[1], mine[0][1])
+    assert agreed.client_takeover is not found.remote_no_context_takeover
+    assert agreed.server_takeover is not found.local_no_context_takeover
+    assert (agreed.client_bits, agreed.server_bits) == (found.remote_max_window_bits, found.local_max_window_bits)

@@ -8,6 +8,7 @@ backend, and none is accepted.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from wsgate.text.token import is_token
@@ -24,6 +25,8 @@ _CLIENT_BITS = b"client_max_window_bits"
 # The parameters of RFC 7692 §7.1; True for those that take a value between 8 and 15.
 _DEFLATE_PARAMETERS = {_SERVER_NO_TAKEOVER: False, _CLIENT_NO_TAKEOVER: False, _SERVER_BITS: True, _CLIENT_BITS: True}
 _WINDOW_BITS = frozenset(str(bits).encode() for bits in range(8, 16))
+
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 Parameters = dict[bytes, bytes | None]
 
@@ -44,7 +47,7 @@ def _extension(element: bytes) -> Extension | None:
         key, equals, argument = part.partition(b"=")
         key, argument = key.strip(b" \t"), argument.strip(b" \t")
         if len(argument) > 1 and argument[:1] == argument[-1:] == b'"':
-            argument = argument[1:-1]
+            argument = _QUOTED_PAIR.sub(rb"\1", argument[1:-1])
         if not is_token(key) or (equals and not is_token(argument)):
             return None
         # A repeated parameter is well-formed, but the offer must be declined (RFC 7692 §7.1). The empty value causes
@@ -54,16 +57,20 @@ def _extension(element: bytes) -> Extension | None:
 
 
 def _split(value: bytes, separator: bytes) -> list[bytes]:
-    """Split outside double quotes."""
+    """Split outside double quotes. Inside them a backslash takes its meaning from the next byte (RFC 9110 §5.6.4)."""
     if b'"' not in value:
         return value.split(separator)
-    parts, quoted, start = [], False, 0
-    for at in range(len(value)):
-        if value[at : at + 1] == b'"':
+    parts, quoted, start, at = [], False, 0, 0
+    while at < len(value):
+        byte = value[at : at + 1]
+        if byte == b'"':
             quoted = not quoted
-        elif not quoted and value[at : at + 1] == separator:
+        elif quoted and byte == b"\\":
+            at += 1
+        elif not quoted and byte == separator:
             parts.append(value[start:at])
             start = at + 1
+        at += 1
     return [*parts, value[start:]]
 
 
