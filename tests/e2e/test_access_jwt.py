@@ -264,6 +264,42 @@ async def test_a_session_ends_with_its_token(start_gateway: StartGateway, serve:
     assert await status(gateway.url(), **bearer(short)) == 401
 
 
+@pytest.mark.parametrize("kept_in", ["key", "jwks", "url"])
+async def test_a_session_ends_when_its_key_is_gone(
+    start_gateway: StartGateway, serve: Serve, keys: Keys, authority: Authority, tmp_path: Path, kept_in: str
+) -> None:
+    def rotate(*numbers: int) -> None:
+        keys.body = key_set(*(jwk("P256", number, kid=str(number)) for number in numbers))
+        write(tmp_path / "new", public_pem("P256", numbers[0]) if kept_in == "key" else keys.body)
+        (tmp_path / "new").replace(tmp_path / "keys")
+
+    tokens: dict[str, Any] = {"algorithms": "ES256"}
+    if kept_in == "url":
+        tokens |= {"jwks": f"https://localhost:{keys.server_address[1]}/keys", "refresh": "100ms"}
+        tokens["jwks_tls"] = {"ca": str(authority.file)}
+    else:
+        tokens[kept_in] = str(tmp_path / "keys")
+    rotate(0)
+    gateway = await start_gateway(relay(await serve(echo), auth={"jwt": tokens}))
+    old, new = (bearer(sign({"sub": "alice"}, number=number, kid=str(number))) for number in (0, 1))
+    async with connect(gateway.url(), **old) as ends:
+        if kept_in == "url":
+            keys.is_down = True  # keys that cannot be fetched end nothing
+            await gateway.next_line("token keys not read")
+            keys.is_down = False
+        rotate(1)
+        with trio.fail_after(PATIENCE):
+            while await status(gateway.url(), **new) != 101:
+                pass
+        async with connect(gateway.url(), **new) as stays:
+            with pytest.raises(ConnectionClosed):
+                await ends.recv()
+            assert (ends.close_code, ends.close_reason) == (1008, "credential revoked")
+            assert (await gateway.session_line(reason="revoked"))["user"] == "alice"
+            await stays.send("hello")
+            assert await stays.recv() == "hello"
+
+
 PAGE = """<!doctype html><title>wsgate</title><script>
 const once = (socket) => new Promise((done) => {
   socket.onopen = () => { done(["open", socket.protocol]); };

@@ -134,6 +134,7 @@ async def test_old_keys_stay(autojump_clock: MockClock, log: Log) -> None:
         server.answer = None
         await trio.sleep(REFRESH * 4)
         assert kids(await keys.get()) == ["a"]
+        assert kids(keys.known()) == ["a"]
         line = log.one("token keys not read")
         assert line["error"].endswith(f"did not answer within {WITHIN:g} s")
         assert line["consequence"] == "the keys that are known stay"

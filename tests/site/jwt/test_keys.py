@@ -68,6 +68,20 @@ def test_only_the_algorithms_that_are_wanted() -> None:
     assert key.algorithms == {"PS256", "RS512"}
 
 
+def test_the_same_key_has_the_same_fingerprint() -> None:
+    def fingerprints(*data: bytes) -> set[bytes]:
+        read = [read_key_set(each, ()) if each.startswith(b"{") else read_key(each, ("ES256",)) for each in data]
+        return {keys[0].fingerprint for keys in read}
+
+    sets = [key_set(jwk("P256", kid=kid)) for kid in "ab"]
+    assert len(fingerprints(public_pem("P256"), private_pem("P256"), *sets)) == 1
+    assert (
+        len(fingerprints(public_pem("P256", 0), public_pem("P256", 1), key_set(jwk("RSA")), key_set(jwk("Ed448")))) == 4
+    )
+    assert read_key(SECRET, ())[0].fingerprint != read_key(SECRET + b"x", ())[0].fingerprint
+    assert SECRET not in read_key(SECRET, ())[0].fingerprint
+
+
 def test_weak_keys() -> None:
     (key, *_) = read_key(b"too short", ())
     assert key.weak.startswith("the secret has 9 bytes, and should have 32")

@@ -39,7 +39,7 @@ async def check_jwt(exchange: Exchange, tokens: TokenCredential) -> Identity | R
         return _unavailable(str(error))
     except trio.TooSlowError:
         return _unavailable(f"not within {within:g} s: the keys that verify tokens do not come, or their file hangs")
-    return Identity(found.user, found.fields, found.expires)
+    return Identity(found.user, found.fields, found.expires, entry=found.key)
 
 
 def _invalid(detail: str, cause: str) -> Refusal:

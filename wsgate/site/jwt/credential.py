@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from wsgate.settings.model import Expire, HttpUrl, JwtAuth
@@ -10,8 +10,9 @@ from wsgate.site.certificates import CertificateError, present_context
 from wsgate.site.jwt.claims import find_claim, has_value, text_of
 from wsgate.site.jwt.key_file import KeyFile, key_file
 from wsgate.site.jwt.key_url import KeyUrl
+from wsgate.site.jwt.keys import Key
 from wsgate.site.jwt.valid_token import BadToken, TokenCredential, ValidToken
-from wsgate.site.jwt.verify import Rules, names_unknown_key, verify
+from wsgate.site.jwt.verify import Rules, names_unknown_key, verify_with_key
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.variables import encoded
 
@@ -25,6 +26,7 @@ class SignedTokens(TokenCredential):
         super().__init__(settings)
         self._rules = Rules(settings.audience, settings.issuer, settings.leeway)
         self._context = present_context(settings.jwks_tls)
+        self._present: frozenset[bytes] = frozenset()
         self._keys: KeyUrl | KeyFile
         if isinstance(settings.jwks, HttpUrl):
             context = self._context if settings.jwks.tls else None
@@ -55,9 +57,17 @@ class SignedTokens(TokenCredential):
         keys = await self._keys.get()
         if isinstance(self._keys, KeyUrl) and names_unknown_key(token, keys):
             keys = await self._keys.get_newer()
-        return self._valid(verify(token, keys, self._rules))
+        return self._valid(*verify_with_key(token, keys, self._rules))
 
-    def _valid(self, claims: Mapping[str, Any]) -> ValidToken:
+    async def present(self) -> Container[object]:
+        """Returns the fingerprints of the keys. Those of a URL are those that were read last."""
+        keys = self._keys.known() if isinstance(self._keys, KeyUrl) else await self._keys.get()
+        fingerprints = frozenset(key.fingerprint for key in keys)
+        if fingerprints != self._present:
+            self._present = fingerprints
+        return self._present
+
+    def _valid(self, claims: Mapping[str, Any], key: Key) -> ValidToken:
         for name in self.settings.require:
             if find_claim(claims, name) is None:
                 raise BadToken(f"the token lacks the claim {name}")
@@ -73,4 +83,4 @@ class SignedTokens(TokenCredential):
         expires = None
         if self.settings.expire is Expire.CLOSE and claims.get("exp") is not None:
             expires = min(int(claims["exp"]), _FOREVER) + self.settings.leeway
-        return ValidToken(None if user in (None, "") else text_of(user), fields, expires)
+        return ValidToken(None if user in (None, "") else text_of(user), fields, expires, key.fingerprint)

@@ -82,6 +82,12 @@ class KeyUrl:
             raise SourceError(self._error)
         return self._keys
 
+    def known(self) -> tuple[Key, ...]:
+        """Returns the keys that were read last. Raises ``SourceError`` when none were."""
+        if not self._keys:
+            raise SourceError(self._error or "no keys were read yet")
+        return self._keys
+
     def _ask_soon(self) -> bool:
         """Has the service asked again, if that may be. Returns whether it is asked now."""
         if self._is_run and trio.current_time() >= self._asked_at + self._least:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
@@ -35,12 +36,14 @@ class Key:
     """A key that verifies signed tokens.
 
     algorithms: with which it may verify
+    fingerprint: the same for the same key, wherever it is read and whatever its name
     kid: its name in a key set
     weak: why it is too weak; empty if it is not
     """
 
     value: Any
     algorithms: frozenset[str]
+    fingerprint: bytes
     kid: str | None = None
     weak: str = ""
 
@@ -92,7 +95,7 @@ def _wanted(keys: Sequence[Key], wanted: Sequence[str], what: str) -> tuple[Key,
     warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)  # for every token; we log it once, by weak
     if not wanted:
         return tuple(keys)
-    fit = [Key(key.value, both, key.kid, key.weak) for key in keys if (both := key.algorithms.intersection(wanted))]
+    fit = [replace(key, algorithms=both) for key in keys if (both := key.algorithms.intersection(wanted))]
     if not fit:
         could = sorted(frozenset[str]().union(*(key.algorithms for key in keys)))
         raise ValueError(f"fits none of algorithms ({', '.join(wanted)}): {what}, which takes {', '.join(could)}")
@@ -116,17 +119,22 @@ def _key(value: Any, kid: str | None = None) -> Key:
     """Makes a key. Raises ``ValueError`` when it cannot verify signatures."""
     if isinstance(value, bytes):
         weak = f"the secret has {len(value)} bytes, and should have {_WEAK_SECRET}: whoever has a token can guess it"
-        return Key(value, frozenset(HMAC), kid, weak if len(value) < _WEAK_SECRET else "")
+        return Key(value, frozenset(HMAC), _fingerprint(value), kid, weak if len(value) < _WEAK_SECRET else "")
     if isinstance(value, rsa.RSAPublicKey):
         if value.key_size > _MAX_RSA:
             raise ValueError(f"is an RSA key of {value.key_size} bits, and may have {_MAX_RSA}")
         weak = f"the RSA key has {value.key_size} bits, and should have {_WEAK_RSA}"
-        return Key(value, frozenset(RSA), kid, weak if value.key_size < _WEAK_RSA else "")
+        return Key(value, frozenset(RSA), _fingerprint(value), kid, weak if value.key_size < _WEAK_RSA else "")
     if isinstance(value, ec.EllipticCurvePublicKey) and value.curve.name in CURVES:
-        return Key(value, frozenset({CURVES[value.curve.name]}), kid)
+        return Key(value, frozenset({CURVES[value.curve.name]}), _fingerprint(value), kid)
     if isinstance(value, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-        return Key(value, frozenset(EDDSA), kid)
+        return Key(value, frozenset(EDDSA), _fingerprint(value), kid)
     raise ValueError(f"is {_describe(value)}, which signs no tokens: use RSA, EC, Ed25519 or Ed448")
+
+
+def _fingerprint(value: Any) -> bytes:
+    der, info = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(value if isinstance(value, bytes) else value.public_bytes(der, info)).digest()
 
 
 def _from_jwk(item: dict[str, Any]) -> Key | None:
@@ -143,7 +151,7 @@ def _from_jwk(item: dict[str, Any]) -> Key | None:
     if algorithm is None:
         return key
     fits = isinstance(algorithm, str) and algorithm in key.algorithms
-    return Key(key.value, frozenset({algorithm}), key.kid, key.weak) if fits else None
+    return replace(key, algorithms=frozenset({algorithm})) if fits else None
 
 
 def _family(item: dict[str, Any]) -> str | None:

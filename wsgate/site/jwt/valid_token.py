@@ -22,11 +22,13 @@ class ValidToken:
     user: ``None`` if it names none
     fields: for backends
     expires: until when it is valid, in seconds of the wall clock; ``None``: without end, or nobody cares
+    key: the fingerprint of the key that has verified it
     """
 
     user: str | None = None
     fields: Headers = ()
     expires: float | None = None
+    key: bytes | None = None
 
 
 class TokenCredential(Credential):

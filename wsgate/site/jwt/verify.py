@@ -59,13 +59,18 @@ def names_unknown_key(token: str, keys: Sequence[Key]) -> bool:
 
 def verify(token: str, keys: Sequence[Key], rules: Rules) -> dict[str, Any]:
     """Returns the claims of a token. Raises ``BadToken`` when it is not valid."""
+    return verify_with_key(token, keys, rules)[0]
+
+
+def verify_with_key(token: str, keys: Sequence[Key], rules: Rules) -> tuple[dict[str, Any], Key]:
+    """Returns the claims of a token, and the key that has verified it. Raises ``BadToken`` when it is not valid."""
     header = _read_header(token)
     algorithm = str(header.get("alg"))
     shown = algorithm if algorithm in ALGORITHMS else "unknown"
     reason = f"no key here verifies the token's algorithm ({shown})"
     for key in _candidates(keys, header.get("kid"), algorithm):
         try:
-            return _decode(token, key, algorithm, rules)
+            return _decode(token, key, algorithm, rules), key
         except jwt.InvalidSignatureError:
             reason = "the token's signature does not match"
         except jwt.MissingRequiredClaimError as error:
