@@ -153,7 +153,7 @@ class Gate:
 
 async def closed(gate: Gate) -> None:
     """Wait until the gateway has finished with every connection."""
-    while gate.connections.child_tasks:
+    while gate.connections.child_tasks or len(gate.gateway.sessions):
         await trio.lowlevel.checkpoint()
 
 
@@ -176,10 +176,14 @@ StartGate = Callable[..., Gate]
 OpenBackend = Callable[[], Any]
 
 
-async def hold_connections(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+async def hold_connections(gates: Sequence[Gate], task_status: trio.TaskStatus[trio.Nursery]) -> None:
     async with trio.open_nursery() as connections:
         task_status.started(connections)
-        await trio.sleep_forever()
+        try:
+            await trio.sleep_forever()
+        finally:
+            for gate in gates:
+                gate.gateway.sessions.cut()
 
 
 @contextlib.contextmanager
@@ -205,8 +209,8 @@ async def start_gate() -> AsyncIterator[StartGate]:
     """``start_gate(*routes, **settings)``"""
     async with trio.open_nursery() as nursery:
         # in a task of its own: a test may cancel it
-        connections = await nursery.start(hold_connections)
         gates: list[Gate] = []
+        connections = await nursery.start(hold_connections, gates)
 
         def start_gate(*routes: Route, **settings: Any) -> Gate:
             gateway = gateway_of(*routes, **settings)

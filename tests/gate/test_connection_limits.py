@@ -102,7 +102,7 @@ async def test_counts(start_gate: StartGate, backend: Backend) -> None:
     assert board.counts() == Counts(sessions=2, ended=0, cut=0)
     await first.vanish()
     await server.vanish()
-    while len(gate.connections.child_tasks) == 2:
+    while len(gate.gateway.sessions) == 2:
         await trio.lowlevel.checkpoint()
     assert board.counts() == Counts(sessions=1, ended=1, cut=0)
     gate.connections.cancel_scope.cancel()
@@ -149,7 +149,8 @@ async def test_silence_slowness_and_dead_backends_keep_nobody_out(
     await quick.write(head)
     await backend.accept()
     assert (await quick.read_head()).status == 101
-    assert len(gate.connections.child_tasks) == len(silent) + len(slow) + len(waiting) + 1
+    assert len(gate.connections.child_tasks) == len(silent) + len(slow) + len(waiting)
+    assert len(gate.gateway.sessions) == 1
 
 
 async def test_a_herd_is_served_in_parts(start_gate: StartGate, log: Log) -> None:

@@ -637,6 +637,19 @@ async def test_a_cut(start_gate: StartGate, backend: Backend, log: Log) -> None:
     assert gate.gateway.pump.legs == 0
 
 
+async def test_a_session_that_begins_after_a_cut_is_cut(start_gate: StartGate, backend: Backend, log: Log) -> None:
+    gate = start_gate(route(relay_to(backend.port)))
+    peer = gate.connect()
+    await peer.write(request())
+    server = await backend.accept_request()
+    gate.gateway.sessions.cut()
+    await server.accept_upgrade()
+    assert (await peer.read_head()).status == 101
+    for end in (peer, server):
+        await end.read_end()
+    assert (gate.gateway.cut, log.one("session")["reason"]) == (1, "cut")
+
+
 # -- bugs of our own ---------------------------------------------------------------------------------------------------
 
 
@@ -679,6 +692,34 @@ async def test_a_bug_behind_the_dial_leaves_no_backend_open(
     await peer.read_head()
     await peer.read_end()
     assert log.one("bug") == {"client": CLIENT}
+
+
+@pytest.mark.parametrize("at", ["begin", "end"])
+async def test_a_bug_in_what_begins_or_ends_a_session_is_loud_and_ends_it_alone(
+    start_gate: StartGate, backend: Backend, log: Log, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """What comes before it in the session's ending is done all the same."""
+
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    gate = start_gate(route(relay_to(backend.port)))
+    other, other_server = await open_relay(gate, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(switch, "opened" if at == "begin" else "ended", fail)
+        peer, server = await open_relay(gate, backend)
+        if at == "end":
+            await peer.vanish()
+            await server.vanish()
+        else:
+            await server.read_end()
+            await peer.read_end()
+        while len(gate.gateway.sessions) > 1:
+            await trio.lowlevel.checkpoint()
+    assert log.one("bug") == {"client": CLIENT, "id": "2", "route": "it"}
+    assert gate.gateway.counters.sessions == 1
+    await other.send(Frame(TEXT, b"hello"))
+    assert await other_server.receive() == Frame(TEXT, b"hello")
 
 
 async def test_a_service_on_a_unix_socket(start_gate: StartGate, log: Log, tmp_path: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.gate.conftest import Gate, StartGate, route
+from tests.gate.conftest import Gate, StartGate, closed, route
 from tests.log import Log
 from tests.peers.frames import Frame
 from tests.peers.heads import request
@@ -99,8 +99,7 @@ async def test_each_at_its_cap_is_a_503(start_gate: StartGate, log: Log) -> None
         assert log.one("refused")["detail"] == "each is unhealthy, or at its sessions"
         for end in (peer, server, refused):
             await end.vanish()
-        while gate.connections.child_tasks:
-            await trio.lowlevel.checkpoint()
+        await closed(gate)
         await open_session(gate, found)
 
 
@@ -113,8 +112,7 @@ async def test_one_that_ends_its_sessions_at_once_is_left_alone(start_gate: Star
             await server.vanish()
             await peer.receive_close()
             await peer.vanish()
-            while gate.connections.child_tasks:
-                await trio.lowlevel.checkpoint()
+            await closed(gate)
         assert log.one("backend ejected")["backend"] == f"ws://127.0.0.1:{found[0].port}"
         assert (await open_session(gate, found))[2] == 1
 
@@ -130,8 +128,7 @@ async def test_a_clean_close_is_no_failure(start_gate: StartGate, log: Log, code
             assert (await peer.receive_close())[0] == code
             for end in (peer, server):
                 await end.vanish()
-            while gate.connections.child_tasks:
-                await trio.lowlevel.checkpoint()
+            await closed(gate)
         assert log.all("backend ejected") == []
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+import os
 import socket
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.gate.conftest import exchange_for, route, tunnel_to
+from tests.gate.conftest import StartGate, closed, exchange_for, relay_to, route, tunnel_to
+from tests.peers.heads import request
+from tests.peers.stream import Backend
 from wsgate.gate.decide import FULL
 from wsgate.gate.exchange import Exchange, Opened
 from wsgate.gate.refusals import CLIENT_GONE, DRAINING
@@ -16,6 +22,10 @@ from wsgate.gate.switch import UNRECORDED, Begun, begin
 from wsgate.net.plain import take_over
 from wsgate.settings.model import Limits, OnError, Record
 from wsgate.wire.http import HttpServer, Refusal
+
+# Bytes that an idle session may take, by tracemalloc: what it takes today and a fifth. Whoever adds an object to each
+# session should know that ten thousand idle ones keep it (docs/performance.md)
+MOST_IDLE = 3_900
 
 MADE: Any = object()  # a session that is never run
 
@@ -83,3 +93,38 @@ async def test_a_session_that_must_be_recorded_and_cannot_be(tmp_path: Path) -> 
     assert (refusal.status, refusal.reason) == (UNRECORDED.status, UNRECORDED.reason)
     assert "No such file or directory" in refusal.detail
     assert (case.sent, case.sessions, case.transport.fileno()) == ([], 0, -1)
+
+
+async def test_an_idle_session_is_small_and_has_no_task(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port)))
+    ends: list[int] = []  # the peers' descriptors, and nothing else of the test's
+
+    async def open_session() -> None:
+        peer = gate.connect()
+        await peer.write(request())
+        server = await backend.accept_request()
+        await server.accept_upgrade()
+        assert (await peer.read_head()).status == 101
+        ends.extend(end.stream.socket.detach() for end in (peer, server))
+        gate.peers.clear()
+        backend.accepted.clear()
+
+    logging.disable()  # pytest keeps every line
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            await open_session()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(100):
+            await open_session()
+        assert not gate.connections.child_tasks
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        logging.disable(logging.NOTSET)
+        for end in ends:
+            os.close(end)
+    await closed(gate)
+    assert (after - before) / 100 < MOST_IDLE

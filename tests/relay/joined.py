@@ -187,7 +187,6 @@ class Session:
     backend: Peer
     client_leg: WebSocketLeg
     backend_leg: WebSocketLeg | TcpLeg
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     _outcome: Outcome | None = None
     _error: Exception | None = None
     _over: trio.Event = field(default_factory=trio.Event)
@@ -209,13 +208,10 @@ class Session:
     def over(self) -> bool:
         return self._over.is_set()
 
-    async def run(self, early: tuple[bytes, bytes]) -> None:
-        try:
-            with self.scope:
-                await self.session.run(early)
-            self._outcome = self.session.outcome()
-        except ValueError as error:  # what the tests raise as a bug of ours
-            self._error = error
+    def session_ended(self, session: relay_session.Session, error: Exception | None, *, cut: bool) -> None:
+        assert not self.over
+        self._outcome = session.outcome()
+        self._error = error
         self._over.set()
 
 
@@ -349,12 +345,11 @@ async def session(
         route = replace(route, limits=limits)
         made = LimitedSession(info, LiveRoute(route), pump, client_leg, backend_leg, wire, observer=observer or Seen())
     running = Session(made, Peer(client_peer, mask=MASK), Peer(backend_peer), client_leg, backend_leg)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(running.run, early)
-        await trio.testing.wait_all_tasks_blocked()
-        try:
-            yield running
-        finally:
-            running.scope.cancel()
-            client_peer.close()
-            backend_peer.close()
+    made.start(running, early)
+    await trio.testing.wait_all_tasks_blocked()
+    try:
+        yield running
+    finally:
+        made.cut()
+        client_peer.close()
+        backend_peer.close()

@@ -37,7 +37,7 @@ async def test_the_outcome_has_the_seconds_of_either_side_so_far(pump: Pump, aut
         await running.backend.send(*[data(b"x")] * 30)
         await trio.sleep(10)
         assert seconds(running) == pytest.approx((5, 2))
-        running.scope.cancel()
+        running.session.cut()
         await running.outcome()
         assert seconds(running) == pytest.approx((5, 2))
 

@@ -180,7 +180,7 @@ async def test_a_throttled_session_that_ends_is_soon_forgotten(pump: Pump, autoj
     async with session(pump, limits=messages(1), observer=seen) as running:
         await running.client.send(*[data(b"x")] * 100)
         await trio.testing.wait_all_tasks_blocked(0.01)
-        running.scope.cancel()
+        running.session.cut()
         await running.outcome()
     assert len(pump.timers)
     await trio.sleep(LONGEST + 0.1)

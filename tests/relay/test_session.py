@@ -486,14 +486,37 @@ async def test_our_own_bug_ends_its_session_alone_and_is_raised(pump: Pump, auto
         assert await other.backend.receive() == data(b"x")
 
 
-async def test_cancelled_it_cuts_both_and_leaves_nothing_behind(pump: Pump, autojump_clock: MockClock) -> None:
+async def test_a_cut_closes_both_and_leaves_nothing_behind(pump: Pump, autojump_clock: MockClock) -> None:
     async with session(pump) as running:
-        running.scope.cancel()
+        running.session.cut()
         outcome = await running.outcome()
         assert await running.client.read_all() == b""
         assert await running.backend.read_all() == b""
         assert pump.legs == 0
     assert (outcome.cause, outcome.side) == (Cause.CUT, None)
+
+
+async def test_a_cut_of_one_that_is_over_already_ends_it_once(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump) as running:
+        running.session.crash(ValueError("planted"))
+        running.session.crash(ValueError("another"))
+        assert not running.over
+        running.session.cut()
+        assert running.over
+        await trio.testing.wait_all_tasks_blocked()
+        assert pump.legs == 0
+
+
+async def test_a_bug_of_ours_in_its_end_is_told(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with session(pump) as running:
+        with monkeypatch.context() as patch:
+            patch.setattr(WebSocketLeg, "drop_references", lambda leg: 1 / 0)
+            running.session.cut()
+        with pytest.raises(ZeroDivisionError):
+            await running.outcome()
+        assert pump.legs == 0
 
 
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
@@ -550,3 +573,16 @@ async def test_a_session_that_is_over_before_it_waits(pump: Pump, autojump_clock
     async with session(pump, flows=flows, early=(b"early", b"")) as running:
         with pytest.raises(ValueError, match="planted: b'early'"):
             await running.outcome()
+
+
+async def test_a_bug_of_ours_before_the_first_read(
+    pump: Pump, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def feed(flow: RelayFlow, data: bytes) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(RelayFlow, "feed", feed)
+    async with session(pump) as running:
+        with pytest.raises(ValueError, match="planted"):
+            await running.outcome()
+        assert running.session.outcome().cause is Cause.BUG

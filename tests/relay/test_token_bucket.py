@@ -66,4 +66,4 @@ def test_to_count_only_when_it_is_due_lets_no_more_pass_and_little_less(
             assert wait - 1e-6 <= later <= wait + max(1, capacity / 16) / rate + 1e-6
             wait = max(wait, later)
         else:
-            assert not wait
+            assert wait < 1e-6  # rounding

@@ -3,14 +3,14 @@
 The client is identified, and its request head is read, under a deadline. ``decide`` finds the route or the reason why
 there is none. ``admit`` checks whether this client may use the route. The route's handler returns the answer, which is
 sent here: a refusal, a response, or the 101 of a session. After a response the connection may send another request. For
-a session, both connections become legs, and the pump moves their bytes until its end, which is logged in one line. The
-bytes behind a refused upgrade are never read as a request.
+a session, both connections become legs, and the pump moves their bytes until its end, which is logged in one line: the
+connection's task ends when its session begins. The bytes behind a refused upgrade are never read as a request.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import trio
@@ -34,7 +34,7 @@ from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.gate.request_id import id_of_request
 from wsgate.gate.sending import PATIENCE, send_response, send_stream
 from wsgate.gate.silence import may_be_silent
-from wsgate.gate.switch import Begun, begin, run_session
+from wsgate.gate.switch import Begun, begin, start_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
@@ -64,29 +64,31 @@ async def serve(
     peer: Address,
     left: Callable[[], object] = lambda: None,
 ) -> None:
-    """Serves one connection until its end. Owns ``sock``.
+    """Serves one connection until its end, or until its session has begun. Owns ``sock``.
 
     peer: the address of the connection's other end
-    left: called at the end
+    left: called at the end of the connection
     """
+    begun = None
     try:
-        with sock:
-            # This call releases all objects of the handshake, so that an idle session keeps none of them
-            session = await _begin(gateway, listener, sock, peer)
-            if session is not None:
-                await session
+        begun = await _begin(gateway, listener, sock, peer)
     except Exception:
         # A bug of ours ends this connection, is logged, and ends no other
         _log.exception("internal error: please report it", extra={"event": "bug", "fields": {"client": str(peer)}})
     finally:
-        left()
+        if begun is None:
+            sock.close()
+            left()
+    if begun is not None:
+        recording = start_session(gateway, begun, left)
+        del begun
+        if recording is not None:
+            await recording
 
 
-async def _begin(
-    gateway: Gateway, listener: LiveListener, sock: PlainTransport, peer: Address
-) -> Awaitable[None] | None:
-    """Serves a connection until its session begins. Returns the session to await, which owns the transport; ``None`` if
-    the connection has ended."""
+async def _begin(gateway: Gateway, listener: LiveListener, sock: PlainTransport, peer: Address) -> Begun | None:
+    """Serves a connection until its session begins. Returns the session, which owns the transport; ``None`` if the
+    connection has ended."""
     gateway.pump.serve_if_due()
     set_nodelay(sock)
     # The client's address, as a load balancer in front tells it
@@ -112,7 +114,7 @@ async def _begin(
     finally:
         if begun is None:
             transport.close()
-    return None if begun is None else run_session(gateway, begun)
+    return begun
 
 
 class _Connection:

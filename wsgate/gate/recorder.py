@@ -1,6 +1,6 @@
 """Writes a session's recording from its buffer to a file, outside of the path of its bytes.
 
-A task of the session takes the records from the buffer and lets a thread write them. The recording ends, with a line in
+The connection's task takes the records from the buffer and lets a thread write them. The recording ends, with a line in
 the log, if the disk fails, is full or too slow, or if the file has its maximum size. The session goes on; but with
 ``on_error: end`` a failing disk ends the session, or does not let it begin. At the end of a session, also of a cut one,
 the remaining records are written within a bounded time.
@@ -13,7 +13,7 @@ import datetime
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -109,7 +109,10 @@ class _File:
 
 
 class Recorder:
-    """Records one session in the file at ``path``. Its flows copy to ``buffer``."""
+    """Records one session in the file at ``path``. Its flows copy to ``buffer``.
+
+    end_session: called with the reason when the session must be recorded and cannot be any more
+    """
 
     def __init__(self, settings: Record, info: SessionInfo) -> None:
         now = datetime.datetime.now(datetime.UTC)
@@ -128,7 +131,7 @@ class Recorder:
         )
         self.buffer = RecordBuffer(settings.max_size - len(self._head) - END_ROOM, self._tell, _total_held())
         self.required = settings.on_error is OnError.END
-        self._end_session: Callable[[str], None] | None = None
+        self.end_session: Callable[[str], None] | None = None
         self._file = _File(self.path)
         self._begun = False
         self._end = b""
@@ -153,31 +156,15 @@ class Recorder:
         """Removes the file, because no session begins."""
         run_in_background(self._file.remove)
 
-    async def run(
-        self,
-        session: Callable[[], Awaitable[None]],
-        outcome: Callable[[], Outcome],
-        end: Callable[[str], None] | None = None,
-    ) -> None:
-        """Records while ``session`` runs.
+    def finish(self, outcome: Outcome) -> None:
+        """The session is over: ``run`` writes what is left, and its outcome."""
+        self._end = encode_end(self.buffer.time(), _told(outcome))
+        self.buffer.finish()
+        self._scope.deadline = trio.current_time() + LAST_WRITES
 
-        outcome: called at the end of the session
-        end: called with the reason to end a session that must be recorded and cannot be any more
-
-        Raises the session's exceptions in a group.
-        """
-        self._end_session = end
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            try:
-                await session()
-            finally:
-                self._end = encode_end(self.buffer.time(), _told(outcome()))
-                self.buffer.finish()
-                self._scope.deadline = trio.current_time() + LAST_WRITES
-
-    async def _write(self) -> None:
-        """Writes all records to the disk. The cancellation of a session does not cancel this."""
+    async def run(self) -> None:
+        """Writes all records to the disk until the session is over. A cancellation does not end this, but cuts the
+        session."""
         file = self._file
         try:
             with self._scope:
@@ -217,9 +204,9 @@ class Recorder:
 
     def _tell(self, reason: str) -> None:
         emit(logging.WARNING, "record", **self._log_fields, file=self.path, reason=f"recording has stopped: {reason}")
-        if self.required and reason != TOO_LARGE and self._end_session is not None:
+        if self.required and reason != TOO_LARGE and self.end_session is not None:
             # not at once: a flow may be running now
-            trio.lowlevel.current_trio_token().run_sync_soon(self._end_session, f"recording has stopped: {reason}")
+            trio.lowlevel.current_trio_token().run_sync_soon(self.end_session, f"recording has stopped: {reason}")
 
 
 def _total_held() -> HeldBytes:

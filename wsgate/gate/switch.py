@@ -1,12 +1,12 @@
-"""Turns an opened backend into a session: sends the 101, then runs the session until its end."""
+"""Turns an opened backend into a session: sends the 101, starts the session, and does what is to be done at its end."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import trio
 
@@ -31,6 +31,8 @@ from wsgate.site.route import LiveRoute
 from wsgate.wire.close import CloseCode
 from wsgate.wire.handshake import accept_headers
 from wsgate.wire.http import HttpServer, Refusal
+
+_log = logging.getLogger("wsgate")
 
 UNRECORDED = Refusal(503, "sessions cannot be recorded now: try again", RETRY_AFTER)
 
@@ -128,65 +130,86 @@ async def _begin(
     return Begun(session, route, backend.backend, early, recorder, counted, exchange.admitted, backend.codec_memory)
 
 
-def run_session(gateway: Gateway, begun: Begun) -> Awaitable[None]:
-    """From the 101 to the last byte, to be awaited. It is no coroutine itself: an idle session would hold one more."""
-    session = begun.session
-    run = partial(
-        _run,
-        gateway,
-        session,
-        begun.route,
-        begun.backend,
-        begun.early,
-        begun.counted,
-        begun.admitted,
-        begun.codec_memory,
-    )
-    return run() if begun.recorder is None else begun.recorder.run(run, session.outcome, session.end_unrecorded)
+def start_session(gateway: Gateway, begun: Begun, left: Callable[[], object]) -> Awaitable[None] | None:
+    """Starts a session, which needs no task: the pump owns its bytes, and ``gateway.sessions`` the session.
 
+    left: called at its end
 
-async def _run(
-    gateway: Gateway,
-    session: Session,
-    route: LiveRoute,
-    backend: LiveBackend[WebSocketUrl] | None,
-    early: tuple[bytes, bytes],
-    counted: tuple[Count, ...],
-    admitted: Admitted,
-    codec_memory: int,
-) -> None:
-    gateway.sessions.add(session)
-    gateway.admissions.add(session, route, admitted)
-    gateway.codec_memory += codec_memory
-    metrics = gateway.metrics.sessions(session.info.route)
-    metrics.opened()
-    opened(session.info)
-    # A drain may have begun while the 101 was sent: the session ends once it runs
-    if gateway.draining or route.drained:
-        trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)
-    elif route.name in gateway.route_drains:
-        trio.lowlevel.current_trio_token().run_sync_soon(session.move, "the route drains")
-    outcome = None
-    cut = False
+    Returns what writes its recording, to be awaited; ``None`` without one. Raises nothing.
+    """
+    session, route, recorder = begun.session, begun.route, begun.recorder
+    if recorder is not None:
+        recorder.end_session = session.end_unrecorded
+    session.start(_Ending(gateway, begun, left), begun.early)  # so whatever fails from now on, its ending is called
     try:
-        outcome = await session.run(early)
-    except trio.Cancelled:
-        gateway.cut += 1
-        cut = True
-        raise
-    finally:
-        outcome = session.outcome() if outcome is None else outcome
+        gateway.sessions.add(session)
+        gateway.admissions.add(session, route, begun.admitted)
+        gateway.codec_memory += begun.codec_memory
+        gateway.metrics.sessions(route.name).opened()
+        opened(session.info)
+        # A drain may have begun while the 101 was sent: the session ends after the bytes that came with its handshake
+        if gateway.draining or route.drained:
+            trio.lowlevel.current_trio_token().run_sync_soon(session.drain, gateway.settings.drain.code)
+        elif route.name in gateway.route_drains:
+            trio.lowlevel.current_trio_token().run_sync_soon(session.move, "the route drains")
+        if gateway.sessions.is_cut:
+            session.cut()
+    except Exception as error:
+        session.crash(error)
+    return None if recorder is None else recorder.run()
+
+
+class _Ending:
+    """What is to be done at the end of a session: all that was counted and entered for it is left again.
+
+    An idle session keeps this object. So it has nothing of the handshake.
+    """
+
+    __slots__ = ("_backend", "_codec_memory", "_counted", "_gateway", "_left", "_recorder", "_route")
+
+    def __init__(self, gateway: Gateway, begun: Begun, left: Callable[[], object]) -> None:
+        self._gateway = gateway
+        self._route = begun.route
+        self._backend = begun.backend
+        self._counted = begun.counted
+        self._codec_memory = begun.codec_memory
+        self._recorder = begun.recorder
+        self._left = left
+
+    def session_ended(self, session: Session, error: Exception | None, *, cut: bool) -> None:
+        """The only end of a session, whatever ended it."""
+        if error is not None:
+            _report(session, error)
+        try:
+            self._end(session, session.outcome(), cut=cut)
+        except Exception as bug:
+            _report(session, bug)
+        finally:
+            self._left()
+
+    def _end(self, session: Session, outcome: Outcome, *, cut: bool) -> None:
+        gateway = self._gateway
+        if self._recorder is not None:
+            self._recorder.finish(outcome)
+        if cut:
+            gateway.cut += 1
         gateway.sessions.remove(session)
         gateway.admissions.remove(session)
         gateway.taps.session_ended(session, outcome)
         gateway.counters.leave(cut=cut)
-        gateway.codec_memory -= codec_memory
-        leave(counted)
-        if backend is not None:
-            _leave(backend, route, session, outcome)
-        metrics.ended(session, outcome)
+        gateway.codec_memory -= self._codec_memory
+        leave(self._counted)
+        if self._backend is not None:
+            _leave(self._backend, self._route, session, outcome)
+        gateway.metrics.sessions(self._route.name).ended(session, outcome)
         gateway.ended.add(session.info, outcome, trio.current_time())
         ended(session.info, outcome)
+
+
+def _report(session: Session, error: Exception) -> None:
+    """A bug of ours ends its session, is logged, and ends no other."""
+    fields = {"client": session.info.client.address, "id": session.id, "route": session.info.route}
+    _log.error("internal error: please report it", exc_info=error, extra={"event": "bug", "fields": fields})
 
 
 def _leave(backend: LiveBackend[WebSocketUrl], route: LiveRoute, session: Session, outcome: Outcome) -> None:

@@ -69,11 +69,11 @@ async def run(
             caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
             signals = stack.enter_context(trio.open_signal_receiver(*caught))
         trio.socket.set_custom_hostname_resolver(Resolver())
-        # Nested by lifetime: the pump outlives the connections, the connections outlive the listeners
+        # Nested by lifetime: the pump outlives sessions and connections, and these outlive the listeners
         async with trio.open_nursery() as outer:
             outer.start_soon(gateway.pump.run)
             outer.start_soon(gateway.shared_limits.run)
-            async with trio.open_nursery() as connections:
+            async with gateway.sessions.owned() as sessions, trio.open_nursery() as connections:
                 async with trio.open_nursery() as serving:
                     listeners = OpenListeners(gateway, connections, serving)
                     certificates = CertificateWatch()
@@ -133,12 +133,12 @@ async def run(
                     reached(Stage.STOPPING)
                     over = gateway.sessions.opened - len(gateway.sessions)
                     _log_drain(gateway, received)
-                    outer.start_soon(_cut_on_next, signals, serving.cancel_scope, connections.cancel_scope)
+                    outer.start_soon(_cut_on_next, signals, serving.cancel_scope, sessions)
                     if gateway.settings.drain.delay:
                         await trio.sleep(gateway.settings.drain.delay)
                     gateway.stop_accepting()
                     serving.cancel_scope.cancel()
-                outer.start_soon(_end_sessions, gateway, connections.cancel_scope)
+                outer.start_soon(_end_sessions, gateway, sessions)
             outer.cancel_scope.cancel()
     emit(logging.INFO, "stopped", ended=gateway.sessions.opened - over - gateway.cut, cut=gateway.cut)
     return 1 if gateway.cut else 0
@@ -168,11 +168,11 @@ def _log_drain(gateway: Gateway, received: int) -> None:
     )
 
 
-async def _end_sessions(gateway: Gateway, connections: trio.CancelScope) -> None:
+async def _end_sessions(gateway: Gateway, sessions: trio.CancelScope) -> None:
     """Sends a Close to all sessions, then bounds the wait for their ends."""
     drain = gateway.settings.drain
     await drain_sessions(gateway.sessions, drain)
-    connections.deadline = trio.current_time() + drain.grace
+    sessions.deadline = trio.current_time() + drain.grace
 
 
 async def _cut_on_next(signals: AsyncIterator[int], *scopes: trio.CancelScope) -> None:

@@ -98,8 +98,8 @@ class OpenListeners:
                 emit(logging.INFO, "listener removed", address=str(address))
 
     def _server(self, opened: OpenListener) -> Serve:
-        # not a coroutine, which an idle session would keep in memory
-        return lambda sock, peer: serve(self._gateway, opened.live, sock, peer, self._room.leave)
+        left = self._room.leave  # one for all: each open session keeps it
+        return lambda sock, peer: serve(self._gateway, opened.live, sock, peer, left)
 
 
 async def close_in_thread(sock: socket.socket) -> None:

@@ -28,6 +28,7 @@ from typing import Protocol
 
 import trio
 
+from wsgate.relay.finisher import Finisher
 from wsgate.relay.poller import BUFFERED, READABLE, Poller, make_poller
 from wsgate.relay.timer_heap import TimerHeap
 
@@ -81,6 +82,7 @@ class Pump:
     now: when the current rounds began (trio seconds)
     full_rounds: how often the time for rounds was over before everything was served
     timers: of the sessions
+    finisher: of the sessions
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
@@ -98,11 +100,13 @@ class Pump:
         self.full_rounds = 0
         self._stopped = False
         self.timers = TimerHeap(self.serve_if_due)
+        self.finisher = Finisher(self.serve_if_due)
 
     async def run(self) -> None:
-        """Moves bytes and calls timers until cancelled."""
+        """Moves bytes, calls timers and finishes sessions until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.timers.run)
+            nursery.start_soon(self.finisher.run)
             try:
                 while True:
                     if self._serve():

@@ -1,9 +1,12 @@
-"""The open sessions of a process."""
+"""The open sessions of a process, and who owns them: they have no task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+import trio
 
 if TYPE_CHECKING:
     from wsgate.relay.session import Session
@@ -14,6 +17,7 @@ class Registry:
 
     worker: the number of this process among the workers; 0 without workers
     opened: how many sessions have begun so far
+    is_cut: ``cut`` has been called
     """
 
     def __init__(self, worker: int = 0) -> None:
@@ -21,6 +25,8 @@ class Registry:
         self._prefix = f"{worker}-" if worker else ""
         self._numbers = 0
         self._sessions: dict[str, Session] = {}
+        self.is_cut = False
+        self._none = trio.Event()  # set when the last session ends
 
     def next_id(self) -> str:
         """Returns the id of a session that is about to begin: ``1f``, in the second worker ``2-1f``."""
@@ -33,6 +39,34 @@ class Registry:
 
     def remove(self, session: Session) -> None:
         del self._sessions[session.id]
+        if not self._sessions:
+            self._none.set()
+
+    @asynccontextmanager
+    async def owned(self) -> AsyncIterator[trio.CancelScope]:
+        """Sessions may begin inside of the block. Its end waits until the last one has ended.
+
+        Yields the scope of the block and of that wait. When it is cancelled, all sessions are cut.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cut_if_cancelled)
+            yield nursery.cancel_scope
+            while self._sessions:
+                self._none = trio.Event()
+                await self._none.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _cut_if_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """Cuts all sessions. Who starts another one after that must cut it."""
+        self.is_cut = True
+        for session in self:
+            session.cut()
 
     def get(self, id: str) -> Session | None:
         return self._sessions.get(id)

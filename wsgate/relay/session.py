@@ -14,8 +14,9 @@ the close timeout for the answer, and once more for the FIN after it. The connec
 a peer that still accepts bytes gets all of them first: nothing that the gateway has accepted is lost, and the write
 timeout bounds the wait.
 
-The session's task only waits for the end. Its one timer, for the nearest deadline, is in the heap of all sessions
-(``timer_heap``). There is no task for a timer or for a direction.
+A session has no task, because one of trio's takes two kilobytes. Its one timer, for the nearest deadline, is in the
+heap of all sessions (``timer_heap``). One task finishes all sessions that are over (``finisher``): it closes what is
+still open and calls the session's ``Ending``. That is never done in the midst of a step of the session.
 """
 
 from __future__ import annotations
@@ -57,6 +58,18 @@ class LiveRoute(Protocol):
     def settings(self) -> Route: ...
 
 
+class Ending(Protocol):
+    """What is done at the end of a session."""
+
+    def session_ended(self, session: Session, error: Exception | None, *, cut: bool) -> None:
+        """Called once, when both connections are closed. Raises nothing.
+
+        error: a bug of ours that was raised while the session was served
+        cut: the session was cut, by the control plane
+        """
+        ...
+
+
 class Session:
     """Two legs and two flows: ``up`` carries the client's bytes to the backend, ``down`` the backend's to the client.
 
@@ -69,6 +82,7 @@ class Session:
     __slots__ = (
         "_deadline",
         "_detail",
+        "_ending",
         "_error",
         "_first",
         "_flows",
@@ -76,7 +90,6 @@ class Session:
         "_legs",
         "_pump",
         "_stage",
-        "_task",
         "_timeouts",
         "_timer",
         "_timers",
@@ -115,42 +128,50 @@ class Session:
         self._error: Exception | None = None
         self._traffic = _NO_TRAFFIC
         self._is_over = False
-        self._task: trio.lowlevel.Task | None = None  # it waits for the end
+        self._ending: Ending | None = None
         self._timer: Timer | None = None  # for the next deadline
 
-    async def run(self, early: tuple[bytes, bytes] = (b"", b"")) -> Outcome:
-        """Moves bytes until the session is over. A cancellation cuts both connections.
+    def start(self, ending: Ending, early: tuple[bytes, bytes] = (b"", b"")) -> None:
+        """Moves bytes from now on, until the session is over or cut. Raises nothing.
 
+        ending: called then; never before this returns
         early: bytes that came together with the client's and the backend's handshake
-
-        Returns the outcome. Raises the exception of a bug when one was raised while this session was served.
         """
-        pump = self._pump
+        self._ending = ending
         try:
             for leg in self._legs:
-                pump.add(leg)
+                self._pump.add(leg)
             for flow, data in zip(self._flows, early, strict=True):
                 flow.feed(data)
-            del early, data  # an idle session holds no bytes
             for flow in self._flows:
                 if flow.sink.pending is None:
                     flow.resume()
             if not self._is_over:
                 self._set_timer(trio.current_time())
-                self._task = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
-        finally:
-            if self._timer is not None:
-                pump.timers.cancel(self._timer)
-            for leg in self._legs:
-                leg.release()
-            for leg in self._legs:
-                leg.drop_references()
-            for flow in self._flows:
-                del flow.owner
-        if self._error is not None:
-            raise self._error
-        return self.outcome()
+        except Exception as error:
+            self.crash(error)
+
+    def finish(self, *, cut: bool = False) -> None:
+        """Closes what is still open and calls the ending. Does nothing if that was done before."""
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return
+        self._is_over = True
+        try:
+            self._release()
+        except Exception as error:
+            self._error = self._error or error
+        ending.session_ended(self, self._error, cut=cut)
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._pump.timers.cancel(self._timer)
+        for leg in self._legs:
+            leg.release()
+        for leg in self._legs:
+            leg.drop_references()
+        for flow in self._flows:
+            del flow.owner
 
     @property
     def id(self) -> str:
@@ -162,7 +183,7 @@ class Session:
         return self._flows
 
     def outcome(self) -> Outcome:
-        """Returns the outcome as far as it is known; also after a cancelled ``run``."""
+        """Returns the outcome as far as it is known; also after a cut."""
         end, side = self._first or (End(Cause.CUT), None)
         client, backend = self._legs
         up, down = self._flows
@@ -187,7 +208,7 @@ class Session:
         )
 
     def take_traffic(self) -> Traffic | None:
-        """Returns what the session has moved since the last call; ``None`` for nothing. Also after ``run``.
+        """Returns what the session has moved since the last call; ``None`` for nothing. Also after the end.
 
         So an idle session costs a few comparisons.
         """
@@ -241,7 +262,7 @@ class Session:
             self._linger()
 
     def crash(self, error: Exception) -> None:
-        """Ends this session at once because of a bug of ours; ``run`` raises ``error``."""
+        """Ends this session at once because of a bug of ours."""
         self._error = error
         self._first = (End(Cause.BUG), None)
         for leg in self._legs:
@@ -276,6 +297,10 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.OPERATOR, Close(code, reason)))
 
+    def cut(self) -> None:
+        """Closes both connections at once, without a Close."""
+        self.finish(cut=True)
+
     @property
     def is_open(self) -> bool:
         """Whether nothing has begun to end it."""
@@ -286,18 +311,11 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._end_both(End(Cause.UNRECORDED, CLOSE_BY_GATEWAY[Cause.UNRECORDED], detail))
 
-    # -- the task that waits for the end -------------------------------------------------------------------------------
-
     def _end(self) -> None:
-        """Nothing is left to do: ``run`` goes on."""
-        self._is_over = True
-        if self._task is not None:
-            task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
-
-    def _abort_wait(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        """Nothing is left to do."""
+        if not self._is_over:
+            self._is_over = True
+            self._pump.finisher.add(self)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -309,7 +327,7 @@ class Session:
         """A deadline may have been reached."""
         self._timer = None
         self._handle_deadline(now)
-        if self._task is not None and self._timer is None:
+        if not self._is_over and self._timer is None:
             self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:
@@ -384,7 +402,7 @@ class Session:
 
     def _set_deadline(self) -> None:
         self._deadline = trio.current_time() + self._timeouts.close
-        if self._task is not None:
+        if not self._is_over:
             self._set_timer(trio.current_time())
 
 
