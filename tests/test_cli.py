@@ -16,6 +16,7 @@ import pytest
 from wsgate import __version__, app, demo, websockify
 from wsgate.cli import main
 from wsgate.commands import relay
+from wsgate.ops.file_watch import WatchedFile
 from wsgate.settings.draft import Draft
 from wsgate.settings.faults import ReportFault, ReportWarning
 from wsgate.settings.load import load
@@ -128,7 +129,7 @@ def test_one_error_is_not_errors(file: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_hup_before_there_is_anything_to_reload_is_no_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(draft: Draft, *, load: Callable[[], Draft]) -> int:
+    def serve(draft: Draft, *, load: Callable[[], Draft], watched: WatchedFile | None) -> int:
         signal.raise_signal(signal.SIGHUP)
         return 0
 
@@ -143,13 +144,17 @@ def test_serve_runs_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, status
     file.write_text(GOOD)
     served: list[Draft] = []
 
-    def serve(draft: Draft, *, load: Callable[[], Draft]) -> int:
+    def serve(draft: Draft, *, load: Callable[[], Draft], watched: WatchedFile | None) -> int:
         served.extend([draft, load()])
+        seen.append(watched)
         return status
 
+    seen: list[WatchedFile | None] = []
     monkeypatch.setattr(app, "serve", serve)
     assert main(["serve", str(file)]) == status
-    assert [draft.settings for draft in served] == [load(str(file))] * 2
+    assert main(["serve", "--watch", str(file)]) == status
+    assert [draft.settings for draft in served] == [load(str(file))] * 4
+    assert seen == [None, WatchedFile.now(str(file))]
 
 
 def test_schema_is_the_committed_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -35,6 +36,7 @@ from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.admin.tapping import tap_here
 from wsgate.ops.descriptors import raise_limit, sessions_allowed
 from wsgate.ops.drain import longest_drain
+from wsgate.ops.file_watch import WatchedFile, watch
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
@@ -62,6 +64,7 @@ def serve(
     draft: Draft | Settings,
     *,
     load: Load | None = None,
+    watched: WatchedFile | None = None,
     ready: Callable[[list[Address]], None] = lambda bound: None,
     beside: Sequence[Task] = (),
     log: TextIO | None = None,
@@ -71,6 +74,7 @@ def serve(
 
     draft: the settings; build() reports there what is wrong on this machine
     load: reads the settings again, for a reload
+    watched: the file that is read again when it changes; ``None``: it is read at HUP only
     ready: called with the bound addresses when connections are accepted
     beside: tasks that run with the gateway, in a single process without workers
     log: a file for the log; ``None``: standard error
@@ -117,7 +121,7 @@ def serve(
                 questions = [] if admin is None else open_listeners_for_questions(count)
                 for each in questions:
                     stack.callback(each.close)
-                start = partial(_be_worker, count, notifier.watchdog, handler, new_sink, rows, questions)
+                start = partial(_be_worker, count, notifier.watchdog, handler, new_sink, rows, questions, watched)
                 check = _checker(load, lambda: site)
                 be_admin = partial(_be_admin, handler, new_sink, settings, rows, count + 1, questions, check)
                 workers = Workers(
@@ -154,6 +158,8 @@ def serve(
                 check=_checker(load, lambda: gateway.site),
             )
             beside = [*beside, partial(server.run, admin)]
+        if watched is not None:
+            beside = [*beside, partial(watch, watched, partial(os.kill, os.getpid(), signal.SIGHUP))]
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
@@ -201,6 +207,7 @@ def _be_worker(
     new_sink: Callable[[], Sink],
     rows: MetricRows,
     questions: Sequence[socket.socket],
+    watched: WatchedFile | None,
     plan: Plan,
     parent: ToParent,
     row: WorkerCounters,
@@ -213,7 +220,10 @@ def _be_worker(
     with written_by(log, writer):
         metrics = GatewayMetrics(rows.row(row.number), lambda: writer.total_dropped)
         asked = questions[row.number - 1] if questions else None
-        return _serve_as_worker(count, watchdog, metrics, asked, plan, parent, row)
+        beside: list[Task] = []
+        if watched is not None and row.number == 1:
+            beside.append(partial(watch, watched, partial(os.kill, os.getppid(), signal.SIGHUP)))
+        return _serve_as_worker(count, watchdog, metrics, asked, beside, plan, parent, row)
 
 
 def _be_admin(
@@ -251,6 +261,7 @@ def _serve_as_worker(
     watchdog: float | None,
     metrics: GatewayMetrics,
     asked: socket.socket | None,
+    beside: Sequence[Task],
     plan: Plan,
     parent: ToParent,
     row: WorkerCounters,
@@ -272,9 +283,10 @@ def _serve_as_worker(
         row.beat = time.monotonic()
 
     gateway = Gateway(site, workers=count, counters=row, metrics=metrics, descriptor_sessions=sessions_allowed(count))
-    beside: list[Task] = [] if watchdog is None else [partial(_repeat, beat, watchdog / 4)]
+    if watchdog is not None:
+        beside = [*beside, partial(_repeat, beat, watchdog / 4)]
     if asked is not None:
-        beside.append(partial(answer_questions, gateway, asked))
+        beside = [*beside, partial(answer_questions, gateway, asked)]
     serve_all = partial(
         run,
         gateway,

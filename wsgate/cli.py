@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     command: str = options.command
     if command == "serve":
-        return _serve(options.file)
+        return _serve(options.file, watched=options.watch)
     if command == "check":
         return _check(options.file, options.explain, options.header, security=options.security)
     if command == "probe":
@@ -144,15 +144,17 @@ def _probe(options: argparse.Namespace) -> int:
     return probe.run(probed)
 
 
-def _serve(file: str) -> int:
+def _serve(file: str, *, watched: bool) -> int:
     # By default HUP would end the process: ignore it until the gateway can reload
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from wsgate import app  # importing trio takes 0.2 seconds, and `schema` does not need it
+    from wsgate.ops.file_watch import WatchedFile
 
     draft = None
     try:
+        watched_file = WatchedFile.now(file) if watched else None
         draft = read(file)
-        return app.serve(draft, load=partial(read, file))
+        return app.serve(draft, load=partial(read, file), watched=watched_file)
     except ConfigError as error:
         return _refuse(file, error, draft)
 
@@ -244,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the gateway that FILE describes")
     serve.add_argument("file", metavar="FILE", help="the configuration, in YAML")
+    serve.add_argument("--watch", action="store_true", help="reload when FILE changes, as at HUP")
     check = commands.add_parser(
         "check", help="say what is wrong with FILE, and warn; exit status 2 if anything is wrong"
     )

@@ -25,6 +25,7 @@ VARIABLES = {"$__rate_interval": "5m", "$instance": ".*", "$route": ".*"}
 NOT_SHOWN = {
     "wsgate_build_info",
     "wsgate_reloads_total",
+    "wsgate_reloads_refused_total",
     "wsgate_stalls_total",
     "wsgate_throttles_total",
     "wsgate_process_alive_timestamp_seconds",

@@ -91,17 +91,19 @@ class Gateway:
         file: Path,
         *,
         prefix: Sequence[str] = (),
+        flags: Sequence[str] = (),
         environment: Mapping[str, str] = {},
         **options: Any,
     ) -> Gateway:
         """Starts the process; ``wait_ready`` comes next.
 
         prefix: a command that runs the command behind it
+        flags: of ``wsgate serve``
         environment: variables in addition to the usual ones
         options: of ``subprocess.Popen``
         """
         process = await trio.lowlevel.open_process(
-            [*prefix, *COMMAND, "serve", str(file)],
+            [*prefix, *COMMAND, "serve", *flags, str(file)],
             env={**ENVIRONMENT, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

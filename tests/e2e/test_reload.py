@@ -215,3 +215,44 @@ async def test_a_listener_that_cannot_be_opened(
     assert gateway.untaken("listener added") == []
     client = await open_client(gateway)
     await talk(client, await open_session(client, backend))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_file_that_is_watched(workers: int, start_gateway: StartGateway, tmp_path: Path) -> None:
+    """As Kubernetes changes a ConfigMap: the file is a link through ``..data``, which is swapped."""
+    admin = f"unix:{tmp_path}/admin"
+    usual = {"workers": workers, "admin": {"bind": admin}}
+    gateway = await start_gateway(at("/first", 1), process={"flags": ["--watch"]}, **usual)
+    directory = gateway.file.parent
+
+    def swap(number: int, text: str) -> None:
+        (directory / str(number)).mkdir()
+        (directory / str(number) / gateway.file.name).write_text(text)
+        (directory / "new").symlink_to(str(number))
+        (directory / "new").replace(directory / "..data")
+
+    first = gateway.file.read_text()
+    swap(1, first.replace("/first", "/second"))
+    gateway.file.unlink()
+    gateway.file.symlink_to(f"..data/{gateway.file.name}")
+    for _ in range(workers):
+        await gateway.next_line("reloaded")
+
+    swap(2, first.replace("relay:", "rely:"))
+    await gateway.next_line("reload refused")
+    assert "the last reload was refused" in await readiness(admin)
+
+    swap(3, first.replace("/first", "/third"))
+    for _ in range(workers):
+        await gateway.next_line("reloaded")
+    assert await readiness(admin) == "ready\n"
+
+
+async def readiness(admin: str) -> str:
+    stream = await trio.open_unix_socket(admin.removeprefix("unix:"))
+    async with stream:
+        await stream.send_all(plain_request("/readyz", "localhost", Connection="close"))
+        answer = b"".join([piece async for piece in stream])
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    return body.decode()

@@ -18,6 +18,7 @@ import trio
 import trio.testing
 
 from tests.pki import Authority, client_context
+from wsgate.events.metrics import RELOAD_REFUSED, RELOADS_REFUSED
 from wsgate.ops import reload
 from wsgate.ops.checking import MOST_HUNG
 from wsgate.ops.lifecycle import Stage
@@ -40,12 +41,18 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ConfigError, Problem
 
-from .running import ANYWHERE, Start, close_to_client, send
+from .running import ANYWHERE, Running, Start, close_to_client, send
 
 LISTENER = Listener(bind=ANYWHERE)
 OTHER = Listener(bind=TcpAddress("127.0.0.2", 0))
 DRAINS = {"on_reload": OnReload.DRAIN}
 SITE = Route(name="site", action=Files(root="/"))
+
+
+def refused_reloads(running: Running) -> tuple[int, int]:
+    """How many there were, and whether the last was one."""
+    values = {metric: value for metric, _, (value, *_) in running.gateway.metrics.row.read()}
+    return values[RELOADS_REFUSED], values[RELOAD_REFUSED]
 
 
 class Lines:
@@ -117,6 +124,10 @@ async def test_a_wrong_file_changes_nothing(start: Start, lines: Lines) -> None:
     assert running.gateway.settings is before
     assert await is_alive(session)
     await running.open()
+    assert refused_reloads(running) == (1, 1)
+    running.written = before
+    await running.reload()
+    assert refused_reloads(running) == (1, 0)
 
 
 async def test_a_bug_of_ours_while_loading_ends_nothing(start: Start, lines: Lines) -> None:

@@ -85,6 +85,12 @@ DRAINING = _gauge("wsgate_draining", "Whether the gateway drains: 1 from the sig
 DRAINED = _gauge("wsgate_drain_sessions_at_start", "Sessions that were open when the drain began.")
 WORKERS_DIED = _counter("wsgate_workers_died_total", "Workers that died, and were replaced.")
 RELOADS = _counter("wsgate_reloads_total", "Configurations that a process has taken into use while it ran.")
+RELOADS_REFUSED = _counter("wsgate_reloads_refused_total", "Reloads that were refused, because the file was wrong.")
+RELOAD_REFUSED = _gauge(
+    "wsgate_reload_refused",
+    "Whether the last reload was refused: what runs is older than the file.",
+    across=Across.MOST,
+)
 
 SESSIONS = _gauge("wsgate_sessions", "Open sessions.", _ROUTE)
 SESSIONS_LIMIT = _gauge(

@@ -31,7 +31,9 @@ from wsgate.events.metrics import (
     NOT_ADMITTED,
     OPENED,
     REFUSED,
+    RELOAD_REFUSED,
     RELOADS,
+    RELOADS_REFUSED,
     REQUESTS,
     RETRIES,
     RTT,
@@ -118,6 +120,12 @@ class GatewayMetrics:
     def reloaded(self) -> None:
         """The process uses a new configuration."""
         self.row.cell(RELOADS).add()
+        self.row.cell(RELOAD_REFUSED).set(0)
+
+    def refused_reload(self) -> None:
+        """The process keeps its configuration, because the new one is wrong."""
+        self.row.cell(RELOADS_REFUSED).add()
+        self.row.cell(RELOAD_REFUSED).set(1)
 
     def drains(self, sessions: int) -> None:
         """The process has been told to stop, with so many open sessions."""

@@ -27,7 +27,7 @@ from wsgate.ops.drain import drain_sessions
 from wsgate.ops.listeners import ListenError, adjust
 from wsgate.ops.log import set_up
 from wsgate.ops.open_listeners import DISK_TIME, ListenerOpener, Opening, OpenListener, OpenListeners, close_in_thread
-from wsgate.ops.reread import Load, keep_fixed, log_refusal, log_slow, prepare
+from wsgate.ops.reread import Load, Refused, keep_fixed, log_refusal, log_slow, prepare
 from wsgate.relay.session import Session
 from wsgate.settings.model import Listener, OnReload, Settings, TcpAddress
 from wsgate.settings.problem import ConfigError
@@ -116,7 +116,7 @@ class Reloader:
         try:
             site = await self._in_time(prepare, self._load, current)
         except (ConfigError, CheckError) as error:
-            log_refusal(error)
+            self._refuse(error)
             return
         stay = self._find_open(site.settings.listeners)
         new = [listener for listener, opened in zip(site.settings.listeners, stay, strict=True) if opened is None]
@@ -139,12 +139,16 @@ class Reloader:
             self._commit(site, stay, sockets, not_adjusted)
             adopted = True
         except CheckError as error:
-            log_refusal(error)
+            self._refuse(error)
         except ListenError as error:
-            log_refusal(error, hint=self._overlap(stay, new))
+            self._refuse(error, self._overlap(stay, new))
         finally:
             if not adopted:
                 discard(site, current)
+
+    def _refuse(self, error: Refused, hint: str | None = None) -> None:
+        log_refusal(error, hint)
+        self._gateway.metrics.refused_reload()
 
     async def _adjust(
         self, listeners: Sequence[Listener], stay: Sequence[OpenListener | None]

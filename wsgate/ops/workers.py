@@ -34,7 +34,7 @@ from dataclasses import dataclass, replace
 
 from wsgate.events.emit import emit
 from wsgate.events.metric_rows import MetricRows
-from wsgate.events.metrics import DRAINING, LOG_DROPPED, WORKERS_DIED
+from wsgate.events.metrics import DRAINING, LOG_DROPPED, RELOAD_REFUSED, RELOADS_REFUSED, WORKERS_DIED
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.admin.process import AdminProcess
 from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
@@ -225,6 +225,7 @@ class Workers:
         if not isinstance(outcome, Checked):
             self._refuse(outcome)
             return
+        self._metrics.row(PARENT).cell(RELOAD_REFUSED).set(0)
         before, now = self._plan.settings, outcome.settings
         new = self._reserved.change(now.listeners, outcome.looked_up)
         now = keep_fixed(before, now)
@@ -239,6 +240,9 @@ class Workers:
 
     def _refuse(self, error: Refused) -> None:
         log_refusal(error)
+        row = self._metrics.row(PARENT)
+        row.cell(RELOADS_REFUSED).add()
+        row.cell(RELOAD_REFUSED).set(1)
         self._say_when_ready()
 
     def _read_messages(self, worker: Worker) -> None:

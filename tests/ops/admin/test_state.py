@@ -8,12 +8,13 @@ from wsgate.events.metrics import (
     BACKEND_HEALTHY,
     DRAINED,
     DRAINING,
+    RELOAD_REFUSED,
     ROUTE_DRAINING,
     SERVING,
     SESSIONS,
 )
 from wsgate.ops.admin.exposition import Gathered, gather
-from wsgate.ops.admin.state import SILENCE, draining_routes, not_alive, not_ready
+from wsgate.ops.admin.state import SILENCE, draining_routes, not_alive, not_ready, warnings
 
 
 def read(row: MetricRow) -> Gathered:
@@ -39,6 +40,16 @@ def test_ready_and_draining() -> None:
     row.cell(DRAINING).set(1)
     row.cell(DRAINED).set(5)
     assert not_ready(read(row)) == ["draining: 3 of 5 sessions are still open"]
+
+
+def test_a_refused_reload_is_a_warning() -> None:
+    row = MetricRows().row()
+    row.cell(SERVING).set(1)
+    assert warnings(read(row)) == []
+    row.cell(RELOAD_REFUSED).set(1)
+    assert not_ready(read(row)) == []
+    (warning,) = warnings(read(row))
+    assert "refused" in warning
 
 
 def test_backends() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -46,7 +46,7 @@ from wsgate.ops.admin.line_answer import LineAnswer, wait_until_ended
 from wsgate.ops.admin.live import SUBPROTOCOL, LiveText, feed, state_of, token_in
 from wsgate.ops.admin.operations import LIVE, PREFIX
 from wsgate.ops.admin.page.files import FILES
-from wsgate.ops.admin.state import draining_routes, most_sessions, not_alive, not_ready, open_sessions
+from wsgate.ops.admin.state import draining_routes, most_sessions, not_alive, not_ready, open_sessions, warnings
 from wsgate.ops.admin.tapping import TapSession, until_left
 from wsgate.ops.open_listeners import close_in_thread
 from wsgate.settings.model import Address, Admin, AdminMetrics, AdminTap, UnixAddress
@@ -262,7 +262,8 @@ class AdminServer:
         return _state("alive", not_alive(await self._gather()))
 
     async def _readiness(self, request: Request) -> Page:
-        return _state("ready", not_ready(await self._gather(), self._settings.backends))
+        gathered = await self._gather()
+        return _state("ready", not_ready(gathered, self._settings.backends), warnings(gathered))
 
     async def _serve_live(
         self, request: Request, client: str, http: HttpServer, sock: PlainTransport
@@ -383,8 +384,8 @@ async def _read_body(http: HttpServer, sock: PlainTransport) -> bytes | Refusal:
             body += piece
 
 
-def _state(word: str, reasons: list[str]) -> Page:
-    body = "\n".join([f"not {word}", *reasons] if reasons else [word])
+def _state(word: str, reasons: list[str], warned: Sequence[str] = ()) -> Page:
+    body = "\n".join([f"not {word}" if reasons else word, *reasons, *warned])
     return Page(503 if reasons else 200, _PLAIN, f"{body}\n".encode())
 
 

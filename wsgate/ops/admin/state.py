@@ -13,6 +13,7 @@ from wsgate.events.metrics import (
     BACKEND_HEALTHY,
     DRAINED,
     DRAINING,
+    RELOAD_REFUSED,
     ROUTE_DRAINING,
     SERVING,
     SESSIONS,
@@ -57,6 +58,13 @@ def not_ready(gathered: Gathered, routes: Sequence[str] = ()) -> list[str]:
         elif route not in with_takers:
             found.append(f"no backend of the route {route} takes sessions: each is unhealthy, ejected or draining")
     return found
+
+
+def warnings(gathered: Gathered) -> list[str]:
+    """Returns what an operator should look at although the gateway is ready, in a line each."""
+    if not _true(gathered, RELOAD_REFUSED):
+        return []
+    return ["the last reload was refused: what runs is older than the configuration file, and the log says why"]
 
 
 def draining_routes(gathered: Gathered) -> list[str]:
