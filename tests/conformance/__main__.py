@@ -94,11 +94,11 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="compression too, sections 12 and 13: an hour")
     parser.add_argument("--write", action="store_true", help=f"write {_PAGE.relative_to(PROJECT)}")
     parser.add_argument("--played", action="store_true", help="play nothing: judge the reports of the last run")
-    parser.add_argument("set_ups", nargs="*", metavar="SET-UP", help="a to g; all of them when left out")
+    parser.add_argument("set_ups", nargs="*", metavar="SET-UP", help="a to h; all of them when left out")
     options = parser.parse_args()
     known = {set_up.key: set_up for set_up in SET_UPS}
     if not set(options.set_ups) <= set(known):
-        parser.error("SET-UP is one or more of a to g")
+        parser.error("SET-UP is one or more of a to h")
     set_ups = [known[key] for key in sorted(set(options.set_ups))] or list(SET_UPS)
     cache().mkdir(parents=True, exist_ok=True)
     (cache() / ".gitignore").write_text("*\n")

@@ -78,8 +78,7 @@ def page(results: Results, facts: Facts, before: str = "") -> str:
                 _left_out(),
                 _COMPRESSION_TITLE,
                 "permessage-deflate (RFC 7692): in a and c between the two ends, passed on by the gateway, which looks "
-                "into the messages since 2026-11-28; in e, f and g the gateway's own. Not one case may be "
-                "UNIMPLEMENTED.",
+                "into the messages; in e to h the gateway's own. Not one case may be UNIMPLEMENTED.",
                 *_tables(compression, facts, compression_before),
             ]
         )

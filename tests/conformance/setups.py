@@ -119,4 +119,13 @@ SET_UPS = (
         basic=False,
         compression=True,
     ),
+    SetUp(
+        "h",
+        "fuzzing client → relay that compresses to clients → echo server of the `websockets` library",
+        "the same as e with `context: session`, in front of a backend that checks everything",
+        "echo_library",
+        {"compression": {"client": "on", "context": "session"}, **_RELAY},
+        basic=False,
+        compression=True,
+    ),
 )
