@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import random
 import subprocess
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -72,6 +73,24 @@ SMALL: list[Message] = [
     zlib.compress(as_json(9000).encode(), 9),
 ]
 LARGE: list[Message] = [random.Random(17).randbytes(MIB), bytes(3 * MIB), as_json(MIB)]
+
+
+def corpus(seed: int) -> Iterator[list[Message]]:
+    """JSON, text, bytes and compressed bytes, of 1 B to 1 MiB each, and 64 MiB of all; each as its fragments."""
+    chance = random.Random(seed)
+    json_text, words = as_json(8 * MIB), " ".join(chance.choices(["größer", "and", "smaller", "🐢"], k=MIB))
+    noise = chance.randbytes(4 * MIB)
+    packed = zlib.compress(json_text.encode(), 9) * 8
+    kinds: list[Message] = [json_text, words, noise, packed]
+    for size in (4**power for power in range(11)):
+        for kind in kinds:
+            yield _cut(kind[:size], chance)
+    yield _cut((json_text.encode()[: 4 * MIB] + words.encode()[: 4 * MIB] + noise + packed[: 4 * MIB]) * 4, chance)
+
+
+def _cut(message: Message, chance: random.Random) -> list[Message]:
+    places = sorted(chance.randint(0, len(message)) for _ in range(chance.randint(0, 9)))
+    return [message[start:stop] for start, stop in itertools.pairwise([0, *places, len(message)])]
 
 
 def size_of(message: Message) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.trio.server import ServerConnection
 
 from tests.peers.frames import Frame
@@ -24,11 +26,13 @@ from .compressing import (
     MIB,
     NO_WINDOWS,
     SMALL,
+    Message,
     by_aiohttp,
     by_node,
     by_trio_websocket,
     by_websockets,
     by_wsproto,
+    corpus,
     route,
     size_of,
 )
@@ -99,6 +103,32 @@ async def test_every_client(start_gateway: StartGateway, serve: Serve, kind: str
         line = await gateway.session_line()
         assert (line["reason"], line["messages_up"]) == ("closed", len(SMALL) + len(large)), name
         assert line.get("compression") == LOGGED[kind][name == "trio-websocket"], name
+
+
+@pytest.mark.parametrize("kind", ["pass", "both"])
+async def test_a_corpus(start_gateway: StartGateway, serve: Serve, kind: str) -> None:
+    """What arrives is told by its hash."""
+
+    async def answer_hashes(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            await websocket.send(hashed(message))
+
+    url = f"ws://127.0.0.1:{await serve(answer_hashes, compression='deflate')}"
+    gateway = await start_gateway(route(kind, "corpus", url, limits={"message": "64MiB"}))
+    quick = ClientPerMessageDeflateFactory(client_max_window_bits=True, compress_settings={"level": 1})
+    async with connect(gateway.url(f"/{kind}-corpus/"), extensions=[quick]) as client:
+        for number, fragments in enumerate(corpus(17)):
+            await client.send(fragments)
+            assert await client.recv() == hashed(*fragments), number
+    line = await gateway.session_line()
+    assert (line["messages_up"], line["largest_up"], line["reason"]) == (number + 1, 64 * MIB, "closed")
+
+
+def hashed(*parts: Message) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else part)
+    return found.hexdigest()
 
 
 # -- limits, the end ---------------------------------------------------------------------------------------------------
