@@ -17,8 +17,8 @@ from trio.testing import MockClock
 
 from tests.descriptors import descriptors
 from wsgate.net import dial as dial_module
-from wsgate.net.dial import DialError, dial
-from wsgate.net.happy_eyeballs import connect_to
+from wsgate.net.dial import DialError, dial, socket_address
+from wsgate.net.happy_eyeballs import SocketAddress, connect_to
 from wsgate.net.plain import PlainTransport
 from wsgate.net.target_rules import Rules
 from wsgate.net.transport import Transport
@@ -114,6 +114,8 @@ def check(sock: Transport, listener: socket.socket) -> None:
 
 
 async def test_a_literal_address(listener: socket.socket) -> None:
+    """It is looked up nowhere."""
+    resolve()
     check(await connect(address_of(listener)), listener)
 
 
@@ -121,6 +123,22 @@ async def test_a_literal_address(listener: socket.socket) -> None:
 async def test_a_literal_address_of_ipv6() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         check(await connect(address_of(listener)), listener)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (TcpAddress("192.0.2.1", 80), (socket.AF_INET, ("192.0.2.1", 80))),
+        (TcpAddress("2001:db8::1", 80), (socket.AF_INET6, ("2001:db8::1", 80))),
+        (UnixAddress("/run/s"), (socket.AF_UNIX, "/run/s")),
+        (UnixAddress("/run/s", beneath="/run"), None),  # its path is checked first
+        (TcpAddress("fe80::1%lo", 80), None),  # the system knows the number of its interface
+        (TcpAddress("example.com", 80), None),
+    ],
+    ids=str,
+)
+def test_what_needs_no_lookup(address: Address, found: SocketAddress | None) -> None:
+    assert socket_address(address) == found
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:

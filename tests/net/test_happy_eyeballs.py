@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from tests.descriptors import descriptors
 from tests.limits import no_descriptors
 from wsgate.net import happy_eyeballs
-from wsgate.net.happy_eyeballs import STAGGER, SocketAddress, connect_to_any, interleave
+from wsgate.net.happy_eyeballs import STAGGER, SocketAddress, connect_to_any, interleave, start_connecting
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
@@ -196,3 +196,15 @@ def test_families_take_turns(given: str, expected: str) -> None:
         return [(V6 if letter.isupper() else V4, letter) for letter in letters]
 
     assert interleave(addresses(given)) == addresses(expected)
+
+
+def test_on_this_machine_it_is_connected_at_once(listen: Listen) -> None:
+    sock, connected = start_connecting(*at(listen()))
+    with sock:
+        assert connected
+        assert not sock.getblocking()
+    sock, connected = start_connecting(*at(listen(silent=True)))
+    sock.close()
+    assert not connected
+    with pytest.raises(ConnectionRefusedError):
+        start_connecting(*refusing(listen))

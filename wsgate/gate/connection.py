@@ -37,7 +37,7 @@ from wsgate.gate.silence import may_be_silent
 from wsgate.gate.switch import Begun, begin, start_session
 from wsgate.gate.tls_handshake import TLS_HANDSHAKE, refuse_tls, secure
 from wsgate.gate.tracing import UpgradeSpan
-from wsgate.net.io import end_gracefully, is_reset, receive, reset_at_close, send_all, set_nodelay
+from wsgate.net.io import end_gracefully, is_reset, receive, receive_at_once, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.tcp_info import watch_for_silence
 from wsgate.net.transport import BLOCKED, Transport
@@ -52,6 +52,7 @@ from wsgate.wire.proxy_protocol import BEGINNINGS as PROXY_HEADERS
 _log = logging.getLogger("wsgate")
 
 TOO_SLOW = Refusal(408, "the request took too long")
+TLS_SPOKEN = Refusal(400, "TLS on a plain listener")  # answered by a TLS alert
 UNEXPECTED_PROXY_HEADER = Refusal(
     400, "malformed request", detail="a PROXY header: set proxy_protocol on the listener, or let the balancer send none"
 )
@@ -132,11 +133,17 @@ class _Connection:
 
     async def run(self) -> Begun | None:
         """Answers requests. Returns the session that begins; ``None`` if the connection must end."""
+        request = await self._first_request()
         while True:
-            if self._http.begun:  # one read may contain hundreds of requests
-                await trio.lowlevel.checkpoint()
-            request = await self._next_request()
             if request is None:
+                if self._http.begun:  # one read may contain hundreds of requests
+                    await trio.lowlevel.checkpoint()
+                request = await self._next_request()
+            if request is None:
+                return None
+            if request is TLS_SPOKEN:
+                with trio.move_on_after(self._timeouts.handshake):
+                    await refuse_tls(self._listener, self._transport, str(self._end.address))
                 return None
             if isinstance(request, Refusal):
                 await self.refuse(request)
@@ -187,6 +194,7 @@ class _Connection:
                 return answer
             if not await self._give(exchange, answer):
                 return None
+            request = None
 
     async def _answer(self, exchange: Exchange) -> Refusal | Response | Begun:
         settings, rates = exchange.site.settings, self._gateway.upgrade_rates
@@ -277,34 +285,48 @@ class _Connection:
         """Whether the connection must end after this answer."""
         return self._gateway.draining or self._listener.closed
 
+    async def _first_request(self) -> Request | Refusal | None:
+        """Returns the first request if its head has come already, as nearly all have, so that no wait and no deadline
+        is needed; else ``None``."""
+        data = receive_at_once(self._transport)
+        return await self._take(data) if data else None
+
     async def _next_request(self) -> Request | Refusal | None:
         """Reads the next head within the handshake timeout. Returns ``None`` if the client ends or sends nothing."""
         http, silent = self._http, self._gateway.silent
         with trio.move_on_after(self._timeouts.handshake) as scope, silent.waiting(scope, self._end.counted_as):
-            while True:
-                try:
-                    request = http.next_request()
-                except EOFError:
-                    return None
-                if request is not None:
-                    self._gateway.pump.serve_if_due()
-                    return request
-                if not http.begun:
-                    self._gateway.add_idle(scope)
-                try:
-                    data = await receive(self._transport)
-                finally:
-                    self._gateway.idle.discard(scope)
-                self._gateway.pump.serve_if_due()
-                await self._gateway.handshake_limiter.take()
-                if data.startswith(TLS_HANDSHAKE) and not http.begun and self._listener.tls is None:
-                    await refuse_tls(self._listener, self._transport, str(self._end.address))
-                    return None
-                if data.startswith(PROXY_HEADERS) and not http.begun:
-                    return UNEXPECTED_PROXY_HEADER
-                http.receive(data)
+            try:
+                request = http.next_request()
+                while request is None:
+                    if not http.begun:
+                        self._gateway.add_idle(scope)
+                    try:
+                        data = await receive(self._transport)
+                    finally:
+                        self._gateway.idle.discard(scope)
+                    request = await self._take(data)
+            except EOFError:
+                return None
+            return request
         ended_early = trio.current_time() < scope.deadline  # by a drain, or to free its descriptor
         return TOO_SLOW if http.begun and not ended_early else None
+
+    async def _take(self, data: bytes) -> Request | Refusal | None:
+        """Takes what the client has sent. Returns the request if its head is complete.
+
+        Raises ``EOFError`` when the connection ended between two requests.
+        """
+        self._gateway.pump.serve_if_due()
+        await self._gateway.handshake_limiter.take()
+        if not self._http.begun:
+            if data.startswith(TLS_HANDSHAKE) and self._listener.tls is None:
+                return TLS_SPOKEN
+            if data.startswith(PROXY_HEADERS):
+                return UNEXPECTED_PROXY_HEADER
+        self._http.receive(data)
+        request = self._http.next_request()
+        self._gateway.pump.serve_if_due()
+        return request
 
     async def refuse(
         self,

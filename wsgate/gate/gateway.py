@@ -28,7 +28,8 @@ from wsgate.settings.model import Settings
 from wsgate.site.route_drains import RouteDrains
 from wsgate.site.site import Site
 
-# Seconds for which only a backend's answer is waited for. To watch the client as well, for its leaving, takes two tasks
+# Seconds for which a backend's answer is waited for without a cancel scope, and without watching the client, for its
+# leaving, which takes two tasks
 SHORT_WAIT = 0.1
 LATE = 1.0  # seconds for the first request of a connection that was in the kernel's queue when the drain began
 
@@ -59,7 +60,7 @@ class Gateway:
     tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
     route_drains: the routes that take no new session
-    short_waits: for the answers of backends to plain requests; nearly all come soon
+    short_waits: for the answers of backends; nearly all come soon
     codec_memory: bytes that the open sessions may keep for compression between two messages
     """
 

@@ -33,7 +33,7 @@ async def check_health(backend: LiveBackend[WebSocketUrl], relay: Relay, health:
     set_requester(f"{backend.route} (health)")
     try:
         with trio.fail_after(health.timeout):
-            transport = await dial(backend.address, health.timeout, tls, at=backend.at)
+            transport = await dial(backend.address, health.timeout, tls, at=backend.where)
             try:
                 return await _ask(transport, backend.address, relay, health)
             finally:

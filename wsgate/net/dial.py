@@ -20,7 +20,13 @@ from functools import partial
 import trio
 
 from wsgate.disk.threads import in_thread, thread_limiter
-from wsgate.net.happy_eyeballs import SocketAddress, connect_to, connect_to_any
+from wsgate.net.happy_eyeballs import (
+    SocketAddress,
+    connect_to,
+    connect_to_any,
+    finish_connecting,
+    start_connecting,
+)
 from wsgate.net.io import RESOURCE_ERRNOS, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.target_rules import IpAddress, Rules, is_beneath, is_special
@@ -76,36 +82,51 @@ async def dial(
 
     within: seconds, the TLS handshake included
     tls: needed if the target has TLS
-    at: one of the addresses of the target's name; ``None``: all of them, by a lookup
+    at: the target's address, or one of those of its name; ``None``: all of them, by a lookup
     rules: which addresses may be dialled; ``None``: all
     greeting: sent first on the connection, before TLS: a PROXY header
 
     Raises ``DialError`` when there is no connection.
     """
     address = target.address
-    shown = str(address) if at is None else f"{address} ({at[1][0]})"
-    silence = f"{shown} did not answer within {within:g} s"
+    sock: PlainTransport | None = None
+    connected = False
+    silence = "did not answer"
     try:
+        if at is not None:
+            sock, connected = start_connecting(*at)
+            if connected and not target.tls and not greeting:
+                set_nodelay(sock)
+                return sock
         with trio.fail_after(within):
-            sock = await (_connect(address, rules) if at is None else connect_to(*at))
+            if sock is None:
+                sock = await _connect(address, rules)
+            elif not connected:
+                await finish_connecting(sock)
             try:
                 set_nodelay(sock)
                 if not await send_all(sock, greeting):
                     raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
                 if not target.tls:
                     return sock
-                silence = f"{shown} did not finish the TLS handshake within {within:g} s"
+                silence = "did not finish the TLS handshake"
                 return await _secure(sock, address, tls)
             except BaseException:
                 sock.close()  # no effect on a socket that was wrapped
                 raise
     except trio.TooSlowError:
-        raise DialError(silence, 504) from None
+        raise DialError(f"{_shown(address, at)} {silence} within {within:g} s", 504) from None
     except TlsError as error:
-        raise DialError(f"no TLS with {shown}: {error}", is_plain=error.is_plain) from None
+        raise DialError(f"no TLS with {_shown(address, at)}: {error}", is_plain=error.is_plain) from None
     except OSError as error:
         status = 503 if error.errno in RESOURCE_ERRNOS else 502
-        raise DialError(f"cannot connect to {shown}: {error.strerror or error}", status) from None
+        raise DialError(f"cannot connect to {_shown(address, at)}: {error.strerror or error}", status) from None
+
+
+def _shown(address: Address, at: SocketAddress | None) -> str:
+    """Returns the target as the log shows it, with the address of its name that was dialled."""
+    is_name = isinstance(address, TcpAddress) and at is not None and at[1][0] != address.host
+    return f"{address} ({at[1][0]})" if is_name and at is not None else str(address)
 
 
 async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) -> TlsTransport:
@@ -175,6 +196,8 @@ async def resolve(address: TcpAddress, rules: Rules | None = None) -> list[Socke
         raise _refused(address, [literal] if literal else [])
     if literal is None and not _NAME.fullmatch(address.host):
         raise DialError(f"cannot connect to {address}: this is not a host name")
+    if (known := socket_address(address)) is not None:
+        return [known]
     # As bytes: the resolver would encode a str by IDNA, to another name than the one that was checked
     found = await trio.socket.getaddrinfo(address.host.encode(), address.port, type=socket.SOCK_STREAM)
     addresses: list[SocketAddress] = [(family, where) for family, _, _, _, where in found]
@@ -185,6 +208,18 @@ async def resolve(address: TcpAddress, rules: Rules | None = None) -> list[Socke
     if not allowed:
         raise _refused(address, ips)
     return allowed
+
+
+def socket_address(address: Address) -> SocketAddress | None:
+    """Returns what to dial for an address that needs no lookup; ``None`` for one that does.
+
+    A zone, and a path that has to be checked first, count as a lookup.
+    """
+    if isinstance(address, UnixAddress):
+        return (socket.AF_UNIX, address.path) if address.beneath is None else None
+    if "%" in address.host or (literal := _literal(address)) is None:
+        return None
+    return socket.AF_INET if literal.version == 4 else socket.AF_INET6, (address.host, address.port)
 
 
 def _literal(address: TcpAddress) -> IpAddress | None:

@@ -19,6 +19,10 @@ from wsgate.net.plain import PlainTransport
 
 STAGGER = 0.25  # seconds without an answer until the next address is tried too (RFC 8305 §5)
 
+_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_CONNECTED = (0, errno.EISCONN)
+_UNDER_WAY = (errno.EALREADY, errno.EINPROGRESS)
+
 SocketAddress = tuple[socket.AddressFamily, Any]  # the family, and the argument for socket.connect
 
 
@@ -65,18 +69,43 @@ async def connect_to_any(addresses: Sequence[SocketAddress]) -> PlainTransport:
 
 async def connect_to(family: socket.AddressFamily, where: Any) -> PlainTransport:
     """Returns a connection to one address. Raises ``OSError`` when that fails."""
-    sock = PlainTransport(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock, connected = start_connecting(family, where)
+    if not connected:
+        await finish_connecting(sock)
+    return sock
+
+
+def start_connecting(family: socket.AddressFamily, where: Any) -> tuple[PlainTransport, bool]:
+    """Begins to connect to one address. Raises ``OSError`` when that fails at once.
+
+    Returns the socket, and whether it is connected already. Then it needs no wait, and so no deadline.
+    """
+    sock = PlainTransport(family, _STREAM)
     try:
         result = sock.connect_ex(where)
         if result == errno.EINPROGRESS:
-            await trio.lowlevel.wait_writable(sock)
-            result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            # On this machine it is connected at once, and connect(2) says so only when it is asked again
+            result = sock.connect_ex(where)
+            if result in _UNDER_WAY:
+                return sock, False
+        if result not in _CONNECTED:
+            raise OSError(result, os.strerror(result))
+    except BaseException:
+        sock.close()
+        raise
+    return sock, True
+
+
+async def finish_connecting(sock: PlainTransport) -> None:
+    """Waits until ``sock`` is connected. Closes it and raises ``OSError`` when that fails."""
+    try:
+        await trio.lowlevel.wait_writable(sock)
+        result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if result:
             raise OSError(result, os.strerror(result))
     except BaseException:
         sock.close()
         raise
-    return sock
 
 
 def interleave(addresses: Sequence[SocketAddress]) -> list[SocketAddress]:

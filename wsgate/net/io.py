@@ -46,6 +46,14 @@ async def receive_or_raise(transport: Transport, size: int = READ_SIZE) -> bytes
     return data
 
 
+def receive_at_once(transport: Transport, size: int = READ_SIZE) -> bytes:
+    """Returns what the peer has sent already, at most ``size`` bytes; ``b""`` if that is nothing, or its end."""
+    try:
+        return transport.recv(size)
+    except OSError:  # BLOCKED, too
+        return b""
+
+
 async def _receive_later(transport: Transport, size: int) -> bytes:
     """Waits for what the peer sends, which is a checkpoint."""
     while True:
@@ -57,6 +65,17 @@ async def _receive_later(transport: Transport, size: int) -> bytes:
             return transport.recv(size)
         except BLOCKED:
             continue
+
+
+def send_at_once(transport: Transport, data: bytes) -> int:
+    """Sends what can be sent without waiting. Returns how much that was: all of it when the peer is gone, which the
+    next read tells."""
+    try:
+        return transport.send(data)
+    except BLOCKED:
+        return 0
+    except OSError:
+        return len(data)
 
 
 async def send_all(transport: Transport, data: bytes | memoryview) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 
 class PlainTransport(socket.socket):
@@ -24,6 +25,19 @@ class PlainTransport(socket.socket):
     @property
     def write_end(self) -> int:
         return self.fileno()
+
+
+def accept(listener: socket.socket, family: socket.AddressFamily) -> tuple[PlainTransport, Any]:
+    """Accepts a connection. Returns its transport, and the address of its other end. Raises as accept(2) fails.
+
+    Without the socket object that ``listener.accept`` would make first, which takes system calls of its own.
+
+    family: of the listener; its attribute costs a search for the enum's member
+    """
+    fd, address = listener._accept()  # type: ignore[attr-defined]  # what ``socket.accept`` itself is made of
+    transport = PlainTransport(family, socket.SOCK_STREAM, 0, fd)
+    transport.setblocking(False)
+    return transport, address
 
 
 def take_over(sock: socket.socket) -> PlainTransport:

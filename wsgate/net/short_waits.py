@@ -15,7 +15,7 @@ class ShortWaits:
     """``seconds``: the time limit."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._since: dict[Transport, float] = {}  # in the order of their beginnings
         self._watching = False
 
@@ -38,10 +38,10 @@ class ShortWaits:
         try:
             while self._since:
                 transport, since = next(iter(self._since.items()))
-                if since + self._seconds <= trio.current_time():
+                if since + self.seconds <= trio.current_time():
                     del self._since[transport]
                     trio.lowlevel.notify_closing(transport)  # wakes up its waiting task, and nothing else
                 else:
-                    await trio.sleep_until(since + self._seconds)
+                    await trio.sleep_until(since + self.seconds)
         finally:
             self._watching = False

@@ -19,7 +19,7 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.net.io import RESOURCE_ERRNOS
-from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.plain import PlainTransport, accept
 from wsgate.ops.descriptors import DescriptorLimit
 from wsgate.ops.listeners import bound_address
 from wsgate.settings.model import Address, TcpAddress
@@ -57,6 +57,7 @@ async def accept_forever(
     once a minute.
     """
     problems = _AcceptProblems(listener, room)
+    family = listener.family
     while True:
         if problems.short:  # try again after the pause: only an empty queue ends the shortage
             await trio.lowlevel.checkpoint()
@@ -70,7 +71,7 @@ async def accept_forever(
                 await room.wait_freed(_PAUSE)
                 break
             try:
-                sock, address = listener.accept()
+                sock, address = accept(listener, family)
             except (BlockingIOError, InterruptedError):
                 problems.is_over()  # not at the first accepted connection, or the two log lines would alternate
                 break
@@ -99,7 +100,7 @@ def accept_waiting(
     """Accepts the connections in the queue of a listener that is about to be closed. The kernel would reset them."""
     for _ in range(_MOST_QUEUED):
         try:
-            sock, address = listener.accept()
+            sock, address = accept(listener, listener.family)
         except OSError as error:
             if error.errno in _OF_CONNECTION:
                 continue
@@ -109,7 +110,7 @@ def accept_waiting(
 
 def _start(
     listener: socket.socket,
-    sock: socket.socket,
+    sock: PlainTransport,
     address: object,
     serve: Serve,
     nursery: trio.Nursery,
@@ -117,15 +118,17 @@ def _start(
 ) -> None:
     if room is not None:
         room.enter()  # the connection's own end is its ``leave``
-    nursery.start_soon(serve, take_over(sock), _peer(listener, address))
+    nursery.start_soon(serve, sock, _peer(listener, address))
 
 
 def _peer(listener: socket.socket, address: object) -> Address:
-    if listener.family is socket.AF_UNIX:
-        return bound_address(listener)  # the client of a Unix socket has no address of its own
-    if not isinstance(address, tuple):  # macOS, for a connection that is gone already
-        return TcpAddress("0.0.0.0", 0)
+    if not isinstance(address, tuple):
+        if listener.family is socket.AF_UNIX:
+            return bound_address(listener)  # the client of a Unix socket has no address of its own
+        return TcpAddress("0.0.0.0", 0)  # macOS, for a connection that is gone already
     host: str = address[0]
+    if ":" not in host:
+        return TcpAddress(host, address[1])
     # An IPv4 client on a dual-stack socket (RFC 4291 §2.5.5.2); ::ffff:0:102:304 (RFC 2765 §2.1) is no such address
     return TcpAddress(host.removeprefix("::ffff:") if _MAPPED.fullmatch(host) else host, address[1])
 

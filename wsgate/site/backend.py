@@ -11,6 +11,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.events.trouble import Trouble
+from wsgate.net.dial import socket_address
 from wsgate.net.happy_eyeballs import SocketAddress
 from wsgate.settings.model import Eject, Health, RelayBackend, Target, WebSocketUrl
 from wsgate.site.idle_connections import IdleConnections
@@ -35,7 +36,8 @@ class LiveBackend(Generic[T]):
     """A backend of a route, in this process.
 
     address: as in the route
-    at: one of the addresses of its name, for dialling; ``None``: its name, if it has one, is resolved at each dial
+    at: one of the addresses of its name; ``None``: its name, if it has one, is resolved at each dial
+    where: what is dialled; ``None``: its name must be resolved first
     name: for the log
     weight: its share of the sessions
     cap: the most sessions at the same time; ``None``: any number
@@ -80,6 +82,7 @@ class LiveBackend(Generic[T]):
         "slow_start",
         "trouble",
         "weight",
+        "where",
     )
 
     def __init__(
@@ -88,6 +91,7 @@ class LiveBackend(Generic[T]):
         self.route = route
         self.address: T = address
         self.at = at
+        self.where = socket_address(address.address) if at is None else at
         self.name = backend_name(address, at)
         self.weight = weight
         self.cap = cap

@@ -73,7 +73,6 @@ async def handle(exchange: Exchange) -> Answer:
         return Response(204, ()) if exchange.request.method == b"OPTIONS" else NO_TRACE
     exchange.gateway.pump.serve_if_due(SOON)
     forwarding = _Forwarding(exchange, action)
-    set_requester(exchange.route.name)
     backends = _Backends(exchange)
     backend = backends.next()
     answer: _Asked = NO_BACKEND_FOR_IT
@@ -196,8 +195,10 @@ class _Forwarding:
             if not isinstance(answer, _Failed) or not (answer.was_stale and answer.may_go_on):
                 return self._judged(answer, backend)
         url, route = backend.address, self._exchange.route.settings
+        if backend.where is None:
+            set_requester(route.name)
         try:
-            transport = await dial(url, route.timeouts.connect, self._tls, at=backend.at)
+            transport = await dial(url, route.timeouts.connect, self._tls, at=backend.where)
         except DialError as error:
             plain = f"ws://{url.address}"
             return self._judged(_Failed(unreachable(error, plain), may_go_on=True), backend)

@@ -10,8 +10,6 @@ import os
 import re
 from dataclasses import dataclass, replace
 
-import trio
-
 from wsgate.gate import tracing
 from wsgate.gate.exchange import Answer, Exchange, Handler, Join, Opened
 from wsgate.gate.fields import BackendFields, fields_for_backend
@@ -21,7 +19,7 @@ from wsgate.gate.handlers.legs import client_leg, make_session
 from wsgate.gate.handlers.location import with_location
 from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
-from wsgate.net.ask import ask
+from wsgate.net.ask import ask_within
 from wsgate.net.dial import DialError, TlsClient, dial
 from wsgate.net.resolver import set_requester
 from wsgate.net.transport import Transport
@@ -71,7 +69,6 @@ async def handle(exchange: Exchange) -> Answer:
     attempts = 0
     upstream = exchange.route.upstream
     assert upstream is not None
-    set_requester(exchange.route.name)
     key = b"" if upstream.hash_key is None else find_hash_key(upstream.hash_key, exchange)
     cookie = None if upstream.cookie is None else find_cookie(upstream.cookie, exchange)
     places = Places(exchange, upstream, key, cookie)
@@ -138,8 +135,10 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     url, name = backend.address, backend.name
     exchange, route = asking.exchange, asking.exchange.route.settings
     assert exchange.upgrade is not None
+    if backend.where is None:
+        set_requester(route.name)
     try:
-        sock = await dial(url, route.timeouts.connect, asking.tls, at=backend.at)
+        sock = await dial(url, route.timeouts.connect, asking.tls, at=backend.where)
     except DialError as error:
         return unreachable(error, f"ws://{url.address}")
     host = host_for(url, asking.relay, exchange.request.host)
@@ -157,8 +156,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
             dropped=fields.dropped,
             max_head=exchange.site.settings.limits.head,
         )
-        with trio.move_on_after(route.timeouts.handshake):
-            answer = await ask(sock, handshake)
+        answer = await ask_within(sock, handshake, route.timeouts.handshake, exchange.gateway.short_waits)
     finally:
         if not isinstance(answer, Accepted):
             sock.close()
