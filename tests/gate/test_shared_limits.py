@@ -182,11 +182,14 @@ async def test_a_server_that_hangs(fleet: Fleet, log: Log, monkeypatch: pytest.M
     await fleet.open(gate)  # the limit of this gateway alone is not reached
     assert (await refused(gate)).status == 429
     await until_logged(log, "limits not shared")
+    assert gate.gateway.shared_limits.is_local
+    assert gate.gateway.shared_limits.take_failures() > 0
     line = log.one("limits not shared")
     assert (line["redis"], line["consequence"]) == (fleet.server.url.shown, "this gateway counts for itself")
     monkeypatch.setattr(shared_limits, "DEADLINE", 20.0)
     fleet.server.go_on()
     await until_logged(log, "limits shared again")
+    assert not gate.gateway.shared_limits.is_local
     await fleet.until(2, number=1)
     assert (await refused(gate)).status == 429
     assert len(log.all("limits not shared")) == 1

@@ -10,13 +10,26 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.gate.conftest import gateway_of, relay_to, route
+from tests.peers.sockets import free_port
 from tests.pki import Authority
 from wsgate.events.metrics import LAG
 from wsgate.gate.gateway import Gateway
 from wsgate.ops import sampler
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.sampler import Sampler
-from wsgate.settings.model import Listener, Queue, Relay, RelayBackend, TcpAddress, Tls, WebSocketUrl
+from wsgate.settings.model import (
+    Limits,
+    Listener,
+    Queue,
+    RedisUrl,
+    Relay,
+    RelayBackend,
+    Settings,
+    TcpAddress,
+    Tls,
+    WebSocketUrl,
+)
+from wsgate.site.build import build
 
 Row = dict[tuple[str, ...], tuple[int, ...]]
 
@@ -50,6 +63,25 @@ async def test_process_and_backends() -> None:
     assert row["wsgate_process_resident_memory_bytes", "0"][0] > 1 << 20
     assert row["wsgate_process_max_fds", "0"][0] > 10
     assert row["wsgate_process_open_fds", "0"][0] > 2
+
+
+async def test_limits_that_several_gateways_share() -> None:
+    """Only where they do."""
+    gone = RedisUrl(False, (TcpAddress("127.0.0.1", free_port()),))
+    settings = Settings(listeners=(), routes=(), limits=Limits(shared=gone))
+    gateway = Gateway(build(settings))
+    sampling = Sampler(gateway, CertificateWatch())
+    await sampling.sample()
+    assert row_of(gateway)["wsgate_limits_not_shared",] == (0,)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gateway.shared_limits.run)
+        while row_of(gateway)["wsgate_limits_not_shared",] != (1,):
+            await sampling.sample()
+        nursery.cancel_scope.cancel()
+    assert row_of(gateway)["wsgate_limits_shared_failures_total",][0] >= 1
+    gateway.use_site(build(replace(settings, limits=Limits())))
+    await sampling.sample()
+    assert ("wsgate_limits_not_shared",) not in row_of(gateway)
 
 
 async def test_sessions_that_wait(nursery: trio.Nursery) -> None:

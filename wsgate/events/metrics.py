@@ -135,6 +135,15 @@ SILENT = _counter(
     "(resources).",
     ("cause",),
 )
+NOT_SHARED = _gauge(
+    "wsgate_limits_not_shared",
+    "Whether a process counts for itself because the Redis server of limits.shared does not answer.",
+    across=Across.MOST,
+)
+SHARED_FAILURES = _counter(
+    "wsgate_limits_shared_failures_total",
+    "Calls to the Redis server of limits.shared that failed or took too long; once a second while it does not answer.",
+)
 HANDSHAKES = _gauge("wsgate_handshakes", "Connections between accept and the answer to their request.")
 
 MESSAGES = _counter("wsgate_messages_total", "Whole messages; up is from the client.", _FLOW)

@@ -60,12 +60,23 @@ class SharedLimits:
         self._redis: SharedRedis | None = None
         self._trouble: Trouble | None = None
         self._well = False
+        self._failures = 0
         self._next = math.inf  # when all numbers are told
         self._upgrades: list[_Upgrade] = []
         self._less: dict[str, None] = {}  # names that have fewer sessions than the server knows
         self._wake = trio.Event()
         self._threads = trio.CapacityLimiter(1)
         self._calling = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this process counts for itself because the server does not answer."""
+        return self._redis is not None and not self._well
+
+    def take_failures(self) -> int:
+        """Returns how many calls have failed since the last time."""
+        failures, self._failures = self._failures, 0
+        return failures
 
     def use(self, url: RedisUrl | None) -> None:
         """Uses another server from now on; ``None``: this gateway counts for itself."""
@@ -181,6 +192,7 @@ class SharedLimits:
     def _fail(self, error: str) -> None:
         assert self._trouble is not None
         self._well = False
+        self._failures += 1
         self._next = trio.current_time() + PAUSE
         self._forget()
         self._trouble.begin(error, consequence="this gateway counts for itself")

@@ -31,9 +31,11 @@ from wsgate.events.metrics import (
     LAG,
     MAX_FDS,
     MEMORY,
+    NOT_SHARED,
     ROUND,
     ROUTE_DRAINING,
     SESSIONS_LIMIT,
+    SHARED_FAILURES,
     WAITING,
     Metric,
 )
@@ -138,6 +140,9 @@ class Sampler:
                 count += 1
                 if not count % BACKENDS:
                     await trio.lowlevel.checkpoint()
+        if self._gateway.settings.limits.shared is not None:
+            self._show(before, int(self._gateway.shared_limits.is_local), NOT_SHARED)
+            self._row.cell(SHARED_FAILURES).add(self._gateway.shared_limits.take_failures())
         now = time.time()
         for file, left in self._certificates.expires_in(now).items():
             self._show(before, max(0, round(now + left)), CERTIFICATE, file)
