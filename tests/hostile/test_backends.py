@@ -101,7 +101,7 @@ BROKEN: dict[str, tuple[Answer, str]] = {
     ),
     "compression twice": (
         with_fields(b"Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate"),
-        "Extensions",
+        "more than one extension",
     ),
     "an extension list that is none": (with_fields(b"Sec-WebSocket-Extensions: ;"), "Extensions"),
     "another protocol": (lambda head: b"220 mail.test ESMTP\r\n\r\n", "malformed answer"),

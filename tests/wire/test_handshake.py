@@ -438,6 +438,9 @@ def test_early_bytes_are_the_sessions(early: bytes) -> None:
         assert asked.receive(data[at:] + early) == Accepted(None, None, [], early)
 
 
+NOT_OFFERED = "101 with an extension that was not offered"
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -454,12 +457,11 @@ def test_early_bytes_are_the_sessions(early: bytes) -> None:
         ({"Sec-WebSocket-Protocol": "chat.v1, chat.v2"}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Protocol": ["chat.v1", "chat.v2"]}, "101 with a subprotocol that was not offered"),
         ({"Sec-WebSocket-Extensions": "a b"}, "101 with malformed Sec-WebSocket-Extensions"),
-        ({"Sec-WebSocket-Extensions": "permessage-deflate, a"}, "101 with malformed Sec-WebSocket-Extensions"),
-        ({"Sec-WebSocket-Extensions": "x-other"}, "101 with an extension that was not offered"),
-        (
-            {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"},
-            "101 with an extension that was not offered",
-        ),
+        ({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits=09"}, NOT_OFFERED),
+        ({"Sec-WebSocket-Extensions": ["permessage-deflate", "a"]}, "101 with more than one extension"),
+        ({"Sec-WebSocket-Extensions": "permessage-deflate, permessage-deflate"}, "101 with more than one extension"),
+        ({"Sec-WebSocket-Extensions": "x-other"}, NOT_OFFERED),
+        ({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}, NOT_OFFERED),
     ],
 )
 def test_a_101_that_is_none(fields: Fields, reason: str) -> None:

@@ -226,8 +226,10 @@ class BackendHandshake:
             return BadAnswer("101 with a subprotocol that was not offered")
         extensions = parse_extensions(headers)
         answered = [each for each in extensions if each is not None]
-        if len(answered) != len(extensions) or len(answered) > 1:
+        if len(answered) != len(extensions):
             return BadAnswer("101 with malformed Sec-WebSocket-Extensions")
+        if len(answered) > 1:  # there is but one that is offered
+            return BadAnswer("101 with more than one extension")
         if answered and not is_answer_to(self._offered.deflate, answered[0]):
             return BadAnswer("101 with an extension that was not offered")
         return Accepted(
