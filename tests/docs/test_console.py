@@ -29,6 +29,9 @@ NOT_RUN = {
     "wsgate probe ws://127.0.0.1:8080/chat": "asks a gateway; tests/e2e/test_admin.py runs it",
     "wsgate probe http://127.0.0.1:9600/readyz": "the same",
     "pipx install .": "takes a package index",
+    "helm install chat deploy/kubernetes/chart --set image.repository=example.com/wsgate --values values.yaml": (
+        "takes a cluster; make kubernetes-check renders the chart"
+    ),
     "python3 -m venv ~/websocket": "of no use without the next",
     "~/websocket/bin/pip install websockets": "takes a package index; what the tests need has it",
     "websockify    --web /usr/share/novnc 6080 localhost:5900": "websockify's own; wsgate's is below it",

@@ -16,7 +16,7 @@ from wsgate.settings.model import Listener, Route, Settings
 
 CERTIFICATE = re.compile(r"certificate: ([\w./-]+), key: ([\w./-]+)")
 CA = re.compile(r"ca: ([\w./-]+)")
-ABSOLUTE = re.compile(r"(\w+): (/(?:etc|srv|usr|var)/[\w./-]+)")
+ABSOLUTE = re.compile(r"(\w+): (/(?:etc|srv|usr|var|run/secrets)/[\w./-]+)")
 ADMIN_TOKEN = re.compile(r"token: \{file: (/[\w./-]+)\}")
 FALLBACK = re.compile(r"root: ([\w./-]+),?\s+fallback: (/[\w./-]+)")
 
