@@ -26,6 +26,8 @@ def test_no_danger() -> None:
     assert found(TUNNEL) == []
     assert found(f"auth: {{{BASIC}}}, {RELAY}") == []
     assert found("respond: 200", FAR) == []
+    assert found(TUNNEL, TLS + "limits: {shared: 'rediss://:a@10.0.0.1'}\n") == []
+    assert found(TUNNEL, TLS + "limits: {shared: 'redis+sentinel://:a@127.0.0.1,[::1]/main'}\n") == []
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,11 @@ def test_no_danger() -> None:
         (TUNNEL, TLS + "limits: {sessions_per_address: off}\n", "limits.sessions_per_address: off"),
         (TUNNEL, TLS + "limits: {silent_per_address: off}\n", "limits.silent_per_address: off"),
         (TUNNEL, TLS + "admin: {bind: '10.0.0.1:9600', token: {file: t}}\n", "admin: the token crosses the network"),
+        (
+            TUNNEL,
+            TLS + "limits: {shared: 'redis://:S3cr3t@10.0.0.1'}\n",
+            "limits.shared: who is on the way to redis://10.0.0.1:6379/0 can read",
+        ),
         (f"auth: {{{BASIC}}}, {RELAY}", FAR, "routes[0] r: auth: credentials cross the network to 0.0.0.0:8080"),
         (
             f"auth: {{{BASIC}}}, {RELAY}",

@@ -14,6 +14,7 @@ from wsgate.settings.model import (
     Certificate,
     ClientAuth,
     Files,
+    Limits,
     Listener,
     ListenerRedirect,
     Match,
@@ -34,6 +35,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.settings.nodes import compose
+from wsgate.settings.redis_url import redis_url
 
 
 def ignore(path: str, message: str) -> None:
@@ -277,3 +279,23 @@ def test_a_tunnel_has_no_messages_to_limit() -> None:
         ("routes[1].limits.fragments", "a tunnel has no messages, it passes a stream of bytes: remove it"),
     ]
     assert faults_of([], routes, set()) == []  # it is of the defaults, and the relays'
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("redis://:S3cr3t@10.0.0.9", "rediss://"),
+        ("redis+sentinel://:S3cr3t@127.0.0.1,a/main", "rediss+sentinel://"),
+        ("redis://10.0.0.9", None),
+        ("redis://:S3cr3t@localhost", None),
+        ("rediss://:S3cr3t@10.0.0.9", None),
+    ],
+)
+def test_a_password_of_redis_in_clear_text(text: str, cure: str | None) -> None:
+    warned: list[tuple[str, str]] = []
+    settings = Settings(listeners=(), routes=(), limits=Limits(shared=redis_url(text)))
+    check(settings, no_fault, lambda path, message: warned.append((path, message)), ())
+    assert [path for path, _ in warned] == ([] if cure is None else ["limits.shared"])
+    for _, message in warned:
+        assert f"write {cure}, or" in message
+        assert "S3cr3t" not in message

@@ -57,6 +57,11 @@ def _of_all(settings: Settings) -> Iterator[str]:
         yield "limits.sessions_per_address: off lets one client take all sessions: write a number"
     if limits.silent_per_address is None:
         yield "limits.silent_per_address: off lets one client hold connections without a word: write a number"
+    if limits.shared is not None and limits.shared.is_overheard:
+        yield (
+            f"limits.shared: who is on the way to {limits.shared.shown} can read its password, and change what clients "
+            "have used: write rediss://, or keep that network to yourself"
+        )
     admin = settings.admin
     if admin is not None and _is_far(admin.bind):
         yield (

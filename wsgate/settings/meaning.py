@@ -29,6 +29,7 @@ from wsgate.settings.model import (
     Match,
     PlainAction,
     PlainHttp,
+    RedisUrl,
     Relay,
     Respond,
     Route,
@@ -53,7 +54,7 @@ def check(settings: Any, fault: ReportFault, warn: ReportWarning, given: Contain
     _check_listeners(listeners, fault)
     _check_redirects(settings, listeners, fault)
     check_listeners_tls(listeners, fault, given)
-    _check_limits(settings, fault, given)
+    _check_limits(getattr(settings, "limits", None), fault, warn, given)
     _check_log(getattr(settings, "log", None), fault)
     check_admin(getattr(settings, "admin", None), routes, fault)
     check_states(routes, fault, given)
@@ -107,10 +108,16 @@ def _check_redirects(settings: Any, listeners: list[tuple[int, Any]], fault: Rep
             fault(path, "it leads nowhere, no listener speaks TLS: add one that has tls, or remove redirect")
 
 
-def _check_limits(settings: Any, fault: ReportFault, given: Container[str]) -> None:
-    limits = getattr(settings, "limits", None)
-    if "limits.target" in given and isinstance(limits, Limits) and is_whole(limits) and limits.target > limits.head:
+def _check_limits(limits: Any, fault: ReportFault, warn: ReportWarning, given: Container[str]) -> None:
+    if not isinstance(limits, Limits):
+        return
+    if "limits.target" in given and is_whole(limits) and limits.target > limits.head:
         fault("limits.target", "a target is a part of its head, which may have less: raise limits.head, or lower this")
+    shared = limits.shared
+    if isinstance(shared, RedisUrl) and shared.password is not None and shared.is_overheard:
+        scheme = str(shared).partition(":")[0]
+        cure = f"write {scheme.replace('redis', 'rediss')}://, or lead there by a tunnel that has TLS"
+        warn("limits.shared", f"the password crosses the network in clear text: {cure}")
 
 
 def _check_log(log: Any, fault: ReportFault) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 from urllib.parse import quote
 
 from wsgate.settings.words import LogToKind, PathKind, PlaceKind
+from wsgate.text.host import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,11 @@ class RedisUrl:
     def shown(self) -> str:
         """The URL for the log, without user and password."""
         return self._text("")
+
+    @property
+    def is_overheard(self) -> bool:
+        """Whether what is said crosses a network in clear text."""
+        return not self.tls and not all(is_loopback(address.host) for address in self.addresses)
 
     def _text(self, login: str) -> str:
         scheme = ("rediss" if self.tls else "redis") + ("" if self.service is None else "+sentinel")
