@@ -16,14 +16,18 @@ import pytest
 import trio
 
 from tests.peers.heads import plain_request, request
+from tests.peers.sockets import serve_tcp
+from tests.pki import Authority, encrypt
 
 from .gateway import Gateway, StartGateway, relay, write_config
 from .gateway import run as command
 from .library import Serve, connect, echo
 
-# In a configuration and the files that it names
-NAMES = ("plain", "file", "key", "hs", "admin")
-PLAIN, IN_FILE, KEY, SIGNING, ADMIN = (f"{name}-s3cr3t-0123456789abcdef" for name in NAMES)
+# In a configuration, the files that it names, and the answers of a service
+NAMES = ("plain", "file", "key", "hs", "admin", "redis", "keys", "forward", "answer", "tls")
+PLAIN, IN_FILE, KEY, SIGNING, ADMIN, REDIS, KEYS, FORWARD, ANSWER, TLS = (
+    f"{name}-s3cr3t-0123456789abcdef" for name in NAMES
+)
 # Of clients that are refused
 WRONG_KEY, WRONG_PASSWORD = "wrong-s3cr3t-key", "wrong-s3cr3t-word"
 TOKEN, FORGED = (jwt.encode({"sub": "ann"}, key + "padding", "HS256") for key in (SIGNING, WRONG_KEY + SIGNING))
@@ -39,12 +43,19 @@ SECRETS = (
 )
 
 
-def planted(directory: Path, port: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Returns routes and settings with secrets."""
+def planted(directory: Path, port: int, service: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Returns routes and settings with secrets.
+
+    service: the port of the one that is asked who may come in
+    """
     (directory / "users").write_text(f"bob:{{PLAIN}}{IN_FILE}\n")
     (directory / "keys").write_text(f"meter:{hashlib.sha256(KEY.encode()).hexdigest()}\n")
     (directory / "signing").write_text(SIGNING + "padding")
     (directory / "admin").write_text(ADMIN)
+    (directory / "password").write_text(TLS + "\n")
+    pair = Authority(directory).issue("a.test")
+    encrypt(pair.key, TLS.encode())
+    tls = {"certificate": pair.certificate, "key": pair.key, "password_file": str(directory / "password")}
     auth = {
         "require": "any",
         "basic": {"users": [f"ann:{{PLAIN}}{PLAIN}"], "file": str(directory / "users")},
@@ -64,9 +75,32 @@ def planted(directory: Path, port: int) -> tuple[list[dict[str, Any]], dict[str,
         relay(1, name="down", match={"path": "/down"}, auth=auth),
         relay(port, name="plain", match={"path": "/plain"}, auth=auth, http="forward"),
         {"name": "answer", "match": {"path": "/answer"}, "auth": auth, "respond": {"body": "hello"}},
+        relay(port, name="forward", match={"path": "/forward"}, auth={"forward": forward(service)}),
+        relay(port, name="gone", match={"path": "/gone"}, auth={"forward": forward(1)}),
+        relay(
+            port,
+            name="keys",
+            match={"path": "/keys"},
+            auth={"jwt": {"jwks": f"http://127.0.0.1:1/keys?key={KEYS}", "algorithms": "ES256"}},
+        ),
     ]
     admin = {"bind": f"unix:{directory / 'admin.sock'}", "token": {"file": str(directory / "admin")}}
-    return routes, {"admin": admin, "log": {"level": "debug"}, "workers": 2}
+    listeners = [{"bind": "127.0.0.1:0"}, {"bind": "127.0.0.1:0", "tls": tls}]
+    limits = {"shared": f"redis://gate:{REDIS}@127.0.0.1:1/0"}
+    settings = {"admin": admin, "log": {"level": "debug"}, "workers": 2, "listeners": listeners, "limits": limits}
+    return routes, settings
+
+
+def forward(port: int) -> dict[str, Any]:
+    return {"url": f"http://127.0.0.1:{port}/check?any={FORWARD}", "fields": ["X-Token"]}
+
+
+async def decide(stream: trio.SocketStream) -> None:
+    """The service: its answers have secrets for the backend and the client."""
+    asked = await stream.receive_some(65536)
+    status = "200 OK" if b"login=" in asked else "302 Found"
+    fields = f"X-Auth-User: eve\r\nX-Token: {ANSWER}\r\nSet-Cookie: sid={ANSWER}\r\nLocation: https://a/?code={ANSWER}"
+    await stream.send_all(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n{fields}\r\n\r\n".encode())
 
 
 def shown(key: str, word: str, token: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -95,6 +129,9 @@ async def asked_in_each_way(gateway: Gateway) -> set[int]:
         for path in ("/open", "/nowhere"):
             found.add(await status_of(gateway, path + query, fields))
     found.add(await status_of(gateway, "/closing", {"Sec-WebSocket-Protocol": f"key.{WRONG_KEY}, chat"}))
+    for path in ("/forward", "/gone", "/keys"):
+        for fields in ({}, {"Cookie": f"login={KEY}", "Authorization": f"Bearer {TOKEN}"}):
+            found.add(await status_of(gateway, path, fields))
     return found
 
 
@@ -125,15 +162,21 @@ def curl(directory: Path, target: str, *more: str) -> str:
 @pytest.mark.needs("curl")
 async def test_no_output_has_a_secret(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
     """With workers, whose parent, and admin process, write to the same log."""
-    routes, settings = planted(tmp_path, await serve(echo))
-    gateway = await start_gateway(*routes, **settings)
-    assert {101, 200, 400, 401, 404, 502} - await asked_in_each_way(gateway) == {400}  # which require: any hides
+    async with trio.open_nursery() as nursery:
+        routes, settings = planted(tmp_path, await serve(echo), await serve_tcp(nursery, decide))
+        gateway = await start_gateway(*routes, **settings)
+        statuses = await asked_in_each_way(gateway)
+        nursery.cancel_scope.cancel()
+    assert {101, 200, 302, 400, 401, 404, 502, 503} - statuses == {400}  # which require: any hides
+    for line in ("limits not shared", "auth service broken", "token keys not read"):
+        await gateway.next_line(line)
     async with connect(gateway.url(f"/open?key={KEY}")) as client:
         await client.send("hello")
         assert await client.recv() == "hello"
         said = await trio.to_thread.run_sync(asked_of_admin, tmp_path)
         assert '"user":"meter"' in said.replace(" ", "")  # of the open session
     output = [said, *await outputs("check", gateway.file, "--explain", "ws://a/")]
+    output += await outputs("check", "--security", gateway.file)
     # Errors, at a reload: secrets where none belongs
     broken = json.loads(json.dumps(routes))
     broken[0]["auth"]["basic"] = {"users": [PLAIN, f"ann:{PLAIN}", f"{PLAIN}\n:x"]}
@@ -141,12 +184,19 @@ async def test_no_output_has_a_secret(start_gateway: StartGateway, serve: Serve,
     broken[2]["auth"]["jwt"] = {"key": str(tmp_path / "signing"), "algorithms": ["none", "HS256"], "from": SIGNING[:0]}
     (tmp_path / "keys").write_text(f"{KEY}\nmeter:{KEY}\n")
     (tmp_path / "users").write_text(f"{IN_FILE}\nbob:{IN_FILE}\n")
+    broken[5]["auth"]["forward"]["url"] = f"http://gate:{FORWARD}@127.0.0.1/check"
+    broken[6]["auth"]["forward"]["url"] = f"http://127.0.0.1:port/check?any={FORWARD}"
+    broken[7]["auth"]["jwt"]["jwks"] = f"http://gate:{KEYS}@127.0.0.1/keys?key={KEYS}"
+    settings["limits"] = {"shared": f"redis://{REDIS}@127.0.0.1:1/0"}
+    (tmp_path / "password").write_text(f"{TLS}-wrong")
     write_config(tmp_path, broken, **settings)
     gateway.process.send_signal(signal.SIGHUP)
     await gateway.next_line("reload refused")
     output += [*await outputs("check", gateway.file), *gateway.log]
     everything = "\n".join(output)
     assert "line 1 of" in everything  # the files were read
+    for place in ("auth.forward.url", "auth.jwt.jwks", "limits.shared", "listeners[1].tls"):
+        assert place in everything
     assert [secret for secret in SECRETS if secret in everything] == []
 
 
