@@ -189,7 +189,7 @@ async def test_no_output_has_a_secret(start_gateway: StartGateway, serve: Serve,
     broken[7]["auth"]["jwt"]["jwks"] = f"http://gate:{KEYS}@127.0.0.1/keys?key={KEYS}"
     settings["limits"] = {"shared": f"redis://{REDIS}@127.0.0.1:1/0"}
     (tmp_path / "password").write_text(f"{TLS}-wrong")
-    write_config(tmp_path, broken, **settings)
+    write_config(gateway.file.parent, broken, **settings)
     gateway.process.send_signal(signal.SIGHUP)
     await gateway.next_line("reload refused")
     output += [*await outputs("check", gateway.file), *gateway.log]

@@ -24,6 +24,8 @@ LIKE_OFF = re.compile(
 )
 ON = ("true", "yes", "on")
 
+_PATH = re.compile("/[^/]+/")
+
 
 def explain(error: TextError, scalar: ScalarType, node: Scalar) -> str:
     """Returns why a text is not a value of its type, and what to write."""
@@ -80,6 +82,8 @@ def mapping_meant(cls: type, node: Node) -> str:
         return f"; write a mapping, like {{{node.text}: …}}"
     keys = sorted(keys_of(cls).values(), key=lambda key: key.name not in _MEANT_FIRST)
     required = [key for key in keys if key.required]
+    if is_hidden(cls, node):
+        return "; write {file: /the/path}" if any(key.name == "file" for key in required) else ""
     for key in required or keys:
         scalar = text_type(item_type(key.type) or key.type)
         if scalar is None or scalar.is_secret:
@@ -92,6 +96,13 @@ def mapping_meant(cls: type, node: Node) -> str:
         like = "" if required or cls is Relay else "it like "
         return f"; write {like}{{{key.name}: {text}}}" if _needs_no_quotes(node) else ""
     return ""
+
+
+def is_hidden(cls: type, node: Node) -> bool:
+    """Whether a value that was written instead of a mapping is not shown, because it may be a secret."""
+    if not isinstance(node, Scalar) or node.kind in ("null", "bool") or _PATH.match(node.text):
+        return False
+    return getattr(cls, "HOLDS_SECRETS", False)
 
 
 def secret_key(cls: type) -> str | None:

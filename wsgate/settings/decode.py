@@ -14,7 +14,18 @@ from typing import Any
 
 from wsgate.settings.access import header_name, parameter_name, tested_field
 from wsgate.settings.changes import backend_field, changed_value, client_field, variable_meant
-from wsgate.settings.cures import LIKE_OFF, OFF, ON, explain, list_meant, listed, mapping_meant, secret_key, show_node
+from wsgate.settings.cures import (
+    LIKE_OFF,
+    OFF,
+    ON,
+    explain,
+    is_hidden,
+    list_meant,
+    listed,
+    mapping_meant,
+    secret_key,
+    show_node,
+)
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.environment import Environment, expand, without_braces
 from wsgate.settings.fixed import answer_field_name
@@ -266,7 +277,8 @@ class Decoder:
             if isinstance(node, Scalar) and ":" in node.text and (secret := secret_key(cls)):
                 return self.fault(path, f"expected {expected} with the keys {listed(keys)}: write it under {secret}")
             cure = mapping_meant(cls, node)
-            return self.fault(path, f"expected {expected} with the keys {listed(keys)}, found {node}{cure}")
+            shown = "a text, which may be a secret" if is_hidden(cls, node) else node
+            return self.fault(path, f"expected {expected} with the keys {listed(keys)}, found {shown}{cure}")
         given, meant = self._given(keys, node, path)
         values: dict[str, Any] = {}
         # The defaults are decoded first, wherever they are in the file, because the routes need them.

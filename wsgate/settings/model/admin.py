@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wsgate.settings.model.key import setting
 from wsgate.settings.values import SCHEMES_PORT, BindAddress, FileMode, FilePath, HostName, RouteName, TcpAddress
@@ -15,6 +16,8 @@ ADMIN_PORT = 9600
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminToken:
     """The secret of those who may ask more than the metrics and the health."""
+
+    HOLDS_SECRETS: ClassVar[bool] = True
 
     file: FilePath = setting("A file whose first line is the token; read again when it changes.", required=True)
 

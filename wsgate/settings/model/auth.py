@@ -2,6 +2,8 @@
 
 A new kind of credential is a class here and a field of ``Auth``. Where its clients show it is ``from_``, a tuple of
 ``CredentialPlace``: what is shown in a query or as a subprotocol goes no further than to the gateway.
+
+``HOLDS_SECRETS``: no message shows a text that somebody has written instead of such a mapping.
 """
 
 # ruff: noqa: RUF009 - setting() is dataclasses.field() with our metadata
@@ -10,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import BackendTls
@@ -61,6 +64,8 @@ class Require(enum.Enum):
 class Basic:
     """HTTP Basic authentication, RFC 7617. Only over TLS nobody else hears the password."""
 
+    HOLDS_SECRETS: ClassVar[bool] = True
+
     users: tuple[Credential, ...] = setting("user:hash, as htpasswd writes it, or user:{PLAIN}password.", default=())
     file: FilePath | None = setting("A file with such lines; read again when it changes.", default=None)
     realm: HeaderValue = setting("What the browser shows to its user.", default="wsgate")
@@ -79,6 +84,8 @@ AUTHORIZATION = CredentialPlace(CredentialPlaceKind.HEADER, "authorization")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwtAuth:
     """Signed tokens (JWT, RFC 7519), sent as Bearer tokens (RFC 6750)."""
+
+    HOLDS_SECRETS: ClassVar[bool] = True
 
     key: FilePath | None = setting(
         "A file with the key that verifies tokens: a public key or certificate, PEM, or a shared secret.", default=None
@@ -141,6 +148,8 @@ class ClientCertificateAuth:
 class ApiKeyAuth:
     """Programs by the key that each was given."""
 
+    HOLDS_SECRETS: ClassVar[bool] = True
+
     file: FilePath = setting("A file with name:hash in each line; read again when it changes.", required=True)
     from_: tuple[CredentialPlace, ...] = setting(
         "Where the key is: header:NAME, query:NAME, cookie:NAME or subprotocol:PREFIX; the first that has one counts. "
@@ -165,6 +174,8 @@ class ForwardAuth:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
     """Who may use a route. The kinds of credentials are checked in this order."""
+
+    HOLDS_SECRETS: ClassVar[bool] = True
 
     basic: Basic | None = setting("User and password.", default=None)
     jwt: JwtAuth | None = setting("Signed tokens.", default=None)
