@@ -61,6 +61,7 @@ def test_show_config_is_a_file_to_serve(here: Path, capsys: pytest.CaptureFixtur
         ("8080 wss://a --ca no.pem", "--ca: the file "),
         ("8080 ws://a --web no", "--web: the directory "),
         ("8080 ws://a --workers 0", "--workers: expected auto or a number"),
+        ("8080 ws://a --sessions-per-address many", "--sessions-per-address: expected a number from 1"),
         ("8080 ws://a --trusted-proxies x", "--trusted-proxies: 'x' is not a network"),
         ("8080 ws://a --log-file no/log", "--log-file: cannot write 'no/log': No such file or directory"),
     ],

@@ -68,6 +68,8 @@ CASES = [
     ("8080 ws://a --workers 2", whole(more="workers: 2\n")),
     ("8080 ws://a --workers auto", whole(more="workers: auto\n")),
     ("8080 ws://a --trusted-proxies 10.0.0.0/8,unix", whole(more="trusted_proxies: [10.0.0.0/8, unix]\n")),
+    ("8080 ws://a --sessions-per-address 1000", whole(more="limits: {sessions_per_address: 1000}\n")),
+    ("8080 ws://a --sessions-per-address off", whole(more="limits: {sessions_per_address: off}\n")),
     ("8080 ws://a -v", whole(more="log: {format: text, level: debug}\n")),
     ("8080 ws://a --log-file l", whole().replace("FILE\n", "FILE 2>>HERE/l\n", 1)),
 ]

@@ -57,6 +57,7 @@ def refusal(*arguments: str) -> str:
         ("--heartbeat 0 6080 localhost:5900", {"heartbeat": 0}),
         ("--idle-timeout 60 6080 localhost:5900", {"idle_timeout": 60}),
         ("--record r 6080 localhost:5900", {"record": "r"}),
+        ("--sessions-per-address 1000 6080 localhost:5900", {"sessions_per_address": "1000"}),
         ("-v 6080 localhost:5900", {"verbose": True}),
         ("--verbose 6080 localhost:5900", {"verbose": True}),
         ("--log-file l 6080 localhost:5900", {"log_file": "l"}),

@@ -51,6 +51,11 @@ def whole(listener: str = "  - bind: 0.0.0.0:6080\n", *, route: str = "", rest: 
     )
 
 
+def limited(number: str) -> str:
+    limits = f"limits: {{sessions_per_address: {number}}}\n"
+    return whole().replace("log: ", f"{limits}log: ", 1)
+
+
 def token(*lines: str) -> str:
     return "    tunnel:\n      token:\n        from: query:token\n" + "".join(f"        {line}\n" for line in lines)
 
@@ -155,6 +160,8 @@ CASES: list[tuple[str, str]] = [
     ("--heartbeat 0 6080 localhost:5900", whole(rest="    heartbeat: off\n" + TARGET)),
     ("--idle-timeout 60 6080 localhost:5900", whole(more="exit_when_idle: 60s\n")),
     ("--idle-timeout 0 6080 localhost:5900", whole()),
+    ("--sessions-per-address 1000 6080 localhost:5900", limited("1000")),
+    ("--sessions-per-address off 6080 localhost:5900", limited("off")),
     (
         "--record records/vnc 6080 localhost:5900",
         whole(rest=TARGET + "      record: {directory: HERE/records}\n"),

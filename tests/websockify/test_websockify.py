@@ -53,6 +53,7 @@ def test_show_config_is_a_file_to_serve(here: Path, capsys: pytest.CaptureFixtur
         ("6080 x:0", "target: '0' is not a port"),
         ("6080 a_b..c:1", "target: "),
         ("--heartbeat 99999999 6080 x:1", "--heartbeat: 99999999s is longer than a year"),
+        ("--sessions-per-address 0 6080 x:1", "--sessions-per-address: 0: for none, write off"),
         ("--idle-timeout 99999999 6080 x:1", "--idle-timeout: 99999999s is longer than a year"),
         ("--unix-listen s --unix-listen-mode 7777 x:1", "--unix-listen-mode: "),
         ("--log-file no/log 6080 x:1", "--log-file: cannot write 'no/log': No such file or directory"),

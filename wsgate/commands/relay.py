@@ -16,6 +16,7 @@ _FLAG_OF = (
     (r"^listeners\[0\]\.tls\.key$", "--key"),
     (r"^listeners\[0\]\.tls\b", "--cert"),
     (r"^trusted_proxies\b", "--trusted-proxies"),
+    (r"^limits\.sessions_per_address$", "--sessions-per-address"),
     (r"^workers$", "--workers"),
     (r"\.match\.path$", "--path"),
     (r"\.origins\b", "--origins"),

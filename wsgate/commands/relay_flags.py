@@ -65,6 +65,7 @@ class RelayFlags:
     idle: str | None
     message_size: str | None
     trusted_proxies: str | None
+    sessions_per_address: str | None
     web: str | None
     workers: str | None
     log_file: str | None
@@ -157,6 +158,11 @@ def _parser() -> _Parser:
     add("--key-password-file", metavar="FILE", help="a file with the key's password")
     add("--web", metavar="DIR", help="serve the files in DIR on the same port")
     add("--trusted-proxies", metavar="LIST", help="networks of proxies in front, whose X-Forwarded-For is believed")
+    add(
+        "--sessions-per-address",
+        metavar="NUMBER",
+        help="sessions of one client address (200); more behind a NAT; or off",
+    )
     backends = parser.add_argument_group("backends")
     add = backends.add_argument
     add("--host", metavar="HOST", help="Host for them: keep the client's, backend the URL's (for wss://), or a name")

@@ -8,7 +8,7 @@ import shlex
 
 from wsgate.commands.line import UsageError
 from wsgate.commands.relay_flags import RelayFlags
-from wsgate.commands.yaml_text import Keys, PlainWord, write
+from wsgate.commands.yaml_text import Keys, PlainWord, word, write
 
 _HEAD = "# What a `wsgate relay` command line stands for. Run it with: wsgate serve FILE"
 
@@ -18,8 +18,10 @@ def to_yaml(flags: RelayFlags) -> str:
     settings: Keys = {"listeners": [_listener(flags)]}
     if flags.trusted_proxies is not None:
         settings["trusted_proxies"] = _items(flags.trusted_proxies)
+    if flags.sessions_per_address is not None:
+        settings["limits"] = {"sessions_per_address": word(flags.sessions_per_address)}
     if flags.workers is not None:
-        settings["workers"] = _word(flags.workers)
+        settings["workers"] = word(flags.workers)
     settings["log"] = {"format": "text", **({"level": "debug"} if flags.verbose else {})}
     settings["routes"] = _routes(flags)
     head = _HEAD
@@ -65,9 +67,9 @@ def _routes(flags: RelayFlags) -> list[Keys]:
         is_off = flags.heartbeat == "off"
         route["heartbeat"] = PlainWord("off") if is_off else {"interval": flags.heartbeat}
     if flags.idle is not None:
-        route["timeouts"] = {"idle": _word(flags.idle)}
+        route["timeouts"] = {"idle": word(flags.idle)}
     if flags.message_size is not None:
-        route["limits"] = {"message": _word(flags.message_size)}
+        route["limits"] = {"message": word(flags.message_size)}
     route["relay"] = _relay(flags)
     if flags.web is None:
         return [route]
@@ -105,8 +107,3 @@ def _url(text: str) -> str:
 
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")]
-
-
-def _word(text: str) -> str:
-    """Returns a value that the configuration has without quotes."""
-    return PlainWord(text) if text == "off" or text.isdecimal() else text

@@ -13,6 +13,11 @@ class PlainWord(str):
     """A text that is written without quotes although YAML 1.1 reads it as another type: ``off``, ``0660``."""
 
 
+def word(text: str) -> str:
+    """Returns a value that the configuration has without quotes."""
+    return PlainWord(text) if text == "off" or text.isdecimal() else text
+
+
 class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)  # lists are indented under their key

@@ -28,6 +28,7 @@ _FLAG_OF = (
     (r"\.files\.root$", "--web"),
     (r"\.heartbeat\b", "--heartbeat"),
     (r"^exit_when_idle$", "--idle-timeout"),
+    (r"^limits\.sessions_per_address$", "--sessions-per-address"),
 )
 
 

@@ -76,6 +76,7 @@ class Flags:
     cafile: str | None
     heartbeat: int | None
     idle_timeout: int
+    sessions_per_address: str | None
     record: str | None
     verbose: bool
     log_file: str | None
@@ -196,6 +197,11 @@ def _parser() -> _Parser:
     add("--cafile", metavar="FILE", help="the CAs that sign clients' certificates")
     add("--heartbeat", type=int, metavar="SECONDS", help="ping clients that have been silent so long (20); 0 is off")
     add("--idle-timeout", type=int, default=0, metavar="SECONDS", help="end when nobody was connected for so long")
+    add(
+        "--sessions-per-address",
+        metavar="NUMBER",
+        help="sessions of one client address (200); more behind a NAT; or off",
+    )
     add("--record", metavar="FILE", help="record every session, into the directory of FILE")
     add("-v", "--verbose", action="store_true", help="log more")
     add("--log-file", metavar="FILE", help="log into FILE, not to standard error")
@@ -206,7 +212,7 @@ def _parser() -> _Parser:
 
 
 # Only websockify's flags can be abbreviated, so that additional flags make no abbreviation ambiguous
-_OURS = frozenset({"--show-config", "--key-password-file", "--token-password-file"})
+_OURS = frozenset({"--show-config", "--key-password-file", "--token-password-file", "--sessions-per-address"})
 _WEBSOCKIFYS = frozenset(
     {f"--{field.name.replace('_', '-')}" for field in fields(Flags) if field.name not in ("listen", "target")} - _OURS
     | _INSTEAD.keys()

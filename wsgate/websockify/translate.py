@@ -10,7 +10,7 @@ import shlex
 import socket
 
 from wsgate.commands.line import UsageError
-from wsgate.commands.yaml_text import Keys, PlainWord, write
+from wsgate.commands.yaml_text import Keys, PlainWord, word, write
 from wsgate.websockify.flags import Flags
 from wsgate.websockify.plugins import auth_keys, bracketed, token_keys
 
@@ -23,6 +23,8 @@ _TLS_VERSIONS = {"tlsv1_2": "TLSv1.2", "tlsv1_3": "TLSv1.3"}
 def to_yaml(flags: Flags) -> str:
     """Returns the text of the configuration. Raises ``UsageError`` when it cannot express the flags."""
     settings: Keys = {"listeners": [_listener(flags)]}
+    if flags.sessions_per_address is not None:
+        settings["limits"] = {"sessions_per_address": word(flags.sessions_per_address)}
     log: Keys = {"format": "text"}
     if flags.verbose:
         log["level"] = "debug"
