@@ -175,10 +175,8 @@ def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> C
 
 def _agent(request: Request) -> str | None:
     """Returns the User-Agent, as much of it as a session keeps for its lines in the log."""
-    for name, value in request.headers:
-        if name == b"user-agent":
-            return value[:MAX_AGENT].decode("latin-1")
-    return None
+    sent = values(request.headers, b"user-agent")
+    return sent[0][:MAX_AGENT].decode("latin-1") if sent else None
 
 
 def backend_fields(client: Client) -> list[tuple[bytes, bytes]]:

@@ -180,10 +180,9 @@ class SessionMetrics:
         self._open.add()
         self._opened.add()
 
-    def compressed(self, *sides: Side) -> None:
-        """A session has begun, and messages may be compressed on these sides of it."""
-        for side in sides:
-            self._row.cell(COMPRESSED_SESSIONS, self._route, side.value).add()
+    def compressed(self, side: Side) -> None:
+        """A session has begun, and messages may be compressed on this side of it."""
+        self._row.cell(COMPRESSED_SESSIONS, self._route, side.value).add()
 
     def frames(self, direction: str, *, sizes: bool = True) -> Counts:
         """Returns where the walks of a direction count, "up" or "down". It is the row itself: nothing is copied.

@@ -52,7 +52,7 @@ class SharedCounters:
         return self._sum(_SESSIONS)
 
     def _sum(self, column: int) -> int:
-        return sum(self._cells[column::_COLUMNS])
+        return self._cells[column] if len(self.rows) == 1 else sum(self._cells[column::_COLUMNS])
 
 
 class WorkerCounters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
 import struct
@@ -65,9 +66,8 @@ def limit_unacknowledged(transport: Transport, timeout: float) -> None:
 
     Otherwise it sends again to a lost peer for a quarter of an hour (tcp(7), tcp_retries2).
     """
-    connection = transport.connection
-    if connection.family in _INET and hasattr(socket, "TCP_USER_TIMEOUT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout * 1000))
+    with contextlib.suppress(OSError, AttributeError):  # a Unix socket; another system than Linux
+        transport.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout * 1000))
 
 
 def _whole(seconds: float) -> int:

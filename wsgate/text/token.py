@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+CHARACTERS = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # a part of larger patterns
 
 _TOKEN = re.compile(TOKEN)

@@ -72,7 +72,7 @@ class HttpClient:
 
     def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
         self._headers = headers
-        self._asks_to_switch = any(name == b"Upgrade" for name, _ in headers)
+        self._asks_to_switch = b"Upgrade" in [name for name, _ in headers]
         self._parser: h11.Connection | None = None
         self._heads = HeadBuffer(max_head)
         self._max_body = max_body

@@ -36,7 +36,10 @@ Extension = tuple[bytes, Parameters]
 
 def parse_extensions(headers: Headers) -> list[Extension | None]:
     """Returns the extensions in the peer's order of preference, with ``None`` in place of each malformed one."""
-    elements = (element for value in values(headers, b"sec-websocket-extensions") for element in _split(value, b","))
+    found = values(headers, b"sec-websocket-extensions")
+    if not found:
+        return []
+    elements = (element for value in found for element in _split(value, b","))
     return [_extension(element) for element in elements if element.strip(b" \t")]  # no empty ones (RFC 9110 §5.6.1)
 
 

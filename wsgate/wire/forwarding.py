@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from wsgate.text.token import TOKEN
-from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values, without_names
+from wsgate.wire.headers import Headers, Names, elements, end_to_end, has_token, values, without_names
 from wsgate.wire.http import Request
 from wsgate.wire.plain_head import AnswerHead
 
@@ -43,7 +42,7 @@ def forwards_left(request: Request) -> int | None:
     return int(said[0]) if is_meant else None
 
 
-def via(request: Request, dropped: Collection[bytes] = ()) -> Headers:
+def via(request: Request, dropped: Names = ()) -> Headers:
     """Returns the field that tells those behind that a request has passed this gateway, unless it is dropped."""
     return () if b"via" in dropped else [(b"Via", b"%s %s" % (request.version, _NAME))]
 
@@ -75,7 +74,7 @@ def request_fields(
     request: Request,
     host: bytes,
     written: Headers,
-    dropped: Collection[bytes] = (),
+    dropped: Names = (),
     protocol: bytes | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Returns the fields that a backend gets.
@@ -121,7 +120,7 @@ def response_fields(
     return fields
 
 
-def trailer_fields(trailers: Headers, dropped: Collection[bytes] = ()) -> list[tuple[bytes, bytes]]:
+def trailer_fields(trailers: Headers, dropped: Names = ()) -> list[tuple[bytes, bytes]]:
     """Returns the trailer fields that are passed on: none that frames, routes or authenticates a message (RFC 9110
     §6.5.1), and none of ``dropped``, which are in lower case."""
     if not trailers:

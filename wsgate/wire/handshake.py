@@ -6,10 +6,9 @@ client, ``BackendHandshake`` asks a backend for the same session (§4.1) and che
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsgate.text.subprotocol import is_subprotocol
@@ -17,7 +16,7 @@ from wsgate.wire.client import Answer, BadAnswer, HttpClient, Switched
 from wsgate.wire.extensions import Extension, deflate_offers, encode_extensions, is_answer_to, parse_extensions
 from wsgate.wire.forwarding import via
 from wsgate.wire.head import MAX_HEAD
-from wsgate.wire.headers import Headers, elements, end_to_end, has_token, values
+from wsgate.wire.headers import Headers, Names, elements, end_to_end, has_token, values
 from wsgate.wire.http import Refusal, Request
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
@@ -25,7 +24,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # §1.3
 
 def accept_value(key: bytes) -> bytes:
     """Returns the Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    return binascii.b2a_base64(hashlib.sha1(key + _GUID).digest(), newline=False)
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ def check_upgrade(request: Request) -> Upgrade | Refusal | None:
 
 def _is_key(value: bytes) -> bool:
     try:
-        return len(base64.b64decode(value, validate=True)) == 16
+        return len(binascii.a2b_base64(value, strict_mode=True)) == 16
     except binascii.Error:
         return False
 
@@ -167,7 +166,7 @@ class BackendHandshake:
         target: bytes,
         key: bytes,
         written: Headers,
-        dropped: Collection[bytes] = (),
+        dropped: Names = (),
         host: bytes | None = None,
         max_head: int = MAX_HEAD,
     ) -> None:
@@ -222,7 +221,7 @@ class BackendHandshake:
             return BadAnswer("101 with a wrong Sec-WebSocket-Accept")
         # An empty field counts as absent: some servers always write one
         subprotocols = [value for value in values(headers, b"sec-websocket-protocol") if value]
-        if len(subprotocols) > 1 or not set(subprotocols) <= set(self._offered.subprotocols):
+        if len(subprotocols) > 1 or (subprotocols and subprotocols[0] not in self._offered.subprotocols):
             return BadAnswer("101 with a subprotocol that was not offered")
         extensions = parse_extensions(headers)
         answered = [each for each in extensions if each is not None]

@@ -5,7 +5,10 @@ Functions that look a name up need the names in lower case, if they do not say o
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
+from functools import lru_cache
+
+Names = frozenset[bytes] | tuple[bytes, ...]  # of fields, in lower case
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -29,24 +32,30 @@ HOP_BY_HOP = frozenset(
 
 
 class NamedFields(list[tuple[bytes, bytes]]):
-    """The fields of a head, and all of their names: most look-ups ask for a field that is not there.
+    """The fields of a head, and their values by name: an upgrade looks twenty of them up.
 
-    Never changed, or the names would be wrong.
+    Never changed, or the values by name would be wrong.
 
     fields: with names in lower case
     """
 
-    __slots__ = ("names",)
+    __slots__ = ("by_name",)
 
     def __init__(self, fields: Headers) -> None:
         super().__init__(fields)
-        self.names = frozenset([name for name, _ in fields])
+        by_name: dict[bytes, list[bytes]] = {}
+        for name, value in fields:
+            if name in by_name:
+                by_name[name].append(value)
+            else:
+                by_name[name] = [value]
+        self.by_name = by_name
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Returns every value of the field ``name``, in order."""
-    if isinstance(headers, NamedFields) and name not in headers.names:
-        return []
+    """Returns every value of the field ``name``, in order. The caller does not change the list."""
+    if isinstance(headers, NamedFields):
+        return headers.by_name.get(name, [])
     return [value for field, value in headers if field == name]
 
 
@@ -61,9 +70,12 @@ def elements(headers: Headers, name: bytes) -> list[bytes]:
 
 def has_token(headers: Headers, name: bytes, token: bytes) -> bool:
     """Whether a list field has the element ``token`` (lower case), which may be written in any case."""
-    for element in elements(headers, name):  # noqa: SIM110 (a generator costs more than the search)
-        if element.lower() == token:
+    for value in values(headers, name):
+        if value.lower() == token:  # nearly always
             return True
+        for element in value.split(b","):
+            if element.strip(b" \t").lower() == token:
+                return True
     return False
 
 
@@ -79,9 +91,9 @@ def without_names(headers: Headers, names: Container[bytes]) -> list[tuple[bytes
 
 def end_to_end(
     headers: Headers,
-    without: Iterable[bytes] = (),
+    without: Names = (),
     prefixes: tuple[bytes, ...] = (),
-    more: Iterable[bytes] = (),
+    more: Names = (),
 ) -> list[tuple[bytes, bytes]]:
     """Returns the fields that a proxy passes on, with names as they were written.
 
@@ -95,12 +107,21 @@ def end_to_end(
     headers: names in any case
     without, prefixes, more: in lower case; ``more`` is like ``without``
     """
+    dropped = _union(without, more)
     named = [token for name, value in headers if name.lower() == b"connection" for token in value.split(b",")]
-    dropped = HOP_BY_HOP.union(without, more, [token.strip().lower() for token in named])
+    if named and not dropped.issuperset(named):
+        dropped = dropped.union([token.strip().lower() for token in named])
     passed_on = []
     for field in headers:
         name = field[0].lower()
-        plain = alike(name)
-        if name not in dropped and plain not in dropped and not plain.startswith(prefixes):
+        if name in dropped:
+            continue
+        plain = name.translate(_LOOK_ALIKES)  # as ``alike``, without its call
+        if plain not in dropped and not plain.startswith(prefixes):
             passed_on.append(field)
     return passed_on
+
+
+@lru_cache(64)  # the settings have few of them
+def _union(without: Names, more: Names) -> frozenset[bytes]:
+    return HOP_BY_HOP.union(without, more)

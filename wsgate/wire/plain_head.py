@@ -82,7 +82,7 @@ def _fields(lines: bytes) -> tuple[Headers, NamedFields]:
 
 def _has_plain_length(headers: NamedFields) -> bool:
     """Whether it is sure how long the body is: it is not in chunks, and has at most one length."""
-    if b"transfer-encoding" in headers.names:
+    if b"transfer-encoding" in headers.by_name:
         return False
     lengths = values(headers, b"content-length")
     return not lengths or (len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]) is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import trio
 
@@ -17,6 +17,7 @@ from wsgate.site.idle_connections import IdleConnections
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer
 from wsgate.wire.forwarding import trailer_fields
+from wsgate.wire.headers import Names
 from wsgate.wire.http import BodyEnd
 
 
@@ -37,7 +38,7 @@ class AnswerStream:
         idle: IdleConnections,
         patience: float,
         done: Callable[[int, int, str], None],
-        dropped: Collection[bytes] = (),
+        dropped: Names = (),
     ) -> None:
         self._pump = pump
         self._transport = transport

@@ -43,6 +43,9 @@ class Agreement:
     is_own: bool = False
 
 
+_NOTHING = Agreement()
+
+
 def offers(exchange: Exchange) -> list[Extension]:
     """Returns what a backend is offered."""
     assert exchange.upgrade is not None
@@ -69,9 +72,10 @@ def agree(
     assert exchange.upgrade is not None
     compression = exchange.route.settings.compression
     if compression is None or not compression.is_own:
-        backend = None if answered is None else terms(answered[1])
-        answer = b"" if answered is None else encode_extensions([answered])
-        return Agreement(answer, backend, backend)
+        if answered is None:
+            return _NOTHING
+        agreed = terms(answered[1])
+        return Agreement(encode_extensions([answered]), agreed, agreed)
     backend = None if answered is None else terms(answered[1], offered[0][1])
     accepted = None
     if compression.client and not _is_excluded(compression, subprotocol):
@@ -104,9 +108,10 @@ def make_flows(
             counts=metrics.frames(direction, sizes=not looks_in),
         )
 
-    metrics.compressed(
-        *(side for side, each in ((Side.CLIENT, here), (Side.BACKEND, there)) if each is not None),
-    )
+    if here is not None:
+        metrics.compressed(Side.CLIENT)
+    if there is not None:
+        metrics.compressed(Side.BACKEND)
     if not looks_in:
         return relay(client, backend, walk("up", here), walk("down", there), answers_pings=answers_pings)
     checks = Checks(limit, action.validate_text, answers_pings)

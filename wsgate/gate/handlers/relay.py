@@ -5,7 +5,7 @@ So the client gets an HTTP status for a failure (RFC 9110 §15.6.3, §15.6.5), a
 
 from __future__ import annotations
 
-import base64
+import binascii
 import os
 import re
 from dataclasses import dataclass, replace
@@ -148,10 +148,10 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
     try:
         handshake = BackendHandshake(
             exchange.request,
-            replace(exchange.upgrade, deflate=offered),
+            exchange.upgrade if offered is exchange.upgrade.deflate else replace(exchange.upgrade, deflate=offered),
             target=target,
             host=host,
-            key=base64.b64encode(os.urandom(16)),
+            key=binascii.b2a_base64(os.urandom(16), newline=False),
             written=fields.written,
             dropped=fields.dropped,
             max_head=exchange.site.settings.limits.head,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -13,6 +13,7 @@ from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.forwarding import trailer_fields
+from wsgate.wire.headers import Names
 from wsgate.wire.http import BodyEnd, Refusal
 
 _STALLED = Refusal(504, "the backend did not take the request in time")
@@ -32,7 +33,7 @@ class Upload:
         transport: Transport,
         http: BackendHttp,
         patience: float,
-        dropped: Collection[bytes] = (),
+        dropped: Names = (),
         *,
         has_body: bool,
     ) -> None:
