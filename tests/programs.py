@@ -44,6 +44,8 @@ PACKAGES = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
     "text2pcap": "wireshark-common",
     "tshark": "tshark",
     "undici": "npm, then npm ci in tests/e2e/node",

@@ -37,6 +37,7 @@ from wsgate.ops.admin.tapping import tap_here
 from wsgate.ops.descriptors import raise_limit, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.file_watch import WatchedFile, watch
+from wsgate.ops.inherited import InheritError, inherit_sockets, log_unused
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
 from wsgate.ops.log import LineHandler, everything_logged, set_up, written_by
@@ -114,8 +115,10 @@ def serve(
         raise_limit()
         notifier = Notifier()
         try:
+            inherited = inherit_sockets()
+            stack.callback(inherited.close)
             if admin is None and settings.admin is not None:
-                admin = open_admin_listener(settings.admin)
+                admin = open_admin_listener(settings.admin, inherited)
             if isinstance(writer, ProcessWriter):
                 _spare_the_collector()
                 questions = [] if admin is None else open_listeners_for_questions(count)
@@ -134,15 +137,18 @@ def serve(
                     log=writer,
                     metrics=rows,
                     admin=None if admin is None else AdminProcess(admin, be_admin),
+                    inherited=inherited,
                 )
                 return workers.run()
             _spare_the_collector()
-            sockets = open_listeners(settings.listeners)
-        except ListenError as error:
+            open_more = partial(open_listeners, inherited=inherited)
+            sockets = open_more(settings.listeners)
+            log_unused(inherited)
+        except (InheritError, ListenError) as error:
             if admin is not None:
                 close_listeners([admin])
             print(f"wsgate: {error}", file=sys.stderr)
-            return error.status
+            return error.status if isinstance(error, ListenError) else 1
 
         counts = GatewayMetrics(rows.row(), lambda: writer.total_dropped)
         gateway = Gateway(site, metrics=counts, descriptor_sessions=sessions_allowed(1))
@@ -164,7 +170,9 @@ def serve(
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
         stack.enter_context(_traced(gateway))
-        status = _run(beside, partial(run, gateway, sockets, load=load, ready=ready, reached=reached))
+        status = _run(
+            beside, partial(run, gateway, sockets, load=load, open_more=open_more, ready=ready, reached=reached)
+        )
         bound_exit(status, threads)
         return status
 

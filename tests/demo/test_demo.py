@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from wsgate import app, demo
+from wsgate.net.binds import bound_address
 from wsgate.ops.admin.page.files import FILES
-from wsgate.ops.listeners import bound_address
 from wsgate.settings.load import loads
 from wsgate.settings.model import Address, Files, LogFormat, Redirect, Relay, Respond, Settings, TcpAddress, Tunnel
 

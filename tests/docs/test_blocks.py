@@ -16,6 +16,7 @@ from wsgate.site.tokens.file import parse
 LANGUAGES = {
     "console": "tests/docs/test_console.py",
     "haproxy": "tests/e2e/test_behind_a_proxy.py",
+    "ini": "tests/deploy/test_service.py",
     "javascript": "tests/e2e/test_access_jwt.py",
     "json": "tests/docs/test_log_lines.py",
     "log": "tests/docs/test_log_lines.py",

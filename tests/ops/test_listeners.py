@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.peers.sockets import free_port
+from wsgate.net.binds import bound_address
 from wsgate.ops import listeners
 from wsgate.ops.listeners import (
     ListenError,
-    bound_address,
     close_listeners,
     open_listeners,
     open_reserved,

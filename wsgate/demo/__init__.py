@@ -9,7 +9,8 @@ from functools import partial
 
 from wsgate import app
 from wsgate.demo.services import serve_echo, serve_lines
-from wsgate.ops.listeners import ListenError, bound_address, open_listeners
+from wsgate.net.binds import bound_address
+from wsgate.ops.listeners import ListenError, open_listeners
 from wsgate.settings.load import loads
 from wsgate.settings.model import Address, Listener, TcpAddress
 from wsgate.settings.model.admin import ADMIN_PORT

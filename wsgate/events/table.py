@@ -276,6 +276,7 @@ EVENTS = (
     Event("spans exported again", "warning", ("address",), "it takes them again"),
     # start, reload, end
     Event("listening", "info", ("address",), "connections are accepted at this address"),
+    Event("socket not used", "warning", ("address", "cure"), "the service manager opened it, and nobody accepts there"),
     Event("ready", "info", ("workers", "sessions", "cure"), "the gateway serves; at most so many sessions"),
     Event("idle", "info", ("reason",), "the gateway ends because there was no session for long"),
     Event("draining", "info", ("signal", "sessions", "delay", "spread", "grace"), "the gateway begins to end"),

@@ -1,4 +1,4 @@
-"""Finds listener addresses that cannot be bound at the same time."""
+"""The addresses of listening sockets, and which of them cannot be bound at the same time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import socket
 from wsgate.settings.model import Address, TcpAddress, UnixAddress
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def bound_address(listener: socket.socket) -> Address:
+    """Returns the address of a listening socket; for port 0 with the port that the kernel chose."""
+    name = listener.getsockname()
+    return UnixAddress(name) if listener.family is socket.AF_UNIX else TcpAddress(name[0], name[1])
 
 
 def overlap(one: Address, other: Address) -> str | None:

@@ -18,10 +18,10 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.handshake_limiter import HandshakeLimiter
+from wsgate.net.binds import bound_address
 from wsgate.net.io import RESOURCE_ERRNOS
 from wsgate.net.plain import PlainTransport, accept
 from wsgate.ops.descriptors import DescriptorLimit
-from wsgate.ops.listeners import bound_address
 from wsgate.settings.model import Address, TcpAddress
 
 _MOST_QUEUED = 4096  # net.core.somaxconn, which caps the kernel's queue, since Linux 5.4

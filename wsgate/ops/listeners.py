@@ -15,14 +15,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from wsgate.net.binds import overlap
+from wsgate.net.binds import bound_address, overlap
 from wsgate.ops.address_owner import owner_of
+from wsgate.ops.inherited import InheritedSockets, is_listening
 from wsgate.settings.model import Address, Listener, TcpAddress, UnixAddress
 
 T = TypeVar("T")
 
 _LOCK_TRIES = 100
-
+_NONE = InheritedSockets()
 
 # The resolved addresses of listeners, in the form for socket.bind
 LookedUp = Mapping[TcpAddress, tuple[socket.AddressFamily, Any]]
@@ -57,9 +58,12 @@ class _UnixListener(socket.socket):
     file: tuple[int, int] | None = None  # device and inode
 
 
-def open_listeners(listeners: Sequence[Listener]) -> list[socket.socket]:
-    """Opens a listening socket for each. Raises ``ListenError`` when one fails; none is open then."""
-    return _all_or_none(_open, listeners)
+def open_listeners(listeners: Sequence[Listener], inherited: InheritedSockets = _NONE) -> list[socket.socket]:
+    """Opens a listening socket for each, or takes the inherited one with its address.
+
+    Raises ``ListenError`` when one fails; none is open then.
+    """
+    return _all_or_none(partial(_open, inherited), listeners, inherited=inherited)
 
 
 def look_up(listeners: Sequence[Listener]) -> LookedUp:
@@ -78,18 +82,20 @@ def reserve_listeners(
     listeners: Sequence[Listener],
     looked_up: LookedUp = MappingProxyType({}),
     call_blocking: BlockingCall = call_directly,
+    inherited: InheritedSockets = _NONE,
 ) -> list[socket.socket]:
     """Reserves the addresses in the parent of workers: returns a socket for each, which the workers inherit.
 
     A TCP address is bound without listening. So no connection comes to the parent, no other process gets the address,
-    and port 0 is the same port for all workers. Unix sockets have no SO_REUSEPORT, so all workers accept from the
-    parent's socket. A worker calls ``open_reserved``.
+    and port 0 is the same port for all workers. Unix sockets have no SO_REUSEPORT, and an inherited socket listens
+    already, so all workers accept from the parent's socket. A worker calls ``open_reserved``.
 
     call_blocking: calls what may wait for a disk
 
     Raises ``ListenError`` when one fails; none is open then.
     """
-    return _all_or_none(partial(_reserve, looked_up, call_blocking), listeners, looked_up, call_blocking)
+    reserve = partial(_reserve, inherited, looked_up, call_blocking)
+    return _all_or_none(reserve, listeners, looked_up, call_blocking, inherited)
 
 
 def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
@@ -98,7 +104,7 @@ def open_reserved(listener: Listener, reserved: socket.socket) -> socket.socket:
     Raises ``ListenError`` when that fails.
     """
     try:
-        if reserved.family == socket.AF_UNIX:
+        if reserved.family == socket.AF_UNIX or is_listening(reserved):
             sock = socket.socket(fileno=os.dup(reserved.fileno()))  # a plain socket: the parent removes the file
             sock.setblocking(False)
             return sock
@@ -135,6 +141,7 @@ def _all_or_none(
     listeners: Sequence[Listener],
     looked_up: LookedUp = MappingProxyType({}),
     call_blocking: BlockingCall = call_directly,
+    inherited: InheritedSockets = _NONE,
 ) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
@@ -143,26 +150,37 @@ def _all_or_none(
     except OSError as error:
         bound = [bound_address(sock) for sock in opened]
         close_listeners(opened, call_blocking)
-        raise ListenError(_explain(listener, error, listeners, bound, looked_up), _status(error)) from None
+        raise ListenError(_explain(listener, error, listeners, bound, looked_up, inherited), _status(error)) from None
     return opened
 
 
-def _open(listener: Listener) -> socket.socket:
+def _open(inherited: InheritedSockets, listener: Listener) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener, call_directly)
+        return _take(inherited, listener.bind, listener) or _open_unix(listener.bind.path, listener, call_directly)
     family, where = _resolve(listener.bind)
-    return _listen(_bind(listener, family, where), listener)
+    taken = _take(inherited, TcpAddress(where[0], where[1]), listener)
+    return taken or _listen(_bind(listener, family, where), listener)
 
 
-def _reserve(looked_up: LookedUp, call_blocking: BlockingCall, listener: Listener) -> socket.socket:
+def _reserve(
+    inherited: InheritedSockets, looked_up: LookedUp, call_blocking: BlockingCall, listener: Listener
+) -> socket.socket:
     if isinstance(listener.bind, UnixAddress):
-        return _open_unix(listener.bind.path, listener, call_blocking)
+        return _take(inherited, listener.bind, listener) or _open_unix(listener.bind.path, listener, call_blocking)
     family, where = looked_up.get(listener.bind) or _resolve(listener.bind)
+    taken = _take(inherited, TcpAddress(where[0], where[1]), listener)
+    if taken is not None:
+        return taken
     # First bound without SO_REUSEPORT: with it the kernel would also allow it beside another gateway of the same user
     sock = _bind(listener, family, where)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return sock
+
+
+def _take(inherited: InheritedSockets, address: Address, listener: Listener) -> socket.socket | None:
+    sock = inherited.take(address)
+    return None if sock is None else _listen(sock, listener)  # with its own backlog
 
 
 def _resolve(bind: TcpAddress) -> tuple[socket.AddressFamily, Any]:
@@ -283,6 +301,7 @@ def _explain(
     listeners: Sequence[Listener] = (),
     bound: Sequence[Address] = (),
     looked_up: LookedUp = MappingProxyType({}),
+    inherited: InheritedSockets = _NONE,
 ) -> str:
     """Returns the message for an error.
 
@@ -299,6 +318,9 @@ def _explain(
         for other in bound:
             if why := overlap(where, other):
                 return f"cannot listen on {bind}: another listener of this configuration {why}; remove one of them"
+        for other in inherited.addresses:
+            if overlap(where, other):
+                return f"cannot listen on {bind}: the service manager has opened {other}; make both the same address"
         owner = owner_of(where)
         if owner is not None:
             return f"cannot listen on {bind}: the address is in use by {owner}; stop that, or choose another bind"
@@ -334,9 +356,3 @@ def _takes_both(bind: TcpAddress, listeners: Sequence[Listener]) -> bool:
         other.bind for other in listeners if isinstance(other.bind, TcpAddress) and other.bind.port == bind.port
     ]
     return _is_any(bind) and len({":" in other.host for other in same_port if _is_any(other)}) == 2
-
-
-def bound_address(listener: socket.socket) -> Address:
-    """Returns the address of a listening socket; for port 0 with the port that the kernel chose."""
-    name = listener.getsockname()
-    return UnixAddress(name) if listener.family is socket.AF_UNIX else TcpAddress(name[0], name[1])

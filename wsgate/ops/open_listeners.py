@@ -21,9 +21,10 @@ from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
 from wsgate.gate.connection import serve
 from wsgate.gate.gateway import Gateway
+from wsgate.net.binds import bound_address
 from wsgate.ops.accept import Serve, accept_forever, accept_waiting
 from wsgate.ops.descriptors import DescriptorLimit
-from wsgate.ops.listeners import bound_address, close_listeners, has_file
+from wsgate.ops.listeners import close_listeners, has_file
 from wsgate.settings.model import Address, Listener
 from wsgate.site.listener import LiveListener
 

@@ -14,7 +14,8 @@ The parent binds the same address without listening, so it gets no connection. T
 - Port 0 is the same port for all workers.
 - The name is resolved once, and the permission for the port is needed once.
 
-Unix sockets have no SO_REUSEPORT: there the parent listens, and all workers accept from its queue.
+Unix sockets have no SO_REUSEPORT, and a socket of the service manager listens already (``ops.inherited``): there all
+workers accept from one queue.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from wsgate.net.binds import bound_address
+from wsgate.ops.inherited import InheritedSockets
 from wsgate.ops.listeners import (
     BlockingCall,
     ListenError,
     LookedUp,
-    bound_address,
     call_directly,
     close_listeners,
     open_reserved,
@@ -50,10 +52,17 @@ class Reservations:
     """The addresses that a parent has reserved. Raises ``ListenError`` when one cannot be reserved.
 
     call_blocking: calls what may wait for the disk of a Unix socket's file
+    inherited: the service manager's sockets, which need no reservation of their own
     """
 
-    def __init__(self, listeners: Sequence[Listener], call_blocking: BlockingCall = call_directly) -> None:
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        call_blocking: BlockingCall = call_directly,
+        inherited: InheritedSockets | None = None,
+    ) -> None:
         self._elsewhere = call_blocking
+        self._inherited = inherited or InheritedSockets()
         self._held = self._reserve(listeners)
 
     @property
@@ -98,7 +107,7 @@ class Reservations:
         self._held = []
 
     def _reserve(self, listeners: Sequence[Listener], looked_up: LookedUp = MappingProxyType({})) -> list[Reservation]:
-        sockets = reserve_listeners(listeners, looked_up, self._elsewhere)
+        sockets = reserve_listeners(listeners, looked_up, self._elsewhere, self._inherited)
         return [Reservation(listener.bind, sock) for listener, sock in zip(listeners, sockets, strict=True)]
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from wsgate.events.emit import emit
 from wsgate.gate.shared_counters import WorkerCounters
 from wsgate.ops.admin.process import AdminProcess
+from wsgate.ops.inherited import InheritedSockets
 from wsgate.ops.log import mark_worker
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import call_in_child, fork
@@ -37,10 +38,14 @@ class WorkerProcesses:
     """
 
     def __init__(
-        self, rows: Sequence[WorkerCounters], log: ProcessWriter | None, admin: AdminProcess | None = None
+        self,
+        rows: Sequence[WorkerCounters],
+        log: ProcessWriter | None,
+        admin: AdminProcess | None = None,
+        inherited: InheritedSockets | None = None,
     ) -> None:
         self.workers = [Worker(number, row) for number, row in enumerate(rows, 1)]
-        self.reserved = Reservations([], self._call_in_child)
+        self.reserved = Reservations([], self._call_in_child, inherited)
         self.selector = selectors.PollSelector()
         self._log = log
         self._admin = admin

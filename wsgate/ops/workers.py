@@ -41,6 +41,7 @@ from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
 from wsgate.ops.descriptors import said_of_sessions, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
+from wsgate.ops.inherited import InheritedSockets, log_unused
 from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import reopen_log, set_up
 from wsgate.ops.log_writer import ProcessWriter
@@ -103,6 +104,7 @@ class Workers:
         log: ProcessWriter | None = None,
         metrics: MetricRows | None = None,
         admin: AdminProcess | None = None,
+        inherited: InheritedSockets | None = None,
     ) -> None:
         self._plan = plan
         self._log = log
@@ -115,7 +117,8 @@ class Workers:
         self._metrics = metrics or MetricRows(1 + count)
         self._log_dropped = self._metrics.row(PARENT).cell(LOG_DROPPED)
         self._admin = admin
-        self._processes = WorkerProcesses(self._board.rows, log, admin)
+        self._inherited = inherited or InheritedSockets()
+        self._processes = WorkerProcesses(self._board.rows, log, admin, self._inherited)
         self._workers = self._processes.workers
         self._reserved = self._processes.reserved
         self._checking = Checking(self._processes.close_in_child)
@@ -136,6 +139,7 @@ class Workers:
         with contextlib.closing(self._reserved), caught_signals() as signals, contextlib.ExitStack() as stack:
             stack.callback(self._processes.end_admin)
             self._reserved.change(self._plan.settings.listeners)
+            log_unused(self._inherited)
             self._processes.selector.register(signals, selectors.EVENT_READ)
             try:
                 while self._act(now := time.monotonic()):

@@ -18,8 +18,10 @@ from collections.abc import Callable
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.net.binds import bound_address
 from wsgate.ops.admin.server import AdminServer
-from wsgate.ops.listeners import BlockingCall, bound_address, close_listeners, open_listeners
+from wsgate.ops.inherited import InheritedSockets
+from wsgate.ops.listeners import BlockingCall, close_listeners, open_listeners
 from wsgate.ops.processes import fork
 from wsgate.ops.worker import Backoff
 from wsgate.settings.model import Admin, Listener
@@ -30,9 +32,9 @@ END_TIME = 1.0  # seconds for the process to end after its channel was closed
 AdminMain = Callable[[socket.socket, socket.socket], int]
 
 
-def open_admin_listener(admin: Admin) -> socket.socket:
-    """Opens the listener, and logs its address. Raises ``ListenError`` when that fails."""
-    (sock,) = open_listeners([Listener(bind=admin.bind, mode=admin.mode)])
+def open_admin_listener(admin: Admin, inherited: InheritedSockets | None = None) -> socket.socket:
+    """Opens the listener, or takes the inherited one, and logs its address. Raises ``ListenError`` when that fails."""
+    (sock,) = open_listeners([Listener(bind=admin.bind, mode=admin.mode)], inherited or InheritedSockets())
     emit(logging.INFO, "admin listening", address=str(bound_address(sock)))
     return sock
 
