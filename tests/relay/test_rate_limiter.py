@@ -187,6 +187,43 @@ async def test_a_throttled_session_that_ends_is_soon_forgotten(pump: Pump, autoj
     assert not len(pump.timers)
 
 
+@pytest.mark.parametrize("tls", [None, TLS13], ids=["plain", "TLS"])
+@pytest.mark.parametrize("how", ["reset", "vanish", "close"])
+async def test_a_client_that_leaves_while_it_is_throttled(
+    pump: Pump, autojump_clock: MockClock, how: str, tls: ssl.TLSVersion | None
+) -> None:
+    """Its session does not wait until the debt is paid."""
+    async with session(pump, limits=messages(1), tls=tls) as running:
+        await running.client.send(*[data(b"")] * 100)
+        for _ in range(100):
+            await running.backend.receive()
+        left = trio.current_time()
+        if how == "close":
+            await running.client.send(close_frame(1001, "x" * 123))
+            running.client.finish()
+        elif how == "reset" and tls is None:
+            await running.client.reset()
+        else:
+            await running.client.vanish()
+        assert (await running.backend.receive_close())[0] == 1001
+        assert trio.current_time() - left <= LONGEST
+        await running.backend.send(close_frame(1001))
+        running.backend.finish()
+        assert (await running.outcome()).side is Side.CLIENT
+
+
+async def test_what_a_client_has_sent_before_it_left_is_passed_at_the_rate(
+    pump: Pump, autojump_clock: MockClock
+) -> None:
+    async with session(pump, limits=octets(1000)) as running:
+        began = trio.current_time()
+        await running.client.send(*[data(bytes(94))] * 100)  # with their headers 10,000 bytes
+        running.client.finish()
+        await took(running.backend, [data(bytes(94))] * 100)
+        assert trio.current_time() - began == pytest.approx(9, abs=1.1)
+        assert (await running.backend.receive_close())[0] == 1001
+
+
 # -- what does not end a throttled session -----------------------------------------------------------------------------
 
 

@@ -10,8 +10,11 @@ The two kinds are in ``websocket_leg`` and ``tcp_leg``.
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
+import struct
+import termios
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.pump import Pump
 
+_CLOSE = 256  # bytes: over 131 of a Close and 54 of TLS around it, and 31 of the end of TLS
+_ENDED: int = getattr(select, "POLLRDHUP", 0)  # only Linux has it; poll(2) reports a reset without being asked
 _OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
 
 
@@ -297,6 +302,17 @@ class Leg:
         look = select.poll()
         look.register(self.fd, select.POLLIN)
         return self.transport.more or bool(look.poll(0))
+
+    def has_left(self) -> bool:
+        """Whether the peer has left while it is not read: its connection is reset, or ended with a Close unread at
+        most."""
+        look = select.poll()
+        look.register(self.fd, _ENDED)
+        ended = look.poll(0)
+        if not ended or ended[0][1] & (select.POLLERR | select.POLLHUP):
+            return bool(ended)
+        (unread,) = struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, bytes(struct.calcsize("i"))))
+        return unread <= _CLOSE and not self.transport.more
 
     @property
     def output_over(self) -> bool:

@@ -14,8 +14,9 @@ read. The reads are small if the bucket is. If a bucket is in debt, ``over`` dec
   close     the session ends with 1008. While the sink accepts no more, the source is not read, and all that its peer
             has sent meanwhile comes at once afterwards. So the bucket gets the tokens of this time above its capacity
 
-A throttled leg is not read, so it is not silent (``timers``). When the session begins to end, the limiter lets go: the
-Close of a peer must not wait behind its messages. The close timeout bounds what passes then.
+A throttled leg is not read, so it is not silent (``timers``), and the end of its connection is not seen: every few
+seconds the limiter looks whether the peer has left, and has its Close read then. When the session begins to end, the
+limiter lets go: the Close of a peer must not wait behind its messages. The close timeout bounds what passes then.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from wsgate.relay.leg import Owner
 
 SHORTEST = 0.05  # seconds of a throttle, so that it takes few timers; or half the burst, if that is less
-LONGEST = 5.0  # seconds until a timer looks again: that of an ended session is forgotten by then
+LONGEST = 5.0  # seconds until a timer looks again: that of an ended session is forgotten by then, and a peer gone
 _LEAST_READ = 1 << 10  # bytes of each read, at least
 _MESSAGE = 64  # bytes of a small message with its header: a read holds about as many of them as the bucket
 
@@ -129,10 +130,10 @@ class RateLimiter:
         return self._flow.source.owner
 
     def wake(self, now: float) -> None:
-        """The source may be read again, or it is time to see whether the session is still there."""
+        """The source may be read again, or it is time to see whether session and peer are still there."""
         if self._since is None or self._flow.source.released:
             return
-        if now < self._until:
+        if now < self._until and not self._flow.source.has_left():
             self._flow.pump.timers.at(min(self._until, now + LONGEST), self)
         else:
             self._end_throttle(now)
