@@ -1,6 +1,7 @@
 /* The backends behind every proxy of the benchmark: one process, one epoll set, a port for each role.
  *
  *   ws          WebSocket; the path chooses: /echo, /sink, /source/SIZE (messages of SIZE bytes, without end)
+ *               compressed messages are echoed as they came
  *               plain HTTP on kept connections: GET /body/SIZE gets as many bytes
  *   tcp-echo    the bytes that came
  *   tcp-sink    nothing; reads and forgets
@@ -151,7 +152,8 @@ static uint8_t *answer_frames(struct peer *peer, uint8_t *out, const uint8_t *p,
         if (!frame->open) {
             if (!frame_begin(frame, &p, end))
                 break;
-            out += frame_header(out, frame->fin, frame->opcode == OP_PING ? OP_PONG : frame->opcode, frame->left, NULL);
+            uint8_t opcode = frame->opcode == OP_PING ? OP_PONG : frame->opcode | frame->rsv1;
+            out += frame_header(out, frame->fin, opcode, frame->left, NULL);
         }
         size_t n = (size_t)(end - p) < frame->left ? (size_t)(end - p) : (size_t)frame->left;
         mask(out, p, n, frame->key, frame->phase);
@@ -221,6 +223,18 @@ static bool answer_request(struct peer *peer, const char *head)
     return put(peer, answer, (size_t)length + size);
 }
 
+/* The answer to an offer of compression: an echo needs no window, and none where the client wants none. */
+static const char *extensions(const char *head)
+{
+    const char *offer = strcasestr(head, "\r\nsec-websocket-extensions:");
+    offer = offer ? strstr(offer, "permessage-deflate") : NULL;
+    if (!offer)
+        return "";
+    if (!strstr(offer, "server_no_context_takeover"))
+        return "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    return "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
+}
+
 static bool upgrade(struct peer *peer)
 {
     size_t size = peer->kept_to;
@@ -236,12 +250,12 @@ static bool upgrade(struct peer *peer)
         ;
     if (end - key < KEY_TEXT)
         return false;
-    char answer[256], accept[ACCEPT_TEXT];
+    char answer[512], accept[ACCEPT_TEXT];
     accept_key(accept, key);
     int length = snprintf(answer, sizeof answer,
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Accept: %.*s\r\n\r\n",
-                          ACCEPT_TEXT, accept);
+                          "Sec-WebSocket-Accept: %.*s\r\n%s\r\n",
+                          ACCEPT_TEXT, accept, extensions(head));
     peer->state = ECHO_FRAMES;
     if (strncmp(head, "GET /sink ", 10) == 0)
         peer->state = SINK_FRAMES;

@@ -105,8 +105,9 @@ static void request(struct client *client)
     char head[512];
     int n = snprintf(head, sizeof head,
                      "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: %.*s\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                     o.path, KEY_TEXT, train.key, o.tunnel ? "Sec-WebSocket-Protocol: binary\r\n" : "");
+                     "Sec-WebSocket-Key: %.*s\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
+                     o.path, KEY_TEXT, train.key, o.tunnel ? "Sec-WebSocket-Protocol: binary\r\n" : "",
+                     o.offer ? "Sec-WebSocket-Extensions: " : "", o.offer ? o.offer : "", o.offer ? "\r\n" : "");
     client->state = UPGRADING;
     want(client, EPOLLIN);
     give_small(client, head, (size_t)n);
@@ -150,6 +151,10 @@ static void handle_open(struct client *client, uint64_t now)
         if (o.mode == STORM)
             histogram_add(&counts.joining, now - client->began);
         burst_settled++;
+        return;
+    }
+    if (o.mode == IDLE && o.payload) {
+        client_submit(client, 1, now); /* it counts as open when the echo is there */
         return;
     }
     clients_open++;
@@ -239,6 +244,8 @@ static void handle_messages(struct client *client, unsigned n)
 {
     uint64_t now = now_ns();
     counts.messages += n;
+    if (o.mode == IDLE)
+        clients_open += n;
     if (o.mode != ECHO && o.mode != STORM && o.mode != BESIDE)
         return;
     for (unsigned i = 0; i < n; i++)

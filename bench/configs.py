@@ -21,10 +21,12 @@ class Ends:
     log: str = ""  # path of wsgate's log, where it has an admin listener
 
 
-def wsgate(ends: Ends, *, workers: int = 1) -> str:
+def wsgate(ends: Ends, *, workers: int = 1, compression: str = "") -> str:
+    """``compression``: of the route; empty for the default."""
     tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
     action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
     http = "\n    http: forward" if ends.http else ""
+    codec = f"\n    compression: {compression}" if compression else ""
     log = "log: {level: warning}"
     if ends.admin:
         log = f'log: {{level: info, to: "file:{ends.log}"}}\nadmin: {{bind: 127.0.0.1:{ends.admin}}}'
@@ -36,7 +38,7 @@ workers: {workers}
 limits: {{sessions: off, sessions_per_address: off}}
 routes:
   - name: bench
-    {action % ends.backend}{http}
+    {action % ends.backend}{http}{codec}
 """
 
 

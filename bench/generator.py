@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from bench import payloads
 from bench.processes import NotStarted, last_words, start, stop
 from bench.proxies import BUILD, PROJECT
 from bench.rows import Load
@@ -33,6 +34,8 @@ def arguments(load: Load, port: int, *, seconds: float, warm_up: float, share: f
     words += [f"--active={load.active}"] if load.active else []
     words += [f"--{name}={getattr(load, name):g}" for name in ("burst", "rate", "requests") if getattr(load, name)]
     words += [f"--{name}" for name in ("text", "raw", "tunnel", "tls", "http", "rotate") if getattr(load, name)]
+    words += [f"--payload={payloads.file(load)}"] if load.json else []
+    words += [f"--offer={load.offer}"] if load.offer else []
     return words
 
 

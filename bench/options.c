@@ -1,7 +1,9 @@
 #include "options.h"
 #include "net.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +26,25 @@ static double number(const char *name, const char *text, double least)
     return value;
 }
 
+static const uint8_t *read_file(const char *name, size_t *size)
+{
+    FILE *file = fopen(name, "rb");
+    if (!file || fseek(file, 0, SEEK_END) < 0)
+        die("--payload %s: %s", name, strerror(errno));
+    *size = (size_t)ftell(file);
+    rewind(file);
+    uint8_t *data = malloc(*size);
+    if (!*size || !data || fread(data, 1, *size, file) != *size)
+        die("--payload %s cannot be read", name);
+    fclose(file);
+    return data;
+}
+
 struct options read_options(int count, char **arguments)
 {
     enum {
         PORT, PATH, MODE, CONNECTIONS, ACTIVE, IN_FLIGHT, BURST, RATE, REQUESTS, SIZE, SECONDS, WARM_UP, TEXT, RAW, TUNNEL,
-        TLS, HTTP, ROTATE
+        TLS, HTTP, ROTATE, PAYLOAD, OFFER
     };
     static const struct option names[] = {
         {"port", required_argument, NULL, PORT},
@@ -49,6 +65,8 @@ struct options read_options(int count, char **arguments)
         {"tls", no_argument, NULL, TLS},
         {"http", no_argument, NULL, HTTP},
         {"rotate", no_argument, NULL, ROTATE},
+        {"payload", required_argument, NULL, PAYLOAD},
+        {"offer", required_argument, NULL, OFFER},
         {NULL, 0, NULL, 0},
     };
     struct options o = {
@@ -77,6 +95,8 @@ struct options read_options(int count, char **arguments)
         case TLS: o.tls = true; break;
         case HTTP: o.http = true; break;
         case ROTATE: o.rotate = true; break;
+        case PAYLOAD: o.payload = read_file(optarg, &o.size); break;
+        case OFFER: o.offer = optarg; break;
         default: exit(2);
         }
     }
@@ -86,6 +106,8 @@ struct options read_options(int count, char **arguments)
         o.active = o.connections;
     if (o.raw && (o.mode == UPGRADE || o.mode == STORM))
         die("--raw has no upgrade");
+    if (o.offer && !o.payload)
+        die("--offer wants a compressed --payload");
     if (o.http && (o.mode != ECHO || o.in_flight != 1))
         die("--http has one request in flight on each connection, and no mode but echo");
     if (o.mode == BESIDE && o.requests && !o.burst)

@@ -13,7 +13,7 @@ enum mode {
     SOURCE,  /* messages in, as fast as they come */
     UPGRADE, /* sessions one after another: connect, upgrade, Close, the answer, the end */
     STORM,   /* ECHO at a fixed rate on the live sessions, while a burst of new ones connects */
-    IDLE,    /* sessions that are only there */
+    IDLE,    /* sessions that are only there; with a payload of their own after one echo on each */
     BESIDE,  /* ECHO at a fixed rate on the live sessions, beside HTTP requests at a fixed rate */
 };
 
@@ -28,6 +28,8 @@ struct options {
     double rate;          /* STORM, BESIDE: messages per second over all live sessions */
     double requests;      /* BESIDE: requests per second; 0: none */
     size_t size;          /* payload of a message, bytes */
+    const uint8_t *payload; /* of every message; NULL: made here */
+    const char *offer;    /* an extension: the payload is compressed, and answers are counted, not compared; NULL: none */
     double seconds, warm_up;
     bool text;   /* text messages; binary without */
     bool raw;    /* bytes over TCP, no WebSocket: for a proxy in TCP mode */

@@ -18,6 +18,7 @@ from bench.processes import NotStarted
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build" / "bench"
 WEBSOCKIFY = PROJECT / ".venv-bench" / "bin" / "websockify"
+MODULES = PROJECT / "tests" / "e2e" / "node" / "node_modules"  # npm's, of which the tests and this have one list
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ def find(program: str) -> str | None:
         return sys.executable
     if program == "websockify":
         return str(WEBSOCKIFY) if WEBSOCKIFY.exists() else None
+    if program == "ws" and not (MODULES / "ws").exists():
+        return None
+    program = "node" if program == "ws" else program
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 
@@ -42,6 +46,7 @@ CURE = {
     "nginx": "apt-get install nginx-light",
     "haproxy": "apt-get install haproxy",
     "websockify": "make -C bench peers",
+    "ws": "apt-get install nodejs npm; npm ci, in tests/e2e/node",
 }
 
 
@@ -51,8 +56,8 @@ def _write(directory: Path, name: str, text: str) -> str:
     return str(path)
 
 
-def _wsgate(directory: Path, ends: Ends, *, workers: int = 1) -> list[str]:
-    file = _write(directory, "wsgate.yaml", configs.wsgate(ends, workers=workers))
+def _wsgate(directory: Path, ends: Ends, *, workers: int = 1, compression: str = "") -> list[str]:
+    file = _write(directory, "wsgate.yaml", configs.wsgate(ends, workers=workers, compression=compression))
     return [sys.executable, "-m", "wsgate", "serve", file]
 
 
@@ -70,9 +75,19 @@ def _websockify(directory: Path, ends: Ends) -> list[str]:
     return [str(WEBSOCKIFY), f"127.0.0.1:{ends.port}", f"127.0.0.1:{ends.backend}"]
 
 
+def _ws(directory: Path, ends: Ends) -> list[str]:
+    """It is client and backend in one: it inflates a message, and compresses its echo."""
+    return [find("ws") or "node", str(PROJECT / "bench" / "ws_server.js"), str(ends.port), str(MODULES)]
+
+
 PROXIES: Mapping[str, Proxy] = {
     "wsgate": Proxy("wsgate", _wsgate),
     "wsgate observed": Proxy("wsgate", _wsgate, observed=True),
+    "wsgate shared": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on}")),
+    "wsgate session": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, context: session}")),
+    "wsgate level 6": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, level: 6}")),
+    "wsgate blind": Proxy("wsgate", functools.partial(_wsgate, compression="{mode: pass, inspect: false}")),
+    "ws": Proxy("ws", _ws),
     "nginx": Proxy("nginx", functools.partial(_nginx, tuned=False)),
     "nginx 64k": Proxy("nginx", functools.partial(_nginx, tuned=True)),
     "haproxy": Proxy("haproxy", functools.partial(_haproxy, tuned=False)),

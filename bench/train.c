@@ -14,6 +14,10 @@ static const char text[] = "{\"from\":\"Zo\u00eb\",\"to\":\"#caf\u00e9\",\"text\
 static void fill(const struct options *options, uint8_t *plain)
 {
     size_t size = options->size, n = 0;
+    if (options->payload) {
+        memcpy(plain, options->payload, size);
+        return;
+    }
     if (!options->text) {
         for (; n < size; n += 256)
             if (getrandom(plain + n, size - n < 256 ? size - n : 256, 0) < 0)
@@ -54,7 +58,8 @@ struct train train_make(const struct options *options, size_t least)
             memcpy(p, train.plain, train.size);
             p += train.size;
         } else {
-            p += frame_header(p, true, options->text ? OP_TEXT : OP_BINARY, train.size, key);
+            uint8_t opcode = (options->text ? OP_TEXT : OP_BINARY) | (options->offer ? RSV1 : 0);
+            p += frame_header(p, true, opcode, train.size, key);
             mask(p, train.plain, train.size, key, 0);
             p += train.size;
         }

@@ -18,6 +18,7 @@ static void decode(struct frame *frame, const uint8_t *head)
     const uint8_t *p = head + 2;
     frame->fin = head[0] & 128;
     frame->opcode = head[0] & 15;
+    frame->rsv1 = head[0] & RSV1;
     frame->masked = head[1] & 128;
     frame->left = length;
     if (length >= 126) {

@@ -8,6 +8,8 @@
 
 enum { OP_CONTINUATION = 0, OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
 
+enum { RSV1 = 0x40 }; /* a compressed message: added to its opcode */
+
 enum { MAX_HEADER = 14, KEY_TEXT = 24, ACCEPT_TEXT = 28 };
 
 /* A frame that is being read. begin() fills it; then left counts down as the payload goes by. */
@@ -17,6 +19,7 @@ struct frame {
     bool fin;
     bool masked;
     uint8_t opcode;
+    uint8_t rsv1;     /* RSV1 or 0 */
     uint8_t key[4];
     uint8_t phase;    /* which byte of the key is next */
     uint8_t have;     /* bytes of an unfinished header, kept in head */

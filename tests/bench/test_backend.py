@@ -7,6 +7,7 @@ import socket
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.needs("gcc")
@@ -24,6 +25,19 @@ def test_echo_gives_back_what_it_got(roles: dict[str, int], size: int) -> None:
         assert [client.recv() for _ in range(3)] == [message] * 3
         client.send("größe" * 40)
         assert client.recv() == "größe" * 40
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_compressed_messages_come_back_as_they_were(roles: dict[str, int], alone: bool) -> None:
+    offers = [ClientPerMessageDeflateFactory(server_no_context_takeover=alone)]
+    with connect(f"ws://127.0.0.1:{roles['ws']}/echo", compression=None, extensions=offers) as client:
+        for message in ("größe" * 4000, "größe" * 4000, bytes(70_000)):
+            client.send(message)
+            assert client.recv() == message
+        assert client.response is not None
+        answer = client.response.headers["Sec-WebSocket-Extensions"]
+        assert answer.startswith("permessage-deflate")
+        assert ("server_no_context_takeover" in answer) is alone
 
 
 def test_echo_keeps_fragments_and_answers_pings_and_close(roles: dict[str, int]) -> None:

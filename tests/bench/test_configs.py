@@ -10,6 +10,7 @@ from bench import configs
 from bench.configs import Ends
 from wsgate.settings.load import load
 from wsgate.settings.model import LogLevel, PlainHttp, Relay, Target, TcpAddress, Tunnel
+from wsgate.settings.words import CompressionContext
 
 RELAY = Ends(port=8001, backend=9001)
 TUNNEL = Ends(port=8001, backend=9001, tunnel=True)
@@ -36,6 +37,14 @@ def test_wsgate_takes_its_log_and_its_admin_listener(tmp_path: Path) -> None:
     assert settings.admin is not None
     assert settings.admin.bind == TcpAddress("127.0.0.1", 8002)
     assert (settings.log.level, str(settings.log.to)) == (LogLevel.INFO, f"file:{tmp_path}/log")
+
+
+def test_wsgate_takes_its_compression(tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(configs.wsgate(RELAY, compression="{client: on, context: session}"))
+    compression = load(str(file)).routes[0].compression
+    assert compression is not None
+    assert (compression.client, compression.context) == (True, CompressionContext.SESSION)
 
 
 def test_wsgate_takes_its_tunnel(tmp_path: Path) -> None:

@@ -1,19 +1,29 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import subprocess
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
+from bench import payloads
+from bench.configs import Ends
 from bench.generator import arguments
+from bench.processes import free_port, start, stop, wait_until_accepting
+from bench.proxies import PROXIES
 from bench.rows import Load
 from tests import pki
 from tests.bench.conftest import build
 from tests.bench.terminator import Terminator
+
+NO_WINDOWS = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 
 def test_arguments_name_what_differs_from_the_defaults() -> None:
@@ -38,6 +48,19 @@ def test_arguments_name_what_differs_from_the_defaults() -> None:
     assert storm[8:] == ["--burst=5000", "--rate=3200"]
     beside = arguments(Load(mode="beside", burst=4, rate=3200, requests=2000), 9000, seconds=1, warm_up=0.2)
     assert beside[8:] == ["--burst=4", "--rate=3200", "--requests=2000"]
+
+
+def test_a_payload_of_json_is_written_for_the_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payloads, "BUILD", tmp_path)
+    plain = arguments(Load(size=1000, json=True), 9000, seconds=1, warm_up=0.2)
+    assert plain[8:] == [f"--payload={tmp_path}/json-1000"]
+    deflated = arguments(Load(size=1000, json=True, offer="permessage-deflate"), 9000, seconds=1, warm_up=0.2)
+    assert deflated[8:] == [f"--payload={tmp_path}/json-1000-deflate", "--offer=permessage-deflate"]
+    message = (tmp_path / "json-1000").read_bytes()
+    payload = (tmp_path / "json-1000-deflate").read_bytes()
+    assert (len(message), message[:8]) == (1000, b'[{"id": ')
+    assert zlib.decompressobj(-15).decompress(payload + payloads.TAIL) == message
+    assert len(payload) < 500
 
 
 def run(programs: Path, words: list[str], times: int = 1) -> subprocess.CompletedProcess[str]:
@@ -82,6 +105,56 @@ def test_echoes_are_counted_and_timed(programs: Path, roles: dict[str, int], rol
     latency = found["latency"]
     assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"] <= latency["most_us"]
     assert found["refused"] == 0
+
+
+def json_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Load) -> list[str]:
+    monkeypatch.setattr(payloads, "BUILD", tmp_path)
+    return arguments(load, 0, seconds=0.1, warm_up=0.02)[1:]
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize("offer", ["", "permessage-deflate", NO_WINDOWS])
+def test_messages_of_json(
+    programs: Path, roles: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offer: str
+) -> None:
+    load = Load(size=70_000, text=True, json=True, offer=offer, connections=2)
+    words = json_words(tmp_path, monkeypatch, load)
+    assert result(programs, f"--port={roles['ws']}", *words)["messages"] > 0
+    idle = json_words(tmp_path, monkeypatch, replace(load, mode="idle"))
+    done = run(programs, [f"--port={roles['ws']}", *idle], times=0)
+    assert (done.returncode, json.loads(done.stdout)["connections"]) == (0, 2)
+
+
+@pytest.mark.needs("gcc")
+def test_a_payload_that_is_not_there(programs: Path, tmp_path: Path) -> None:
+    missing = run(programs, ["--port=9", f"--payload={tmp_path}/none"])
+    assert (missing.returncode, missing.stderr) == (1, f"--payload {tmp_path}/none: No such file or directory\n")
+    (tmp_path / "empty").touch()
+    empty = run(programs, ["--port=9", f"--payload={tmp_path}/empty"])
+    assert (empty.returncode, empty.stderr) == (1, f"--payload {tmp_path}/empty cannot be read\n")
+    offer = run(programs, ["--port=9", "--offer=permessage-deflate"])
+    assert (offer.returncode, offer.stderr) == (1, "--offer wants a compressed --payload\n")
+
+
+@pytest.mark.needs("gcc", "node", "ws")
+def test_ws_answers_by_compressed_messages(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = Ends(free_port(), 0)
+    directory = tmp_path / "ws"
+    directory.mkdir()
+    process = start(
+        PROXIES["ws"].command(directory, ends), cores=frozenset(os.sched_getaffinity(0)), directory=directory
+    )
+    try:
+        wait_until_accepting(process, ends.port, directory)
+        words = json_words(tmp_path, monkeypatch, Load(size=2000, text=True, json=True, offer=NO_WINDOWS))
+        assert result(programs, f"--port={ends.port}", *words)["messages"] > 0
+        with connect(f"ws://127.0.0.1:{ends.port}/", compression="deflate") as client:
+            client.send("größe" * 1000)
+            assert client.recv() == "größe" * 1000
+            assert client.response is not None
+            assert client.response.headers["Sec-WebSocket-Extensions"].startswith("permessage-deflate")
+    finally:
+        stop(process)
 
 
 @pytest.mark.needs("gcc")

