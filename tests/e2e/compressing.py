@@ -78,14 +78,14 @@ LARGE: list[Message] = [random.Random(17).randbytes(MIB), bytes(3 * MIB), as_jso
 def corpus(seed: int) -> Iterator[list[Message]]:
     """JSON, text, bytes and compressed bytes, of 1 B to 1 MiB each, and 64 MiB of all; each as its fragments."""
     chance = random.Random(seed)
-    json_text, words = as_json(8 * MIB), " ".join(chance.choices(["größer", "and", "smaller", "🐢"], k=MIB))
-    noise = chance.randbytes(4 * MIB)
-    packed = zlib.compress(json_text.encode(), 9) * 8
-    kinds: list[Message] = [json_text, words, noise, packed]
+    table, words = as_json(2 * MIB), " ".join(chance.choices(["größer", "and", "smaller", "🐢"], k=MIB // 4))
+    noise, packed = chance.randbytes(MIB), zlib.compress(table.encode()) * 16
+    kinds: list[Message] = [table, words, noise, packed]
     for size in (4**power for power in range(11)):
         for kind in kinds:
             yield _cut(kind[:size], chance)
-    yield _cut((json_text.encode()[: 4 * MIB] + words.encode()[: 4 * MIB] + noise + packed[: 4 * MIB]) * 4, chance)
+    some = table.encode()[:MIB] * 3 + words.encode()[:MIB] * 3 + noise + packed[:MIB]
+    yield _cut(some * 8, chance)
 
 
 def _cut(message: Message, chance: random.Random) -> list[Message]:
