@@ -51,6 +51,36 @@ async def test_both_kinds_keep_the_contract(pair: Pair) -> None:
         theirs.close()
 
 
+async def test_after_the_last_word_of_the_peer(pair: Pair) -> None:
+    """What comes behind it may be lost, but not the end."""
+    ours, theirs = pair
+    try:
+        ours.send(b"goodbye")
+        ours.shutdown_unread(socket.SHUT_WR)
+        assert await theirs.recv(100) == b"goodbye"
+        assert await theirs.recv(100) == b""
+        with pytest.raises(BLOCKED):
+            ours.recv(100)
+        theirs.shutdown(socket.SHUT_WR)
+        await trio.lowlevel.wait_readable(ours.fileno())
+        assert ours.recv(100) == b""
+    finally:
+        ours.close()
+        theirs.close()
+
+
+async def test_both_have_said_their_last_word(pair: Pair) -> None:
+    ours, theirs = pair
+    try:
+        theirs.shutdown(socket.SHUT_WR)
+        await trio.lowlevel.wait_readable(ours.fileno())
+        ours.shutdown_unread(socket.SHUT_WR)
+        assert ours.recv(100) == b""
+    finally:
+        ours.close()
+        theirs.close()
+
+
 async def test_what_holds_bytes_back_says_how_many(pair: Pair) -> None:
     """The compiled call reads a descriptor, or else a record at a time."""
     ours, theirs = pair

@@ -42,9 +42,12 @@ async def secure(
     """
     assert listener.context is not None
     timeouts = gateway.settings.defaults.timeouts
-    with trio.move_on_after(timeouts.handshake) as scope, gateway.silent.waiting(scope, counted_as):
-        first = await first_byte(gateway, sock, scope)
-    if scope.cancelled_caught or not first:
+    deadline = trio.current_time() + timeouts.handshake
+    first = _peek(sock)
+    if not first:  # nearly always it has come already, so no wait and no deadline is needed
+        with trio.CancelScope(deadline=deadline) as scope, gateway.silent.waiting(scope, counted_as):
+            first = await first_byte(gateway, sock, scope)
+    if not first:
         return None
     await gateway.handshake_limiter.take()
     if first != TLS_HANDSHAKE and _takes_plaintext(listener.settings):
@@ -58,7 +61,7 @@ async def secure(
         return None
     secured = None
     try:
-        with trio.CancelScope(deadline=scope.deadline) as scope, gateway.silent.waiting(scope, counted_as):
+        with trio.CancelScope(deadline=deadline) as scope, gateway.silent.waiting(scope, counted_as):
             await shake_hands(tls, gateway.pump.serve_if_due)
             secured = TlsTransport(tls), client_certificate(tls)
         if scope.cancelled_caught:
@@ -88,6 +91,14 @@ async def refuse_tls(listener: LiveListener, sock: Transport, client: str) -> No
     )
     if await send_all(sock, _ALERT):
         await end_gracefully(sock)
+
+
+def _peek(sock: socket.socket) -> bytes:
+    """Returns the first byte, which stays in the socket; ``b""`` if it has not come yet, or never will."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK)
+    except OSError:  # BLOCKED, too
+        return b""
 
 
 async def first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelScope) -> bytes:

@@ -14,6 +14,8 @@ class PlainTransport(socket.socket):
     secure = more = wants_write = False
     tls_record = 0
 
+    shutdown_unread = socket.socket.shutdown
+
     @property
     def connection(self) -> socket.socket:
         return self

@@ -66,5 +66,9 @@ class Transport(Protocol):
         """Ends the output; reading goes on. ``how`` is ``socket.SHUT_WR``. Raises ``OSError`` when the connection is
         lost."""
 
+    def shutdown_unread(self, how: int, /) -> None:
+        """Like ``shutdown``, and cheaper over TLS, if the peer has sent its last word: what it still sends may be lost.
+        Its end can still be read."""
+
     def close(self) -> None:
         """Closes the descriptor."""

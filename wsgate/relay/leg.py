@@ -359,7 +359,11 @@ class Leg:
         if self.output is not Output.SEALED:
             return
         try:
-            self.transport.shutdown(socket.SHUT_WR)
+            # A peer that has sent its Close sends nothing behind it (RFC 6455 §5.5.1)
+            if self.received_close is None:
+                self.transport.shutdown(socket.SHUT_WR)
+            else:
+                self.transport.shutdown_unread(socket.SHUT_WR)
         except OSError:  # the connection was reset already
             self.output = advance(self.output, Output.BROKEN)
         else:

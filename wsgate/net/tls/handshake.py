@@ -108,7 +108,8 @@ def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | No
     try:
         # First the checks that would leave the SSLSocket half made: the connection was reset, IDNA rejects the name
         sock.getpeername()
-        (server_hostname or "").encode("idna")
+        if server_hostname is not None:
+            server_hostname.encode("idna")
         return context.wrap_socket(
             sock,
             server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
@@ -152,8 +153,10 @@ def explain(error: OSError) -> str:
 def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
     """Returns the client's certificate, which OpenSSL has verified; ``None`` without one."""
     der = tls.getpeercert(binary_form=True)
+    if der is None:  # nearly always
+        return None
     shown: Any = tls.getpeercert()
-    if der is None or not shown:
+    if not shown:
         return None
     fingerprint = hashlib.sha256(der).hexdigest()
     names = [value for parts in shown["subject"] for kind, value in parts if kind == "commonName"]

@@ -132,6 +132,12 @@ class TlsTransport:
             self._send_close_notify()
         socket.socket.shutdown(self._sock, how)  # after SSLSocket.shutdown it would read ciphertext
 
+    def shutdown_unread(self, how: int) -> None:
+        """Like ``shutdown``, but what the peer still sends may be lost: OpenSSL reads while it sends close_notify."""
+        with contextlib.suppress(OSError):  # nearly always: the peer's own close_notify has not come yet
+            self._sock.unwrap()
+        socket.socket.shutdown(self._sock, how)
+
     def _send_close_notify(self) -> None:
         fd = self._sock.fileno()
         aside = os.dup(fd)  # keeps the connection and its place in the poller while ``fd`` is another socket
