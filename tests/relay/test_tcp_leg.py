@@ -10,6 +10,7 @@ from tests.relay.joined import BUFFER, MAX_PENDING, data, fill, session
 from wsgate.relay.closing import Cause
 from wsgate.relay.pump import Pump
 from wsgate.relay.states import Output
+from wsgate.wire.close import Close
 
 
 async def test_a_client_that_does_not_read_stops_the_service(pump: Pump, autojump_clock: MockClock) -> None:
@@ -41,3 +42,12 @@ async def test_a_reset_that_a_write_has_met_is_no_end_of_the_service(pump: Pump,
         assert (await running.client.receive_close())[0] == 1011
         outcome = running.session.outcome()
     assert (outcome.cause, outcome.detail) == (Cause.GONE, "connection lost: it was reset")
+
+
+async def test_a_fin_for_a_service_whose_reset_was_not_read_yet(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump, mode="tunnel") as running:
+        running.backend_leg.set_reading(False)
+        await running.backend.reset()
+        running.backend_leg.close(Close(1000))
+        assert running.backend_leg.finish() is False  # the end of its input is still to be read
+        assert running.backend_leg.output is Output.BROKEN

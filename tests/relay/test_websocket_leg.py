@@ -10,6 +10,7 @@ from tests.peers.frames import Frame, close_frame
 from tests.relay.joined import BUFFER, MAX_PENDING, data, fill, session
 from wsgate.relay.closing import DRAIN_REASON
 from wsgate.relay.pump import Pump
+from wsgate.relay.states import Output
 from wsgate.wire.frames import Opcode
 
 
@@ -155,3 +156,12 @@ async def test_a_boundary_with_a_fault_behind_it(pump: Pump, autojump_clock: Moc
         assert await running.client.read(504) == raw[500:]
         assert await running.client.receive() == Frame(Opcode.PING, b"now")
         assert await running.client.receive() == close_frame(4000)
+
+
+async def test_a_close_for_a_client_whose_reset_was_not_read_yet(pump: Pump, autojump_clock: MockClock) -> None:
+    async with session(pump) as running:
+        running.client_leg.set_reading(False)
+        await running.client.reset()
+        running.session.drain(1001)
+        assert running.client_leg.output is Output.BROKEN
+        assert (await running.backend.receive_close())[0] == 1001
