@@ -25,7 +25,7 @@ from wsgate.wire.http import HttpServer, Refusal
 
 # Bytes that an idle session may take, by tracemalloc: what it takes today and a fifth. Whoever adds an object to each
 # session should know that ten thousand idle ones keep it (docs/performance.md)
-MOST_IDLE = 3_900
+MOST_IDLE = 3_700
 
 MADE: Any = object()  # a session that is never run
 

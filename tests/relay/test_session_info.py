@@ -28,3 +28,22 @@ def test_a_session_in_the_logs_words() -> None:
         "subprotocol": None,
         "request_id": None,
     }
+
+
+def test_sessions_of_one_page_and_browser_share_their_texts() -> None:
+    """Each as it was read from its own request."""
+    one, other = (
+        SessionInfo(
+            id,
+            "chat",
+            ClientInfo("192.0.2.7:5", host="".join(["gate", ".test"]), agent="".join("x/1")),
+            "b",
+            "".join("/chat"),
+            None,
+            1,
+        )
+        for id in ("1", "2")
+    )
+    assert one.path is other.path
+    assert one.client.host is other.client.host
+    assert one.client.agent is other.client.agent

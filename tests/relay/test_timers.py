@@ -13,7 +13,7 @@ from wsgate.relay.closing import Cause, End, Side
 from wsgate.relay.flow import Flow
 from wsgate.relay.leg import Leg
 from wsgate.relay.pump import Pump
-from wsgate.relay.timers import LIFETIME_JITTER, LegHeartbeat
+from wsgate.relay.timers import LIFETIME_JITTER, beat
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.settings.model import Heartbeat, Timeouts
 from wsgate.wire.frames import Opcode
@@ -569,16 +569,15 @@ async def test_what_has_come_and_is_not_read_yet_is_life(autojump_clock: MockClo
     leg = WebSocketLeg(pump, ours, Side.CLIENT, masks=False)
     leg.output_flow = Flow(Nobody(), pump, leg, leg)
     leg.reading = True
-    heartbeat = LegHeartbeat(leg, BEAT)
     now = leg.last_read + BEAT.interval
-    assert not heartbeat.handle_deadline(now)
+    assert not beat(leg, BEAT, now)
     await peer.send(b"late")
     assert leg.has_unread()
     now += BEAT.timeout
-    assert not heartbeat.handle_deadline(now)
+    assert not beat(leg, BEAT, now)
     ours.recv(100)
     assert not leg.has_unread()
-    assert heartbeat.handle_deadline(now + BEAT.timeout)
+    assert beat(leg, BEAT, now + BEAT.timeout)
     ours.close()
     peer.close()
     with trio.CancelScope() as scope:

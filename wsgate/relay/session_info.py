@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from sys import intern
 
 
 @dataclass(slots=True)
@@ -65,6 +66,13 @@ class SessionInfo:
     request_id: str = ""
     expires: float = math.inf
     compression: str = ""
+
+    def __post_init__(self) -> None:
+        """Lets sessions of the same page and browser share these texts: thousands of idle ones keep them."""
+        client = self.client
+        self.path = intern(self.path)
+        client.host = None if client.host is None else intern(client.host)
+        client.agent = None if client.agent is None else intern(client.agent)
 
     def fields(self) -> dict[str, object]:
         """Returns all but the time, by the names of the log's fields."""

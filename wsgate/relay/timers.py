@@ -40,38 +40,29 @@ class Expired:
     detail: str
 
 
-class LegHeartbeat:
-    """The heartbeat of one leg."""
+def next_beat(leg: WebSocketLeg, heartbeat: Heartbeat, now: float) -> float:
+    """Returns when to call ``beat`` next for a leg."""
+    if not leg.reading:
+        return now + heartbeat.interval
+    if leg.unanswered_since is None:
+        return leg.last_read + heartbeat.interval
+    # look after an interval even if the timeout is longer: if the peer has answered, the next Ping is due then
+    return min(leg.unanswered_since + heartbeat.timeout, now + heartbeat.interval)
 
-    __slots__ = ("_heartbeat", "_pinged", "leg")
 
-    def __init__(self, leg: WebSocketLeg, heartbeat: Heartbeat) -> None:
-        self.leg = leg
-        self._heartbeat = heartbeat
-        self._pinged: float | None = None  # when the last Ping was sent, if nothing has come since
-
-    def next_deadline(self, now: float) -> float:
-        if not self.leg.reading:
-            return now + self._heartbeat.interval
-        if self._pinged is None:
-            return self.leg.last_read + self._heartbeat.interval
-        # look after an interval even if the timeout is longer: if the peer has answered, the next Ping is due then
-        return min(self._pinged + self._heartbeat.timeout, now + self._heartbeat.interval)
-
-    def handle_deadline(self, now: float) -> bool:
-        """Sends a Ping to a silent leg. Returns whether the leg did not answer an earlier Ping in time."""
-        leg, heartbeat = self.leg, self._heartbeat
-        if not leg.reading or (self._pinged is not None and leg.last_read >= self._pinged):
-            self._pinged = None
-        if self._pinged is not None and now >= self._pinged + heartbeat.timeout:
-            sent = leg.has_sent_ping() or leg.pending is not None
-            if sent and not leg.is_delivering(now, heartbeat.timeout) and not leg.has_unread():
-                return True
-            self._pinged = now
-        if self._pinged is None and leg.reading and now >= leg.last_read + heartbeat.interval:
-            self._pinged = now
-            leg.ping()
-        return False
+def beat(leg: WebSocketLeg, heartbeat: Heartbeat, now: float) -> bool:
+    """Sends a Ping to a silent leg. Returns whether the leg did not answer an earlier Ping in time."""
+    if not leg.reading or (leg.unanswered_since is not None and leg.last_read >= leg.unanswered_since):
+        leg.unanswered_since = None
+    if leg.unanswered_since is not None and now >= leg.unanswered_since + heartbeat.timeout:
+        sent = leg.has_sent_ping() or leg.pending is not None
+        if sent and not leg.is_delivering(now, heartbeat.timeout) and not leg.has_unread():
+            return True
+        leg.unanswered_since = now
+    if leg.unanswered_since is None and leg.reading and now >= leg.last_read + heartbeat.interval:
+        leg.unanswered_since = now
+        leg.ping()
+    return False
 
 
 class Timers:
@@ -80,7 +71,7 @@ class Timers:
     expires: when the client's credential does
     """
 
-    __slots__ = ("_expires", "_flows", "_heartbeats", "_legs", "_lifetime_end", "_timeouts")
+    __slots__ = ("_expires", "_flows", "_heartbeat", "_legs", "_lifetime_end", "_timeouts")
 
     def __init__(
         self,
@@ -95,11 +86,7 @@ class Timers:
         self._legs = legs
         self._flows = flows
         self._timeouts = timeouts
-        self._heartbeats = (
-            ()
-            if heartbeat is None
-            else tuple(LegHeartbeat(leg, heartbeat) for leg in legs if isinstance(leg, WebSocketLeg))
-        )
+        self._heartbeat = heartbeat
         self._lifetime_end = math.inf
         if timeouts.lifetime is not None:
             self._lifetime_end = now + timeouts.lifetime * (1 - LIFETIME_JITTER * random.random())
@@ -113,16 +100,18 @@ class Timers:
         deadlines = [self._lifetime_end, self._expires, self.write_deadline(now)]
         if self._timeouts.idle is not None:
             deadlines.append(self._last_moved() + self._timeouts.idle)
-        deadlines += [heartbeat.next_deadline(now) for heartbeat in self._heartbeats]
+        if self._heartbeat is not None:
+            deadlines += [next_beat(leg, self._heartbeat, now) for leg in self._legs if isinstance(leg, WebSocketLeg)]
         return min(deadlines)
 
     def handle_deadline(self, now: float) -> Expired | None:
         """Does what is due. Returns the limit that was exceeded, if any."""
         if (stuck := self.stuck(now)) is not None:
             return stuck
-        for heartbeat in self._heartbeats:
-            if heartbeat.handle_deadline(now):
-                return Expired(Cause.SILENT, heartbeat.leg, f"{heartbeat.leg.side.value} did not answer a Ping")
+        if self._heartbeat is not None:
+            for leg in self._legs:
+                if isinstance(leg, WebSocketLeg) and beat(leg, self._heartbeat, now):
+                    return Expired(Cause.SILENT, leg, f"{leg.side.value} did not answer a Ping")
         if self._timeouts.idle is not None and now >= self._last_moved() + self._timeouts.idle:
             return Expired(Cause.IDLE, None, f"no data for {self._timeouts.idle:g} s")
         if now >= self._expires:

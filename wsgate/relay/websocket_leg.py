@@ -33,9 +33,11 @@ class WebSocketLeg(Leg):
     masks: the gateway is the client of this connection: its frames are masked (RFC 6455 §5.3), and the peer closes the
     TCP connection first (§7.1.1); otherwise the reverse
     rtt: seconds from our last Ping to its Pong; ``None`` before the first Pong
+    unanswered_since: when the heartbeat has sent its last Ping (trio seconds), if nothing has come since; only
+    ``timers`` uses it
     """
 
-    __slots__ = ("_new_rtt", "_ping_data", "_pinged", "_truncated", "masks", "rtt")
+    __slots__ = ("_new_rtt", "_ping_data", "_pinged", "_truncated", "masks", "rtt", "unanswered_since")
 
     def __init__(self, pump: Pump, transport: Transport, side: Side, *, masks: bool) -> None:
         super().__init__(pump, transport, side)
@@ -44,6 +46,7 @@ class WebSocketLeg(Leg):
         self._new_rtt: float | None = None
         self._ping_data = b""
         self._pinged: float | None = None
+        self.unanswered_since: float | None = None
         self._truncated = False
 
     def send_control(self, opcode: Opcode, payload: bytes) -> None:
