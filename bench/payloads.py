@@ -41,5 +41,7 @@ def file(load: Load) -> Path:
     plain = message(load.size)
     path = BUILD / f"json-{load.size}{'-deflate' if load.offer else ''}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(compressed(plain) if load.offer else plain)
+    written = path.with_suffix(".new")
+    written.write_bytes(compressed(plain) if load.offer else plain)
+    written.replace(path)  # another generator may be reading it
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias
@@ -53,8 +54,9 @@ def inspecting(
 
     def make(client: WebSocketLeg, backend: WebSocketLeg) -> MakeFlows:
         up, down = walks(client=True, backend=True, fragments=fragments)
-        inflaters = Inflater(takeover=takeover), Inflater(takeover=takeover)
-        return inspect(client, backend, Direction(up, inflaters[0], sizes=sizes), Direction(down, inflaters[1]), checks)
+        make_inflater = functools.partial(Inflater, takeover=takeover)
+        ways = Direction(up, make_inflater, sizes=sizes), Direction(down, make_inflater)
+        return inspect(client, backend, *ways, checks)
 
     return make
 
@@ -72,8 +74,8 @@ def recoding(
 ) -> Flows:
     """client, backend: whether messages are compressed on this side."""
 
-    def inflater(wanted: bool) -> Inflater | None:
-        return Inflater(takeover=takeover) if wanted else None
+    def inflater(wanted: bool) -> Callable[[], Inflater] | None:
+        return functools.partial(Inflater, takeover=takeover) if wanted else None
 
     def deflater(wanted: bool) -> Deflater | None:
         return Deflater(level, takeover=takeover) if wanted else None

@@ -310,8 +310,8 @@ def test_any_messages_arrive(sent: tuple[list[bytes], list[Frame]], pieces: list
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-def flow_of(running: Session) -> Any:
-    return running.client_leg.input_flow
+def flow_of(running: Session, source: str = "client") -> Any:
+    return (running.client_leg if source == "client" else running.backend_leg).input_flow
 
 
 async def test_an_idle_session_holds_nothing(pump: Pump, autojump_clock: MockClock) -> None:
@@ -320,8 +320,10 @@ async def test_an_idle_session_holds_nothing(pump: Pump, autojump_clock: MockClo
         assert (await message(running.backend))[1] == bytes(3 * STEP)
         await trio.testing.wait_all_tasks_blocked()
         flow = flow_of(running)
-        assert flow._inflater._state is None
+        assert flow._inflater is None
         assert flow._deflater._state is None
+        assert flow._message is flow_of(running, "backend")._message  # that of all idle flows
+        assert flow._out is flow_of(running, "backend")._out
         assert flow._rest is None
         assert not flow._out
 

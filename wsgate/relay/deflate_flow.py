@@ -13,6 +13,10 @@ its size, and compressing takes longer than reading. So a flow stops when it has
 bytes), and when the sink accepts no more. It keeps the rest of its read (``_rest``) and reads again when it is done. So
 a session whose sink is stuck holds one read, and what one turn has made of it. Frames of the gateway's own wait for the
 end of that work: a Close in front of it would lose what was read.
+
+An idle session holds little more than one that looks into nothing. What belongs to a message is one object
+(``current_message``) from its first byte to its end; what belongs to a turn is gone after it. Without a window that is
+kept between messages (context takeover) the inflater goes with its message.
 """
 
 from __future__ import annotations
@@ -22,13 +26,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from wsgate.relay.codec_work import CodecWork
+from wsgate.relay.current_message import CurrentMessage
 from wsgate.relay.flow import WalkingFlow
 from wsgate.relay.pump import HEADROOM, STEP_SIZE
-from wsgate.wire.frames import FIN, MASK, RSV1, Opcode, measure
-from wsgate.wire.kernel import apply_mask
+from wsgate.wire.frames import FIN, Opcode, measure
 from wsgate.wire.plain_frames import PlainFrames
 from wsgate.wire.rules import Rule, fault
-from wsgate.wire.utf8 import Utf8Validator
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
@@ -46,9 +49,10 @@ TURN = 64 << 10  # plain bytes after which other sessions have their turn
 
 _FRAME_COST = 64  # a frame takes as long as about so many bytes of its payload
 
-_OPCODE = 0x0F
-
-_NO_WORK = CodecWork()  # nobody changes it
+# What stands where there is none yet; nobody changes them
+_NO_WORK = CodecWork()
+_NO_MESSAGE = CurrentMessage()
+_NO_OUTPUT: list[bytes | bytearray | memoryview] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,13 @@ class Direction:
     """What one direction of a session is walked, inflated, compressed and counted by.
 
     walk: without a limit for messages, because the flow counts their plain bytes
-    inflater: of the source's messages; ``None`` if the source compresses none
+    make_inflater: of the source's messages; ``None`` if the source compresses none
     deflater: of the sink's messages, where the gateway compresses; ``None`` if the sink gets none compressed
     sizes: where the plain sizes of messages are counted; the walk counts only frames
     """
 
     walk: Walk
-    inflater: Inflater | None = None
+    make_inflater: Callable[[], Inflater] | None = None
     deflater: Deflater | None = None
     sizes: MessageSizes | None = None
 
@@ -86,24 +90,18 @@ class DeflateFlow(WalkingFlow):
 
     __slots__ = (
         "_checks",
-        "_first",
         "_inflater",
         "_is_busy",
-        "_is_compressed",
-        "_is_last",
-        "_key",
         "_largest",
         "_look",
-        "_opcode",
+        "_make_inflater",
+        "_message",
         "_out",
-        "_phase",
         "_plain_frames",
         "_rest",
         "_shown",
-        "_size",
         "_sizes",
         "_turn",
-        "_utf8",
         "_work_told",
         "work",
     )
@@ -119,23 +117,17 @@ class DeflateFlow(WalkingFlow):
         direction: Direction,
         checks: Checks,
     ) -> None:
-        self._inflater = direction.inflater
+        self._make_inflater = direction.make_inflater
+        self._inflater: Inflater | None = None
         self._sizes = direction.sizes
         self._checks = checks
-        self.work = CodecWork()
+        self.work = _NO_WORK
         self._work_told = _NO_WORK
-        self._out: list[bytes | bytearray | memoryview] = []  # for the sink, before the next read
+        self._out = _NO_OUTPUT  # for the sink, before the next read
         self._rest: bytes | None = None  # of the last read; not ``None`` while there is work without a read
         self._turn = TURN
-        self._first = 0  # the first byte of the current frame
-        self._key = b""
-        self._phase = 0  # where in the masking key the next piece of the payload begins
-        self._opcode = 0  # of the current message
-        self._is_compressed = False
-        self._is_last = False  # whether the piece in the inflater is the end of its message
-        self._size = 0  # plain bytes of the current message so far
+        self._message = _NO_MESSAGE
         self._largest = 0
-        self._utf8: Utf8Validator | None = None
         self._is_busy = False  # whether what was read is not all written yet
         self._plain_frames: PlainFrames | None = None  # of a tap that is about to look
         self._shown: PlainFrames | None = None  # while it looks
@@ -196,9 +188,10 @@ class DeflateFlow(WalkingFlow):
     def move(self, start: int, end: int) -> None:
         if self._carry:
             start = self._restore_carry()
-        self._turn = TURN
+        self._out = []
         self._is_busy = True
         start = self._work(start, end)
+        self._turn = TURN
         if self._look is not None:
             self._look(memoryview(b""))
         if self.ended:
@@ -207,6 +200,7 @@ class DeflateFlow(WalkingFlow):
             self._rest = bytes(self.pump.view[start:end]) + (self._rest or b"")
         self._is_busy = self._rest is not None
         self._write()
+        self._out = _NO_OUTPUT
         if self._is_busy and self.sink.pending is None:
             self.pump.serve_again(self.source)
 
@@ -249,12 +243,13 @@ class DeflateFlow(WalkingFlow):
         self._turn -= stop - payload
         if begins:
             self._begin_frame(at, payload, size)
-            if not self._is_compressed and not self._grow(size):
+            if not self._message.is_compressed and not self._grow(size):
                 return end, False
-        is_last = self._first >= FIN and not walk.left
-        if self._is_compressed:
-            assert self._inflater is not None  # the walk lets RSV1 pass only where it was agreed on
-            self._is_last = is_last
+        message = self._message
+        is_last = message.is_last_frame and not walk.left
+        if message.is_compressed:
+            assert self._inflater is not None
+            message.is_last_piece = is_last
             self._inflater.put(bytes(self._unmask(payload, stop)), last=is_last)
             self.work.received += stop - payload
             self._hold(at, stop)
@@ -264,20 +259,22 @@ class DeflateFlow(WalkingFlow):
             self._pass(at, payload, stop, is_last=is_last)
             if is_last:
                 self._end_message()
-        self._phase = (self._phase + stop - payload) & 3
+        message.end_piece(stop - payload)
         return stop, False
 
     def _begin_frame(self, at: int, payload: int, size: int) -> None:
         buffer = self.pump.buffer
-        first = self._first = buffer[at]
-        self._key = bytes(buffer[payload - 4 : payload]) if buffer[at + 1] & MASK else b""
-        self._phase = 0
-        if first & _OPCODE:
-            self._opcode = first & _OPCODE
-            self._is_compressed = bool(first & RSV1)
-            self._size = 0
+        message = self._message
+        if message is _NO_MESSAGE:
+            message = self._message = CurrentMessage(buffer[at])
+            if self.work is _NO_WORK:
+                self.work = CodecWork()
+            if message.is_compressed and self._inflater is None:
+                assert self._make_inflater is not None  # the walk lets RSV1 pass only where it was agreed on
+                self._inflater = self._make_inflater()
+        message.begin_frame(buffer, at, payload)
         if self._shown is not None:
-            self._shown.begin(first, size, is_compressed=self._is_compressed)
+            self._shown.begin(buffer[at], size, is_compressed=message.is_compressed)
 
     def _show_piece(self, start: int, stop: int) -> None:
         """Tells a tap the next part of a frame that is not compressed."""
@@ -287,11 +284,7 @@ class DeflateFlow(WalkingFlow):
             self._shown.end()
 
     def _unmask(self, start: int, stop: int) -> bytes | bytearray:
-        data = self.pump.buffer[start:stop]
-        if not self._key:
-            return data
-        phase = self._phase
-        return apply_mask(data, self._key[phase:] + self._key[:phase])
+        return self._message.unmask(self.pump.buffer[start:stop])
 
     def _step(self) -> None:
         """Inflates a little more of the current message."""
@@ -304,11 +297,11 @@ class DeflateFlow(WalkingFlow):
             self._break(Rule.BAD_DEFLATE)
             return
         is_over = not inflater.more
-        is_last = is_over and self._is_last
+        is_last = is_over and self._message.is_last_piece
         self._turn -= len(plain) + _FRAME_COST
         self.work.inflated += len(plain)
         self.last_moved = self.pump.now
-        if not self._grow(len(plain)) or not self._check_text(plain, is_last):
+        if not self._grow(len(plain)) or not self._check_text(plain, is_last=is_last):
             return
         if self._shown is not None:
             self._shown.add(plain)
@@ -322,29 +315,27 @@ class DeflateFlow(WalkingFlow):
 
     def _grow(self, size: int) -> bool:
         """Counts plain bytes of the current message. Returns whether they are within the limit."""
-        self._size += size
-        if self._size > self._checks.limit:
+        message = self._message
+        message.size += size
+        if message.size > self._checks.limit:
             self._break(Rule.LARGE_MESSAGE, self._checks.limit)
             return False
         return True
 
-    def _check_text(self, plain: bytes, is_last: bool) -> bool:
-        if self._opcode != Opcode.TEXT or not self._checks.validate_text:
-            return True
-        if self._utf8 is None:
-            self._utf8 = Utf8Validator()
-        if not self._utf8.feed(plain):
-            self._break(Rule.NOT_UTF8)
-            return False
-        if is_last and not self._utf8.finish():
-            self._break(Rule.ENDS_INSIDE)
-            return False
-        return True
+    def _check_text(self, plain: bytes, *, is_last: bool) -> bool:
+        rule = self._message.check_text(plain, is_last=is_last) if self._checks.validate_text else None
+        if rule is not None:
+            self._break(rule)
+        return rule is None
 
     def _end_message(self) -> None:
-        self._largest = max(self._largest, self._size)
+        size = self._message.size
+        self._largest = max(self._largest, size)
         if self._sizes is not None:
-            self._sizes.message(self._size)
+            self._sizes.message(size)
+        self._message = _NO_MESSAGE
+        if self._inflater is not None and not self._inflater.takeover:
+            self._inflater = None
 
     def _break(self, rule: Rule, number: int = 0) -> None:
         """The current message breaks a rule that the walk cannot see."""

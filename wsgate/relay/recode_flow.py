@@ -63,9 +63,10 @@ class RecodeFlow(DeflateFlow):
         first = FIN if is_last else 0
         deflater = self._deflater
         if not self._is_begun:
-            first |= self._opcode
+            opcode = self._message.opcode
+            first |= opcode
             is_small = is_last and len(plain) < self._recoding.threshold
-            self._compresses = deflater is not None and not is_small and self._opcode not in self._recoding.never
+            self._compresses = deflater is not None and not is_small and opcode not in self._recoding.never
         payload: bytes | bytearray = plain
         if self._compresses:
             assert deflater is not None

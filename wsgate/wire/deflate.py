@@ -68,11 +68,11 @@ class Inflater:
     more: ``take`` has something to do
     """
 
-    __slots__ = ("_bits", "_has_final", "_input", "_is_last", "_recent", "_state", "_takeover", "more")
+    __slots__ = ("_bits", "_has_final", "_input", "_is_last", "_recent", "_state", "more", "takeover")
 
     def __init__(self, bits: int = MAX_BITS, *, takeover: bool) -> None:
         self._bits = max(bits, MIN_DEFLATE_BITS)  # a peer that uses zlib compresses with at least as many
-        self._takeover = takeover
+        self.takeover = takeover
         self._state: Any = None  # zlib's
         self._input = b""
         self._is_last = False
@@ -84,7 +84,7 @@ class Inflater:
         """Adds a piece of a message's payload, ``last``: its end. All that was put before must have been taken."""
         self._is_last = last
         if last:
-            data += TAIL if self._takeover else TAIL + _FINAL
+            data += TAIL if self.takeover else TAIL + _FINAL
         self._input = data
         self.more = True
 
@@ -123,7 +123,7 @@ class Inflater:
     def _finish(self) -> bool:
         """The end of a message. Returns whether it was between two blocks."""
         state = self._state
-        if not self._takeover:
+        if not self.takeover:
             # Between two blocks our last block has ended the stream
             self._state = None
             self._recent = []

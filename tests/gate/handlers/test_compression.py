@@ -165,7 +165,9 @@ async def test_the_flows(
 
 
 def codecs(flow: Any) -> tuple[Inflater | None, Deflater | None]:
-    return flow._inflater, flow._deflater
+    """What inflates and compresses; an inflater is made when the first message comes."""
+    assert flow._inflater is None
+    return flow._make_inflater and flow._make_inflater(), flow._deflater
 
 
 async def test_each_side_has_its_own_terms(ends: Ends) -> None:
@@ -175,8 +177,8 @@ async def test_each_side_has_its_own_terms(ends: Ends) -> None:
     from_backend, to_client = codecs(made.down)
     assert from_client is not None
     assert from_backend is not None
-    assert (from_client._takeover, from_client._bits) == (True, 15)
-    assert (from_backend._takeover, from_backend._bits) == (False, 10)
+    assert (from_client.takeover, from_client._bits) == (True, 15)
+    assert (from_backend.takeover, from_backend._bits) == (False, 10)
     assert to_backend is not None
     assert to_client is not None
     assert (to_backend.takeover, to_backend._bits) == (False, 9)

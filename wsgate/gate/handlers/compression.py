@@ -6,7 +6,9 @@ end. Then ``agree`` says what stands on each side, and ``make_flows`` makes the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from wsgate.gate.exchange import Exchange
 from wsgate.gate.handlers.legs import or_no_limit
@@ -26,6 +28,12 @@ from wsgate.wire.kernel import FrameWalk, Walk
 from wsgate.wire.walk import NO_LIMIT
 
 _OPCODES = {"text": Opcode.TEXT, "binary": Opcode.BINARY}
+
+# The same objects for all sessions with the same settings, because none of them changes. A session holds only what is
+# its own
+_checks = lru_cache(maxsize=256)(Checks)
+_recoding = lru_cache(maxsize=256)(Recoding)
+_shared_deflater = lru_cache(maxsize=256)(Deflater)  # without a window it holds nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +122,9 @@ def make_flows(
         metrics.compressed(Side.BACKEND)
     if not looks_in:
         return relay(client, backend, walk("up", here), walk("down", there), answers_pings=answers_pings)
-    checks = Checks(limit, action.validate_text, answers_pings)
-    from_client = None if here is None else Inflater(here.client_bits, takeover=here.client_takeover)
-    from_backend = None if there is None else Inflater(there.server_bits, takeover=there.server_takeover)
+    checks = _checks(limit, action.validate_text, answers_pings)
+    from_client = None if here is None else _inflater_maker(here.client_bits, here.client_takeover)
+    from_backend = None if there is None else _inflater_maker(there.server_bits, there.server_takeover)
     to_client = to_backend = None
     if agreement.is_own and compression is not None:
         if here is not None:  # which it is not for an excluded subprotocol
@@ -128,7 +136,7 @@ def make_flows(
     if not agreement.is_own or compression is None:
         return inspect(client, backend, up, down, checks)
     never = frozenset(_OPCODES[each] for each in compression.no_compress if each in _OPCODES)
-    return recode(client, backend, up, down, checks, Recoding(compression.threshold, never))
+    return recode(client, backend, up, down, checks, _recoding(compression.threshold, never))
 
 
 def describe(route: Route, agreement: Agreement) -> str:
@@ -177,4 +185,10 @@ def _deflater(compression: Compression, bits: int, takeover: bool) -> Deflater |
     """Returns ``None`` for a window that zlib cannot use: the peer may always be sent plain messages."""
     if bits < MIN_DEFLATE_BITS:
         return None
-    return Deflater(compression.level, min(bits, _bits(compression)), takeover=takeover)
+    make = Deflater if takeover else _shared_deflater
+    return make(compression.level, min(bits, _bits(compression)), takeover=takeover)
+
+
+@lru_cache(maxsize=64)
+def _inflater_maker(bits: int, takeover: bool) -> Callable[[], Inflater]:
+    return partial(Inflater, bits, takeover=takeover)
