@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from wsgate.gate.client import Client
+from wsgate.net.random_bytes import random_bytes
 from wsgate.settings.model import KeepRequestId, RequestId
 from wsgate.wire.headers import values
 from wsgate.wire.http import Request
@@ -24,18 +24,4 @@ def id_of_request(settings: RequestId | None, request: Request, client: Client) 
         sent = values(request.headers, settings.header.lower().encode())
         if len(sent) == 1 and _ID.fullmatch(sent[0]):
             return sent[0].decode()
-    return _new()
-
-
-_random = bytearray()  # drawn for many ids at once, because a system call costs more than the rest
-
-
-def _new() -> str:
-    if not _random:
-        _random.extend(os.urandom(_BYTES * 100))
-    drawn = _random[-_BYTES:].hex()
-    del _random[-_BYTES:]
-    return drawn
-
-
-os.register_at_fork(after_in_child=_random.clear)  # or two processes would draw the same
+    return random_bytes(_BYTES).hex()

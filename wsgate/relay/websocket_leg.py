@@ -7,11 +7,11 @@ of Pings to a leg that does not read needs no memory.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import trio
 
+from wsgate.net.random_bytes import random_bytes
 from wsgate.net.transport import Transport
 from wsgate.relay.leg import Leg
 from wsgate.relay.states import Input, Output, advance
@@ -61,7 +61,7 @@ class WebSocketLeg(Leg):
     def ping(self) -> None:
         """Sends a Ping to check that the peer is alive. Its data is always the same, so a late Pong is recognised
         too."""
-        self._ping_data = self._ping_data or os.urandom(_PING_SIZE)
+        self._ping_data = self._ping_data or random_bytes(_PING_SIZE)
         self._pinged = trio.current_time()
         self.send_control(Opcode.PING, self._ping_data)
 
@@ -140,7 +140,7 @@ class WebSocketLeg(Leg):
         self.waiting_frames[opcode] = payload
 
     def _frame(self, opcode: Opcode, payload: bytes) -> bytes:
-        return encode_frame(opcode, payload, os.urandom(4) if self.masks else None)
+        return encode_frame(opcode, payload, random_bytes(4) if self.masks else None)
 
     def _note_close(self, payload: bytes) -> None:
         if self.close_code is None:

@@ -6,7 +6,6 @@ So the client gets an HTTP status for a failure (RFC 9110 §15.6.3, §15.6.5), a
 from __future__ import annotations
 
 import binascii
-import os
 import re
 from dataclasses import dataclass, replace
 
@@ -21,6 +20,7 @@ from wsgate.gate.handlers.places import Places
 from wsgate.gate.refusals import RETRY_AFTER, is_our_own, unreachable
 from wsgate.net.ask import ask_within
 from wsgate.net.dial import DialError, TlsClient, dial
+from wsgate.net.random_bytes import random_bytes
 from wsgate.net.resolver import set_requester
 from wsgate.net.transport import Transport
 from wsgate.relay.closing import Side
@@ -151,7 +151,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
             exchange.upgrade if offered is exchange.upgrade.deflate else replace(exchange.upgrade, deflate=offered),
             target=target,
             host=host,
-            key=binascii.b2a_base64(os.urandom(16), newline=False),
+            key=binascii.b2a_base64(random_bytes(16), newline=False),
             written=fields.written,
             dropped=fields.dropped,
             max_head=exchange.site.settings.limits.head,
