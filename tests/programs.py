@@ -33,6 +33,8 @@ PACKAGES = {
     "node": "nodejs",
     "openssl": "openssl",
     "openssl/ssl.h": "libssl-dev",
+    "pebble": "pebble",
+    "pebble-challtestsrv": "pebble",
     "postgres": "postgresql",
     "prometheus": "prometheus",
     "promtool": "prometheus",

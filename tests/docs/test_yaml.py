@@ -35,7 +35,7 @@ def put_in_place(text: str, directory: Path) -> str:
 
     def move(found: re.Match[str]) -> str:
         path = directory / found[2].lstrip("/")
-        if found[1] in ("root", "directory"):
+        if found[1] in ("root", "directory", "store"):
             path.mkdir(parents=True, exist_ok=True)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,17 @@ from wsgate.gate.decide import (
     decide,
 )
 from wsgate.gate.refusals import DRAINING, ROUTE_DRAINING
-from wsgate.settings.model import Listener, ListenerRedirect, Match, PlainHttp, Settings, TcpAddress, Upgrades
+from wsgate.settings.model import (
+    Acme,
+    Listener,
+    ListenerRedirect,
+    Match,
+    PlainHttp,
+    Settings,
+    TcpAddress,
+    Tls,
+    Upgrades,
+)
 from wsgate.settings.path_patterns import path_pattern
 from wsgate.site.build import build
 from wsgate.site.listener import LiveListener
@@ -107,3 +117,18 @@ def test_a_redirect_goes_before_every_route() -> None:
     assert name is None
     assert refusal is not None
     assert refusal.status == 308
+
+
+def test_a_challenge_of_acme_goes_before_all_on_a_plain_listener(tmp_path: Path) -> None:
+    """The CA follows a redirect, too, but only to a certificate that may not be there yet."""
+    redirecting = replace(PLAIN, redirect=ListenerRedirect.HTTPS)
+    secure = Listener(
+        bind=TcpAddress("127.0.0.1", 443), tls=Tls(acme=Acme(hosts=("gateway.test",), store=str(tmp_path)))
+    )
+    site = build(Settings(listeners=(redirecting, secure), routes=ROUTES))
+    asked = plain_request("/.well-known/acme-challenge/token")
+    for listener, expected in [(redirecting, "acme"), (secure, None)]:
+        exchange = exchange_for(ROUTES[0], asked)
+        live = LiveListener(listener, next(iter(site.tls.values())) if listener.tls is not None else None)
+        found = decide(site, live, exchange.client, exchange.request, None)
+        assert (None if isinstance(found, Refused) else found.name) == expected

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from wsgate.ops import file_watch
 from wsgate.ops.file_watch import INTERVAL, WatchedFile, signature, watch
@@ -43,7 +44,7 @@ async def watching(file: WatchedFile) -> AsyncIterator[Watching]:
 
 
 @pytest.fixture(autouse=True)
-def looks_without_a_thread(monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock) -> None:
+def looks_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A virtual clock jumps while a thread works."""
 
     async def look(limiter: trio.CapacityLimiter, within: float, work: Callable[[], object]) -> object:
@@ -53,7 +54,7 @@ def looks_without_a_thread(monkeypatch: pytest.MonkeyPatch, autojump_clock: trio
     monkeypatch.setattr(file_watch, "in_thread", look)
 
 
-async def test_a_change_is_one_reload(tmp_path: Path) -> None:
+async def test_a_change_is_one_reload(tmp_path: Path, autojump_clock: MockClock) -> None:
     file = tmp_path / "w.yaml"
     file.write_text("a")
     async with watching(WatchedFile.now(str(file))) as found:
@@ -65,7 +66,7 @@ async def test_a_change_is_one_reload(tmp_path: Path) -> None:
         assert await found.look(5) == 2
 
 
-async def test_a_file_that_is_being_written(tmp_path: Path) -> None:
+async def test_a_file_that_is_being_written(tmp_path: Path, autojump_clock: MockClock) -> None:
     file = tmp_path / "w.yaml"
     file.write_text("a")
     async with watching(WatchedFile.now(str(file))) as found:
@@ -75,7 +76,7 @@ async def test_a_file_that_is_being_written(tmp_path: Path) -> None:
         assert await found.look(3) == 1
 
 
-async def test_a_link_that_is_swapped(tmp_path: Path) -> None:
+async def test_a_link_that_is_swapped(tmp_path: Path, autojump_clock: MockClock) -> None:
     """As Kubernetes changes a ConfigMap: wsgate.yaml -> ..data/wsgate.yaml, and ..data -> a new directory."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -88,7 +89,7 @@ async def test_a_link_that_is_swapped(tmp_path: Path) -> None:
         assert await found.look(4) == 1
 
 
-async def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
+async def test_a_file_that_goes_and_comes_back(tmp_path: Path, autojump_clock: MockClock) -> None:
     file = tmp_path / "w.yaml"
     file.write_text("a")
     async with watching(WatchedFile.now(str(file))) as found:
@@ -101,7 +102,7 @@ async def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
         assert await found.look(4) == 1
 
 
-async def test_a_change_before_the_watch_began(tmp_path: Path) -> None:
+async def test_a_change_before_the_watch_began(tmp_path: Path, autojump_clock: MockClock) -> None:
     file = tmp_path / "w.yaml"
     before = WatchedFile.now(str(file))
     assert before.before is None
@@ -110,7 +111,9 @@ async def test_a_change_before_the_watch_began(tmp_path: Path) -> None:
         assert await found.look(4) == 1
 
 
-async def test_a_disk_that_hangs_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_hangs_is_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
     file = tmp_path / "w.yaml"
     file.write_text("a")
     hangs = True

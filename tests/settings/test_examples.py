@@ -38,8 +38,8 @@ EXAMPLES = sorted(CONFIG.glob("*.yaml"))
 # What the examples name that is not in the repository.
 PAIRS = ["fullchain.pem", "tls/gate.pem", "tls/chat.pem", "tls/app.pem"]
 PASSWORDS = ["tls/gate.password", "tls/app.password"]
-AUTHORITIES = ["tls/clients.pem", "tls/internal.pem"]
-DIRECTORIES = ["recordings", "tls", "tokens/sockets"]
+AUTHORITIES = ["tls/acme-ca.pem", "tls/clients.pem", "tls/internal.pem"]
+DIRECTORIES = ["recordings", "tls/acme", "tokens/sockets"]
 FILES = {
     "admin.token": "sesame\n",
     "chat.backends": "ws://127.0.0.1:9003\n",

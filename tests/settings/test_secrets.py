@@ -16,6 +16,7 @@ SECRET = "S3cr3tS3cr3t"
 
 # Keys that take any text, and whose value is no secret: names, words and texts that clients are told
 PUBLIC = {
+    "Acme.email",
     *("Basic.realm", "Files.cache_control", "Files.index", "Respond.body"),
     *("Compression.no_compress", "Match.subprotocol", "Tunnel.subprotocols"),
     *("ClientCertificateAuth.names", "Jwt.algorithms", "Jwt.audience", "Jwt.issuer", "Redis.user"),

@@ -223,6 +223,11 @@ BACKEND_FAILURES = _counter(
 BACKEND_EJECTIONS = _counter("wsgate_backend_ejections_total", "How often a backend was ejected.", _BACKEND)
 RETRIES = _counter("wsgate_backend_retries_total", "Requests for which another backend was tried.", _ROUTE)
 
+ACME_FAILURES = _counter(
+    "wsgate_acme_failures_total",
+    "Certificates that could not be got by ACME, by the file that they are for.",
+    ("file",),
+)
 CERTIFICATE = _gauge(
     "wsgate_certificate_expiry_timestamp_seconds",
     "When the certificate in a file expires, in seconds since 1970.",

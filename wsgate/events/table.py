@@ -121,6 +121,8 @@ FIELDS = (
     Field("hint", "text", "what to look at"),
     Field("times", "number", "how often, since the last such line"),
     Field("file", "path", "of the file"),
+    Field("hosts", "text", "the names in a certificate"),
+    Field("retry_in", "seconds", "until it is tried again"),
     Field("files", "list", "of paths"),
     Field("url", "URL", "of the service, without its query"),
     Field("redis", "URL", "of the server of `limits.shared`, without user and password"),
@@ -261,6 +263,13 @@ EVENTS = (
     Event("limits not shared", "warning", ("redis", "error", "consequence"), "the Redis server of `limits.shared`"),
     Event("limits shared again", "warning", ("redis",), "it answers again"),
     # certificates
+    Event("certificate obtained", "info", ("hosts", "file"), "ACME has brought one"),
+    Event(
+        "certificate not obtained",
+        "warning",
+        ("hosts", "error", "consequence", "retry_in"),
+        "ACME has brought none; it is tried again",
+    ),
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),
     Event(
         "certificate not loaded",

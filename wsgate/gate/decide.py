@@ -82,6 +82,8 @@ def _find(
     drained: Container[str],
 ) -> LiveRoute | Refused:
     asks = upgrade is not None
+    if listener.tls is None and not asks and (challenge := site.find_challenge(request.host, request.path)) is not None:
+        return challenge
     moved = redirection(listener, site.settings.listeners, client, request, upgrade=asks)
     if moved is not None:
         return Refused(moved)

@@ -22,6 +22,7 @@ from wsgate.gate import backend_drain, health, interval_log, membership, revoke,
 from wsgate.gate.auth import running
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
+from wsgate.ops.acme import Renewal
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.descriptors import said_of_sessions
 from wsgate.ops.drain import drain_sessions
@@ -100,6 +101,7 @@ async def run(
                     )
                     for task in (
                         certificates.watch,
+                        Renewal(gateway, certificates.look).run,
                         reloader.run,
                         partial(revoke.watch, gateway.sessions),
                         partial(gateway.admissions.watch, lambda: gateway.site.routes),

@@ -24,6 +24,7 @@ class Registry:
         self.opened = 0
         self._prefix = f"{worker}-" if worker else ""
         self._numbers = 0
+        self.worker = worker
         self._sessions: dict[str, Session] = {}
         self.is_cut = False
         self._none = trio.Event()  # set when the last session ends

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 from wsgate.settings.draft import is_whole
 from wsgate.settings.faults import ReportFault
-from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
+from wsgate.settings.model import Acme, BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
+from wsgate.text.host import is_ip
 
 _NONE = "there is no certificate: name its file with certificate"
 
@@ -25,6 +26,8 @@ def check_listeners_tls(listeners: list[tuple[int, Any]], fault: ReportFault, gi
         _check_plaintext(listener.tls, path, fault)
         if is_whole(listener.tls):
             _check_certificates(listener.tls, path, fault)
+            if listener.tls.acme is not None:
+                _check_acme(listener.tls.acme, [other for _, other in listeners], f"{path}.acme", fault)
 
 
 def check_routes_tls(routes: list[tuple[int, Any]], fault: ReportFault, given: Container[str]) -> None:
@@ -62,8 +65,13 @@ def _check_plaintext(tls: Tls, path: str, fault: ReportFault) -> None:
 
 
 def _check_certificates(tls: Tls, path: str, fault: ReportFault) -> None:
-    if tls.certificate is None and not tls.certificates:
-        fault(path, f"{_NONE}, or several with certificates")
+    if tls.acme is not None:
+        if tls.certificate is not None or tls.certificates:
+            fault(
+                f"{path}.acme", "certificates of your own stand beside it: remove them, or give them another listener"
+            )
+    elif tls.certificate is None and not tls.certificates:
+        fault(path, f"{_NONE}, or several with certificates, or get one with acme")
     elif tls.certificate is not None and tls.certificates:
         fault(f"{path}.certificates", "certificate stands beside it: move that one into this list, to the top")
     if tls.certificate is None:
@@ -71,6 +79,17 @@ def _check_certificates(tls: Tls, path: str, fault: ReportFault) -> None:
     for index, certificate in enumerate(tls.certificates):
         if certificate.certificate is None:
             fault(f"{path}.certificates[{index}]", _NONE)
+
+
+def _check_acme(acme: Acme, listeners: Sequence[Any], path: str, fault: ReportFault) -> None:
+    if not acme.directory.tls:
+        fault(f"{path}.directory", "the account's key and its orders go there: write https://")
+    for index, host in enumerate(acme.hosts):
+        if is_ip(host):
+            fault(f"{path}.hosts[{index}]", "a CA gives certificates to names: write the name that clients ask for")
+    if not any(getattr(listener, "tls", True) is None for listener in listeners):
+        message = "the CA asks at port 80, and no listener speaks plain HTTP: add one with bind: 0.0.0.0:80"
+        fault(path, f"{message} (it may have redirect: https)")
 
 
 def _check_strays(certificate: Certificate, path: str, fault: ReportFault) -> None:

@@ -22,6 +22,7 @@ from wsgate.settings.draft import Broken, Draft, is_whole
 from wsgate.settings.model import (
     AUTH_KINDS,
     SOURCES,
+    Acme,
     Admin,
     AdminToken,
     Auth,
@@ -44,6 +45,7 @@ from wsgate.settings.model import (
     UnixAddress,
     WebSocketUrl,
 )
+from wsgate.site.acme import acme_of, challenge_route
 from wsgate.site.admin_token import AdminTokenError, load_admin_token
 from wsgate.site.auth import MAKERS, live_auth
 from wsgate.site.backend import LiveBackend
@@ -175,6 +177,7 @@ class _Builder:
             self._check_binds(listeners)
         for index, listener in listeners:
             if isinstance(listener.tls, Tls) and is_whole(listener.tls):
+                self._load_acme(listener.tls.acme, f"listeners[{index}].tls.acme")
                 self._tls.load_listener(listener, f"listeners[{index}].tls")
         limits = getattr(settings, "limits", None)
         if isinstance(limits, Limits) and isinstance(limits.shared, RedisUrl) and not is_installed("redis"):
@@ -211,7 +214,8 @@ class _Builder:
             stays = old is not None and old.lookups is self._lookups.get(index)
             routes.append(old if old is not None and stays else self._make_route(index, route))
         listeners = [self._make_listener(listener) for listener in settings.listeners]
-        return Site(settings, routes, listeners, self._tls.live, self._tls.renewals, self._secret)
+        challenges = [challenge_route(acme) for acme in dict.fromkeys(acme_of(settings.listeners))]
+        return Site(settings, routes, listeners, self._tls.live, self._tls.renewals, self._secret, challenges)
 
     # -- what is named ------------------------------------------------------------------------------------------------
 
@@ -229,6 +233,13 @@ class _Builder:
                     break
             else:
                 seen.append((index, listener.bind))
+
+    def _load_acme(self, acme: Acme | None, path: str) -> None:
+        if acme is None:
+            return
+        if not is_installed("acme"):
+            self._draft.fault(path, "it needs the ACME client, not installed here: pip install 'wsgate[acme]'")
+        self._check_directory(acme.store, f"{path}.store", os.W_OK)
 
     def _check_admin(self, admin: Admin, listeners: Sequence[tuple[int, Listener]]) -> None:
         if not isinstance(admin.bind, Broken):

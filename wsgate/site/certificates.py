@@ -18,6 +18,7 @@ from wsgate.net.tls.contexts import (
     backend_context,
     certificates,
     files,
+    is_awaited,
     listener_context,
     read_certificate,
 )
@@ -112,7 +113,8 @@ def load_one(key: TlsKey, pem: PemFiles | None = None) -> LiveTls:
         raise CertificateError(faults)
     try:
         context = listener_context(tls, pem) if isinstance(tls, Tls) else backend_context(tls, alpn, pem)
-        own = {str(one.certificate): read_certificate(one, pem) for _, one in certificates(tls)}
+        present = [] if is_awaited(tls) else certificates(tls)
+        own = {str(one.certificate): read_certificate(one, pem) for _, one in present}
         ca = tls.client_ca if isinstance(tls, Tls) else tls.ca
         trusted = {} if ca is None else {ca: max(pem.certificates(ca), key=lambda one: one.not_after)}
     except (OSError, ValueError) as error:  # it has changed since it was checked

@@ -17,12 +17,15 @@ from wsgate.site.route import LiveRoute
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import Refusal
 
+CHALLENGE_PATH = "/.well-known/acme-challenge/"  # RFC 8555 §8.3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
     """Everything that the settings name; ``routes`` and ``listeners`` in their order.
 
     tls: every TLS context, by the settings that it is made from
+    challenges: routes for the answers to ACME's challenges (RFC 8555 §8.3), which come before all others
     secret: random; the same in all worker processes and after a reload, another one after a restart
     renewals: contexts that are kept from the site before, with the present content of their files
     """
@@ -33,6 +36,14 @@ class Site:
     tls: Mapping[TlsKey, LiveTls] = field(default_factory=dict)
     renewals: Sequence[tuple[LiveTls, LiveTls]] = ()
     secret: bytes = b""
+    challenges: Sequence[LiveRoute] = ()
+
+    def find_challenge(self, host: bytes, path: str) -> LiveRoute | None:
+        """Returns the route for the answer to a challenge; ``None`` if the request is for none."""
+        if not self.challenges or not path.startswith(CHALLENGE_PATH):
+            return None
+        name = host_name(host)
+        return next((route for route in self.challenges if route.matcher.takes(name, (), False)), None)
 
     def find(
         self,

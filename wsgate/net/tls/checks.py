@@ -9,7 +9,7 @@ import datetime
 import ssl
 import time
 
-from wsgate.net.tls.contexts import certificates, load_chain, read_password
+from wsgate.net.tls.contexts import certificates, is_awaited, load_chain, read_password
 from wsgate.net.tls.pem_files import PemFiles
 from wsgate.net.tls.x509 import X509, read_der
 from wsgate.settings.model import BackendTls, Certificate, Tls
@@ -24,7 +24,7 @@ _TOO_WEAK = frozenset({"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK",
 def check_listener_tls(tls: Tls, pem: PemFiles) -> list[TlsFault]:
     """Returns the faults of the files and ciphers of a listener's TLS."""
     faults: list[TlsFault] = []
-    for path, certificate in certificates(tls):
+    for path, certificate in [] if is_awaited(tls) else certificates(tls):
         _check_certificate(certificate, path, pem, faults)
     if tls.ciphers is not None:
         try:

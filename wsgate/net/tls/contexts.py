@@ -6,10 +6,12 @@ like ``ssl.SSLError``. They read files: call them in a thread. OpenSSL reads cer
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Sequence
 
 from wsgate.net.tls.pem_files import PemFiles
+from wsgate.net.tls.placeholder import load_placeholder
 from wsgate.net.tls.x509 import X509
 from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 from wsgate.text import file as text_file
@@ -25,6 +27,8 @@ _AUTH = {ClientAuth.REQUIRED: ssl.CERT_REQUIRED, ClientAuth.OPTIONAL: ssl.CERT_O
 
 def certificates(tls: Tls | BackendTls) -> list[tuple[str, Certificate]]:
     """Returns the certificates of ``tls``, the default first, each with its path below the mapping."""
+    if isinstance(tls, Tls) and tls.acme is not None:
+        return [("acme.", Certificate(certificate=tls.acme.file))]
     own: list[tuple[str, Certificate]] = [("", tls)] if tls.certificate is not None else []
     several = tls.certificates if isinstance(tls, Tls) else ()
     return own + [(f"certificates[{index}].", certificate) for index, certificate in enumerate(several)]
@@ -38,6 +42,11 @@ def files(tls: Tls | BackendTls) -> list[str]:
     return [name for name in names if name is not None]
 
 
+def is_awaited(tls: Tls | BackendTls) -> bool:
+    """Returns whether the certificate is one that the gateway gets by itself and does not have yet."""
+    return isinstance(tls, Tls) and tls.acme is not None and not os.path.exists(tls.acme.file)
+
+
 def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     """Returns the context for clients.
 
@@ -48,6 +57,11 @@ def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     pem = pem or PemFiles()
     contexts = []
     by_name: dict[str, ssl.SSLContext] = {}
+    if is_awaited(tls):
+        assert tls.acme is not None
+        context = _server_context(tls)
+        load_placeholder(context, tls.acme.hosts)
+        return context
     for _, certificate in certificates(tls):
         context = _server_context(tls)
         load_chain(context, certificate, pem)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import Ciphers, FilePath, HostName
+from wsgate.settings.values import Ciphers, Directory, FilePath, HostName, HttpUrl, TcpAddress, Text
 from wsgate.settings.words import ClientAuth, TlsVersion
 
 
@@ -19,6 +19,36 @@ class Certificate:
     password_file: FilePath | None = setting("A file with the key's password, if it is encrypted.", default=None)
 
 
+LETS_ENCRYPT = HttpUrl(True, TcpAddress("acme-v02.api.letsencrypt.org", 443), "/directory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acme:
+    """A certificate that the gateway gets and renews by itself (RFC 8555)."""
+
+    hosts: tuple[HostName, ...] = setting("The names in the certificate.", required=True)
+    store: Directory = setting(
+        "Where the account's key and the certificates are kept; only the gateway's user may read it. Several gateways "
+        "may share one.",
+        required=True,
+    )
+    directory: HttpUrl = setting("The directory of the CA, an https:// URL; Let's Encrypt's.", default=LETS_ENCRYPT)
+    email: Text | None = setting("The address that the CA may write to.", default=None)
+    ca: FilePath | None = setting(
+        "The CAs that sign the certificate of directory, PEM; the system's when left out.", default=None
+    )
+
+    @property
+    def file(self) -> str:
+        """The file of the certificate and its key, PEM; it is not there until there is a certificate."""
+        return f"{self.store}/certificates/{self.hosts[0].lower()}.pem"
+
+    @property
+    def challenges(self) -> str:
+        """The directory of the answers to challenges (RFC 8555 §8.3), each in a file named by its token."""
+        return f"{self.store}/challenges"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls(Certificate):
     """TLS on a listener. One certificate, or several of which the client's SNI chooses; the first is the default."""
@@ -26,6 +56,7 @@ class Tls(Certificate):
     certificates: tuple[Certificate, ...] = setting(
         "Several certificates: the one for the name that the client asks for, the first for any other.", default=()
     )
+    acme: Acme | None = setting("Get the certificate by ACME, and renew it. It needs the extra acme.", default=None)
     min_version: TlsVersion = setting("The oldest version that is spoken.", default=TlsVersion.TLS12)
     ciphers: Ciphers | None = setting("Cipher suites of TLS 1.2, as OpenSSL writes them.", default=None)
     client_ca: FilePath | None = setting("The CAs that sign clients' certificates, PEM.", default=None)

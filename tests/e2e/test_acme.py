@@ -1,0 +1,99 @@
+"""A certificate by ACME, from Debian's pebble: with workers, over a listener that redirects, and with two gateways."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests import pebble
+from tests.peers.sockets import free_port
+
+from .gateway import StartGateway, relay
+
+pytestmark = pytest.mark.needs("pebble", "pebble-challtestsrv")
+
+
+@pytest.fixture
+async def ca(tmp_path: Path) -> AsyncIterator[pebble.Pebble]:
+    directory = tmp_path / "pebble"
+    directory.mkdir()
+    with pebble.running(directory) as running:
+        yield running
+
+
+def listeners(ca: pebble.Pebble, store: Path, port: int, *hosts: str) -> list[dict[str, Any]]:
+    acme = {"hosts": list(hosts), "store": str(store), "directory": ca.directory, "ca": ca.ca}
+    return [
+        {"bind": f"127.0.0.1:{ca.challenge_port}", "redirect": "https"},
+        {"bind": f"127.0.0.1:{port}", "tls": {"acme": acme}},
+    ]
+
+
+async def is_trusted(ca: pebble.Pebble, port: int, name: str) -> bool:
+    context = ssl.create_default_context(cadata=ca.root())
+    stream = trio.SSLStream(await trio.open_tcp_stream("127.0.0.1", port), context, server_hostname=name)
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        if not isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            raise
+        return False
+    finally:
+        await trio.aclose_forcefully(stream)
+    return True
+
+
+async def test_it_is_got_and_used_and_kept(ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    port = free_port()
+    gateway = await start_gateway(relay(1), listeners=listeners(ca, store, port, "a.example.com"))
+    await gateway.next_line("certificate obtained", hosts="a.example.com")
+    await gateway.next_line("certificate loaded")
+    assert await is_trusted(ca, port, "a.example.com")
+    assert not await is_trusted(ca, port, "b.example.com")
+
+    # one more name is a new order
+    await gateway.reload(relay(1), listeners=listeners(ca, store, port, "a.example.com", "b.example.com"))
+    await gateway.next_line("certificate obtained", hosts="a.example.com, b.example.com")
+    await gateway.next_line("certificate loaded")
+    assert await is_trusted(ca, port, "b.example.com")
+
+    # another gateway of the same store has it from the start, and orders none
+    other = free_port()
+    second = await start_gateway(
+        relay(1),
+        listeners=[{"bind": "127.0.0.1:0"}, *listeners(ca, store, other, "a.example.com", "b.example.com")[1:]],
+    )
+    assert await is_trusted(ca, other, "a.example.com")
+    assert not second.untaken("certificate obtained")
+
+
+async def test_one_worker_gets_it_for_all(ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path) -> None:
+    port = free_port()
+    gateway = await start_gateway(relay(1), listeners=listeners(ca, tmp_path, port, "a.example.com"), workers=2)
+    await gateway.next_line("certificate obtained", worker=1)
+    for worker in (1, 2):
+        await gateway.next_line("certificate loaded", worker=worker)
+    for _ in range(10):  # whichever worker accepts
+        assert await is_trusted(ca, port, "a.example.com")
+
+
+async def test_a_ca_that_is_down_keeps_nothing_down(start_gateway: StartGateway, tmp_path: Path) -> None:
+    acme = {"hosts": ["a.example.com"], "store": str(tmp_path), "directory": f"https://localhost:{free_port()}/dir"}
+    port = free_port()
+    gateway = await start_gateway(
+        {"name": "hello", "respond": 204},
+        listeners=[{"bind": "127.0.0.1:0"}, {"bind": f"127.0.0.1:{port}", "tls": {"acme": acme}}],
+    )
+    line = await gateway.next_line("certificate not obtained")
+    assert line["error"].endswith("/dir cannot be reached")
+    stream = await trio.open_tcp_stream("127.0.0.1", gateway.port)
+    await stream.send_all(b"GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n")
+    assert (await stream.receive_some()).startswith(b"HTTP/1.1 204 ")
+    await stream.aclose()

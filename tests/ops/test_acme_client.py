@@ -1,0 +1,154 @@
+"""Orders at a real CA, Debian's pebble, and what an operator is told when one fails."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import ssl
+import stat
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests import pebble
+from tests.peers.sockets import free_port
+from tests.pki import Authority
+from wsgate.net.tls.x509 import read_pem
+from wsgate.ops import acme_client
+from wsgate.ops.acme_client import obtain
+from wsgate.ops.acme_errors import AcmeError, LockedError
+from wsgate.settings.model import Acme, HttpUrl, TcpAddress
+
+pytestmark = pytest.mark.needs("pebble", "pebble-challtestsrv")
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pebble.Pebble]:
+    with pebble.running(tmp_path_factory.mktemp("pebble")) as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "store"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def settings(directory: str, store: Path, *hosts: str, ca: str | None = None) -> Acme:
+    port, _, target = directory.removeprefix("https://localhost:").partition("/")
+    url = HttpUrl(True, TcpAddress("localhost", int(port)), f"/{target}")
+    return Acme(hosts=hosts or ("chat.example.com",), store=str(store), directory=url, ca=ca, email="ops@example.com")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def answering(acme: Acme, port: int) -> Iterator[None]:
+    """Serves the challenges, as ``site.acme``'s route does."""
+    below = Path(acme.store) / "served" / ".well-known"
+    below.mkdir(parents=True)
+    (below / "acme-challenge").symlink_to(acme.challenges)
+    with ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(below.parent))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_certificate_and_another_one(ca: pebble.Pebble, store: Path) -> None:
+    acme = settings(ca.directory, store, "Chat.example.com", "www.example.com", ca=ca.ca)
+    with answering(acme, ca.challenge_port):
+        obtain(acme)
+        file = store / "certificates" / "chat.example.com.pem"
+        first = file.read_bytes()
+        account = next(store.glob("account-*.pem")).read_bytes()
+        obtain(acme)  # with the same account
+    own, *chain = read_pem(first)
+    assert set(own.host_names) == {"chat.example.com", "www.example.com"}
+    assert chain
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file)
+    assert file.read_bytes() != first
+    assert next(store.glob("account-*.pem")).read_bytes() == account
+    assert list((store / "challenges").iterdir()) == []
+    for path in (file, next(store.glob("account-*.pem"))):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_name_that_leads_elsewhere(ca: pebble.Pebble, store: Path) -> None:
+    acme = settings(ca.directory, store, "elsewhere.example.com", ca=ca.ca)
+    with pytest.raises(AcmeError, match=r"could not check elsewhere.example.com: .* at port 80$"):
+        obtain(acme)
+    assert list((store / "challenges").iterdir()) == []
+    assert list((store / "certificates").iterdir()) == []
+
+
+def test_a_ca_that_is_not_trusted(ca: pebble.Pebble, store: Path, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "other")
+    with pytest.raises(AcmeError, match="is not accepted: name its CA with ca"):
+        obtain(settings(ca.directory, store, ca=other.file))
+
+
+def test_a_ca_that_is_down(store: Path) -> None:
+    with pytest.raises(AcmeError, match="cannot be reached"):
+        obtain(settings(f"https://localhost:{free_port()}/dir", store))
+
+
+def test_a_ca_that_does_not_answer(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acme_client, "REQUEST_TIME", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        acme = settings(f"https://localhost:{listener.getsockname()[1]}/dir", store)
+        with pytest.raises(AcmeError, match="did not answer within"):
+            obtain(acme)
+
+
+def test_a_name_that_the_ca_refuses(ca: pebble.Pebble, store: Path) -> None:
+    with pytest.raises(AcmeError, match="the CA answers: "):
+        obtain(settings(ca.directory, store, "bad_name.example.com", ca=ca.ca))
+
+
+@pytest.mark.parametrize("text", [b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"])
+def test_an_account_key_that_is_none(ca: pebble.Pebble, store: Path, text: bytes) -> None:
+    acme = settings(ca.directory, store, ca=ca.ca)
+    with pytest.raises(AcmeError):
+        obtain(acme)  # nobody answers; but there is an account
+    next(store.glob("account-*.pem")).write_bytes(text)
+    with pytest.raises(AcmeError, match="is no key of an account: remove it"):
+        obtain(acme)
+
+
+def test_an_account_key_of_another_kind(ca: pebble.Pebble, store: Path, tmp_path: Path) -> None:
+    acme = settings(ca.directory, store, ca=ca.ca)
+    with pytest.raises(AcmeError):
+        obtain(acme)
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    next(store.glob("account-*.pem")).write_bytes(pem)
+    with pytest.raises(AcmeError, match="is no key of an account"):
+        obtain(acme)
+
+
+def test_another_gateway_is_at_it(ca: pebble.Pebble, store: Path) -> None:
+    with open(store / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(LockedError):
+            obtain(settings(ca.directory, store, ca=ca.ca))
+
+
+def test_a_store_that_cannot_be_used(ca: pebble.Pebble, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AcmeError, match=r"the store '.*/file' cannot be used: Not a directory"):
+        obtain(settings(ca.directory, tmp_path / "file", ca=ca.ca))
