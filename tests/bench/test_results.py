@@ -29,7 +29,7 @@ RUN = Run(
             {"haproxy 64k": "not installed (apt-get install haproxy)"},
         ),
         row("tls-64", {}, {"wsgate": "did not start: exit status 2"}),
-        row("idle-1000", {"wsgate": [Sample(kb_session=6.5)], "nginx": [Sample(kb_session=18)]}),
+        row("idle-1000", {"wsgate": [Sample(kb_session=5.5)], "nginx": [Sample(kb_session=18)]}),
     ],
 )
 
@@ -46,7 +46,7 @@ def test_goals_are_a_line_for_each_row() -> None:
         "| yes |",
         "| TLS to the client, relay 64 B, 64 connections | CPU per message, us | - | - | did not start: exit status 2 "
         "| ≤ 1.4 | ≤ 1.1 |  |",
-        "| memory per idle session at 1,000 | KB per session | 6.50 | - | - | ≤ 12 | ≤ 5 | yes |",
+        "| memory per idle session at 1,000 | KB per session | 5.50 | - | - | ≤ 6 | ≤ 4.5 | yes |",
     ]
 
 
