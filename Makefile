@@ -17,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check lock clean distclean
+  bench-peers soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -79,12 +79,15 @@ conformance-full: $(DEV)
 conformance-check: $(DEV)
 	@$(BIN)/python -m tests.conformance
 
-bench: $(DEV)
-	@$(MAKE) --silent -C bench peers || echo 'websockify could not be installed: its columns stay empty' >&2
+bench: $(DEV) bench-peers
 	@$(BIN)/python -m bench --markdown docs/performance.md --plots docs/images $(ARGS)
 
-bench-quick: $(DEV)
+bench-quick: $(DEV) bench-peers
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+bench-peers: $(DEV)
+	@$(MAKE) --silent -C bench peers PYTHON=$(abspath $(BIN))/python || \
+	  echo 'websockify could not be installed (no network?): its columns stay empty' >&2
 
 soak: $(DEV)
 	@$(BIN)/python -m tests.soak $(ARGS)

@@ -251,11 +251,10 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
         raise LoadFailed(f"under load: {result['requests'] / seconds:,.0f} of {load.requests:,g} requests per second")
     cpu = result["cpu_ns"]
     ours = (result["backend_ns"] or 0) + result["own_ns"]
-    foreign = [
-        (result[core] - (used or 0)) / 1e9 / seconds
+    foreign, load_foreign = (
+        None if result[core] is None else (result[core] - (used or 0)) / 1e9 / seconds
         for core, used in (("proxy_core_ns", cpu), ("load_core_ns", ours))
-        if result[core] is not None
-    ]
+    )
     latency = result["latency"]
     timed = latency["count"] > 0
     return Sample(
@@ -267,6 +266,7 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
         p999_us=latency["p999_us"] if timed else None,
         busy=cpu / 1e9 / seconds if cpu else None,
         load_busy=ours / 1e9 / seconds,
-        foreign=max(foreign) if foreign else None,
+        foreign=foreign,
+        load_foreign=load_foreign,
         refused=result["refused"],
     )

@@ -27,7 +27,9 @@ class Sample:
     kb_session: float | None = None  # PSS per open session, 10^3 bytes
     busy: float | None = None  # share of a core that the proxy used
     load_busy: float | None = None  # share of a core that generator and backend used together
-    foreign: float | None = None  # the larger share of either core that others used; one round is exact to a tick
+    # shares of the two cores that others used; a single one may be wrong by two ticks of 10 ms, up or down
+    foreign: float | None = None  # of the proxy's
+    load_foreign: float | None = None  # of the load's
     refused: int = 0
 
 
@@ -56,16 +58,18 @@ def median(samples: Sequence[Sample], quantity: str) -> float | None:
 
 
 def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
-    """Returns the largest share of a core that other programs used during one of a row's cases.
+    """Returns the share of a core that other programs used during a row: of that core of which they used more.
 
-    It is the mean over all rounds, because the kernel counts a core's time in ticks of 10 ms.
+    It is the mean over everything that the row has measured, because the kernel counts idle time in ticks of 10 ms: the
+    error of one short slice can be a tenth. The larger of two numbers is only taken of the means. Of the two in each
+    slice it would be the one with the error upwards, and a quiet machine would seem busy.
     """
-    means = [
-        statistics.fmean(known)
-        for each in samples.values()
-        if (known := [sample.foreign for sample in each if sample.foreign is not None])
-    ]
-    return max(0.0, *means) if means else 0.0
+    every = [sample for each in samples.values() for sample in each]
+    cores = (
+        [sample.foreign for sample in every if sample.foreign is not None],
+        [sample.load_foreign for sample in every if sample.load_foreign is not None],
+    )
+    return max([0.0, *[statistics.fmean(known) for known in cores if known]])
 
 
 def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sample]]) -> Ratio | None:

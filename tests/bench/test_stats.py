@@ -94,10 +94,13 @@ def test_no_ratio_without_numbers_of_the_first() -> None:
     assert ratio(Goal(MEMORY), cpu(1), {}) is None
 
 
-def test_foreign_is_that_of_the_case_that_had_it_worst() -> None:
-    assert foreign({"a": [Sample(foreign=0.25), Sample(foreign=0.5)], "b": [Sample(foreign=0.125)]}) == 0.375
-    # a tick too few in one round and one too many in the next
-    assert foreign({"a": [Sample(foreign=-0.03), Sample(foreign=0.03)]}) == 0
+def test_foreign_is_that_of_the_core_that_had_more_of_it() -> None:
+    row = {"a": [Sample(foreign=0.25), Sample(foreign=0.5)], "b": [Sample(foreign=0.0)]}
+    assert foreign(row) == 0.25
+    assert foreign({**row, "c": [Sample(foreign=0.25, load_foreign=0.375)]}) == 0.375
+    # a tick too few in one slice and one too many in the next, on either core
+    ticks = [Sample(foreign=0.1, load_foreign=-0.1), Sample(foreign=-0.1, load_foreign=0.1)]
+    assert foreign({"a": ticks, "b": ticks}) == 0
     assert foreign({"a": [Sample(foreign=-0.03)]}) == 0
     assert foreign({"a": [Sample()]}) == 0
     assert foreign({}) == 0
