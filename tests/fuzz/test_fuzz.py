@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from wsgate.gate import client
-from wsgate.relay import deflate_flow
+from wsgate.relay import current_message
 from wsgate.settings import fixed
 from wsgate.site import rewriting
 from wsgate.site.tokens import file
@@ -77,7 +77,7 @@ PLANTED: dict[str, Plant] = {
     "redirects": lambda patch: patch.setattr(fixed, "_check_authority", lambda *parts: None),
     "rewrites": lambda patch: patch.setattr(rewriting, "leads_out", lambda path: False),
     "codecs": lambda patch: patch.setattr(deflate, "_FINAL", b"\x01"),
-    "flows": lambda patch: patch.setattr(deflate_flow, "RSV1", 0),
+    "flows": lambda patch: patch.setattr(current_message, "RSV1", 0),
     "tokens": lambda patch: patch.setattr(jwt_source, "verify", _unverified),
 }
 
