@@ -12,10 +12,10 @@ setup(
             extra_compile_args=["-O2"],
             optional=True,
         ),
-        # optional: without it wsgate/relay/relay_flow.py reads and writes in Python
+        # optional: without it wsgate/relay/ does the same in Python
         Extension(
-            "wsgate.relay._fast_relay",
-            ["wsgate/relay/_fast_relay.c"],
+            "wsgate.relay._fast_path",
+            ["wsgate/relay/_fast_path.c"],
             depends=["wsgate/wire/_kernel.h"],
             extra_compile_args=["-O2"],
             optional=True,

@@ -50,7 +50,7 @@ from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker_channel import Report, ToParent
 from wsgate.ops.workers import Plan, Workers, count_workers
-from wsgate.relay import fast_relay
+from wsgate.relay import fast_path
 from wsgate.settings.draft import Draft
 from wsgate.settings.model import Address, Settings
 from wsgate.settings.problem import ConfigError, Problem
@@ -111,7 +111,7 @@ def serve(
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
-        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_relay.STATUS}; {deflate.STATUS}")
+        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_path.STATUS}; {deflate.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:

@@ -1,4 +1,4 @@
-"""Frames: the compiled walk, masking and relay are compared with Python's, for random input."""
+"""Frames: the compiled walk, masking and turns are compared with Python's, for random input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from random import Random
 from typing import Any
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header, parse_all
-from wsgate.relay import _fast_relay
+from wsgate.relay import _fast_path
+from wsgate.relay.states import Output
 from wsgate.wire import _kernel, counts, masking, walk
 from wsgate.wire.frame_reader import FrameReader, ReadFrame
 from wsgate.wire.walk import DONE, NO_LIMIT
@@ -17,7 +18,7 @@ from wsgate.wire.walk import DONE, NO_LIMIT
 from ..wire.test_kernel import steps, words
 from .inputs import chance, cut, mutated
 
-_START = 16  # where the compiled relay reads to
+_START = 16  # where the fast path reads to
 _ROOM = 20_000  # bytes
 _TLS_RECORD = 16384  # bytes, the most that is written to TLS at once
 
@@ -44,25 +45,50 @@ def masks(random: Random) -> None:
     assert _kernel.apply_mask(masked, key) == data
 
 
-def fast_relays(random: Random) -> None:
-    """Compares the fast relay in C with the walk in Python: what is sent, and what is left to the flow.
+class _Turns(_fast_path.FlowFields):
+    """A flow that notes what is left to it. Its ends are set before each turn."""
+
+    def __init__(self, walk: _kernel.FrameWalk, room: int) -> None:
+        self.left: tuple[int, ...] = ()
+        self.pump = _fast_path.PumpFields()
+        self.pump.headroom, self.pump.buffer = _START, bytearray(_START + room)
+        self.source, self.sink = _fast_path.LegFields(), _fast_path.LegFields()
+        self.sink.pending, self.sink.waiting_frames, self.sink.output = None, None, Output.OPEN
+        self.walk = walk
+
+    def _go_on(self, *left: int) -> None:
+        self.left = left
+
+    def _read_many(self, many: bool) -> None:
+        """A full record: more of them may be there."""
+
+
+def fast_turns(random: Random) -> None:
+    """Compares turns in C with the walk in Python: what is sent, and what is left to the flow.
 
     Each end is a descriptor, or, as with TLS, a function; then the sink may accept only a part.
     """
-    options = {**_options(random), "unwrap": False}
+    options = _options(random)
+    unwrap = options["unwrap"]
     data = _stream(random, masked=options["masked"])
     room = random.choice((512, _ROOM))
-    compiled, python = _kernel.FrameWalk(**options), walk.FrameWalk(**options)
-    buffer = bytearray(_START + room)
+    python = walk.FrameWalk(**options)
+    flow = _Turns(_kernel.FrameWalk(**options), room)
+    turn = flow.unwrap_turn if unwrap else flow.relay_turn
     with contextlib.ExitStack() as stack:
         ends = [*socket.socketpair(), *socket.socketpair()]
         into, source, sink, out = (stack.enter_context(sock) for sock in ends)
+        out.setblocking(False)
         for piece in cut(random, data[: 20 * _ROOM]):
             for at in range(0, len(piece), room):
                 came = piece[at : at + room]
                 if at % (4 * room) == 0:  # more than one read takes, and less than a socket
                     into.sendall(piece[at : at + 4 * room])
-                most = len(came) if chance(random, 2) else random.randrange(len(came) + 1)
+                copy = bytearray(bytes(_START) + came)
+                python.out = _START
+                stop = python.walk(copy, _START, len(copy))
+                moved = bytes(copy[_START : python.out]) if unwrap else came
+                most = len(moved) if chance(random, 2) else random.randrange(len(moved) + 1)
 
                 def read(_: int, view: memoryview) -> int:
                     return source.recv_into(view)
@@ -70,18 +96,18 @@ def fast_relays(random: Random) -> None:
                 def write(view: memoryview, most: int = most) -> int:
                     return sink.send(view[:most]) if most else 0
 
-                read_end = read if chance(random, 2) else source.fileno()
-                write_end = write if chance(random, 2) else sink.fileno()
-                carried = _fast_relay.relay_once(compiled, read_end, write_end, buffer, _START)
-                copy = bytearray(bytes(_START) + came)
-                stop = python.walk(copy, _START, len(copy))
-                sent = 0 if python.halt != DONE else most if write_end is write else len(came)
-                if write_end is write and len(came) > _TLS_RECORD:
+                flow._read_end = read if chance(random, 2) else source.fileno()
+                flow._write_end = write if chance(random, 2) else sink.fileno()
+                flow.left = ()
+                turn()
+                sent = most if flow._write_end is write else len(moved)
+                if python.halt != DONE or (flow._write_end is write and len(moved) > _TLS_RECORD):
                     sent = 0
-                assert carried == (sent if sent == len(came) else (len(came), stop, sent)), (options, came)
-                assert buffer[_START : _START + len(came)] == came
-                assert (out.recv(room) if sent else b"") == came[:sent]
-                state = [(each.halt, repr(each.fault), each.messages, each.left) for each in (compiled, python)]
+                whole = python.halt == DONE and sent == len(moved)
+                assert flow.left == (() if whole else (_START, stop, len(copy), sent)), (options, came)
+                assert flow.pump.buffer[_START : _START + len(came)] == copy[_START:]
+                assert (out.recv(room) if sent else b"") == moved[:sent]
+                state = [(each.halt, repr(each.fault), each.messages, each.left) for each in (flow.walk, python)]
                 assert state[0] == state[1], (options, came)
                 if python.halt != DONE:  # the flow's, which test_kernel's steps follow
                     return

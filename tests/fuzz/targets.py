@@ -17,7 +17,7 @@ except ImportError as error:
     NOT_COMPILED = str(error)
 else:
     NOT_COMPILED = ""
-    NATIVE = {each.__name__: each for each in (frames.walks, frames.masks, frames.fast_relays, frames.frame_readers)}
+    NATIVE = {each.__name__: each for each in (frames.walks, frames.masks, frames.fast_turns, frames.frame_readers)}
 
 TARGETS: dict[str, Target] = NATIVE | {
     each.__name__: each

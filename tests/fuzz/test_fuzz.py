@@ -26,7 +26,7 @@ from .__main__ import main
 from .targets import NATIVE, NOT_COMPILED, TARGETS, play
 
 ROUNDS = 400
-COMPILED = ("walks", "masks", "fast_relays")
+COMPILED = ("walks", "masks", "fast_turns")
 PYTHON = tuple(TARGETS.keys() - NATIVE.keys())
 ALL = (*COMPILED, *sorted(PYTHON))
 
@@ -61,7 +61,7 @@ def _unverified(token: str, keys: object, rules: object) -> Any:
 PLANTED: dict[str, Plant] = {
     "walks": lambda patch: patch.setattr(walk, "MAX_CONTROL", 126),
     "masks": lambda patch: patch.setattr(masking, "apply_mask", lambda data, key: bytes(data)),
-    "fast_relays": lambda patch: patch.setattr(walk, "NO_LIMIT", 1 << 64),
+    "fast_turns": lambda patch: patch.setattr(walk, "NO_LIMIT", 1 << 64),
     "requests": lambda patch: patch.setattr(HeadBuffer, "rest", _skip_behind),
     "answers": lambda patch: patch.setattr(head, "_END", re.compile(rb"\n\n|\r\n\r\n(?=.)|\n\r\n\Z")),
     "proxies": lambda patch: patch.setattr(proxy_protocol, "_V2_HEAD", 12),

@@ -15,7 +15,7 @@ from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import FRAMES, INFO, TLS13, data, session
 from tests.relay.joined import Session as Running
 from tests.relay.test_session import parts
-from wsgate.relay import fast_relay, tap
+from wsgate.relay import fast_path, tap
 from wsgate.relay.closing import Cause
 from wsgate.relay.flow import SMALL_READ_SIZE
 from wsgate.relay.pump import Pump
@@ -144,8 +144,10 @@ async def test_nothing_is_left_of_a_tap(pump: Pump, autojump_clock: MockClock) -
             taps.close(viewer)
             after = [(leg.reader, flow.recv_into, flow.read_area) for leg, flow in zip(legs, flows, strict=True)]
             assert after == before
-            if mode == "relay" and fast_relay.relay_once is not None:
-                assert legs[0].reader == flows[0]._fast_relay  # type: ignore[attr-defined]
+            if fast_path.COMPILED:
+                turns = flows[0].relay_turn if mode == "relay" else flows[0].unwrap_turn, flows[1].wrap_turn
+                assert legs[0].reader == turns[0]
+                assert mode == "relay" or legs[1].reader == turns[1]
 
 
 async def test_an_end_is_told(pump: Pump, autojump_clock: MockClock) -> None:

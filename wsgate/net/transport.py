@@ -37,11 +37,11 @@ class Transport(Protocol):
 
     @property
     def read_end(self) -> ReadEnd:
-        """What the compiled relay reads."""
+        """What the fast path reads."""
 
     @property
     def write_end(self) -> WriteEnd:
-        """What the compiled relay writes."""
+        """What the fast path writes."""
 
     def fileno(self) -> int:
         """Returns its descriptor."""

@@ -16,7 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from wsgate.net.transport import BLOCKED
+from wsgate.relay import fast_path
 from wsgate.relay.closing import Cause, End, end_for_fault
+from wsgate.relay.fast_path import FlowFields
 from wsgate.relay.pump import HEADROOM, READ_SIZE
 from wsgate.relay.states import Output
 from wsgate.wire.close import parse_close
@@ -49,7 +51,7 @@ class Owner(Protocol):
     def input_ended(self, source: Leg, end: End) -> None: ...
 
 
-class Flow:
+class Flow(FlowFields):
     """The common part of the three kinds. ``source`` and ``sink`` learn of it here.
 
     read_area: the part of the pump's buffer that the source is read into; smaller after a flood of control frames
@@ -58,17 +60,17 @@ class Flow:
     """
 
     __slots__ = (
+        "_reads_many",
         "_tls_record",
         "ended",
-        "last_moved",
-        "octets",
         "owner",
-        "pump",
         "read_area",
         "recv_into",
-        "sink",
-        "source",
     )
+
+    source: Leg
+    sink: Leg
+    pump: Pump
 
     def __init__(self, owner: Owner, pump: Pump, source: Leg, sink: Leg) -> None:
         self.owner = owner
@@ -77,7 +79,10 @@ class Flow:
         self.source = source
         self.sink = sink
         self.recv_into = source.transport.recv_into
+        self._read_end = source.transport.read_end
+        self._write_end = sink.transport.write_end
         self._tls_record = source.transport.tls_record
+        self._reads_many = False  # whether one read takes several TLS records, while they are full
         self.octets = 0
         self.last_moved = 0.0
         self.ended = False
@@ -108,6 +113,16 @@ class Flow:
         """Returns the method that reads the source in the present state; called by ``source.choose_reader``."""
         return self.pull
 
+    def _is_plain(self) -> bool:
+        """Whether the fast path can read the source: not if it was not built, while a tap looks, and for reads of
+        another size (several TLS records, or fewer bytes)."""
+        return (
+            fast_path.COMPILED
+            and not self._reads_many
+            and self.read_area is self.pump.read_area
+            and self.recv_into == self.source.transport.recv_into
+        )
+
     def at_boundary(self) -> bool:
         """Whether the bytes that the sink has got so far end between two frames."""
         return True
@@ -129,13 +144,20 @@ class Flow:
             self._lose(error)
             return
         if not size:
-            self._finish(self._end_of_file(), eof=True)
+            self._reach_end()
             return
         self.octets += size
         self.source.last_read = pump.now
         self.move(HEADROOM, HEADROOM + size)
         if self._tls_record:
+            if self._reads_many and size < self._tls_record:
+                self._read_many(False)
             self.source.after_read()
+
+    def _read_many(self, many: bool) -> None:
+        """A TLS record was full, so that more of them may be there, or was not."""
+        self._reads_many = many
+        self.source.choose_reader()
 
     def frame_reader(self, keep: int) -> ReadFrames | None:
         """Returns a function that tells the frames of what is read from now on; ``None`` if those bytes are no frames.
@@ -176,6 +198,10 @@ class Flow:
         self.ended = True
         self.source.end_input()
 
+    def _reach_end(self) -> None:
+        """The source's connection has ended."""
+        self._finish(self._end_of_file(), eof=True)
+
     def _lose(self, error: OSError) -> None:
         self._finish(End(Cause.GONE, detail=f"connection lost: {error.strerror}"), eof=True)
 
@@ -196,7 +222,7 @@ MakeFlows: TypeAlias = "Callable[[Owner], tuple[Flow, Flow]]"
 class WalkingFlow(Flow):
     """The common part of the flows from a WebSocket leg: the walk over its frames."""
 
-    __slots__ = ("_carry", "walk")
+    __slots__ = ()
 
     source: WebSocketLeg
 

@@ -21,10 +21,10 @@ import trio
 
 from wsgate.net.tcp_info import is_acknowledging
 from wsgate.net.transport import BLOCKED, Transport
+from wsgate.relay.fast_path import LegFields
 from wsgate.relay.poller import BUFFERED, READABLE, WRITABLE
 from wsgate.relay.states import Input, Output, advance
 from wsgate.wire.close import Close
-from wsgate.wire.frames import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ class OutputFlow(Protocol):
         ...
 
 
-class Leg:
+class Leg(LegFields):
     """The common part of both kinds of leg. The leg owns ``transport`` from now on.
 
     input, output: the state of each direction; changed only by the steps of ``states``
@@ -103,13 +103,9 @@ class Leg:
         "input",
         "input_flow",
         "interest",
-        "last_read",
-        "output",
         "output_flow",
         "owner",
-        "pending",
         "pump",
-        "reader",
         "reading",
         "received_close",
         "released",
@@ -119,13 +115,11 @@ class Leg:
         "stalled_since",
         "stalls",
         "transport",
-        "waiting_frames",
     )
 
     owner: Owner
     input_flow: InputFlow
     output_flow: OutputFlow
-    reader: Callable[[], None]
 
     def __init__(self, pump: Pump, transport: Transport, side: Side) -> None:
         self.pump = pump
@@ -133,8 +127,8 @@ class Leg:
         self.side = side
         self.fd = transport.fileno()
         self.send = transport.send
-        self.pending: bytearray | None = None
-        self.waiting_frames: dict[Opcode, bytes] | None = None
+        self.pending = None
+        self.waiting_frames = None
         self.last_read = trio.current_time()
         self.stalled_since = 0.0
         self.stalls = 0

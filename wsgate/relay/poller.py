@@ -26,9 +26,11 @@ class Poller(Protocol):
     """A set of descriptors, each with the events that are wanted.
 
     polls_during_wait: whether ``poll`` may be called during a ``wait``
+    epoll: the descriptor of the epoll set, for rounds in C; ``None`` if the set is another one
     """
 
     polls_during_wait: bool
+    epoll: int | None
 
     def register(self, fd: int, interest: int) -> None: ...
 
@@ -58,6 +60,7 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        self.epoll: int | None = self._epoll.fileno()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, READABLE | select.EPOLLET)  # an event for each write, without reading it
         self.register = self._epoll.register
@@ -90,6 +93,7 @@ class ThreadPoller:
     """``poll()`` in a thread, woken through a socket pair when the set changes."""
 
     polls_during_wait = False  # a poll object allows one caller at a time
+    epoll: int | None = None
 
     def __init__(self) -> None:
         self._poll = select.poll()

@@ -8,6 +8,8 @@ them in the steady state.
 - It owns a readiness set (``poller``) and wakes when any session has bytes to move. It then serves *rounds*: one
   ``poll`` of the set and one read for each ready socket. After a few milliseconds, or when nothing is ready, it passes
   a checkpoint, so that the control plane runs.
+- Without TLS, limits or anything else that Python has to see, rounds and flows are served in C (``fast_path``). This
+  file and the flows do the same in Python.
 - There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
   walks the frames in place and sends directly from it. The bytes that the peer does not accept are copied into that
   leg's ``pending``, and the source is not read until they are sent. So a session holds at most one read per direction.
@@ -23,11 +25,13 @@ logged, and touches no other session.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
 import trio
 
+from wsgate.relay.fast_path import COMPILED, PumpFields, serve_round
 from wsgate.relay.finisher import Finisher
 from wsgate.relay.poller import BUFFERED, READABLE, Poller, make_poller
 from wsgate.relay.timer_heap import TimerHeap
@@ -66,17 +70,17 @@ class Leg(Protocol):
     def owner(self) -> Owner: ...
 
     @property
-    def reader(self) -> Callable[[], None]: ...
+    def reader(self) -> Callable[[], object]: ...
 
     def handle(self, ready: int) -> None:
         """Handles any other readiness."""
         ...
 
 
-class Pump:
+class Pump(PumpFields):
     """Serves every leg that is watched, while ``run`` runs.
 
-    buffer, view: the read buffer and a view of it, for flows and legs
+    buffer, view: the read buffer and a view of it, for flows and legs; it begins with the ``headroom``
     read_area: the part of ``view`` to read into, behind the headroom
     step_area: the beginning of it, for flows that work on what they read
     now: when the current rounds began (trio seconds)
@@ -86,13 +90,18 @@ class Pump:
     """
 
     def __init__(self, poller: Poller | None = None) -> None:
+        self.headroom = HEADROOM
         self.buffer = bytearray(HEADROOM + READ_SIZE)
         self.view = memoryview(self.buffer)
         self.read_area = self.view[HEADROOM:]
         self.step_area = self.read_area[:STEP_SIZE]
         self._poller = poller or make_poller()
-        self._legs: dict[int, Leg] = {}
+        self._legs: list[Leg | None] = []  # by descriptor
+        self.legs = 0  # how many it serves
         self._serve_again: list[tuple[int, int]] = []
+        self._serve_round = self._serve_round_in_python
+        if COMPILED and self._poller.epoll is not None:
+            self._serve_round = partial(serve_round, self._poller.epoll, self._legs)
         self._serving = False
         self.now = 0.0
         self._last_served = 0.0  # when the last rounds ended
@@ -129,48 +138,51 @@ class Pump:
             self._serve()
 
     @property
-    def legs(self) -> int:
-        """How many legs it serves."""
-        return len(self._legs)
-
-    @property
     def last_served_for(self) -> float:
         """How many seconds the last rounds took."""
         return max(0.0, self._last_served - self._until + _MAX_SERVING)
 
     def _serve(self) -> bool:
         """Serves rounds for a few milliseconds. Returns whether more may be ready."""
-        poll = self._poller.poll
-        find = self._legs.get
+        serve_round = self._serve_round
         left = True
         self._serving = True
         self.now = trio.current_time()
         until = self._until = monotonic() + _MAX_SERVING
         while monotonic() < until:
-            events = poll()
+            served = serve_round()
             if self._serve_again:
-                events += self._serve_again
-                self._serve_again = []
-            if not events:
+                again, self._serve_again = self._serve_again, []
+                self._serve_events(again)
+            elif not served:
                 left = False
                 break
-            for fd, ready in events:
-                leg = find(fd)
-                if leg is None:  # closed by an earlier event
-                    continue
-                try:
-                    if ready == READABLE:
-                        read = leg.reader
-                        read()
-                    else:
-                        leg.handle(ready)
-                except Exception as error:
-                    leg.owner.crash(error)
         else:
             self.full_rounds += 1
         self._last_served = monotonic()
         self._serving = False
         return left
+
+    def _serve_round_in_python(self) -> int:
+        """Serves each leg that is ready once. Returns how many descriptors were ready."""
+        events = self._poller.poll()
+        self._serve_events(events)
+        return len(events)
+
+    def _serve_events(self, events: list[tuple[int, int]]) -> None:
+        legs = self._legs
+        for fd, ready in events:
+            leg = legs[fd] if fd < len(legs) else None
+            if leg is None:  # closed by an earlier event, or no leg's
+                continue
+            try:
+                if ready == READABLE:
+                    read = leg.reader
+                    read()
+                else:
+                    leg.handle(ready)
+            except Exception as error:
+                leg.owner.crash(error)
 
     def serve_again(self, leg: Leg) -> None:
         """Serves a leg in the next round without an event of its descriptor, because TLS holds bytes already."""
@@ -196,9 +208,13 @@ class Pump:
 
     def add(self, leg: Leg) -> None:
         """Serves a leg from now on; ``watch`` sets its events."""
+        self._legs += [None] * (leg.fd + 1 - len(self._legs))
         self._legs[leg.fd] = leg
+        self.legs += 1
 
     def remove(self, leg: Leg) -> None:
         """Stops serving a leg. Must precede the close of its socket, whose number may be reused at once."""
         self.watch(leg, 0)
-        self._legs.pop(leg.fd, None)
+        if leg.fd < len(self._legs) and self._legs[leg.fd] is leg:
+            self._legs[leg.fd] = None
+            self.legs -= 1

@@ -163,6 +163,9 @@ class RecordedUnwrapFlow(UnwrapFlow):
         super().__init__(owner, pump, source, sink, walk)
         self._buffer = buffer
 
+    def reader(self) -> Callable[[], None]:
+        return self.pull
+
     def move(self, start: int, end: int) -> None:
         begin = HEADROOM - len(self._carry) if self._carry else start  # the walk's output replaces its input in place
         super().move(start, end)
@@ -178,6 +181,9 @@ class RecordedWrapFlow(WrapFlow):
     def __init__(self, owner: Owner, pump: Pump, source: TcpLeg, sink: WebSocketLeg, buffer: RecordBuffer) -> None:
         super().__init__(owner, pump, source, sink)
         self._buffer = buffer
+
+    def reader(self) -> Callable[[], None]:
+        return self.pull
 
     def move(self, start: int, end: int) -> None:
         self._buffer.put(RecordKind.DOWN, self.pump.view[start:end])

@@ -1,7 +1,7 @@
 """Shows operators the frames of an open session as they pass.
 
 Nothing is done for this while nobody looks: a tap gives the flows of one session another function that reads, and takes
-it away with its last viewer. Its session leaves the compiled relay meanwhile, and its frames are read a second time, in
+it away with its last viewer. Its session leaves the fast path meanwhile, and its frames are read a second time, in
 Python. What is shown is what the peers send, in their order; frames of the gateway's own are not among it.
 
 A viewer never makes a session wait: frames that do not fit into its queue are dropped and counted.

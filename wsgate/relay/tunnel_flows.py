@@ -12,6 +12,8 @@ from wsgate.wire.frames import FIN, Opcode
 from wsgate.wire.walk import CONTROL, FAULT, INCOMPLETE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wsgate.relay.flow import MakeFlows, Owner, ReadFrames
     from wsgate.relay.leg import Leg
     from wsgate.relay.pump import Pump
@@ -27,15 +29,24 @@ class UnwrapFlow(WalkingFlow):
 
     __slots__ = ()
 
+    def reader(self) -> Callable[[], None]:
+        return self.unwrap_turn if self._is_plain() else self.pull
+
     def move(self, start: int, end: int) -> None:
         if self._carry:
             start = self._restore_carry()
+        self.walk.out = start
+        self._go_on(start, self.walk.walk(self.pump.buffer, start, end), end, 0)
+
+    def _go_on(self, start: int, stop: int, end: int, sent: int) -> None:
+        """Handles the result of a walk over ``start:end`` that stopped at ``stop``. The fast path calls it, too.
+
+        sent: how many of the unwrapped bytes the sink has accepted already
+        """
         walk = self.walk
         pump = self.pump
-        walk.out = start
         pings: list[bytes] = []
         controls = 0
-        stop = walk.walk(pump.buffer, start, end)
         while walk.halt == CONTROL and walk.opcode != Opcode.CLOSE:
             controls += 1
             if walk.opcode == Opcode.PING:
@@ -49,7 +60,7 @@ class UnwrapFlow(WalkingFlow):
             self.source.answer_pings(pings)
         if walk.out > start:
             self.last_moved = pump.now
-            self.sink.write(pump.view[start : walk.out])
+            self.sink.write(pump.view[start + sent : walk.out])
         if walk.halt == INCOMPLETE:
             self._carry = bytes(pump.view[stop:end])
         elif walk.halt == FAULT:
@@ -61,17 +72,20 @@ class UnwrapFlow(WalkingFlow):
 class WrapFlow(Flow):
     """TCP to WebSocket."""
 
-    __slots__ = ("_messages",)
+    __slots__ = ()
 
     sink: WebSocketLeg
 
     def __init__(self, owner: Owner, pump: Pump, source: Leg, sink: WebSocketLeg) -> None:
         super().__init__(owner, pump, source, sink)
-        self._messages = 0
+        self._wrapped = 0
 
     @property
     def messages(self) -> int:
-        return self._messages
+        return self._wrapped
+
+    def reader(self) -> Callable[[], None]:
+        return self.wrap_turn if self._is_plain() else self.pull
 
     def frame_reader(self, keep: int) -> ReadFrames:
         """Each read becomes a frame."""
@@ -95,9 +109,13 @@ class WrapFlow(Flow):
             buffer[start + 1] = 127
             buffer[start + 2 : start + 10] = size.to_bytes(8, "big")
         buffer[start] = _BINARY
-        self._messages += 1
+        self._wrapped += 1
         self.last_moved = self.pump.now
-        self.sink.write(self.pump.view[start:end])
+        self._go_on(start, end, end, 0)
+
+    def _go_on(self, start: int, stop: int, end: int, sent: int) -> None:
+        """Sends ``start:end``, of which the sink has accepted ``sent`` bytes already. The fast path calls it, too."""
+        self.sink.write(self.pump.view[start + sent : end])
 
     def _end_of_file(self) -> End:
         if self.source.output is Output.BROKEN:  # the kernel reports a reset once, and a write has got it

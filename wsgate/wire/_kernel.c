@@ -454,6 +454,17 @@ walk_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_
     return (int)why.halt;
 }
 
+/* As walk_once, for the payloads that the caller wants in one piece from ``start`` on; see _kernel.h. */
+static int
+unwrap_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop, Py_ssize_t *out)
+{
+    FrameWalk *self = (FrameWalk *)object;
+    self->out = start;
+    const int halt = walk_once(object, data, start, end, stop);
+    *out = self->out;
+    return halt;
+}
+
 PyDoc_STRVAR(walk_doc,
 "walk($self, buffer, start, end, /)\n--\n\n"
 "Walks over ``buffer[start:end]``. Returns where it stopped; see wsgate.wire.walk.");
@@ -759,7 +770,8 @@ kernel_exec(PyObject *module)
     if (added < 0) {
         return -1;
     }
-    state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once}; /* the module keeps the type */
+    /* the module keeps the type */
+    state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once, .unwrap_once = unwrap_once};
     PyObject *api = PyCapsule_New(&state->api, KERNEL_API, NULL);
     if (api == NULL) {
         return -1;

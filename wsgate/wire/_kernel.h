@@ -12,4 +12,6 @@ typedef struct {
     /* Walks over ``data[start:end]``, which the caller owns. Returns the walk's halt, or -1 with an exception set. Sets
        ``stop`` to the position where it stopped. ``walk`` must be a ``frame_walk``. */
     int (*walk_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop);
+    /* The same for a walk that unwraps: what it unwraps is moved down to ``data + start``. Sets ``out`` to its end. */
+    int (*unwrap_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop, Py_ssize_t *out);
 } KernelApi;

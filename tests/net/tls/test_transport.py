@@ -332,7 +332,7 @@ async def test_a_message_costs_one_read_and_one_write_of_openssl(pump: Pump, aut
 
 
 def change(running: Session, leg: Leg, *, read: Any = None, write: Any = None) -> None:
-    """Have a leg's TLS read and write otherwise, also where the compiled relay has both in its hands."""
+    """Have a leg's TLS read and write otherwise, also where the compiled fast path has both in its hands."""
     tls = leg.transport
     assert isinstance(tls, TlsTransport)
     for flow in running.session._flows:

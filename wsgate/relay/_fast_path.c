@@ -1,0 +1,683 @@
+/* The path of nearly every message: rounds of the pump, and the turns of flows in which nothing but data comes and all
+   of it is accepted.
+
+   Theory of operation
+   -------------------
+   A small message in Python costs more for the code between the system calls (arguments, views, look-ups) than for the
+   system calls. So this file does the pump's inner loop (``serve_round``: one epoll_wait, then each ready leg) and a
+   flow's turn (``turn``: one read, one walk, one write) without any code in Python between them.
+
+   A turn has three kinds. They differ only in what is done between the read and the write:
+
+     relay   the frames are walked and sent as they came
+     unwrap  the payloads are unmasked in place, moved together and sent
+     wrap    the header of one binary frame is put in front of the bytes, into the headroom of the buffer
+
+   Every other case is left to the flow in Python, with what is known so far: something waits to be sent (``pull``, which
+   does the whole turn there), the stream ends (``_reach_end``) or fails (``_lose``), the walk stops early or the sink
+   accepts only a part (``_go_on``, while the bytes are still in the buffer).
+
+   What a turn counts and notes are fields of C in the base classes of flow, leg and pump, which Python reads when it
+   wants them. The same fields tell whether the sink accepts bytes now, so there is no second state that could differ.
+
+   Nothing waits here: the sockets do not block. The GIL is kept for the few microseconds that a read and a write take.
+   A plain socket is given as its descriptor. A TLS connection is given as Python's function that reads or writes it,
+   because OpenSSL is called through Python. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "../wire/_kernel.h"
+
+enum kind { RELAY, UNWRAP, WRAP };
+
+enum { TLS_RECORD = 16384 }; /* bytes, the most that one TLS record holds (RFC 8446 section 5.1) */
+enum { LONGEST_HEADER = 10 }; /* bytes, of an unmasked frame (RFC 6455 section 5.2) */
+enum { BINARY = 0x82 }; /* FIN and the opcode */
+enum { MAX_EVENTS = 64 }; /* per round, as in poller.py */
+
+typedef struct {
+    PyObject *module; /* wsgate.wire._kernel, which owns ``kernel`` */
+    const KernelApi *kernel;
+    PyObject *open; /* wsgate.relay.states.Output.OPEN */
+    PyTypeObject *pump;
+    PyTypeObject *leg;
+    PyTypeObject *flow;
+    PyObject *pull, *lose, *reach_end, *go_on, *read_many, *handle, *owner, *crash; /* names */
+} State;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *buffer;
+    Py_ssize_t headroom;
+    double now;
+} Pump;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *reader;
+    PyObject *output;
+    PyObject *pending;
+    PyObject *waiting_frames;
+    double last_read;
+} Leg;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *pump;
+    PyObject *source;
+    PyObject *sink;
+    PyObject *walk;
+    PyObject *carry;
+    PyObject *read_end;
+    PyObject *write_end;
+    unsigned long long octets;
+    unsigned long long wrapped;
+    double last_moved;
+} Flow;
+
+/* -- Reading and writing -------------------------------------------------------------------------------------------- */
+
+/* Reads one TLS record. Returns the number of bytes, or -1 with an exception set. */
+static Py_ssize_t
+read_tls(PyObject *read, uint8_t *data, Py_ssize_t room)
+{
+    Py_ssize_t size = -1;
+    PyObject *length = PyLong_FromSsize_t(room);
+    PyObject *view = length == NULL ? NULL : PyMemoryView_FromMemory((char *)data, room, PyBUF_WRITE);
+    if (view != NULL) {
+        PyObject *const args[] = {length, view};
+        PyObject *came = PyObject_Vectorcall(read, args, 2, NULL);
+        if (came != NULL) {
+            size = PyLong_AsSsize_t(came);
+            Py_DECREF(came);
+        }
+        Py_DECREF(view);
+    }
+    Py_XDECREF(length);
+    if (size > room || (size < 0 && !PyErr_Occurred())) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes were read into %zd", size, room);
+        return -1;
+    }
+    return size;
+}
+
+/* Writes one TLS record. Returns the number of bytes that were accepted, or -1 with an exception set if the error is a
+   bug; an OSError counts as 0 bytes. */
+static Py_ssize_t
+write_tls(PyObject *write, uint8_t *data, Py_ssize_t size)
+{
+    if (size > TLS_RECORD) {
+        return 0; /* the leg writes it record by record */
+    }
+    PyObject *view = PyMemoryView_FromMemory((char *)data, size, PyBUF_READ);
+    if (view == NULL) {
+        return -1;
+    }
+    PyObject *taken = PyObject_CallOneArg(write, view);
+    Py_DECREF(view);
+    if (taken == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    const Py_ssize_t sent = PyLong_AsSsize_t(taken);
+    Py_DECREF(taken);
+    if (sent < 0 || sent > size) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes of %zd were written", sent, size);
+        return -1;
+    }
+    return sent;
+}
+
+/* Writes to a descriptor or to TLS. A failed write counts as 0 bytes: the leg tries it again and handles the error.
+   Returns -1 with an exception set if there is a bug. */
+static Py_ssize_t
+write_once(PyObject *end, uint8_t *data, Py_ssize_t size)
+{
+    if (!PyLong_CheckExact(end)) {
+        return write_tls(end, data, size);
+    }
+    const int fd = PyObject_AsFileDescriptor(end);
+    if (fd < 0) {
+        return -1;
+    }
+    const ssize_t sent = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? 0 : sent;
+}
+
+/* Writes the header of a binary frame in front of ``payload``. Returns its bytes. */
+static Py_ssize_t
+put_header(uint8_t *payload, Py_ssize_t size)
+{
+    const Py_ssize_t form = size < 126 ? 0 : size < 1 << 16 ? 2 : 8; /* section 5.2: bytes of the length's own field */
+    for (Py_ssize_t i = 1, rest = size; i <= form; i++, rest >>= 8) {
+        payload[-i] = (uint8_t)(rest & 0xFF);
+    }
+    payload[-form - 1] = (uint8_t)(form == 0 ? size : form == 2 ? 126 : 127);
+    payload[-form - 2] = BINARY;
+    return form + 2;
+}
+
+/* -- A turn --------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_whole(const State *state, const Flow *self, enum kind kind)
+{
+    return self->pump != NULL && PyObject_TypeCheck(self->pump, state->pump) &&
+           self->source != NULL && PyObject_TypeCheck(self->source, state->leg) &&
+           self->sink != NULL && PyObject_TypeCheck(self->sink, state->leg) &&
+           self->read_end != NULL && self->write_end != NULL &&
+           (kind == WRAP || (self->walk != NULL && Py_IS_TYPE(self->walk, state->kernel->frame_walk)));
+}
+
+/* Whether the sink accepts bytes now, and nothing has to be in front of what is read. */
+static bool
+is_clear(const State *state, const Flow *self)
+{
+    const Leg *sink = (Leg *)self->sink;
+    return sink->pending == Py_None && sink->waiting_frames == Py_None && sink->output == state->open &&
+           (self->carry == NULL || (PyBytes_Check(self->carry) && PyBytes_GET_SIZE(self->carry) == 0));
+}
+
+/* The read has found nothing, or has failed, with errno or an exception set. */
+static PyObject *
+handle_failed_read(const State *state, Flow *self)
+{
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+            return NULL;
+        }
+        PyErr_Clear();
+        return PyObject_CallMethodNoArgs((PyObject *)self, state->pull); /* TLS says the same again, to its transport */
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+        Py_RETURN_NONE;
+    }
+    PyObject *error = PyObject_CallFunction(PyExc_OSError, "is", errno, strerror(errno));
+    PyObject *result = error == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, state->lose, error);
+    Py_XDECREF(error);
+    return result;
+}
+
+/* Leaves the rest of a turn to Python: ``buffer[begin:]`` is to be sent, of which the sink has accepted ``sent`` bytes.
+   The walk stopped at ``stop`` and the read ended at ``end``. */
+static PyObject *
+go_on(const State *state, Flow *self, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t end, Py_ssize_t sent)
+{
+    PyObject *positions[] = {(PyObject *)self, PyLong_FromSsize_t(begin), PyLong_FromSsize_t(stop),
+                             PyLong_FromSsize_t(end), PyLong_FromSsize_t(sent)};
+    PyObject *result = NULL;
+    if (!PyErr_Occurred()) {
+        result = PyObject_VectorcallMethod(state->go_on, positions, 5, NULL);
+    }
+    for (int i = 1; i < 5; i++) {
+        Py_XDECREF(positions[i]);
+    }
+    return result;
+}
+
+static PyObject *
+turn(Flow *self, PyTypeObject *type, enum kind kind)
+{
+    const State *state = PyType_GetModuleState(type);
+    if (!is_whole(state, self, kind)) {
+        PyErr_SetString(PyExc_TypeError, "a turn needs pump, source, sink, both ends, and a compiled walk unless it wraps");
+        return NULL;
+    }
+    const Pump *pump = (Pump *)self->pump;
+    const Py_ssize_t start = pump->headroom;
+    if (pump->buffer == NULL || !PyByteArray_Check(pump->buffer) || start < LONGEST_HEADER ||
+        start >= PyByteArray_GET_SIZE(pump->buffer)) {
+        PyErr_SetString(PyExc_TypeError, "a turn needs a bytearray with headroom");
+        return NULL;
+    }
+    if (!is_clear(state, self)) {
+        return PyObject_CallMethodNoArgs((PyObject *)self, state->pull);
+    }
+    uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(pump->buffer);
+    const Py_ssize_t room = PyByteArray_GET_SIZE(pump->buffer) - start;
+    const bool tls = !PyLong_CheckExact(self->read_end);
+    const int source = tls ? 0 : PyObject_AsFileDescriptor(self->read_end);
+    if (source < 0) {
+        return NULL;
+    }
+    const Py_ssize_t size =
+        tls ? read_tls(self->read_end, data + start, room) : recv(source, data + start, (size_t)room, MSG_DONTWAIT);
+    if (size < 0) {
+        return handle_failed_read(state, self);
+    }
+    if (size == 0) {
+        return PyObject_CallMethodNoArgs((PyObject *)self, state->reach_end);
+    }
+    self->octets += (unsigned long long)size;
+    ((Leg *)self->source)->last_read = pump->now;
+
+    /* ``begin:until`` is to be sent */
+    const Py_ssize_t end = start + size;
+    Py_ssize_t begin = start, until = end, stop = end;
+    int halt = KERNEL_DONE;
+    switch (kind) {
+    case RELAY:
+        halt = state->kernel->walk_once(self->walk, data, start, end, &stop);
+        break;
+    case UNWRAP:
+        halt = state->kernel->unwrap_once(self->walk, data, start, end, &stop, &until);
+        break;
+    case WRAP:
+        begin -= put_header(data + start, size);
+        self->wrapped++;
+        break;
+    }
+    if (halt < 0) {
+        return NULL;
+    }
+    Py_ssize_t sent = 0;
+    if (halt == KERNEL_DONE && until > begin) {
+        sent = write_once(self->write_end, data + begin, until - begin);
+        if (sent < 0) {
+            return NULL;
+        }
+        self->last_moved = pump->now;
+    }
+    if (halt != KERNEL_DONE || sent < until - begin) {
+        PyObject *result = go_on(state, self, begin, stop, end, sent);
+        if (result == NULL) {
+            return NULL;
+        }
+        Py_DECREF(result);
+    }
+    if (tls && size == TLS_RECORD) {
+        return PyObject_CallMethodOneArg((PyObject *)self, state->read_many, Py_True);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+flow_relay_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
+                PyObject *Py_UNUSED(names))
+{
+    return turn(self, type, RELAY);
+}
+
+static PyObject *
+flow_unwrap_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
+                 PyObject *Py_UNUSED(names))
+{
+    return turn(self, type, UNWRAP);
+}
+
+static PyObject *
+flow_wrap_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
+               PyObject *Py_UNUSED(names))
+{
+    return turn(self, type, WRAP);
+}
+
+/* -- A round -------------------------------------------------------------------------------------------------------- */
+
+/* Serving a leg has raised an exception: tells its owner. Returns false, with an exception set, if that fails, too. */
+static bool
+crash(const State *state, PyObject *leg)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        return false;
+    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(error, traceback);
+    }
+    PyObject *owner = PyObject_GetAttr(leg, state->owner);
+    PyObject *result = owner == NULL ? NULL : PyObject_CallMethodOneArg(owner, state->crash, error);
+    const bool told = result != NULL;
+    Py_XDECREF(result);
+    Py_XDECREF(owner);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return told;
+}
+
+static PyObject *
+serve(const State *state, PyObject *leg, uint32_t ready)
+{
+    if (ready == EPOLLIN && PyObject_TypeCheck(leg, state->leg) && ((Leg *)leg)->reader != NULL) {
+        PyObject *reader = Py_NewRef(((Leg *)leg)->reader); /* a turn may replace it */
+        PyObject *result = PyObject_CallNoArgs(reader);
+        Py_DECREF(reader);
+        return result;
+    }
+    PyObject *events = PyLong_FromUnsignedLong(ready);
+    PyObject *result = events == NULL ? NULL : PyObject_CallMethodOneArg(leg, state->handle, events);
+    Py_XDECREF(events);
+    return result;
+}
+
+PyDoc_STRVAR(serve_round_doc,
+"serve_round($module, epoll, legs, /)\n--\n\n"
+"Serves each leg whose descriptor is ready once, as wsgate.relay.pump.Pump does in Python.\n\n"
+"epoll: the descriptor of the set\n"
+"legs: a list with the leg of each descriptor, or None\n\n"
+"Returns how many descriptors were ready.");
+
+static PyObject *
+fast_path_serve_round(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "serve_round() takes a descriptor and a list");
+        return NULL;
+    }
+    const State *state = PyModule_GetState(module);
+    const int epoll = PyObject_AsFileDescriptor(args[0]);
+    if (epoll < 0) {
+        return NULL;
+    }
+    struct epoll_event events[MAX_EVENTS];
+    const int ready = epoll_wait(epoll, events, MAX_EVENTS, 0);
+    if (ready < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    for (int i = 0; i < ready; i++) {
+        const int fd = events[i].data.fd;
+        if (fd >= PyList_GET_SIZE(args[1])) {
+            continue; /* no leg's */
+        }
+        PyObject *leg = PyList_GET_ITEM(args[1], fd);
+        if (leg == Py_None) {
+            continue; /* closed by an earlier event */
+        }
+        Py_INCREF(leg);
+        PyObject *result = serve(state, leg, events[i].events);
+        const bool goes_on = result != NULL || crash(state, leg);
+        Py_XDECREF(result);
+        Py_DECREF(leg);
+        if (!goes_on) {
+            return NULL;
+        }
+    }
+    return PyLong_FromLong(ready);
+}
+
+/* -- The types ------------------------------------------------------------------------------------------------------ */
+
+static int
+pump_traverse(Pump *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->buffer);
+    return 0;
+}
+
+static int
+pump_clear(Pump *self)
+{
+    Py_CLEAR(self->buffer);
+    return 0;
+}
+
+static int
+leg_traverse(Leg *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->reader);
+    Py_VISIT(self->output);
+    Py_VISIT(self->pending);
+    Py_VISIT(self->waiting_frames);
+    return 0;
+}
+
+static int
+leg_clear(Leg *self)
+{
+    Py_CLEAR(self->reader);
+    Py_CLEAR(self->output);
+    Py_CLEAR(self->pending);
+    Py_CLEAR(self->waiting_frames);
+    return 0;
+}
+
+static int
+flow_traverse(Flow *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->pump);
+    Py_VISIT(self->source);
+    Py_VISIT(self->sink);
+    Py_VISIT(self->walk);
+    Py_VISIT(self->carry);
+    Py_VISIT(self->read_end);
+    Py_VISIT(self->write_end);
+    return 0;
+}
+
+static int
+flow_clear(Flow *self)
+{
+    Py_CLEAR(self->pump);
+    Py_CLEAR(self->source);
+    Py_CLEAR(self->sink);
+    Py_CLEAR(self->walk);
+    Py_CLEAR(self->carry);
+    Py_CLEAR(self->read_end);
+    Py_CLEAR(self->write_end);
+    return 0;
+}
+
+static void
+dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    PyTypeObject *base = type; /* the one of this file, whose fields are cleared here; a subclass clears its own */
+    while (base->tp_dealloc != dealloc) {
+        base = base->tp_base;
+    }
+    base->tp_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef pump_members[] = {
+    {"buffer", T_OBJECT_EX, offsetof(Pump, buffer), 0, "what is read, and headroom before it"},
+    {"headroom", T_PYSSIZET, offsetof(Pump, headroom), 0, "bytes"},
+    {"now", T_DOUBLE, offsetof(Pump, now), 0, "when the current rounds began"},
+    {0},
+};
+
+static PyMemberDef leg_members[] = {
+    {"reader", T_OBJECT_EX, offsetof(Leg, reader), 0, "called when the socket is readable"},
+    {"output", T_OBJECT_EX, offsetof(Leg, output), 0, "the state of the output"},
+    {"pending", T_OBJECT_EX, offsetof(Leg, pending), 0, "bytes that the socket has not accepted yet"},
+    {"waiting_frames", T_OBJECT_EX, offsetof(Leg, waiting_frames), 0, "own frames that wait for a frame boundary"},
+    {"last_read", T_DOUBLE, offsetof(Leg, last_read), 0, "when the last bytes came"},
+    {0},
+};
+
+static PyMemberDef flow_members[] = {
+    {"pump", T_OBJECT_EX, offsetof(Flow, pump), 0, "the pump"},
+    {"source", T_OBJECT_EX, offsetof(Flow, source), 0, "the leg that is read"},
+    {"sink", T_OBJECT_EX, offsetof(Flow, sink), 0, "the leg that is written"},
+    {"walk", T_OBJECT_EX, offsetof(Flow, walk), 0, "the walk over the source's frames"},
+    {"_carry", T_OBJECT_EX, offsetof(Flow, carry), 0, "the unfinished end of the last read"},
+    {"_read_end", T_OBJECT_EX, offsetof(Flow, read_end), 0, "what reads the source: a descriptor or a function"},
+    {"_write_end", T_OBJECT_EX, offsetof(Flow, write_end), 0, "what writes the sink: a descriptor or a function"},
+    {"octets", T_ULONGLONG, offsetof(Flow, octets), 0, "bytes that came from the source"},
+    {"_wrapped", T_ULONGLONG, offsetof(Flow, wrapped), 0, "frames that were made of what came"},
+    {"last_moved", T_DOUBLE, offsetof(Flow, last_moved), 0, "when the last data was moved"},
+    {0},
+};
+
+#define TURN(kind) {#kind "_turn", (PyCFunction)(void (*)(void))flow_##kind##_turn, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, \
+     PyDoc_STR(#kind "_turn($self)\n--\n\nOne read, and what becomes of it.")}
+
+static PyMethodDef flow_methods[] = {TURN(relay), TURN(unwrap), TURN(wrap), {0}};
+
+static PyType_Slot pump_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The fields of a pump that turns read.")},
+    {Py_tp_traverse, pump_traverse},
+    {Py_tp_clear, pump_clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_members, pump_members},
+    {0},
+};
+
+static PyType_Slot leg_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The fields of a leg that rounds and turns use.")},
+    {Py_tp_traverse, leg_traverse},
+    {Py_tp_clear, leg_clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_members, leg_members},
+    {0},
+};
+
+static PyType_Slot flow_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The fields of a flow that turns use, and the turns.")},
+    {Py_tp_traverse, flow_traverse},
+    {Py_tp_clear, flow_clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_members, flow_members},
+    {Py_tp_methods, flow_methods},
+    {0},
+};
+
+enum { BASE_CLASS = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE };
+
+static PyType_Spec pump_spec = {"wsgate.relay._fast_path.PumpFields", sizeof(Pump), 0, BASE_CLASS, pump_slots};
+static PyType_Spec leg_spec = {"wsgate.relay._fast_path.LegFields", sizeof(Leg), 0, BASE_CLASS, leg_slots};
+static PyType_Spec flow_spec = {"wsgate.relay._fast_path.FlowFields", sizeof(Flow), 0, BASE_CLASS, flow_slots};
+
+/* -- The module ----------------------------------------------------------------------------------------------------- */
+
+static PyMethodDef fast_path_methods[] = {
+    {"serve_round", (PyCFunction)(void (*)(void))fast_path_serve_round, METH_FASTCALL, serve_round_doc},
+    {0},
+};
+
+static PyTypeObject *
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type != NULL && PyModule_AddType(module, type) < 0) {
+        Py_CLEAR(type);
+    }
+    return type;
+}
+
+static bool
+find_kernel(State *state)
+{
+    state->module = PyImport_ImportModule("wsgate.wire._kernel");
+    PyObject *api = state->module == NULL ? NULL : PyObject_GetAttrString(state->module, "api");
+    if (api == NULL) {
+        return false;
+    }
+    state->kernel = PyCapsule_GetPointer(api, KERNEL_API);
+    Py_DECREF(api);
+    return state->kernel != NULL;
+}
+
+static bool
+find_open(State *state)
+{
+    PyObject *states = PyImport_ImportModule("wsgate.relay.states");
+    PyObject *output = states == NULL ? NULL : PyObject_GetAttrString(states, "Output");
+    state->open = output == NULL ? NULL : PyObject_GetAttrString(output, "OPEN");
+    Py_XDECREF(states);
+    Py_XDECREF(output);
+    return state->open != NULL;
+}
+
+static bool
+make_names(State *state)
+{
+    return (state->pull = PyUnicode_InternFromString("pull")) != NULL &&
+           (state->lose = PyUnicode_InternFromString("_lose")) != NULL &&
+           (state->reach_end = PyUnicode_InternFromString("_reach_end")) != NULL &&
+           (state->go_on = PyUnicode_InternFromString("_go_on")) != NULL &&
+           (state->read_many = PyUnicode_InternFromString("_read_many")) != NULL &&
+           (state->handle = PyUnicode_InternFromString("handle")) != NULL &&
+           (state->owner = PyUnicode_InternFromString("owner")) != NULL &&
+           (state->crash = PyUnicode_InternFromString("crash")) != NULL;
+}
+
+static int
+fast_path_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    if (!find_kernel(state) || !find_open(state) || !make_names(state)) {
+        return -1;
+    }
+    state->pump = add_type(module, &pump_spec);
+    state->leg = add_type(module, &leg_spec);
+    state->flow = add_type(module, &flow_spec);
+    return state->pump == NULL || state->leg == NULL || state->flow == NULL ? -1 : 0;
+}
+
+static int
+fast_path_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+    Py_VISIT(state->module);
+    Py_VISIT(state->open);
+    Py_VISIT(state->pump);
+    Py_VISIT(state->leg);
+    Py_VISIT(state->flow);
+    return 0;
+}
+
+static int
+fast_path_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    Py_CLEAR(state->module);
+    Py_CLEAR(state->open);
+    Py_CLEAR(state->pump);
+    Py_CLEAR(state->leg);
+    Py_CLEAR(state->flow);
+    PyObject **const names[] = {&state->pull,      &state->lose,   &state->reach_end, &state->go_on,
+                                &state->read_many, &state->handle, &state->owner,     &state->crash};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        Py_CLEAR(*names[i]);
+    }
+    return 0;
+}
+
+static void
+fast_path_free(void *module)
+{
+    fast_path_clear(module);
+}
+
+static PyModuleDef_Slot fast_path_slots[] = {
+    {Py_mod_exec, fast_path_exec},
+    {0},
+};
+
+static struct PyModuleDef fast_path = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_fast_path",
+    .m_doc = "Rounds of wsgate.relay.pump and turns of flows in C.",
+    .m_size = sizeof(State),
+    .m_methods = fast_path_methods,
+    .m_slots = fast_path_slots,
+    .m_traverse = fast_path_traverse,
+    .m_clear = fast_path_clear,
+    .m_free = fast_path_free,
+};
+
+PyMODINIT_FUNC
+PyInit__fast_path(void)
+{
+    return PyModuleDef_Init(&fast_path);
+}
