@@ -21,7 +21,7 @@ from tests.peers.sockets import tcp_pair
 from tests.peers.stream import Backend, Peer
 from wsgate.gate.connection import serve
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.relay import fast_relay
+from wsgate.relay import fast_path
 
 _CALLS = ("recv", "recv_into", "send", "connect_ex", "setsockopt", "getsockopt", "shutdown", "close")
 
@@ -29,12 +29,12 @@ _CALLS = ("recv", "recv_into", "send", "connect_ex", "setsockopt", "getsockopt",
 class Costs(trio.abc.Instrument):
     """Counts system calls of transports and of the pump's set, waits, steps and cancel scopes of the connection's task.
 
-    The compiled relay makes the calls of its twin, which are counted in its place.
+    The compiled fast path makes the calls of its twin, which are counted in its place.
     """
 
     def __init__(self, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counts: Counter[str] = Counter()
-        monkeypatch.setattr(fast_relay, "relay_once", None)
+        monkeypatch.setattr(fast_path, "COMPILED", False)
         for name in _CALLS:
             monkeypatch.setattr(PlainTransport, name, self._counted(name, getattr(socket.socket, name)), raising=False)
         monkeypatch.setattr(PlainTransport, "shutdown_unread", self._counted("shutdown", socket.socket.shutdown))
