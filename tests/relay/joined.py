@@ -250,20 +250,22 @@ def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) 
     theirs = socket.socket(fileno=their_end.detach())
     theirs.setblocking(False)
     client_context, server_context = contexts(version)
-    client_sock, server_sock = (theirs, ours) if server_side else (ours, theirs)
-    client = client_context.wrap_socket(
-        client_sock, server_hostname="peer.example", do_handshake_on_connect=False, suppress_ragged_eofs=False
+    name = "peer.example"
+    transport = TlsTransport(ours, server_context if server_side else client_context, None if server_side else name)
+    peer = (client_context if server_side else server_context).wrap_socket(
+        theirs,
+        server_side=not server_side,
+        server_hostname=name if server_side else None,
+        do_handshake_on_connect=False,
+        suppress_ragged_eofs=False,
     )
-    server = server_context.wrap_socket(
-        server_sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
-    )
-    finished: set[ssl.SSLSocket] = set()
+    finished: set[object] = set()
     while len(finished) < 2:
-        for side in (client, server):
+        for side in (transport.tls, peer):
             with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 side.do_handshake()
                 finished.add(side)
-    return (TlsTransport(server), TlsEnd(client)) if server_side else (TlsTransport(client), TlsEnd(server))
+    return transport, TlsEnd(peer)
 
 
 def unix_pair() -> tuple[PlainTransport, trio.socket.SocketType]:

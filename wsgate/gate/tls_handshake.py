@@ -10,9 +10,8 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.gate.gateway import Gateway
 from wsgate.net.io import end_gracefully, send_all
-from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.plain import PlainTransport
 from wsgate.net.tls.handshake import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
-from wsgate.net.tls.transport import TlsTransport
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.settings.model import Listener
 from wsgate.site.listener import LiveListener
@@ -63,7 +62,7 @@ async def secure(
     try:
         with trio.CancelScope(deadline=deadline) as scope, gateway.silent.waiting(scope, counted_as):
             await shake_hands(tls, gateway.pump.serve_if_due)
-            secured = TlsTransport(tls), client_certificate(tls)
+            secured = tls, client_certificate(tls)
         if scope.cancelled_caught:
             ended_early = trio.current_time() < scope.deadline
             reason = "others needed its place" if ended_early else f"no TLS handshake within {timeouts.handshake:g} s"
@@ -71,8 +70,7 @@ async def secure(
     except TlsError as error:
         _log_failure(listener, client, str(error))
         with trio.move_on_after(timeouts.close):
-            with take_over(tls) as plain:
-                await end_gracefully(plain)
+            await end_gracefully(sock)
     finally:
         if secured is None:
             tls.close()

@@ -112,7 +112,7 @@ async def dial(
                 silence = "did not finish the TLS handshake"
                 return await _secure(sock, address, tls)
             except BaseException:
-                sock.close()  # no effect on a socket that was wrapped
+                sock.close()
                 raise
     except trio.TooSlowError:
         raise DialError(f"{_shown(address, at)} {silence} within {within:g} s", 504) from None
@@ -135,12 +135,8 @@ async def _secure(sock: socket.socket, address: Address, tls: TlsClient | None) 
     # RFC 6066 §3: without the dot at the end that a fully qualified name may have. A zone is no part of a name either
     name = tls.server_name or address.host.partition("%")[0]
     wrapped = wrap(sock, tls.context, name.removesuffix("."))
-    try:
-        await shake_hands(wrapped, tls.serve_if_due)
-    except BaseException:
-        wrapped.close()
-        raise
-    return TlsTransport(wrapped)
+    await shake_hands(wrapped, tls.serve_if_due)
+    return wrapped
 
 
 async def _connect(address: Address, rules: Rules | None) -> PlainTransport:

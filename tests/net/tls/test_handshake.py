@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from wsgate.net.tls.handshake import (
     shake_hands,
     wrap,
 )
-from wsgate.settings.model import BackendTls, ClientAuth, Tls, TlsVersion
+from wsgate.net.tls.transport import TlsTransport
+from wsgate.settings.model import BackendTls, Certificate, ClientAuth, Tls, TlsVersion
 
 TLS12 = ssl.TLSVersion.TLSv1_2
 
@@ -46,31 +48,30 @@ def server_context(authority: Authority, **more: Any) -> ssl.SSLContext:
     return listener_context(Tls(certificate=server.certificate, key=server.key, **more))
 
 
-Ends = tuple[ssl.SSLSocket | str, ssl.SSLSocket | str]
+Ends = tuple[TlsTransport | str, TlsTransport | str]
 
 
 async def attempt(server: ssl.SSLContext, client: ssl.SSLContext, name: str = "one.test") -> Ends:
     """Does a handshake. Returns what each end has then: its socket, or the text of its failure."""
     ours, theirs = pair()
-    ends: dict[str, ssl.SSLSocket | str] = {}
+    ends: dict[str, TlsTransport | str] = {}
 
-    async def one(end: str, tls: ssl.SSLSocket) -> None:
+    async def one(end: str, tls: TlsTransport) -> None:
         try:
             await shake_hands(tls)
-            if end == "client" and tls.version() == "TLSv1.3":
+            if end == "client" and tls.tls.version() == "TLSv1.3":
                 # what the server makes of our certificate is known only behind the handshake
                 while True:
                     try:
-                        tls.read(0)
                         tls.recv(1)
-                    except ssl.SSLWantReadError:
+                    except BlockingIOError:
                         if "server" in ends:
                             break
                         await trio.lowlevel.wait_readable(tls)
             ends[end] = tls
         except TlsError as error:
             ends[end] = str(error)
-            tls.shutdown(socket.SHUT_WR)
+            tls.connection.shutdown(socket.SHUT_WR)
             tls.close()
         except OSError as error:
             ends[end] = explain(error)
@@ -82,23 +83,36 @@ async def attempt(server: ssl.SSLContext, client: ssl.SSLContext, name: str = "o
     return ends["server"], ends["client"]
 
 
-def close(*ends: ssl.SSLSocket | str) -> None:
+def close(*ends: TlsTransport | str) -> None:
     for end in ends:
-        if isinstance(end, ssl.SSLSocket):
+        if isinstance(end, TlsTransport):
             end.close()
 
 
 async def test_a_handshake(authority: Authority) -> None:
     server, client = await attempt(server_context(authority), backend_context(BackendTls(ca=authority.file)))
-    assert isinstance(server, ssl.SSLSocket)
-    assert isinstance(client, ssl.SSLSocket)
-    assert server.version() == client.version() == "TLSv1.3"
-    assert (server.server_side, client.server_side) == (True, False)
+    assert isinstance(server, TlsTransport)
+    assert isinstance(client, TlsTransport)
+    assert server.tls.version() == client.tls.version() == "TLSv1.3"
+    assert (server.tls.server_side, client.tls.server_side) == (True, False)
     assert not os.get_blocking(server.fileno())
     client.send(b"hello")
     assert server.recv(10) == b"hello"
     assert client_certificate(server) is None
     close(server, client)
+
+
+async def test_the_name_that_is_asked_for_chooses_the_certificate(authority: Authority) -> None:
+    one, two = (
+        Certificate(certificate=pair.certificate, key=pair.key)
+        for pair in (authority.issue("one.test", to="one"), authority.issue("two.test", to="two"))
+    )
+    context = listener_context(Tls(certificates=(one, two)))
+    for name in ("one.test", "two.test"):  # the client checks it
+        server, client = await attempt(context, client_context(authority), name)
+        assert isinstance(server, TlsTransport)
+        assert (server.context is context) is (name == "one.test")
+        close(server, client)
 
 
 async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
@@ -110,7 +124,7 @@ async def test_a_client_that_has_proved_who_it_is(authority: Authority) -> None:
             server_context(authority, client_ca=authority.file, client_auth=auth),
             backend_context(BackendTls(ca=authority.file, certificate=own.certificate, key=own.key)),
         )
-        assert isinstance(server, ssl.SSLSocket)
+        assert isinstance(server, TlsTransport)
         oracle = x509.load_pem_x509_certificate(chain)
         found = client_certificate(server)
         assert found == ClientCertificate(
@@ -216,15 +230,16 @@ async def test_a_clients_certificate_that_is_not_accepted(authority: Authority, 
 async def test_what_is_not_tls(authority: Authority, data: bytes, reason: str) -> None:
     for context, name in [(server_context(authority), None), (client_context(authority), "one.test")]:
         ours, theirs = pair()
-        with theirs, wrap(ours, context, name) as tls:
+        with theirs, ours:
+            tls = wrap(ours, context, name)
             theirs.send(data)
             with trio.fail_after(5):
                 with pytest.raises(TlsError, match=reason if name is None else "the "):
                     await shake_hands(tls)
             # and from here on it can be ended as any other connection
-            tls.shutdown(socket.SHUT_WR)
+            ours.shutdown(socket.SHUT_WR)
             theirs.send(b"more")
-            assert tls.recv(1000).endswith(b"more")
+            assert ours.recv(1000).endswith(b"more")
 
 
 def hello(authority: Authority) -> bytes:
@@ -240,7 +255,7 @@ def hello(authority: Authority) -> bytes:
 async def test_a_peer_that_ends_within_the_handshake(authority: Authority, half: bool) -> None:
     first = hello(authority)
     ours, theirs = pair()
-    with wrap(ours, server_context(authority)) as tls:
+    with closing(wrap(ours, server_context(authority))) as tls:
         theirs.send(first[: len(first) // 2] if half else first)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(TlsError, match=r"^the peer ended the connection$"):
@@ -250,7 +265,7 @@ async def test_a_peer_that_ends_within_the_handshake(authority: Authority, half:
 
 async def test_a_peer_that_resets(authority: Authority) -> None:
     ours, theirs = tcp_pair()
-    with wrap(ours, server_context(authority)) as tls:
+    with closing(wrap(ours, server_context(authority))) as tls:
         async with trio.open_nursery() as nursery:
 
             async def fail() -> None:
@@ -263,8 +278,8 @@ async def test_a_peer_that_resets(authority: Authority) -> None:
     ours, theirs = tcp_pair()
     with ours:
         reset(theirs)
-        with pytest.raises(TlsError, match=r"^the peer ended the connection$"):
-            wrap(ours, server_context(authority))
+        with pytest.raises(TlsError, match=r"^the connection was lost: Connection reset by peer$"):
+            await shake_hands(wrap(ours, server_context(authority)))
 
 
 def test_a_name_that_cannot_be_asked_for(authority: Authority) -> None:
@@ -276,7 +291,7 @@ def test_a_name_that_cannot_be_asked_for(authority: Authority) -> None:
 
 async def test_cancelled_it_leaves_the_connection_to_its_owner(authority: Authority) -> None:
     ours, theirs = pair()
-    with theirs, wrap(ours, server_context(authority)) as tls:
+    with theirs, closing(wrap(ours, server_context(authority))) as tls:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(shake_hands, tls)
@@ -292,13 +307,13 @@ async def test_it_waits_for_a_peer_that_does_not_read_yet(authority: Authority) 
     with contextlib.suppress(BlockingIOError):
         while True:
             before += ours.send(bytes(1 << 16))
-    with wrap(ours, client_context(authority), "one.test") as client, theirs:
+    with closing(wrap(ours, client_context(authority), "one.test")) as client, theirs:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(shake_hands, client)
             await trio.testing.wait_all_tasks_blocked()
             while before:
                 before -= len(theirs.recv(before))
-            with wrap(theirs, server_context(authority)) as server:
+            with closing(wrap(theirs, server_context(authority))) as server:
                 await shake_hands(server)
 
 
@@ -306,7 +321,9 @@ async def test_a_turn_is_given_before_every_step(authority: Authority) -> None:
     """A step is up to a millisecond of CPU: sessions must not wait for two of them."""
     turns: list[int] = []
     ours, theirs = pair()
-    with wrap(ours, server_context(authority)) as server, wrap(theirs, client_context(authority), "one.test") as client:
+    server = wrap(ours, server_context(authority))
+    client = wrap(theirs, client_context(authority), "one.test")
+    with closing(server), closing(client):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(shake_hands, server, lambda: turns.append(len(turns)))
             await trio.testing.wait_all_tasks_blocked()

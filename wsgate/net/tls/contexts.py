@@ -101,6 +101,7 @@ def _server_context(tls: Tls) -> ssl.SSLContext:
     _set_common(context)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.set_alpn_protocols(list(ALPN))
+    context.num_tickets = 1  # for the client's next connection; a second one, as by default, costs a write
     if tls.ciphers is not None:
         context.set_ciphers(tls.ciphers)
     if tls.client_ca is not None:

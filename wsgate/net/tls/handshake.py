@@ -1,7 +1,7 @@
 """The TLS handshake, as client or server, over a non-blocking socket.
 
-``wrap`` takes a connection over and ``shake_hands`` does the handshake, under the caller's deadline. ``TlsTransport``
-follows. Every failure of the peer is a ``TlsError``, whose message is for the log.
+``wrap`` makes a ``TlsTransport`` of a connection and ``shake_hands`` does the handshake, under the caller's deadline.
+Every failure of the peer is a ``TlsError``, whose message is for the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import trio
 
-from wsgate.net.tls.transport import is_cut
+from wsgate.net.tls.transport import TlsTransport, is_cut
 
 _GONE = "the peer ended the connection"
 
@@ -98,32 +98,22 @@ class ClientCertificate:
     alt_names: tuple[tuple[str, str], ...] = ()
 
 
-def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> ssl.SSLSocket:
-    """Takes a connection over for TLS; ``shake_hands`` comes next.
+def wrap(sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> TlsTransport:
+    """Makes a transport that owns ``sock``; ``shake_hands`` comes next.
 
     server_hostname: for a client's context: the name for SNI and for checking the certificate
 
     Raises ``TlsError`` when that fails. The caller may close ``sock`` in any case.
     """
     try:
-        # First the checks that would leave the SSLSocket half made: the connection was reset, IDNA rejects the name
-        sock.getpeername()
-        if server_hostname is not None:
-            server_hostname.encode("idna")
-        return context.wrap_socket(
-            sock,
-            server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
-            server_hostname=server_hostname,
-        )
+        return TlsTransport(sock, context, server_hostname)
     except OSError:
         raise TlsError(_GONE) from None
     except ValueError as error:
         raise TlsError(f"{server_hostname!r} cannot be the name of a server: {error}") from None
 
 
-async def shake_hands(tls: ssl.SSLSocket, serve_if_due: Callable[[], object] = lambda: None) -> None:
+async def shake_hands(transport: TlsTransport, serve_if_due: Callable[[], object] = lambda: None) -> None:
     """Does the handshake.
 
     serve_if_due: called before every step, because a step takes up to some milliseconds of CPU
@@ -131,15 +121,16 @@ async def shake_hands(tls: ssl.SSLSocket, serve_if_due: Callable[[], object] = l
     Raises ``TlsError`` when it fails. An alert may be on its way to the peer then, so the connection should be ended by
     ``net.io.end_gracefully``.
     """
+    tls = transport.tls
     while True:
         serve_if_due()
         try:
             tls.do_handshake()
             return
         except ssl.SSLWantReadError:
-            await trio.lowlevel.wait_readable(tls)
+            await trio.lowlevel.wait_readable(transport)
         except ssl.SSLWantWriteError:
-            await trio.lowlevel.wait_writable(tls)
+            await trio.lowlevel.wait_writable(transport)
         except OSError as error:
             raise TlsError(_explain(error, is_backend=not tls.server_side)) from None
 
@@ -150,12 +141,12 @@ def explain(error: OSError) -> str:
     return _explain(error, is_backend=True)
 
 
-def client_certificate(tls: ssl.SSLSocket) -> ClientCertificate | None:
+def client_certificate(transport: TlsTransport) -> ClientCertificate | None:
     """Returns the client's certificate, which OpenSSL has verified; ``None`` without one."""
-    der = tls.getpeercert(binary_form=True)
+    der = transport.tls.getpeercert(True)
     if der is None:  # nearly always
         return None
-    shown: Any = tls.getpeercert()
+    shown: Any = transport.tls.getpeercert()
     if not shown:
         return None
     fingerprint = hashlib.sha256(der).hexdigest()

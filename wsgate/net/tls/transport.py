@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-It uses the ``ssl.SSLSocket`` itself, without memory BIOs and without a copy. The differences from a plain socket are
-handled here:
+It uses OpenSSL's connection on the socket itself, without memory BIOs and without a copy, and without the
+``ssl.SSLSocket`` that would stand between the two and take a kilobyte. The differences from a plain socket are handled
+here:
 
 - A TLS record holds at most 16 KiB, and one call of OpenSSL handles one record. ``recv_into`` reads on while full
   records come, so that a stream fills the buffer before it is walked and sent. ``send`` writes until the kernel accepts
@@ -14,7 +15,7 @@ handled here:
 - Bytes that were not accepted must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at the
 end.
 - An end without close_notify is an error, because an attacker on the network can forge a FIN (RFC 8446 §6.1).
-- ``SSLSocket.unwrap`` sends close_notify and then reads, so it would discard what the peer still sends. TLS allows
+- OpenSSL's ``shutdown`` sends close_notify and then reads, so it would discard what the peer still sends. TLS allows
   half-closed connections as TCP does. So close_notify is made while the descriptor refers to another socket.
 """
 
@@ -35,25 +36,39 @@ _WANTS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class TlsTransport:
-    """A ``Transport`` over TLS.
+    """A ``Transport`` over TLS. It begins with its handshake, see ``handshake``.
 
-    sock: non-blocking, after its handshake, made with ``suppress_ragged_eofs=False``
+    sock: non-blocking; the transport owns it from now on
+
+    Raises ``OSError`` when the peer is gone, ``ValueError`` when the name cannot be one of a server.
     """
 
-    __slots__ = ("_error", "_sock", "more", "read", "wants_write", "write")
+    __slots__ = ("__weakref__", "_error", "_sock", "more", "read", "tls", "wants_write", "write")
 
     secure = True
     tls_record = TLS_RECORD
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> None:
         self._sock = sock
-        # The object behind SSLSocket's read and write, which only check each time whether there is TLS
-        inside: Any = getattr(sock, "_sslobj", None) or sock
-        self.read: Callable[[int, memoryview], int] = inside.read
-        self.write: Callable[[memoryview | bytes | bytearray], int] = inside.write
+        is_server = context.protocol is ssl.PROTOCOL_TLS_SERVER
+        name = None if server_hostname is None else server_hostname.encode("idna").decode("ascii")
+        # What ``SSLContext.wrap_socket`` itself is made of. OpenSSL's connection: it reads and writes the socket
+        self.tls: Any = context._wrap_socket(sock, is_server, name, owner=self)  # type: ignore[attr-defined]
+        self.read: Callable[[int, memoryview], int] = self.tls.read
+        self.write: Callable[[memoryview | bytes | bytearray], int] = self.tls.write
         self._error: OSError | None = None
         self.more = False
         self.wants_write = False
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context of the connection, which a callback for SNI changes."""
+        found: ssl.SSLContext = self.tls.context
+        return found
+
+    @context.setter
+    def context(self, context: ssl.SSLContext) -> None:
+        self.tls.context = context
 
     @property
     def connection(self) -> socket.socket:
@@ -85,7 +100,7 @@ class TlsTransport:
                 self._error = error
                 break
             size += last
-        self.more = self._error is not None or (size == len(room) and self._sock.pending() > 0)
+        self.more = self._error is not None or (size == len(room) and self.tls.pending() > 0)
         return size
 
     def recv(self, size: int) -> bytes:
@@ -130,13 +145,13 @@ class TlsTransport:
         """Sends close_notify, then FIN. Reading goes on. ``how`` is ``socket.SHUT_WR``."""
         with contextlib.suppress(OSError):  # if it fails, a FIN without close_notify tells the peer of the loss
             self._send_close_notify()
-        socket.socket.shutdown(self._sock, how)  # after SSLSocket.shutdown it would read ciphertext
+        self._sock.shutdown(how)
 
     def shutdown_unread(self, how: int) -> None:
         """Like ``shutdown``, but what the peer still sends may be lost: OpenSSL reads while it sends close_notify."""
         with contextlib.suppress(OSError):  # nearly always: the peer's own close_notify has not come yet
-            self._sock.unwrap()
-        socket.socket.shutdown(self._sock, how)
+            self.tls.shutdown()
+        self._sock.shutdown(how)
 
     def _send_close_notify(self) -> None:
         fd = self._sock.fileno()
@@ -148,11 +163,11 @@ class TlsTransport:
                 os.dup2(ours.fileno(), fd, inheritable=False)
                 try:
                     with contextlib.suppress(*_WANTS):
-                        self._sock.unwrap()
+                        self.tls.shutdown()
                 finally:
                     os.dup2(aside, fd, inheritable=False)
                 alert = theirs.recv(_ALERT, socket.MSG_DONTWAIT)
-            socket.socket.send(self._sock, alert)
+            self._sock.send(alert)
         finally:
             os.close(aside)
 
