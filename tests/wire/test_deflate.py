@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
+import random
 import subprocess
 import sys
 import zlib
@@ -14,6 +18,7 @@ from wsgate.wire import deflate
 from wsgate.wire.deflate import MAX_BITS, TAIL, Deflater, Inflater, deflating_memory, inflating_memory
 
 STEP = 1 << 16
+MIB = 1 << 20
 HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692 §7.2.3.1
 HELLO_AGAIN = bytes.fromhex("f200110000")  # §7.2.3.2: the same message, with reference to the first
 STORED_HELLO = bytes.fromhex("000500faff48656c6c6f00")  # §7.2.3.3
@@ -178,6 +183,73 @@ def test_what_is_deflated_inflates(
 @given(st.binary(max_size=300), st.booleans(), st.integers(1, 300))
 def test_any_bytes_do_no_harm(payload: bytes, takeover: bool, cut: int) -> None:
     inflate(Inflater(takeover=takeover), [payload[:cut], payload[cut:]], step=100)
+
+
+@takeovers
+def test_the_highest_levels_are_as_six(takeover: bool) -> None:
+    """zlib's own take twenty times as long for such data, and other sessions would wait."""
+    letters = random.Random(1)
+    data = bytes(letters.choices(b"ab", k=1 << 13))
+    six = Deflater(6, takeover=takeover).compress(data, last=True)
+    assert peer(9).compress(data) != six
+    for level in (7, 8, 9):
+        assert Deflater(level, takeover=takeover).compress(data, last=True) == six
+    assert Deflater(5, takeover=takeover).compress(data, last=True) != six
+
+
+def kinds() -> dict[str, bytes]:
+    """JSON, text, bytes and compressed bytes: a megabyte of each."""
+    chance = random.Random(17)
+    rows = [{"id": n, "name": f"user {n % 97}", "größe": chance.random()} for n in range(20_000)]
+    words = " ".join(chance.choices(["größer", "and", "smaller", "\N{TURTLE}", "so"], k=170_000))
+    noise = chance.randbytes(MIB)
+    packed = b"".join(zlib.compress(words[at : at + 9000].encode(), 9) for at in range(0, len(words), 9000)) * 9
+    made = {
+        "json": json.dumps(rows, ensure_ascii=False).encode(),
+        "text": words.encode(),
+        "noise": noise,
+        "packed": packed,
+    }
+    return {kind: data[:MIB] for kind, data in made.items()}
+
+
+KINDS = kinds()
+
+
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.integers(1, 1 << 18),
+    st.integers(1, 9),
+    st.booleans(),
+    st.integers(1, STEP),
+    st.data(),
+)
+@example("json", 64 * MIB, 1, False, STEP, None)
+@example("text", 8 * MIB, 3, True, STEP, None)
+@example("noise", 4 * MIB, 1, True, STEP, None)
+@example("packed", 4 * MIB, 6, False, STEP, None)
+@example("json", 1, 6, True, 1, None)
+def test_a_corpus(kind: str, size: int, level: int, takeover: bool, step: int, draw: st.DataObject | None) -> None:
+    """Messages of 1 B to 64 MiB, in pieces: zlib inflates what is compressed, and what zlib compresses is inflated."""
+    data = KINDS[kind]
+    message = (data * (size // len(data) + 1))[:size]
+    cuts = sorted(draw.draw(st.lists(st.integers(0, size), max_size=4))) if draw else range(0, size, STEP)[1:]
+    places = [0, *cuts, size]
+    parts = [message[start:stop] for start, stop in itertools.pairwise(places)]
+    deflater, oracle = Deflater(level, takeover=takeover), zlib.decompressobj(-MAX_BITS)
+    payloads = [deflater.compress(part, last=at == len(parts)) for at, part in enumerate(parts, 1)]
+    assert oracle.decompress(b"".join(payloads) + TAIL) == message
+    payload = sent(peer(level), message)
+    edges = [at * len(payload) // size for at in places]
+    inflater = Inflater(takeover=takeover)
+    inflated = hashlib.sha256()
+    for at, (start, stop) in enumerate(itertools.pairwise(edges), 1):
+        inflater.put(payload[start:stop], last=at == len(parts))
+        while inflater.more:
+            some = inflater.take(max(step, size // 1000))
+            assert some is not None
+            inflated.update(some)
+    assert inflated.digest() == hashlib.sha256(message).digest()
 
 
 def test_the_memory_of_a_window() -> None:

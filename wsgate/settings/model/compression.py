@@ -30,7 +30,7 @@ class Compression:
         "on: the gateway itself compresses to clients and inflates what they send; off: it does neither.", default=None
     )
     backend: Switch | None = setting("The same towards backends, which are offered it.", default=None)
-    level: CompressionLevel = setting("From 1, the fastest, to 9, the smallest.", default=1)
+    level: CompressionLevel = setting("From 1, the fastest, to 9, the smallest; 7 to 9 are as 6.", default=1)
     threshold: Size = setting("Smaller messages are sent as they are.", default=64)
     context: CompressionContext = setting(
         "shared: each message is compressed for itself, and a session holds nothing between two; session: each "
