@@ -25,6 +25,7 @@ PACKAGES = {
     "firefox-esr": "firefox-esr",
     "gcc": "gcc libc6-dev",
     "haproxy": "haproxy",
+    "htpasswd": "apache2-utils",
     "initdb": "postgresql",
     "ip": "iproute2",
     "make": "make",

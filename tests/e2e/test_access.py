@@ -75,6 +75,35 @@ async def test_a_page_and_its_websocket_behind_one_file_of_users(
     assert not any(secret in "".join(gateway.log) for secret in (WORD, "n0pe", "YW5u"))
 
 
+@pytest.mark.needs("htpasswd")
+async def test_a_file_that_htpasswd_has_written(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
+    users = str(tmp_path / "users")
+
+    async def write(*arguments: str) -> None:
+        await run("htpasswd", *arguments)
+
+    await write("-bcB", "-C", "4", users, "ann", "sesame")
+    await write("-bs", users, "bob", "open it")
+    gateway = await start_gateway(relay(await serve(echo), auth={"basic": {"file": users}}))
+
+    async def answer(user: str, word: str) -> int:
+        return await status(f"ws://{user}:{word}@127.0.0.1:{gateway.port}/")
+
+    assert await answer("ann", "sesame") == await answer("bob", "open%20it") == 101
+    assert await answer("ann", "open%20it") == 401
+    # its default is Apache's own, and -p writes the password itself: the others hold
+    await write("-b", users, "cat", "x")
+    await write("-bp", users, "dan", "y")
+    await write("-bB", "-C", "4", users, "ann", "another")
+    assert await answer("ann", "another") == await answer("bob", "open%20it") == 101
+    assert await answer("ann", "sesame") == await answer("cat", "x") == await answer("dan", "y") == 401
+    for number, problem in ((3, "'cat' is Apache's MD5"), (4, "'dan' has no hash that is known")):
+        line = await gateway.next_line("password file has a wrong line", line=number)
+        assert line["problem"].startswith(f"the password of {problem}")
+    await write("-D", users, "bob")
+    assert await answer("bob", "open%20it") == 401
+
+
 async def test_one_certificate_of_several(start_gateway: StartGateway, serve: Serve, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     tls = {"client_ca": str(authority.file), "client_auth": "optional"}

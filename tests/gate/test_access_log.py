@@ -117,6 +117,7 @@ async def test_the_line_of_an_answer(log: Log, autojump_clock: MockClock) -> Non
         "bytes_up": 1,
         "bytes_down": 2,
         "duration": 1.25,
+        "cause": None,
         "reason": None,
         "detail": None,
         "request_id": "7f",
@@ -136,6 +137,7 @@ async def test_the_line_of_a_refusal_has_the_same_fields(log: Log, autojump_cloc
         "bytes_up": None,
         "bytes_down": None,
         "duration": 0.0,
+        "cause": "backend_failed",
         "reason": "the backend cannot be reached",
         "detail": "10.0.0.7 refuses",
         "request_id": None,
@@ -148,6 +150,7 @@ def test_a_refusal_without_a_request(log: Log) -> None:
     assert {name: value for name, value in log.one("refused").items() if value is not None} == {
         "status": 400,
         "client": "192.0.2.7:50000",
+        "cause": "bad_request",
         "reason": "malformed request",
     }
 

@@ -70,6 +70,7 @@ async def test_no_route(start_gate: StartGate, log: Log) -> None:
         "bytes_up": None,
         "bytes_down": None,
         "duration": pytest.approx(0.0, abs=60.0),
+        "cause": "no_route",
         "reason": "no route for this host, path and subprotocol",
         "detail": None,
     }

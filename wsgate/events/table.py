@@ -85,6 +85,7 @@ FIELDS = (
     Field("client_reason", "text", "in the Close that `client_code` is of"),
     Field("backend_reason", "text", "in the Close that `backend_code` is of"),
     Field("ended_by", "word", "`client`, `backend` or `gateway`"),
+    Field("cause", "word", "of a refusal, as in `wsgate_upgrades_refused_total` ([metrics](metrics.md))"),
     Field("reason", "text", "why; of a session one word"),
     Field("side", "word", "`client` or `backend`"),
     Field("detail", "text", "more than the reason says: the rule, the timeout, the error; not for the client's eyes"),
@@ -157,7 +158,7 @@ CLOSES = ("client_code", "backend_code", "client_reason", "backend_reason")
 ENDING = (*CLOSES, "ended_by", "reason", "detail")
 ANSWER = (
     *("status", "method", *WHO, "path", "route", "backend", *SIZES),
-    *("duration", "reason", "detail", "request_id"),
+    *("duration", "cause", "reason", "detail", "request_id"),
 )
 
 EVENTS = (

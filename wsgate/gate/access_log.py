@@ -12,6 +12,7 @@ import trio
 
 from wsgate.events.emit import emit
 from wsgate.gate.exchange import Exchange
+from wsgate.gate.metrics import cause_of
 from wsgate.gate.request_values import path_for_log
 from wsgate.relay.closing import Side
 from wsgate.relay.outcome import Outcome
@@ -130,6 +131,7 @@ def answered(
             bytes_up=bytes_up,
             bytes_down=bytes_down,
             duration=_duration(exchange.since),
+            cause=None,
             reason=None,
             detail=detail or None,
             request_id=exchange.request_id or None,
@@ -179,6 +181,7 @@ def refused_early(
             bytes_up=None,
             bytes_down=None,
             duration=None if since is None else _duration(since),
+            cause=cause_of(refusal),
             reason=refusal.reason,
             detail=refusal.detail or None,
             request_id=request_id or None,

@@ -127,6 +127,7 @@ async def test_a_request_and_its_answer(start_gate: StartGate, backend: Backend,
         "backend": f"ws://127.0.0.1:{backend.port}",
         "bytes_up": 0,
         "bytes_down": 2,
+        "cause": None,
         "reason": None,
         "detail": None,
     }
