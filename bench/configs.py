@@ -21,8 +21,17 @@ class Ends:
     log: str = ""  # path of wsgate's log, where it has an admin listener
 
 
-def wsgate(ends: Ends, *, workers: int = 1, compression: str = "") -> str:
-    """``compression``: of the route; empty for the default."""
+# Each of them counts for every message or session, and none is ever reached
+LIMITS = """
+    limits:
+      sessions: 1000000
+      sessions_per_address: 1000000
+      messages_per_second: 1000000000
+      bytes_per_second: 1000GiB"""
+
+
+def wsgate(ends: Ends, *, workers: int = 1, compression: str = "", limited: bool = False) -> str:
+    """``compression``: of the route; empty for the default. ``limited``: the route has limits, high ones."""
     tls = f"\n    tls: {{certificate: {ends.certificate}, key: {ends.certificate}}}" if ends.certificate else ""
     action = "tunnel: {to: tcp://127.0.0.1:%d}" if ends.tunnel else "relay: {to: ws://127.0.0.1:%d}"
     http = "\n    http: forward" if ends.http else ""
@@ -38,7 +47,7 @@ workers: {workers}
 limits: {{sessions: off, sessions_per_address: off}}
 routes:
   - name: bench
-    {action % ends.backend}{http}{codec}
+    {action % ends.backend}{http}{codec}{LIMITS if limited else ""}
 """
 
 

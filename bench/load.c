@@ -13,6 +13,7 @@
 #include "cpu.h"
 #include "net.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,7 @@ static void come_to_rest(const struct options *o)
 int main(int count, char **arguments)
 {
     struct options o = read_options(count, arguments);
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL; a refused session of a storm is counted */
     clients_prepare(&o);
     open_all(&o);
     bool can_pause = o.mode == ECHO || o.mode == UPGRADE || o.mode == BESIDE;

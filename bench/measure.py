@@ -264,6 +264,7 @@ def to_sample(load: Load, result: dict[str, Any]) -> Sample:
         p50_us=latency["p50_us"] if timed else None,
         p99_us=latency["p99_us"] if timed else None,
         p999_us=latency["p999_us"] if timed else None,
+        up_s=seconds if load.mode == "storm" and not result["refused"] else None,
         busy=cpu / 1e9 / seconds if cpu else None,
         load_busy=ours / 1e9 / seconds,
         foreign=foreign,

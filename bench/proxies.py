@@ -56,8 +56,11 @@ def _write(directory: Path, name: str, text: str) -> str:
     return str(path)
 
 
-def _wsgate(directory: Path, ends: Ends, *, workers: int = 1, compression: str = "") -> list[str]:
-    file = _write(directory, "wsgate.yaml", configs.wsgate(ends, workers=workers, compression=compression))
+def _wsgate(
+    directory: Path, ends: Ends, *, workers: int = 1, compression: str = "", limited: bool = False
+) -> list[str]:
+    text = configs.wsgate(ends, workers=workers, compression=compression, limited=limited)
+    file = _write(directory, "wsgate.yaml", text)
     return [sys.executable, "-m", "wsgate", "serve", file]
 
 
@@ -83,6 +86,7 @@ def _ws(directory: Path, ends: Ends) -> list[str]:
 PROXIES: Mapping[str, Proxy] = {
     "wsgate": Proxy("wsgate", _wsgate),
     "wsgate observed": Proxy("wsgate", _wsgate, observed=True),
+    "wsgate limited": Proxy("wsgate", functools.partial(_wsgate, limited=True)),
     "wsgate shared": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on}")),
     "wsgate session": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, context: session}")),
     "wsgate level 6": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, level: 6}")),

@@ -17,6 +17,7 @@ COLUMNS = (
     ("p50 us", "p50_us"),
     ("p99 us", "p99_us"),
     ("p99.9 us", "p999_us"),
+    ("all up s", "up_s"),
     ("KB/session", "kb_session"),
     ("busy", "busy"),
     ("load busy", "load_busy"),

@@ -1,7 +1,7 @@
 """What is measured: every row of the benchmark, declared once.
 
 A row is some work, the proxies that do it in alternation (its cases), and a goal: which quantity of the first case is
-compared with which other cases, and the ratio to reach. ``None``: the row only informs.
+compared with which other cases, and the ratio to reach, which ``bounds`` has. ``None``: the row only informs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from bench.bounds import BOUNDS
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -103,38 +105,44 @@ TUNED_PEERS = ("nginx 64k", "haproxy 64k")
 PEERS = ("nginx", "nginx 64k", "haproxy", "haproxy 64k")
 
 
+def _goal(name: str, quantity: str, against: tuple[str, ...] = (), *, higher_is_better: bool = False) -> Goal:
+    """``name``: the row's, as in ``BOUNDS``."""
+    at_least, aim = BOUNDS.get(name, (None, None))
+    return Goal(quantity, against, at_least, aim, higher_is_better)
+
+
 def _against_peers(load: Load) -> tuple[Case, ...]:
     return tuple(Case(proxy, proxy, load) for proxy in ("wsgate", *PEERS))
 
 
-def _relay(
-    name: str, title: str, load: Load, at_least: float | None = None, aim: float | None = None, quick: bool = False
-) -> Row:
-    return Row(name, title, _against_peers(load), Goal(CPU, TUNED_PEERS, at_least, aim), quick=quick)
+def _relay(name: str, title: str, load: Load, *, quick: bool = False) -> Row:
+    return Row(name, title, _against_peers(load), _goal(name, CPU, TUNED_PEERS), quick=quick)
 
 
-def _text(
-    name: str, title: str, load: Load, at_least: float | None = None, aim: float | None = None, quick: bool = False
-) -> Row:
+def _text(name: str, title: str, load: Load, *, quick: bool = False) -> Row:
     cases = (Case("text", "wsgate", dataclasses.replace(load, text=True)), Case("binary", "wsgate", load))
-    return Row(name, title, cases, Goal(CPU, ("binary",), at_least, aim), quick=quick)
+    return Row(name, title, cases, _goal(name, CPU, ("binary",)), quick=quick)
 
 
 def _tunnel(
-    name: str, title: str, load: Load, goal: Goal, service: str = "tcp-echo", quick: bool = False, rounds: int = 0
+    name: str, title: str, load: Load, quantity: str, service: str = "tcp-echo", *, quick: bool = False, rounds: int = 0
 ) -> Row:
-    load = dataclasses.replace(load, path="/websockify", tunnel=True)
-    raw = dataclasses.replace(load, tunnel=False, raw=True)
+    """Tunnels against websockify, and against HAProxy in TCP mode, whose clients speak plain TCP."""
     cases = (
-        Case("wsgate", "wsgate", load, service),
-        Case("websockify", "websockify", load, service),
-        Case("haproxy tcp", "haproxy tcp", raw, service),
+        Case("wsgate", "wsgate", _tunnelled(load), service),
+        Case("websockify", "websockify", _tunnelled(load), service),
+        Case("haproxy tcp", "haproxy tcp", _raw(load), service),
     )
-    return Row(name, title, cases, goal, rounds, quick)
+    return Row(name, title, cases, _goal(name, quantity, ("websockify",), higher_is_better=True), rounds, quick)
 
 
-def _faster_than_websockify(quantity: str, at_least: float | None = None, aim: float | None = None) -> Goal:
-    return Goal(quantity, ("websockify",), at_least, aim, higher_is_better=True)
+def _tunnelled(load: Load) -> Load:
+    return dataclasses.replace(load, path="/websockify", tunnel=True)
+
+
+def _raw(load: Load) -> Load:
+    """The same bytes without WebSocket."""
+    return dataclasses.replace(load, path="/websockify", raw=True)
 
 
 _ECHO_64 = Load(connections=64, size=64)
@@ -172,7 +180,7 @@ def _compression() -> Iterable[Row]:
             Case("plain", "wsgate", load),
         )
         title = f"JSON compressed by the gateway, {shown}, against ws"
-        yield Row(f"deflate-{name}", title, cases, Goal(CPU, ("ws",), 1.0, 0.5))
+        yield Row(f"deflate-{name}", title, cases, _goal(f"deflate-{name}", CPU, ("ws",)))
         passed = dataclasses.replace(load, offer=_WINDOWS)
         passing = (
             Case("inspected", "wsgate", passed),
@@ -180,7 +188,7 @@ def _compression() -> Iterable[Row]:
             Case("plain", "wsgate", load),
         )
         title = f"compressed JSON passed on and inflated beside, {shown}, against blind"
-        yield Row(f"inspect-{name}", title, passing, Goal(CPU, ("blind",)))
+        yield Row(f"inspect-{name}", title, passing, _goal(f"inspect-{name}", CPU, ("blind",)))
     idle = dataclasses.replace(_JSON_1K, mode="idle", connections=1000)
     offering = dataclasses.replace(idle, offer=_WINDOWS)
     contexts = (
@@ -191,23 +199,22 @@ def _compression() -> Iterable[Row]:
         Case("blind", "wsgate blind", offering),
     )
     title = "memory per idle session that compresses, at 1,000, after a message"
-    # 1 KiB above the 3.9 KB of a session without
-    yield Row("idle-deflate", title, contexts, Goal(MEMORY, ("plain",), 1.26, 1.0), repetitions=1)
+    yield Row("idle-deflate", title, contexts, _goal("idle-deflate", MEMORY, ("plain",)), repetitions=1)
 
 
 def _rows() -> Iterable[Row]:
-    yield _relay("relay-64", "relay 64 B, 64 connections, ping-pong", _ECHO_64, 1.4, 1.0, quick=True)
+    yield _relay("relay-64", "relay 64 B, 64 connections, ping-pong", _ECHO_64, quick=True)
     yield _relay("relay-1k", "relay 1 KiB, 64 connections, ping-pong", _ECHO_1K)
-    yield _relay("relay-4k", "relay 4 KiB, 16 connections, ping-pong", _ECHO_4K, 1.3, 1.0, quick=True)
-    yield _relay("relay-64k", "relay 64 KiB, 8 connections, ping-pong", _ECHO_64K, 1.0, 1.0, quick=True)
-    yield _relay("relay-1m", "relay 1 MiB, 4 connections, ping-pong", _ECHO_1M, 1.5, 1.0)
+    yield _relay("relay-4k", "relay 4 KiB, 16 connections, ping-pong", _ECHO_4K, quick=True)
+    yield _relay("relay-64k", "relay 64 KiB, 8 connections, ping-pong", _ECHO_64K, quick=True)
+    yield _relay("relay-1m", "relay 1 MiB, 4 connections, ping-pong", _ECHO_1M)
     flying = dataclasses.replace(_ECHO_64, connections=16, in_flight=16)
-    yield _relay("relay-64-16", "relay 64 B, 16 connections, 16 in flight on each", flying, 2.0, 1.0, quick=True)
+    yield _relay("relay-64-16", "relay 64 B, 16 connections, 16 in flight on each", flying, quick=True)
     yield _relay("relay-64-1", "relay 64 B, one connection (latency)", dataclasses.replace(_ECHO_64, connections=1))
 
-    yield _text("text-64", "text 64 B against binary, 64 connections", _ECHO_64, 1.3, 1.1, quick=True)
+    yield _text("text-64", "text 64 B against binary, 64 connections", _ECHO_64, quick=True)
     yield _text("text-1k", "text 1 KiB against binary, 64 connections", _ECHO_1K)
-    yield _text("text-4k", "text 4 KiB against binary, 16 connections", _ECHO_4K, 1.3, 1.1, quick=True)
+    yield _text("text-4k", "text 4 KiB against binary, 16 connections", _ECHO_4K, quick=True)
     yield _text("text-64k", "text 64 KiB against binary, 8 connections", _ECHO_64K)
     yield _text("text-1m", "text 1 MiB against binary, 4 connections", _ECHO_1M)
 
@@ -218,50 +225,49 @@ def _rows() -> Iterable[Row]:
             f"sink-{name}", f"one way to the backend, {shown}, 8 connections", dataclasses.replace(_SINK, size=size)
         )
 
-    yield _relay(
-        "tls-64",
-        "TLS to the client, relay 64 B, 64 connections",
-        dataclasses.replace(_ECHO_64, tls=True),
-        1.4,
-        1.1,
-        quick=True,
-    )
-    yield _relay(
-        "tls-64k", "TLS to the client, relay 64 KiB, 8 connections", dataclasses.replace(_ECHO_64K, tls=True), 1.4, 1.0
-    )
+    secure = dataclasses.replace(_ECHO_64, tls=True)
+    yield _relay("tls-64", "TLS to the client, relay 64 B, 64 connections", secure, quick=True)
+    secure = dataclasses.replace(_ECHO_64K, tls=True)
+    yield _relay("tls-64k", "TLS to the client, relay 64 KiB, 8 connections", secure)
 
-    yield _tunnel("tunnel-64", "tunnel 64 B, 64 connections", _ECHO_64, _faster_than_websockify(RATE, 4, 6), quick=True)
-    yield _tunnel("tunnel-1k", "tunnel 1 KiB, 64 connections", _ECHO_1K, _faster_than_websockify(RATE))
-    yield _tunnel("tunnel-4k", "tunnel 4 KiB, 16 connections", _ECHO_4K, _faster_than_websockify(RATE))
-    yield _tunnel(
-        "tunnel-64k", "tunnel 64 KiB, 8 connections", _ECHO_64K, _faster_than_websockify(BYTES, 3.5, 6), quick=True
-    )
+    yield _tunnel("tunnel-64", "tunnel 64 B, 64 connections", _ECHO_64, RATE, quick=True)
+    yield _tunnel("tunnel-1k", "tunnel 1 KiB, 64 connections", _ECHO_1K, RATE)
+    yield _tunnel("tunnel-4k", "tunnel 4 KiB, 16 connections", _ECHO_4K, RATE)
+    yield _tunnel("tunnel-64k", "tunnel 64 KiB, 8 connections", _ECHO_64K, BYTES, quick=True)
     longer = dataclasses.replace(_ECHO_1M, seconds=2.0, warm_up=0.8)  # websockify takes 60 ms for a message
-    yield _tunnel("tunnel-1m", "tunnel 1 MiB, 4 connections", longer, _faster_than_websockify(BYTES, 5, 10), rounds=2)
+    yield _tunnel("tunnel-1m", "tunnel 1 MiB, 4 connections", longer, BYTES, rounds=2)
     for mode in ("source", "sink"):
         load = dataclasses.replace(_SOURCE, mode=mode, size=64 * KIB)
-        yield _tunnel(
-            f"tunnel-{mode}", f"tunnel, one way, {mode}, 64 KiB", load, _faster_than_websockify(BYTES), f"tcp-{mode}"
-        )
+        yield _tunnel(f"tunnel-{mode}", f"tunnel, one way, {mode}, 64 KiB", load, BYTES, f"tcp-{mode}")
+    cases = (
+        Case("wsgate", "wsgate", _tunnelled(_ECHO_64), "tcp-echo"),
+        Case("haproxy tcp", "haproxy tcp", _raw(_ECHO_64), "tcp-echo"),
+    )
+    goal = _goal("tunnel-tcp", CPU, ("haproxy tcp",))
+    yield Row("tunnel-tcp", "tunnel 64 B, 64 connections, against HAProxy in TCP mode", cases, goal, quick=True)
 
     # slices of a second: one scrape in each
     observed = dataclasses.replace(_ECHO_64, seconds=3.0)
     cases = (Case("on", "wsgate observed", observed), Case("off", "wsgate", observed))
-    yield Row(
-        "observed", "log and metrics on, relay 64 B, against off", cases, Goal(CPU, ("off",), 1.03), repetitions=4
-    )
+    goal = _goal("observed", CPU, ("off",))
+    yield Row("observed", "log and metrics on, relay 64 B, against off", cases, goal, repetitions=4)
+    # rates and counts that nobody reaches
+    cases = (Case("on", "wsgate limited", _ECHO_64), Case("off", "wsgate", _ECHO_64))
+    yield Row("limits", "limits on, relay 64 B, against off", cases, _goal("limits", CPU, ("off",)))
 
     sessions = _against_peers(_SESSIONS)
-    yield Row("sessions", "sessions: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",), 8, 5), quick=True)
+    goal = _goal("sessions", CPU, ("nginx 64k",))
+    yield Row("sessions", "sessions: connect, upgrade, close", sessions, goal, quick=True)
     sessions = _against_peers(dataclasses.replace(_SESSIONS, tls=True))
-    yield Row("sessions-tls", "sessions over TLS: connect, upgrade, close", sessions, Goal(CPU, ("nginx 64k",)))
+    goal = _goal("sessions-tls", CPU, ("nginx 64k",))
+    yield Row("sessions-tls", "sessions over TLS: connect, upgrade, close", sessions, goal)
 
     requests = _against_peers(_REQUESTS)
     # as a core gives them: with nginx the load's core is what limits the requests per second
-    goal = Goal(CPU, ("nginx",), 12, 6)
+    goal = _goal("http", CPU, ("nginx",))
     yield Row("http", "plain HTTP forwarded, 64 B, 64 kept connections", requests, goal, quick=True)
     requests = _against_peers(dataclasses.replace(_REQUESTS, connections=8, size=64 * KIB))
-    goal = Goal(CPU, TUNED_PEERS)
+    goal = _goal("http-64k", CPU, TUNED_PEERS)
     yield Row("http-64k", "plain HTTP forwarded, 64 KiB, 8 kept connections", requests, goal)
     quiet = dataclasses.replace(_BESIDE, burst=0, requests=0.0)
     beside = (
@@ -270,20 +276,21 @@ def _rows() -> Iterable[Row]:
         Case("nginx, with requests", "nginx", _BESIDE),
         Case("nginx, quiet", "nginx", quiet),
     )
-    goal = Goal(P99, ("quiet",), 2)
+    goal = _goal("http-beside", P99, ("quiet",))
     yield Row("http-beside", "p99 of 64 live sessions beside 2,000 requests/s, against quiet", beside, goal)
 
     yield from _compression()
 
     for count in (1000, 8000):
         idle = _against_peers(Load(mode="idle", connections=count))
-        title = f"memory per idle session at {count:,}"
-        yield Row(f"idle-{count}", title, idle, Goal(MEMORY, (), 6, 4.5), repetitions=1, quick=count == 1000)
+        title, goal = f"memory per idle session at {count:,}", _goal(f"idle-{count}", MEMORY)
+        yield Row(f"idle-{count}", title, idle, goal, repetitions=1, quick=count == 1000)
     idle = _against_peers(Load(mode="idle", connections=1000, tls=True))
-    yield Row("idle-tls", "memory per idle TLS session at 1,000", idle, Goal(MEMORY, (), 20, 16), repetitions=1)
+    goal = _goal("idle-tls", MEMORY)
+    yield Row("idle-tls", "memory per idle TLS session at 1,000", idle, goal, repetitions=1)
     load = Load(mode="idle", path="/websockify", tunnel=True, connections=100)
     pair = tuple(Case(proxy, proxy, load, "tcp-echo") for proxy in ("wsgate", "websockify"))
-    goal = Goal(MEMORY, ("websockify",), 1 / 300, 1 / 600)
+    goal = _goal("idle-tunnel", MEMORY, ("websockify",))
     yield Row("idle-tunnel", "memory per idle tunnel at 100", pair, goal, repetitions=1)
 
     open_sessions = (
@@ -292,7 +299,7 @@ def _rows() -> Iterable[Row]:
         Case("nginx 64k, 8,000", "nginx 64k", _MANY),
         Case("haproxy 64k, 8,000", "haproxy 64k", _MANY),
     )
-    goal = Goal(CPU, ("64 open",), 1.3, 1.1)
+    goal = _goal("open-8000", CPU, ("64 open",))
     title = "64 B on 64 of 8,000 open sessions, against 64 of 64"
     yield Row("open-8000", title, open_sessions, goal)
     load = dataclasses.replace(_MANY, rotate=True)
@@ -303,11 +310,16 @@ def _rows() -> Iterable[Row]:
         Case("nginx 64k, 64 open", "nginx 64k", _ECHO_64),
         Case("haproxy 64k, 8,000", "haproxy 64k", load),
     )
-    goal = Goal(CPU, ("64 open",), 1.4)  # as nginx's beside it: what it costs that the caches hold none of a session
+    goal = _goal("turns-8000", CPU, ("64 open",))
     yield Row("turns-8000", "64 B on 8,000 sessions in turn, 64 at a time", turns, goal, repetitions=5)
 
     storm = tuple(Case(proxy, proxy, _STORM) for proxy in ("wsgate", *TUNED_PEERS, "direct"))
-    yield Row("storm", "p99 of 64 live sessions while 5,000 connect", storm, Goal(P99, ("nginx 64k",), 5, 2))
+    goal = _goal("storm", P99, ("nginx 64k",))
+    yield Row("storm", "p99 of 64 live sessions while 5,000 connect", storm, goal)
+    secure = dataclasses.replace(_STORM, tls=True)
+    storm = tuple(Case(proxy, proxy, secure) for proxy in ("wsgate", *TUNED_PEERS))
+    goal = _goal("storm-tls", P99, ("nginx 64k",))
+    yield Row("storm-tls", "p99 of 64 live sessions while 5,000 connect over TLS", storm, goal, repetitions=3)
 
     workers = (
         Case("wsgate, 2", "wsgate 2", _ECHO_64),
@@ -317,7 +329,7 @@ def _rows() -> Iterable[Row]:
         Case("haproxy 64k, 2", "haproxy 64k 2", _ECHO_64),
         Case("haproxy 64k, 1", "haproxy 64k 1 free", _ECHO_64),
     )
-    goal = Goal(RATE, ("wsgate, 1",), higher_is_better=True)
+    goal = _goal("workers", RATE, ("wsgate, 1",), higher_is_better=True)
     yield Row("workers", "two workers against one, relay 64 B, beside the load on all cores", workers, goal)
 
 
@@ -326,7 +338,7 @@ SELF_TEST = Row(
     "self-test",
     "generator against the echo backend, no proxy, 64 B, 16 in flight",
     (Case("direct", "direct", dataclasses.replace(_ECHO_64, connections=16, in_flight=16)),),
-    Goal(RATE, (), 300_000, higher_is_better=True),
+    _goal("self-test", RATE, higher_is_better=True),
     quick=True,
 )
 

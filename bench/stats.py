@@ -24,6 +24,7 @@ class Sample:
     p50_us: float | None = None
     p99_us: float | None = None
     p999_us: float | None = None
+    up_s: float | None = None  # storms: seconds until all new sessions were up
     kb_session: float | None = None  # PSS per open session, 10^3 bytes
     busy: float | None = None  # share of a core that the proxy used
     load_busy: float | None = None  # share of a core that generator and backend used together

@@ -47,6 +47,15 @@ def test_wsgate_takes_its_compression(tmp_path: Path) -> None:
     assert (compression.client, compression.context) == (True, CompressionContext.SESSION)
 
 
+def test_wsgate_takes_limits_that_nobody_reaches(tmp_path: Path) -> None:
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(configs.wsgate(RELAY, limited=True))
+    limits = load(str(file)).routes[0].limits
+    assert limits.messages_per_second == 10**9
+    assert limits.bytes_per_second == 1000 << 30
+    assert limits.sessions == limits.sessions_per_address == 10**6
+
+
 def test_wsgate_takes_its_tunnel(tmp_path: Path) -> None:
     file = tmp_path / "wsgate.yaml"
     file.write_text(configs.wsgate(TUNNEL))

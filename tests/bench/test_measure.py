@@ -55,6 +55,9 @@ def test_a_storm_counts_who_joined_and_times_who_was_there() -> None:
     sample = to_sample(Load(mode="storm", burst=400), storm)
     assert (sample.cpu_us, sample.messages_s, sample.p99_us, sample.refused) == (4000, 200, 20, 3)
     assert sample.mb_s is None
+    assert sample.up_s is None  # three are not
+    everybody = to_sample(Load(mode="storm", burst=400), result(joining={**LATENCY, "count": 400}))
+    assert everybody.up_s == 2.0
 
 
 def test_too_few_requests_beside_messages_are_no_measurement() -> None:

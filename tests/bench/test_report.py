@@ -77,7 +77,7 @@ def test_a_row_as_text() -> None:
     assert lines[2].split() == ["wsgate", "12.0", "70,000"]
     assert lines[3].split() == ["nginx", "64k", "10.0", "80,000", "2", "refused"]
     assert lines[4].split(maxsplit=2) == ["haproxy", "64k", "not installed (apt-get install haproxy)"]
-    assert lines[5] == "  => CPU per message 1.20, against nginx 64k; must be ≤ 1.4, aim ≤ 1: reached"
+    assert lines[5] == "  => CPU per message 1.20, against nginx 64k; must be ≤ 1.05, aim ≤ 1: NOT REACHED"
 
 
 def test_a_row_that_cannot_be_measured() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.bounds import BOUNDS
 from bench.proxies import PROXIES
 from bench.rows import CPU, ROWS, Goal, Row
 from bench.stats import Sample
@@ -35,7 +36,9 @@ def test_an_aim_is_no_easier_than_what_must_be(row: Row) -> None:
 
 def test_every_case_of_a_row_does_the_same_work() -> None:
     for row in ROWS:
-        if row.name.startswith(("relay", "source", "sink", "tls", "observed", "sessions", "storm")) or row.name in (
+        if row.name.startswith(
+            ("relay", "source", "sink", "tls", "observed", "limits", "sessions", "storm")
+        ) or row.name in (
             "http",
             "http-64k",
         ):
@@ -43,42 +46,9 @@ def test_every_case_of_a_row_does_the_same_work() -> None:
         assert len({case.load.size for case in row.cases}) == 1, row.name
 
 
-@pytest.mark.parametrize(
-    ("name", "at_least", "aim"),
-    [
-        ("relay-64", 1.4, 1.0),
-        ("relay-4k", 1.3, 1.0),
-        ("relay-64k", 1.0, 1.0),
-        ("relay-1m", 1.5, 1.0),
-        ("relay-64-16", 2.0, 1.0),
-        ("tls-64", 1.4, 1.1),
-        ("tls-64k", 1.4, 1.0),
-        ("text-64", 1.3, 1.1),
-        ("text-4k", 1.3, 1.1),
-        ("tunnel-64", 4, 6),
-        ("tunnel-64k", 3.5, 6),
-        ("tunnel-1m", 5, 10),
-        ("idle-tunnel", 1 / 300, 1 / 600),
-        ("idle-1000", 6, 4.5),
-        ("idle-8000", 6, 4.5),
-        ("idle-tls", 20, 16),
-        ("turns-8000", 1.4, None),
-        ("observed", 1.03, None),
-        ("deflate-1k", 1.0, 0.5),
-        ("deflate-64k", 1.0, 0.5),
-        ("inspect-1k", None, None),
-        ("inspect-64k", None, None),
-        ("idle-deflate", 1.26, 1.0),
-        ("sessions", 8, 5),
-        ("open-8000", 1.3, 1.1),
-        ("storm", 5, 2),
-        ("http", 12, 6),
-        ("http-beside", 2, None),
-    ],
-)
-def test_the_goals_that_were_set(name: str, at_least: float | None, aim: float | None) -> None:
-    goal = next(row.goal for row in ROWS if row.name == name)
-    assert (goal.at_least, goal.aim) == (at_least, aim)
+def test_every_bound_is_that_of_a_row() -> None:
+    goals = {row.name: (row.goal.at_least, row.goal.aim) for row in ROWS}
+    assert {name: goal for name, goal in goals.items() if goal != (None, None)} == BOUNDS
 
 
 def test_enough_is_less_of_a_cost_and_more_of_a_rate() -> None:
