@@ -17,8 +17,8 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  bench-peers soak flood fuzz docs kubernetes-check jupyter-check api-check check-native check-native-quick image-check \
-  man deb deb-check lock clean distclean
+  bench-peers soak flood fuzz docs dist dist-check kubernetes-check jupyter-check api-check check-native \
+  check-native-quick image-check man deb deb-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -35,6 +35,7 @@ help:
 	@echo 'make check-native the tests and fuzzers of the compiled kernel under the sanitizers'
 	@echo 'make jupyter-check JupyterLab through the gateway in Chromium; ARGS="--pictures DIRECTORY" for screenshots'
 	@echo 'make api-check     the description of the admin API against its standard, and a running gateway against it'
+	@echo 'make dist         what a release has: the source, and wheels for PYTHONS; make dist-check installs it in every way'
 	@echo 'make kubernetes-check the Helm chart and the plain manifests, by helm and kubectl (npm), against the schemas of Kubernetes'
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make docs         the pages of docs/ as a site, in build/docs/site; a link that leads nowhere is an error'
@@ -125,6 +126,19 @@ $(VENV)-api/.ready: requirements/api.txt
 	@$(VENV)-api/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/api.txt
 	@touch $@
 
+PYTHONS ?= $(PYTHON)
+
+dist: $(VENV)-dist/.ready
+	@$(VENV)-dist/bin/python deploy/dist.py build $(VENV)-dist/bin $(PYTHONS)
+
+dist-check: $(VENV)-dist/.ready
+	@$(VENV)-dist/bin/python deploy/dist.py check $(VENV)-dist/bin $(PYTHONS)
+
+$(VENV)-dist/.ready: requirements/dist.txt
+	@$(PYTHON) -m venv $(VENV)-dist
+	@$(VENV)-dist/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/dist.txt
+	@touch $@
+
 # helm and kubectl are 200 MB, so CI does not run this.
 kubernetes-check: $(DEV) $(VENV)-kubernetes/.ready
 	@$(BIN)/python -m tests.kubernetes $(VENV)-kubernetes/bin $(ARGS)
@@ -186,6 +200,7 @@ lock:
 	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
 	$(COMPILE) -o requirements/docs.txt -c requirements/dev.txt requirements/docs.in
 	$(COMPILE) -o requirements/kubernetes.txt -c requirements/dev.txt requirements/kubernetes.in
+	$(COMPILE) -o requirements/dist.txt -c requirements/dev.txt requirements/dist.in
 	@rm -rf $(VENV)-lock
 
 clean:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-LOCKS = ["run.txt", "build.txt", "all.txt", "dev.txt", "api.txt"]
+LOCKS = ["run.txt", "build.txt", "all.txt", "dev.txt", "api.txt", "docs.txt", "kubernetes.txt", "dist.txt"]
 
 
 def read(name: str) -> str:
