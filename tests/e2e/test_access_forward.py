@@ -27,6 +27,8 @@ class Service:
         app = flask.Flask("auth")
         app.add_url_rule("/check", view_func=self._check)
         app.add_url_rule("/api/authz/forward-auth", view_func=self._authelia)
+        app.add_url_rule("/oauth2/auth", view_func=self._oauth2_proxy)
+        app.add_url_rule("/oauth2/sign_in", view_func=lambda: "Sign in")
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
 
     def _authelia(self) -> flask.Response:
@@ -47,6 +49,18 @@ class Service:
         if "text/html" not in request.headers.get("Accept", ""):
             return flask.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Authorization Required"'})
         return flask.Response(f'<a href="{portal}">302 Found</a>', 302, {"Location": portal})
+
+    def _oauth2_proxy(self) -> flask.Response:
+        """How oauth2-proxy answers with --reverse-proxy and --set-xauthrequest."""
+        request = flask.request
+        self.asked.append(dict(request.headers))
+        if request.cookies.get("_oauth2_proxy") != "s":
+            return flask.Response("Unauthorized", 401)
+        named = {"User": "alice", "Email": "a@x", "Groups": "staff,admins", "Preferred-Username": "Alice"}
+        fields = {f"X-Auth-Request-{name}": value for name, value in named.items()}
+        answer = flask.Response("Authenticated", 202, fields)
+        answer.set_cookie("_oauth2_proxy", "s", httponly=True)
+        return answer
 
     def _check(self) -> flask.Response:
         request = flask.request
@@ -168,3 +182,34 @@ async def test_the_contract_of_authelia(start_gateway: StartGateway, serve: Serv
     said = await run(*curl, "-H", "Accept: text/html")
     assert said.startswith("HTTP/1.1 302 ")
     assert "\r\nlocation: https://auth.example.com/?rd=/a&rm=GET\r\n".lower() in said.lower()
+
+
+@pytest.mark.needs("curl")
+async def test_the_contract_of_oauth2_proxy(start_gateway: StartGateway, serve: Serve, service: Service) -> None:
+    """Its own pages are a route without auth."""
+    heard: list[Any] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        assert websocket.request is not None
+        heard.append(websocket.request.headers)
+        await echo(websocket)
+
+    port = service.server.port
+    url, names = f"http://127.0.0.1:{port}/oauth2/auth", ["X-Auth-Request-User", "X-Auth-Request-Email"]
+    pages = relay(port, name="oauth2", match={"path": "/oauth2/*"}, http="forward")
+    app = relay(await serve(handle), auth=forward(service, url=url, fields=names, user=names[0]), http="forward")
+    gateway = await start_gateway(pages, app)
+    sent = {"Cookie": "_oauth2_proxy=s", "X-Auth-Request-User": "root", "X-Auth-Request-Groups": "root"}
+    async with connect(gateway.url("/a?b"), additional_headers=sent) as client:
+        assert client.response is not None
+        assert client.response.headers["Set-Cookie"].startswith("_oauth2_proxy=s; HttpOnly")
+    await gateway.session_line(user="alice")
+    (fields,) = heard
+    assert [fields.get_all(name) for name in names] == [["alice"], ["a@x"]]
+    assert service.asked[0]["X-Forwarded-Uri"] == "/a?b"
+    assert await status(gateway.url("/a")) == 401
+    curl = ("curl", "-sS", "-i", "--max-time", "5", "--noproxy", "*")
+    said = await run(*curl, f"http://127.0.0.1:{gateway.port}/oauth2/sign_in")
+    assert said.startswith("HTTP/1.1 200 ")
+    assert said.endswith("Sign in")
+    assert (await run(*curl, f"http://127.0.0.1:{gateway.port}/page")).startswith("HTTP/1.1 401 ")
