@@ -10,12 +10,16 @@ from wsgate.wire.fault import Fault
 
 
 class Side(enum.Enum):
+    __hash__ = object.__hash__  # enum's own is a Python function
+
     CLIENT = "client"
     BACKEND = "backend"
 
 
 class Cause(enum.Enum):
     """Why the input of a leg ended, or why the gateway ended the session. The log shows the value."""
+
+    __hash__ = object.__hash__
 
     CLOSED = "closed"  # the peer sent a Close
     FINISHED = "finished"  # a peer without WebSocket sent FIN
@@ -94,6 +98,9 @@ DRAIN_REASON = b"the gateway is going away"
 _NAMES_RULE = frozenset({Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST})
 
 
+_CLOSED = Cause.CLOSED
+
+
 def end_for_fault(fault: Fault) -> End:
     """Returns the end of an input whose peer broke a rule or exceeded a limit of the gateway."""
     cause = Cause.TOO_BIG if fault.code == CloseCode.TOO_BIG else Cause.FAULT
@@ -109,7 +116,7 @@ def close_for_other(received: Close | None, end: End, source: Side) -> Close:
     received: the Close that the side to be told has sent, if any
     end: the end of the input of ``source``
     """
-    if end.cause is Cause.CLOSED:
+    if end.cause is _CLOSED:
         assert end.close is not None
         return end.close
     told = CLOSE_TO_OTHER[end.cause, source]

@@ -37,6 +37,7 @@ FLOOD = 500  # control frames in one read; more of them are taken for an attack
 # Bytes of each read after that, and of one whose frames are shown to a tap: at most 2,048 empty frames
 SMALL_READ_SIZE = 4096
 
+_CLOSED = Cause.CLOSED
 _BINARY = FIN | Opcode.BINARY
 _OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
 
@@ -276,7 +277,7 @@ class WalkingFlow(Flow):
             self._fail()
             return
         self.source.receive_close(close)
-        self._finish(End(Cause.CLOSED, close))
+        self._finish(End(_CLOSED, close))
 
 
 def _read_and_show(recv_into: Callable[[memoryview], int], look: Callable[[memoryview], None], area: memoryview) -> int:

@@ -23,7 +23,19 @@ from wsgate.net.tcp_info import is_acknowledging
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.fast_path import LegFields
 from wsgate.relay.poller import BUFFERED, READABLE, WRITABLE
-from wsgate.relay.states import Input, Output, advance
+from wsgate.relay.states import (
+    BROKEN,
+    CLOSING,
+    INPUT_EOF,
+    INPUT_OPEN,
+    INPUT_OVER,
+    OPEN,
+    SEALED,
+    SHUT,
+    Input,
+    Output,
+    advance,
+)
 from wsgate.wire.close import Close
 
 if TYPE_CHECKING:
@@ -34,7 +46,6 @@ if TYPE_CHECKING:
 
 _CLOSE = 256  # bytes: over 131 of a Close and 54 of TLS around it, and 31 of the end of TLS
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # only Linux has it; poll(2) reports a reset without being asked
-_OPEN = Output.OPEN  # used for each message; before Python 3.12 looking up an enum's member calls a Python function
 
 
 class Owner(Protocol):
@@ -136,8 +147,8 @@ class Leg(LegFields):
         self._pending_since = 0.0
         self.interest = 0
         self.reading = False
-        self.input = Input.OPEN
-        self.output = Output.OPEN
+        self.input: Input = INPUT_OPEN
+        self.output: Output = OPEN
         self.released = False
         self.received_close: Close | None = None
         self.close_code: int | None = None
@@ -147,7 +158,7 @@ class Leg(LegFields):
 
     def set_reading(self, wanted: bool) -> None:
         """Starts or stops reading the socket."""
-        wanted = wanted and self.input is not Input.EOF
+        wanted = wanted and self.input is not INPUT_EOF
         if wanted and not self.reading:
             self.last_read = trio.current_time()  # the time without reading does not count as the peer's silence
         self.reading = wanted
@@ -176,19 +187,19 @@ class Leg(LegFields):
 
     def choose_reader(self) -> None:
         """Sets ``reader`` again after a change of the input's state or of the flow."""
-        self.reader = self.input_flow.reader() if self.input is Input.OPEN else self._discard
+        self.reader = self.input_flow.reader() if self.input is INPUT_OPEN else self._discard
 
     def end_input(self) -> None:
         """Discards what comes from now on. Reading goes on, to notice the end of the connection."""
-        if self.input is Input.OPEN:
-            self.input = advance(self.input, Input.OVER)
+        if self.input is INPUT_OPEN:
+            self.input = advance(self.input, INPUT_OVER)
             self.choose_reader()
         self.set_reading(True)
 
     def end_of_file(self) -> None:
         """Nothing more can be read."""
-        if self.input is not Input.EOF:
-            self.input = advance(self.input, Input.EOF)
+        if self.input is not INPUT_EOF:
+            self.input = advance(self.input, INPUT_EOF)
         self.set_reading(False)
 
     def _discard(self) -> None:
@@ -208,7 +219,7 @@ class Leg(LegFields):
 
     def write(self, data: memoryview | bytes | bytearray) -> None:
         """Sends ``data`` and keeps the bytes that the socket does not accept. Does nothing after a Close."""
-        if self.output is not _OPEN and self.output is not Output.CLOSING:
+        if self.output is not OPEN and self.output is not CLOSING:
             return
         if self.pending is not None:
             self.pending += data
@@ -246,7 +257,7 @@ class Leg(LegFields):
         self.send_waiting()
         if self.pending is None:
             self.output_flow.resume()
-            if self.output is Output.SEALED:
+            if self.output is SEALED:
                 self.owner.progressed()
 
     def retry_pending(self) -> bool:
@@ -270,9 +281,9 @@ class Leg(LegFields):
 
     def abandon(self) -> None:
         """Writes nothing more and drops what is pending. The flow to this leg must not wait for it any longer."""
-        if self.output is Output.BROKEN:
+        if self.output is BROKEN:
             return
-        self.output = advance(self.output, Output.BROKEN)
+        self.output = advance(self.output, BROKEN)
         if self.pending is not None:
             self._end_stall()
         self.waiting_frames = None
@@ -311,12 +322,12 @@ class Leg(LegFields):
     @property
     def output_over(self) -> bool:
         """Whether the kernel has accepted all output, and no more will follow."""
-        return self.pending is None and self.output not in (Output.OPEN, Output.CLOSING)
+        return self.pending is None and self.output not in (OPEN, CLOSING)
 
     @property
     def has_sent_all(self) -> bool:
         """Nothing is read or written any more but the end of TCP, if that."""
-        return self.released or (self.input is not Input.OPEN and self.output_over)
+        return self.released or (self.input is not INPUT_OPEN and self.output_over)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -350,7 +361,7 @@ class Leg(LegFields):
 
     def _shut_down(self) -> None:
         """Sends FIN once, after all bytes that were written."""
-        if self.output is not Output.SEALED:
+        if self.output is not SEALED:
             return
         try:
             # A peer that has sent its Close sends nothing behind it (RFC 6455 §5.5.1)
@@ -359,9 +370,9 @@ class Leg(LegFields):
             else:
                 self.transport.shutdown_unread(socket.SHUT_WR)
         except OSError:  # the connection was reset already
-            self.output = advance(self.output, Output.BROKEN)
+            self.output = advance(self.output, BROKEN)
         else:
-            self.output = advance(self.output, Output.SHUT)
+            self.output = advance(self.output, SHUT)
 
     def _update_interest(self) -> None:
         if self.released:

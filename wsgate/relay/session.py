@@ -34,7 +34,7 @@ from wsgate.relay.leg import Leg
 from wsgate.relay.outcome import Outcome
 from wsgate.relay.pump import Pump
 from wsgate.relay.session_info import SessionInfo
-from wsgate.relay.states import Input
+from wsgate.relay.states import INPUT_OPEN
 from wsgate.relay.timer_heap import Timer
 from wsgate.relay.timers import Timers
 from wsgate.relay.traffic import Traffic, traffic_of
@@ -49,6 +49,10 @@ class _Stage(enum.Enum):
     OPEN = 0
     CLOSING = 1  # a Close was sent; its answer is awaited
     LINGERING = 2  # both sides have sent everything; FIN is awaited
+
+
+_OPEN, _CLOSING, _LINGERING = _Stage
+_CLOSED = Cause.CLOSED
 
 
 class LiveRoute(Protocol):
@@ -121,7 +125,7 @@ class Session:
         self._timeouts = settings.timeouts
         now = trio.current_time()
         self._timers = Timers(self._legs, self._flows, settings.timeouts, settings.heartbeat, now, info.expires)
-        self._stage = _Stage.OPEN
+        self._stage: _Stage = _OPEN
         self._deadline = math.inf
         self._first: tuple[End, Side | None] | None = None
         self._detail = ""
@@ -184,7 +188,7 @@ class Session:
 
     def outcome(self) -> Outcome:
         """Returns the outcome as far as it is known; also after a cut."""
-        end, side = self._first or (End(Cause.CUT), None)
+        end, side = (End(Cause.CUT), None) if self._first is None else self._first
         client, backend = self._legs
         up, down = self._flows
         return Outcome(
@@ -238,14 +242,9 @@ class Session:
         """The input of a leg is over: sends a Close to the other leg, and to a faulty leg itself."""
         if self._first is None:
             self._first = (end, source.side)
+        if end.cause is not _CLOSED:  # nearly always it is
+            _answer_causer(source, end)
         client, backend = self._legs
-        if end.cause in (Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST):
-            assert end.close is not None
-            source.close(end.close)
-        elif end.cause in CLOSE_TO_CAUSER:
-            source.close(CLOSE_TO_CAUSER[end.cause])
-        elif end.cause is Cause.GONE:
-            source.abandon()
         other = backend if source is client else client
         other.close(close_for_other(other.received_close, end, source.side))
         self._begin_closing()
@@ -258,7 +257,7 @@ class Session:
                 leg.release()
         if client.released and backend.released:
             self._end()
-        elif self._stage is _Stage.CLOSING and client.has_sent_all and backend.has_sent_all:
+        elif self._stage is _CLOSING and client.has_sent_all and backend.has_sent_all:
             self._linger()
 
     def crash(self, error: Exception) -> None:
@@ -273,28 +272,28 @@ class Session:
 
     def drain(self, code: int) -> None:
         """Starts to end the session because the process stops: sends a Close with ``code`` to both sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.DRAIN, Close(code, DRAIN_REASON)))
 
     def revoke(self, code: int, reason: bytes, detail: str = "") -> None:
         """Starts to end the session because its token or credential is no longer valid: sends a Close to both sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.REVOKED, Close(code, reason), detail))
 
     def end_unhealthy(self, detail: str) -> None:
         """Starts to end the session because its backend's health checks fail: sends a Close to both sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.UNHEALTHY, CLOSE_BY_GATEWAY[Cause.UNHEALTHY], detail))
 
     def move(self, detail: str) -> None:
         """Starts to end the session because its client should come back, to another backend: sends a Close to both
         sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.MOVED, CLOSE_BY_GATEWAY[Cause.MOVED], detail))
 
     def end_by_operator(self, code: int, reason: bytes) -> None:
         """Starts to end the session because who runs the gateway asks for it: sends a Close to both sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.OPERATOR, Close(code, reason)))
 
     def cut(self) -> None:
@@ -304,11 +303,11 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether nothing has begun to end it."""
-        return self._stage is _Stage.OPEN
+        return self._stage is _OPEN
 
     def end_unrecorded(self, detail: str) -> None:
         """Starts to end the session because it must be recorded and cannot be: sends a Close to both sides."""
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             self._end_both(End(Cause.UNRECORDED, CLOSE_BY_GATEWAY[Cause.UNRECORDED], detail))
 
     def _end(self) -> None:
@@ -336,12 +335,12 @@ class Session:
         self._timer = self._pump.timers.at(self._next_deadline(now), self)
 
     def _next_deadline(self, now: float) -> float:
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             return self._timers.next_deadline(now)
         return min(self._deadline, self._timers.write_deadline(now))
 
     def _handle_deadline(self, now: float) -> None:
-        if self._stage is _Stage.OPEN:
+        if self._stage is _OPEN:
             expired = self._timers.handle_deadline(now)
             if expired is None:
                 return
@@ -357,14 +356,14 @@ class Session:
 
     def _handle_close_deadline(self) -> None:
         """The answers to the Close, or the FINs after them, have not come in time."""
-        if self._stage is _Stage.LINGERING:
+        if self._stage is _LINGERING:
             self._end()  # the kernel delivers what it has accepted without us
             return
         now, within = trio.current_time(), self._timeouts.close
         waiting = [leg for leg in self._legs if not leg.released]
         delivering = [leg for leg in waiting if leg.is_delivering(now, within)]
         for leg in waiting:
-            if leg not in delivering and leg.input is Input.OPEN:
+            if leg not in delivering and leg.input is INPUT_OPEN:
                 detail = f"{leg.side.value} did not close within {within:g} s"
                 self._give_up(leg, End(Cause.UNANSWERED, detail=detail))
         if delivering:
@@ -391,19 +390,31 @@ class Session:
         self.progressed()
 
     def _begin_closing(self) -> None:
-        if self._stage is _Stage.OPEN:
-            self._stage = _Stage.CLOSING
+        if self._stage is _OPEN:
+            self._stage = _CLOSING
             self._set_deadline()
         self.progressed()
 
     def _linger(self) -> None:
-        self._stage = _Stage.LINGERING
+        self._stage = _LINGERING
         self._set_deadline()
 
     def _set_deadline(self) -> None:
-        self._deadline = trio.current_time() + self._timeouts.close
+        now = trio.current_time()
+        self._deadline = now + self._timeouts.close
         if not self._is_over:
-            self._set_timer(trio.current_time())
+            self._set_timer(now)
+
+
+def _answer_causer(source: Leg, end: End) -> None:
+    """Sends a Close to the leg that has ended the session without one, if it can still be told."""
+    if end.cause in (Cause.FAULT, Cause.TOO_BIG, Cause.TOO_FAST):
+        assert end.close is not None
+        source.close(end.close)
+    elif end.cause in CLOSE_TO_CAUSER:
+        source.close(CLOSE_TO_CAUSER[end.cause])
+    elif end.cause is Cause.GONE:
+        source.abandon()
 
 
 def _rtt(leg: Leg) -> float | None:

@@ -31,6 +31,11 @@ class Output(enum.Enum):
     BROKEN = "broken"  # the peer accepts nothing any more, or the gateway has given it up
 
 
+# For those who compare states: before Python 3.12 looking up a member costs as much as a call, and a session compares
+# states a hundred times
+INPUT_OPEN, INPUT_OVER, INPUT_EOF = Input
+OPEN, CLOSING, SEALED, SHUT, BROKEN = Output
+
 State = TypeVar("State", Input, Output)
 
 STEPS: dict[Input | Output, frozenset[Input | Output]] = {

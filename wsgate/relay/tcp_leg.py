@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgate.relay.leg import Leg
-from wsgate.relay.states import Input, Output, advance
+from wsgate.relay.states import INPUT_EOF, OPEN, SEALED, advance
 from wsgate.wire.close import Close
 
 
@@ -13,8 +13,8 @@ class TcpLeg(Leg):
     __slots__ = ()
 
     def close(self, close: Close) -> None:
-        if self.output is Output.OPEN:
-            self.output = advance(self.output, Output.SEALED)
+        if self.output is OPEN:
+            self.output = advance(self.output, SEALED)
 
     def request_close(self, close: Close) -> None:
         """Does nothing: TCP has no message for it. FIN follows when the other side has answered."""
@@ -22,4 +22,4 @@ class TcpLeg(Leg):
     def finish(self) -> bool:
         if self.output_over:
             self._shut_down()
-        return self.output_over and self.input is Input.EOF
+        return self.output_over and self.input is INPUT_EOF

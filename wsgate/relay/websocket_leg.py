@@ -14,7 +14,7 @@ import trio
 from wsgate.net.random_bytes import random_bytes
 from wsgate.net.transport import Transport
 from wsgate.relay.leg import Leg
-from wsgate.relay.states import Input, Output, advance
+from wsgate.relay.states import CLOSING, INPUT_EOF, INPUT_OPEN, OPEN, SEALED, advance
 from wsgate.wire.close import Close, CloseCode
 from wsgate.wire.frames import Opcode, encode_frame
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wsgate.relay.closing import Side
     from wsgate.relay.pump import Pump
 
+_CLOSE = Opcode.CLOSE
 _PING_SIZE = 8  # bytes of random data in our Pings, to tell their Pongs from those for Pings of the other side
 
 
@@ -51,7 +52,7 @@ class WebSocketLeg(Leg):
 
     def send_control(self, opcode: Opcode, payload: bytes) -> None:
         """Sends a Ping or a Pong of our own at the next frame boundary. Does nothing after a Close."""
-        if self.output is not Output.OPEN:
+        if self.output is not OPEN:
             return
         if self.pending is None and self.output_flow.at_boundary():
             self.write(self._frame(opcode, payload))
@@ -85,14 +86,14 @@ class WebSocketLeg(Leg):
 
     def answer_pings(self, pings: Sequence[bytes]) -> None:
         """Sends a Pong for each Ping with the Ping's data (§5.5.3); only for the last one if they have to wait."""
-        if self.output is not Output.OPEN or self.pending is not None or not self.output_flow.at_boundary():
+        if self.output is not OPEN or self.pending is not None or not self.output_flow.at_boundary():
             self.send_control(Opcode.PONG, pings[-1])
         else:
             self.write(b"".join(self._frame(Opcode.PONG, data) for data in pings))
 
     def close(self, close: Close) -> None:
         """Sends a Close at the next frame boundary."""
-        if self.output is not Output.OPEN and self.output is not Output.CLOSING:
+        if self.output is not OPEN and self.output is not CLOSING:
             return
         boundary = self.output_flow.at_boundary()
         if self.output_flow.ended and not boundary:
@@ -100,10 +101,10 @@ class WebSocketLeg(Leg):
             # So the connection ends there, and the peer discards the unfinished message.
             self.waiting_frames = None
             self._truncated = True
-            self.output = advance(self.output, Output.SEALED)
-        elif self.output is Output.OPEN:
-            self.output = advance(self.output, Output.CLOSING)
-            self._keep_waiting(Opcode.CLOSE, close.payload())
+            self.output = advance(self.output, SEALED)
+        elif self.output is OPEN:
+            self.output = advance(self.output, CLOSING)
+            self._keep_waiting(_CLOSE, close.payload())
             if boundary:
                 self.send_waiting()
 
@@ -113,10 +114,10 @@ class WebSocketLeg(Leg):
         waiting, self.waiting_frames = self.waiting_frames, None
         for opcode in sorted(waiting, reverse=True):  # Close has the lowest number and comes last
             self.write(self._frame(opcode, waiting[opcode]))
-        if Opcode.CLOSE in waiting:
-            if self.output is Output.CLOSING:  # not if these writes failed
-                self.output = advance(self.output, Output.SEALED)
-            self._note_close(waiting[Opcode.CLOSE])
+        if _CLOSE in waiting:
+            if self.output is CLOSING:  # not if these writes failed
+                self.output = advance(self.output, SEALED)
+            self._note_close(waiting[_CLOSE])
             self.owner.progressed()
 
     def request_close(self, close: Close) -> None:
@@ -130,9 +131,9 @@ class WebSocketLeg(Leg):
     def finish(self) -> bool:
         if not self.output_over:
             return False
-        if self._truncated or (self.input is not Input.OPEN and not self.masks):
+        if self._truncated or (self.input is not INPUT_OPEN and not self.masks):
             self._shut_down()
-        return self.input is Input.EOF
+        return self.input is INPUT_EOF
 
     def _keep_waiting(self, opcode: Opcode, payload: bytes) -> None:
         if self.waiting_frames is None:

@@ -27,6 +27,7 @@ from wsgate.wire.frames import Opcode
 from wsgate.wire.kernel import FrameWalk, Walk
 from wsgate.wire.walk import NO_LIMIT
 
+_ANSWER = Pings.ANSWER
 _OPCODES = {"text": Opcode.TEXT, "binary": Opcode.BINARY}
 
 # The same objects for all sessions with the same settings, because none of them changes. A session holds only what is
@@ -101,7 +102,7 @@ def make_flows(
     action, compression = route.action, route.compression
     assert isinstance(action, Relay)
     limit = or_no_limit(route.limits.message)
-    answers_pings = action.pings is Pings.ANSWER
+    answers_pings = action.pings is _ANSWER
     here, there = agreement.client, agreement.backend
     looks_in = (here is not None or there is not None) and (agreement.is_own or _inspects(compression))
 

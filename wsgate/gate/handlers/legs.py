@@ -17,11 +17,13 @@ from wsgate.relay.session_info import SessionInfo
 from wsgate.relay.websocket_leg import WebSocketLeg
 from wsgate.wire.walk import NO_LIMIT
 
+_CLIENT = Side.CLIENT  # before Python 3.12 looking up a member costs as much as a call
+
 
 def client_leg(exchange: Exchange, backend: Transport) -> WebSocketLeg:
     """Makes the client's leg. Sets the kernel's timeout for unacknowledged bytes on both sides."""
     limit_both(exchange, backend)
-    return WebSocketLeg(exchange.gateway.pump, exchange.here, Side.CLIENT, masks=False)
+    return WebSocketLeg(exchange.gateway.pump, exchange.here, _CLIENT, masks=False)
 
 
 def limit_both(exchange: Exchange, backend: Transport) -> None:

@@ -36,6 +36,8 @@ from wsgate.wire.forwarding import is_loop
 from wsgate.wire.handshake import Accepted, BackendHandshake, Declined
 from wsgate.wire.http import Refusal
 
+_BACKEND = Side.BACKEND  # before Python 3.12 looking up a member costs as much as a call
+
 # The answers of nginx, Apache, Go's servers and wsgate to plain HTTP on a port with TLS
 _WANTS_TLS = re.compile(rb"(?i)to (?:an )?HTTPS (?:port|server)|SSL-enabled server port|this port speaks TLS")
 
@@ -191,7 +193,7 @@ async def _ask(asking: _Asking, backend: LiveBackend[WebSocketUrl], target: byte
 def _join(backend: Transport, agreement: Agreement, subprotocol: bytes | None) -> Join:
     def join(exchange: Exchange, info: SessionInfo, buffer: RecordBuffer | None) -> Session:
         client_side = client_leg(exchange, backend)
-        backend_side = WebSocketLeg(exchange.gateway.pump, backend, Side.BACKEND, masks=True)
+        backend_side = WebSocketLeg(exchange.gateway.pump, backend, _BACKEND, masks=True)
         wire = make_flows(exchange, agreement, subprotocol, client_side, backend_side)
         return make_session(exchange, info, client_side, backend_side, wire)
 

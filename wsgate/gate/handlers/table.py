@@ -7,6 +7,8 @@ from wsgate.gate.handlers import files, forward, redirect, relay, respond, state
 from wsgate.settings.model import Action, Files, PlainHttp, Redirect, Relay, Respond, State, Tunnel
 from wsgate.site.route import LiveRoute
 
+_FORWARD = PlainHttp.FORWARD  # before Python 3.12 looking up a member costs as much as a call
+
 HANDLERS: dict[type[Action], Handler] = {
     Relay: relay.HANDLER,
     Tunnel: tunnel.HANDLER,
@@ -24,7 +26,7 @@ def handler_of(route: LiveRoute) -> Handler:
 
 def forwards_http(route: LiveRoute) -> bool:
     """Whether the route's backends also get requests that ask for no WebSocket; ``forward`` handles these."""
-    return route.settings.http is PlainHttp.FORWARD
+    return route.settings.http is _FORWARD
 
 
 def handler_for(route: LiveRoute, *, upgrade: bool) -> Handler:
