@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from pathlib import Path
 
@@ -290,12 +289,3 @@ def test_which_files_there_are() -> None:
     assert files(BackendTls()) == []
     assert [path for path, _ in certificates(Tls(certificates=(one, two)))] == ["certificates[0].", "certificates[1]."]
     assert [path for path, _ in certificates(BackendTls(certificate="d"))] == [""]
-
-
-def test_a_connection_has_no_dict_of_its_own(authority: Authority) -> None:
-    """At least with the attributes that Pythons up to 3.13 have: thousands of idle connections keep it."""
-    context = listener_context(Tls(certificates=(certificate(authority.issue("one.test")),)))
-    ours, theirs = socket.socketpair()
-    with ours, theirs, context.wrap_socket(ours, server_side=True, do_handshake_on_connect=False) as connection:
-        assert vars(connection) == {}
-        assert connection.context is context

@@ -110,26 +110,7 @@ def _server_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-class _SmallSocket(ssl.SSLSocket):
-    """Keeps its attributes in slots: a dict takes 270 bytes more for each connection.
-
-    A Python whose ``SSLSocket`` has another attribute keeps that one in a dict.
-    """
-
-    __slots__ = (
-        "_connected",
-        "_context",
-        "_session",
-        "_sslobj",
-        "do_handshake_on_connect",
-        "server_hostname",
-        "server_side",
-        "suppress_ragged_eofs",
-    )
-
-
 def _set_common(context: ssl.SSLContext) -> None:
-    context.sslsocket_class = _SmallSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # Python sets this by default; with it a stream that was cut would look like one that ended (RFC 8446 §6.1)
