@@ -78,13 +78,21 @@ class Sentinel(RedisServer):
         lines = [
             f"port {self.port}",
             f"sentinel monitor main 127.0.0.1 {master.port} 1",
-            "sentinel down-after-milliseconds main 200",
+            "sentinel down-after-milliseconds main 500",
             "sentinel failover-timeout main 2000",
             *options,
         ]
         file = directory / f"sentinel-{self.port}.conf"  # it writes what it learns into this
         file.write_text("\n".join(lines) + "\n")
         self._command = [self._command[0], str(file), "--sentinel", "--bind", "127.0.0.1", "--dir", str(directory)]
+
+    def find_master(self, *servers: RedisServer) -> tuple[RedisServer, RedisServer]:
+        """Returns which of two servers is the master, and the other one. On a machine that is slow for a moment the
+        Sentinel may have promoted the replica already."""
+        with contextlib.closing(self.client) as client:
+            _, port = client.sentinel_get_master_addr_by_name("main")
+        first, second = servers
+        return (first, second) if port == first.port else (second, first)
 
     def url_of(self, server: RedisServer) -> RedisUrl:
         """The URL of a server by two Sentinels, of which the first is gone."""

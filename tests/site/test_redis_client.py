@@ -48,9 +48,10 @@ def running(sentinel: Sentinel) -> Iterator[Sentinel]:
 
 
 def test_a_replica_that_was_promoted_is_the_server(tmp_path: Path, open_client: Open) -> None:
-    with watched_servers(tmp_path) as (master, replica, sentinel):
-        client = open_client(sentinel.url_of(master))
+    with watched_servers(tmp_path) as (first, second, sentinel):
+        client = open_client(sentinel.url_of(first))
         client.set("x", "1")
+        _, replica = sentinel.find_master(first, second)
         with contextlib.closing(sentinel.client) as operator:
             operator.execute_command("SENTINEL", "FAILOVER", "main")
         with contextlib.closing(replica.client) as promoted:
