@@ -197,6 +197,7 @@ lock:
 	$(COMPILE) -o requirements/build.txt --only-build-deps --build-deps-for wheel pyproject.toml
 	$(COMPILE) -o requirements/dev.txt -c requirements/run.txt -c requirements/build.txt pyproject.toml requirements/dev.in
 	$(COMPILE) --all-extras -o requirements/all.txt -c requirements/dev.txt pyproject.toml requirements/all.in
+	$(COMPILE) -o requirements/sbom.txt -c requirements/dev.txt requirements/sbom.in
 	$(COMPILE) -o requirements/api.txt -c requirements/dev.txt requirements/api.in
 	$(COMPILE) -o requirements/docs.txt -c requirements/dev.txt requirements/docs.in
 	$(COMPILE) -o requirements/kubernetes.txt -c requirements/dev.txt requirements/kubernetes.in

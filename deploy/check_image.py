@@ -1,7 +1,8 @@
 """Runs the images of compose.yaml with its configuration and tries them as a client; deploy/check-image starts it.
 
-The gateway and the echo application run from their images, Mosquitto from Debian's package with the same configuration
-file. Prints a line for each check that succeeds, and ends with status 1 at the first one that fails.
+The gateway and the echo application run from their images; Mosquitto, Redis and the desktop from Debian's packages,
+with the same configuration and start. Prints a line for each check that succeeds, and ends with status 1 at the first
+one that fails.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from websockets.sync.client import connect
 DEPLOY = Path(__file__).resolve().parent
 WORK = Path(sys.argv[1])  # where deploy/check-image keeps the images
 BUILDAH = ["buildah", "--storage-driver", "vfs", "--root", str(WORK / "storage"), "--runroot", str(WORK / "run")]
+NOVNC = "/usr/share/novnc:/usr/share/novnc:ro"
 CONFIGURATION = f"{DEPLOY}/wsgate.yaml:/etc/wsgate/wsgate.yaml:ro"
 
 UID = 65532
@@ -37,11 +40,19 @@ CONNACK = b"\x20\x02\x00\x00"
 
 def main() -> None:
     check_the_image()
-    check_without_a_configuration()
+    check_its_own_configuration()
     mosquitto = ["/usr/sbin/mosquitto", "-c", str(DEPLOY / "mosquitto.conf")]
+    redis = ["redis-server", "--save", "", "--appendonly", "no"]
+    desktop = [str(DEPLOY / "desktop" / "start")]
     echo, gateway = command_of("echo"), command_of("wsgate")
-    with running(mosquitto, 1883), running([*BUILDAH, "run", "echo", "--", *echo], 8765) as application:
-        with running([*BUILDAH, "run", "--volume", CONFIGURATION, "gateway", "--", *gateway], 8080) as process:
+    with (
+        running(mosquitto, 1883),
+        running(redis, 6379),
+        running(desktop, 5900),
+        running([*BUILDAH, "run", "echo", "--", *echo], 8765) as application,
+    ):
+        mounts = ["--volume", CONFIGURATION, "--volume", NOVNC]
+        with running([*BUILDAH, "run", *mounts, "gateway", "--", *gateway], 8080) as process:
             check_service_and_drain(process)
         os.kill(inside(application), signal.SIGTERM)
         hold("the echo application ends on TERM", application.wait(STOP) == 0)
@@ -59,14 +70,27 @@ def check_the_image() -> None:
     hold(f"it has the compiled kernel: {kernel.strip()}", "compiled kernel" in kernel and "not there" not in kernel)
     schema = output("run", "gateway", "--", "wsgate", "schema")
     hold("it describes its configuration", json.loads(schema)["type"] == "object")
+    extras = "import acme, bcrypt, jwt, isal, opentelemetry.sdk, redis.asyncio, rich"
+    hold("it has every extra", output("run", "gateway", "--", "python3", "-c", f"{extras}; print('all')") == "all\n")
+    hold("it names its ports", set(config["ExposedPorts"]) == {"80/tcp", "443/tcp", "9600/tcp"})
+    hold("it has labels", config["Labels"]["org.opencontainers.image.title"] == "wsgate")
+    parts = json.loads(output("run", "gateway", "--", "cat", "/opt/wsgate/sbom.cdx.json"))["components"]
+    hold(f"it lists its {len(parts)} parts", {"trio", "h11", "wsgate"} <= {part["name"] for part in parts})
+    size = output("run", "gateway", "--", "du", "-sm", "/opt/wsgate").split()[0]
+    print(f"    {size} MB in /opt/wsgate, beside the base", flush=True)
 
 
-def check_without_a_configuration() -> None:
-    run = subprocess.run(
-        [*BUILDAH, "run", "gateway", "--", *command_of("wsgate")], capture_output=True, text=True, check=False
-    )
-    hold("without a configuration it says which file it wants", "/etc/wsgate/wsgate.yaml" in run.stderr)
-    hold("... and fails", run.returncode != 0)
+def check_its_own_configuration() -> None:
+    with running([*BUILDAH, "run", "gateway", "--", *command_of("wsgate")], 80) as process:
+        with urllib.request.urlopen("http://127.0.0.1/") as answer:
+            page = answer.read().decode()
+        hold("with nothing mounted it says how to mount a file", "/etc/wsgate/wsgate.yaml:ro" in page)
+        kind, *check = image("wsgate")["Healthcheck"]["Test"]
+        hold("its health check finds it ready", kind == "CMD" and "ready" in output("run", "gateway", "--", *check))
+        began = time.monotonic()
+        os.kill(inside(process), signal.SIGTERM)
+        hold("TERM ends it with status 0", process.wait(STOP) == 0)
+        hold("... within the 10 s that an engine waits", time.monotonic() - began < 10)
 
 
 def check_service_and_drain(process: subprocess.Popen[bytes]) -> None:
@@ -75,6 +99,10 @@ def check_service_and_drain(process: subprocess.Popen[bytes]) -> None:
     with connect("ws://127.0.0.1:8080/mqtt", subprotocols=["mqtt"], proxy=None) as client:  # type: ignore[list-item]
         client.send(CONNECT)
         hold("an MQTT client reaches Mosquitto through the tunnel", client.recv(timeout=5) == CONNACK)
+    with connect("ws://127.0.0.1:8080/desktop", subprotocols=["binary"], proxy=None) as client:  # type: ignore[list-item]
+        hold("the desktop greets as a VNC server", client.recv(timeout=5) == b"RFB 003.008\n")
+    with urllib.request.urlopen("http://127.0.0.1:8080/vnc.html") as answer:
+        hold("... and its page is served", b"noVNC" in answer.read())
     with connect("ws://127.0.0.1:8080/echo", proxy=None) as client:
         client.send("hello")
         hold("the relay echoes", client.recv(timeout=5) == "hello")

@@ -22,6 +22,7 @@ PACKAGES = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "curl": "curl",
+    "dclint": "npm, then npm ci in tests/e2e/node",
     "firefox-esr": "firefox-esr",
     "gcc": "gcc libc6-dev",
     "haproxy": "haproxy",

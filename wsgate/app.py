@@ -34,6 +34,7 @@ from wsgate.ops.admin.asking import (
 from wsgate.ops.admin.process import AdminProcess, open_admin_listener, serve_until_end
 from wsgate.ops.admin.server import AdminServer
 from wsgate.ops.admin.tapping import tap_here
+from wsgate.ops.container import log_short_stop
 from wsgate.ops.descriptors import raise_limit, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.file_watch import WatchedFile, watch
@@ -111,6 +112,7 @@ def serve(
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
+        log_short_stop(settings.drain)
         emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_path.STATUS}; {deflate.STATUS}")
         raise_limit()
         notifier = Notifier()

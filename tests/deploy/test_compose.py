@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from tests.programs import find
 from wsgate.settings.load import load
-from wsgate.settings.model import Relay, Settings, TcpAddress, Tunnel
+from wsgate.settings.model import Files, Relay, Settings, TcpAddress, Tunnel
 from wsgate.text.duration import duration
 
 PROJECT = Path(__file__).parents[2]
@@ -22,8 +24,13 @@ DEPLOY = PROJECT / "deploy"
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, Any]:
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return read
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
     services: dict[str, Any] = compose["services"]
     return services
 
@@ -52,22 +59,65 @@ def port_of(service: dict[str, Any]) -> int:
     return int(instruction(DEPLOY / volume.partition(":")[0], "listener"))
 
 
+@pytest.mark.needs("dclint")
+def test_it_is_as_the_specification_has_it(compose: dict[str, Any]) -> None:
+    package = find("dclint")
+    assert package is not None
+    schema = json.loads((Path(package) / "schemas" / "compose.schema.json").read_text())
+    validator = jsonschema.Draft7Validator(schema)
+    validator.validate(compose)
+    assert not validator.is_valid({"services": {"gateway": {"port": "80"}}})
+
+
 def test_every_backend_is_a_service_on_its_port(services: dict[str, Any], settings: Settings) -> None:
     backends = set()
     for route in settings.routes:
+        if isinstance(route.action, Files):
+            continue
         assert isinstance(route.action, Relay | Tunnel)
         for target in route.action.to:
             assert isinstance(target.address, TcpAddress)
             backends.add((target.address.host, target.address.port))
-    assert backends == {(name, port_of(service)) for name, service in services.items() if name != "gateway"}
+    assert backends == {(name, port_of(services[name])) for name in ("echo", "mosquitto", "desktop")}
+    assert settings.limits.shared is not None
+    assert "redis://redis:6379" in (DEPLOY / "wsgate.yaml").read_text()
+
+
+def test_every_file_that_is_mounted_is_there(services: dict[str, Any]) -> None:
+    mounts = [volume for service in services.values() for volume in service.get("volumes", ()) if str(volume)[0] == "."]
+    assert len(mounts) >= 6
+    for mount in mounts:
+        assert (DEPLOY / mount.split(":")[0]).is_file(), mount
+
+
+def test_the_page_of_the_desktop_is_the_gateways(services: dict[str, Any], settings: Settings) -> None:
+    (page,) = [route.action for route in settings.routes if isinstance(route.action, Files)]
+    assert services["desktop"]["volumes"] == [f"novnc:{page.root}"]
+    assert services["gateway"]["volumes"][1]["target"] == str(page.root)
+
+
+def test_prometheus_and_the_health_check_ask_the_admin_listener(services: dict[str, Any], settings: Settings) -> None:
+    assert settings.admin is not None
+    scraped = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text())["scrape_configs"]
+    assert scraped[0]["static_configs"] == [{"targets": [str(settings.admin.bind)]}]
+    assert services["prometheus"]["network_mode"] == "service:gateway"
+    assert f"http://{settings.admin.bind}/readyz" in (PROJECT / "Dockerfile").read_text()
+    own = load(str(DEPLOY / "image" / "wsgate.yaml"))
+    assert own.admin is not None
+    assert own.admin.bind == settings.admin.bind
+
+
+def test_the_images_own_configuration_drains_before_docker_kills() -> None:
+    own = load(str(DEPLOY / "image" / "wsgate.yaml"))
+    assert own.drain.delay + own.drain.spread + own.drain.grace < 10
+    assert {str(listener.bind) for listener in own.listeners} == {"0.0.0.0:80"}
 
 
 def test_the_gateway_listens_where_its_port_is_published(services: dict[str, Any], settings: Settings) -> None:
     (listener,) = settings.listeners
-    port = port_of(services["gateway"])
-    assert listener.bind == TcpAddress("0.0.0.0", port)
+    assert listener.bind == TcpAddress("0.0.0.0", 8080)
     # on loopback: the client's address does not matter here
-    assert services["gateway"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert services["gateway"]["ports"][0] == "127.0.0.1:8080:8080"
 
 
 def test_the_gateway_finds_its_configuration(services: dict[str, Any]) -> None:
@@ -75,7 +125,7 @@ def test_the_gateway_finds_its_configuration(services: dict[str, Any]) -> None:
     assert image.resolve() == PROJECT / "Dockerfile"
     *command, file = json.loads(instruction(image, "ENTRYPOINT")) + json.loads(instruction(image, "CMD"))
     assert command == ["wsgate", "serve"]
-    assert services["gateway"]["volumes"] == [f"./wsgate.yaml:{file}:ro"]
+    assert services["gateway"]["volumes"][0] == f"./wsgate.yaml:{file}:ro"
 
 
 def test_a_drain_ends_before_the_container_is_killed(services: dict[str, Any], settings: Settings) -> None:
@@ -84,7 +134,7 @@ def test_a_drain_ends_before_the_container_is_killed(services: dict[str, Any], s
     assert instruction(PROJECT / "Dockerfile", "STOPSIGNAL") == "SIGTERM"
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "deploy/echo/Dockerfile"])
+@pytest.mark.parametrize("file", ["Dockerfile", "deploy/echo/Dockerfile", "deploy/desktop/Dockerfile"])
 def test_images_run_as_a_number_and_start_without_a_shell(file: str) -> None:
     uid, _, gid = instruction(PROJECT / file, "USER").partition(":")
     assert int(uid) == int(gid) != 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-LOCKS = ["run.txt", "build.txt", "all.txt", "dev.txt", "api.txt", "docs.txt", "kubernetes.txt", "dist.txt"]
+LOCKS = ["run.txt", "build.txt", "all.txt", "sbom.txt", "dev.txt", "api.txt", "docs.txt", "kubernetes.txt", "dist.txt"]
 
 
 def read(name: str) -> str:
@@ -50,7 +50,7 @@ def test_the_locks_have_all_that_is_asked_for() -> None:
 
 def test_what_two_locks_have_is_the_same() -> None:
     dev = pins("dev.txt")
-    for other in pins("api.txt"), pins("all.txt"):
+    for other in pins("api.txt"), pins("all.txt"), pins("sbom.txt"):
         both = other.keys() & dev.keys()
         assert {name: other[name] for name in both} == {name: dev[name] for name in both}
 

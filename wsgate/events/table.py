@@ -288,6 +288,7 @@ EVENTS = (
     Event("listening", "info", ("address",), "connections are accepted at this address"),
     Event("socket not used", "warning", ("address", "cure"), "the service manager opened it, and nobody accepts there"),
     Event("ready", "info", ("workers", "sessions", "cure"), "the gateway serves; at most so many sessions"),
+    Event("drain needs time", "info", ("seconds", "cure"), "in a container, whose engine may not wait so long"),
     Event("idle", "info", ("reason",), "the gateway ends because there was no session for long"),
     Event("draining", "info", ("signal", "sessions", "delay", "spread", "grace"), "the gateway begins to end"),
     Event("cutting", "warning", ("signal",), "a second signal cuts what is left"),
