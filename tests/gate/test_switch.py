@@ -11,21 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from tests.gate.conftest import StartGate, closed, exchange_for, relay_to, route, tunnel_to
 from tests.peers.heads import request
-from tests.peers.stream import Backend
+from tests.peers.stream import Backend, Peer
 from wsgate.gate.decide import FULL
 from wsgate.gate.exchange import Exchange, Opened
 from wsgate.gate.refusals import CLIENT_GONE, DRAINING
 from wsgate.gate.switch import UNRECORDED, Begun, begin
 from wsgate.net.plain import take_over
-from wsgate.settings.model import Limits, OnError, Record
+from wsgate.settings.model import Compression, CompressionContext, Limits, OnError, Record
+from wsgate.wire.deflate import deflating_memory, inflating_memory
 from wsgate.wire.http import HttpServer, Refusal
 
 # Bytes that an idle session may take, by tracemalloc: what it takes today and a fifth. Whoever adds an object to each
 # session should know that ten thousand idle ones keep it (docs/performance.md)
 MOST_IDLE = 3_700
+
+OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate"}
 
 MADE: Any = object()  # a session that is never run
 
@@ -95,16 +100,54 @@ async def test_a_session_that_must_be_recorded_and_cannot_be(tmp_path: Path) -> 
     assert (case.sent, case.sessions, case.transport.fileno()) == ([], 0, -1)
 
 
-async def test_an_idle_session_is_small_and_has_no_task(start_gate: StartGate, backend: Backend) -> None:
-    gate = start_gate(route(relay_to(backend.port)))
+async def test_windows_for_compression_are_counted_and_capped(start_gate: StartGate, backend: Backend) -> None:
+    """When the memory is used up, a new session has no windows; when one ends, the next has some again."""
+    own = Compression(client=True, context=CompressionContext.SESSION)
+    gate = start_gate(route(relay_to(backend.port), compression=own), limits=Limits(compression_memory=1))
+    gateway = gate.gateway
+
+    async def open_session() -> tuple[Peer, Peer, str | None]:
+        client = gate.connect()
+        await client.write(request("/", OFFER))
+        server = await backend.accept_request()
+        await server.accept_upgrade()
+        head = await client.read_head()
+        return client, server, head.one("Sec-WebSocket-Extensions")
+
+    client, server, answer = await open_session()
+    assert answer == "permessage-deflate"
+    assert gateway.codec_memory == inflating_memory(15) + deflating_memory(15)
+    *other, answer = await open_session()
+    assert answer == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    assert gateway.codec_memory == inflating_memory(15) + deflating_memory(15)
+    await client.vanish()
+    await server.vanish()
+    while len(gateway.sessions) > 1:
+        await trio.testing.wait_all_tasks_blocked()
+    assert gateway.codec_memory == 0
+    *third, answer = await open_session()
+    assert answer == "permessage-deflate"
+    for peer in (*other, *third):
+        await peer.vanish()
+    await closed(gate)
+    assert gateway.codec_memory == 0
+
+
+@pytest.mark.parametrize("compression", [None, Compression(client=True), Compression(client=True, backend=True)])
+async def test_an_idle_session_is_small_and_has_no_task(
+    start_gate: StartGate, backend: Backend, compression: Compression | None
+) -> None:
+    gate = start_gate(route(relay_to(backend.port), compression=compression))
     ends: list[int] = []  # the peers' descriptors, and nothing else of the test's
 
     async def open_session() -> None:
         peer = gate.connect()
-        await peer.write(request())
+        await peer.write(request("/", OFFER))
         server = await backend.accept_request()
         await server.accept_upgrade()
-        assert (await peer.read_head()).status == 101
+        answer = await peer.read_head()
+        assert answer.status == 101
+        assert (answer.one("Sec-WebSocket-Extensions") is None) is (compression is None)
         ends.extend(end.stream.socket.detach() for end in (peer, server))
         gate.peers.clear()
         backend.accepted.clear()
