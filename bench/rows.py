@@ -189,7 +189,7 @@ def _compression() -> Iterable[Row]:
         )
         title = f"compressed JSON passed on and inflated beside, {shown}, against blind"
         yield Row(f"inspect-{name}", title, passing, _goal(f"inspect-{name}", CPU, ("blind",)))
-    idle = dataclasses.replace(_JSON_1K, mode="idle", connections=1000)
+    idle = dataclasses.replace(_JSON_1K, mode="idle", connections=4000)
     offering = dataclasses.replace(idle, offer=_WINDOWS)
     contexts = (
         Case("context: shared", "wsgate shared", offering),
@@ -198,7 +198,7 @@ def _compression() -> Iterable[Row]:
         Case("inspected", "wsgate", offering),
         Case("blind", "wsgate blind", offering),
     )
-    title = "memory per idle session that compresses, at 1,000, after a message"
+    title = "memory per idle session that compresses, at 4,000, after a message"
     yield Row("idle-deflate", title, contexts, _goal("idle-deflate", MEMORY, ("plain",)), repetitions=1)
 
 
