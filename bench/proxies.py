@@ -89,6 +89,7 @@ PROXIES: Mapping[str, Proxy] = {
     "wsgate limited": Proxy("wsgate", functools.partial(_wsgate, limited=True)),
     "wsgate shared": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on}")),
     "wsgate session": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, context: session}")),
+    "wsgate both": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, backend: on}")),
     "wsgate level 6": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on, level: 6}")),
     "wsgate blind": Proxy("wsgate", functools.partial(_wsgate, compression="{mode: pass, inspect: false}")),
     "ws": Proxy("ws", _ws),

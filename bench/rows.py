@@ -177,6 +177,7 @@ def _compression() -> Iterable[Row]:
             Case("compressed here", "wsgate shared", alone),
             Case("ws", "ws", alone),
             Case("level 6", "wsgate level 6", alone),
+            Case("on both sides", "wsgate both", alone),
             Case("plain", "wsgate", load),
         )
         title = f"JSON compressed by the gateway, {shown}, against ws"
