@@ -48,6 +48,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "strace": "strace",
     "systemd-analyze": "systemd",
     "systemd-socket-activate": "systemd",
     "text2pcap": "wireshark-common",

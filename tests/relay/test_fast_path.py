@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import sys
+import tracemalloc
 import weakref
 from collections.abc import Iterator
 from types import ModuleType
@@ -362,6 +363,33 @@ def test_a_read_stays_inside_the_buffer(ends: Ends) -> None:
     assert ends.turn() == 8
     assert len(ends.buffer) == START + 8
     assert ends.out.recv(4096) == FRAME[:8]
+
+
+@pytest.mark.parametrize("kind", ["relay", "unwrap", "wrap"])
+def test_a_message_allocates_nothing(compiled: ModuleType, kind: str) -> None:
+    """Neither its round does. What is allocated and freed at once would be the most that was in use."""
+    ends = Ends(compiled, unwrap=kind == "unwrap")
+    leg = ends.flow.source
+    leg.reader = getattr(ends.flow, f"{kind}_turn")
+    descriptor = ends.source.fileno()
+    legs = [None] * descriptor + [leg]
+    with contextlib.closing(select.epoll()) as epoll:
+        epoll.register(descriptor, select.EPOLLIN)
+        arguments = epoll.fileno(), legs
+        serve_round = compiled.serve_round
+        ends.into.send(FRAME)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            ready = serve_round(*arguments)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert ready == 1
+    assert ends.out.recv(100)
+    assert most - before < 64  # the numbers of this test itself
+    ends.close()
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from trio.testing import MockClock
 
 from tests.peers.frames import MASK, close_frame
 from tests.relay.joined import Session, data, session
+from tests.relay.system_calls import SESSIONS, TURNS
 from wsgate.relay import fast_path
 from wsgate.relay.leg import Leg
 from wsgate.relay.poller import BUFFERED, EpollPoller
@@ -73,6 +78,30 @@ async def test_many_small_frames_in_one_read_leave_in_one_write(
         await running.client.write(raw)
         await running.backend.read(len(raw) if mode == "relay" else 5000)
         assert calls == {"recv": 1, "send": 1}
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+def test_the_system_calls_of_messages_on_many_sessions(tmp_path: Path, mode: str) -> None:
+    """As the kernel sees them. Sessions that are ready together share one round: one look at the set, and no change of
+    it. A message is one read and one write."""
+    trace = tmp_path / "trace"
+    names = "getppid,recvfrom,recvmsg,sendto,sendmsg,epoll_wait,epoll_pwait,epoll_ctl,poll,select,futex,clock_gettime"
+    subprocess.run(
+        ["strace", "-o", trace, "-e", f"trace={names}", sys.executable, "-m", "tests.relay.system_calls", mode],
+        check=True,
+        timeout=120,
+    )
+    _, between, _ = re.split(r"getppid.*\n", trace.read_text())
+    calls = Counter(re.findall(r"^(\w+)\(", between, re.MULTILINE))
+    messages = 2 * SESSIONS
+    assert calls["recvfrom"] == calls["sendto"] == messages
+    del calls["recvfrom"], calls["sendto"]
+    assert calls.pop("epoll_ctl") == 2, between  # trio's, for each wait of the pump
+    looks = calls.pop("epoll_wait")
+    # of the pump: 64 descriptors in one look, and one that finds none; of trio: one at each checkpoint of the program
+    assert looks <= 2 * (2 + TURNS + 1), between
+    assert not calls
 
 
 class Switches(trio.abc.Instrument):
