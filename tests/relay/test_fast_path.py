@@ -28,6 +28,7 @@ from wsgate.wire.frames import Opcode
 from wsgate.wire.walk import CONTROL, DONE, FAULT, INCOMPLETE
 
 START = 16
+PIECE = 65472  # bytes, as in _fast_path.c
 FRAME = data(b"ping").encode(MASK)
 
 
@@ -314,6 +315,33 @@ def test_what_is_not_clear_is_done_by_the_flow(ends: Ends, leg: str | None, name
     ends.into.send(FRAME)
     assert ends.turn() == "pull"
     assert ends.source.recv(100) == FRAME
+
+
+@pytest.mark.parametrize("unwrap", [False, True])
+def test_inside_of_a_large_frame_reads_are_small(compiled: ModuleType, unwrap: bool) -> None:
+    """So that they stay in the processor's cache. Around smaller ones they are not: 64 KiB need one."""
+    ends = Ends(compiled, unwrap=unwrap)
+    ends.pump.buffer = bytearray(START + (256 << 10))
+    frame = data(bytes(4 * PIECE)).encode(MASK)
+    header = len(frame) - 4 * PIECE
+    rooms: list[int] = []
+    taken: list[int] = []
+
+    def read(size: int, room: memoryview) -> int:
+        done = sum(taken)
+        came = min(size, len(frame) - done) if done else header + 100
+        room[:came] = frame[done : done + came]
+        rooms.append(size)
+        taken.append(came)
+        return came
+
+    ends.flow._read_end, ends.flow._write_end = read, len
+    while sum(taken) < len(frame):
+        ends.turn("unwrap" if unwrap else "relay")
+    assert rooms == [256 << 10, PIECE, PIECE, PIECE, 256 << 10]
+    assert taken == [header + 100, PIECE, PIECE, PIECE, PIECE - 100]
+    assert ends.walk.messages == 1
+    ends.close()
 
 
 def test_payloads_are_unwrapped_and_leave_together(compiled: ModuleType) -> None:

@@ -39,6 +39,9 @@
 enum kind { RELAY, UNWRAP, WRAP };
 
 enum { TLS_RECORD = 16384 }; /* bytes, the most that one TLS record holds (RFC 8446 section 5.1) */
+/* Bytes, the most that is read inside of a larger frame. So much stays in the processor's cache from the read to the
+   write, and leaves in one segment: TCP's largest one has 64 KiB with its headers. One byte more is a second segment. */
+enum { PIECE = 65472 };
 enum { LONGEST_HEADER = 10 }; /* bytes, of an unmasked frame (RFC 6455 section 5.2) */
 enum { BINARY = 0x82 }; /* FIN and the opcode */
 enum { MAX_EVENTS = 64 }; /* per round, as in poller.py */
@@ -245,7 +248,10 @@ turn(Flow *self, PyTypeObject *type, enum kind kind)
         return PyObject_CallMethodNoArgs((PyObject *)self, state->pull);
     }
     uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(pump->buffer);
-    const Py_ssize_t room = PyByteArray_GET_SIZE(pump->buffer) - start;
+    Py_ssize_t room = PyByteArray_GET_SIZE(pump->buffer) - start;
+    if (kind != WRAP && room > PIECE && state->kernel->left(self->walk) > PIECE) {
+        room = PIECE;
+    }
     const bool tls = !PyLong_CheckExact(self->read_end);
     const int source = tls ? 0 : PyObject_AsFileDescriptor(self->read_end);
     if (source < 0) {

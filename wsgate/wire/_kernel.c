@@ -465,6 +465,12 @@ unwrap_once(PyObject *object, uint8_t *data, Py_ssize_t start, Py_ssize_t end, P
     return halt;
 }
 
+static uint64_t
+left(PyObject *object)
+{
+    return ((FrameWalk *)object)->left;
+}
+
 PyDoc_STRVAR(walk_doc,
 "walk($self, buffer, start, end, /)\n--\n\n"
 "Walks over ``buffer[start:end]``. Returns where it stopped; see wsgate.wire.walk.");
@@ -771,7 +777,8 @@ kernel_exec(PyObject *module)
         return -1;
     }
     /* the module keeps the type */
-    state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once, .unwrap_once = unwrap_once};
+    state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once, .unwrap_once = unwrap_once,
+                             .left = left};
     PyObject *api = PyCapsule_New(&state->api, KERNEL_API, NULL);
     if (api == NULL) {
         return -1;

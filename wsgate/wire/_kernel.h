@@ -14,4 +14,6 @@ typedef struct {
     int (*walk_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop);
     /* The same for a walk that unwraps: what it unwraps is moved down to ``data + start``. Sets ``out`` to its end. */
     int (*unwrap_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop, Py_ssize_t *out);
+    /* Returns how many payload bytes of the current data frame are still to come. */
+    uint64_t (*left)(PyObject *walk);
 } KernelApi;
