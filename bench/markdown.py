@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench import report, stats
+from bench import report, sizing, stats
 from bench.measure import Measured
 from bench.plots import PLOTS
 from bench.results import Run
 from bench.stats import median
 
-MACHINE, GOALS, PLOTTED, NUMBERS = "machine", "goals", "plots", "numbers"
+SIZING, MACHINE, GOALS, PLOTTED, NUMBERS = "sizing", "machine", "goals", "plots", "numbers"
 DISTURBED = """\
 **This run was disturbed**: {}. Where the interval of a row is wide there is no number, only the
 interval.
 
 """
-REGIONS = (MACHINE, GOALS, PLOTTED, NUMBERS)
+REGIONS = (SIZING, MACHINE, GOALS, PLOTTED, NUMBERS)
 
 
 def marks(region: str) -> tuple[str, str]:
@@ -40,6 +40,7 @@ def write(run: Run, page: Path, images: Sequence[str]) -> None:
     """``images`` are the addresses of the plots, relative to the page, in the order of ``plots.PLOTS``."""
     text = page.read_text() if page.exists() else ""
     contents = {
+        SIZING: table(("one core, full", ""), sizing.lines(run)),
         MACHINE: table(("", ""), run.facts.items()),
         GOALS: (DISTURBED.format(run.disturbance) if run.disturbance else "") + goals(run.rows),
         PLOTTED: "\n\n".join(f"![{plot.title}]({image})" for plot, image in zip(PLOTS, images, strict=False)),

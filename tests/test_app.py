@@ -20,6 +20,7 @@ from wsgate.app import serve
 from wsgate.gate.gateway import Gateway
 from wsgate.ops import lifecycle, reserved
 from wsgate.ops.listeners import ListenError
+from wsgate.relay import fast_path
 from wsgate.settings.draft import Draft
 from wsgate.settings.model import (
     Address,
@@ -60,7 +61,11 @@ def stop(bound: list[Address]) -> None:
 
 
 def events(capfd: pytest.CaptureFixture[str]) -> list[str]:
-    """The log's events; every line of it is JSON."""
+    """The log's events; every line of it is JSON. Without "kernel", which is only there if a part in C is not."""
+    return [event for event in all_events(capfd) if event != "kernel"]
+
+
+def all_events(capfd: pytest.CaptureFixture[str]) -> list[str]:
     out, err = capfd.readouterr()
     assert out == ""
     return [json.loads(line)["event"] for line in err.splitlines()]
@@ -98,7 +103,16 @@ def test_from_the_first_line_to_the_last(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_what_it_runs_on_is_said_at_level_debug(capfd: pytest.CaptureFixture[str]) -> None:
     assert serve(settings(ANYWHERE, level=LogLevel.DEBUG), ready=stop) == 0
-    assert events(capfd)[:2] == ["kernel", "descriptors"]
+    assert all_events(capfd)[:2] == ["kernel", "descriptors"]
+
+
+@pytest.mark.parametrize("full_speed", [True, False])
+def test_parts_in_c_that_are_not_in_use_are_said_once_at_info(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, full_speed: bool
+) -> None:
+    monkeypatch.setattr(fast_path, "FULL_SPEED", full_speed)
+    assert serve(settings(ANYWHERE), ready=stop) == 0
+    assert all_events(capfd).count("kernel") == (0 if full_speed else 1)
 
 
 def test_what_runs_beside_it_ends_with_it() -> None:
@@ -126,7 +140,7 @@ def test_a_listener_that_cannot_be_opened(capfd: pytest.CaptureFixture[str]) -> 
         assert serve(settings(ANYWHERE, taken), ready=fail, beside=[trio.sleep_forever]) == 1
     out, err = capfd.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
+    (line,) = [line for line in err.splitlines() if '"kernel"' not in line]  # which parts in C there are
     assert line.startswith(f"wsgate: cannot listen on {taken}: the address is in use")
 
 
@@ -163,7 +177,8 @@ def test_workers_that_cannot_listen(capfd: pytest.CaptureFixture[str], monkeypat
 
     monkeypatch.setattr(reserved, "open_reserved", refuse)
     assert serve(settings(ANYWHERE, workers=3)) == 77
-    assert capfd.readouterr() == ("", "wsgate: cannot listen: forbidden\n")
+    out, err = capfd.readouterr()
+    assert (out, err.splitlines()[-1]) == ("", "wsgate: cannot listen: forbidden")
 
 
 def test_what_runs_beside_it_runs_in_one_process() -> None:

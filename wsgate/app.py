@@ -113,7 +113,8 @@ def serve(
         site = build(draft) if count == 1 else build(settings, sources=False)
         log_warnings(draft)
         log_short_stop(settings.drain)
-        emit(logging.DEBUG, "kernel", detail=f"{kernel.STATUS}; {fast_path.STATUS}; {deflate.STATUS}")
+        level = logging.DEBUG if fast_path.FULL_SPEED else logging.INFO
+        emit(level, "kernel", detail=f"{kernel.STATUS}; {fast_path.STATUS}; {deflate.STATUS}")
         raise_limit()
         notifier = Notifier()
         try:

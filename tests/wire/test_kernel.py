@@ -5,10 +5,14 @@ from __future__ import annotations
 import gc
 import importlib.machinery
 import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import wsgate
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
 from wsgate.wire import counts, kernel, masking, walk
 from wsgate.wire.fault import Fault
@@ -473,7 +478,8 @@ def test_the_compiled_kernel_is_taken(compiled: ModuleType, monkeypatch: pytest.
     if value is not None:
         monkeypatch.setenv("WSGATE_PURE", value)
     chosen = choose()
-    assert (chosen.COMPILED, chosen.STATUS) == (True, "frames are walked by the compiled kernel")
+    assert chosen.COMPILED
+    assert chosen.STATUS.startswith("frames are walked by the compiled kernel")
     assert (chosen.FrameWalk, chosen.apply_mask) == (compiled.FrameWalk, compiled.apply_mask)
     assert chosen.FrameCounts is compiled.FrameCounts
 
@@ -493,6 +499,69 @@ def test_python_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wsgate.wire._kernel", None)
     chosen = choose()
     assert not chosen.COMPILED
-    assert chosen.STATUS.startswith("frames are walked in Python, the compiled kernel is not there: ")
+    assert chosen.STATUS.startswith("frames are walked in Python, the compiled kernel cannot be used: ")
     assert (chosen.FrameWalk, chosen.apply_mask) == (walk.FrameWalk, masking.apply_mask)
     assert chosen.FrameCounts is counts.FrameCounts
+
+
+def test_a_kernel_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an install over an older one leaves it, if it cannot compile."""
+    older = ModuleType("wsgate.wire._kernel")
+    for version in (None, kernel.API - 1, kernel.API + 1):
+        if version is not None:
+            older.API = version  # type: ignore[attr-defined]
+        monkeypatch.delenv("WSGATE_PURE", raising=False)
+        monkeypatch.delattr("wsgate.wire._kernel", raising=False)
+        monkeypatch.setitem(sys.modules, "wsgate.wire._kernel", older)
+        chosen = choose()
+        assert (chosen.COMPILED, chosen.FrameWalk) == (False, walk.FrameWalk)
+        assert f"of another version of wsgate ({version or 0}, not {kernel.API}): install wsgate anew" in chosen.STATUS
+
+
+@pytest.mark.parametrize("vectors", [0, 1])
+def test_a_processor_without_vectors_is_named(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch, vectors: int
+) -> None:
+    monkeypatch.delenv("WSGATE_PURE", raising=False)
+    monkeypatch.setattr(compiled, "VECTORS", vectors)
+    chosen = choose()
+    assert chosen.COMPILED
+    assert chosen.VECTORS is (vectors == 1)
+    assert ("without AVX2" in chosen.STATUS) is (vectors == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("_kernel.cpython-37m-x86_64-linux-gnu.so", None),  # for another Python: not even looked at
+        ("_kernel.so", 0),
+        ("_kernel.so", 60),  # not even a whole header of a file to load
+        ("_kernel.so", 500),
+    ],
+)
+def test_a_file_that_is_no_kernel_of_this_python(
+    compiled: ModuleType, tmp_path: Path, name: str, size: int | None
+) -> None:
+    """In a process of its own, with a copy of the package: a file that cannot be loaded is not the end of it."""
+    assert compiled.__file__ is not None
+    package = Path(wsgate.__file__).parent
+    shutil.copytree(package, tmp_path / "wsgate", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    data = Path(compiled.__file__).read_bytes()
+    (tmp_path / "wsgate" / "wire" / name).write_bytes(data[:size])
+    code = (
+        "import wsgate.wire.walk as walk, wsgate.wire.kernel as kernel, wsgate.relay.fast_path as fast_path; "
+        "assert kernel.FrameWalk is walk.FrameWalk and fast_path.serve_round is None; print(kernel.STATUS)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment.pop("WSGATE_PURE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("frames are walked in Python, the compiled kernel cannot be used: ")

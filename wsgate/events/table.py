@@ -311,7 +311,7 @@ EVENTS = (
     Event("route removed", "info", ("route", "drained", "kept"), "a reload has removed it"),
     Event("routes reordered", "info", ("routes",), "another route may be the first that takes a request"),
     # the process and its resources
-    Event("kernel", "debug", ("detail",), "whether the parts in C are in use"),
+    Event("kernel", "debug, info", ("detail",), "whether the parts in C are in use; at info if one is not"),
     Event("descriptors", "debug", ("limit", "before"), "how many descriptors the process may have"),
     Event(
         "out of resources",

@@ -621,7 +621,8 @@ static int
 fast_path_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (!find_kernel(state) || !find_open(state) || !make_names(state)) {
+    if (PyModule_AddIntConstant(module, "API", KERNEL_API_VERSION) < 0 || !find_kernel(state) || !find_open(state) ||
+        !make_names(state)) {
         return -1;
     }
     state->pump = add_type(module, &pump_spec);

@@ -8,6 +8,8 @@ from wsgate.relay.states import Output
 from wsgate.wire.frames import Opcode
 from wsgate.wire.kernel import Walk
 
+API: int  # see wsgate.wire.kernel
+
 class PumpFields:
     buffer: bytearray
     headroom: int

@@ -15,12 +15,18 @@ COMPILED = False
 STATUS = "messages are passed on in Python"  # for the log, beside the kernel's
 if kernel.COMPILED:
     try:
+        from wsgate.relay import _fast_path
+
+        kernel.check(_fast_path)
         from wsgate.relay._fast_path import FlowFields, LegFields, PumpFields, serve_round
     except ImportError as error:
         STATUS += f": {error}"
     else:
         COMPILED = True
         STATUS = "messages are passed on by the compiled fast path"
+
+# Everything is as fast as it can be here: what an operator need not be told
+FULL_SPEED = COMPILED and kernel.VECTORS
 
 if not TYPE_CHECKING and not COMPILED:
 

@@ -788,7 +788,9 @@ kernel_exec(PyObject *module)
     if (exported < 0) {
         return -1;
     }
-    if (PyModule_AddIntConstant(module, "DONE", DONE) < 0 ||
+    if (PyModule_AddIntConstant(module, "API", KERNEL_API_VERSION) < 0 ||
+        PyModule_AddIntConstant(module, "VECTORS", utf8_has_vectors()) < 0 ||
+        PyModule_AddIntConstant(module, "DONE", DONE) < 0 ||
         PyModule_AddIntConstant(module, "INCOMPLETE", INCOMPLETE) < 0 ||
         PyModule_AddIntConstant(module, "CONTROL", CONTROL) < 0 ||
         PyModule_AddIntConstant(module, "FAULT", FAULT) < 0) {

@@ -5,6 +5,10 @@
 
 #define KERNEL_API "wsgate.wire._kernel.api" /* the name of the capsule, which is the module's ``api`` */
 
+/* Each compiled module has it as ``API``, and wsgate.wire.kernel wants the one that it knows. Raise both when what they
+   offer each other, or Python, changes: files of an older install are then left alone. */
+enum { KERNEL_API_VERSION = 1 };
+
 enum { KERNEL_DONE }; /* the walk went over all there was */
 
 typedef struct {

@@ -2,6 +2,8 @@
 
 from wsgate.wire.fault import Fault
 
+API: int  # as kernel.API, or it is of another version
+VECTORS: int  # 1 if this processor has AVX2, which text is validated with; else 0
 DONE: int
 INCOMPLETE: int
 CONTROL: int

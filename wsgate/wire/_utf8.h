@@ -154,6 +154,17 @@ utf8_avx2(uint64_t state, const uint8_t *from, size_t *size, uint64_t key)
 }
 #endif
 
+/* Whether this processor has what the faster method needs: asked here, not when it was compiled. */
+static bool
+utf8_has_vectors(void)
+{
+#ifdef WSGATE_AVX2
+    return __builtin_cpu_supports("avx2");
+#else
+    return false;
+#endif
+}
+
 /* Returns the state after ``size`` bytes of text that are masked with the eight bytes of ``key``; ``key`` is 0 for text
    that is not masked. */
 static uint8_t
@@ -163,7 +174,7 @@ utf8_feed(uint8_t before, const uint8_t *from, size_t size, uint64_t key)
     uint64_t state = before;
     uint64_t block[4];
 #ifdef WSGATE_AVX2
-    if (size >= 32 && __builtin_cpu_supports("avx2")) {
+    if (size >= 32 && utf8_has_vectors()) {
         const uint8_t *end = from + size;
         state = utf8_avx2(state, from, &size, key);
         if (state == WRONG) {
