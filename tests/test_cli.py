@@ -61,9 +61,9 @@ def test_check_explains_a_request(
     builds: list[object] = []
     build = build_module.build
 
-    def noted(*arguments: Any) -> Site:
+    def noted(*arguments: Any, **others: Any) -> Site:
         builds.append(arguments)
-        return build(*arguments)
+        return build(*arguments, **others)
 
     monkeypatch.setattr(build_module, "build", noted)
     file.write_text(GOOD)

@@ -110,7 +110,7 @@ def serve(
             writer = ProcessWriter(new_sink(), handler.describe, rows.row(count + 2).cell(LOG_DROPPED).add)
         stack.enter_context(written_by(handler, writer))
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
-        site = build(draft) if count == 1 else build(settings, sources=False)
+        site = build(draft, starting=True) if count == 1 else build(settings, sources=False, starting=True)
         log_warnings(draft)
         log_short_stop(settings.drain)
         level = logging.DEBUG if fast_path.FULL_SPEED else logging.INFO
@@ -188,7 +188,7 @@ def _try_out_in_child(draft: Draft) -> None:
 
     def work() -> tuple[Draft, ConfigError | None]:
         try:
-            try_out(draft)
+            try_out(draft, starting=True)
         except ConfigError as error:
             return draft, error
         return draft, None

@@ -22,11 +22,14 @@ def problems(path: str | Path) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
+_MADE = "a container's engine makes one where a file that is to be mounted is missing"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("none.yaml", "cannot read the file: No such file or directory"),
-        (".", "cannot read the file: Is a directory"),
+        (".", f"cannot read the file: Is a directory; {_MADE}"),
         ("file/wsgate.yaml", "cannot read the file: Not a directory"),
         ("/proc/self/mem", "cannot read the file: Input/output error"),
         ("a\0b", "cannot read the file: embedded null byte"),

@@ -20,13 +20,16 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.build_tls import TlsBuilder
+from wsgate.site.certificates import load_changed
 
 SETTINGS = Settings(listeners=(), routes=())
 
 
-def builder(before: TlsBuilder | None = None, *, patient: bool = False) -> tuple[TlsBuilder, Draft]:
+def builder(
+    before: TlsBuilder | None = None, *, patient: bool = False, starting: bool = False
+) -> tuple[TlsBuilder, Draft]:
     draft = Draft.of(SETTINGS)
-    return TlsBuilder(draft, {} if before is None else before.live, patient=patient), draft
+    return TlsBuilder(draft, {} if before is None else before.live, patient=patient, starting=starting), draft
 
 
 def route(tls: BackendTls, *, scheme_is_tls: bool = True) -> Route:
@@ -101,3 +104,37 @@ def test_old_certificates_are_warned_of(authority: Authority) -> None:
         Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=pair.certificate, key=pair.key)), "tls"
     )
     assert [warning.path for warning in draft.warnings] == ["tls.certificate"]
+
+
+def test_at_the_start_a_listener_waits_for_its_certificate(authority: Authority, tmp_path: Path) -> None:
+    pair = authority.issue("x.test")
+    late = tmp_path / "late.pem"
+    listener = Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(certificate=str(late), key=pair.key))
+    made, draft = builder(starting=True)
+    made.load_listener(listener, "tls")
+    assert draft.problems == []
+    (warning,) = draft.warnings
+    assert f"{str(late)!r} does not exist: clients are refused there until it is" in str(warning)
+    (live,) = made.live.values()
+    assert live.awaited
+
+    again, draft = builder(made)  # a worker, or a reload before it is there
+    again.load_listener(listener, "tls")
+    assert (draft.problems, list(again.live.values())) == ([], [live])
+
+    late.write_bytes(Path(pair.certificate).read_bytes())
+    found = load_changed(live, 0.0)
+    assert found is not None
+    live.renew(found)
+    assert not live.awaited
+    assert list(live.own) == [str(late)]
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_what_is_there_and_wrong_keeps_the_gateway_from_its_start(tmp_path: Path, starting: bool) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.touch()
+    made, draft = builder(starting=starting)
+    made.load_listener(Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(certificate=str(wrong))), "tls")
+    assert draft.problems != []
+    assert made.live == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from wsgate.net.tls.pem_files import PemFiles
 from wsgate.site.tokens.fresh import Fresh
 from wsgate.site.tokens.source import SourceError
 from wsgate.text.error import TextError
-from wsgate.text.file import check_file, open_nonblocking, password, read_file
+from wsgate.text.file import check_file, open_nonblocking, owners, password, read_file
 
 
 def test_a_file_up_to_its_bound(tmp_path: Path) -> None:
@@ -86,3 +87,12 @@ def test_an_empty_first_line_is_no_password(data: bytes) -> None:
     with pytest.raises(TextError) as caught:
         password(data)
     assert caught.value.problem == "has no password in its first line"
+
+
+def test_whose_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key.pem"
+    file.touch(0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: 65532)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert owners(str(file)) == f"it belongs to {me}, with mode 0600, and this is the user 65532"
+    assert owners(str(tmp_path / "none")) == "the user 65532 may not enter a directory on the way to it"

@@ -8,7 +8,7 @@ import stat
 import time
 
 from wsgate.settings.problem import ConfigError, Problem
-from wsgate.text.file import open_nonblocking
+from wsgate.text.file import open_nonblocking, owners
 
 # A route takes about 200 bytes. A larger file is no configuration, or a device without an end.
 _MAX_BYTES = 16 << 20
@@ -29,6 +29,10 @@ def read_text(path: str) -> str:
     except (OSError, ValueError) as error:
         # ValueError: a zero byte in the path.
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, PermissionError):
+            reason += f": {owners(path)}"
+        elif isinstance(error, IsADirectoryError):
+            reason += "; a container's engine makes one where a file that is to be mounted is missing"
         raise ConfigError((Problem(path, 0, 0, "", f"cannot read the file: {reason}"),)) from None
     if len(data) > _MAX_BYTES:
         raise ConfigError((Problem(path, 0, 0, "", f"larger than {_MAX_BYTES >> 20}MiB: not a configuration file"),))

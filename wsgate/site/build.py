@@ -72,7 +72,12 @@ T = TypeVar("T")
 
 
 def build(
-    draft: Draft | Settings, previous: Site | None = None, *, patient: bool = False, sources: bool = True
+    draft: Draft | Settings,
+    previous: Site | None = None,
+    *,
+    patient: bool = False,
+    sources: bool = True,
+    starting: bool = False,
 ) -> Site:
     """Builds the site. Call it in a thread.
 
@@ -81,11 +86,12 @@ def build(
     patient: for the replacement of a worker, which serves whatever can be served: a certificate that cannot be loaded
         stays as in ``previous``, a token source that cannot be opened is tried again later
     sources: whether to open token sources, which runs code of the operator and may connect
+    starting: for the start of the gateway: a listener whose certificate does not exist yet is opened without it
 
     Raises ``ConfigError`` with all faults of the draft; nothing new is open then.
     """
     draft = draft if isinstance(draft, Draft) else Draft.of(draft)
-    builder = _Builder(draft, previous or _EMPTY, patient=patient, sources=sources)
+    builder = _Builder(draft, previous or _EMPTY, patient=patient, sources=sources, starting=starting)
     try:
         builder.load()
         return builder.site(draft.finish())
@@ -95,14 +101,14 @@ def build(
 
 
 @contextlib.contextmanager
-def tried_out(draft: Draft | Settings, previous: Site = _EMPTY) -> Iterator[Site]:
+def tried_out(draft: Draft | Settings, previous: Site = _EMPTY, *, starting: bool = False) -> Iterator[Site]:
     """Builds the site, to see whether it can be built, and yields it, to be looked at; discards it afterwards.
 
     Only for a process that logs nothing else meanwhile: while it is built and discarded, the log is off. Raises
     ``ConfigError`` as ``build``.
     """
     with _without_log():
-        site = build(draft, previous)
+        site = build(draft, previous, starting=starting)
     try:
         yield site
     finally:
@@ -110,9 +116,9 @@ def tried_out(draft: Draft | Settings, previous: Site = _EMPTY) -> Iterator[Site
             discard(site, previous)
 
 
-def try_out(draft: Draft | Settings, previous: Site = _EMPTY) -> None:
+def try_out(draft: Draft | Settings, previous: Site = _EMPTY, *, starting: bool = False) -> None:
     """As ``tried_out``, for those who need no site."""
-    with tried_out(draft, previous):
+    with tried_out(draft, previous, starting=starting):
         pass
 
 
@@ -150,13 +156,13 @@ def _credentials(site: Site) -> set[Credential]:
 
 
 class _Builder:
-    def __init__(self, draft: Draft, before: Site, *, patient: bool, sources: bool) -> None:
+    def __init__(self, draft: Draft, before: Site, *, patient: bool, sources: bool, starting: bool) -> None:
         self._draft = draft
         self._before = before
         self._secret = before.secret or os.urandom(32)
         self._patient = patient
         self._opens_sources = sources
-        self._tls = TlsBuilder(draft, before.tls, patient=patient)
+        self._tls = TlsBuilder(draft, before.tls, patient=patient, starting=starting)
         self._known_lookups = {route.name: route.lookups for route in before.routes if route.lookups is not None}
         self._known_upstreams = {route.name: route.upstream for route in before.routes}
         self._lookups: dict[int, Lookups] = {}  # by the index of the route

@@ -9,7 +9,11 @@ from wsgate.net.tls.checks import outdated
 from wsgate.net.tls.pem_files import PemFiles
 from wsgate.settings.draft import Draft, is_whole
 from wsgate.settings.model import BackendTls, Listener, Route, Tls
-from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, backend_key, listener_key, load
+from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, await_files, backend_key, listener_key, load
+
+_UNTIL_THEN = (
+    "clients are refused there until it is, and everything else is served; it is taken into use without a restart"
+)
 
 
 class TlsBuilder:
@@ -18,17 +22,21 @@ class TlsBuilder:
     draft: gets the faults of each setting, and a warning for each certificate that is out of date
     before: the contexts of the site before
     patient: a certificate that cannot be loaded stays as before
+    starting: a listener whose certificate or key does not exist yet is opened without it
 
     live: the contexts
     renewals: those of ``before`` that stay, each with the present content of its files, if that is different
     """
 
-    def __init__(self, draft: Draft, before: Mapping[TlsKey, LiveTls], *, patient: bool) -> None:
+    def __init__(
+        self, draft: Draft, before: Mapping[TlsKey, LiveTls], *, patient: bool, starting: bool = False
+    ) -> None:
         self.live: dict[TlsKey, LiveTls] = {}
         self.renewals: list[tuple[LiveTls, LiveTls]] = []
         self._draft = draft
         self._before = before
         self._patient = patient
+        self._starting = starting
         self._pem = PemFiles()
         self._unusable: dict[TlsKey, CertificateError] = {}
 
@@ -69,8 +77,13 @@ class TlsBuilder:
                 if renewal is not None:
                     self.renewals.append((self.live[key], renewal))
             except CertificateError as error:
-                if known is not None and self._patient:  # the certificate watch logs it, if it lasts
+                awaited = await_files(key, error) if self._starting else None
+                if known is not None and (self._patient or known.awaited):  # the certificate watch logs it, if it lasts
                     self.live[key] = known
+                elif awaited is not None:
+                    self.live[key] = awaited
+                    for below, message in error.faults:
+                        self._draft.warn(f"{path}.{below}" if below else path, f"{message}: {_UNTIL_THEN}")
                 else:
                     self._unusable[key] = error
         if key in self._unusable:

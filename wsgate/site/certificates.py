@@ -17,12 +17,13 @@ from wsgate.net.tls.contexts import (
     ALPN,
     backend_context,
     certificates,
+    empty_context,
     files,
     is_awaited,
     listener_context,
     read_certificate,
 )
-from wsgate.net.tls.pem_files import PemFiles, Stamp, stamp_of
+from wsgate.net.tls.pem_files import PemFiles, Stamp, is_missing, stamp_of
 from wsgate.net.tls.x509 import X509
 from wsgate.settings.model import BackendTls, Listener, PlainAction, Relay, Route, Scheme, Tls, Tunnel
 
@@ -58,6 +59,7 @@ class LiveTls:
     stamp: changes when one of the files does
     faults: why the last attempt to load the files again failed; empty if it succeeded
     logged: the faults that were logged
+    awaited: whether a file was missing at the start, so that the context has no certificate and refuses all clients
     """
 
     key: TlsKey
@@ -67,11 +69,12 @@ class LiveTls:
     faults: tuple[str, ...] = ()
     logged: tuple[str, ...] = ()
     trusted: dict[str, X509] = field(default_factory=dict)
+    awaited: bool = False
 
     def renew(self, found: LiveTls) -> None:
         """Uses the present content of the files from now on."""
         self.context, self.own, self.trusted, self.stamp = found.context, found.own, found.trusted, found.stamp
-        self.faults, self.logged = (), ()
+        self.faults, self.logged, self.awaited = (), (), False
 
     def is_valid(self, now: float) -> bool:
         """Whether all of its certificates are valid at ``now``, in seconds since the epoch."""
@@ -101,6 +104,16 @@ def load(key: TlsKey, known: LiveTls | None = None, pem: PemFiles | None = None)
     if known is None:
         return load_one(key, pem), None
     return known, _renewal(known, pem)
+
+
+def await_files(key: TlsKey, error: CertificateError) -> LiveTls | None:
+    """Returns a context without a certificate for a listener one of whose files does not exist yet; ``None`` for any
+    other error. ``load_changed`` finds the files once they are there."""
+    tls = key[0]
+    if not isinstance(tls, Tls) or not any(map(is_missing, files(tls))):
+        return None
+    messages = error.messages
+    return LiveTls(key, empty_context(tls), {}, _stamp(key), messages, messages, awaited=True)
 
 
 def load_one(key: TlsKey, pem: PemFiles | None = None) -> LiveTls:
@@ -184,7 +197,7 @@ def _renewal(live: LiveTls, pem: PemFiles | None) -> LiveTls | None:
 
 def _is_older(found: LiveTls, known: LiveTls, now: float) -> bool:
     """Whether the content that was found is invalid while the known one is valid, so it is no renewal."""
-    return not found.is_valid(now) and known.is_valid(now)
+    return not found.is_valid(now) and known.is_valid(now) and not known.awaited
 
 
 def _stamp(key: TlsKey) -> tuple[Stamp, ...]:

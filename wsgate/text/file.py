@@ -6,6 +6,7 @@ These functions may wait for a disk: call them in a thread.
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 
 from wsgate.text.error import TextError
@@ -50,8 +51,25 @@ def explain(path: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"the file {path!r} does not exist"
     if isinstance(error, PermissionError):
-        return f"the file {path!r} cannot be read: permit it to the user that runs wsgate"
+        return f"the file {path!r} cannot be read: permit it to the user that runs wsgate: {owners(path)}"
     return f"the file {path!r} cannot be read: {error.strerror or error}"
+
+
+def owners(path: str) -> str:
+    """Returns whose a file is, and who wants to read it."""
+    me = _name_of(os.geteuid())
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"{me} may not enter a directory on the way to it"
+    return f"it belongs to {_name_of(found.st_uid)}, with mode {stat.S_IMODE(found.st_mode):04o}, and this is {me}"
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user {uid}"
 
 
 def password(data: bytes) -> bytes:

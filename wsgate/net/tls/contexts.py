@@ -74,6 +74,14 @@ def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     return default
 
 
+def empty_context(tls: Tls) -> ssl.SSLContext:
+    """Returns a context for clients without a certificate, which refuses each of them with an alert."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _set_common(context)
+    context.minimum_version = _VERSIONS[tls.min_version]
+    return context
+
+
 def backend_context(tls: BackendTls, alpn: Sequence[str] = (), pem: PemFiles | None = None) -> ssl.SSLContext:
     """Returns the context for backends.
 

@@ -5,6 +5,7 @@ Listeners and routes often name the same files, and each file is checked, loaded
 
 from __future__ import annotations
 
+import errno
 import os
 
 from wsgate.net.tls.x509 import X509, read_pem
@@ -47,6 +48,11 @@ class PemFiles:
         if known is None or known[0] is not data:
             known = self._parsed[file] = data, read_pem(data)
         return known[1]
+
+
+def is_missing(file: str) -> bool:
+    """Whether there is no such file, as far as this user may see."""
+    return stamp_of(file) == (errno.ENOENT,)
 
 
 def stamp_of(file: str) -> Stamp:
