@@ -20,7 +20,7 @@ from tests.relay.joined import Session, data, session
 from wsgate.relay.pump import Pump
 
 SESSIONS = 64
-TURNS = 4  # checkpoints after which everything has been moved, because loopback delivers at once
+TURNS = 4  # checkpoints after which everything has been moved, because a Unix socket delivers at once
 
 PING = data(b"ping").encode(MASK)
 PONG = data(b"pong").encode(None)
@@ -30,7 +30,7 @@ async def main(mode: str) -> None:
     async with trio.open_nursery() as nursery, contextlib.AsyncExitStack() as stack:
         pump = Pump()
         nursery.start_soon(pump.run)
-        opened = [await stack.enter_async_context(session(pump, mode=mode)) for _ in range(SESSIONS)]
+        opened = [await stack.enter_async_context(session(pump, mode=mode, unix=True)) for _ in range(SESSIONS)]
         up, down = (PING, PONG) if mode == "relay" else (b"ping", b"pong")
         await exchange(opened, up, down)
         os.getppid()
