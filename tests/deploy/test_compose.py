@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.programs import find
+from wsgate import __version__
 from wsgate.settings.load import load
 from wsgate.settings.model import Files, Relay, Settings, TcpAddress, Tunnel
 from wsgate.text.duration import duration
@@ -105,6 +106,10 @@ def test_prometheus_and_the_health_check_ask_the_admin_listener(services: dict[s
     own = load(str(DEPLOY / "image" / "wsgate.yaml"))
     assert own.admin is not None
     assert own.admin.bind == settings.admin.bind
+
+
+def test_the_image_has_the_version_as_a_label() -> None:
+    assert f"\nARG VERSION={__version__}\n" in (PROJECT / "Dockerfile").read_text()
 
 
 def test_the_images_own_configuration_drains_before_docker_kills() -> None:

@@ -31,6 +31,7 @@ def test_the_rest_is_served_and_it_is_taken_into_use(tmp_path: Path, authority: 
         context = ssl.create_default_context(cafile=authority.file)
         with Client(secure) as client, pytest.raises(ssl.SSLError, match="alert handshake failure"):
             context.wrap_socket(client.sock, server_hostname="x.test")
+        gateway.wait_line("handshake failed", reason="the listener's certificate does not exist yet")
 
         shutil.copy(pair.certificate, files["certificate"])
         shutil.copy(pair.key, files["key"])

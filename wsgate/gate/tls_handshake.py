@@ -68,7 +68,8 @@ async def secure(
             reason = "others needed its place" if ended_early else f"no TLS handshake within {timeouts.handshake:g} s"
             _log_failure(listener, client, reason)
     except TlsError as error:
-        _log_failure(listener, client, str(error))
+        awaited = listener.tls is not None and listener.tls.awaited
+        _log_failure(listener, client, "the listener's certificate does not exist yet" if awaited else str(error))
         with trio.move_on_after(timeouts.close):
             await end_gracefully(sock)
     finally:
