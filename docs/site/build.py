@@ -47,6 +47,8 @@ def _put(page: Path, pages: Path) -> None:
             return f"{target.name}{anchor}"
         if target.is_relative_to(ROOT / "docs") and target != page:
             return f"{target.relative_to(ROOT / 'docs')}{anchor}"
+        if not target.is_file():
+            raise SystemExit(f"{page.name}: {found[0]}: a page of the site can only lead to a file")
         copy = pages / "files" / target.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(target, copy)

@@ -147,8 +147,8 @@ class Reloader:
                 discard(site, current)
 
     def _refuse(self, error: Refused, hint: str | None = None) -> None:
-        log_refusal(error, hint)
         self._gateway.metrics.refused_reload()
+        log_refusal(error, hint)
 
     async def _adjust(
         self, listeners: Sequence[Listener], stay: Sequence[OpenListener | None]

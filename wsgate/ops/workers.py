@@ -243,10 +243,10 @@ class Workers:
         self._say_when_ready()
 
     def _refuse(self, error: Refused) -> None:
-        log_refusal(error)
         row = self._metrics.row(PARENT)
         row.cell(RELOADS_REFUSED).add()
         row.cell(RELOAD_REFUSED).set(1)
+        log_refusal(error)
         self._say_when_ready()
 
     def _read_messages(self, worker: Worker) -> None:
