@@ -89,10 +89,12 @@ def serve(
     if draft.problems:
         try_out(draft)  # finds the rest, and raises
     settings = draft.finish()
+    # A missing certificate may come later, but one that a command line names is a mistake in it
+    starting = load is not None
     count = 1 if beside else count_workers(settings)
     if count > 1:
         try:
-            _try_out_in_child(draft)
+            _try_out_in_child(draft, starting=starting)
         except OSError as error:  # there is no process, or the import of a plugin has killed it
             print(f"wsgate: {draft.places.file}: cannot be tried out: {error}", file=sys.stderr)
             return os.EX_OSERR
@@ -110,7 +112,7 @@ def serve(
             writer = ProcessWriter(new_sink(), handler.describe, rows.row(count + 2).cell(LOG_DROPPED).add)
         stack.enter_context(written_by(handler, writer))
         # each worker opens the token sources itself, after the fork: two processes must not share a connection
-        site = build(draft, starting=True) if count == 1 else build(settings, sources=False, starting=True)
+        site = build(draft, starting=starting) if count == 1 else build(settings, sources=False, starting=starting)
         log_warnings(draft)
         log_short_stop(settings.drain)
         level = logging.DEBUG if fast_path.FULL_SPEED else logging.INFO
@@ -180,15 +182,17 @@ def serve(
         return status
 
 
-def _try_out_in_child(draft: Draft) -> None:
+def _try_out_in_child(draft: Draft, *, starting: bool) -> None:
     """Tries everything that the settings name, also code of the operator, which the parent of workers never imports.
+
+    starting: as for ``build``
 
     Raises ``ConfigError`` when something is wrong, ``OSError`` when there is no process or it dies.
     """
 
     def work() -> tuple[Draft, ConfigError | None]:
         try:
-            try_out(draft, starting=True)
+            try_out(draft, starting=starting)
         except ConfigError as error:
             return draft, error
         return draft, None
