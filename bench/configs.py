@@ -44,7 +44,7 @@ listeners:
   - bind: 127.0.0.1:{ends.port}{tls}
 workers: {workers}
 {log}
-limits: {{sessions: off, sessions_per_address: off, compression_memory: 16GiB}}
+limits: {{sessions: off, sessions_per_address: off, silent_per_address: off, compression_memory: 16GiB}}
 routes:
   - name: bench
     {action % ends.backend}{http}{codec}{LIMITS if limited else ""}
