@@ -12,8 +12,8 @@ here:
 - If the end of the buffer cuts a record, OpenSSL keeps the rest, which raises no event of the descriptor: ``more``
   reports it.
 - A read may have to write first (the answer to a TLS 1.3 key update): ``wants_write`` asks for that event.
-- Bytes that were not accepted must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at the
-end.
+- Bytes that were not accepted must be offered again unchanged (SSL_write(3)). A leg's pending bytes only grow at
+  their end.
 - An end without close_notify is an error, because an attacker on the network can forge a FIN (RFC 8446 §6.1).
 - OpenSSL's ``shutdown`` sends close_notify and then reads, so it would discard what the peer still sends. TLS allows
   half-closed connections as TCP does. So close_notify is made while the descriptor refers to another socket.
