@@ -57,11 +57,18 @@ def _write(directory: Path, name: str, text: str) -> str:
 
 
 def _wsgate(
-    directory: Path, ends: Ends, *, workers: int = 1, compression: str = "", limited: bool = False
+    directory: Path,
+    ends: Ends,
+    *,
+    workers: int = 1,
+    compression: str = "",
+    limited: bool = False,
+    compiled: bool = True,
 ) -> list[str]:
     text = configs.wsgate(ends, workers=workers, compression=compression, limited=limited)
     file = _write(directory, "wsgate.yaml", text)
-    return [sys.executable, "-m", "wsgate", "serve", file]
+    serve = [sys.executable, "-m", "wsgate", "serve", file]
+    return serve if compiled else ["env", "WSGATE_PURE=1", *serve]
 
 
 def _nginx(directory: Path, ends: Ends, *, tuned: bool, workers: int = 1) -> list[str]:
@@ -85,6 +92,7 @@ def _ws(directory: Path, ends: Ends) -> list[str]:
 
 PROXIES: Mapping[str, Proxy] = {
     "wsgate": Proxy("wsgate", _wsgate),
+    "wsgate in Python": Proxy("wsgate", functools.partial(_wsgate, compiled=False)),
     "wsgate observed": Proxy("wsgate", _wsgate, observed=True),
     "wsgate limited": Proxy("wsgate", functools.partial(_wsgate, limited=True)),
     "wsgate shared": Proxy("wsgate", functools.partial(_wsgate, compression="{client: on}")),

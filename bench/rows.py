@@ -203,6 +203,26 @@ def _compression() -> Iterable[Row]:
     yield Row("idle-deflate", title, contexts, _goal("idle-deflate", MEMORY, ("plain",)), repetitions=1)
 
 
+def _twin() -> Iterable[Row]:
+    """Without the compiled kernel, as where it cannot be built: what that costs."""
+    for name, title, load in (
+        ("python-64", "relay 64 B, 64 connections, without the compiled kernel", _ECHO_64),
+        ("python-64k", "relay 64 KiB, 8 connections, without the compiled kernel", _ECHO_64K),
+    ):
+        cases = (
+            Case("in Python", "wsgate in Python", load),
+            *(Case(proxy, proxy, load) for proxy in ("wsgate", *TUNED_PEERS)),
+        )
+        yield Row(name, title, cases, _goal(name, CPU, TUNED_PEERS))
+    cases = (
+        Case("in Python", "wsgate in Python", _tunnelled(_ECHO_64), "tcp-echo"),
+        Case("wsgate", "wsgate", _tunnelled(_ECHO_64), "tcp-echo"),
+        Case("websockify", "websockify", _tunnelled(_ECHO_64), "tcp-echo"),
+    )
+    goal = _goal("python-tunnel", RATE, ("websockify",), higher_is_better=True)
+    yield Row("python-tunnel", "tunnel 64 B, 64 connections, without the compiled kernel", cases, goal)
+
+
 def _rows() -> Iterable[Row]:
     yield _relay("relay-64", "relay 64 B, 64 connections, ping-pong", _ECHO_64, quick=True)
     yield _relay("relay-1k", "relay 1 KiB, 64 connections, ping-pong", _ECHO_1K)
@@ -212,6 +232,8 @@ def _rows() -> Iterable[Row]:
     flying = dataclasses.replace(_ECHO_64, connections=16, in_flight=16)
     yield _relay("relay-64-16", "relay 64 B, 16 connections, 16 in flight on each", flying, quick=True)
     yield _relay("relay-64-1", "relay 64 B, one connection (latency)", dataclasses.replace(_ECHO_64, connections=1))
+
+    yield from _twin()
 
     yield _text("text-64", "text 64 B against binary, 64 connections", _ECHO_64, quick=True)
     yield _text("text-1k", "text 1 KiB against binary, 64 connections", _ECHO_1K)
