@@ -9,7 +9,6 @@ from bench import report, sizing, stats
 from bench.measure import Measured
 from bench.plots import PLOTS
 from bench.results import Run
-from bench.stats import median
 
 SIZING, MACHINE, GOALS, PLOTTED, NUMBERS = "sizing", "machine", "goals", "plots", "numbers"
 DISTURBED = """\
@@ -62,13 +61,13 @@ def goals(rows: Iterable[Measured]) -> str:
     for each in rows:
         goal, first = each.row.goal, each.row.cases[0].label
         ratio = report.found(each)
-        ours = report.number(median(each.samples.get(first, ()), goal.quantity))
-        theirs = report.number(median(each.samples[ratio.against], goal.quantity)) if ratio and ratio.against else "-"
+        ours = report.compared(each, first)
+        theirs = report.compared(each, ratio.against) if ratio and ratio.against else "-"
         outcome = each.why_not.get(first) or report.outcome(ratio, stats.foreign(each.samples))
         lines.append(
             (
                 each.row.title,
-                report.quantity(each.row) + (", us" if goal.quantity.endswith("_us") else ""),
+                report.quantity(each.row) + (", us" if goal.quantity.endswith("_us") and not goal.over else ""),
                 ours,
                 f"{theirs} ({ratio.against})" if ratio and ratio.against else "-",
                 outcome if each.row.goal.against or first in each.why_not or ratio is None or ratio.disturbed else "-",

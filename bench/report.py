@@ -78,7 +78,9 @@ def limit(goal: Goal, value: float | None) -> str:
 
 
 def quantity(row: Row) -> str:
-    """What the row's goal counts, in words."""
+    """What the row's goal compares, in words."""
+    if row.goal.over:
+        return f"{QUANTITIES[row.goal.quantity]}, times that of {row.goal.over[0]}"
     if row.goal.quantity == CPU and row.cases[0].load.mode == "upgrade":
         return "CPU per session"
     if row.goal.quantity == CPU and row.cases[0].load.http:
@@ -88,8 +90,12 @@ def quantity(row: Row) -> str:
 
 def found(measured: Measured) -> Ratio | None:
     """The row's ratio."""
-    first = measured.samples.get(measured.row.cases[0].label, [])
-    return stats.ratio(measured.row.goal, first, measured.samples)
+    return stats.ratio(measured.row.goal, measured.row.cases[0].label, measured.samples)
+
+
+def compared(measured: Measured, label: str) -> str:
+    """What the row's goal compares of one of its cases, as a number."""
+    return number(stats.middle(stats.compared(measured.row.goal, label, measured.samples)))
 
 
 def outcome(ratio: Ratio | None, foreign: float) -> str:
@@ -148,6 +154,9 @@ def sentence(measured: Measured) -> str:
     words = f"{quantity(measured.row)} {outcome(ratio, stats.foreign(measured.samples))}"
     if ratio and ratio.against:
         words += f", against {ratio.against}"
+    if ratio and goal.over:
+        ours, theirs = compared(measured, measured.row.cases[0].label), compared(measured, ratio.against)
+        words += f" ({ours} against {theirs})"
     if goal.at_least is not None:
         words += f"; must be {limit(goal, goal.at_least)}"
         words += f", aim {limit(goal, goal.aim)}" if goal.aim is not None else ""

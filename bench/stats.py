@@ -54,8 +54,7 @@ class Ratio:
 
 
 def median(samples: Sequence[Sample], quantity: str) -> float | None:
-    values = [value for sample in samples if (value := getattr(sample, quantity)) is not None]
-    return statistics.median(values) if values else None
+    return middle([getattr(sample, quantity) for sample in samples])
 
 
 def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
@@ -73,35 +72,49 @@ def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
     return max([0.0, *[statistics.fmean(known) for known in cores if known]])
 
 
-def ratio(goal: Goal, first: Sequence[Sample], others: Mapping[str, Sequence[Sample]]) -> Ratio | None:
-    """Returns the goal's quantity of ``first`` divided by that of the best of ``others``, by round.
+def compared(goal: Goal, label: str, samples: Mapping[str, Sequence[Sample]]) -> list[float | None]:
+    """Returns what the goal compares of a case, by round: its quantity, divided by that of its case in ``over``.
+
+    label: the first case's, or one of ``goal.against``
+    """
+    values = [getattr(sample, goal.quantity) for sample in samples.get(label, ())]
+    if not goal.over:
+        return values
+    at = goal.against.index(label) + 1 if label in goal.against else 0
+    bases = [getattr(sample, goal.quantity) for sample in samples.get(goal.over[at], ())]
+    return [value / base if value is not None and base else None for value, base in zip(values, bases, strict=False)]
+
+
+def middle(values: Sequence[float | None]) -> float | None:
+    """Returns the median of those that there are."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def ratio(goal: Goal, first: str, samples: Mapping[str, Sequence[Sample]]) -> Ratio | None:
+    """Returns what the goal compares of the case ``first``, divided by that of the best of ``goal.against``, by round.
 
     Rounds are paired, so that a disturbance of the machine affects both sides of a ratio. Returns ``None`` if one side
     has no numbers.
     """
+    ours = compared(goal, first, samples)
     if not goal.against:
-        return _of([value for sample in first if (value := getattr(sample, goal.quantity)) is not None], "")
-    medians = {
-        label: value
-        for label in goal.against
-        if label in others and (value := median(others[label], goal.quantity)) is not None
-    }
+        return _of([value for value in ours if value is not None], "")
+    theirs = {label: compared(goal, label, samples) for label in goal.against}
+    medians = {label: value for label in theirs if (value := middle(theirs[label])) is not None}
     if not medians:
         return None
     best = (max if goal.higher_is_better else min)(medians, key=lambda label: medians[label])
-    pairs = [
-        (getattr(ours, goal.quantity), getattr(theirs, goal.quantity))
-        for ours, theirs in zip(first, others[best], strict=False)
-    ]
-    return _of([ours / theirs for ours, theirs in pairs if ours is not None and theirs], best)
+    pairs = zip(ours, theirs[best], strict=False)
+    return _of([one / other for one, other in pairs if one is not None and other], best)
 
 
 def _of(values: Sequence[float], against: str) -> Ratio | None:
     if not values:
         return None
     left_out = _left_out(len(values))
-    middle = sorted(values)[left_out : len(values) - left_out]
-    return Ratio(statistics.median(values), middle[0], middle[-1], against)
+    inner = sorted(values)[left_out : len(values) - left_out]
+    return Ratio(statistics.median(values), inner[0], inner[-1], against)
 
 
 def _left_out(count: int) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import report
+from bench import markdown, report
 from bench.measure import Measured
 from bench.rows import CPU, ROWS, Goal
 from bench.stats import Ratio, Sample
@@ -78,6 +78,27 @@ def test_a_row_as_text() -> None:
     assert lines[3].split() == ["nginx", "64k", "10.0", "80,000", "2", "refused"]
     assert lines[4].split(maxsplit=2) == ["haproxy", "64k", "not installed (apt-get install haproxy)"]
     assert lines[5] == "  => CPU per message 1.20, against nginx 64k; must be ≤ 1.05, aim ≤ 1: NOT REACHED"
+
+
+TURNS = Measured(
+    next(row for row in ROWS if row.name == "turns-8000"),
+    {
+        "all 8,000 in turn": [Sample(cpu_us=15.0)],
+        "64 open": [Sample(cpu_us=10.0)],
+        "nginx 64k, 8,000": [Sample(cpu_us=14.4)],
+        "nginx 64k, 64 open": [Sample(cpu_us=9.0)],
+    },
+)
+
+
+def test_a_row_that_compares_what_a_circumstance_costs_shows_both_costs() -> None:
+    words, verdict = report.sentence(TURNS).split("; ")
+    assert words == "CPU per message, times that of 64 open 0.94, against nginx 64k, 8,000 (1.50 against 1.60)"
+    assert verdict == "must be ≤ 1: reached"
+    line = markdown.goals([TURNS]).splitlines()[2]
+    assert line.endswith(
+        "| CPU per message, times that of 64 open | 1.50 | 1.60 (nginx 64k, 8,000) | 0.94 | ≤ 1 | - | yes |"
+    )
 
 
 def test_a_row_that_cannot_be_measured() -> None:

@@ -22,6 +22,11 @@ def test_a_row_fits_together(row: Row) -> None:
     assert row.goal.quantity in Sample.__dataclass_fields__
     # a ratio is of the first case over others
     assert set(row.goal.against) <= set(labels[1:])
+    if row.goal.over:  # each has a case of its own that it is divided by, of the same proxy
+        proxies = {case.label: case.proxy for case in row.cases}
+        compared = (labels[0], *row.goal.against)
+        assert [proxies[label] for label in row.goal.over] == [proxies[label] for label in compared]
+        assert not set(row.goal.over) & set(compared)
     for case in row.cases:
         assert case.proxy == "direct" or case.proxy in PROXIES
         assert case.service in BACKENDS
@@ -49,6 +54,12 @@ def test_every_case_of_a_row_does_the_same_work() -> None:
 def test_every_bound_is_that_of_a_row() -> None:
     goals = {row.name: (row.goal.at_least, row.goal.aim) for row in ROWS}
     assert {name: goal for name, goal in goals.items() if goal != (None, None)} == BOUNDS
+
+
+def test_sessions_in_turn_may_cost_no_more_than_they_cost_nginx() -> None:
+    row = next(row for row in ROWS if row.name == "turns-8000")
+    assert (row.goal.against, row.goal.at_least) == (("nginx 64k, 8,000",), 1.0)
+    assert [case.label for case in row.cases if not row.is_compared(case)] == ["haproxy 64k, 8,000"]
 
 
 def test_enough_is_less_of_a_cost_and_more_of_a_rate() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench.rows import CPU, MEMORY, RATE, Goal
-from bench.stats import Ratio, Sample, foreign, median, ratio
+from bench.stats import Ratio, Sample, compared, foreign, median, ratio
 
 
 def cpu(*values: float | None) -> list[Sample]:
@@ -27,27 +27,29 @@ def test_median_passes_over_what_was_not_measured() -> None:
 
 def test_costs_compare_to_lowest_and_rates_to_highest() -> None:
     goal = Goal(CPU, ("nginx", "haproxy"))
-    assert ratio(goal, cpu(12), {"nginx": cpu(10), "haproxy": cpu(8)}) == Ratio(1.5, 1.5, 1.5, "haproxy")
+    assert ratio(goal, "wsgate", {"wsgate": cpu(12), "nginx": cpu(10), "haproxy": cpu(8)}) == Ratio(
+        1.5, 1.5, 1.5, "haproxy"
+    )
     goal = Goal(RATE, ("slow", "fast"), higher_is_better=True)
-    assert ratio(goal, rate(12), {"slow": rate(2), "fast": rate(4)}) == Ratio(3, 3, 3, "fast")
+    assert ratio(goal, "wsgate", {"wsgate": rate(12), "slow": rate(2), "fast": rate(4)}) == Ratio(3, 3, 3, "fast")
 
 
 def test_only_those_that_the_goal_names_count() -> None:
-    found = ratio(Goal(CPU, ("tuned",)), cpu(12), {"tuned": cpu(10), "stock": cpu(1)})
+    found = ratio(Goal(CPU, ("tuned",)), "wsgate", {"wsgate": cpu(12), "tuned": cpu(10), "stock": cpu(1)})
     assert found is not None
     assert found.against == "tuned"
 
 
 def test_rounds_are_paired() -> None:
     # the machine was slow in the second: for both
-    found = ratio(Goal(CPU, ("nginx",)), cpu(12, 24, 12), {"nginx": cpu(10, 20, 10)})
+    found = ratio(Goal(CPU, ("nginx",)), "wsgate", {"wsgate": cpu(12, 24, 12), "nginx": cpu(10, 20, 10)})
     assert found is not None
     assert (found.value, found.low, found.high) == (1.2, 1.2, 1.2)
     assert not found.disturbed
 
 
 def against_ten(values: Sequence[float]) -> Ratio:
-    found = ratio(Goal(CPU, ("nginx",)), cpu(*values), {"nginx": cpu(*[10] * len(values))})
+    found = ratio(Goal(CPU, ("nginx",)), "wsgate", {"wsgate": cpu(*values), "nginx": cpu(*[10] * len(values))})
     assert found is not None
     return found
 
@@ -81,17 +83,51 @@ def test_short_disturbances_are_no_disturbed_row_and_long_ones_are() -> None:
 
 def test_without_another_the_quantity_itself_counts() -> None:
     memory = [Sample(kb_session=6.5)]
-    assert ratio(Goal(MEMORY), memory, {"wsgate": memory}) == Ratio(6.5, 6.5, 6.5, "")
+    assert ratio(Goal(MEMORY), "wsgate", {"wsgate": memory}) == Ratio(6.5, 6.5, 6.5, "")
 
 
 @pytest.mark.parametrize("others", [{}, {"nginx": []}, {"nginx": cpu(None)}])
 def test_no_ratio_without_two_sides(others: dict[str, list[Sample]]) -> None:
-    assert ratio(Goal(CPU, ("nginx",)), cpu(12), others) is None
+    assert ratio(Goal(CPU, ("nginx",)), "wsgate", {"wsgate": cpu(12), **others}) is None
 
 
 def test_no_ratio_without_numbers_of_the_first() -> None:
-    assert ratio(Goal(CPU, ("nginx",)), [], {"nginx": cpu(10)}) is None
-    assert ratio(Goal(MEMORY), cpu(1), {}) is None
+    assert ratio(Goal(CPU, ("nginx",)), "wsgate", {"nginx": cpu(10)}) is None
+    assert ratio(Goal(MEMORY), "wsgate", {"wsgate": cpu(1)}) is None
+
+
+OVER = Goal(CPU, ("nginx, many", "haproxy, many"), over=("few", "nginx, few", "haproxy, few"))
+
+
+def test_what_a_circumstance_costs_is_compared_by_round() -> None:
+    samples = {
+        "many": cpu(15, 45, 15),
+        "few": cpu(10, 30, 10),  # the machine was slow in the second round, for both
+        "nginx, many": cpu(12, 32, 16),
+        "nginx, few": cpu(8, 16, 8),
+        "haproxy, many": cpu(16, 48, 16),
+        "haproxy, few": cpu(8, 24, 8),
+    }
+    assert compared(OVER, "many", samples) == [1.5, 1.5, 1.5]
+    assert compared(OVER, "nginx, many", samples) == [1.5, 2.0, 2.0]
+    assert ratio(OVER, "many", samples) == Ratio(
+        0.75, 0.75, 1.0, "nginx, many"
+    )  # haproxy's is 2, too: the first of both
+
+
+def test_the_best_of_the_others_is_the_one_whom_the_circumstance_costs_least() -> None:
+    samples = {"many": cpu(18), "few": cpu(10), "nginx, many": cpu(11), "nginx, few": cpu(5)}
+    samples |= {"haproxy, many": cpu(30), "haproxy, few": cpu(20)}
+    found = ratio(OVER, "many", samples)
+    assert found is not None
+    assert (found.against, round(found.value, 3)) == ("haproxy, many", 1.2)
+
+
+@pytest.mark.parametrize("missing", ["many", "few", "nginx, few", "nginx, many"])
+def test_no_comparison_of_what_a_circumstance_costs_without_all_four(missing: str) -> None:
+    samples = {"many": cpu(18), "few": cpu(10), "nginx, many": cpu(11), "nginx, few": cpu(5)}
+    del samples[missing]
+    assert ratio(OVER, "many", samples) is None
 
 
 def test_foreign_is_that_of_the_core_that_had_more_of_it() -> None:
