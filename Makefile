@@ -18,7 +18,7 @@ DEV := $(VENV)/.ready-to-develop
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
   bench-peers soak flood fuzz docs dist dist-check kubernetes-check jupyter-check api-check check-native \
-  check-native-quick image-check man deb deb-check lock clean distclean
+  check-native-quick image-check man completions deb deb-check lock clean distclean
 
 help:
 	@echo 'make demo         a gateway with services behind it, and a page to try it on'
@@ -40,6 +40,7 @@ help:
 	@echo 'make image-check  build the container image with buildah and run it (as root, on Debian)'
 	@echo 'make docs         the pages of docs/ as a site, in build/docs/site; a link that leads nowhere is an error'
 	@echo 'make man          the manual pages, made from the parsers and the model, into build/man'
+	@echo 'make completions  what completes commands and flags in shells, made from the parsers, into wsgate/commands/completions'
 	@echo 'make deb          a Debian package for the release of this machine, into build/deb'
 	@echo 'make deb-check    install that in a new Debian, run it and purge it (as root, on Debian)'
 	@echo 'make lock         pin anew what requirements/ pins; UPGRADE=--upgrade for the newest versions'
@@ -159,6 +160,9 @@ $(VENV)-docs/.ready: requirements/docs.txt
 
 man: $(DEV)
 	@$(BIN)/python -m deploy.man_pages build/man
+
+completions: $(DEV)
+	@$(BIN)/python -m deploy.completion
 
 deb: $(DEV)
 	@PYTHON=$(BIN)/python deploy/build-deb

@@ -24,6 +24,7 @@ PACKAGES = {
     "curl": "curl",
     "dclint": "npm, then npm ci in tests/e2e/node",
     "firefox-esr": "firefox-esr",
+    "fish": "fish",
     "gcc": "gcc libc6-dev",
     "haproxy": "haproxy",
     "htpasswd": "apache2-utils",
@@ -57,6 +58,7 @@ PACKAGES = {
     "unshare": "util-linux",
     "ws": "npm, then npm ci in tests/e2e/node",
     "xterm": "xterm",
+    "zsh": "zsh",
 }
 
 HEADERS = ("/usr/include", "/usr/local/include")  # where compilers look

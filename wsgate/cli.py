@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         own = _OWN_FLAGS.get(arguments[0]) if arguments else None
-        status = _run(_parser().parse_args(arguments)) if own is None else own(arguments[1:])
+        status = _run(parser().parse_args(arguments)) if own is None else own(arguments[1:])
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader has closed the pipe, like head(1); at its exit Python would report it again
@@ -67,6 +67,8 @@ def _run(options: argparse.Namespace) -> int:
         return _probe(options)
     if command == "recording":
         return _recording(options)
+    if command == "completion":
+        return _completion(options.shell)
     if command == "schema":
         sys.stdout.write(schema_text())
         return 0
@@ -130,6 +132,13 @@ def _recording(options: argparse.Namespace) -> int:
     if options.action == "info":
         return commands.info(options.file)
     return commands.convert(options.file, options.output)
+
+
+def _completion(shell: str) -> int:
+    from wsgate.commands import completion
+
+    sys.stdout.write(completion.script(shell))
+    return 0
 
 
 def _probe(options: argparse.Namespace) -> int:
@@ -235,7 +244,8 @@ def _timeout(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands; those of ``_OWN_FLAGS`` have parsers of their own."""
     parser = argparse.ArgumentParser(
         prog="wsgate",
         description="A WebSocket gateway: one address in front of WebSocket backends and TCP services.",
@@ -273,6 +283,14 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("top", help="show what a running gateway does, in the terminal", add_help=False)
     commands.add_parser("tap", help="show the frames of one session of a running gateway", add_help=False)
     commands.add_parser("schema", help="print the configuration's JSON Schema, for editors")
+    completion = commands.add_parser(
+        "completion",
+        help="print what completes commands and flags in a shell",
+        description="Print what completes wsgate's commands and flags in a shell. For bash: "
+        'eval "$(wsgate completion bash)" in ~/.bashrc; for zsh, after compinit, the same in ~/.zshrc; '
+        "for fish: wsgate completion fish >~/.config/fish/completions/wsgate.fish",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="%(choices)s")
     recording = commands.add_parser("recording", help="show or convert a session that a tunnel has recorded")
     actions = recording.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser("info", help="say whose session FILE holds, how much passed, and how it ended")

@@ -35,7 +35,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_the_compiled_modules_come_with_their_types(names: set[str]) -> None:
     types = {name.relative_to(PROJECT).as_posix() for name in (PROJECT / "wsgate").rglob("*.pyi")}
     assert types
-    assert types | {"wsgate/py.typed", "wsgate/demo/site/index.html"} <= names
+    assert types | {"wsgate/py.typed", "wsgate/demo/site/index.html", "wsgate/commands/completions/_wsgate"} <= names
 
 
 def test_nothing_is_shipped_that_is_not_used(names: set[str]) -> None:

@@ -75,9 +75,9 @@ class RelayFlags:
 
 def parse(arguments: Sequence[str]) -> RelayFlags:
     """Parses a command line. Raises ``UsageError`` when it is wrong, ``SystemExit`` after --help."""
-    parser = _parser()
-    found, others = parser.parse_known_intermixed_args(arguments)
-    flags = [flag for action in parser._actions for flag in action.option_strings]
+    own = parser()
+    found, others = own.parse_known_intermixed_args(arguments)
+    flags = [flag for action in own._actions for flag in action.option_strings]
     for other in others:
         raise UsageError(_unknown(other, flags))
     given = vars(found)
@@ -133,7 +133,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def _parser() -> _Parser:
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command's flags."""
     parser = _Parser(
         prog="wsgate relay",
         usage=_USAGE,

@@ -87,8 +87,7 @@ def parse(arguments: Sequence[str]) -> Flags:
     """Parses a command line. Raises ``UsageError`` when it is wrong, ``SystemExit`` after --help."""
     if "--" in arguments:
         raise UsageError(_WRAP)
-    parser = _parser()
-    found = parser.parse_intermixed_args([_expand(argument) for argument in arguments])
+    found = parser().parse_intermixed_args([_expand(argument) for argument in arguments])
     given = vars(found)
     addresses: list[str] = given.pop("addresses")
     target_config = given.pop("target_config")
@@ -159,7 +158,8 @@ class _Instead(argparse.Action):
         raise UsageError(f"{self.option_strings[0]}: {_INSTEAD[self.option_strings[0]]}")
 
 
-def _parser() -> _Parser:
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command's flags."""
     # argparse's abbreviations are off: _expand() handles websockify's
     parser = _Parser(
         prog="wsgate tunnel",
