@@ -101,7 +101,7 @@ async def test_the_sessions_have_a_turn_between_two_pieces(
     pair: tuple[PlainTransport, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[None] = []
-    monkeypatch.setattr(Pump, "serve_if_due", lambda _: turns.append(None))
+    monkeypatch.setattr(Pump, "serve_round_if_due", lambda _: turns.append(None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send, pair[0], of(io.BytesIO(bytes(SIZE)), SIZE))
         await read(pair[1], until=SIZE)

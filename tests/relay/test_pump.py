@@ -22,8 +22,8 @@ from tests.relay.joined import Session, data, session
 from tests.relay.system_calls import SESSIONS, TURNS
 from wsgate.relay import fast_path
 from wsgate.relay.leg import Leg
-from wsgate.relay.poller import BUFFERED, EpollPoller
-from wsgate.relay.pump import READ_SIZE, SOON, Pump
+from wsgate.relay.poller import BUFFERED, READABLE, EpollPoller
+from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.relay.websocket_leg import WebSocketLeg
 
 
@@ -245,20 +245,81 @@ async def test_a_turn_is_given_only_to_sessions_that_have_waited(monkeypatch: py
     seconds += 0.001
     pump.serve_if_due()
     assert poller.polls == 2
-    pump.serve_if_due(SOON)
-    assert poller.polls == 3
+    poller.close()
+
+
+class SlowPoller(CountingPoller):
+    """Of a pump whose clock only its rounds and the test move, and that always has something to serve."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.seconds = 100.0
+        self.takes = 0.0  # seconds for a round
+        monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: self.seconds)
+
+    def poll(self) -> list[tuple[int, int]]:
+        self.polls += 1
+        self.seconds += self.takes
+        return [(1, READABLE)]
+
+
+async def test_work_beside_the_sessions_has_as_long_as_the_last_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller = SlowPoller(monkeypatch)
+    pump = Pump(poller)
+
+    def is_due_after(work: float, takes: float = 0.0) -> bool:
+        """Whether there was a round after so many seconds of work; one round, though more was ready."""
+        before, poller.takes = poller.polls, takes
+        poller.seconds += work
+        pump.serve_round_if_due()
+        assert poller.polls <= before + 1
+        return poller.polls > before
+
+    assert is_due_after(1.0, takes=0.00005)
+    assert not is_due_after(0.00004)
+    assert is_due_after(0.00002)
+    assert is_due_after(0.000001, takes=0.02)  # the last one took no time
+    assert not is_due_after(0.00019)  # at most 0.2 ms, or a long round would stop all others
+    assert is_due_after(0.00002)
+    assert pump.full_rounds == 0
     poller.close()
 
 
 async def test_how_long_rounds_took_and_whether_their_time_was_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 100.0, 100.001, 100.004, 200.0, 300.0, 300.006, 300.006])
-    monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: next(times))
-    poller = CountingPoller()
+    poller = SlowPoller(monkeypatch)
+    poller.takes = 0.002
     pump = Pump(poller)
-    pump.serve_if_due(-1.0)
-    assert pump.last_served_for == pytest.approx(0.004)
+    pump.serve_round_if_due()
+    assert pump.last_served_for == pytest.approx(0.002)
     assert pump.full_rounds == 0
+    poller.seconds += 1.0
     pump.serve_if_due()
     assert pump.last_served_for == pytest.approx(0.006)
     assert pump.full_rounds == 1
     poller.close()
+
+
+@pytest.mark.parametrize("serve", [Pump.serve_if_due, Pump.serve_round_if_due])
+async def test_what_waits_inside_tls_behind_such_a_turn_is_served(
+    pump: Pump, monkeypatch: pytest.MonkeyPatch, serve: Callable[[Pump], None]
+) -> None:
+    """No event of a descriptor tells of it: the pump must be woken."""
+    left = 5
+    seconds = 0.0
+
+    def handle(leg: WebSocketLeg, ready: int) -> None:
+        nonlocal left, seconds
+        left -= 1
+        seconds += 0.004
+        if left:
+            pump.serve_again(leg)
+
+    monkeypatch.setattr(WebSocketLeg, "handle", handle)
+    async with session(pump) as running:
+        monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: seconds)
+        seconds = pump._last_served + 1.0
+        pump.serve_again(running.client_leg)
+        serve(pump)
+        assert left
+        await trio.testing.wait_all_tasks_blocked()
+        assert not left

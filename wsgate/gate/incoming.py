@@ -9,7 +9,7 @@ import trio
 from wsgate.gate.refusals import CLIENT_GONE
 from wsgate.net.io import BODY_SIZE, receive
 from wsgate.net.transport import Transport
-from wsgate.relay.pump import SOON, Pump
+from wsgate.relay.pump import Pump
 from wsgate.wire.headers import Headers
 from wsgate.wire.http import BodyEnd, HttpServer, Refusal
 
@@ -52,7 +52,7 @@ class Incoming:
             data = b""
             with trio.move_on_after(self._patience) as scope:
                 data = await receive(self._transport, BODY_SIZE)
-            self._pump.serve_if_due(SOON)
+            self._pump.serve_round_if_due()
             if scope.cancelled_caught:
                 self._end = BODY_TOO_SLOW
             elif not data:
@@ -71,7 +71,7 @@ class Incoming:
 
     async def give_way(self) -> None:
         """Lets the sessions and other tasks run, between two steps that do not wait."""
-        self._pump.serve_if_due(SOON)
+        self._pump.serve_round_if_due()
         await trio.lowlevel.checkpoint()
 
     @property

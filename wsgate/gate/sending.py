@@ -7,7 +7,7 @@ import trio
 from wsgate.gate.exchange import Response
 from wsgate.net.tcp_info import unacknowledged
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.pump import SOON, Pump
+from wsgate.relay.pump import Pump
 from wsgate.wire.http import HttpServer
 
 CLIENT_LEFT = "the client went away, or did not read its answer"
@@ -31,7 +31,7 @@ async def send_response(
     data = http.head(response.status, response.headers) + (b"" if head_only else http.data(response.data))
     try:
         while True:
-            pump.serve_if_due()
+            pump.serve_round_if_due()
             if data and not await _send(transport, data, patience):
                 return sent, CLIENT_LEFT
             sent += size
@@ -85,7 +85,7 @@ async def _send_stream(pump: Pump, transport: Transport, http: HttpServer, respo
         end = stream.end
         if end is not None:
             data += http.finish(end.trailers)
-        pump.serve_if_due(SOON)
+        pump.serve_round_if_due()
         if data and not await _send(transport, data, patience):
             return False
         if end is not None:

@@ -44,7 +44,7 @@ READ_SIZE = 256 << 10
 STEP_SIZE = 64 << 10  # bytes: the same for a flow that inflates or compresses, which takes longer than the read
 
 _DUE_AFTER = 0.002  # seconds that sessions wait for the control plane before ``serve_if_due`` serves them
-SOON = 0.0002  # the same, between the steps of work that goes on all the time and not only while clients connect
+_ROUND_DUE_AFTER = 0.0002  # the same for ``serve_round_if_due``, and less after a round that took less
 _MAX_SERVING = 0.005  # seconds of rounds between two checkpoints: a handshake or a signal waits at most so long
 
 
@@ -84,6 +84,7 @@ class Pump(PumpFields):
     read_area: the part of ``view`` to read into, behind the headroom
     step_area: the beginning of it, for flows that work on what they read
     now: when the current rounds began (trio seconds)
+    last_served_for: how many seconds the last rounds took
     full_rounds: how often the time for rounds was over before everything was served
     timers: of the sessions
     finisher: of the sessions
@@ -105,7 +106,7 @@ class Pump(PumpFields):
         self._serving = False
         self.now = 0.0
         self._last_served = 0.0  # when the last rounds ended
-        self._until = _MAX_SERVING  # when they had to end
+        self.last_served_for = 0.0
         self.full_rounds = 0
         self._stopped = False
         self.timers = TimerHeap(self.serve_if_due)
@@ -126,30 +127,42 @@ class Pump(PumpFields):
                 self._stopped = True
                 self._poller.close()
 
-    def serve_if_due(self, after: float = _DUE_AFTER) -> None:
+    def serve_if_due(self) -> None:
         """Serves the sessions if they have waited for long. The control plane calls it between two steps of its own.
 
         trio runs every task that can run before it polls descriptors again. When thousands of clients connect at once,
         that is a long time for the sessions that are already open.
-
-        after: how many seconds are long
         """
-        if monotonic() > self._last_served + after and self._poller.polls_during_wait and not self._stopped:
-            self._serve()
+        if monotonic() > self._last_served + _DUE_AFTER:
+            self._serve_aside(_MAX_SERVING)
 
-    @property
-    def last_served_for(self) -> float:
-        """How many seconds the last rounds took."""
-        return max(0.0, self._last_served - self._until + _MAX_SERVING)
+    def serve_round_if_due(self) -> None:
+        """Serves one round, as ``serve_if_due``, between the steps of work that goes on all the time, as requests over
+        plain HTTP do.
 
-    def _serve(self) -> bool:
-        """Serves rounds for a few milliseconds. Returns whether more may be ready."""
+        It is due when that work has taken as long as the last rounds. Those that move nothing take half a microsecond,
+        so messages hardly ever wait for more than one step. But rounds that take long leave the work a part of the
+        time, so that neither stops the other.
+        """
+        if monotonic() > self._last_served + min(self.last_served_for, _ROUND_DUE_AFTER):
+            self._serve_aside(0.0)
+
+    def _serve_aside(self, seconds: float) -> None:
+        """Serves rounds while ``run`` may be waiting."""
+        if self._poller.polls_during_wait and not self._stopped:
+            self._serve(seconds)
+            if self._serve_again:
+                self._poller.wake()
+
+    def _serve(self, seconds: float = _MAX_SERVING) -> bool:
+        """Serves rounds for so long, one at least. Returns whether more may be ready."""
         serve_round = self._serve_round
         left = True
         self._serving = True
         self.now = trio.current_time()
-        until = self._until = monotonic() + _MAX_SERVING
-        while monotonic() < until:
+        began = monotonic()
+        until = began + seconds
+        while True:
             served = serve_round()
             if self._serve_again:
                 again, self._serve_again = self._serve_again, []
@@ -157,9 +170,12 @@ class Pump(PumpFields):
             elif not served:
                 left = False
                 break
-        else:
-            self.full_rounds += 1
+            if monotonic() >= until:
+                if seconds:
+                    self.full_rounds += 1
+                break
         self._last_served = monotonic()
+        self.last_served_for = self._last_served - began
         self._serving = False
         return left
 

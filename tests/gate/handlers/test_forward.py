@@ -14,6 +14,7 @@ from tests.limits import refusing
 from tests.log import Log
 from tests.peers.heads import plain_request, request, write_head
 from tests.peers.stream import Backend, Peer
+from wsgate.net.plain import PlainTransport
 from wsgate.settings.model import (
     Balance,
     PlainHttp,
@@ -169,6 +170,42 @@ async def test_connections_are_kept_on_both_sides(start_gate: StartGate, backend
     await other.write(plain_request())
     await server.read_head()
     await answered(other, server)
+
+
+async def test_the_sessions_have_a_round_between_two_steps(
+    start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests are served in one iteration of trio's loop."""
+    gate = start_gate(forwarding(backend.port))
+    pump: Any = gate.gateway.pump
+    steps: list[str] = []
+    now = 100.0  # a step takes 10 us, a round no time
+    monkeypatch.setattr("wsgate.relay.pump.monotonic", lambda: now)
+    send, serve_round = PlainTransport.send, pump._serve_round
+
+    def noted_send(*arguments: Any) -> int:
+        nonlocal now
+        now += 0.00001
+        steps.append("send")
+        return send(*arguments)
+
+    def noted_round() -> int:
+        steps.append("round")
+        served: int = serve_round()
+        return served
+
+    monkeypatch.setattr(PlainTransport, "send", noted_send)
+    monkeypatch.setattr(pump, "_serve_round", noted_round)
+    clients = [gate.connect() for _ in range(10)]
+    for client in clients:
+        await client.write(plain_request())
+    servers = [await backend.accept_request() for _ in clients]
+    for server in servers:
+        await server.respond("200 OK", {}, b"hi")
+    for client in clients:
+        assert (await client.read_head()).status == 200
+    assert steps.count("send") == 2 * len(clients)
+    assert "send,send" not in ",".join(steps)
 
 
 async def test_requests_that_come_at_once_are_answered_in_order(start_gate: StartGate, backend: Backend) -> None:

@@ -12,7 +12,7 @@ from wsgate.gate.sending import CLIENT_LEFT
 from wsgate.net.io import BODY_SIZE, receive_or_raise
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import Transport
-from wsgate.relay.pump import SOON, Pump
+from wsgate.relay.pump import Pump
 from wsgate.site.idle_connections import IdleConnections
 from wsgate.wire.backend_http import BackendHttp
 from wsgate.wire.client import BadAnswer
@@ -122,4 +122,4 @@ class AnswerStream:
                 self._fault = f"the backend's answer broke off: {explain(error)}"
         if scope.cancelled_caught:
             self._fault = f"the backend sent nothing for {self._patience:g} s"
-        self._pump.serve_if_due(SOON)
+        self._pump.serve_round_if_due()

@@ -29,7 +29,6 @@ from wsgate.net.resolver import set_requester
 from wsgate.net.tcp_info import limit_unacknowledged, watch_for_silence
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import BLOCKED, Transport
-from wsgate.relay.pump import SOON
 from wsgate.settings.model import Relay, RetryOn, WebSocketUrl
 from wsgate.site.backend import LiveBackend
 from wsgate.site.idle_connections import MAX_AGE
@@ -71,7 +70,7 @@ async def handle(exchange: Exchange) -> Answer:
         return LOOP
     if forwards_left(exchange.request) == 0:  # so it is meant for the gateway itself
         return Response(204, ()) if exchange.request.method == b"OPTIONS" else NO_TRACE
-    exchange.gateway.pump.serve_if_due(SOON)
+    exchange.gateway.pump.serve_round_if_due()
     forwarding = _Forwarding(exchange, action)
     backends = _Backends(exchange)
     backend = backends.next()
@@ -289,7 +288,7 @@ class _Forwarding:
             return None
         except OSError as error:
             return _lost(http, error)
-        self._exchange.gateway.pump.serve_if_due(SOON)
+        self._exchange.gateway.pump.serve_round_if_due()
         return http.next_head()
 
     async def _receive_head(
@@ -313,7 +312,7 @@ class _Forwarding:
         except OSError as error:
             return _lost(http, error)
         http.receive(data)
-        self._exchange.gateway.pump.serve_if_due(SOON)
+        self._exchange.gateway.pump.serve_round_if_due()
         return None
 
     def _answer(
