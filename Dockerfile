@@ -1,8 +1,9 @@
 # The gateway with all of its extras, as uid 65532. Its configuration is /etc/wsgate/wsgate.yaml; the one in the image answers
 # with a page that says how to mount another. docs/container.md has the rest.
 #
-# For a build that is the same tomorrow, name the base by its digest: --build-arg BASE=python:3.13-slim@sha256:...
-ARG BASE=python:3.13-slim
+# The base is of one digest, for all architectures, so that the build is the same tomorrow: docs/releasing.md says how it is
+# renewed. For the newest one: --build-arg BASE=python:3.13-slim
+ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE} AS build
 WORKDIR /build

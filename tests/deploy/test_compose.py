@@ -152,6 +152,7 @@ def test_the_echo_application_listens_on_the_port_of_its_image(services: dict[st
 
 def test_images_share_base_and_websockets_version(services: dict[str, Any]) -> None:
     images = dockerfile(services["gateway"]), dockerfile(services["echo"])
-    assert len({re.search(r"^ARG BASE=(.+)$", image.read_text(), re.MULTILINE)[1] for image in images}) == 1  # type: ignore[index]
+    (base,) = {re.search(r"^ARG BASE=(.+)$", image.read_text(), re.MULTILINE)[1] for image in images}  # type: ignore[index]
+    assert re.fullmatch(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}", base), "docs/releasing.md says how it is renewed"
     (version,) = re.findall(r"^websockets==(\S+)", (PROJECT / "requirements/dev.txt").read_text(), re.MULTILINE)
     assert f" websockets=={version}\n" in images[1].read_text()
