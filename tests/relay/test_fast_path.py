@@ -6,17 +6,21 @@ import contextlib
 import gc
 import os
 import select
+import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import tracemalloc
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import wsgate
 from tests.peers.frames import MASK
 from tests.peers.sockets import reset, tcp_pair
 from tests.relay.joined import data
@@ -610,3 +614,24 @@ def test_without_it_the_log_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(file.read(), fast_path.__file__, "exec"), namespace)
     assert namespace["serve_round"] is None
     assert namespace["STATUS"].startswith("messages are passed on in Python: ")
+
+
+@pytest.mark.skipif(not kernel.COMPILED, reason="the compiled kernel is not there")
+def test_without_the_end_of_its_file_it_is_left_alone(tmp_path: Path) -> None:
+    """In a process of its own: what loads such a file gets SIGBUS. The kernel is whole, and used."""
+    package = tmp_path / "wsgate"
+    shutil.copytree(Path(wsgate.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (file,) = package.glob("relay/_fast_path*.so")
+    file.write_bytes(file.read_bytes()[:20_000])
+    code = "from wsgate.relay import fast_path; print(fast_path.kernel.COMPILED, fast_path.COMPILED, fast_path.STATUS)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"True False messages are passed on in Python: {file} is cut, it has ")

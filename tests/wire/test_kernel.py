@@ -537,6 +537,8 @@ def test_a_processor_without_vectors_is_named(
         ("_kernel.so", 0),
         ("_kernel.so", 60),  # not even a whole header of a file to load
         ("_kernel.so", 500),
+        ("_kernel.so", 20_000),  # its loader would get SIGBUS
+        ("_kernel.so", -1),
     ],
 )
 def test_a_file_that_is_no_kernel_of_this_python(

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import wsgate.relay
 from wsgate.wire import kernel
+from wsgate.wire.shared_object import check_whole
 
 COMPILED = False
 STATUS = "messages are passed on in Python"  # for the log, beside the kernel's
 if kernel.COMPILED:
     try:
+        check_whole("wsgate.relay._fast_path", wsgate.relay.__path__)
         from wsgate.relay import _fast_path
 
         kernel.check(_fast_path)
         from wsgate.relay._fast_path import FlowFields, LegFields, PumpFields, serve_round
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         STATUS += f": {error}"
     else:
         COMPILED = True

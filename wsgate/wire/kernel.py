@@ -2,7 +2,7 @@
 
 ``_kernel`` is optional at install: without a C compiler everything works the same, only slower. ``WSGATE_PURE=1`` in
 the environment always chooses Python. It helps to find out whether only the compiled code has a bug. Also a kernel that
-cannot be loaded, or is of another version, is left alone.
+cannot be loaded, is cut, or is of another version, is left alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import wsgate.wire
 from wsgate.wire import counts, masking, walk
+from wsgate.wire.shared_object import check_whole
 
 Walk: TypeAlias = "walk.FrameWalk | _kernel.FrameWalk"
 Counts: TypeAlias = Any  # the FrameCounts of the same kind as the walk: both compiled, or neither
@@ -38,10 +40,11 @@ apply_mask: Callable[[bytes | bytearray, bytes], bytes | bytearray] = masking.ap
 STATUS = "frames are walked in Python: WSGATE_PURE=1"  # the choice and its reason, for the log
 if os.environ.get("WSGATE_PURE") != "1":
     try:
+        check_whole("wsgate.wire._kernel", wsgate.wire.__path__)
         from wsgate.wire import _kernel
 
         check(_kernel)
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         STATUS = f"frames are walked in Python, the compiled kernel cannot be used: {error}"
     else:
         COMPILED = True
