@@ -26,14 +26,15 @@ class Pebble:
     directory: the URL of its directory
     ca: the file of the CA of its own certificate
     challenge_port: where it asks for the answers to challenges, in place of port 80
+    tls_port: the same in place of port 443
     """
 
     def __init__(self, directory: Path) -> None:
         authority = Authority(directory, "pebble-ca")
         pair = authority.issue("localhost", to="pebble")
-        ports = [free_port() for _ in range(4)]
+        ports = [free_port() for _ in range(3)]
         self.ca = authority.file
-        self.challenge_port = free_port()
+        self.challenge_port, self.tls_port = free_port(), free_port()
         self.directory = f"https://localhost:{ports[0]}/dir"
         self._management = f"https://localhost:{ports[1]}"
         settings = {
@@ -42,13 +43,13 @@ class Pebble:
             "certificate": pair.certificate,
             "privateKey": pair.key,
             "httpPort": self.challenge_port,
-            "tlsPort": ports[2],
+            "tlsPort": self.tls_port,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": False,
         }
         self._file = directory / "pebble.json"
         self._file.write_text(json.dumps({"pebble": settings}))
-        self._names = f"127.0.0.1:{ports[3]}"
+        self._names = f"127.0.0.1:{ports[2]}"
 
     def commands(self) -> list[list[str]]:
         pebble, names = find("pebble"), find("pebble-challtestsrv")

@@ -1,4 +1,5 @@
-"""A certificate by ACME, from Debian's pebble: with workers, over a listener that redirects, and with two gateways."""
+"""A certificate by ACME, from Debian's pebble: with workers, over a listener that redirects, over a TLS listener alone,
+and with two gateways."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ import trio
 
 from tests import pebble
 from tests.peers.sockets import free_port
+from tests.pki import Authority
 
 from .gateway import StartGateway, relay
+
+PATIENCE = 30.0  # seconds for an order: gateways of a store are given some to see its challenges
 
 pytestmark = pytest.mark.needs("pebble", "pebble-challtestsrv")
 
@@ -82,6 +86,33 @@ async def test_one_worker_gets_it_for_all(ca: pebble.Pebble, start_gateway: Star
         await gateway.next_line("certificate loaded", worker=worker)
     for _ in range(10):  # whichever worker accepts
         assert await is_trusted(ca, port, "a.example.com")
+
+
+async def test_over_a_tls_listener_alone(ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path) -> None:
+    """With TLS-ALPN-01, whichever worker the CA meets, and although clients must show a certificate."""
+    clients = Authority(tmp_path, "clients")
+    (listener,) = listeners(ca, tmp_path, ca.tls_port, "a.example.com", "b.example.com")[1:]
+    listener["tls"]["client_ca"] = clients.file
+    gateway = await start_gateway(relay(1), listeners=[listener], workers=2)
+    await gateway.next_line("certificate obtained", within=PATIENCE, worker=1)
+    assert gateway.untaken("challenge answered")
+    for worker in (1, 2):
+        await gateway.next_line("certificate loaded", worker=worker)
+    for _ in range(10):
+        assert await is_trusted(ca, ca.tls_port, "a.example.com")
+
+
+async def test_another_gateway_of_the_store_meets_the_ca(
+    ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    """The one that orders is not reached by the CA."""
+    first = listeners(ca, tmp_path, free_port(), "a.example.com")[1:]
+    second = listeners(ca, tmp_path, ca.tls_port, "a.example.com")[1:]
+    orders = await start_gateway(relay(1), listeners=first)
+    answers = await start_gateway(relay(1), listeners=second)
+    await answers.next_line("challenge answered", within=PATIENCE)
+    for gateway in (orders, answers):
+        await gateway.next_line("certificate loaded")
 
 
 async def test_a_ca_that_is_down_keeps_nothing_down(start_gateway: StartGateway, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from wsgate.net.tls.x509 import X509
 from wsgate.ops import acme
 from wsgate.ops.acme import PAUSES, Renewal, is_due
 from wsgate.ops.acme_errors import AcmeError, LockedError
-from wsgate.settings.model import Acme, Listener, Settings, TcpAddress, Tls
+from wsgate.settings.model import Acme, AcmeChallenge, Listener, Settings, TcpAddress, Tls
 from wsgate.site.site import Site
 
 DAY = 86400.0
@@ -61,8 +61,9 @@ class Orders:
         listeners = (Listener(bind=TcpAddress("127.0.0.1", 1), tls=Tls(acme=self.settings)),)
         self.gateway = Gateway(Site(Settings(listeners=listeners, routes=())))
 
-    def obtain(self, settings: Acme) -> None:
+    def obtain(self, settings: Acme, kind: AcmeChallenge) -> None:
         assert settings is self.settings
+        assert kind is AcmeChallenge.TLS_ALPN  # there is no plain listener
         self.number += 1
         if self.failure is not None:
             raise self.failure
@@ -156,7 +157,7 @@ async def test_another_gateway_of_the_store_orders(
     async with looking(orders):
         await orders.after(LOOK)
         orders.failure = None
-        orders.obtain(orders.settings)
+        orders.obtain(orders.settings, AcmeChallenge.TLS_ALPN)
         number = orders.number
         assert await orders.after(10 * LOOK) == number
     assert events(caplog) == []

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.pki import Authority
-from wsgate.settings.model import Acme, Files, Listener, Settings, TcpAddress, Tls
+from wsgate.settings.model import Acme, AcmeChallenge, Files, Listener, Settings, TcpAddress, Tls, UnixAddress
 from wsgate.settings.problem import ConfigError
 from wsgate.site import build as site_build
-from wsgate.site.acme import acme_of
+from wsgate.site.acme import acme_of, challenge_of
 from wsgate.site.build import build
 from wsgate.site.certificates import load_changed
 from wsgate.site.site import Site
@@ -37,6 +38,34 @@ def test_the_challenges_of_its_names_are_served_from_the_store(acme: Acme) -> No
     assert built.find_challenge(b"c.example.com", "/.well-known/acme-challenge/token") is None
     assert built.find_challenge(b"a.example.com", "/.well-known/other") is None
     assert list(acme_of(built.settings.listeners)) == [acme, acme]
+
+
+SECURE, MAPPED, BALANCED = (
+    Listener(bind=bind, tls=Tls())
+    for bind in (TcpAddress("0.0.0.0", 443), TcpAddress("0.0.0.0", 8443), UnixAddress("/run/tls.sock"))
+)
+PLAIN, OTHER_PLAIN, PLAIN_SOCKET = (
+    Listener(bind=bind) for bind in (TcpAddress("0.0.0.0", 80), TcpAddress("0.0.0.0", 8080), UnixAddress("/run/a.sock"))
+)
+
+
+@pytest.mark.parametrize(
+    ("listeners", "expected"),
+    [
+        ([PLAIN, SECURE], AcmeChallenge.HTTP),
+        ([SECURE], AcmeChallenge.TLS_ALPN),
+        ([MAPPED], AcmeChallenge.TLS_ALPN),
+        ([BALANCED], AcmeChallenge.TLS_ALPN),
+        ([OTHER_PLAIN, SECURE], AcmeChallenge.TLS_ALPN),
+        ([OTHER_PLAIN, MAPPED], AcmeChallenge.HTTP),
+        ([PLAIN_SOCKET, BALANCED], AcmeChallenge.HTTP),
+        ([PLAIN_SOCKET, SECURE], AcmeChallenge.TLS_ALPN),
+    ],
+)
+def test_which_challenge_is_asked_for(acme: Acme, listeners: list[Listener], expected: AcmeChallenge) -> None:
+    assert challenge_of(acme, listeners) is expected
+    for wanted in (AcmeChallenge.HTTP, AcmeChallenge.TLS_ALPN):
+        assert challenge_of(replace(acme, challenge=wanted), listeners) is wanted
 
 
 def test_without_acme_there_is_no_such_route() -> None:

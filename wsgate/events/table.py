@@ -271,6 +271,7 @@ EVENTS = (
         ("hosts", "error", "consequence", "retry_in"),
         "ACME has brought none; it is tried again",
     ),
+    Event("challenge answered", "info", ("client", "listener"), "a CA has checked a name by TLS-ALPN-01"),
     Event("certificate loaded", "info, warning", ("listeners", "routes", "files", "expires"), "a new one is in use"),
     Event(
         "certificate not loaded",

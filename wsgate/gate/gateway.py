@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import trio
@@ -62,6 +63,7 @@ class Gateway:
     route_drains: the routes that take no new session
     short_waits: for the answers of backends; nearly all come soon
     codec_memory: bytes that the open sessions may keep for compression between two messages
+    acme_challenges: for the CA that checks a name by TLS-ALPN-01, by host; nearly always empty
     """
 
     site: Site
@@ -89,6 +91,7 @@ class Gateway:
     admissions: Admissions = field(default_factory=Admissions)
     tracer: Tracer | None = None
     codec_memory: int = 0
+    acme_challenges: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Registry(self.counters.number if self.workers > 1 else 0)

@@ -8,6 +8,7 @@ import socket
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.gate.acme_challenge import asked_challenge, end_challenge
 from wsgate.gate.gateway import Gateway
 from wsgate.net.io import end_gracefully, send_all
 from wsgate.net.plain import PlainTransport
@@ -37,7 +38,8 @@ async def secure(
 
     Returns the transport and the client's certificate. If the listener also accepts clients without TLS, the transport
     of a client that does not begin with a ClientHello is ``sock`` itself. Otherwise plain HTTP gets a ``Refusal``
-    without TLS. Returns ``None`` if the handshake failed; this is logged, unless the client never sent anything.
+    without TLS. Returns ``None`` if the handshake failed, which is logged, unless the client never sent anything;
+    also if the client was a CA with a challenge.
     """
     assert listener.context is not None
     timeouts = gateway.settings.defaults.timeouts
@@ -53,8 +55,15 @@ async def secure(
         return sock, None
     if first.isalpha():  # the beginning of a method: no TLS record begins with a letter
         return PLAIN_HTTP
+    challenge = None
+    if gateway.acme_challenges and first == TLS_HANDSHAKE:
+        with trio.CancelScope(deadline=deadline) as scope, gateway.silent.waiting(scope, counted_as):
+            challenge = await asked_challenge(sock, gateway.acme_challenges)
+        if scope.cancelled_caught:
+            _log_end(listener, client, scope, timeouts.handshake)
+            return None
     try:
-        tls = wrap(sock, listener.context)
+        tls = wrap(sock, challenge or listener.context)
     except TlsError as error:
         _log_failure(listener, client, str(error))
         return None
@@ -64,9 +73,7 @@ async def secure(
             await shake_hands(tls, gateway.pump.serve_if_due)
             secured = tls, client_certificate(tls)
         if scope.cancelled_caught:
-            ended_early = trio.current_time() < scope.deadline
-            reason = "others needed its place" if ended_early else f"no TLS handshake within {timeouts.handshake:g} s"
-            _log_failure(listener, client, reason)
+            _log_end(listener, client, scope, timeouts.handshake)
     except TlsError as error:
         awaited = listener.tls is not None and listener.tls.awaited
         _log_failure(listener, client, "the listener's certificate does not exist yet" if awaited else str(error))
@@ -75,7 +82,10 @@ async def secure(
     finally:
         if secured is None:
             tls.close()
-    return secured
+    if secured is None or challenge is None:
+        return secured
+    await end_challenge(listener, tls, client, timeouts.close)
+    return None
 
 
 def _takes_plaintext(listener: Listener) -> bool:
@@ -114,6 +124,14 @@ async def first_byte(gateway: Gateway, sock: socket.socket, scope: trio.CancelSc
                 return b""
     finally:
         gateway.idle.discard(scope)
+
+
+def _log_end(listener: LiveListener, client: str, scope: trio.CancelScope, within: float) -> None:
+    """Logs why the scope of a handshake was cancelled."""
+    ended_early = trio.current_time() < scope.deadline
+    _log_failure(
+        listener, client, "others needed its place" if ended_early else f"no TLS handshake within {within:g} s"
+    )
 
 
 def _log_failure(listener: LiveListener, client: str, reason: str) -> None:

@@ -23,8 +23,8 @@ from wsgate.events.metrics import ACME_FAILURES
 from wsgate.gate.gateway import Gateway
 from wsgate.net.tls.x509 import X509, read_pem
 from wsgate.ops.acme_errors import AcmeError, LockedError
-from wsgate.settings.model import Acme
-from wsgate.site.acme import acme_of
+from wsgate.settings.model import Acme, AcmeChallenge
+from wsgate.site.acme import acme_of, challenge_of
 from wsgate.text import file as text_file
 
 LOOK = 2.0  # seconds between two looks at a certificate
@@ -35,7 +35,7 @@ LEFT = 1 / 3  # of its lifetime, when a certificate is renewed
 _MAX_BYTES = 1 << 20
 
 # Orders a certificate and puts it into the store, as ``acme_client.obtain``
-Obtain = Callable[[Acme], None]
+Obtain = Callable[[Acme, AcmeChallenge], None]
 
 
 class Renewal:
@@ -73,10 +73,11 @@ class Renewal:
         until, failures = self._waits.get(acme, (0.0, 0))
         if trio.current_time() < until:
             return
+        kind = challenge_of(acme, self._gateway.site.settings.listeners)
         try:
             if not await in_thread(self._limiter, DISK_TIME, partial(self._is_due, acme)):
                 return
-            await in_thread(self._limiter, ORDER_TIME, partial(self._obtain, acme))
+            await in_thread(self._limiter, ORDER_TIME, partial(self._obtain, acme, kind))
         except LockedError:
             return
         except AcmeError as error:
@@ -125,7 +126,7 @@ def is_due(certificate: X509, acme: Acme, now: float) -> bool:
     return now > certificate.not_after - lifetime * LEFT - early
 
 
-def _obtain(acme: Acme) -> None:
+def _obtain(acme: Acme, kind: AcmeChallenge) -> None:
     from wsgate.ops.acme_client import obtain
 
-    obtain(acme)
+    obtain(acme, kind)

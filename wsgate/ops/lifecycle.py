@@ -23,6 +23,7 @@ from wsgate.gate.auth import running
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
 from wsgate.ops.acme import Renewal
+from wsgate.ops.acme_challenges import ChallengeWatch
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.descriptors import said_of_sessions
 from wsgate.ops.drain import drain_sessions
@@ -102,6 +103,7 @@ async def run(
                     for task in (
                         certificates.watch,
                         Renewal(gateway, certificates.look).run,
+                        ChallengeWatch(gateway).run,
                         reloader.run,
                         partial(revoke.watch, gateway.sessions),
                         partial(gateway.admissions.watch, lambda: gateway.site.routes),

@@ -7,7 +7,7 @@ from typing import Any
 
 from wsgate.settings.draft import is_whole
 from wsgate.settings.faults import ReportFault
-from wsgate.settings.model import Acme, BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
+from wsgate.settings.model import Acme, AcmeChallenge, BackendTls, Certificate, ClientAuth, Relay, Tls, Tunnel
 from wsgate.text.host import is_ip
 
 _NONE = "there is no certificate: name its file with certificate"
@@ -87,9 +87,9 @@ def _check_acme(acme: Acme, listeners: Sequence[Any], path: str, fault: ReportFa
     for index, host in enumerate(acme.hosts):
         if is_ip(host):
             fault(f"{path}.hosts[{index}]", "a CA gives certificates to names: write the name that clients ask for")
-    if not any(getattr(listener, "tls", True) is None for listener in listeners):
+    if acme.challenge is AcmeChallenge.HTTP and not any(getattr(each, "tls", True) is None for each in listeners):
         message = "the CA asks at port 80, and no listener speaks plain HTTP: add one with bind: 0.0.0.0:80"
-        fault(path, f"{message} (it may have redirect: https)")
+        fault(f"{path}.challenge", f"{message} (it may have redirect: https), or write tls-alpn-01")
 
 
 def _check_strays(certificate: Certificate, path: str, fault: ReportFault) -> None:

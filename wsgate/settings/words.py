@@ -93,6 +93,14 @@ class TlsVersion(enum.Enum):
     TLS13 = "TLSv1.3"
 
 
+class AcmeChallenge(enum.Enum):
+    """How a CA checks that a name leads to the gateway."""
+
+    AUTO = "auto"
+    HTTP = "http-01"
+    TLS_ALPN = "tls-alpn-01"
+
+
 class ClientAuth(enum.Enum):
     """Whether a client must show a certificate."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
 from wsgate.settings.values import Ciphers, Directory, FilePath, HostName, HttpUrl, TcpAddress, Text
-from wsgate.settings.words import ClientAuth, TlsVersion
+from wsgate.settings.words import AcmeChallenge, ClientAuth, TlsVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,11 @@ class Acme:
     ca: FilePath | None = setting(
         "The CAs that sign the certificate of directory, PEM; the system's when left out.", default=None
     )
+    challenge: AcmeChallenge = setting(
+        "How the CA checks the names: http-01 at port 80, tls-alpn-01 at port 443; auto takes the one that a listener "
+        "can answer.",
+        default=AcmeChallenge.AUTO,
+    )
 
     @property
     def file(self) -> str:
@@ -47,6 +52,11 @@ class Acme:
     def challenges(self) -> str:
         """The directory of the answers to challenges (RFC 8555 §8.3), each in a file named by its token."""
         return f"{self.store}/challenges"
+
+    @property
+    def tls_challenges(self) -> str:
+        """The directory of the certificates for challenges (RFC 8737), each in a file named by its host."""
+        return f"{self.store}/tls-challenges"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
