@@ -33,6 +33,7 @@ BAD: list[Refused] = [
     (model.Directory, "a\0b", r"expected a directory, found 'a\x00b'", False),
     (model.FilePath, "", "expected a file, found ''", True),
     (model.FilePath, "a\0b", r"expected a file, found 'a\x00b'", False),
+    (model.SecretFile, "", "expected a file, found ''", True),
     (model.Ciphers, "", "'' is not a list of ciphers: write their names with ':' between them", True),
     (model.Ciphers, "A B", "'A B' is not a list of ciphers: write their names with ':' between them", True),
 ]

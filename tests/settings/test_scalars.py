@@ -114,6 +114,7 @@ GOOD: list[tuple[Any, str, object, object]] = [
     (model.BindAddress, "127.0.0.1", TcpAddress("127.0.0.1", SCHEMES_PORT), "127.0.0.1"),
     (model.BindAddress, "[::]", TcpAddress("::", SCHEMES_PORT), "[::]"),
     (model.FilePath, "tls/gate.pem", "tls/gate.pem", "tls/gate.pem"),
+    (model.SecretFile, "tls/gate.key", "tls/gate.key", "tls/gate.key"),
     (model.FileMode, "0660", 0o660, "0660"),
     (model.FileMode, "777", 0o777, "0777"),
     (model.FileMode, "0007", 0o007, "0007"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from wsgate.settings.keys import ConfigKey, item_type, keys_of, scalar_type
-from wsgate.settings.model import PAIRS, Credential, Settings, TokenUrl
-from wsgate.settings.secrets import MASK, MASKS, is_secret_name, mask_field, mask_text
+from wsgate.settings.load import read
+from wsgate.settings.model import PAIRS, Credential, FilePath, KeySet, SecretFile, Settings, TokenUrl
+from wsgate.settings.problem import ConfigError
+from wsgate.settings.secrets import MASK, MASKS, NO_SUCH_FILE, is_secret_name, mask_field, mask_text
+from wsgate.site.build import tried_out
 from wsgate.text.error import TextError
 
 SECRET = "S3cr3tS3cr3t"
@@ -23,6 +29,12 @@ PUBLIC = {
     *("JwtAuth.algorithms", "JwtAuth.audience", "JwtAuth.issuer", "JwtAuth.require", "JwtAuth.user"),
     "ClientCertificateAuth.subject",
     *("Redis.prefix", "Tracing.service"),
+}
+
+# Keys that name a file in which no secret is
+PUBLIC_FILES = {
+    *("Tls.certificate", "Tls.client_ca", "Certificate.certificate", "BackendTls.certificate", "BackendTls.ca"),
+    *("Acme.ca", "Relay.to_file"),
 }
 
 # URLs that have the secret where one may have it
@@ -73,6 +85,61 @@ def takes_anything(key: ConfigKey) -> bool:
 def test_a_key_for_any_text_is_secret_or_known_to_be_public() -> None:
     """Whoever adds such a key says which: ``setting(…, secret=True)``, or a line in ``PUBLIC``."""
     assert {name for name, key in KEYS.items() if takes_anything(key) and not key.secret} == PUBLIC
+
+
+def names_file(key: ConfigKey) -> bool:
+    return hint_of(key) in (FilePath, SecretFile, KeySet)
+
+
+def test_a_key_for_a_file_names_a_secret_or_is_known_to_be_public() -> None:
+    assert {name for name, key in KEYS.items() if hint_of(key) is FilePath} == PUBLIC_FILES
+    secret = [key for key in KEYS.values() if names_file(key) and hint_of(key) is not FilePath]
+    assert all(scalar_type(hint_of(key)).names_secret for key in secret)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "secret", [SECRET, f"{SECRET}/+8cf==", f"/+{SECRET}=", "correct horse", "a.b.c", '{"keys": []}']
+)
+@pytest.mark.parametrize("key", ["key", "jwks"])
+def test_a_secret_in_the_place_of_its_files_path_is_not_shown(secret: str, key: str, tmp_path: Path) -> None:
+    """Written where the file's path belongs, it is a file that does not exist."""
+    with pytest.raises(ConfigError) as refused:
+        checked(tmp_path, key, secret)
+    assert f"routes[0].auth.jwt.{key}: {NO_SUCH_FILE}" in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["jwt.key", "keys/jwt.pem", "/run/secrets/jwt", "./jwt", "../keys/jwt", "/etc/wsgate/jwt.key"]
+)
+def test_what_looks_like_a_path_is_shown(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        checked(tmp_path, "key", path)
+    assert f"the file {os.path.normpath(tmp_path / path)!r} does not exist" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["key", "password", "1"])
+def test_a_file_that_is_there_may_have_any_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(SECRET * 3)
+    checked(tmp_path, "key", name)
+
+
+@pytest.mark.parametrize("secret", ["-----BEGIN PRIVATE KEY-----", f"{SECRET}\n{SECRET}"])
+def test_the_content_of_a_file_is_no_path(secret: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        checked(tmp_path, "key", secret)
+    assert "expected a file, found what may be the secret itself: write it into a file" in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def checked(directory: Path, key: str, value: str) -> None:
+    """Reads and builds a configuration with a key of ``auth.jwt``. Raises ``ConfigError``."""
+    file = directory / "wsgate.yaml"
+    jwt = {key: value, "algorithms": ["HS256"], "audience": "a"}
+    route = {"name": "a", "relay": {"to": "ws://127.0.0.1:9000"}, "auth": {"jwt": jwt}, "origins": "same-host"}
+    file.write_text(json.dumps({"listeners": [{"bind": "127.0.0.1:0"}], "routes": [route]}))
+    with tried_out(read(str(file))):
+        pass
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if scalar_type(hint_of(key)) is not None])

@@ -12,6 +12,7 @@ from wsgate.settings.keys import item_type, keys_of, text_type
 from wsgate.settings.model import Log, Relay
 from wsgate.settings.nodes import Mapping, Node, Scalar
 from wsgate.settings.scalars import ScalarType
+from wsgate.settings.secrets import is_like_path
 from wsgate.text.error import TextError, quote
 
 # The texts that mean off, with or without quotes. They all mean false in YAML 1.1, and tools may replace one by
@@ -136,7 +137,8 @@ def _needs_no_quotes(node: Scalar) -> bool:
 
 def show_node(node: Node, scalar: ScalarType) -> str:
     """Returns how messages show a value: not at all if it is a secret."""
-    return "this" if scalar.is_secret else str(node)
+    may_be_secret = scalar.names_secret and isinstance(node, Scalar) and not is_like_path(node.text)
+    return "this" if scalar.is_secret or may_be_secret else str(node)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ The model's type hints and the table of scalars control it. A wrong value is rep
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +49,9 @@ from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
 from wsgate.settings.scalars import ScalarType
+from wsgate.settings.secrets import NO_SUCH_FILE, is_like_path
 from wsgate.settings.unknown import guess_key
+from wsgate.text import file as text_file
 from wsgate.text.error import TextError, quote
 from wsgate.text.field import field_value
 
@@ -180,9 +183,12 @@ class Decoder:
         self._warn_of_dollar(scalar, node, path)
         if not scalar.is_path or not isinstance(value, str):  # a URL
             return value
-        value = os.path.normpath(os.path.join(self.directory, value))
-        self._hide(value, node)
-        return value
+        absolute = os.path.normpath(os.path.join(self.directory, value))
+        if scalar.names_secret and node.written is None and not is_like_path(value):
+            for number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                self._mask.replace(text_file.explain(absolute, OSError(number, os.strerror(number))), NO_SUCH_FILE)
+        self._hide(absolute, node)
+        return absolute
 
     def _warn_of_dollar(self, scalar: ScalarType, node: Scalar, path: str) -> None:
         # Passwords, their hashes and the end of a regular expression have a $.

@@ -119,6 +119,11 @@ class Mask:
                 self._shown[quote(text)[1:-1].removesuffix("...").casefold()] = written
         self._pattern = None
 
+    def replace(self, message: str, by: str) -> None:
+        """From now on, ``by`` stands in the place of exactly this message, or of this part of one."""
+        self._shown[message.casefold()] = by
+        self._pattern = None
+
     def apply(self, message: str) -> str:
         """Returns the message with all of these texts replaced."""
         if not self._shown:

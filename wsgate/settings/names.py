@@ -58,6 +58,12 @@ def file_path(text: str) -> str:
     return text
 
 
+def secret_file(text: str) -> str:
+    if "\n" in text or "-----BEGIN" in text:  # PEM
+        raise TextError("expected a file, found what may be the secret itself: write it into a file, and its path here")
+    return file_path(text)
+
+
 def file_name(text: str) -> str:
     if not text or "/" in text or "\0" in text or text in (".", ".."):
         raise TextError(f"{quote(text)} is not the name of a file: write one without a slash, like index.html")

@@ -49,6 +49,7 @@ class ScalarType:
     schema: accepts every text that ``parse`` accepts, and perhaps more
     kinds: the types that YAML 1.1 may give the text without quotes: other tools must not read a name as a number
     is_secret: no message shows the value
+    names_secret: the value is a path; by mistake it may be the secret that belongs into the file
     null_is_meant: null without quotes probably means the word
     show: the inverse of ``parse``, as a value for JSON
     """
@@ -60,6 +61,7 @@ class ScalarType:
     can_be_off: bool = False
     is_path: bool = False
     is_secret: bool = False
+    names_secret: bool = False
     null_is_meant: bool = False
     show: Callable[[Any], Any] = str
 
@@ -161,6 +163,7 @@ SCALARS: dict[Any, ScalarType] = {
     model.Subprotocol: ScalarType("a subprotocol", names.subprotocol, _text(SUBPROTOCOL, "mqtt")),
     model.Directory: ScalarType("a directory", names.directory, _PATH, is_path=True),
     model.FilePath: ScalarType("a file", names.file_path, _PATH, is_path=True),
+    model.SecretFile: ScalarType("a file", names.secret_file, _PATH, is_path=True, names_secret=True),
     model.FileMode: ScalarType(
         "a mode like 0660",
         numbers.file_mode,
@@ -284,6 +287,7 @@ SCALARS: dict[Any, ScalarType] = {
         access.key_set,
         {**_PATH, "examples": ["/etc/wsgate/jwks.json", "https://login.example.com/.well-known/jwks.json"]},
         is_path=True,
+        names_secret=True,  # a key of it may be symmetric
     ),
     model.CollectorUrl: ScalarType(
         "http://host:4318, or https://",

@@ -13,6 +13,16 @@ from typing import Any
 from wsgate.settings import model
 
 MASK = "***"
+NO_SUCH_FILE = (
+    "there is no such file, and what is written is not shown, because it may be the secret itself: write the path of a "
+    "file that has it"
+)
+
+# What is written like the path of a file. A secret may have a slash, too, but hardly such a form
+_LIKE_PATH = re.compile(
+    r"(?:\.{0,2}/)?(?:[\w.@-]+/)*[\w.@-]+\.(?:pem|key|crt|cer|der|p8|pub|txt|passw(?:or)?d|secret|token|jwks?|json|htpasswd|users|keys)"
+    r"|\.{0,2}(?:/[\w.@-]+)+/?|\.{1,2}|/"
+)
 
 # Parts of names of header fields, query parameters and the like whose values prove who somebody is, or may
 _NAMES = re.compile("(?i)pass|pwd|secret|token|auth|key|cred|cookie|session|sid$|sig|jwt|bearer|^code$")
@@ -25,6 +35,11 @@ _REFERENCE = re.compile(r"\$?\{\w+\}")  # to what a request has, or to the envir
 def is_secret_name(name: str) -> bool:
     """Whether a field or parameter of this name may have a secret for its value."""
     return _NAMES.search(name) is not None
+
+
+def is_like_path(text: str) -> bool:
+    """Whether the value of a key for the path of a secret file is written like one. Any other may be the secret."""
+    return _LIKE_PATH.fullmatch(text) is not None
 
 
 def mask_text(text: str) -> str:

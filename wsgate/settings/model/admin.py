@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import SCHEMES_PORT, BindAddress, FileMode, FilePath, HostName, RouteName, TcpAddress
+from wsgate.settings.values import SCHEMES_PORT, BindAddress, FileMode, HostName, RouteName, SecretFile, TcpAddress
 from wsgate.settings.words import AdminMetrics, AdminTap
 
 ADMIN_PORT = 9600
@@ -19,7 +19,7 @@ class AdminToken:
 
     HOLDS_SECRETS: ClassVar[bool] = True
 
-    file: FilePath = setting("A file whose first line is the token; read again when it changes.", required=True)
+    file: SecretFile = setting("A file whose first line is the token; read again when it changes.", required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

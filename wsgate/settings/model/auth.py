@@ -23,10 +23,10 @@ from wsgate.settings.values import (
     ClaimValue,
     Credential,
     Duration,
-    FilePath,
     HeaderValue,
     HttpUrl,
     KeySet,
+    SecretFile,
     Text,
     Timeout,
 )
@@ -67,7 +67,7 @@ class Basic:
     HOLDS_SECRETS: ClassVar[bool] = True
 
     users: tuple[Credential, ...] = setting("user:hash, as htpasswd writes it, or user:{PLAIN}password.", default=())
-    file: FilePath | None = setting("A file with such lines; read again when it changes.", default=None)
+    file: SecretFile | None = setting("A file with such lines; read again when it changes.", default=None)
     realm: HeaderValue = setting("What the browser shows to its user.", default="wsgate")
 
 
@@ -87,7 +87,7 @@ class JwtAuth:
 
     HOLDS_SECRETS: ClassVar[bool] = True
 
-    key: FilePath | None = setting(
+    key: SecretFile | None = setting(
         "A file with the key that verifies tokens: a public key or certificate, PEM, or a shared secret.", default=None
     )
     jwks: KeySet | None = setting(
@@ -150,7 +150,7 @@ class ApiKeyAuth:
 
     HOLDS_SECRETS: ClassVar[bool] = True
 
-    file: FilePath = setting("A file with name:hash in each line; read again when it changes.", required=True)
+    file: SecretFile = setting("A file with name:hash in each line; read again when it changes.", required=True)
     from_: tuple[CredentialPlace, ...] = setting(
         "Where the key is: header:NAME, query:NAME, cookie:NAME or subprotocol:PREFIX; the first that has one counts. "
         "A query's and a subprotocol's goes to no backend.",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wsgate.settings.model.key import setting
-from wsgate.settings.values import Ciphers, Directory, FilePath, HostName, HttpUrl, TcpAddress, Text
+from wsgate.settings.values import Ciphers, Directory, FilePath, HostName, HttpUrl, SecretFile, TcpAddress, Text
 from wsgate.settings.words import AcmeChallenge, ClientAuth, TlsVersion
 
 
@@ -15,8 +15,8 @@ class Certificate:
     """A certificate chain, PEM, the server's own first, and its key."""
 
     certificate: FilePath | None = setting("The certificate and those that lead to its CA, PEM.", default=None)
-    key: FilePath | None = setting("Its private key, PEM; left out, it is in the certificate's file.", default=None)
-    password_file: FilePath | None = setting("A file with the key's password, if it is encrypted.", default=None)
+    key: SecretFile | None = setting("Its private key, PEM; left out, it is in the certificate's file.", default=None)
+    password_file: SecretFile | None = setting("A file with the key's password, if it is encrypted.", default=None)
 
 
 LETS_ENCRYPT = HttpUrl(True, TcpAddress("acme-v02.api.letsencrypt.org", 443), "/directory")

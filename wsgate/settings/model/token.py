@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wsgate.settings.model.key import setting
 from wsgate.settings.model.tls import BackendTls
@@ -12,8 +13,8 @@ from wsgate.settings.values import (
     Directory,
     EntryPoint,
     FileOrDirectory,
-    FilePath,
     Place,
+    SecretFile,
     ServiceAddress,
     Text,
     Timeout,
@@ -26,8 +27,10 @@ from wsgate.settings.words import Scheme
 class Jwt:
     """Tokens that are signed and carry their target: the claims host and port; exp and nbf are heeded."""
 
-    key: FilePath | None = setting("The key that verifies them: a public key, PEM, or a shared secret.", default=None)
-    jwks: FilePath | None = setting("A JSON Web Key Set that has the keys (RFC 7517).", default=None)
+    HOLDS_SECRETS: ClassVar[bool] = True  # as in auth.py
+
+    key: SecretFile | None = setting("The key that verifies them: a public key, PEM, or a shared secret.", default=None)
+    jwks: SecretFile | None = setting("A JSON Web Key Set that has the keys (RFC 7517).", default=None)
     algorithms: tuple[Text, ...] = setting(
         "Signature algorithms that are taken; left out, those that fit the key, never none.", default=()
     )
@@ -42,7 +45,7 @@ class Redis:
     address: ServiceAddress = setting("The server: host:port or unix:/path.", required=True)
     database: Database = setting("The number of the database.", default=0)
     user: Text | None = setting("The user, where the server has users.", default=None)
-    password_file: FilePath | None = setting("A file whose first line is the password.", default=None)
+    password_file: SecretFile | None = setting("A file whose first line is the password.", default=None)
     prefix: Text | None = setting("Put in front of the token to make the key: vnc: for example.", default=None)
     tls: BackendTls | None = setting("Speak TLS to the server.", default=None)
 
