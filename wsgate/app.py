@@ -50,7 +50,8 @@ from wsgate.ops.reread import Load, log_warnings
 from wsgate.ops.stray_threads import bound_exit
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker_channel import Report, ToParent
-from wsgate.ops.workers import Plan, Workers, count_workers
+from wsgate.ops.worker_processes import count_workers
+from wsgate.ops.workers import Plan, Workers
 from wsgate.relay import fast_path
 from wsgate.settings.draft import Draft
 from wsgate.settings.model import Address, Settings

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 import trio
 
+from tests.log import Log
 from wsgate.gate.shared_counters import SharedCounters
 from wsgate.ops.worker_channel import Report, ToParent
-from wsgate.ops.worker_processes import WorkerProcesses
+from wsgate.ops.worker_processes import WorkerProcesses, count_workers
 from wsgate.settings.model import Listener, Settings, TcpAddress
 
 LISTENER = Listener(bind=TcpAddress("127.0.0.1", 0))
@@ -89,3 +90,17 @@ def test_a_channel_may_be_closed_twice(processes: WorkerProcesses) -> None:
     processes.close_channel(worker)
     assert worker.channel is None
     assert not processes.selector.get_map()
+
+
+def test_auto_is_a_worker_for_each_core_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5})
+    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 3
+    assert count_workers(Settings(listeners=(), routes=(), workers=2)) == 2
+
+
+def test_elsewhere_than_on_linux_it_is_one_process(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    assert count_workers(Settings(listeners=(), routes=(), workers=1)) == 1
+    assert log.events() == []
+    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 1
+    assert log.events() == ["one process"]

@@ -29,7 +29,7 @@ from wsgate.ops.listeners import ListenError
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Backoff
 from wsgate.ops.worker_channel import Report, ToParent
-from wsgate.ops.workers import Plan, Start, Workers, count_workers
+from wsgate.ops.workers import Plan, Start, Workers
 from wsgate.settings.model import (
     Address,
     Drain,
@@ -658,20 +658,6 @@ def test_a_session_of_a_worker_keeps_it_up(case: Case) -> None:
 
     assert case.run(work, count=1, settings=limited, load=lambda: limited, ready=reload) == 0
     assert case.events() == ["listening", "ready", "idle", "draining", "stopped"]
-
-
-def test_auto_is_a_worker_for_each_core_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5})
-    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 3
-    assert count_workers(Settings(listeners=(), routes=(), workers=2)) == 2
-
-
-def test_elsewhere_than_on_linux_it_is_one_process(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "memfd_create")
-    assert count_workers(Settings(listeners=(), routes=(), workers=1)) == 1
-    assert case.events() == []
-    assert count_workers(Settings(listeners=(), routes=(), workers=0)) == 1
-    assert case.events() == ["one process"]
 
 
 def test_the_longest_drain_has_a_margin() -> None:

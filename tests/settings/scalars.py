@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from wsgate.settings.scalars import SCALARS, ScalarType
+from wsgate.settings.scalar_type import ScalarType
+from wsgate.settings.scalars import SCALARS
 from wsgate.text.error import TextError
 
 # A row for assert_refused: the type, and the text in the file; the message; whether the schema must refuse it, too

@@ -7,6 +7,7 @@ the channels to the workers, or their other ends would never see the parent's en
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import socket
 from collections.abc import Callable, Sequence
@@ -116,3 +117,13 @@ class WorkerProcesses:
 
     def _call_in_child(self, work: Callable[[], T], /) -> T:
         return call_in_child(work, self.close_in_child, DISK_TIME)
+
+
+def count_workers(settings: Settings) -> int:
+    """Returns the number of workers in the settings; 1 on other systems than Linux, which do not distribute connections
+    among processes."""
+    if not hasattr(os, "memfd_create"):
+        if settings.workers != 1:
+            emit(logging.WARNING, "one process", reason="workers need Linux")
+        return 1
+    return settings.workers or len(os.sched_getaffinity(0))

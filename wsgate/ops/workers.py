@@ -9,9 +9,9 @@ invalid since the last reload does not prevent a replacement.
 
 Forking is safe because the parent never runs trio or a thread: its loop waits in ``poll`` for signals, messages of
 workers and deadlines. Everything with a connection, a thread, a lock or code of the operator is made in the worker, in
-particular token sources. A child that ends afterwards checks the settings of a reload (``ops.checking``), so the parent
-reads no file and imports nothing. A child also makes and removes the file of a Unix socket (``call_in_child``), because
-its disk may hang.
+particular token sources. A child that ends afterwards checks the settings of a reload (``ops.reload_check``), so the
+parent reads no file and imports nothing. A child also makes and removes the file of a Unix socket (``call_in_child``),
+because its disk may hang.
 
 A worker that dies is replaced at once, and with growing pauses if it keeps dying. At the start all workers must
 succeed, or none runs. If the parent dies, its workers drain.
@@ -34,10 +34,10 @@ from dataclasses import dataclass, replace
 
 from wsgate.events.emit import emit
 from wsgate.events.metric_rows import MetricRows
-from wsgate.events.metrics import DRAINING, LOG_DROPPED, RELOAD_REFUSED, RELOADS_REFUSED, WORKERS_DIED
+from wsgate.events.metrics import DRAINING, LOG_DROPPED, WORKERS_DIED
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.ops.admin.process import AdminProcess
-from wsgate.ops.checking import Checked, CheckError, Checking, Outcome
+from wsgate.ops.checking import Checked
 from wsgate.ops.descriptors import said_of_sessions, sessions_allowed
 from wsgate.ops.drain import longest_drain
 from wsgate.ops.idle import IdleTimer, log_idle
@@ -46,7 +46,8 @@ from wsgate.ops.listeners import ListenError
 from wsgate.ops.log import reopen_log, set_up
 from wsgate.ops.log_writer import ProcessWriter
 from wsgate.ops.processes import caught_signals
-from wsgate.ops.reread import Load, Refused, check, keep_fixed, log_refusal, log_slow
+from wsgate.ops.reload_check import ReloadCheck
+from wsgate.ops.reread import Load, keep_fixed
 from wsgate.ops.systemd import Notifier
 from wsgate.ops.worker import Worker
 from wsgate.ops.worker_channel import Report, ToParent
@@ -109,7 +110,6 @@ class Workers:
         self._plan = plan
         self._log = log
         self._start = start
-        self._load = load
         self._announced = False
         self._notifier = notifier
         self._tell_ready = ready
@@ -121,7 +121,7 @@ class Workers:
         self._processes = WorkerProcesses(self._board.rows, log, admin, self._inherited)
         self._workers = self._processes.workers
         self._reserved = self._processes.reserved
-        self._checking = Checking(self._processes.close_in_child)
+        self._check = ReloadCheck(load, self._processes.close_in_child, self._metrics.row(PARENT))
         self._stage = _Stage.STARTING
         self._kill_at = math.inf
         self._give_up_at = math.inf  # the same for workers that have never served
@@ -192,8 +192,8 @@ class Workers:
             self._notifier.stopping(longest)
             self._kill_at = now + longest
             self._give_up_at = now + CUT_TIME
-            if self._checking.running:
-                self._checking.give_up()
+            if self._check.running:
+                self._check.give_up()
                 emit(logging.WARNING, "reload ignored", reason="the gateway is stopping")
         for worker in self._workers:
             if worker.channel is not None:
@@ -205,33 +205,24 @@ class Workers:
             return
         self._notifier.reloading()
         self._announced = False
-        plan = self._plan
-        try:
-            self._checking.begin(lambda: check(self._load, plan.site), time.monotonic())
-        except CheckError as error:
-            self._refuse(error)
+        self._check.begin(self._plan.site, time.monotonic())
 
     def _look_at_check(self, now: float) -> None:
         """Handles the result of a reload's check, if there is one."""
-        if self._checking.is_slow(now):
-            log_slow()
         try:
-            outcome = self._checking.look(now)
-            if outcome is not None:
-                self._adopt(outcome)
-        except (CheckError, ListenError) as error:
-            self._refuse(error)
+            checked = self._check.look(now)
+            if checked is not None:
+                self._adopt(checked)
+        except ListenError as error:
+            self._check.refuse(error)
         except Exception:  # a bug of ours must not end the sessions
             _log.exception("internal error: please report it", extra={"event": "bug", "fields": {}})
-            self._say_when_ready()
+        self._say_when_ready()
 
-    def _adopt(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, Checked):
-            self._refuse(outcome)
-            return
-        self._metrics.row(PARENT).cell(RELOAD_REFUSED).set(0)
-        before, now = self._plan.settings, outcome.settings
-        new = self._reserved.change(now.listeners, outcome.looked_up)
+    def _adopt(self, checked: Checked) -> None:
+        self._check.accept()
+        before, now = self._plan.settings, checked.settings
+        new = self._reserved.change(now.listeners, checked.looked_up)
         now = keep_fixed(before, now)
         if now.log != before.log:
             set_up(now.log)
@@ -240,14 +231,6 @@ class Workers:
             if worker.channel is not None:
                 worker.ready = False
                 worker.channel.reload(now, new)
-        self._say_when_ready()
-
-    def _refuse(self, error: Refused) -> None:
-        row = self._metrics.row(PARENT)
-        row.cell(RELOADS_REFUSED).add()
-        row.cell(RELOAD_REFUSED).set(1)
-        log_refusal(error)
-        self._say_when_ready()
 
     def _read_messages(self, worker: Worker) -> None:
         while worker.channel is not None:  # it may have died since
@@ -314,7 +297,7 @@ class Workers:
     def _say_when_ready(self) -> None:
         """Reports readiness when all living workers serve, or have finished their reload."""
         waiting = [worker for worker in self._workers if not worker.ready and (worker.pid or not worker.began)]
-        if waiting or self._checking.running or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
+        if waiting or self._check.running or self._announced or self._stage not in (_Stage.STARTING, _Stage.SERVING):
             return
         self._announced = True
         if self._stage is _Stage.STARTING:
@@ -382,7 +365,7 @@ class Workers:
         due = min(self._kill_at, self._give_up_at)
         if self._stage is _Stage.SERVING:
             due = min([due, self._look_at, *(worker.start_at for worker in self._workers if not worker.pid)])
-        due = min(due, now + self._checking.wait(now))
+        due = min(due, now + self._check.wait(now))
         if self._admin is not None:
             due = min(due, self._admin.due)
         due = min([due, *(worker.began + SLOW_START for worker in self._workers if worker.is_starting)])
@@ -411,13 +394,3 @@ class Workers:
                 self._fail(f"cannot start a worker: {error.strerror}", os.EX_OSERR)
             else:
                 self._replace_later(worker, "worker not started", error=error.strerror)
-
-
-def count_workers(settings: Settings) -> int:
-    """Returns the number of workers in the settings; 1 on other systems than Linux, which do not distribute connections
-    among processes."""
-    if not hasattr(os, "memfd_create"):
-        if settings.workers != 1:
-            emit(logging.WARNING, "one process", reason="workers need Linux")
-        return 1
-    return settings.workers or len(os.sched_getaffinity(0))

@@ -11,7 +11,7 @@ from wsgate.settings.fixed import OtherProgramsName
 from wsgate.settings.keys import item_type, keys_of, text_type
 from wsgate.settings.model import Log, Relay
 from wsgate.settings.nodes import Mapping, Node, Scalar
-from wsgate.settings.scalars import ScalarType
+from wsgate.settings.scalar_type import ScalarType
 from wsgate.settings.secrets import is_like_path
 from wsgate.text.error import TextError, quote
 

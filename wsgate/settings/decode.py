@@ -48,7 +48,7 @@ from wsgate.settings.names import free_text
 from wsgate.settings.nodes import Mapping, Node, Scalar, Sequence
 from wsgate.settings.places import Places
 from wsgate.settings.problem import Problem
-from wsgate.settings.scalars import ScalarType
+from wsgate.settings.scalar_type import ScalarType
 from wsgate.settings.secrets import NO_SUCH_FILE, is_like_path
 from wsgate.settings.unknown import guess_key
 from wsgate.text import file as text_file

@@ -9,7 +9,8 @@ import types
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from wsgate.settings.scalars import SCALARS, ScalarType, enumeration
+from wsgate.settings.scalar_type import ScalarType, enumeration
+from wsgate.settings.scalars import SCALARS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,6 @@ raises ``TextError`` with what is wrong and what to write instead.
 
 from __future__ import annotations
 
-import difflib
-import enum
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from wsgate.settings import access, changes, fixed, model, names, numbers, rewriting
@@ -30,64 +26,19 @@ from wsgate.settings.path_patterns import path_pattern
 from wsgate.settings.quantities import byte_rate, head_size, message_size, size_above_zero, timeout, window_size
 from wsgate.settings.redis_url import EXPECTED as EXPECTED_REDIS
 from wsgate.settings.redis_url import redis_url
+from wsgate.settings.scalar_type import Json, ScalarType
 from wsgate.text.alt_name import EXPECTED as EXPECTED_ALT_NAME
 from wsgate.text.alt_name import alt_name_pattern
 from wsgate.text.credential_place import EXPECTED as EXPECTED_PLACE
 from wsgate.text.duration import DURATIONS, duration, show_duration
-from wsgate.text.error import TextError, quote
 from wsgate.text.size import SIZES, show_size
 from wsgate.text.subprotocol import SUBPROTOCOL
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ScalarType:
-    """How the values of a type are written.
-
-    expected: completes the message "expected …"
-    schema: accepts every text that ``parse`` accepts, and perhaps more
-    kinds: the types that YAML 1.1 may give the text without quotes: other tools must not read a name as a number
-    is_secret: no message shows the value
-    names_secret: the value is a path; by mistake it may be the secret that belongs into the file
-    null_is_meant: null without quotes probably means the word
-    show: the inverse of ``parse``, as a value for JSON
-    """
-
-    expected: str
-    parse: Callable[[str], Any]
-    schema: Json
-    kinds: frozenset[str] = frozenset({"str"})
-    can_be_off: bool = False
-    is_path: bool = False
-    is_secret: bool = False
-    names_secret: bool = False
-    null_is_meant: bool = False
-    show: Callable[[Any], Any] = str
 
 
 def show_bind(address: Address) -> str:
     text = str(address)
     no_port = isinstance(address, TcpAddress) and address.port == SCHEMES_PORT
     return text.removesuffix(f":{SCHEMES_PORT}") if no_port else text
-
-
-def enumeration(words: type[enum.Enum]) -> ScalarType:
-    """Returns the row of an enum: its values are the words in the file."""
-    values: list[str] = [member.value for member in words]
-    expected = " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
-
-    def parse(text: str) -> enum.Enum:
-        if text in values:
-            return words(text)
-        near = difflib.get_close_matches(text.lower(), values, 1)
-        cure = f"; did you mean {quote(near[0])}?" if near else ""
-        raise TextError(f"expected {expected}, found {quote(text)}{cure}")
-
-    if "off" not in values:
-        return ScalarType(expected, parse, {"enum": values}, show=lambda member: member.value)
-    kinds = frozenset({"str", "bool"})  # YAML reads off without quotes as a boolean
-    return ScalarType(expected, parse, {"enum": [*values, False]}, kinds, show=lambda member: member.value)
 
 
 def _text(pattern: str, *examples: str) -> Json:
