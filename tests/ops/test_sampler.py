@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -18,6 +19,7 @@ from wsgate.ops import sampler
 from wsgate.ops.certificates import CertificateWatch
 from wsgate.ops.sampler import Sampler
 from wsgate.settings.model import (
+    Acme,
     Limits,
     Listener,
     Queue,
@@ -30,6 +32,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.build import build
+from wsgate.site.site import Site
 
 Row = dict[tuple[str, ...], tuple[int, ...]]
 
@@ -116,8 +119,23 @@ async def test_certificates(authority: Authority) -> None:
     watch = CertificateWatch()
     watch.use_site(gateway.site)
     await Sampler(gateway, watch).sample()
-    ((expires,),) = [values for key, values in row_of(gateway).items() if key[0].startswith("wsgate_certificate")]
-    assert expires > 1_700_000_000
+    row = row_of(gateway)
+    assert row["wsgate_certificate_expiry_timestamp_seconds", pair.certificate][0] > 1_700_000_000
+    assert row["wsgate_certificate_missing", pair.certificate] == (0,)
+
+
+async def test_a_certificate_that_is_not_there_yet(tmp_path: Path) -> None:
+    acme = Acme(hosts=("a.example",), store=str(tmp_path))
+    listener = Listener(bind=TcpAddress("127.0.0.1", 443), tls=Tls(acme=acme))
+    gateway = gateway_of(route(relay_to(1)), listeners=(listener,))
+    watch = CertificateWatch()
+    watch.use_site(gateway.site)
+    sampler = Sampler(gateway, watch)
+    await sampler.sample()
+    assert row_of(gateway)["wsgate_certificate_missing", acme.file] == (1,)
+    watch.use_site(Site(Settings(listeners=(), routes=())))
+    await sampler.sample()
+    assert ("wsgate_certificate_missing", acme.file) not in row_of(gateway)
 
 
 async def test_it_goes_on_and_sees_the_lag(autojump_clock: MockClock) -> None:

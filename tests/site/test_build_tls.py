@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from tests.pki import Authority, days
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.model import (
+    Acme,
     BackendTls,
+    Certificate,
     Listener,
     Relay,
     RelayBackend,
@@ -20,7 +24,7 @@ from wsgate.settings.model import (
     WebSocketUrl,
 )
 from wsgate.site.build_tls import TlsBuilder
-from wsgate.site.certificates import load_changed
+from wsgate.site.certificates import CertificateError, load_changed
 
 SETTINGS = Settings(listeners=(), routes=())
 
@@ -128,6 +132,94 @@ def test_at_the_start_a_listener_waits_for_its_certificate(authority: Authority,
     live.renew(found)
     assert not live.awaited
     assert list(live.own) == [str(late)]
+
+
+def test_of_several_certificates_those_that_are_there_are_served(authority: Authority, tmp_path: Path) -> None:
+    """And each of the others as soon as it is there."""
+    here = authority.issue("here.test", to="here")
+    late = [Certificate(certificate=str(tmp_path / f"{n}.pem"), key=str(tmp_path / f"{n}.key")) for n in (1, 2)]
+    several = (*late, Certificate(certificate=here.certificate, key=here.key))
+    made, draft = builder(starting=True)
+    made.load_listener(Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(certificates=several)), "tls")
+    assert draft.problems == []
+    assert len(draft.warnings) == 4
+    (live,) = made.live.values()
+    assert list(live.own) == [here.certificate]
+    assert live.missing == [one.certificate for one in late]
+    with pytest.raises(CertificateError):  # nothing new
+        load_changed(live, 0.0)
+
+    authority.issue("here.test", to="here", not_after=days(40))  # it is renewed meanwhile
+    found = load_changed(live, 0.0)
+    assert found is not None
+    live.renew(found)
+    assert live.missing == [one.certificate for one in late]
+
+    for left, one in ((1, late[0]), (0, late[1])):
+        pair = authority.issue("late.test")
+        shutil.copy(pair.certificate, str(one.certificate))
+        shutil.copy(pair.key, str(one.key))
+        found = load_changed(live, 0.0)
+        assert found is not None
+        live.renew(found)
+        assert len(live.missing) == left
+    assert not live.awaited
+    os.unlink(here.key)
+    with pytest.raises(CertificateError):  # all were there: the old ones stay in use
+        load_changed(live, 0.0)
+
+
+def test_one_that_is_gone_while_another_is_awaited_stays(authority: Authority, tmp_path: Path) -> None:
+    here = authority.issue("here.test")
+    several = Certificate(certificate=str(tmp_path / "late.pem")), Certificate(**here.settings())
+    made, _ = builder(starting=True)
+    made.load_listener(Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(certificates=several)), "tls")
+    (live,) = made.live.values()
+    os.unlink(here.certificate)
+    with pytest.raises(CertificateError):
+        load_changed(live, 0.0)
+    assert list(live.own) == [here.certificate]
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_a_file_in_the_store_of_acme_that_is_none_is_replaced(
+    authority: Authority, tmp_path: Path, starting: bool
+) -> None:
+    """By the next order, which does not wait for anybody."""
+    acme = Acme(hosts=("a.test",), store=str(tmp_path))
+    file = Path(acme.file)
+    file.parent.mkdir()
+    file.write_bytes(b"half a certificate")
+    listener = Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(acme=acme))
+    made, draft = builder(starting=starting)
+    made.load_listener(listener, "tls")
+    assert draft.problems == []
+    (warning,) = draft.warnings
+    assert str(warning).endswith("a new one is ordered")
+    (live,) = made.live.values()
+    assert live.missing == [acme.file]
+    with pytest.raises(CertificateError):
+        load_changed(live, 0.0)
+
+    pair = authority.issue("a.test")
+    file.write_bytes(Path(pair.certificate).read_bytes() + Path(pair.key).read_bytes())
+    found = load_changed(live, 0.0)
+    assert found is not None
+    live.renew(found)
+    assert live.missing == []
+    file.write_bytes(b"half a certificate")
+    again, draft = builder(made)  # a reload
+    again.load_listener(listener, "tls")
+    assert (draft.problems, list(again.live.values())) == ([], [live])
+
+
+def test_acme_hides_no_other_fault(tmp_path: Path) -> None:
+    acme = Acme(hosts=("a.test",), store=str(tmp_path))
+    made, draft = builder(starting=True)
+    tls = Tls(acme=acme, client_ca=str(tmp_path / "none"))
+    made.load_listener(Listener(bind=TcpAddress("127.0.0.1", 0), tls=tls), "tls")
+    assert [problem.path for problem in draft.problems] == ["tls.client_ca"]
+    assert made.live == {}
 
 
 @pytest.mark.parametrize("starting", [True, False])

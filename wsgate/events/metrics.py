@@ -234,6 +234,12 @@ CERTIFICATE = _gauge(
     ("file",),
     Across.LEAST,
 )
+CERTIFICATE_MISSING = _gauge(
+    "wsgate_certificate_missing",
+    "Whether a listener has no certificate from a file, because that or its key is not there yet or cannot be used.",
+    ("file",),
+    Across.MOST,
+)
 LOG_DROPPED = _counter("wsgate_log_lines_dropped_total", "Lines of the log that were not written, by any process.")
 ADMIN_REFUSED = _counter("wsgate_admin_refused_total", "Requests that the admin listener has refused.", ("code",))
 

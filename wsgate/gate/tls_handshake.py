@@ -75,7 +75,7 @@ async def secure(
         if scope.cancelled_caught:
             _log_end(listener, client, scope, timeouts.handshake)
     except TlsError as error:
-        awaited = listener.tls is not None and listener.tls.awaited
+        awaited = listener.tls is not None and bool(listener.tls.missing) and not listener.tls.own
         _log_failure(listener, client, "the listener's certificate does not exist yet" if awaited else str(error))
         with trio.move_on_after(timeouts.close):
             await end_gracefully(sock)

@@ -18,8 +18,8 @@ import trio
 
 from wsgate.disk.threads import in_thread, thread_limiter
 from wsgate.events.emit import emit
-from wsgate.net.tls.contexts import files
-from wsgate.settings.model import BackendTls
+from wsgate.net.tls.contexts import certificates, files
+from wsgate.settings.model import BackendTls, Tls
 from wsgate.site.certificates import CertificateError, LiveTls, load_changed
 from wsgate.site.site import Site
 
@@ -66,6 +66,12 @@ class CertificateWatch:
         now: seconds since the epoch
         """
         return {file: own.not_after - now for live in self._live() for file, own in live.own.items()}
+
+    def missing(self) -> dict[str, bool]:
+        """Returns for the file of each listener's certificate whether it, or its key, is not there yet."""
+        listeners = [live for live in self._live() if isinstance(live.key[0], Tls)]
+        found = {str(one.certificate): False for live in listeners for _, one in certificates(live.key[0])}
+        return found | {file: True for live in listeners for file in live.missing}
 
     def _live(self) -> list[LiveTls]:
         return [] if self._site is None else list(self._site.tls.values())

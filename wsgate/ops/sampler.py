@@ -23,6 +23,7 @@ from wsgate.events.metrics import (
     BACKEND_HEALTHY,
     BACKEND_SESSIONS,
     CERTIFICATE,
+    CERTIFICATE_MISSING,
     COMPRESSION_MEMORY,
     COMPRESSION_MEMORY_LIMIT,
     FDS,
@@ -146,6 +147,8 @@ class Sampler:
         now = time.time()
         for file, left in self._certificates.expires_in(now).items():
             self._show(before, max(0, round(now + left)), CERTIFICATE, file)
+        for file, missing in self._certificates.missing().items():
+            self._show(before, int(missing), CERTIFICATE_MISSING, file)
         for key in before.keys() - self._shown.keys():  # a reload has removed it
             before[key].remove()
 

@@ -14,6 +14,7 @@ from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, await_fi
 _UNTIL_THEN = (
     "clients are refused there until it is, and everything else is served; it is taken into use without a restart"
 )
+_UNTIL_ORDERED = "a new one is ordered"
 
 
 class TlsBuilder:
@@ -77,13 +78,16 @@ class TlsBuilder:
                 if renewal is not None:
                     self.renewals.append((self.live[key], renewal))
             except CertificateError as error:
-                awaited = await_files(key, error) if self._starting else None
-                if known is not None and (self._patient or known.awaited):  # the certificate watch logs it, if it lasts
+                by_acme = isinstance(key[0], Tls) and key[0].acme is not None
+                awaited = await_files(key, error) if self._starting or by_acme else None
+                keeps = self._patient or (known is not None and known.awaited) or (by_acme and awaited is not None)
+                if known is not None and keeps:  # the certificate watch logs it, if it lasts
                     self.live[key] = known
                 elif awaited is not None:
                     self.live[key] = awaited
+                    until = _UNTIL_ORDERED if by_acme else _UNTIL_THEN
                     for below, message in error.faults:
-                        self._draft.warn(f"{path}.{below}" if below else path, f"{message}: {_UNTIL_THEN}")
+                        self._draft.warn(f"{path}.{below}" if below else path, f"{message}: {until}")
                 else:
                     self._unusable[key] = error
         if key in self._unusable:

@@ -10,17 +10,19 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wsgate.net.tls.checks import check_backend_tls, check_listener_tls, outdated
 from wsgate.net.tls.contexts import (
     ALPN,
     backend_context,
+    certificate_files,
     certificates,
     empty_context,
     files,
     is_awaited,
     listener_context,
+    placeholder_context,
     read_certificate,
 )
 from wsgate.net.tls.pem_files import PemFiles, Stamp, is_missing, stamp_of
@@ -59,7 +61,7 @@ class LiveTls:
     stamp: changes when one of the files does
     faults: why the last attempt to load the files again failed; empty if it succeeded
     logged: the faults that were logged
-    awaited: whether a file was missing at the start, so that the context has no certificate and refuses all clients
+    awaited: whether a file was missing at the start; if no certificate was there, all clients are refused
     """
 
     key: TlsKey
@@ -74,11 +76,18 @@ class LiveTls:
     def renew(self, found: LiveTls) -> None:
         """Uses the present content of the files from now on."""
         self.context, self.own, self.trusted, self.stamp = found.context, found.own, found.trusted, found.stamp
-        self.faults, self.logged, self.awaited = (), (), False
+        self.faults, self.logged, self.awaited = found.faults, found.logged, found.awaited
 
     def is_valid(self, now: float) -> bool:
         """Whether all of its certificates are valid at ``now``, in seconds since the epoch."""
         return all(one.not_before <= now <= one.not_after for one in self.dated.values())
+
+    @property
+    def missing(self) -> list[str]:
+        """Returns the files of a listener's certificates that are not there yet, or whose keys are not."""
+        tls = self.key[0]
+        names = [str(one.certificate) for _, one in certificates(tls)] if isinstance(tls, Tls) else []
+        return [name for name in names if name not in self.own]
 
     @property
     def is_fresh(self) -> bool:
@@ -107,13 +116,27 @@ def load(key: TlsKey, known: LiveTls | None = None, pem: PemFiles | None = None)
 
 
 def await_files(key: TlsKey, error: CertificateError) -> LiveTls | None:
-    """Returns a context without a certificate for a listener one of whose files does not exist yet; ``None`` for any
-    other error. ``load_changed`` finds the files once they are there."""
-    tls = key[0]
-    if not isinstance(tls, Tls) or not any(map(is_missing, files(tls))):
+    """Returns a context for a listener some of whose files do not exist yet: with the certificates that are there, or
+    without one, so that it refuses all clients. ``load_changed`` finds the others once they are there.
+
+    If a certificate of ACME cannot be used, it is awaited, too: the next order replaces it. Returns ``None`` for any
+    other error.
+    """
+    tls, alpn = key
+    if not isinstance(tls, Tls):
         return None
-    messages = error.messages
-    return LiveTls(key, empty_context(tls), {}, _stamp(key), messages, messages, awaited=True)
+    stamp, messages = _stamp(key), error.messages
+    if tls.acme is not None:
+        if not all(path.startswith("acme.") for path, _ in error.faults):
+            return None
+        return LiveTls(key, placeholder_context(tls), {}, stamp, messages, messages, awaited=True)
+    if not any(map(is_missing, files(tls))):
+        return None
+    present = tuple(one for one in tls.certificates if not any(map(is_missing, certificate_files(one))))
+    with contextlib.suppress(CertificateError):
+        found = load_one((replace(tls, certificates=present), alpn))
+        return LiveTls(key, found.context, found.own, stamp, messages, messages, found.trusted, awaited=True)
+    return LiveTls(key, empty_context(tls), {}, stamp, messages, messages, awaited=True)
 
 
 def load_one(key: TlsKey, pem: PemFiles | None = None) -> LiveTls:
@@ -160,7 +183,13 @@ def load_changed(live: LiveTls, now: float) -> LiveTls | None:
     if _stamp(live.key) == live.stamp and not live.faults:
         return None
     pem = PemFiles()
-    found = load_one(live.key, pem)
+    try:
+        found = load_one(live.key, pem)
+    except CertificateError as error:
+        awaited = await_files(live.key, error) if live.awaited else None
+        if awaited is None or awaited.own == live.own or live.own.keys() - awaited.own.keys():
+            raise
+        return awaited
     if _is_older(found, live, now):
         raise CertificateError(outdated(live.key[0], pem))
     return found

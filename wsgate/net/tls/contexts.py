@@ -37,8 +37,13 @@ def certificates(tls: Tls | BackendTls) -> list[tuple[str, Certificate]]:
 def files(tls: Tls | BackendTls) -> list[str]:
     """Returns every file that ``tls`` names."""
     names = [tls.client_ca if isinstance(tls, Tls) else tls.ca]
-    for _, certificate in certificates(tls):
-        names += [certificate.certificate, certificate.key, certificate.password_file]
+    own = [name for _, certificate in certificates(tls) for name in certificate_files(certificate)]
+    return [name for name in names if name is not None] + own
+
+
+def certificate_files(certificate: Certificate) -> list[str]:
+    """Returns the files of a certificate."""
+    names = certificate.certificate, certificate.key, certificate.password_file
     return [name for name in names if name is not None]
 
 
@@ -58,10 +63,7 @@ def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     contexts = []
     by_name: dict[str, ssl.SSLContext] = {}
     if is_awaited(tls):
-        assert tls.acme is not None
-        context = _server_context(tls)
-        load_placeholder(context, tls.acme.hosts)
-        return context
+        return placeholder_context(tls)
     for _, certificate in certificates(tls):
         context = _server_context(tls)
         load_chain(context, certificate, pem)
@@ -72,6 +74,14 @@ def listener_context(tls: Tls, pem: PemFiles | None = None) -> ssl.SSLContext:
     if len(contexts) > 1:
         default.sni_callback = _chooser(by_name)
     return default
+
+
+def placeholder_context(tls: Tls) -> ssl.SSLContext:
+    """Returns a context for clients until ACME has brought its certificate."""
+    assert tls.acme is not None
+    context = _server_context(tls)
+    load_placeholder(context, tls.acme.hosts)
+    return context
 
 
 def empty_context(tls: Tls) -> ssl.SSLContext:
