@@ -3,6 +3,7 @@ and with two gateways."""
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -93,6 +94,8 @@ async def test_over_a_tls_listener_alone(ca: pebble.Pebble, start_gateway: Start
     clients = Authority(tmp_path, "clients")
     (listener,) = listeners(ca, tmp_path, ca.tls_port, "a.example.com", "b.example.com")[1:]
     listener["tls"]["client_ca"] = clients.file
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "certificates" / "a.example.com.pem").write_text("half a certificate, which keeps nothing down")
     gateway = await start_gateway(relay(1), listeners=[listener], workers=2)
     await gateway.next_line("certificate obtained", within=PATIENCE, worker=1)
     assert gateway.untaken("challenge answered")
@@ -105,11 +108,17 @@ async def test_over_a_tls_listener_alone(ca: pebble.Pebble, start_gateway: Start
 async def test_another_gateway_of_the_store_meets_the_ca(
     ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path
 ) -> None:
-    """The one that orders is not reached by the CA."""
+    """The one that orders is not reached by the CA. Both are reloaded while the challenge is pending."""
     first = listeners(ca, tmp_path, free_port(), "a.example.com")[1:]
     second = listeners(ca, tmp_path, ca.tls_port, "a.example.com")[1:]
     orders = await start_gateway(relay(1), listeners=first)
     answers = await start_gateway(relay(1), listeners=second)
+    challenges = tmp_path / "tls-challenges"
+    with trio.fail_after(PATIENCE):
+        while not (challenges.is_dir() and os.listdir(challenges)):  # noqa: ASYNC110 - no line tells
+            await trio.sleep(0.05)
+    await orders.reload(relay(2), listeners=first)
+    await answers.reload(relay(2), listeners=second)
     await answers.next_line("challenge answered", within=PATIENCE)
     for gateway in (orders, answers):
         await gateway.next_line("certificate loaded")

@@ -1,4 +1,4 @@
-"""A certificate that does not exist yet at the start keeps only its own listener down, until it is there."""
+"""A certificate that does not exist yet at the start, or has expired, keeps nothing else down, until it is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers.heads import plain_request
 from tests.peers.threads import Client
-from tests.pki import Authority
+from tests.pki import Authority, days
 
 from .gateway_process import running
 
@@ -42,3 +42,44 @@ def test_the_rest_is_served_and_it_is_taken_into_use(tmp_path: Path, authority: 
         with Client(secure) as client, context.wrap_socket(client.sock, server_hostname="x.test") as tls:
             tls.sendall(plain_request("/"))
             assert tls.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("by_signal", [True, False])
+def test_one_has_expired_and_one_is_missing_beside_another(
+    tmp_path: Path, authority: Authority, by_signal: bool
+) -> None:
+    """Everything else is served, and each renewal without a restart."""
+    old = authority.issue("x.test", to="old", not_before=days(-3), not_after=days(-1))
+    here = authority.issue("here.test", to="here")
+    late = {"certificate": str(tmp_path / "late.pem"), "key": str(tmp_path / "late.key")}
+    listeners = [
+        {"bind": "127.0.0.1:0", "tls": old.settings()},
+        {"bind": "127.0.0.1:0", "tls": {"certificates": [late, here.settings()]}},
+    ]
+    context = ssl.create_default_context(cafile=authority.file)
+
+    def is_served(port: int, name: str) -> bool:
+        with Client(port) as client:
+            try:
+                context.wrap_socket(client.sock, server_hostname=name).close()
+            except ssl.SSLCertVerificationError:
+                return False
+        return True
+
+    with running(tmp_path, PAGE, listeners=listeners) as gateway:
+        first, second = (int(line["address"].rpartition(":")[2]) for line in gateway.lines("listening"))
+        gateway.wait_line("certificate expired", file=old.certificate)
+        assert not is_served(first, "x.test")
+        assert is_served(second, "here.test")
+        assert not is_served(second, "late.test")
+
+        authority.issue("x.test", to="old")
+        pair = authority.issue("late.test")
+        shutil.copy(pair.key, late["key"])
+        shutil.copy(pair.certificate, late["certificate"])
+        if by_signal:
+            gateway.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: len(gateway.lines("certificate loaded")) >= 2 or None, "both certificates")
+        assert is_served(first, "x.test")
+        for name in ("here.test", "late.test"):
+            assert is_served(second, name)
