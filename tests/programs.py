@@ -19,6 +19,7 @@ PACKAGES = {
     "@neondatabase/serverless": "npm, then npm ci in tests/e2e/node",
     "/usr/share/novnc/core/rfb.js": "novnc",
     "Xtigervnc": "tigervnc-standalone-server",
+    "caddy": "caddy",
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "curl": "curl",

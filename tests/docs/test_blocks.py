@@ -14,6 +14,7 @@ from wsgate.site.tokens.file import parse
 
 # Which test takes all blocks in a language
 LANGUAGES = {
+    "caddyfile": "tests/e2e/test_behind_a_proxy.py",
     "console": "tests/docs/test_console.py",
     "haproxy": "tests/e2e/test_behind_a_proxy.py",
     "ini": "tests/deploy/test_service.py",
@@ -59,7 +60,7 @@ def test_every_plain_block_is_shown_to_be_true() -> None:
     assert PLAIN.keys() - first_lines.keys() == set(), "no longer needed in PLAIN"
 
 
-@pytest.mark.parametrize("language", ["haproxy", "javascript", "nginx", "ssh-config"])
+@pytest.mark.parametrize("language", ["caddyfile", "haproxy", "javascript", "nginx", "ssh-config"])
 def test_the_page_is_read_by_the_test_that_is_named(language: str) -> None:
     source = (ROOT / LANGUAGES[language]).read_text()
     for block in blocks(language):

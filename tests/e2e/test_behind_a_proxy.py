@@ -92,6 +92,13 @@ class Front:
         options: list[str | Path] = ["-e", "stderr", "-p", directory, "-c", file]
         await services.start(self._nursery, "nginx", options, ready=b"using the ")
 
+    async def caddy(self, example: str) -> None:
+        """Start Caddy with an example's site, in the clear: its certificate would come from a CA."""
+        file = self._directory / "Caddyfile"
+        file.write_text("{\nadmin off\nauto_https off\ndefault_bind 127.0.0.1\n}\n" + example)
+        arguments: list[str | Path] = ["run", "--adapter", "caddyfile", "--config", file]
+        await services.start(self._nursery, "caddy", arguments, ready=b"serving initial configuration")
+
     async def connect(self, source: str) -> Peer:
         """A client that has this address."""
         sock = trio.socket.socket()
@@ -106,7 +113,9 @@ def is_open(port: int) -> bool:
 
 
 @pytest.fixture
-def front(nursery: trio.Nursery, tmp_path: Path, port: int) -> Front:
+def front(nursery: trio.Nursery, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Front:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # where Caddy keeps what it has done
+        monkeypatch.setenv(name, str(tmp_path))
     return Front(nursery, tmp_path, port)
 
 
@@ -260,11 +269,14 @@ async def test_a_proxy_header_that_never_ends(
 
 # -- proxies of HTTP ---------------------------------------------------------------------------------------------------
 
-NGINX, HAPROXY = "An HTTP proxy: nginx", "An HTTP proxy: HAProxy"
+NGINX, HAPROXY, CADDY = "An HTTP proxy: nginx", "An HTTP proxy: HAProxy", "An HTTP proxy: Caddy"
 
 
 async def start_http_proxy(front: Front, program: str, gateway: Gateway) -> None:
-    if program == "nginx":
+    if program == "caddy":
+        lines = example(CADDY, "caddyfile").replace("chat.example.com {", f"http://:{front.port} {{")
+        await front.caddy(lines.replace("127.0.0.1:8080", f"127.0.0.1:{gateway.port}"))
+    elif program == "nginx":
         lines = example(NGINX, "nginx").replace("listen 80", f"listen 127.0.0.1:{front.port}")
         await front.nginx(lines.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{gateway.port}"))
     else:
@@ -272,8 +284,8 @@ async def start_http_proxy(front: Front, program: str, gateway: Gateway) -> None
         await front.haproxy(lines.replace("127.0.0.1:8080", f"127.0.0.1:{gateway.port}"))
 
 
-@pytest.mark.needs("nginx", "haproxy")
-@pytest.mark.parametrize("program", ["nginx", "haproxy"])
+@pytest.mark.needs("nginx", "haproxy", "caddy")
+@pytest.mark.parametrize("program", ["nginx", "haproxy", "caddy"])
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_a_proxy_of_http(
     front: Front, start_gateway: StartGateway, open_backend: OpenBackend, program: str, trusted: bool
