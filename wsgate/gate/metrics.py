@@ -207,14 +207,14 @@ class SessionMetrics:
         """A client has got its 101, so long after its request."""
         self._upgrade.observe(seconds)
 
-    def ended(self, session: Session, outcome: Outcome) -> None:
-        """A session is over."""
+    def ended(self, session: Session, outcome: Outcome, now: float) -> None:
+        """A session is over, since ``now`` (trio seconds)."""
         traffic = session.take_traffic()
         if traffic is not None:
             self._add(traffic)
         self._add_codec_work(session)
         self._open.add(-1)
-        self._duration.observe(trio.current_time() - session.info.since)
+        self._duration.observe(now - session.info.since)
         # by their names, because before Python 3.12 the hash of an enum's member calls a Python function
         side = "" if outcome.side is None else outcome.side._value_
         how = outcome.cause._value_, side, outcome.client_code, outcome.backend_code

@@ -199,10 +199,11 @@ class _Ending:
         gateway.counters.leave(cut=cut)
         gateway.codec_memory -= self._codec_memory
         leave(self._counted)
+        now = trio.current_time()
         if self._backend is not None:
-            _leave(self._backend, self._route, session, outcome)
-        gateway.metrics.sessions(self._route.name).ended(session, outcome)
-        gateway.ended.add(session.info, outcome, trio.current_time())
+            _leave(self._backend, self._route, session, outcome, now)
+        gateway.metrics.sessions(self._route.name).ended(session, outcome, now)
+        gateway.ended.add(session.info, outcome, now)
         ended(session.info, outcome)
 
 
@@ -212,10 +213,12 @@ def _report(session: Session, error: Exception) -> None:
     _log.error("internal error: please report it", exc_info=error, extra={"event": "bug", "fields": fields})
 
 
-def _leave(backend: LiveBackend[WebSocketUrl], route: LiveRoute, session: Session, outcome: Outcome) -> None:
+def _leave(
+    backend: LiveBackend[WebSocketUrl], route: LiveRoute, session: Session, outcome: Outcome, now: float
+) -> None:
     backend.leave()
     early = None if route.upstream is None else route.upstream.early
-    is_early = early is not None and trio.current_time() - session.info.since < early
+    is_early = early is not None and now - session.info.since < early
     backend.ended(_abnormal(outcome) if is_early else "")
 
 

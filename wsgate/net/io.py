@@ -5,7 +5,6 @@ A peer that goes away is a value here, not an exception: an empty read, or False
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import select
@@ -142,5 +141,7 @@ def set_nodelay(sock: socket.socket) -> None:
     A Unix socket refuses the option, and needs none: asking for the family first costs more than the refusal. Some
     systems report EINVAL for a peer that is gone; the next read finds it.
     """
-    with contextlib.suppress(OSError):
+    try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:  # suppressed without a context manager, which would cost more than the call
+        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import socket
 from typing import Any
 
@@ -15,6 +16,7 @@ class PlainTransport(socket.socket):
     tls_record = 0
 
     shutdown_unread = socket.socket.shutdown
+    close = _socket.socket.close  # without the two calls for files that ``makefile`` would make of it
 
     @property
     def connection(self) -> socket.socket:

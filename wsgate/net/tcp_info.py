@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import socket
 import struct
@@ -66,8 +65,10 @@ def limit_unacknowledged(transport: Transport, timeout: float) -> None:
 
     Otherwise it sends again to a lost peer for a quarter of an hour (tcp(7), tcp_retries2).
     """
-    with contextlib.suppress(OSError, AttributeError):  # a Unix socket; another system than Linux
+    try:
         transport.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout * 1000))
+    except (OSError, AttributeError):  # a Unix socket; another system than Linux
+        return
 
 
 def _whole(seconds: float) -> int:

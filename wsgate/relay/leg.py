@@ -140,7 +140,7 @@ class Leg(LegFields):
         self.send = transport.send
         self.pending = None
         self.waiting_frames = None
-        self.last_read = trio.current_time()
+        self.last_read = 0.0  # until the session begins
         self.stalled_since = 0.0
         self.stalls = 0
         self.stalled = 0.0
@@ -159,10 +159,11 @@ class Leg(LegFields):
     def set_reading(self, wanted: bool) -> None:
         """Starts or stops reading the socket."""
         wanted = wanted and self.input is not INPUT_EOF
-        if wanted and not self.reading:
-            self.last_read = trio.current_time()  # the time without reading does not count as the peer's silence
-        self.reading = wanted
-        self._update_interest()
+        if wanted is not self.reading:
+            if wanted:
+                self.last_read = trio.current_time()  # the time without reading does not count as the peer's silence
+            self.reading = wanted
+            self._update_interest()
         if wanted:
             self.after_read()
 
@@ -284,10 +285,10 @@ class Leg(LegFields):
         if self.output is BROKEN:
             return
         self.output = advance(self.output, BROKEN)
+        self.waiting_frames = None
         if self.pending is not None:
             self._end_stall()
-        self.waiting_frames = None
-        self._update_interest()
+            self._update_interest()
         self.output_flow.resume()
 
     def send_waiting(self) -> None:

@@ -330,9 +330,13 @@ class Session:
             self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:
-        if self._timer is not None:
-            self._pump.timers.cancel(self._timer)
-        self._timer = self._pump.timers.at(self._next_deadline(now), self)
+        timers, timer = self._pump.timers, self._timer
+        when = self._next_deadline(now)
+        if timer is not None:
+            if timers.is_due_by(timer, when):
+                return  # it is set again then
+            timers.cancel(timer)
+        self._timer = timers.at(when, self)
 
     def _next_deadline(self, now: float) -> float:
         if self._stage is _OPEN:

@@ -67,6 +67,10 @@ class TimerHeap:
             self._scope.deadline = when
         return timer
 
+    def is_due_by(self, timer: Timer, when: float) -> bool:
+        """Whether a timer that waits is for that time or an earlier one (trio seconds)."""
+        return timer[0] <= when  # type: ignore[operator]  # the first item is a number
+
     def cancel(self, timer: Timer) -> None:
         """Takes a timer back. Does nothing if its time has come already."""
         if timer[2] is None:

@@ -124,7 +124,11 @@ class Timers:
         """Returns the earliest time at which a leg can exceed the write timeout, also one that stalls only from now."""
         if self._timeouts.write is None:
             return math.inf
-        return min(now if leg.pending is None else leg.stalled_since for leg in self._legs) + self._timeouts.write
+        since = now
+        for leg in self._legs:
+            if leg.pending is not None and leg.stalled_since < since:
+                since = leg.stalled_since
+        return since + self._timeouts.write
 
     def stuck(self, now: float) -> Expired | None:
         """Returns the limit exceeded by a leg that has accepted nothing for the write timeout, if any."""

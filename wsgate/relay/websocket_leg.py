@@ -106,19 +106,24 @@ class WebSocketLeg(Leg):
             self.output = advance(self.output, CLOSING)
             self._keep_waiting(_CLOSE, close.payload())
             if boundary:
-                self.send_waiting()
+                self._send_waiting()
 
     def send_waiting(self) -> None:
-        if not self.waiting_frames or not self.output_flow.at_boundary():
-            return
+        if self.waiting_frames and self.output_flow.at_boundary() and self._send_waiting():
+            self.owner.progressed()
+
+    def _send_waiting(self) -> bool:
+        """Sends our own frames. Returns whether there was a Close among them."""
         waiting, self.waiting_frames = self.waiting_frames, None
+        assert waiting is not None
         for opcode in sorted(waiting, reverse=True):  # Close has the lowest number and comes last
             self.write(self._frame(opcode, waiting[opcode]))
-        if _CLOSE in waiting:
-            if self.output is CLOSING:  # not if these writes failed
-                self.output = advance(self.output, SEALED)
-            self._note_close(waiting[_CLOSE])
-            self.owner.progressed()
+        if _CLOSE not in waiting:
+            return False
+        if self.output is CLOSING:  # not if these writes failed
+            self.output = advance(self.output, SEALED)
+        self._note_close(waiting[_CLOSE])
+        return True
 
     def request_close(self, close: Close) -> None:
         self.close(close)

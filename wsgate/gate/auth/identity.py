@@ -39,13 +39,16 @@ class Admitted:
     @property
     def user(self) -> str | None:
         """The first name that is known."""
-        return next((identity.user for _, identity in self.identities if identity.user is not None), None)
+        for _, identity in self.identities:
+            if identity.user is not None:
+                return identity.user
+        return None
 
     @property
     def expires(self) -> float | None:
         """When the first of them expires (seconds of the wall clock); ``None`` if none does."""
         times = [identity.expires for _, identity in self.identities if identity.expires is not None]
-        return min(times, default=None)
+        return min(times) if times else None
 
     @property
     def answer_fields(self) -> Headers:

@@ -58,7 +58,7 @@ class Admissions:
 
     def add(self, session: Session, route: LiveRoute, admitted: Admitted) -> None:
         """A session has begun. ``route``: its own"""
-        if all(identity.entry is None for _, identity in admitted.identities):
+        if not any([identity.entry is not None for _, identity in admitted.identities]):
             return
         group = self._groups.get(route.name)
         if group is None:
