@@ -5,8 +5,11 @@ Every client that comes back after a deploy pays for a call that is added. Who a
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +17,17 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from tests.gate.conftest import CLIENT, Gate, StartGate, address_of, relay_to, route
+from tests.gate.conftest import CLIENT, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.peers.frames import MASK, close_frame
 from tests.peers.heads import request
 from tests.peers.sockets import tcp_pair
 from tests.peers.stream import Backend, Peer
+from tests.pki import Authority, client_context
 from wsgate.gate.connection import serve
 from wsgate.net.plain import PlainTransport, take_over
+from wsgate.net.tls.contexts import listener_context
 from wsgate.relay import fast_path
+from wsgate.settings.model import Tls
 
 _CALLS = ("recv", "recv_into", "send", "connect_ex", "setsockopt", "getsockopt", "shutdown", "close")
 
@@ -77,6 +83,64 @@ def peer(sock: socket.socket) -> Peer:
     return Peer(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), mask=MASK)
 
 
+IO = "/proc/thread-self/io"
+
+
+class OpensslCosts:
+    """Counts the calls of read(2) and write(2) of this thread. Nobody but OpenSSL makes any while a session goes on:
+    Python reads and writes sockets by recv(2) and send(2)."""
+
+    def __init__(self) -> None:
+        self._last = self._now()
+
+    def take(self) -> dict[str, int]:
+        """Returns what was counted since the last call."""
+        last, self._last = self._last, self._now()
+        return dict(self._last - last - Counter(read=1))  # the one of ``_now``
+
+    @staticmethod
+    def _now() -> Counter[str]:
+        fd = os.open(IO, os.O_RDONLY)
+        numbers = dict(line.split(": ") for line in os.read(fd, 1000).decode().splitlines())
+        os.close(fd)
+        return Counter(read=int(numbers["syscr"]), write=int(numbers["syscw"]))
+
+
+class OverTls:
+    """A client's stream over TLS. What the client has to say is sent in one piece with what it sends next."""
+
+    def __init__(self, stream: trio.SocketStream, context: ssl.SSLContext) -> None:
+        self._stream = stream
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname="gateway.test")
+
+    async def say_hello(self) -> None:
+        with pytest.raises(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        await self._stream.send_all(self._out.read())
+
+    async def finish(self) -> None:
+        """Without a byte to the server: the next one that is sent completes the handshake."""
+        self._in.write(await self._stream.receive_some())
+        self._tls.do_handshake()
+
+    async def send_all(self, data: bytes) -> None:
+        self._tls.write(data)
+        await self._stream.send_all(self._out.read())
+
+    async def receive_some(self, most: int | None = None) -> bytes:
+        while True:
+            try:
+                return self._tls.read(most or 65536)
+            except ssl.SSLWantReadError:
+                self._in.write(await self._stream.receive_some())
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 async def test_a_session(
     start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
 ) -> None:
@@ -116,6 +180,71 @@ async def test_a_session(
     assert costs.take() == {
         "recv_into": 4,  # a Close and an end on each side
         "send": 2,
+        "shutdown": 1,
+        "unregister": 2,
+        "close": 2,
+    }
+
+
+@pytest.mark.skipif(not os.path.exists(IO), reason="a kernel that counts no calls")
+async def test_a_session_over_tls(
+    start_gate: StartGate, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
+) -> None:
+    """A full handshake with a client that answers at once: one wait, and no scope for its deadline."""
+    gate = start_gate(route(relay_to(backend.port)))
+    authority = Authority(tmp_path)
+    pair = authority.issue("gateway.test")
+    gate.listener.tls = live_tls(listener_context(Tls(certificate=pair.certificate, key=pair.key)))
+    costs = Costs(gate, monkeypatch)
+
+    async def session() -> tuple[dict[str, int], dict[str, int]]:
+        """Returns what its beginning cost, and its end."""
+        ours, theirs = tcp_pair()
+        tls = OverTls(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), client_context(authority))
+        client = Peer(tls, mask=MASK)
+        await tls.say_hello()
+        await trio.testing.wait_all_tasks_blocked()
+        costs.take()
+        openssl = OpensslCosts()
+        accept(gate, ours)
+        await tls.finish()
+        await client.write(request())
+        server = await backend.accept_request()
+        await server.accept_upgrade()
+        assert (await client.read_head()).status == 101
+        await trio.testing.wait_all_tasks_blocked()
+        begun = costs.take() | openssl.take()
+
+        await client.send(close_frame(1000))
+        await server.receive_close()
+        await server.send(close_frame(1000))
+        await client.receive_close()
+        await client.read_end()
+        await server.vanish()
+        await client.vanish()
+        while len(gate.gateway.sessions):
+            await trio.lowlevel.checkpoint()
+        return begun, costs.take() | openssl.take()
+
+    await session()  # the first one imports modules
+    begun, ended = await session()
+    assert begun == {
+        "recv": 2,  # a look at the first byte, and the backend's answer
+        "read": 9,  # four records, each with its header before it, and one that comes too early behind the first
+        "write": 3,  # the server's flight, a ticket, and the 101
+        "send": 1,  # the request to the backend
+        "connect_ex": 2,
+        "getsockopt": 1,
+        "setsockopt": 4,
+        "register": 2,
+        "wait": 2,  # for the client's part of the handshake, and for the backend's answer: none has a scope
+        "step": 3,
+    }
+    assert ended == {
+        "read": 4,  # a Close, then nothing, and the end
+        "recv_into": 2,
+        "write": 2,  # a Close, and close_notify
+        "send": 1,
         "shutdown": 1,
         "unregister": 2,
         "close": 2,

@@ -19,6 +19,7 @@ from tests.peers.heads import plain_request, request
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
 from wsgate.gate import tls_handshake as secure_module
+from wsgate.gate.silent_connections import GRACE
 from wsgate.net.tls.contexts import listener_context
 from wsgate.settings.model import Listener, TcpAddress, Tls
 
@@ -209,6 +210,23 @@ async def wait_end(peer: Peer) -> None:
     """However the connection ends: what was not read of a client's bytes makes it a reset."""
     with contextlib.suppress(trio.BrokenResourceError):
         await peer.read_end()
+
+
+async def test_others_need_its_place(
+    start_gate: StartGate, authority: Authority, context: ssl.SSLContext, log: Log, mock_clock: MockClock
+) -> None:
+    """It counts as silent from its first byte on, and has its time of grace."""
+    gate = secured(start_gate(route(NOWHERE)), context)
+    peer = gate.connect()
+    await peer.write(hello(authority))
+    for seconds, ended in ((0.0, 0), (GRACE / 2, 0), (GRACE, 1)):
+        mock_clock.jump(seconds)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(gate.gateway.silent) == 1
+        assert gate.gateway.end_silent(1) == ended
+    await peer.read_all()
+    assert log.one("handshake failed")["reason"] == "others needed its place"
+    assert len(gate.gateway.silent) == 0
 
 
 async def test_a_failed_handshake_lingers_no_longer_than_a_close(

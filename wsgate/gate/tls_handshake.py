@@ -12,7 +12,14 @@ from wsgate.gate.acme_challenge import asked_challenge, end_challenge
 from wsgate.gate.gateway import Gateway
 from wsgate.net.io import end_gracefully, send_all
 from wsgate.net.plain import PlainTransport
-from wsgate.net.tls.handshake import ClientCertificate, TlsError, client_certificate, shake_hands, wrap
+from wsgate.net.tls.handshake import (
+    ClientCertificate,
+    TlsError,
+    client_certificate,
+    shake_hands,
+    shake_hands_soon,
+    wrap,
+)
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.settings.model import Listener
 from wsgate.site.listener import LiveListener
@@ -68,12 +75,19 @@ async def secure(
         _log_failure(listener, client, str(error))
         return None
     secured = None
+    scope = trio.CancelScope(
+        deadline=deadline
+    )  # entered, which costs more, only for a client that does not answer soon
+    soon, serve_if_due = gateway.short_waits, gateway.pump.serve_if_due
     try:
-        with trio.CancelScope(deadline=deadline) as scope, gateway.silent.waiting(scope, counted_as):
-            await shake_hands(tls, gateway.pump.serve_if_due)
-            secured = tls, client_certificate(tls)
+        with gateway.silent.waiting(scope, counted_as):
+            if timeouts.handshake <= soon.seconds or not await shake_hands_soon(tls, soon, serve_if_due):
+                with scope:
+                    await shake_hands(tls, serve_if_due)
         if scope.cancelled_caught:
             _log_end(listener, client, scope, timeouts.handshake)
+        else:
+            secured = tls, client_certificate(tls)
     except TlsError as error:
         awaited = listener.tls is not None and bool(listener.tls.missing) and not listener.tls.own
         _log_failure(listener, client, "the listener's certificate does not exist yet" if awaited else str(error))

@@ -17,9 +17,11 @@ import trio
 import trio.testing
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from trio.testing import MockClock
 
 from tests.peers.sockets import reset, tcp_pair
 from tests.pki import Authority, client_context
+from wsgate.net.short_waits import ShortWaits
 from wsgate.net.tls.contexts import backend_context, listener_context
 from wsgate.net.tls.handshake import (
     ClientCertificate,
@@ -28,6 +30,7 @@ from wsgate.net.tls.handshake import (
     explain,
     format_name,
     shake_hands,
+    shake_hands_soon,
     wrap,
 )
 from wsgate.net.tls.transport import TlsTransport
@@ -100,6 +103,57 @@ async def test_a_handshake(authority: Authority) -> None:
     assert server.recv(10) == b"hello"
     assert client_certificate(server) is None
     close(server, client)
+
+
+class Client:
+    """A client whose bytes the test sends itself."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = client_context(authority).wrap_bio(self._in, self._out, server_hostname="one.test")
+
+    def step(self, received: bytes = b"") -> bytes:
+        """Returns what it sends next."""
+        self._in.write(received)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        return self._out.read()
+
+
+@pytest.mark.parametrize("answer", ["whole", "in two pieces", "none"])
+async def test_a_handshake_that_is_done_soon(authority: Authority, autojump_clock: MockClock, answer: str) -> None:
+    """There is one wait. A client that sends piece after piece, or nothing, is left to ``shake_hands``."""
+    ours, theirs = pair()
+    client, done = Client(authority), []
+    calls: list[float] = []
+
+    async def serve() -> None:
+        done.append(await shake_hands_soon(tls, ShortWaits(0.1), lambda: calls.append(trio.current_time())))
+
+    with closing(wrap(ours, server_context(authority))) as tls, theirs:
+        theirs.send(client.step())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            await trio.testing.wait_all_tasks_blocked()
+            last = client.step(theirs.recv(10_000))
+            if answer == "whole":
+                theirs.send(last)
+            elif answer == "in two pieces":
+                theirs.send(last[:10])
+        assert done == [answer == "whole"]
+        assert len(calls) == (1 if answer == "none" else 2)
+        if answer != "whole":
+            theirs.send(last[10 if answer == "in two pieces" else 0 :])
+            await shake_hands(tls)
+        assert tls.tls.version() == "TLSv1.3"
+
+
+async def test_a_handshake_that_fails_soon(authority: Authority) -> None:
+    ours, theirs = pair()
+    with closing(wrap(ours, server_context(authority))) as tls, theirs:
+        theirs.send(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(TlsError, match="the peer does not speak TLS"):
+            await shake_hands_soon(tls, ShortWaits(0.1), lambda: None)
 
 
 async def test_the_name_that_is_asked_for_chooses_the_certificate(authority: Authority) -> None:

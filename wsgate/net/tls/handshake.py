@@ -1,6 +1,7 @@
 """The TLS handshake, as client or server, over a non-blocking socket.
 
-``wrap`` makes a ``TlsTransport`` of a connection and ``shake_hands`` does the handshake, under the caller's deadline.
+``wrap`` makes a ``TlsTransport`` of a connection and ``shake_hands`` does the handshake, under the caller's deadline;
+``shake_hands_soon`` does it with a peer that answers at once.
 Every failure of the peer is a ``TlsError``, whose message is for the log.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 import trio
 
+from wsgate.net.short_waits import ShortWaits
 from wsgate.net.tls.transport import TlsTransport, is_cut
 
 _GONE = "the peer ended the connection"
@@ -121,18 +123,44 @@ async def shake_hands(transport: TlsTransport, serve_if_due: Callable[[], object
     Raises ``TlsError`` when it fails. An alert may be on its way to the peer then, so the connection should be ended by
     ``net.io.end_gracefully``.
     """
-    tls = transport.tls
     while True:
         serve_if_due()
         try:
-            tls.do_handshake()
+            transport.tls.do_handshake()
             return
         except ssl.SSLWantReadError:
             await trio.lowlevel.wait_readable(transport)
         except ssl.SSLWantWriteError:
             await trio.lowlevel.wait_writable(transport)
         except OSError as error:
-            raise TlsError(_explain(error, is_backend=not tls.server_side)) from None
+            raise _failed(transport, error) from None
+
+
+async def shake_hands_soon(transport: TlsTransport, soon: ShortWaits, serve_if_due: Callable[[], object]) -> bool:
+    """Does the handshake with a peer that answers at once, as nearly all do, without a cancel scope for its deadline.
+
+    Returns whether it is done; if not, ``shake_hands`` goes on. Raises ``TlsError`` when it fails.
+    """
+    if _step(transport, serve_if_due):
+        return True
+    # One answer is all that is needed; one wait only, or a peer that sends byte after byte would have no deadline
+    return await soon.wait_readable(transport) and _step(transport, serve_if_due)
+
+
+def _step(transport: TlsTransport, serve_if_due: Callable[[], object]) -> bool:
+    """Does what can be done without waiting. Returns whether the handshake is done."""
+    serve_if_due()
+    try:
+        transport.tls.do_handshake()
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return False
+    except OSError as error:
+        raise _failed(transport, error) from None
+    return True
+
+
+def _failed(transport: TlsTransport, error: OSError) -> TlsError:
+    return TlsError(_explain(error, is_backend=not transport.tls.server_side))
 
 
 def explain(error: OSError) -> str:
