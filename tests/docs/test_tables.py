@@ -15,7 +15,8 @@ from wsgate.cli import main
 from wsgate.gate.auth.revocation import REASON as CREDENTIAL_REASON
 from wsgate.gate.revoke import REASON
 from wsgate.relay.closing import CLOSE_BY_GATEWAY, CLOSE_TO_CAUSER, CLOSE_TO_OTHER, DRAIN_REASON
-from wsgate.settings.model import Defaults, Heartbeat
+from wsgate.settings.model import Defaults, Drain, Heartbeat
+from wsgate.wire.fault import CloseCode
 
 DOCS = ROOT / "docs"
 FULL = ROOT / "config" / "full.yaml"
@@ -75,6 +76,14 @@ def test_the_words_of_every_ending() -> None:
         for text in re.findall(r"`([a-zA-Z' ]+:?)`", cell)
     }
     assert told == meant
+
+
+def test_every_close_code_of_the_gateway_is_told() -> None:
+    told = {int(code) for row in table(DOCS / "troubleshooting.md", "code") for code in re.findall(r"\d{4}", row[0])}
+    ours = {close.code for close in (*CLOSE_TO_OTHER.values(), *CLOSE_TO_CAUSER.values(), *CLOSE_BY_GATEWAY.values())}
+    only_passed_on = {CloseCode.MANDATORY_EXTENSION, CloseCode.BAD_GATEWAY}
+    assert ours.isdisjoint(only_passed_on)
+    assert told >= {*ours, *CloseCode, Drain().code} - only_passed_on
 
 
 def keys_in(value: object) -> set[str]:
