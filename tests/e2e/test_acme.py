@@ -3,9 +3,11 @@ and with two gateways."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +107,33 @@ async def test_over_a_tls_listener_alone(ca: pebble.Pebble, start_gateway: Start
         assert await is_trusted(ca, ca.tls_port, "a.example.com")
 
 
+async def balance(port: int, client: trio.SocketStream) -> None:
+    """Passes a connection on to the gateway at ``port``, behind a PROXY header."""
+
+    async def pass_on(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+        with contextlib.suppress(trio.BrokenResourceError):
+            async for data in source:
+                await sink.send_all(data)
+            await sink.send_eof()
+
+    async with await trio.open_tcp_stream("127.0.0.1", port) as gateway, trio.open_nursery() as nursery:
+        await gateway.send_all(b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 443\r\n")
+        nursery.start_soon(pass_on, client, gateway)
+        nursery.start_soon(pass_on, gateway, client)
+
+
 async def test_another_gateway_of_the_store_meets_the_ca(
-    ca: pebble.Pebble, start_gateway: StartGateway, tmp_path: Path
+    ca: pebble.Pebble, start_gateway: StartGateway, nursery: trio.Nursery, tmp_path: Path
 ) -> None:
-    """The one that orders is not reached by the CA. Both are reloaded while the challenge is pending."""
+    """Through a balancer that speaks the PROXY protocol; the one that orders is not reached by the CA.
+
+    Both are reloaded while the challenge is pending.
+    """
     first = listeners(ca, tmp_path, free_port(), "a.example.com")[1:]
-    second = listeners(ca, tmp_path, ca.tls_port, "a.example.com")[1:]
+    port = free_port()
+    second = listeners(ca, tmp_path, port, "a.example.com")[1:]
+    second[0]["proxy_protocol"] = {"from": ["127.0.0.1"]}
+    nursery.start_soon(partial(trio.serve_tcp, partial(balance, port), ca.tls_port, host="127.0.0.1"))
     orders = await start_gateway(relay(1), listeners=first)
     answers = await start_gateway(relay(1), listeners=second)
     challenges = tmp_path / "tls-challenges"
@@ -119,7 +142,8 @@ async def test_another_gateway_of_the_store_meets_the_ca(
             await trio.sleep(0.05)
     await orders.reload(relay(2), listeners=first)
     await answers.reload(relay(2), listeners=second)
-    await answers.next_line("challenge answered", within=PATIENCE)
+    line = await answers.next_line("challenge answered", within=PATIENCE)
+    assert line["client"] == "192.0.2.7:50000"
     for gateway in (orders, answers):
         await gateway.next_line("certificate loaded")
 
