@@ -15,6 +15,7 @@ listeners:
   - {bind: 0.0.0.0:80, redirect: https}
   - {bind: "[::]:443", tls: {certificate: a.pem, client_ca: b.pem, client_auth: optional}}
   - {bind: 10.0.0.1:8443, tls: {certificate: a.pem, plaintext: true}, proxy_protocol: {from: [10.0.0.2]}}
+  - {bind: "[::1]:8444", tls: {acme: {hosts: [a.example.com, b.example.com], store: /var/lib/wsgate}}}
   - {bind: "unix:/run/gate.sock", mode: 0660, addresses: {allow: [unix]}}
   - {bind: 127.0.0.1:8080}
 trusted_proxies: [10.0.0.0/8]
@@ -51,6 +52,8 @@ listeners
   [::]:443: TLSv1.2 or newer, client certificates optional, to everybody who reaches this machine
   10.0.0.1:8443: TLSv1.2 or newer, and plain on the same port, to who reaches 10.0.0.1
     only to balancers: 10.0.0.2/32
+  [::1]:8444: TLSv1.2 or newer, to this machine alone
+    certificate by ACME for a.example.com, b.example.com, which the CA checks by http-01
   unix:/run/gate.sock: plain, to whom the file's mode lets in (0660)
     addresses: unix
   127.0.0.1:8080: plain, to this machine alone

@@ -33,6 +33,7 @@ from wsgate.settings.model import (
     Tunnel,
     UnixAddress,
 )
+from wsgate.site.acme import challenge_of
 from wsgate.text.duration import show_duration
 from wsgate.text.host import is_loopback
 from wsgate.text.size import show_size
@@ -45,7 +46,7 @@ def security_page(settings: Settings) -> list[str]:
     found = dangers(settings)
     lines = ["listeners"]
     for listener in settings.listeners:
-        lines += _indented(_listener(listener))
+        lines += _indented(_listener(listener, settings))
     lines += ["", "the client's address", *_indented(_client_address(settings))]
     lines += ["", "routes, of which the first that matches takes a request"]
     for route in settings.routes:
@@ -60,7 +61,7 @@ def _indented(lines: Iterator[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _listener(listener: Listener) -> Lines:
+def _listener(listener: Listener, settings: Settings) -> Lines:
     kind = "plain" if listener.tls is None else _tls(listener.tls)
     if isinstance(listener.bind, UnixAddress):
         mode = "what the umask leaves" if listener.mode is None else f"{listener.mode:04o}"
@@ -69,6 +70,10 @@ def _listener(listener: Listener) -> Lines:
         yield f"{listener.bind}: {kind}, to {_reach(listener)}"
     if listener.addresses is not None:
         yield f"  addresses: {_addresses(listener.addresses)}"
+    if listener.tls is not None and listener.tls.acme is not None:
+        acme = listener.tls.acme
+        by = challenge_of(acme, settings.listeners).value
+        yield f"  certificate by ACME for {', '.join(acme.hosts)}, which the CA checks by {by}"
     if listener.redirect is not None:
         yield "  plain HTTP is sent on to https"
     if isinstance(listener.proxy_protocol, ProxyProtocol):
