@@ -26,6 +26,7 @@ from tests.peers.sockets import reset, tcp_pair
 from tests.relay.joined import data
 from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay import fast_path
+from wsgate.relay.flow import NEVER
 from wsgate.relay.states import Output
 from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
@@ -52,6 +53,7 @@ def flow_class(compiled: ModuleType) -> Any:
 
         left: Any = None
         many = False
+        reached: tuple[int, ...] = ()  # the bytes at which it was due
 
         def pull(self) -> None:
             self.left = "pull"
@@ -64,6 +66,9 @@ def flow_class(compiled: ModuleType) -> Any:
 
         def _go_on(self, begin: int, stop: int, end: int, sent: int) -> None:
             self.left = (begin, stop, end, sent)
+
+        def _reach_due(self) -> None:
+            self.reached += (self.octets,)
 
         def _read_many(self, many: bool) -> None:
             self.many = many
@@ -84,9 +89,10 @@ class Ends:
         self.walk = _kernel.FrameWalk(masked=True, unwrap=unwrap)
         self.pump = compiled.PumpFields()
         self.pump.headroom = START
-        self.pump.buffer = bytearray(START + 4096)
         self.pump.now = 7.5
         self.flow = flow_class(compiled)
+        self.make_room(4096)
+        self.flow.octets_due = self.flow.messages_due = NEVER
         self.flow.pump = self.pump
         self.flow.source, self.flow.sink = (compiled.LegFields() for _ in range(2))
         self.flow.sink.pending = self.flow.sink.waiting_frames = None
@@ -95,6 +101,10 @@ class Ends:
         self.flow._carry = b""
         self.flow._read_end = self.source.fileno()
         self.flow._write_end = self.sink.fileno()
+
+    def make_room(self, size: int) -> None:
+        self.pump.buffer = bytearray(START + size)
+        self.flow.read_area = memoryview(self.pump.buffer)[START:]
 
     @property
     def buffer(self) -> bytearray:
@@ -174,7 +184,7 @@ def test_what_is_more_than_data_is_left_to_the_flow(ends: Ends, raw: bytes, halt
 
 def test_what_the_sink_does_not_take_is_left_to_the_flow(ends: Ends) -> None:
     ends.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    ends.pump.buffer = bytearray(START + (64 << 10))
+    ends.make_room(64 << 10)
     raw = data(os.urandom(40_000)).encode(MASK)
     ends.into.send(raw)
     begin, stop, end, sent = ends.turn()
@@ -282,7 +292,7 @@ def test_a_write_of_tls_that_fails_is_left_to_the_flow(ends: Ends) -> None:
 
 def test_more_than_a_record_is_left_to_the_flow(ends: Ends) -> None:
     """It is written record by record."""
-    ends.pump.buffer = bytearray(START + (64 << 10))
+    ends.make_room(64 << 10)
     raw = data(bytes(TLS_RECORD)).encode(MASK)
     ends.into.send(raw)
     end = START + len(raw)
@@ -290,7 +300,7 @@ def test_more_than_a_record_is_left_to_the_flow(ends: Ends) -> None:
 
 
 def test_a_full_record_may_have_others_behind_it(ends: Ends) -> None:
-    ends.pump.buffer = bytearray(START + (64 << 10))
+    ends.make_room(64 << 10)
     assert ends.turn_between(lambda size, room: TLS_RECORD - 1, ends.sink.fileno())
     assert not ends.flow.many
     ends.walk = ends.flow.walk = type(ends.walk)(masked=True)
@@ -325,7 +335,7 @@ def test_what_is_not_clear_is_done_by_the_flow(ends: Ends, leg: str | None, name
 def test_inside_of_a_large_frame_reads_are_small(compiled: ModuleType, unwrap: bool) -> None:
     """So that they stay in the processor's cache. Around smaller ones they are not: 64 KiB need one."""
     ends = Ends(compiled, unwrap=unwrap)
-    ends.pump.buffer = bytearray(START + (256 << 10))
+    ends.make_room(256 << 10)
     frame = data(bytes(4 * PIECE)).encode(MASK)
     header = len(frame) - 4 * PIECE
     rooms: list[int] = []
@@ -369,7 +379,7 @@ def test_payloads_are_unwrapped_and_leave_together(compiled: ModuleType) -> None
 @pytest.mark.parametrize("size", [1, 125, 126, 65535, 65536])
 def test_what_comes_is_wrapped(ends: Ends, size: int) -> None:
     del ends.flow.walk, ends.flow._carry
-    ends.pump.buffer = bytearray(START + (64 << 10))
+    ends.make_room(64 << 10)
     payload = os.urandom(size)
     ends.flow.sink.waiting_frames = None
     for option in (ends.into, ends.sink):
@@ -387,6 +397,64 @@ def test_what_is_wrapped_and_not_taken_is_left_to_the_flow(ends: Ends) -> None:
     ends.into.send(b"pong")
     assert ends.turn("wrap") == (START - 2, START + 4, START + 4, 0)
     assert ends.buffer[START - 2 : START + 4] == b"\x82\x04pong"
+
+
+def test_a_read_stays_inside_its_area(ends: Ends) -> None:
+    ends.flow.read_area = ends.flow.read_area[:8]
+    ends.into.send(FRAME * 2)
+    assert ends.turn() == 8
+    assert ends.out.recv(4096) == FRAME[:8]
+    assert ends.turn() == 8
+
+
+@pytest.mark.parametrize("kind", ["relay", "unwrap", "wrap"])
+def test_bytes_that_are_due_are_told_after_their_turn(compiled: ModuleType, kind: str) -> None:
+    ends = Ends(compiled, unwrap=kind == "unwrap")
+    ends.flow.octets_due = 2 * len(FRAME)
+    ends.into.send(FRAME)
+    assert ends.turn(kind) == len(FRAME)
+    assert ends.flow.reached == ()
+    ends.into.send(FRAME)
+    assert ends.turn(kind) == len(FRAME)
+    assert ends.flow.reached == (2 * len(FRAME),)
+    assert ends.out.recv(100)
+    ends.close()
+
+
+@pytest.mark.parametrize("unwrap", [False, True])
+def test_messages_that_are_due_are_told_after_their_turn(compiled: ModuleType, unwrap: bool) -> None:
+    ends = Ends(compiled, unwrap=unwrap)
+    ends.flow.messages_due = 3
+    for number, sent in enumerate([FRAME * 2, FRAME[:7], FRAME[7:]]):
+        assert ends.flow.reached == ()
+        ends.into.send(sent)
+        assert ends.turn("unwrap" if unwrap else "relay") == len(sent), number
+    assert ends.flow.reached == (3 * len(FRAME),)
+    ends.close()
+
+
+def test_what_is_wrapped_has_no_messages_that_are_due(ends: Ends) -> None:
+    ends.flow.messages_due = 0
+    for walk in (None, object()):
+        ends.flow.walk = walk
+        ends.into.send(b"pong")
+        assert ends.turn("wrap") == 4
+    assert ends.flow.reached == ()
+
+
+def test_bytes_that_are_due_are_told_whoever_moves_them(ends: Ends) -> None:
+    """Also after what was left to the flow, but not after a bug."""
+    ends.flow.octets_due = 0
+    ends.into.send(FRAME + FRAME[:5])
+    assert ends.turn() == (START, START + len(FRAME), START + len(FRAME) + 5, 0)
+    assert ends.flow.reached == (len(FRAME) + 5,)
+    ends.flow.sink.pending = bytearray(b"x")
+    assert ends.turn() == "pull"
+    assert ends.flow.reached == (len(FRAME) + 5,) * 2
+    ends.flow.walk = None
+    with pytest.raises(TypeError):
+        ends.turn()
+    assert len(ends.flow.reached) == 2
 
 
 def test_a_read_stays_inside_the_buffer(ends: Ends) -> None:
@@ -436,6 +504,7 @@ def test_a_message_allocates_nothing(compiled: ModuleType, kind: str) -> None:
         ("flow", "_read_end", -1, ValueError),
         ("flow", "_write_end", None, TypeError),
         ("flow", "_write_end", -1, ValueError),
+        ("flow", "read_area", bytearray(100), TypeError),
         ("pump", "buffer", bytes(100), TypeError),
         ("pump", "headroom", 9, TypeError),
         ("pump", "headroom", START + 4096, TypeError),
@@ -450,7 +519,7 @@ def test_a_turn_of_something_that_is_no_flow(
         ends.turn()
 
 
-@pytest.mark.parametrize("name", ["walk", "pump", "source", "sink", "_read_end", "_write_end"])
+@pytest.mark.parametrize("name", ["walk", "pump", "source", "sink", "_read_end", "_write_end", "read_area"])
 def test_a_turn_of_a_flow_without_a_part(ends: Ends, name: str) -> None:
     delattr(ends.flow, name)
     with pytest.raises(TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from trio.testing import MockClock
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.joined import FRAMES, TLS13, data, session
 from wsgate.relay.flow import SMALL_READ_SIZE
-from wsgate.relay.pump import READ_SIZE, Pump
+from wsgate.relay.pump import HEADROOM, READ_SIZE, Pump
 from wsgate.wire.frames import Opcode
 
 
@@ -59,15 +60,16 @@ async def test_a_flood_of_control_frames_is_read_in_small_pieces(
     sizes: list[int] = []
     async with session(pump, mode=mode) as running, trio.open_nursery() as nursery:
         up = running.session._flows[0]
-        move = up.move
+        type_of_flow: Any = type(up)
+        go_on = type_of_flow._go_on
 
-        def noted(start: int, end: int) -> None:
-            sizes.append(end - start)
-            move(start, end)
+        def noted(flow: Any, start: int, stop: int, end: int, sent: int) -> None:
+            if flow is up:
+                sizes.append(end - HEADROOM)
+            go_on(flow, start, stop, end, sent)
 
-        type_of_flow = type(up)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type_of_flow, "move", lambda flow, start, end: noted(start, end) if flow is up else None)
+            patch.setattr(type_of_flow, "_go_on", noted)
             for _ in range(3):
                 await running.client.send(data(b"x" * 10_000))  # an honest stream is not slowed down
             assert await running.backend.read(3 * (10_008 if mode == "relay" else 10_000))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from tests.peers.frames import MASK, Frame, close_frame
 from tests.relay.deflating import Kind, both, compressed, message, sides
 from tests.relay.joined import TLS13, Peer, Seen, data, session
+from wsgate.relay import fast_path
 from wsgate.relay.closing import Cause, Side
+from wsgate.relay.outcome import Outcome
 from wsgate.relay.pump import Pump
 from wsgate.relay.rate_limiter import LONGEST, SHORTEST
 from wsgate.settings.model import Heartbeat, Over, RouteLimits, Timeouts
@@ -408,6 +419,125 @@ async def test_what_heaped_up_while_the_sink_took_nothing_is_not_too_much(
             assert running.backend_leg.pending is not None
             await took(running.backend, frames)
         assert not running.over
+
+
+# -- in C and in Python ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def counted_calls() -> Iterator[Counter[str]]:
+    """Counts the calls of Python functions in ``wsgate.relay``, but for those of the pump's own task."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        module = frame.f_globals.get("__name__", "")
+        own = module.endswith((".pump", ".poller", ".timer_heap", ".finisher"))
+        if event == "call" and module.startswith("wsgate.relay.") and not own:
+            calls[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("mode", ["relay", "tunnel"])
+async def test_a_message_below_the_rate_costs_no_python(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
+    """A bucket is looked at after each sixteenth of it, also if its reads are small."""
+    rate = RouteLimits(messages_per_second=1600, bytes_per_second=160_000)  # a hundred messages, or 10,000 bytes
+    async with session(pump, mode=mode, limits=rate) as running:
+        down = data(b"pong").encode(None) if mode == "relay" else b"pong"
+        assert len(running.session.flows[0].read_area) < len(pump.read_area)
+
+        async def exchange() -> None:
+            await running.client.send(data(b"ping"))
+            await running.backend.read(10 if mode == "relay" else 4)
+            await running.backend.write(down)
+            assert await running.client.receive() == data(b"pong")
+
+        await exchange()  # after the first read both buckets are looked at, for what came with the handshake
+        with counted_calls() as calls:
+            for _ in range(60):
+                await exchange()
+        if fast_path.COMPILED:
+            assert not calls
+        else:
+            assert calls["RateLimiter.read"] == calls["Flow.pull"] == 120
+            assert not calls["RateLimiter.count"]
+        with counted_calls() as calls:
+            for _ in range(1500):
+                await exchange()
+        # of 1,600 messages each hundredth is due; in a tunnel the backend's are none. The bytes are not yet
+        assert 15 <= calls["RateLimiter.count"] <= (32 if mode == "relay" else 16) + 2
+        assert calls["Flow.pull"] == (0 if fast_path.COMPILED else 3000)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a session has passed on so far, and told of it."""
+
+    seconds: float
+    outcome: Outcome
+    throttles: list[tuple[Side, str]]
+    lengths: list[tuple[Side, float]]
+
+
+async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, int]]) -> list[Passed]:
+    """Returns what has passed after each of ``sent``: a pause in seconds, the size of a message, negative if it is the
+    backend's, and how many of them are sent."""
+    seen, steps = Seen(), list[Passed]()
+    async with trio.open_nursery() as nursery:
+        pump = Pump()
+        nursery.start_soon(pump.run)
+        async with session(pump, mode=mode, unix=True, limits=limits, observer=seen) as running:
+            began = trio.current_time()
+            for pause, size, count in [*sent, (20.0, 0, 0)]:
+                await trio.sleep(pause)
+                peer, mask = (running.client, MASK) if size >= 0 else (running.backend, None)
+                frame = data(bytes(abs(size)))
+                is_framed = mode == "relay" or (mode == "tunnel" and size >= 0)
+                raw = (frame.encode(mask) if is_framed else frame.payload) * count
+                for piece in (raw[: len(raw) // 3], raw[len(raw) // 3 :]):
+                    with contextlib.suppress(OSError):  # it was too fast before
+                        await peer.write(piece)
+                    await trio.testing.wait_all_tasks_blocked()
+                outcome = running.session.outcome()
+                steps.append(Passed(trio.current_time() - began, outcome, seen.throttles[:], seen.seconds[:]))
+        nursery.cancel_scope.cancel()
+    return steps
+
+
+limits_of_rates = st.builds(
+    RouteLimits,
+    messages_per_second=st.none() | st.integers(1, 60),
+    bytes_per_second=st.integers(1, 6000),
+    burst=st.sampled_from([0.1, 1.0, 5.0]),
+    over=st.sampled_from(list(Over)),
+)
+sendings = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.03, 0.5, 3.0]), st.integers(-300, 300), st.integers(0, 40)), max_size=8
+)
+
+
+@given(limits_of_rates, st.sampled_from(["relay", "tunnel", "bytes"]), sendings)
+def test_either_passes_on_the_same_and_never_more_than_the_rate(
+    limits: RouteLimits, mode: str, sent: list[tuple[float, int, int]]
+) -> None:
+    def run() -> list[Passed]:
+        return trio.run(passed, limits, mode, sent, clock=MockClock(autojump_threshold=0))
+
+    steps = run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast_path, "COMPILED", False)
+        assert run() == steps
+    rate = limits.bytes_per_second
+    assert rate is not None
+    for step in steps:  # a full bucket, the rate, and one read; until the session ends
+        if step.outcome.cause is Cause.TOO_FAST:
+            break
+        for octets_of in (step.outcome.octets_up, step.outcome.octets_down):
+            assert octets_of <= rate * (limits.burst + step.seconds) + max(1024, rate * limits.burst)
 
 
 # -- bugs of ours ------------------------------------------------------------------------------------------------------

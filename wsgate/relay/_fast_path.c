@@ -17,6 +17,9 @@
    does the whole turn there), the stream ends (``_reach_end``) or fails (``_lose``), the walk stops early or the sink
    accepts only a part (``_go_on``, while the bytes are still in the buffer).
 
+   A rate limiter sets ``octets_due`` and ``messages_due``: when so much has passed, it looks at its buckets after the turn
+   (``_reach_due``). ``read_area`` has the most bytes of one read, which are few for a small bucket and after a flood.
+
    What a turn counts and notes are fields of C in the base classes of flow, leg and pump, which Python reads when it
    wants them. The same fields tell whether the sink accepts bytes now, so there is no second state that could differ.
 
@@ -29,6 +32,7 @@
 #include <structmember.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -45,6 +49,7 @@ enum { PIECE = 65472 };
 enum { LONGEST_HEADER = 10 }; /* bytes, of an unmasked frame (RFC 6455 section 5.2) */
 enum { BINARY = 0x82 }; /* FIN and the opcode */
 enum { MAX_EVENTS = 64 }; /* per round, as in poller.py */
+#define NEVER ULLONG_MAX /* as in flow.py */
 
 typedef struct {
     PyObject *module; /* wsgate.wire._kernel, which owns ``kernel`` */
@@ -53,7 +58,7 @@ typedef struct {
     PyTypeObject *pump;
     PyTypeObject *leg;
     PyTypeObject *flow;
-    PyObject *pull, *lose, *reach_end, *go_on, *read_many, *handle, *owner, *crash; /* names */
+    PyObject *pull, *lose, *reach_end, *go_on, *read_many, *reach_due, *handle, *owner, *crash; /* names */
 } State;
 
 typedef struct {
@@ -81,7 +86,10 @@ typedef struct {
     PyObject *carry;
     PyObject *read_end;
     PyObject *write_end;
+    PyObject *read_area;
     unsigned long long octets;
+    unsigned long long octets_due;
+    unsigned long long messages_due;
     unsigned long long wrapped;
     double last_moved;
 } Flow;
@@ -180,6 +188,7 @@ is_whole(const State *state, const Flow *self, enum kind kind)
            self->source != NULL && PyObject_TypeCheck(self->source, state->leg) &&
            self->sink != NULL && PyObject_TypeCheck(self->sink, state->leg) &&
            self->read_end != NULL && self->write_end != NULL &&
+           self->read_area != NULL && PyMemoryView_Check(self->read_area) &&
            (kind == WRAP || (self->walk != NULL && Py_IS_TYPE(self->walk, state->kernel->frame_walk)));
 }
 
@@ -230,11 +239,10 @@ go_on(const State *state, Flow *self, Py_ssize_t begin, Py_ssize_t stop, Py_ssiz
 }
 
 static PyObject *
-turn(Flow *self, PyTypeObject *type, enum kind kind)
+read_and_move(const State *state, Flow *self, enum kind kind)
 {
-    const State *state = PyType_GetModuleState(type);
     if (!is_whole(state, self, kind)) {
-        PyErr_SetString(PyExc_TypeError, "a turn needs pump, source, sink, both ends, and a compiled walk unless it wraps");
+        PyErr_SetString(PyExc_TypeError, "a turn needs pump, source, sink, both ends, an area, and a compiled walk unless it wraps");
         return NULL;
     }
     const Pump *pump = (Pump *)self->pump;
@@ -249,6 +257,9 @@ turn(Flow *self, PyTypeObject *type, enum kind kind)
     }
     uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(pump->buffer);
     Py_ssize_t room = PyByteArray_GET_SIZE(pump->buffer) - start;
+    if (room > PyMemoryView_GET_BUFFER(self->read_area)->len) {
+        room = PyMemoryView_GET_BUFFER(self->read_area)->len;
+    }
     if (kind != WRAP && room > PIECE && state->kernel->left(self->walk) > PIECE) {
         room = PIECE;
     }
@@ -306,6 +317,27 @@ turn(Flow *self, PyTypeObject *type, enum kind kind)
         return PyObject_CallMethodOneArg((PyObject *)self, state->read_many, Py_True);
     }
     Py_RETURN_NONE;
+}
+
+/* Whether a rate limiter has to look. Only walks over frames count messages that are limited. */
+static bool
+is_due(const State *state, const Flow *self)
+{
+    return self->octets >= self->octets_due ||
+           (self->messages_due != NEVER && self->walk != NULL && Py_IS_TYPE(self->walk, state->kernel->frame_walk) &&
+            state->kernel->messages(self->walk) >= self->messages_due);
+}
+
+static PyObject *
+turn(Flow *self, PyTypeObject *type, enum kind kind)
+{
+    const State *state = PyType_GetModuleState(type);
+    PyObject *result = read_and_move(state, self, kind);
+    if (result != NULL && is_due(state, self)) {
+        Py_DECREF(result);
+        return PyObject_CallMethodNoArgs((PyObject *)self, state->reach_due);
+    }
+    return result;
 }
 
 static PyObject *
@@ -464,6 +496,7 @@ flow_traverse(Flow *self, visitproc visit, void *arg)
     Py_VISIT(self->carry);
     Py_VISIT(self->read_end);
     Py_VISIT(self->write_end);
+    Py_VISIT(self->read_area);
     return 0;
 }
 
@@ -477,6 +510,7 @@ flow_clear(Flow *self)
     Py_CLEAR(self->carry);
     Py_CLEAR(self->read_end);
     Py_CLEAR(self->write_end);
+    Py_CLEAR(self->read_area);
     return 0;
 }
 
@@ -518,7 +552,10 @@ static PyMemberDef flow_members[] = {
     {"_carry", T_OBJECT_EX, offsetof(Flow, carry), 0, "the unfinished end of the last read"},
     {"_read_end", T_OBJECT_EX, offsetof(Flow, read_end), 0, "what reads the source: a descriptor or a function"},
     {"_write_end", T_OBJECT_EX, offsetof(Flow, write_end), 0, "what writes the sink: a descriptor or a function"},
+    {"read_area", T_OBJECT_EX, offsetof(Flow, read_area), 0, "the part of the pump's buffer that a read fills"},
     {"octets", T_ULONGLONG, offsetof(Flow, octets), 0, "bytes that came from the source"},
+    {"octets_due", T_ULONGLONG, offsetof(Flow, octets_due), 0, "the bytes at which a rate limiter looks"},
+    {"messages_due", T_ULONGLONG, offsetof(Flow, messages_due), 0, "the messages at which it looks"},
     {"_wrapped", T_ULONGLONG, offsetof(Flow, wrapped), 0, "frames that were made of what came"},
     {"last_moved", T_DOUBLE, offsetof(Flow, last_moved), 0, "when the last data was moved"},
     {0},
@@ -612,6 +649,7 @@ make_names(State *state)
            (state->reach_end = PyUnicode_InternFromString("_reach_end")) != NULL &&
            (state->go_on = PyUnicode_InternFromString("_go_on")) != NULL &&
            (state->read_many = PyUnicode_InternFromString("_read_many")) != NULL &&
+           (state->reach_due = PyUnicode_InternFromString("_reach_due")) != NULL &&
            (state->handle = PyUnicode_InternFromString("handle")) != NULL &&
            (state->owner = PyUnicode_InternFromString("owner")) != NULL &&
            (state->crash = PyUnicode_InternFromString("crash")) != NULL;
@@ -652,8 +690,8 @@ fast_path_clear(PyObject *module)
     Py_CLEAR(state->pump);
     Py_CLEAR(state->leg);
     Py_CLEAR(state->flow);
-    PyObject **const names[] = {&state->pull,      &state->lose,   &state->reach_end, &state->go_on,
-                                &state->read_many, &state->handle, &state->owner,     &state->crash};
+    PyObject **const names[] = {&state->pull,      &state->lose,      &state->reach_end, &state->go_on, &state->read_many,
+                                &state->reach_due, &state->handle,    &state->owner,     &state->crash};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         Py_CLEAR(*names[i]);
     }

@@ -27,7 +27,10 @@ class FlowFields:
     source: Any
     sink: Any
     walk: Walk
+    read_area: memoryview
     octets: int
+    octets_due: int
+    messages_due: int
     last_moved: float
     _carry: bytes
     _read_end: ReadEnd

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FLOOD = 500  # control frames in one read; more of them are taken for an attack
 # Bytes of each read after that, and of one whose frames are shown to a tap: at most 2,048 empty frames
 SMALL_READ_SIZE = 4096
+NEVER = (1 << 64) - 1  # more than any flow counts
 
 _CLOSED = Cause.CLOSED
 _BINARY = FIN | Opcode.BINARY
@@ -57,6 +58,7 @@ class Flow(FlowFields):
 
     read_area: the part of the pump's buffer that the source is read into; smaller after a flood of control frames
     octets: bytes that came from the source, headers included
+    octets_due, messages_due: when so many bytes or messages have passed, a rate limiter in the flow's place looks
     last_moved: when the last data was moved, also a part of a frame (trio seconds)
     """
 
@@ -65,7 +67,6 @@ class Flow(FlowFields):
         "_tls_record",
         "ended",
         "owner",
-        "read_area",
         "recv_into",
     )
 
@@ -85,6 +86,7 @@ class Flow(FlowFields):
         self._tls_record = source.transport.tls_record
         self._reads_many = False  # whether one read takes several TLS records, while they are full
         self.octets = 0
+        self.octets_due = self.messages_due = NEVER
         self.last_moved = 0.0
         self.ended = False
         source.input_flow = self
@@ -115,12 +117,12 @@ class Flow(FlowFields):
         return self.pull
 
     def _is_plain(self) -> bool:
-        """Whether the fast path can read the source: not if it was not built, while a tap looks, and for reads of
-        another size (several TLS records, or fewer bytes)."""
+        """Whether the fast path can read the source: not if it was not built, while a tap looks, and if one read
+        takes several TLS records, or not the whole of one."""
         return (
             fast_path.COMPILED
             and not self._reads_many
-            and self.read_area is self.pump.read_area
+            and (not self._tls_record or self.read_area is self.pump.read_area)
             and self.recv_into == self.source.transport.recv_into
         )
 
@@ -159,6 +161,13 @@ class Flow(FlowFields):
         """A TLS record was full, so that more of them may be there, or was not."""
         self._reads_many = many
         self.source.choose_reader()
+
+    def count(self) -> None:
+        """Counts nothing: without a rate limiter in the flow's place nothing is ever due."""
+
+    def _reach_due(self) -> None:
+        """So much has passed as was due. The fast path calls it after such a turn."""
+        self.source.input_flow.count()
 
     def frame_reader(self, keep: int) -> ReadFrames | None:
         """Returns a function that tells the frames of what is read from now on; ``None`` if those bytes are no frames.

@@ -67,6 +67,10 @@ class InputFlow(Protocol):
         """Returns what is to be called when the socket is readable, from now on."""
         ...
 
+    def count(self) -> None:
+        """So much has passed as was due."""
+        ...
+
 
 class OutputFlow(Protocol):
     """The flow that ends at this leg: it gives the bytes to write."""

@@ -8,8 +8,8 @@ them in the steady state.
 - It owns a readiness set (``poller``) and wakes when any session has bytes to move. It then serves *rounds*: one
   ``poll`` of the set and one read for each ready socket. After a few milliseconds, or when nothing is ready, it passes
   a checkpoint, so that the control plane runs.
-- Without TLS, limits or anything else that Python has to see, rounds and flows are served in C (``fast_path``). This
-  file and the flows do the same in Python.
+- Without a tap or anything else that Python has to see, rounds and flows are served in C (``fast_path``). This file and
+  the flows do the same in Python.
 - There is one read buffer for the whole process, so an idle session holds none. A direction (``flow``) reads into it,
   walks the frames in place and sends directly from it. The bytes that the peer does not accept are copied into that
   leg's ``pending``, and the source is not read until they are sent. So a session holds at most one read per direction.

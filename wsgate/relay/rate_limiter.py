@@ -3,12 +3,12 @@
 Theory of operation
 -------------------
 A ``RateLimiter`` stands between a flow and its two legs, and only in sessions of routes that limit rates: the source
-calls it for each read, and the sink tells it when it accepts no more. So it can stop the reads of a flow, and other
-sessions have nothing of it.
+tells it when so much has come that it must look, and the sink when it accepts no more. So it can stop the reads of a
+flow, and other sessions have nothing of it.
 
-The flow counts messages and bytes anyway. After a read the limiter only compares the bytes with those at which a bucket
-is to be looked at; so many messages have at least so many headers. What passes at once is at most a full bucket and one
-read. The reads are small if the bucket is. If a bucket is in debt, ``over`` decides:
+The flow counts messages and bytes anyway. After a read they are only compared with those at which a bucket is to be
+looked at, by the turn in C or by ``read``. What passes at once is at most a full bucket and one read. The reads are
+small if the bucket is. If a bucket is in debt, ``over`` decides:
 
   throttle  the source is not read until the debt is paid. TCP then holds back the peer, and nothing is lost
   close     the session ends with 1008. While the sink accepts no more, the source is not read, and all that its peer
@@ -21,19 +21,17 @@ limiter lets go: the Close of a peer must not wait behind its messages. The clos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from wsgate.relay.closing import Cause, End
-from wsgate.relay.flow import WalkingFlow
+from wsgate.relay.flow import NEVER, WalkingFlow
 from wsgate.relay.pump import READ_SIZE
 from wsgate.relay.token_bucket import TokenBucket
 from wsgate.settings.model import Over, RouteLimits
 from wsgate.wire.close import Close, CloseCode
-from wsgate.wire.frames import MIN_HEADER
 
 if TYPE_CHECKING:
     from wsgate.relay.closing import Side
@@ -68,7 +66,6 @@ class RateLimiter:
         "_blocked",
         "_bytes",
         "_closes",
-        "_due",
         "_flow",
         "_lifted",
         "_messages",
@@ -102,7 +99,7 @@ class RateLimiter:
             self._bytes = TokenBucket(rate, capacity, flow.pump.now)
             read_size = min(read_size, int(capacity))
         self._read_size = max(read_size, _LEAST_READ)
-        self._due: float = 0  # the bytes of the flow at which to look at the buckets
+        flow.octets_due = 0  # what came with the handshake counts after the first read
         self._blocked = False  # the sink accepts no more
         self._since: float | None = None  # since when the source is throttled
         self._until = 0.0
@@ -119,6 +116,7 @@ class RateLimiter:
     def lift(self, now: float) -> None:
         """Limits nothing any more."""
         self._lifted = True
+        self._flow.octets_due = self._flow.messages_due = NEVER
         self._flow.source.choose_reader()
         if self._since is not None:
             self._end_throttle(now)
@@ -145,15 +143,19 @@ class RateLimiter:
         if len(flow.read_area) > self._read_size:  # also after a tap, during which it was another one
             flow.read_area = flow.pump.read_area[: self._read_size]
         self._read = flow.reader()
-        return self._read if self._lifted else self.read
+        if self._lifted or self._read != flow.pull:  # a turn in C compares by itself
+            return self._read
+        return self.read
 
     def read(self) -> None:
         """Reads once and moves the bytes, as the flow alone does, and counts them."""
         self._read()
-        if self._flow.octets >= self._due:
-            self._count()
+        flow = self._flow
+        if flow.octets >= flow.octets_due or flow.messages >= flow.messages_due:
+            self.count()
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Takes the tokens for what has passed, and slows down or ends what has passed too fast."""
         flow = self._flow
         of_bytes, of_messages = self._take(flow.pump.now)
         if flow.ended:
@@ -169,16 +171,13 @@ class RateLimiter:
         """Takes the tokens for what has passed. Returns the seconds until the debt of either bucket is paid."""
         flow = self._flow
         of_bytes = of_messages = 0.0
-        due = math.inf
+        flow.octets_due = NEVER
         if self._bytes is not None:
             of_bytes = self._bytes.take(flow.octets, now)
-            due = self._bytes.due
+            flow.octets_due = min(self._bytes.due, NEVER)
         if self._messages is not None:
-            messages = flow.messages
-            of_messages = self._messages.take(messages, now)
-            # one byte may end a message that has begun; each one after that has a header
-            due = min(due, flow.octets + 1 + (self._messages.due - messages - 1) * MIN_HEADER)
-        self._due = due
+            of_messages = self._messages.take(flow.messages, now)
+            flow.messages_due = min(self._messages.due, NEVER)
         return of_bytes, of_messages
 
     # -- for the sink --------------------------------------------------------------------------------------------------
@@ -192,7 +191,7 @@ class RateLimiter:
 
     def pause(self) -> None:
         self._blocked = True
-        if self._closes:
+        if self._closes and not self._lifted:
             self._take(trio.current_time())
         self._flow.pause()
 

@@ -471,6 +471,12 @@ left(PyObject *object)
     return ((FrameWalk *)object)->left;
 }
 
+static uint64_t
+messages(PyObject *object)
+{
+    return ((FrameWalk *)object)->messages;
+}
+
 PyDoc_STRVAR(walk_doc,
 "walk($self, buffer, start, end, /)\n--\n\n"
 "Walks over ``buffer[start:end]``. Returns where it stopped; see wsgate.wire.walk.");
@@ -778,7 +784,7 @@ kernel_exec(PyObject *module)
     }
     /* the module keeps the type */
     state->api = (KernelApi){.frame_walk = (PyTypeObject *)type, .walk_once = walk_once, .unwrap_once = unwrap_once,
-                             .left = left};
+                             .left = left, .messages = messages};
     PyObject *api = PyCapsule_New(&state->api, KERNEL_API, NULL);
     if (api == NULL) {
         return -1;

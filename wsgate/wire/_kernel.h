@@ -7,7 +7,7 @@
 
 /* Each compiled module has it as ``API``, and wsgate.wire.kernel wants the one that it knows. Raise both when what they
    offer each other, or Python, changes: files of an older install are then left alone. */
-enum { KERNEL_API_VERSION = 1 };
+enum { KERNEL_API_VERSION = 2 };
 
 enum { KERNEL_DONE }; /* the walk went over all there was */
 
@@ -20,4 +20,6 @@ typedef struct {
     int (*unwrap_once)(PyObject *walk, uint8_t *data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t *stop, Py_ssize_t *out);
     /* Returns how many payload bytes of the current data frame are still to come. */
     uint64_t (*left)(PyObject *walk);
+    /* Returns how many data messages it has seen to their end. */
+    uint64_t (*messages)(PyObject *walk);
 } KernelApi;

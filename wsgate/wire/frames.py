@@ -21,7 +21,6 @@ RSV1 = 0x40
 MASK = 0x80
 
 MAX_CONTROL = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
-MIN_HEADER = 2  # bytes: no length of its own, no masking key
 MAX_HEADER = 14  # bytes: two, eight of length, four of masking key
 
 

@@ -19,7 +19,7 @@ from wsgate.wire.shared_object import check_whole
 Walk: TypeAlias = "walk.FrameWalk | _kernel.FrameWalk"
 Counts: TypeAlias = Any  # the FrameCounts of the same kind as the walk: both compiled, or neither
 
-API = 1  # of the compiled modules: KERNEL_API_VERSION in _kernel.h
+API = 2  # of the compiled modules: KERNEL_API_VERSION in _kernel.h
 
 
 def check(module: ModuleType) -> None:
