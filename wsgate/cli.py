@@ -110,6 +110,7 @@ _OPERATING = {
     "status": "say whether a running gateway is ready, and how many sessions it has",
     "sessions": "list the sessions of a running gateway",
     "close": "end sessions of a running gateway",
+    "move": "end a part of the sessions of a running gateway, for others to take",
     "backends": "list the backends of a running gateway",
     "routes": "list the routes of a running gateway",
     "drain": "drain a running gateway, or one of its routes or backends",

@@ -86,6 +86,24 @@ def run(api: FakeApi, *arguments: str) -> int:
             "chat   ws://b:1  well                                 3         1\n"
             "chat   ws://b:1  unhealthy, draining, ejected         3         1\n",
         ),
+        (
+            ["move", "--share", "25%", "--over", "2m", "--route", "chat"],
+            {"sessions": 40, "over": 120.0},
+            ("POST", "sessions/move", {"share": 25, "over": 120.0, "route": "chat"}),
+            "40 sessions told to come back elsewhere, within 120 s\n",
+        ),
+        (
+            ["move", "--share", "1%"],
+            {"sessions": 1, "over": 60.0},
+            ("POST", "sessions/move", {"share": 1, "over": 60.0}),
+            "1 session told to come back elsewhere, within 60 s\n",
+        ),
+        (
+            ["move", "--stop"],
+            {"sessions": 0, "over": 60.0},
+            ("POST", "sessions/move", {"share": 0}),
+            "no session is moved\n",
+        ),
         (["drain"], {"drain": "begun"}, ("POST", "drain", None), "the gateway drains, and ends\n"),
         (
             ["drain", "--backend", "ws://b:1"],
@@ -204,6 +222,10 @@ def test_a_file_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["close"], "name sessions by their ids"),
         (["close", "1", "--route", "a"], "name sessions by their ids"),
+        (["move"], "say how many, with --share"),
+        (["move", "--share", "25"], "'25' has no unit: write '25%'"),
+        (["move", "--share", "5%", "--over", "20"], "has no unit"),
+        (["move", "--stop", "--share", "5%"], "it takes no other flag"),
         (["drain", "--undo"], "a drain of the whole gateway cannot be undone"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``wsgate status``, ``sessions``, ``close``, ``backends``, ``drain`` and ``reload``: they ask a running gateway."""
+"""``wsgate status``, ``sessions``, ``close``, ``move``, ``drain`` and their like: they ask a running gateway."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import yaml
 
 from wsgate.commands.admin_client import ADDRESS, AdminClient, AskError, client_from
 from wsgate.commands.table import age, octets, printable, table
+from wsgate.settings.numbers import share
+from wsgate.text.duration import duration
+from wsgate.text.error import TextError
 
 Answer = Mapping[str, Any]
 
@@ -74,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
     add_filters(close)
     close.add_argument("--code", metavar="CODE", type=int, default=1008, help="the close code (1008)")
     close.add_argument("--reason", metavar="TEXT", help="at most 123 bytes, which both sides get")
+    move = add("move", "End a part of the sessions, for a balancer to give them to others.", _ask_move, _show_moved)
+    move.add_argument("--share", metavar="SHARE", help="of the open sessions, like 25%%; at random")
+    move.add_argument("--over", metavar="TIME", default="60s", help="evenly over so long (60s)")
+    move.add_argument("--route", metavar="NAME", help="only those of this route")
+    move.add_argument("--stop", action="store_true", help="end the move that is under way")
     backends = add("backends", "List the backends of relays.", _ask_backends, _show_backends)
     backends.add_argument("--route", metavar="NAME", help="of this route")
     add("routes", "List the routes, in the order in which they are tried.", _ask_routes, _show_routes)
@@ -125,6 +133,22 @@ def _ask_close(client: AdminClient, options: argparse.Namespace) -> Answer:
     if options.reason is not None:
         body["reason"] = options.reason
     return client.ask("POST", "sessions/close", body=body)
+
+
+def _ask_move(client: AdminClient, options: argparse.Namespace) -> Answer:
+    if options.stop:
+        if options.share is not None or options.route is not None:
+            raise AskError("--stop ends what is under way, whatever it is: it takes no other flag")
+        return client.ask("POST", "sessions/move", body={"share": 0})
+    if options.share is None:
+        raise AskError("say how many, with --share, or end the move that is under way, with --stop")
+    try:
+        body: dict[str, Any] = {"share": share(options.share), "over": duration(options.over)}
+    except TextError as error:
+        raise AskError(str(error)) from None
+    if options.route is not None:
+        body["route"] = options.route
+    return client.ask("POST", "sessions/move", body=body)
 
 
 def _ask_backends(client: AdminClient, options: argparse.Namespace) -> Answer:
@@ -210,6 +234,13 @@ def _show_ended(answer: Answer) -> Sequence[str]:
 def _show_closed(answer: Answer) -> Sequence[str]:
     number = len(answer["closed"])
     return [f"{number} session{'' if number == 1 else 's'} told to close"]
+
+
+def _show_moved(answer: Answer) -> Sequence[str]:
+    number = answer["sessions"]
+    if not number:
+        return ["no session is moved"]
+    return [f"{number} session{'' if number == 1 else 's'} told to come back elsewhere, within {answer['over']:g} s"]
 
 
 def _show_backends(answer: Answer) -> Sequence[str]:

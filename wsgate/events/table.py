@@ -104,6 +104,8 @@ FIELDS = (
     Field("cut", "sessions", "that were cut without a Close"),
     Field("drained", "sessions", "that the route's `on_reload` closes"),
     Field("kept", "sessions", "that the route's `on_reload` lets go on"),
+    Field("over", "seconds", "within which sessions are moved"),
+    Field("left", "sessions", "that were to be moved and were not"),
     Field("delay", "seconds", "`drain.delay`"),
     Field("spread", "seconds", "`drain.spread`"),
     Field("grace", "seconds", "`drain.grace`"),
@@ -234,6 +236,18 @@ EVENTS = (
     ),
     Event("route drains no more", "warning", ("route",), "it takes sessions again"),
     Event("route drained", "warning", ("route",), "it has no session any more"),
+    Event(
+        "sessions move",
+        "warning",
+        ("sessions", "over"),
+        "so many are closed with 1012, evenly over so many seconds, because `wsgate move` asks for it",
+    ),
+    Event(
+        "sessions moved",
+        "warning",
+        ("sessions", "left"),
+        "so many were closed; left: they had ended, or it was stopped",
+    ),
     Event(
         "backend file wrong",
         "warning, error",

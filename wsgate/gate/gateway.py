@@ -16,6 +16,7 @@ from wsgate.gate.handshake_limiter import HandshakeLimiter
 from wsgate.gate.http_date import HttpDate
 from wsgate.gate.metrics import GatewayMetrics
 from wsgate.gate.session_limits import SessionLimits
+from wsgate.gate.session_moves import SessionMoves
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.gate.shared_limits import SharedLimits
 from wsgate.gate.silent_connections import SilentConnections
@@ -61,6 +62,7 @@ class Gateway:
     tracer: makes a span of each upgrade; ``None`` if nobody traces
     date: returns the value of Date in answers
     route_drains: the routes that take no new session
+    session_moves: the sessions that are moved to other gateways
     short_waits: for the answers of backends; nearly all come soon
     codec_memory: bytes that the open sessions may keep for compression between two messages
     acme_challenges: for the CA that checks a name by TLS-ALPN-01, by host; nearly always empty
@@ -87,6 +89,7 @@ class Gateway:
     metrics: GatewayMetrics = field(default_factory=lambda: GatewayMetrics(MetricRows().row()))
     upgrading: int = 0
     route_drains: RouteDrains = field(init=False)
+    session_moves: SessionMoves = field(default_factory=SessionMoves)
     short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
     admissions: Admissions = field(default_factory=Admissions)
     tracer: Tracer | None = None

@@ -18,7 +18,16 @@ from functools import partial
 import trio
 
 from wsgate.events.emit import emit
-from wsgate.gate import backend_drain, health, interval_log, membership, revoke, route_drain, shared_places
+from wsgate.gate import (
+    backend_drain,
+    health,
+    interval_log,
+    membership,
+    revoke,
+    route_drain,
+    session_moves,
+    shared_places,
+)
 from wsgate.gate.auth import running
 from wsgate.gate.gateway import Gateway
 from wsgate.net.resolver import Resolver
@@ -114,6 +123,7 @@ async def run(
                         write_owed_lines,
                         partial(backend_drain.watch, gateway),
                         partial(route_drain.watch, gateway),
+                        partial(session_moves.watch, gateway.session_moves, gateway.sessions),
                     ):
                         serving.start_soon(task)
                     await serving.start(membership.watch, gateway)

@@ -143,6 +143,15 @@ async def test_close_of_what_is_not_there() -> None:
         ("routes/drain", {}, "route is a text"),
         ("routes/drain", {"route": "a", "drain": 1}, "route is a text, the name of a route; drain is true or false"),
         ("routes/drain", {"route": "a", "backend": "b"}, "unknown parameter 'backend'"),
+        ("sessions/move", {}, "share is a number from 0 to 100"),
+        ("sessions/move", {"share": "25%"}, "share is a number from 0 to 100"),
+        ("sessions/move", {"share": True}, "share is a number from 0 to 100"),
+        ("sessions/move", {"share": 101}, "share is a number from 0 to 100"),
+        ("sessions/move", {"share": float("nan")}, "share is a number from 0 to 100"),
+        ("sessions/move", {"share": 1, "over": -1}, "over is a number of seconds from 0 to 86400"),
+        ("sessions/move", {"share": 1, "over": 1e9}, "over is a number of seconds from 0 to 86400"),
+        ("sessions/move", {"share": 1, "route": None}, "route is a text, the name of a route"),
+        ("sessions/move", {"share": 1, "user": "a"}, "unknown parameter 'user'"),
         ("log", {"level": "loud"}, "level is one of debug, info, warning, error"),
         ("log", {"level": {}}, "level is one of debug, info, warning, error"),
         ("sessions/close", {"ids": None, "filter": {"route": "a"}}, "write either ids, a list, or filter"),
@@ -213,6 +222,18 @@ async def test_a_drain_of_backends() -> None:
     assert told.content == {"drain": True, "backends": [{"route": "a", "backend": "b"}]}
     assert asked.questions == [{"ask": "drain backend", "route": None, "backend": "b", "on": True}]
     assert (await Asked({"routes": []}).ask("POST", "backends/drain", {"backend": "b", "drain": False})).status == 404
+
+
+async def test_a_move() -> None:
+    asked = Asked({"sessions": 3, "found": True}, {"sessions": 4, "found": True})
+    told = await asked.ask("POST", "sessions/move", {"share": 12.5})
+    assert (told.status, told.content) == (200, {"sessions": 7, "over": 60.0})
+    assert asked.questions == [{"ask": "move", "share": 12.5, "over": 60.0, "route": None}]
+    body = {"share": 100, "over": 0, "route": "a"}
+    unknown = {"sessions": 0, "found": False}
+    assert (await Asked(unknown).ask("POST", "sessions/move", body)).status == 404
+    told = await Asked(unknown, missing=(1,)).ask("POST", "sessions/move", body)
+    assert told.content == {"sessions": 0, "over": 0, "missing_workers": [1]}
 
 
 async def test_a_drain_of_a_route() -> None:

@@ -136,6 +136,20 @@ async def test_close(start_gate: StartGate, backend: Backend, log: Log) -> None:
     assert (ended["reason"], ended["ended_by"], ended["client_code"]) == ("operator", "gateway", 4001)
 
 
+async def test_a_move(start_gate: StartGate, backend: Backend) -> None:
+    gate = start_gate(route(relay_to(backend.port), "other", match=at("/other")), route(relay_to(backend.port), "chat"))
+    for path in ("/", "/", "/other"):
+        await open_session(gate.connect(), backend, path)
+    moves, question = gate.gateway.session_moves, {"ask": "move", "share": 100, "over": 5.0}
+    assert await answer(gate.gateway, {**question, "route": "chat"}) == {"sessions": 2, "found": True}
+    assert moves.take() is not None
+    assert await answer(gate.gateway, {**question, "route": None}) == {"sessions": 3, "found": True}
+    assert await answer(gate.gateway, {**question, "route": "gone"}) == {"sessions": 0, "found": False}
+    move = moves.take()
+    assert move is not None
+    assert (sorted(move[0]), move[1]) == (["1", "2", "3"], 5.0)
+
+
 async def test_backends_and_their_drain(start_gate: StartGate, backend: Backend, log: Log) -> None:
     gate = start_gate(route(relay_to(backend.port), "chat"), route(Respond(), "none", match=at("/none")))
     client = gate.connect()

@@ -20,11 +20,21 @@ from urllib.parse import parse_qsl, unquote
 import trio
 
 from wsgate import __version__
+from wsgate.gate.session_moves import LONGEST
 from wsgate.ops.admin.asking import Answers, Ask
 from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS
 from wsgate.ops.admin.merging import merge_backends, merge_routes
 from wsgate.ops.admin.openapi import description
-from wsgate.ops.admin.operations import LISTED, MOST_LISTED, MOST_OFFSET, OPERATIONS, PREFIX, Operation, find
+from wsgate.ops.admin.operations import (
+    LISTED,
+    MOST_LISTED,
+    MOST_OFFSET,
+    MOVED_OVER,
+    OPERATIONS,
+    PREFIX,
+    Operation,
+    find,
+)
 from wsgate.ops.admin.questions import set_level
 from wsgate.settings.model import LogLevel
 from wsgate.settings.problem import Problem
@@ -208,6 +218,20 @@ class Api:
             raise Wrong("no open session has such an id: it may have ended", 404)
         return _told({"closed": closed}, answers)
 
+    async def _move(self, asked: Asked) -> Told:
+        body = asked.body
+        share, over, route = body.get("share"), body.get("over", MOVED_OVER), body.get("route")
+        if not _is_within(share, 100):
+            raise Wrong("share is a number from 0 to 100, in per cent of the open sessions")
+        if not _is_within(over, LONGEST):
+            raise Wrong(f"over is a number of seconds from 0 to {LONGEST:.0f}")
+        if "route" in body and not isinstance(route, str):
+            raise Wrong("route is a text, the name of a route")
+        answers = await self._ask({"ask": "move", "share": share, "over": over, "route": route})
+        if not answers.missing and not any(found["found"] for found in answers.found):
+            raise Wrong("no route has this name: GET /api/v1/routes lists them", 404)
+        return _told({"sessions": sum(found["sessions"] for found in answers.found), "over": over}, answers)
+
     async def _drain_backend(self, asked: Asked) -> Told:
         body = asked.body
         backend, on = body.get("backend"), body.get("drain", True)
@@ -324,6 +348,11 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int = 1 << 
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= most):
         raise Wrong(f"{name} is a number from 0 to {most}")
     return int(text)
+
+
+def _is_within(value: object, most: float) -> bool:
+    """Whether a value of JSON is a number from 0 to ``most``."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wsgate.gate.session_moves import LONGEST
 from wsgate.ops.admin.filters import EXACT, SEARCH, SORTS
 from wsgate.ops.admin.schemas import (
     CODE,
+    COUNT,
+    NUMBER,
     REASON,
     TEXT,
     YES_OR_NO,
@@ -24,6 +27,7 @@ PREFIX = "/api/v1/"
 MOST_LISTED = 1000  # sessions in one answer
 LISTED = 100  # sessions in one answer, if the request does not say
 MOST_OFFSET = 1 << 31
+MOVED_OVER = 60.0  # seconds for a move, if the request does not say
 LIVE = f"{PREFIX}live"
 
 
@@ -84,6 +88,8 @@ _TOTAL = {"type": "integer", "minimum": 0, "description": "All that the filter t
 _LIMIT = {"type": "integer", "minimum": 0, "maximum": MOST_LISTED, "default": LISTED}
 _OFFSET = {"type": "integer", "minimum": 0, "maximum": MOST_OFFSET, "default": 0}
 _DRAIN = described({**YES_OR_NO, "default": True}, "Whether it drains, or drains no more.")
+_PER_CENT = {"type": "number", "minimum": 0, "maximum": 100}
+_OVER = {"type": "number", "minimum": 0, "maximum": LONGEST, "default": MOVED_OVER}
 _DRAINED_BACKENDS = {"type": "array", "items": mapping({"route": TEXT, "backend": TEXT})}
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -165,6 +171,19 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
             "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}],
         },
+        errors=_NOT_FOUND,
+    ),
+    Operation(
+        "POST",
+        "sessions/move",
+        "move",
+        "Ends a share of the sessions with 1012, evenly over a time: a balancer may give them to others.",
+        {200: listed("Moved", sessions=described(COUNT, "How many are moved."), over=NUMBER)},
+        body=request_body(
+            {"share": described(_PER_CENT, "Of the open sessions, in per cent; 0 ends the move that is under way.")},
+            over=described(_OVER, "Seconds until the last one is told."),
+            route=described(TEXT, "Only those of this route."),
+        ),
         errors=_NOT_FOUND,
     ),
     Operation(

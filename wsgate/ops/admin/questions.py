@@ -16,6 +16,7 @@ from typing import Any
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.gate import session_moves
 from wsgate.gate.access_log import end_fields
 from wsgate.gate.ended_sessions import EndedSession
 from wsgate.gate.gateway import Gateway
@@ -166,6 +167,18 @@ async def _close(gateway: Gateway, question: Plain) -> Plain:
     return {"closed": closed}
 
 
+async def _move(gateway: Gateway, question: Plain) -> Plain:
+    """Moves a share of the sessions, of all routes or of one, to other gateways; no share ends the move under way."""
+    name = question["route"]
+    if name is not None and all(route.name != name for route in gateway.site.routes):
+        return {"sessions": 0, "found": False}
+    filter = {} if name is None else {"route": name}
+    ids = [session.id async for session in _filtered(gateway, filter) if session.is_open]
+    moved = session_moves.sample(ids, question["share"])
+    gateway.session_moves.ask(moved, question["over"])
+    return {"sessions": len(moved), "found": True}
+
+
 async def _backends(gateway: Gateway, question: Plain) -> Plain:
     backends = [
         {
@@ -263,6 +276,7 @@ _QUESTIONS: dict[str, Callable[[Gateway, Plain], Awaitable[Plain]]] = {
     "session": _session,
     "ended": _ended,
     "close": _close,
+    "move": _move,
     "backends": _backends,
     "drain backend": _drain_backend,
     "drain route": _drain_route,
