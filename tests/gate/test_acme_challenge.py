@@ -28,6 +28,7 @@ from wsgate.wire.client_hello import ClientHello, parse
 
 HOST = "a.example.com"
 NETWORK = Network(ipaddress.ip_network("192.0.2.0/24"))  # of CLIENT
+HALF = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half of a ClientHello"
 TIMEOUT = 10.0  # seconds: timeouts.handshake
 
 
@@ -177,7 +178,7 @@ async def test_over_a_unix_socket_a_whole_hello_is_seen(gate: Gate) -> None:
 async def test_half_a_hello(gate: Gate, looks: list[int], log: Log, autojump_clock: MockClock) -> None:
     client = Client(gate)
     began = trio.current_time()
-    await client.stream.send_all(b"\x16\x03\x01\x02\x00half")
+    await client.stream.send_all(HALF)
     with contextlib.suppress(trio.BrokenResourceError):  # it was not read, so the connection is reset
         await client.stream.receive_some()
     assert trio.current_time() - began == pytest.approx(TIMEOUT)
@@ -188,7 +189,7 @@ async def test_half_a_hello(gate: Gate, looks: list[int], log: Log, autojump_clo
 
 async def test_half_a_hello_and_its_end(gate: Gate, log: Log) -> None:
     client = Client(gate)
-    await client.stream.send_all(b"\x16\x03\x01\x02\x00half")
+    await client.stream.send_all(HALF)
     await trio.testing.wait_all_tasks_blocked()
     await client.stream.send_eof()
     await client.stream.receive_some()
@@ -198,7 +199,7 @@ async def test_half_a_hello_and_its_end(gate: Gate, log: Log) -> None:
 
 async def test_half_a_hello_and_a_reset(gate: Gate, log: Log) -> None:
     client = Client(gate)
-    await client.stream.send_all(b"\x16\x03\x01\x02\x00half")
+    await client.stream.send_all(HALF)
     await trio.testing.wait_all_tasks_blocked()
     reset(client.stream.socket)
     await closed(gate)
@@ -207,7 +208,7 @@ async def test_half_a_hello_and_a_reset(gate: Gate, log: Log) -> None:
 
 async def test_half_a_hello_when_others_need_its_place(gate: Gate, log: Log, autojump_clock: MockClock) -> None:
     client = Client(gate)
-    await client.stream.send_all(b"\x16\x03\x01\x02\x00half")
+    await client.stream.send_all(HALF)
     await trio.sleep(1)
     assert gate.gateway.end_silent(1) == 1
     with contextlib.suppress(trio.BrokenResourceError):
@@ -235,3 +236,10 @@ async def test_hostile_bytes(gate: Gate, log: Log) -> None:
         await client.stream.aclose()
     await closed(gate)
     assert len(log.all("handshake failed")) == 3
+
+
+async def test_a_client_that_is_gone() -> None:
+    ours, theirs = tcp_pair()
+    with ours:
+        reset(theirs)
+        assert await module.asked_challenge(ours, {}) is None

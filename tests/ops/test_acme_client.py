@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from acme import client, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -179,6 +180,42 @@ def test_a_ca_that_does_not_answer(store: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_name_that_the_ca_refuses(ca: pebble.Pebble, store: Path) -> None:
     with pytest.raises(AcmeError, match="the CA answers: "):
         obtain(settings(ca.directory, store, "bad_name.example.com", ca=ca.ca), HTTP)
+
+
+OTHER_NAME = messages.Identifier(typ=messages.IDENTIFIER_FQDN, value="../../etc/name")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "problem"),
+    [
+        (TLS_ALPN, {"identifier": OTHER_NAME}, "wants to check a name that was not asked for"),
+        (TLS_ALPN, {"challenges": ()}, "offers no check by tls-alpn-01 for hostile.example.com"),
+        (HTTP, {"challenges": ()}, "offers no check by http-01 for hostile.example.com"),
+    ],
+)
+def test_a_ca_that_is_hostile(
+    ca: pebble.Pebble,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: AcmeChallenge,
+    changed: dict[str, object],
+    problem: str,
+) -> None:
+    """What it names becomes no file, and what it does not offer is no bug."""
+    new_order = client.ClientV2.new_order
+
+    def hostile(self: client.ClientV2, request: bytes) -> messages.OrderResource:
+        order = new_order(self, request)
+        (authorization,) = order.authorizations
+        other = authorization.update(body=authorization.body.update(**changed))
+        result: messages.OrderResource = order.update(authorizations=[other])
+        return result
+
+    monkeypatch.setattr(client.ClientV2, "new_order", hostile)
+    with pytest.raises(AcmeError, match=f"the CA {problem}"):
+        obtain(settings(ca.directory, store, "hostile.example.com", ca=ca.ca), kind)
+    for directory in ("challenges", "tls-challenges"):
+        assert list((store / directory).iterdir()) == []
 
 
 @pytest.mark.parametrize("text", [b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"])

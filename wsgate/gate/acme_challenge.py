@@ -7,7 +7,6 @@ seconds in two months, the message is read without removing it from the socket. 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import ssl
@@ -18,7 +17,7 @@ import trio
 from wsgate.events.emit import emit
 from wsgate.net.io import end_gracefully
 from wsgate.net.tls.acme_challenge import PROTOCOL
-from wsgate.net.transport import BLOCKED, Transport
+from wsgate.net.transport import Transport
 from wsgate.site.listener import LiveListener
 from wsgate.wire.client_hello import MAX_SIZE, ClientHello, parse
 
@@ -54,9 +53,7 @@ async def _peek(sock: socket.socket) -> ClientHello | None:
     size = 0
     try:
         while True:
-            data = b""
-            with contextlib.suppress(*BLOCKED):
-                data = sock.recv(MAX_SIZE, socket.MSG_PEEK)
+            data = sock.recv(MAX_SIZE, socket.MSG_PEEK)  # its first byte is there
             hello = parse(data)
             if hello is not None:
                 return hello
