@@ -31,6 +31,9 @@ async def main(mode: str) -> None:
         pump = Pump()
         nursery.start_soon(pump.run)
         opened = [await stack.enter_async_context(session(pump, mode=mode, unix=True)) for _ in range(SESSIONS)]
+        for leg in (leg for each in opened for leg in (each.client_leg, each.backend_leg)):
+            leg.drains = True  # as of TCP: these peers send nothing but bytes
+            leg.choose_reader()
         up, down = (PING, PONG) if mode == "relay" else (b"ping", b"pong")
         await exchange(opened, up, down)
         os.getppid()

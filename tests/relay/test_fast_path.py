@@ -27,6 +27,7 @@ from tests.relay.joined import data
 from wsgate.net.tls.transport import TLS_RECORD
 from wsgate.relay import fast_path
 from wsgate.relay.flow import NEVER
+from wsgate.relay.poller import EDGE, READABLE
 from wsgate.relay.states import Output
 from wsgate.wire import kernel
 from wsgate.wire.frames import Opcode
@@ -653,6 +654,115 @@ def test_what_is_no_bug_of_a_session_ends_the_round(legs: Round) -> None:
     with pytest.raises(KeyError):
         legs()
     assert legs.leg(0).crashed is None
+
+
+class Edge:
+    """A leg whose flow moves frames from one socket to another, edge-triggered in a set."""
+
+    def __init__(self, compiled: ModuleType, legs: Round) -> None:
+        self.ends = Ends(compiled)
+        self.legs = legs
+        self.leg = legs.leg(0)
+        self.fd = self.ends.source.fileno()
+        legs.legs += [None] * (self.fd + 1 - len(legs.legs))
+        legs.legs[self.fd] = self.leg
+        self.leg.reader = self.ends.flow.relay_turn
+        self.leg.interest = READABLE | EDGE
+        legs.set.register(self.fd, self.leg.interest)
+
+    def events(self) -> list[tuple[int, int]]:
+        return self.legs.set.poll(0)
+
+    def close(self) -> None:
+        self.ends.close()
+
+
+@pytest.fixture
+def edge(compiled: ModuleType, legs: Round) -> Iterator[Edge]:
+    made = Edge(compiled, legs)
+    yield made
+    made.close()
+
+
+def test_a_turn_that_has_taken_all_asks_for_no_event(edge: Edge) -> None:
+    """The set would refuse it, for the socket has left it meanwhile."""
+
+    def write(data: memoryview) -> int:
+        edge.legs.set.unregister(edge.fd)
+        return len(data)
+
+    edge.ends.flow._write_end = write
+    edge.ends.into.send(FRAME)
+    assert edge.legs() == 1
+    assert edge.events() == []
+    assert edge.leg.crashed is None
+
+
+def test_a_full_read_is_followed_by_another(edge: Edge) -> None:
+    edge.ends.make_room(2 * len(FRAME))
+    edge.ends.into.send(FRAME * 5)
+    assert [edge.legs() for _ in range(4)] == [1, 1, 1, 0]
+    assert edge.ends.out.recv(100) == FRAME * 5
+    assert edge.leg.interest == READABLE | EDGE
+
+
+def test_a_round_moves_as_much_of_a_large_frame_as_one_large_read_takes(edge: Edge) -> None:
+    """Piece by piece, and then the others have their turn."""
+    ends = edge.ends
+    ends.make_room(256 << 10)
+    for sock in ends.into, ends.sink:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    frame = data(bytes(6 * PIECE)).encode(MASK)
+    header = len(frame) - 6 * PIECE
+    ends.into.send(frame[: header + 100])
+    assert edge.legs() == 1
+    assert len(ends.out.recv(1 << 20)) == header + 100
+    ends.into.send(frame[header + 100 :][: 5 * PIECE])
+    moved = []
+    while edge.legs():
+        moved.append(len(ends.out.recv(1 << 20)))
+    assert moved == [4 * PIECE, PIECE]
+
+
+def test_a_turn_in_python_is_followed_by_another_event_while_bytes_are_there(edge: Edge) -> None:
+    taken: list[bytes] = []
+    edge.leg.reader = lambda: taken.append(edge.ends.source.recv(len(FRAME)))
+    edge.ends.into.send(FRAME * 2)
+    assert [edge.legs() for _ in range(3)] == [1, 1, 0]
+    assert taken == [FRAME, FRAME]
+    edge.leg.reader = lambda: 1 / 0
+    edge.ends.into.send(FRAME)
+    assert [edge.legs(), edge.legs()] == [1, 1]  # nor is it forgotten after a bug, if it is still read
+
+
+@pytest.mark.parametrize("last", [b"", FRAME])
+def test_the_end_of_the_peer_is_found_behind_its_last_bytes(edge: Edge, last: bytes) -> None:
+    edge.ends.into.send(last)
+    edge.ends.into.shutdown(socket.SHUT_WR)
+    edge.ends.flow.left = None
+    assert edge.legs() == 1
+    assert edge.ends.flow.left == (None if last else "end")
+    assert edge.leg.interest == READABLE  # its end stays, and would be told for ever
+    assert edge.legs() == 1
+    assert edge.ends.flow.left == "end"
+
+
+def test_a_leg_that_is_not_waited_for_any_more_is_left_alone(edge: Edge) -> None:
+    def stop() -> None:
+        edge.legs.set.unregister(edge.fd)
+        edge.leg.interest = 0
+
+    edge.leg.reader = stop
+    edge.ends.into.send(FRAME)
+    assert edge.legs() == 1
+    assert edge.events() == []
+
+
+def test_a_set_that_has_lost_an_edge_triggered_leg_is_a_bug(edge: Edge) -> None:
+    edge.leg.reader = lambda: edge.legs.set.unregister(edge.fd)
+    edge.ends.into.send(FRAME)
+    with pytest.raises(FileNotFoundError):
+        edge.legs()
 
 
 def test_a_round_of_something_that_is_none(legs: Round) -> None:

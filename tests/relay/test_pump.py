@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -22,7 +23,7 @@ from tests.relay.joined import Session, data, session
 from tests.relay.system_calls import SESSIONS, TURNS
 from wsgate.relay import fast_path
 from wsgate.relay.leg import Leg
-from wsgate.relay.poller import BUFFERED, READABLE, EpollPoller
+from wsgate.relay.poller import BUFFERED, EDGE, READABLE, WRITABLE, EpollPoller
 from wsgate.relay.pump import READ_SIZE, Pump
 from wsgate.relay.websocket_leg import WebSocketLeg
 
@@ -148,6 +149,58 @@ async def test_a_flood_leaves_the_others_their_turn(pump: Pump, autojump_clock: 
             leg.reader = noted
         assert await other.backend.receive() == data(b"quick")
     assert order.index("other") <= 1
+
+
+@pytest.mark.parametrize("together", ["nothing", "the end", "urgent data", "more than a read"])
+async def test_no_event_is_waited_for_that_will_not_come(pump: Pump, autojump_clock: MockClock, together: str) -> None:
+    """An edge-triggered socket is reported once. The virtual clock would go on if anything waited for another time."""
+    frame = data(b"x" * 60).encode(MASK)
+    async with session(pump) as running:
+        began = trio.current_time()
+        with socket.socket(fileno=os.dup(running.client.sock.fileno())) as peer:  # sends without a checkpoint
+            raw = frame * ((2 * READ_SIZE) // len(frame) if together == "more than a read" else 1)
+            sent = raw[: peer.send(raw)]
+            if together == "urgent data":
+                peer.send(b"!", socket.MSG_OOB)
+                sent += frame[: peer.send(frame)]
+            elif together == "the end":
+                peer.shutdown(socket.SHUT_WR)
+        assert await running.backend.read(len(sent)) == sent
+        if together == "the end":
+            assert await running.backend.receive() == close_frame(1001, "client connection lost")
+        assert trio.current_time() == began
+
+
+@pytest.mark.skipif(not fast_path.COMPILED, reason="rounds in Python are level-triggered")
+async def test_what_makes_a_leg_edge_triggered(pump: Pump, autojump_clock: MockClock) -> None:
+    """Turns in C read its TCP connection, and nothing waits to be written."""
+    async with session(pump, buffer=4096) as running:
+        leg = running.client_leg
+        assert leg.interest == running.backend_leg.interest == READABLE | EDGE
+        running.session._flows[0].show(lambda data: None)
+        assert leg.interest == READABLE
+        running.session._flows[0].show(None)
+        assert leg.interest == READABLE | EDGE
+        await running.backend.fill(data(bytes(1 << 20)).encode(None))
+        assert leg.interest == READABLE | WRITABLE
+        assert running.backend_leg.interest == 0
+        while leg.pending is not None:
+            await running.client.sock.recv(1 << 20)
+        assert leg.interest == running.backend_leg.interest == READABLE | EDGE
+    for other in {"unix": True}, {"tls": ssl.TLSVersion.TLSv1_3}:
+        async with session(pump, **other) as running:
+            assert running.client_leg.interest == READABLE
+
+
+async def test_a_byte_that_is_urgent_for_ever_is_no_busy_loop(pump: Pump, autojump_clock: MockClock) -> None:
+    """The kernel tells of it until more is read."""
+    async with session(pump) as running:
+        with socket.socket(fileno=os.dup(running.client.sock.fileno())) as peer:
+            peer.send(b"!", socket.MSG_OOB)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert pump.full_rounds == 0
+        await running.client.send(data(b"ping"))
+        assert await running.backend.receive() == data(b"ping")
 
 
 async def test_the_control_plane_runs_under_full_load(pump: Pump, autojump_clock: MockClock) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import _socket
 import socket
+from collections.abc import Callable
 from typing import Any
+
+# The number of a socket's family; the attribute searches for the enum's member
+_family: Callable[[socket.socket], int] = socket.SocketType.family.__get__
 
 
 class PlainTransport(socket.socket):
@@ -17,6 +21,11 @@ class PlainTransport(socket.socket):
 
     shutdown_unread = socket.socket.shutdown
     close = _socket.socket.close  # without the two calls for files that ``makefile`` would make of it
+
+    @property
+    def drains(self) -> bool:
+        """A read of a Unix socket also ends at descriptors that came along (unix(7))."""
+        return _family(self) != socket.AF_UNIX
 
     @property
     def connection(self) -> socket.socket:

@@ -28,6 +28,10 @@ class Transport(Protocol):
         """For TLS, the most bytes of one TLS record, which is the most that ``read_end`` reads at once; else 0."""
 
     @property
+    def drains(self) -> bool:
+        """Whether a read of fewer bytes than asked has taken all that had come, if nothing urgent was among it."""
+
+    @property
     def more(self) -> bool:
         """Whether TLS holds bytes after the last read; they raise no event of the descriptor."""
 

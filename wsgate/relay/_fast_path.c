@@ -20,6 +20,10 @@
    A rate limiter sets ``octets_due`` and ``messages_due``: when so much has passed, it looks at its buckets after the turn
    (``_reach_due``). ``read_area`` has the most bytes of one read, which are few for a small bucket and after a flood.
 
+   A socket that these turns read is edge-triggered (epoll(7)), because the kernel looks a second time at each
+   level-triggered one that was ready. A read of fewer bytes than asked has taken all: an event comes with the next bytes.
+   After anything else (a full read, a turn in Python, the end of the peer) the round asks for another event.
+
    What a turn counts and notes are fields of C in the base classes of flow, leg and pump, which Python reads when it
    wants them. The same fields tell whether the sink accepts bytes now, so there is no second state that could differ.
 
@@ -45,7 +49,7 @@ enum kind { RELAY, UNWRAP, WRAP };
 enum { TLS_RECORD = 16384 }; /* bytes, the most that one TLS record holds (RFC 8446 section 5.1) */
 /* Bytes, the most that is read inside of a larger frame. So much stays in the processor's cache from the read to the
    write, and leaves in one segment: TCP's largest one has 64 KiB with its headers. One byte more is a second segment. */
-enum { PIECE = 65472 };
+enum { PIECE = 65472, PIECES = 4 };
 enum { LONGEST_HEADER = 10 }; /* bytes, of an unmasked frame (RFC 6455 section 5.2) */
 enum { BINARY = 0x82 }; /* FIN and the opcode */
 enum { MAX_EVENTS = 64 }; /* per round, as in poller.py */
@@ -75,6 +79,8 @@ typedef struct {
     PyObject *pending;
     PyObject *waiting_frames;
     double last_read;
+    unsigned int interest;
+    char drains;
 } Leg;
 
 typedef struct {
@@ -181,6 +187,9 @@ put_header(uint8_t *payload, Py_ssize_t size)
 
 /* -- A turn --------------------------------------------------------------------------------------------------------- */
 
+/* What a turn leaves in the source. A read of a stream that returns fewer bytes than asked has taken all (epoll(7)). */
+enum left { RAISED = -1, NOTHING, MAYBE, A_PIECE };
+
 static bool
 is_whole(const State *state, const Flow *self, enum kind kind)
 {
@@ -201,24 +210,35 @@ is_clear(const State *state, const Flow *self)
            (self->carry == NULL || (PyBytes_Check(self->carry) && PyBytes_GET_SIZE(self->carry) == 0));
 }
 
+/* Of the result of a call to Python, which tells nothing of what is left. */
+static enum left
+left_by(PyObject *result)
+{
+    Py_XDECREF(result);
+    return result == NULL ? RAISED : MAYBE;
+}
+
 /* The read has found nothing, or has failed, with errno or an exception set. */
-static PyObject *
+static enum left
 handle_failed_read(const State *state, Flow *self)
 {
     if (PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OSError)) {
-            return NULL;
+            return RAISED;
         }
         PyErr_Clear();
-        return PyObject_CallMethodNoArgs((PyObject *)self, state->pull); /* TLS says the same again, to its transport */
+        return left_by(PyObject_CallMethodNoArgs((PyObject *)self, state->pull)); /* TLS says the same again, to its transport */
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-        Py_RETURN_NONE;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        return NOTHING;
+    }
+    if (errno == EINTR) {
+        return MAYBE;
     }
     PyObject *error = PyObject_CallFunction(PyExc_OSError, "is", errno, strerror(errno));
     PyObject *result = error == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, state->lose, error);
     Py_XDECREF(error);
-    return result;
+    return left_by(result);
 }
 
 /* Leaves the rest of a turn to Python: ``buffer[begin:]`` is to be sent, of which the sink has accepted ``sent`` bytes.
@@ -238,35 +258,36 @@ go_on(const State *state, Flow *self, Py_ssize_t begin, Py_ssize_t stop, Py_ssiz
     return result;
 }
 
-static PyObject *
+static enum left
 read_and_move(const State *state, Flow *self, enum kind kind)
 {
     if (!is_whole(state, self, kind)) {
         PyErr_SetString(PyExc_TypeError, "a turn needs pump, source, sink, both ends, an area, and a compiled walk unless it wraps");
-        return NULL;
+        return RAISED;
     }
     const Pump *pump = (Pump *)self->pump;
     const Py_ssize_t start = pump->headroom;
     if (pump->buffer == NULL || !PyByteArray_Check(pump->buffer) || start < LONGEST_HEADER ||
         start >= PyByteArray_GET_SIZE(pump->buffer)) {
         PyErr_SetString(PyExc_TypeError, "a turn needs a bytearray with headroom");
-        return NULL;
+        return RAISED;
     }
     if (!is_clear(state, self)) {
-        return PyObject_CallMethodNoArgs((PyObject *)self, state->pull);
+        return left_by(PyObject_CallMethodNoArgs((PyObject *)self, state->pull));
     }
     uint8_t *data = (uint8_t *)PyByteArray_AS_STRING(pump->buffer);
     Py_ssize_t room = PyByteArray_GET_SIZE(pump->buffer) - start;
     if (room > PyMemoryView_GET_BUFFER(self->read_area)->len) {
         room = PyMemoryView_GET_BUFFER(self->read_area)->len;
     }
-    if (kind != WRAP && room > PIECE && state->kernel->left(self->walk) > PIECE) {
+    const bool in_pieces = kind != WRAP && room > PIECE && state->kernel->left(self->walk) > PIECE;
+    if (in_pieces) {
         room = PIECE;
     }
     const bool tls = !PyLong_CheckExact(self->read_end);
     const int source = tls ? 0 : PyObject_AsFileDescriptor(self->read_end);
     if (source < 0) {
-        return NULL;
+        return RAISED;
     }
     const Py_ssize_t size =
         tls ? read_tls(self->read_end, data + start, room) : recv(source, data + start, (size_t)room, MSG_DONTWAIT);
@@ -274,7 +295,7 @@ read_and_move(const State *state, Flow *self, enum kind kind)
         return handle_failed_read(state, self);
     }
     if (size == 0) {
-        return PyObject_CallMethodNoArgs((PyObject *)self, state->reach_end);
+        return left_by(PyObject_CallMethodNoArgs((PyObject *)self, state->reach_end));
     }
     self->octets += (unsigned long long)size;
     ((Leg *)self->source)->last_read = pump->now;
@@ -296,27 +317,29 @@ read_and_move(const State *state, Flow *self, enum kind kind)
         break;
     }
     if (halt < 0) {
-        return NULL;
+        return RAISED;
     }
     Py_ssize_t sent = 0;
     if (halt == KERNEL_DONE && until > begin) {
         sent = write_once(self->write_end, data + begin, until - begin);
         if (sent < 0) {
-            return NULL;
+            return RAISED;
         }
         self->last_moved = pump->now;
     }
     if (halt != KERNEL_DONE || sent < until - begin) {
         PyObject *result = go_on(state, self, begin, stop, end, sent);
         if (result == NULL) {
-            return NULL;
+            return RAISED;
         }
         Py_DECREF(result);
+    } else if (in_pieces && size == room) {
+        return A_PIECE;
     }
     if (tls && size == TLS_RECORD) {
-        return PyObject_CallMethodOneArg((PyObject *)self, state->read_many, Py_True);
+        return left_by(PyObject_CallMethodOneArg((PyObject *)self, state->read_many, Py_True));
     }
-    Py_RETURN_NONE;
+    return tls || size == room ? MAYBE : NOTHING;
 }
 
 /* Whether a rate limiter has to look. Only walks over frames count messages that are limited. */
@@ -328,38 +351,52 @@ is_due(const State *state, const Flow *self)
             state->kernel->messages(self->walk) >= self->messages_due);
 }
 
-static PyObject *
-turn(Flow *self, PyTypeObject *type, enum kind kind)
+static enum left
+turn(const State *state, Flow *self, enum kind kind)
 {
-    const State *state = PyType_GetModuleState(type);
-    PyObject *result = read_and_move(state, self, kind);
-    if (result != NULL && is_due(state, self)) {
-        Py_DECREF(result);
-        return PyObject_CallMethodNoArgs((PyObject *)self, state->reach_due);
+    const enum left left = read_and_move(state, self, kind);
+    if (left == RAISED || !is_due(state, self)) {
+        return left;
     }
-    return result;
+    const enum left then = left_by(PyObject_CallMethodNoArgs((PyObject *)self, state->reach_due));
+    return left == NOTHING && then != RAISED ? NOTHING : then; /* the limiter reads nothing itself */
+}
+
+static PyObject *
+call_turn(Flow *self, PyTypeObject *type, enum kind kind)
+{
+    if (turn(PyType_GetModuleState(type), self, kind) == RAISED) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
 flow_relay_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
                 PyObject *Py_UNUSED(names))
 {
-    return turn(self, type, RELAY);
+    return call_turn(self, type, RELAY);
 }
 
 static PyObject *
 flow_unwrap_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
                  PyObject *Py_UNUSED(names))
 {
-    return turn(self, type, UNWRAP);
+    return call_turn(self, type, UNWRAP);
 }
 
 static PyObject *
 flow_wrap_turn(Flow *self, PyTypeObject *type, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count),
                PyObject *Py_UNUSED(names))
 {
-    return turn(self, type, WRAP);
+    return call_turn(self, type, WRAP);
 }
+
+#define TURN(kind) {#kind "_turn", (PyCFunction)(void (*)(void))flow_##kind##_turn, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, \
+     PyDoc_STR(#kind "_turn($self)\n--\n\nOne read, and what becomes of it.")}
+
+/* In the order of ``kind`` */
+static PyMethodDef flow_methods[] = {TURN(relay), TURN(unwrap), TURN(wrap), {0}};
 
 /* -- A round -------------------------------------------------------------------------------------------------------- */
 
@@ -387,19 +424,62 @@ crash(const State *state, PyObject *leg)
     return told;
 }
 
-static PyObject *
+/* Reads a leg: by a turn of its flow, without the call of a method, or by whatever else its reader is. The pieces of a
+   large frame are moved one after the other, up to the size of one large read. */
+static enum left
+read_leg(const State *state, PyObject *reader)
+{
+    if (PyCFunction_Check(reader)) {
+        const PyMethodDef *method = ((PyCFunctionObject *)reader)->m_ml;
+        if (method >= flow_methods && method <= flow_methods + WRAP) {
+            Flow *const flow = (Flow *)PyCFunction_GET_SELF(reader);
+            const enum kind kind = (enum kind)(method - flow_methods);
+            enum left left = turn(state, flow, kind);
+            for (int pieces = 1; left == A_PIECE && pieces < PIECES; pieces++) {
+                left = turn(state, flow, kind);
+            }
+            return left;
+        }
+    }
+    return left_by(PyObject_CallNoArgs(reader));
+}
+
+static enum left
 serve(const State *state, PyObject *leg, uint32_t ready)
 {
-    if (ready == EPOLLIN && PyObject_TypeCheck(leg, state->leg) && ((Leg *)leg)->reader != NULL) {
+    /* The peer's end may come beside its last bytes: a read after them finds it */
+    if ((ready & ~(uint32_t)EPOLLRDHUP) == EPOLLIN && PyObject_TypeCheck(leg, state->leg) &&
+        ((Leg *)leg)->reader != NULL) {
         PyObject *reader = Py_NewRef(((Leg *)leg)->reader); /* a turn may replace it */
-        PyObject *result = PyObject_CallNoArgs(reader);
+        const enum left left = read_leg(state, reader);
         Py_DECREF(reader);
-        return result;
+        return left == NOTHING && ready != EPOLLIN ? MAYBE : left;
     }
     PyObject *events = PyLong_FromUnsignedLong(ready);
     PyObject *result = events == NULL ? NULL : PyObject_CallMethodOneArg(leg, state->handle, events);
     Py_XDECREF(events);
-    return result;
+    return left_by(result);
+}
+
+/* More may be in an edge-triggered leg's socket: asks epoll to look at it again. A socket of which an event has told more
+   than bytes and room becomes level-triggered: the peer's end and urgent data would be told again and again.
+   Returns false with an exception set if that fails. */
+static bool
+look_again(const State *state, int epoll, int fd, PyObject *object, uint32_t ready)
+{
+    Leg *leg = (Leg *)object;
+    if (!PyObject_TypeCheck(object, state->leg) || !(leg->interest & EPOLLET)) {
+        return true; /* it is level-triggered, or not waited for any more */
+    }
+    if (ready & ~(uint32_t)(EPOLLIN | EPOLLOUT)) {
+        leg->interest = EPOLLIN;
+    }
+    struct epoll_event event = {.events = leg->interest, .data.fd = fd};
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return false;
+    }
+    return true;
 }
 
 PyDoc_STRVAR(serve_round_doc,
@@ -436,9 +516,9 @@ fast_path_serve_round(PyObject *module, PyObject *const *args, Py_ssize_t count)
             continue; /* closed by an earlier event */
         }
         Py_INCREF(leg);
-        PyObject *result = serve(state, leg, events[i].events);
-        const bool goes_on = result != NULL || crash(state, leg);
-        Py_XDECREF(result);
+        const enum left left = serve(state, leg, events[i].events);
+        const bool goes_on =
+            (left != RAISED || crash(state, leg)) && (left == NOTHING || look_again(state, epoll, fd, leg, events[i].events));
         Py_DECREF(leg);
         if (!goes_on) {
             return NULL;
@@ -541,6 +621,8 @@ static PyMemberDef leg_members[] = {
     {"pending", T_OBJECT_EX, offsetof(Leg, pending), 0, "bytes that the socket has not accepted yet"},
     {"waiting_frames", T_OBJECT_EX, offsetof(Leg, waiting_frames), 0, "own frames that wait for a frame boundary"},
     {"last_read", T_DOUBLE, offsetof(Leg, last_read), 0, "when the last bytes came"},
+    {"interest", T_UINT, offsetof(Leg, interest), 0, "the events of the socket that are wanted"},
+    {"drains", T_BOOL, offsetof(Leg, drains), 0, "whether a read of fewer bytes than asked has taken all"},
     {0},
 };
 
@@ -560,11 +642,6 @@ static PyMemberDef flow_members[] = {
     {"last_moved", T_DOUBLE, offsetof(Flow, last_moved), 0, "when the last data was moved"},
     {0},
 };
-
-#define TURN(kind) {#kind "_turn", (PyCFunction)(void (*)(void))flow_##kind##_turn, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, \
-     PyDoc_STR(#kind "_turn($self)\n--\n\nOne read, and what becomes of it.")}
-
-static PyMethodDef flow_methods[] = {TURN(relay), TURN(unwrap), TURN(wrap), {0}};
 
 static PyType_Slot pump_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The fields of a pump that turns read.")},

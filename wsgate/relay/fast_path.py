@@ -37,7 +37,7 @@ if not TYPE_CHECKING and not COMPILED:
         __slots__ = ("buffer", "headroom", "now")
 
     class LegFields:
-        __slots__ = ("last_read", "output", "pending", "reader", "waiting_frames")
+        __slots__ = ("drains", "interest", "last_read", "output", "pending", "reader", "waiting_frames")
 
     class FlowFields:
         __slots__ = (

@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import termios
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -99,6 +100,8 @@ class Leg(LegFields):
     input, output: the state of each direction; changed only by the steps of ``states``
     reader: called when the socket is readable; only ``choose_reader`` changes it
     reading: whether the socket is read now
+    interest: the events of the socket that are wanted now
+    drains: as the transport's
     pending: bytes that the socket has not accepted yet
     waiting_frames: own frames that wait for a frame boundary, by opcode
     last_read: when the last bytes came or reading resumed (trio seconds)
@@ -117,7 +120,6 @@ class Leg(LegFields):
         "fd",
         "input",
         "input_flow",
-        "interest",
         "output_flow",
         "owner",
         "pump",
@@ -150,6 +152,7 @@ class Leg(LegFields):
         self.stalled = 0.0
         self._pending_since = 0.0
         self.interest = 0
+        self.drains = transport.drains
         self.reading = False
         self.input: Input = INPUT_OPEN
         self.output: Output = OPEN
@@ -192,7 +195,12 @@ class Leg(LegFields):
 
     def choose_reader(self) -> None:
         """Sets ``reader`` again after a change of the input's state or of the flow."""
-        self.reader = self.input_flow.reader() if self.input is INPUT_OPEN else self._discard
+        if self.input is INPUT_OPEN:
+            self.reader = self.input_flow.reader()
+            if self.drains and self.interest:
+                self._update_interest()
+        else:
+            self.reader = self._discard
 
     def end_input(self) -> None:
         """Discards what comes from now on. Reading goes on, to notice the end of the connection."""
@@ -385,4 +393,7 @@ class Leg(LegFields):
         interest = READABLE if self.reading else 0
         if self.pending is not None or (self.reading and self.transport.wants_write):
             interest |= WRITABLE
+        elif interest and self.drains and (self.input is not INPUT_OPEN or isinstance(self.reader, BuiltinMethodType)):
+            # Nearly every turn in C takes all there is; what comes after the last word hardly ever is more than the end
+            interest |= self.pump.edge
         self.pump.watch(self, interest)

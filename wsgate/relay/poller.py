@@ -18,6 +18,9 @@ import trio
 READABLE = 0x1  # EPOLLIN and POLLIN; epoll(7) and poll(2) agree on these numbers
 WRITABLE = 0x4  # EPOLLOUT and POLLOUT
 BUFFERED = 1 << 20  # not of the kernel: there are bytes to read in TLS's own buffer; poll(2) does not use this number
+# With READABLE: an event only when something comes, not for as long as it is there. Who takes less asks for another, by
+# ``modify``. An event also tells the end of the peer, and urgent data, at which a read stops short.
+EDGE: int = select.EPOLLET | select.EPOLLRDHUP | select.EPOLLPRI if hasattr(select, "epoll") else 0
 
 _MAX_EVENTS = 64  # per round, so that a round is short; the next round reports the rest first (epoll(7))
 
@@ -54,7 +57,7 @@ class Poller(Protocol):
 
 
 class EpollPoller:
-    """Level-triggered epoll: bytes that are not read in this round are reported in the next."""
+    """epoll, level-triggered: bytes that are not read in this round are reported in the next; not so with ``EDGE``."""
 
     polls_during_wait = True
 

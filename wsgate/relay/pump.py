@@ -33,7 +33,7 @@ import trio
 
 from wsgate.relay.fast_path import COMPILED, PumpFields, serve_round
 from wsgate.relay.finisher import Finisher
-from wsgate.relay.poller import BUFFERED, READABLE, Poller, make_poller
+from wsgate.relay.poller import BUFFERED, EDGE, READABLE, Poller, make_poller
 from wsgate.relay.timer_heap import TimerHeap
 
 HEADROOM = 256  # bytes: over 130 for a carried control frame, over 14 for a header
@@ -85,6 +85,7 @@ class Pump(PumpFields):
     step_area: the beginning of it, for flows that work on what they read
     now: when the current rounds began (trio seconds)
     last_served_for: how many seconds the last rounds took
+    edge: for ``watch``, beside ``READABLE``: ``EDGE`` if rounds know what a turn leaves in a socket; else 0
     full_rounds: how often the time for rounds was over before everything was served
     timers: of the sessions
     finisher: of the sessions
@@ -101,8 +102,10 @@ class Pump(PumpFields):
         self.legs = 0  # how many it serves
         self._serve_again: list[tuple[int, int]] = []
         self._serve_round = self._serve_round_in_python
+        self.edge = 0
         if COMPILED and self._poller.epoll is not None:
             self._serve_round = partial(serve_round, self._poller.epoll, self._legs)
+            self.edge = EDGE
         self._serving = False
         self.now = 0.0
         self._last_served = 0.0  # when the last rounds ended

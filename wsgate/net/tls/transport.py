@@ -47,6 +47,7 @@ class TlsTransport:
 
     secure = True
     tls_record = TLS_RECORD
+    drains = False  # a read takes one record
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> None:
         self._sock = sock
