@@ -90,6 +90,35 @@ def test_every_failure_is_one_line(number: int, words: str, monkeypatch: pytest.
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "not permitted: let the user that runs wsgate write to the directory 'DIRECTORY';"),
+        (errno.EROFS, "the file system of the directory 'DIRECTORY' is read-only: mount a volume there"),
+    ],
+)
+def test_a_unix_socket_that_cannot_be_made(
+    number: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(listener: Listener, *where: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(listeners, "_bind", refuse)
+    with pytest.raises(ListenError) as caught:
+        listen(UnixAddress(str(tmp_path / "s")))
+    words = words.replace("DIRECTORY", str(tmp_path))
+    assert str(caught.value).startswith(f"cannot listen on unix:{tmp_path}/s: {words}")
+
+
+def test_a_unix_socket_without_its_directory(tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    with pytest.raises(ListenError, match=f"the directory '{none}' does not exist: make it"):
+        listen(UnixAddress(str(none / "s")))
+    none.touch()
+    with pytest.raises(ListenError, match=f"the directory '{none}' is none: name another one"):
+        listen(UnixAddress(str(none / "s")))
+
+
 def test_an_unknown_name_says_so() -> None:
     with pytest.raises(ListenError, match="cannot listen on no-such-host"):
         listen(TcpAddress("no-such-host.invalid", 1))

@@ -28,7 +28,8 @@ _MADE = "a container's engine makes one where a file that is to be mounted is mi
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("none.yaml", "cannot read the file: No such file or directory"),
+        ("none.yaml", "cannot read the file: No such file or directory in 'DIRECTORY'"),
+        ("/none/wsgate.yaml", "cannot read the file: No such file or directory"),
         (".", f"cannot read the file: Is a directory; {_MADE}"),
         ("file/wsgate.yaml", "cannot read the file: Not a directory"),
         ("/proc/self/mem", "cannot read the file: Input/output error"),
@@ -40,7 +41,7 @@ def test_what_cannot_be_read_is_one_problem(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    assert problems(name) == (Problem(name, 0, 0, "", message),)
+    assert problems(name) == (Problem(name, 0, 0, "", message.replace("DIRECTORY", str(tmp_path))),)
 
 
 def test_a_file_without_an_end_is_one_problem() -> None:

@@ -50,6 +50,7 @@ from wsgate.settings.model import (
 )
 from wsgate.settings.problem import ConfigError
 from wsgate.site.build import build
+from wsgate.text.file import owners
 
 QUERY = Place(PlaceKind.QUERY, "token")
 REDIS = TcpAddress("redis", 6379)
@@ -279,12 +280,15 @@ def test_files_that_only_others_may_read_are_faults(tmp_path: Path, monkeypatch:
         (tmp_path / name).mkdir()
     monkeypatch.setattr(os, "access", access)
     tokens, targets, recordings = (str(tmp_path / name) for name in ("tokens", "targets", "recordings"))
-    permit = "permit it to the user that runs wsgate"
+
+    def permit(path: str) -> str:
+        return f"permit it to the user that runs wsgate: {owners(path)}"
+
     # a directory of files is listed, one of targets is not
-    assert token_faults(file=tokens) == [("token.file", f"the directory {tokens!r} cannot be read: {permit}")]
+    assert token_faults(file=tokens) == [("token.file", f"the directory {tokens!r} cannot be read: {permit(tokens)}")]
     assert token_faults(directory=targets) == []
     assert tunnel_faults(Tunnel(to=TO, record=Record(directory=recordings))) == [
-        ("record.directory", f"the directory {recordings!r} cannot be written to: {permit}")
+        ("record.directory", f"the directory {recordings!r} cannot be written to: {permit(recordings)}")
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wsgate.site import machine
+from wsgate.text.file import owners
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,19 @@ def test_a_directory_can_be_used_as_it_needs_to_be(
 ) -> None:
     assert machine.directory_problem(str(tmp_path), needs) is None
     monkeypatch.setattr(os, "access", denied(str(tmp_path), lacking))
-    said = f"the directory {str(tmp_path)!r} {message}: permit it to the user that runs wsgate"
+    said = f"the directory {str(tmp_path)!r} {message}: permit it to the user that runs wsgate: {owners(str(tmp_path))}"
     assert machine.directory_problem(str(tmp_path), needs) == (None if message is None else said)
+
+
+def test_a_file_system_may_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a container: nobody can be permitted to write there."""
+    monkeypatch.setattr(os, "access", denied(str(tmp_path), os.W_OK))
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NOSUID))
+    cure = "its file system is read-only: mount a volume there, or name another place"
+    assert machine.cure_for_writing(str(tmp_path)) == cure
+    assert machine.directory_problem(str(tmp_path), os.W_OK) == (
+        f"the directory {str(tmp_path)!r} cannot be written to: {cure}"
+    )
 
 
 def denied(path: str, lacking: int) -> Any:

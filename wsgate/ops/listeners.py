@@ -295,6 +295,18 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
+# What prevents the file of a Unix socket, by the error of its directory
+_CURES_OF_DIRECTORY = {
+    errno.EACCES: (
+        "not permitted: let the user that runs wsgate write to the directory {!r}; a socket that is there must be "
+        "that user's own"
+    ),
+    errno.ENOENT: "the directory {!r} does not exist: make it (systemd: RuntimeDirectory=)",
+    errno.ENOTDIR: "the directory {!r} is none: name another one",
+    errno.EROFS: "the file system of the directory {!r} is read-only: mount a volume there, or name another one",
+}
+
+
 def _explain(
     listener: Listener,
     error: OSError,
@@ -325,10 +337,12 @@ def _explain(
         if owner is not None:
             return f"cannot listen on {bind}: the address is in use by {owner}; stop that, or choose another bind"
         return f"cannot listen on {bind}: the address is in use; stop the program that has it, or choose another bind"
+    if isinstance(bind, UnixAddress) and (cure := _CURES_OF_DIRECTORY.get(error.errno or 0)):
+        return f"cannot listen on {bind}: {cure.format(os.path.dirname(bind.path))}"
     if error.errno == errno.EACCES:
         return (
             f"cannot listen on {bind}: not permitted; ports below 1024 need CAP_NET_BIND_SERVICE "
-            "(systemd: AmbientCapabilities=, containers: cap_add), a Unix socket a directory that can be written"
+            "(systemd: AmbientCapabilities=, containers: cap_add)"
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {bind}: this machine has no such address"

@@ -30,7 +30,9 @@ def read_text(path: str) -> str:
         # ValueError: a zero byte in the path.
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, PermissionError):
-            reason += f": {owners(path)}"
+            reason += f": permit it to the user that runs wsgate: {owners(path)}"
+        elif isinstance(error, FileNotFoundError) and not os.path.isabs(path):
+            reason += f" in {os.getcwd()!r}"
         elif isinstance(error, IsADirectoryError):
             reason += "; a container's engine makes one where a file that is to be mounted is missing"
         raise ConfigError((Problem(path, 0, 0, "", f"cannot read the file: {reason}"),)) from None

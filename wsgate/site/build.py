@@ -55,7 +55,7 @@ from wsgate.site.certificates import backend_key, listener_key
 from wsgate.site.credential import Credential
 from wsgate.site.field_changes import field_changes
 from wsgate.site.listener import LiveListener
-from wsgate.site.machine import directory_problem, is_installed
+from wsgate.site.machine import cure_for_writing, directory_problem, is_installed
 from wsgate.site.matching import Matcher
 from wsgate.site.rewriting import Rewriter
 from wsgate.site.route import LiveRoute
@@ -348,7 +348,7 @@ class _Builder:
             return
         if os.path.exists(path):
             if not os.access(path, os.W_OK, effective_ids=True) or os.path.isdir(path):
-                self._draft.fault("log.to", f"{path!r} cannot be written to: permit it to the user that runs wsgate")
+                self._draft.fault("log.to", f"{path!r} cannot be written to: {cure_for_writing(path)}")
         else:
             self._check_directory(os.path.dirname(path), "log.to", os.W_OK)
 
