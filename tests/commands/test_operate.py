@@ -42,9 +42,12 @@ def run(api: FakeApi, *arguments: str) -> int:
         ),
         (
             ["status"],
-            {"ready": True, "reasons": [], "sessions": 1, "most_sessions": 9, "version": "1", "draining_routes": []},
+            {
+                **{"ready": True, "reasons": [], "warnings": ["the last reload was refused"], "sessions": 1},
+                **{"most_sessions": 9, "version": "1", "draining_routes": []},
+            },
             ("GET", "status", None),
-            "ready, 1 of 9 sessions, wsgate 1\n",
+            "ready, 1 of 9 sessions, wsgate 1\nthe last reload was refused\n",
         ),
         (
             ["sessions", "--route", "chat", "--sort=-bytes_up", "--limit", "1"],

@@ -100,10 +100,10 @@ def test_every_failure_is_one_line(number: int, words: str, monkeypatch: pytest.
 def test_a_unix_socket_that_cannot_be_made(
     number: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(listener: Listener, *where: object) -> socket.socket:
+    def refuse(*_: object) -> tuple[int, int]:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(listeners, "_bind", refuse)
+    monkeypatch.setattr(listeners, "_bind_file", refuse)
     with pytest.raises(ListenError) as caught:
         listen(UnixAddress(str(tmp_path / "s")))
     words = words.replace("DIRECTORY", str(tmp_path))

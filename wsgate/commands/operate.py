@@ -183,7 +183,7 @@ def _show_status(answer: Answer) -> Sequence[str]:
         count = f"{sessions} of {most} sessions"
     drains = (f"the route {route} drains" for route in answer["draining_routes"])
     reasons = answer["reasons"]
-    lines = [f"{state}, {count}, wsgate {answer['version']}", *reasons]
+    lines = [f"{state}, {count}, wsgate {answer['version']}", *reasons, *answer.get("warnings", ())]
     return [*lines, *(line for line in drains if line not in reasons)]
 
 

@@ -357,7 +357,7 @@ async def test_the_api_answers_json(start: Start) -> None:
     answer = await running.ask("/api/v1/status")
     assert (answer.status, answer.head.one("Content-Type")) == (200, "application/json")
     assert json.loads(answer.body) == {
-        **{"version": __version__, "ready": True, "reasons": [], "sessions": 0, "most_sessions": None},
+        **{"version": __version__, "ready": True, "reasons": [], "warnings": [], "sessions": 0, "most_sessions": None},
         "draining_routes": [],
     }
     assert json.loads(answer.body).keys() == NAMED["Status"]["properties"].keys()

@@ -140,6 +140,7 @@ _STATUS = mapping(
         "version": TEXT,
         "ready": YES_OR_NO,
         "reasons": described(TEXTS, "Why it is not ready."),
+        "warnings": described(TEXTS, "What to look at although it is ready."),
         "sessions": COUNT,
         "most_sessions": described(or_null(COUNT), "What limits.sessions allows; null: any number."),
         "draining_routes": TEXTS,

@@ -302,6 +302,7 @@ class AdminServer:
         return {
             "ready": not reasons,
             "reasons": reasons,
+            "warnings": warnings(gathered),
             "sessions": open_sessions(gathered),
             "most_sessions": most_sessions(gathered),
             "draining_routes": draining_routes(gathered),
