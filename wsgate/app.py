@@ -210,10 +210,13 @@ def _spare_the_collector() -> None:
     A session is freed at its end without the collector. Only rare cycles of exceptions and tasks remain, for which a
     tenth of the usual collections is enough. Present objects are frozen: the collector never visits them, so their
     memory stays shared with the workers.
+
+    The first threshold is above what the sessions hold that begin and end at the same time, as always some do: else
+    they would be visited for nothing. No collection but the full ones visits many more objects than by default.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 100)
+    gc.set_threshold(3500, 2, 70)
 
 
 def _be_worker(
