@@ -12,7 +12,7 @@ ASKED = ((b"Host", b"a"), (b"Upgrade", b"x"), (b"Connection", b"upgrade"))
 
 
 def client(max_head: int = 1000) -> HttpClient:
-    return HttpClient(b"/", ASKED, max_head)
+    return HttpClient(b"/", ASKED, max_head, switches=True)
 
 
 def answer(*pieces: bytes, max_head: int = 1000) -> Answer | Switched | BadAnswer | None:

@@ -75,3 +75,16 @@ def test_nor_do_names_that_are_read_as_those(mark: str) -> None:
     assert end_to_end([*alike, *other], (b"x-real-ip",), (b"x-own-",)) == other
     named = [(b"Connection", f"x{mark}y".encode())]
     assert end_to_end([*named, (f"X{mark}Y".encode(), b"1"), (b"X-Y", b"2")]) == [(b"X-Y", b"2")]
+
+
+def test_strangers_choose_more_names_than_are_kept() -> None:
+    fields = [(b"X-%d" % number, b"") for number in range(1000)]
+    assert end_to_end([*fields, (b"Upgrade", b"h2c")]) == fields
+    assert end_to_end(fields) == fields
+
+
+@pytest.mark.parametrize("length", [64, 65, 10_000])
+def test_a_long_name_is_judged_each_time(length: int) -> None:
+    passed, dropped = (b"X" * length, b""), (b"X-Forwarded-".ljust(length, b"x"), b"")
+    for _ in range(2):
+        assert end_to_end([passed, dropped], prefixes=(b"x-forwarded-",)) == [passed]

@@ -79,7 +79,10 @@ class First:
         self._members = members
 
     def choose(self, key: bytes, excluded: Collection[int], now: float = 0.0, *, plain: bool = False) -> int | None:
-        return next((i for i, each in enumerate(self._members) if _takes(each, plain) and i not in excluded), None)
+        for index, member in enumerate(self._members):
+            if _takes(member, plain) and index not in excluded:
+                return index
+        return None
 
     def changed(self, index: int) -> None:
         pass

@@ -68,11 +68,20 @@ class HttpClient:
     headers: all of the request's fields
     max_head: bytes that each head of the answer may have
     max_body: bytes that its body may have
+    switches: the request asks for an upgrade
     """
 
-    def __init__(self, target: bytes, headers: Headers, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        target: bytes,
+        headers: Headers,
+        max_head: int = MAX_HEAD,
+        max_body: int = MAX_BODY,
+        *,
+        switches: bool = False,
+    ) -> None:
         self._headers = headers
-        self._asks_to_switch = b"Upgrade" in [name for name, _ in headers]
+        self._switches = switches
         self._parser: h11.Connection | None = None
         self._heads = HeadBuffer(max_head)
         self._max_body = max_body
@@ -118,7 +127,7 @@ class HttpClient:
             if isinstance(head, TooLarge):
                 return BadAnswer(f"its answer's head has more than {head.limit} bytes", BadAnswerCause.TOO_LARGE)
             plain = read_plain_answer(head)
-            if plain is not None and plain.status == 101 and self._asks_to_switch:
+            if plain is not None and plain.status == 101 and self._switches:
                 return Switched(plain.headers, plain.raw_headers, self._heads.rest())
             parser = self._read_by_h11
             try:

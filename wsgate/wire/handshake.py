@@ -186,7 +186,7 @@ class BackendHandshake:
             headers.append((b"Sec-WebSocket-Protocol", b", ".join(upgrade.subprotocols)))
         if upgrade.deflate:
             headers.append((b"Sec-WebSocket-Extensions", encode_extensions(upgrade.deflate)))
-        self._client = HttpClient(target, headers, max_head)
+        self._client = HttpClient(target, headers, max_head, switches=True)
         self.request = self._client.request
 
     def receive(self, data: bytes) -> Accepted | Declined | BadAnswer | None:

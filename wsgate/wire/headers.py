@@ -15,6 +15,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 # The characters that some servers read as "-": all that a name can have beside letters and digits
 _LOOK_ALIKES = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
 
+# Names that are kept for the next head, and the bytes of the longest of them: strangers choose names
+_MOST_KEPT, _LONGEST_KEPT = 256, 64
+
 # Fields about one connection, which a proxy does not pass on (RFC 9110 §7.6.1, with older names that proxies drop too).
 HOP_BY_HOP = frozenset(
     {
@@ -107,21 +110,35 @@ def end_to_end(
     headers: names in any case
     without, prefixes, more: in lower case; ``more`` is like ``without``
     """
-    dropped = _union(without, more)
-    named = [token for name, value in headers if name.lower() == b"connection" for token in value.split(b",")]
-    if named and not dropped.issuperset(named):
-        dropped = dropped.union([token.strip().lower() for token in named])
-    passed_on = []
-    for field in headers:
-        name = field[0].lower()
-        if name in dropped:
-            continue
-        plain = name.translate(_LOOK_ALIKES)  # as ``alike``, without its call
-        if plain not in dropped and not plain.startswith(prefixes):
-            passed_on.append(field)
-    return passed_on
+    passed_on = _passed_on(without, more, prefixes)
+    lists = [value for name, value in headers if len(name) == len(b"connection") and name.lower() == b"connection"]
+    if lists:
+        named = [token.strip().lower() for value in lists for token in value.split(b",")]
+        if not passed_on.dropped.issuperset(named):
+            passed_on = _PassedOn(passed_on.dropped.union(named), prefixes)
+    return [field for field in headers if passed_on[field[0]]]
+
+
+class _PassedOn(dict[bytes, bool]):
+    """Whether a field is passed on, by its name as it was written: most names come again and again."""
+
+    __slots__ = ("_prefixes", "dropped")
+
+    def __init__(self, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+        self.dropped = dropped
+        self._prefixes = prefixes
+
+    def __missing__(self, written: bytes) -> bool:
+        name = written.lower()
+        plain = alike(name)
+        passed = name not in self.dropped and plain not in self.dropped and not plain.startswith(self._prefixes)
+        if len(written) <= _LONGEST_KEPT:
+            if len(self) == _MOST_KEPT:
+                self.clear()
+            self[written] = passed
+        return passed
 
 
 @lru_cache(64)  # the settings have few of them
-def _union(without: Names, more: Names) -> frozenset[bytes]:
-    return HOP_BY_HOP.union(without, more)
+def _passed_on(without: Names, more: Names, prefixes: tuple[bytes, ...]) -> _PassedOn:
+    return _PassedOn(HOP_BY_HOP.union(without, more), prefixes)
