@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from wsgate.settings.model import (
     Settings,
     TcpAddress,
     Tls,
+    TlsVersion,
     WebSocketUrl,
 )
 from wsgate.site.build_tls import TlsBuilder
@@ -167,6 +169,34 @@ def test_of_several_certificates_those_that_are_there_are_served(authority: Auth
     os.unlink(here.key)
     with pytest.raises(CertificateError):  # all were there: the old ones stay in use
         load_changed(live, 0.0)
+
+
+def test_a_reload_may_change_what_is_beside_an_awaited_file(authority: Authority, tmp_path: Path) -> None:
+    """But it may not bring another file that is missing: that may be a mistake."""
+
+    def settings(*names: str, **more: Any) -> Listener:
+        certificates = tuple(Certificate(certificate=name) for name in names)
+        return Listener(bind=TcpAddress("127.0.0.1", 0), tls=Tls(certificates=certificates, **more))
+
+    late, mistake = str(tmp_path / "late.pem"), str(tmp_path / "mistake.pem")
+    first, _ = builder(starting=True)
+    first.load_listener(settings(late), "tls")
+    here = tmp_path / "here.pem"
+    pair = authority.issue("here.test")
+    here.write_bytes(Path(pair.certificate).read_bytes() + Path(pair.key).read_bytes())
+
+    now, draft = builder(first)
+    now.load_listener(settings(late, str(here), min_version=TlsVersion.TLS13), "tls")
+    assert draft.problems == []
+    (live,) = now.live.values()
+    assert (list(live.own), live.missing) == ([str(here)], [late])
+
+    again, draft = builder(now)
+    again.load_listener(settings(late, mistake), "tls")
+    assert [problem.path for problem in draft.problems] == [
+        "tls.certificates[0].certificate",
+        "tls.certificates[1].certificate",
+    ]
 
 
 def test_one_that_is_gone_while_another_is_awaited_stays(authority: Authority, tmp_path: Path) -> None:

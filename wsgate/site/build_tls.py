@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsgate.net.tls.checks import outdated
-from wsgate.net.tls.pem_files import PemFiles
+from wsgate.net.tls.contexts import files
+from wsgate.net.tls.pem_files import PemFiles, is_missing
 from wsgate.settings.draft import Draft, is_whole
 from wsgate.settings.model import BackendTls, Listener, Route, Tls
 from wsgate.site.certificates import CertificateError, LiveTls, TlsKey, await_files, backend_key, listener_key, load
@@ -23,7 +24,8 @@ class TlsBuilder:
     draft: gets the faults of each setting, and a warning for each certificate that is out of date
     before: the contexts of the site before
     patient: a certificate that cannot be loaded stays as before
-    starting: a listener whose certificate or key does not exist yet is opened without it
+    starting: a listener whose certificate or key does not exist yet is opened without it; a reload opens it only if it
+        was awaited before
 
     live: the contexts
     renewals: those of ``before`` that stay, each with the present content of its files, if that is different
@@ -79,7 +81,7 @@ class TlsBuilder:
                     self.renewals.append((self.live[key], renewal))
             except CertificateError as error:
                 by_acme = isinstance(key[0], Tls) and key[0].acme is not None
-                awaited = await_files(key, error) if self._starting or by_acme else None
+                awaited = await_files(key, error) if self._may_wait(key[0]) else None
                 keeps = self._patient or (known is not None and known.awaited) or (by_acme and awaited is not None)
                 if known is not None and keeps:  # the certificate watch logs it, if it lasts
                     self.live[key] = known
@@ -93,3 +95,12 @@ class TlsBuilder:
         if key in self._unusable:
             self._draft.faults(path, self._unusable[key].faults)
         self.warn_of_dates(key[0], path)
+
+    def _may_wait(self, tls: Tls | BackendTls) -> bool:
+        """Whether the listener may be opened before its files are there: at the start, if ACME brings them, and if no
+        other files are missing than those that have been awaited before a reload."""
+        if self._starting or (isinstance(tls, Tls) and tls.acme is not None):
+            return True
+        missing = set(filter(is_missing, files(tls)))
+        awaited = {file for live in self._before.values() if live.awaited for file in files(live.key[0])}
+        return bool(missing) and missing <= awaited
