@@ -14,6 +14,7 @@ from tests.pki import Authority, days
 from wsgate.settings.draft import Broken, Draft
 from wsgate.settings.model import (
     SCHEMES_PORT,
+    Acme,
     Address,
     Auth,
     BackendTls,
@@ -224,6 +225,20 @@ def test_tracing_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError):
         build(draft)
     assert noted(draft) == [("tracing", "it needs OpenTelemetry, not installed here: pip install 'wsgate[otel]'")]
+
+
+def test_acme_needs_its_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them there is no certificate of our own either, which clients get meanwhile."""
+    tls = Tls(acme=Acme(hosts=("a.example.com",), store=str(tmp_path)))
+    settings = Settings(listeners=(Listener(bind=TcpAddress("127.0.0.1", 443), tls=tls),), routes=())
+    build(settings)
+    for module in ("acme", "cryptography"):
+        monkeypatch.setitem(sys.modules, module, None)
+    draft = Draft.of(settings)
+    with pytest.raises(ConfigError):
+        build(draft)
+    needs = "it needs the ACME client, not installed here: pip install 'wsgate[acme]'"
+    assert noted(draft) == [("listeners[0].tls.acme", needs)]
 
 
 def test_a_file_with_many_wrong_lines_has_some_of_them_named(tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ class _Builder:
         for index, listener in listeners:
             if isinstance(listener.tls, Tls) and is_whole(listener.tls):
                 self._load_acme(listener.tls.acme, f"listeners[{index}].tls.acme")
-                self._tls.load_listener(listener, f"listeners[{index}].tls")
+                if not self._draft.is_wrong(f"listeners[{index}].tls.acme"):
+                    self._tls.load_listener(listener, f"listeners[{index}].tls")
         limits = getattr(settings, "limits", None)
         if isinstance(limits, Limits) and isinstance(limits.shared, RedisUrl) and not is_installed("redis"):
             problem = "it needs redis-py, not installed here: pip install 'wsgate[redis]'"
