@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from tests.net.tls.test_contexts import connect, shown
 from wsgate.net.tls.placeholder import load_placeholder
 
 
-def test_it_has_the_names_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_it_has_the_names_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool) -> None:
+    """Where it can be in memory, no directory is needed that can be written to."""
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none" if in_memory else tmp_path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_placeholder(context, ["one.test", "two.test"])
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import os
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 def load_placeholder(context: ssl.SSLContext, hosts: Sequence[str]) -> None:
@@ -30,8 +32,22 @@ def load_placeholder(context: ssl.SSLContext, hosts: Sequence[str]) -> None:
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
-    with tempfile.NamedTemporaryFile() as file:  # mode 0600, and gone with the block
-        file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-        file.write(certificate.public_bytes(serialization.Encoding.PEM))
-        file.flush()
-        context.load_cert_chain(file.name)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    with _file_with(pem + certificate.public_bytes(serialization.Encoding.PEM)) as file:
+        context.load_cert_chain(file)
+
+
+@contextlib.contextmanager
+def _file_with(data: bytes) -> Iterator[str]:
+    """Gives the name of a file for OpenSSL, which is gone with the block. Nothing is written to a disk where it can be
+    in memory: all file systems may be read-only."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("wsgate-placeholder", os.MFD_CLOEXEC), "wb") as memory:
+            memory.write(data)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:  # mode 0600
+            file.write(data)
+            file.flush()
+            yield file.name
