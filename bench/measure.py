@@ -18,14 +18,14 @@ from bench.processes import NotStarted, free_port, start, stop, wait_until_accep
 from bench.proxies import BUILD, PROJECT, PROXIES, certificate, missing
 from bench.rows import Case, Load, Row
 from bench.scraper import Scraper
-from bench.stats import Sample
+from bench.stats import Sample, least
 
 OPEN_TIMEOUT = 60.0  # seconds for 8,000 upgrades through the slowest
 SETTLE = 0.5  # seconds between the last upgrade and a look at memory
 
 SLICES = 3  # a measurement in slices is shorter by this factor, also its warm-up
 SLICES_A_ROUND = 5  # and repeated so many times
-TRIES = 3  # other virtual machines may use the processor during a whole slice
+TRIES = 3  # other virtual machines may use the processor during a whole slice, or nearly
 ENOUGH = 0.9  # of the requests that were asked for beside messages
 UNCOUNTED = 3  # slices that do not count, in which the interpreter specialises its code and socket buffers grow
 
@@ -165,11 +165,22 @@ def _in_slices(
     with contextlib.ExitStack() as stack:
         generators: dict[str, Generator] = {}
 
-        def work(each: Running, tries: int = TRIES) -> Sample:
-            result = _go(generators[each.case.label], each, plan, backend)
-            if not result["messages"] and tries > 1:
-                return work(each, tries - 1)
-            return to_sample(each.case.load, result)
+        def go(each: Running) -> dict[str, Any]:
+            return _go(generators[each.case.label], each, plan, backend)
+
+        def work(each: Running) -> Sample:
+            """Works for a round."""
+            samples: list[Sample] = []
+            failures: list[LoadFailed] = []
+            while len(samples) < row.least_of and len(samples) + len(failures) < max(row.least_of, TRIES):
+                result = go(each)
+                try:
+                    samples.append(to_sample(each.case.load, result))
+                except LoadFailed as failure:
+                    failures.append(failure)
+            if not samples:
+                raise failures[-1]
+            return least(samples, row.goal.quantity)
 
         for each in started:
             load = each.case.load
@@ -181,15 +192,15 @@ def _in_slices(
             with _failing(measured, each.case):
                 generators[each.case.label].opened(OPEN_TIMEOUT)
                 for _ in range(UNCOUNTED):
-                    work(each)
+                    go(each)
         total = _rounds(row, plan) * SLICES_A_ROUND
-        for turn in range(total):
+        for number in range(total):
             # in both orders, so that a machine that becomes slower or faster favours no proxy
-            for each in started if turn % 2 == 0 else reversed(started):
+            for each in started if number % 2 == 0 else reversed(started):
                 label = each.case.label
-                if label in measured.why_not or (turn % SLICES_A_ROUND and not row.is_compared(each.case)):
+                if label in measured.why_not or (number % SLICES_A_ROUND and not row.is_compared(each.case)):
                     continue
-                say(f"{row.title}: {label}, {turn + 1} of {total}")
+                say(f"{row.title}: {label}, {number + 1} of {total}")
                 with _failing(measured, each.case):
                     measured.samples.setdefault(label, []).append(work(each))
 

@@ -57,6 +57,11 @@ def median(samples: Sequence[Sample], quantity: str) -> float | None:
     return middle([getattr(sample, quantity) for sample in samples])
 
 
+def least(samples: Sequence[Sample], quantity: str) -> Sample:
+    """Returns the sample with the lowest value: of what others take of the machine, it has the least."""
+    return min(samples, key=lambda sample: math.inf if (value := getattr(sample, quantity)) is None else value)
+
+
 def foreign(samples: Mapping[str, Sequence[Sample]]) -> float:
     """Returns the share of a core that other programs used during a row: of that core of which they used more.
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import socket
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.generator import Generator, LoadFailed
-from bench.measure import SLICES_A_ROUND, Plan, choose_cores, cores, measure, to_sample
+from bench.measure import SLICES_A_ROUND, TRIES, Plan, choose_cores, cores, measure, to_sample
 from bench.rows import CPU, Case, Goal, Load, Row
 from bench.stats import Sample
 
@@ -131,6 +132,42 @@ def test_slices_keep_sessions_and_scale_work(roles: dict[str, int], ask: list[li
     assert len(ask) == 3
     order = [line.split(": ")[1].split(",")[0] for line in said if " of " in line]
     assert order[:5] == ["ours", "theirs", "stock", "theirs", "ours"]
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.usefixtures("ask")
+def test_of_several_slices_the_least_counts(roles: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    values = itertools.count(1000, -1)
+    monkeypatch.setattr("bench.measure.to_sample", lambda load, result: Sample(cpu_us=next(values)))
+    row = dataclasses.replace(direct("ours"), least_of=4)
+    measured = measure(row, PLAN, os.getpid(), roles, lambda line: None)
+    assert [sample.cpu_us for sample in measured.samples["ours"]] == [
+        997 - 4 * number for number in range(2 * SLICES_A_ROUND)
+    ]
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.usefixtures("ask")
+@pytest.mark.parametrize(
+    ("least_of", "failing", "works"), [(1, TRIES - 1, True), (1, TRIES, False), (4, 3, True), (4, 4, False)]
+)
+def test_a_slice_that_fails_is_no_failure_of_the_round(
+    roles: dict[str, int], monkeypatch: pytest.MonkeyPatch, least_of: int, failing: int, works: bool
+) -> None:
+    """A virtual machine may stand still for a whole slice."""
+    left = failing
+
+    def sample(load: Load, result: dict[str, Any]) -> Sample:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise LoadFailed("under load: nothing came back")
+        return Sample(cpu_us=1.0)
+
+    monkeypatch.setattr("bench.measure.to_sample", sample)
+    row = dataclasses.replace(direct("ours"), least_of=least_of)
+    measured = measure(row, PLAN, os.getpid(), roles, lambda line: None)
+    assert ("ours" not in measured.why_not) == works
 
 
 @pytest.mark.needs("gcc")

@@ -34,6 +34,11 @@ def test_a_row_fits_together(row: Row) -> None:
 
 
 @each_row
+def test_the_least_of_several_slices_is_the_best_of_them(row: Row) -> None:
+    assert row.least_of == 1 or (row.in_slices and not row.goal.higher_is_better)
+
+
+@each_row
 def test_an_aim_is_no_easier_than_what_must_be(row: Row) -> None:
     if row.goal.at_least is not None and row.goal.aim is not None:
         assert row.goal.reached(row.goal.aim, row.goal.at_least)

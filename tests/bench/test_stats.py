@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench.rows import CPU, MEMORY, RATE, Goal
-from bench.stats import Ratio, Sample, compared, foreign, median, ratio
+from bench.stats import Ratio, Sample, compared, foreign, least, median, ratio
 
 
 def cpu(*values: float | None) -> list[Sample]:
@@ -140,3 +140,9 @@ def test_foreign_is_that_of_the_core_that_had_more_of_it() -> None:
     assert foreign({"a": [Sample(foreign=-0.03)]}) == 0
     assert foreign({"a": [Sample()]}) == 0
     assert foreign({}) == 0
+
+
+def test_the_least_of_samples() -> None:
+    samples = [Sample(), Sample(p99_us=300.0), Sample(p99_us=200.0), Sample(p99_us=250.0)]
+    assert least(samples, "p99_us") is samples[2]
+    assert least(samples[:1], "p99_us") is samples[0]
