@@ -19,7 +19,7 @@ from trio.testing import MockClock
 
 from tests.gate.conftest import CLIENT, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.peers.frames import MASK, close_frame
-from tests.peers.heads import request
+from tests.peers.heads import plain_request, request
 from tests.peers.sockets import tcp_pair
 from tests.peers.stream import Backend, Peer
 from tests.pki import Authority, client_context
@@ -27,7 +27,7 @@ from wsgate.gate.connection import serve
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.net.tls.contexts import listener_context
 from wsgate.relay import fast_path
-from wsgate.settings.model import Tls
+from wsgate.settings.model import PlainHttp, Tls
 
 _CALLS = ("recv", "recv_into", "send", "connect_ex", "setsockopt", "getsockopt", "shutdown", "close")
 
@@ -249,3 +249,34 @@ async def test_a_session_over_tls(
         "unregister": 2,
         "close": 2,
     }
+
+
+async def test_a_request_over_plain_http_on_kept_connections(
+    start_gate: StartGate, backend: Backend, monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
+) -> None:
+    """The clock stands still, so that no wait is ever long."""
+    gate = start_gate(route(relay_to(backend.port), http=PlainHttp.FORWARD))
+    ours, theirs = tcp_pair()
+    client = peer(theirs)
+    accept(gate, ours)
+    await client.write(plain_request())
+    server = await backend.accept_request()
+    await server.respond("200 OK", {}, b"hi")
+    assert (await client.read_head()).status == 200
+    assert await client.read_body() == b"hi"
+    await trio.testing.wait_all_tasks_blocked()
+    costs = Costs(gate, monkeypatch)
+
+    await client.write(plain_request())
+    await server.read_head()
+    await server.respond("200 OK", {}, b"hi")
+    assert (await client.read_head()).status == 200
+    await trio.testing.wait_all_tasks_blocked()
+    assert costs.take() == {
+        "recv": 3,  # the request, the answer, and whether the backend has ended the kept connection
+        "send": 2,
+        "wait": 2,  # for either, without a scope for its deadline
+        "step": 2,
+    }
+    await client.vanish()
+    await server.vanish()

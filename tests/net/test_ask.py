@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from tests.peers.sockets import reset, tcp_pair
 from wsgate.net.ask import ask, ask_within
 from wsgate.net.plain import PlainTransport, take_over
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits
 
 
 class Asked:
@@ -35,7 +35,7 @@ class Asked:
 
 
 async def ask_for_a_second(transport: PlainTransport, question: Asked) -> str | None:
-    return await ask_within(transport, question, 1, ShortWaits(0.1))
+    return await ask_within(transport, question, 1, TimedWaits(0.1))
 
 
 @pytest.mark.parametrize("ask", [ask, ask_for_a_second])
@@ -72,7 +72,7 @@ async def test_an_answer_that_does_not_come_in_time(autojump_clock: MockClock, s
     ours, peer = tcp_pair()
     with peer, take_over(ours) as transport:
         began = trio.current_time()
-        assert await ask_within(transport, Asked(), seconds, ShortWaits(0.1)) is None
+        assert await ask_within(transport, Asked(), seconds, TimedWaits(0.1)) is None
         assert trio.current_time() - began == pytest.approx(seconds)
         assert peer.recv(5) == b"what?"
 
@@ -114,4 +114,4 @@ async def test_a_question_that_the_socket_does_not_take_at_once() -> None:
     with peer, take_over(ours) as transport:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, answer)
-            assert await ask_within(transport, question, 30, ShortWaits(0.1)) == "abc"
+            assert await ask_within(transport, question, 30, TimedWaits(0.1)) == "abc"

@@ -40,6 +40,7 @@ from wsgate.gate.tracing import UpgradeSpan
 from wsgate.net.io import end_gracefully, is_reset, receive, receive_at_once, reset_at_close, send_all, set_nodelay
 from wsgate.net.plain import PlainTransport
 from wsgate.net.tcp_info import watch_for_silence
+from wsgate.net.timed_waits import WaitEnd
 from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.session_info import ClientInfo
 from wsgate.settings.model import Address
@@ -133,12 +134,8 @@ class _Connection:
 
     async def run(self) -> Begun | None:
         """Answers requests. Returns the session that begins; ``None`` if the connection must end."""
-        request = await self._first_request()
+        request = await self._first_request() or await self._next_request()
         while True:
-            if request is None:
-                if self._http.begun:  # one read may contain hundreds of requests
-                    await trio.lowlevel.checkpoint()
-                request = await self._next_request()
             if request is None:
                 return None
             if request is TLS_SPOKEN:
@@ -194,7 +191,7 @@ class _Connection:
                 return answer
             if not await self._give(exchange, answer):
                 return None
-            request = None
+            request = await self._later_request()
 
     async def _answer(self, exchange: Exchange) -> Refusal | Response | Begun:
         settings, rates = exchange.site.settings, self._gateway.upgrade_rates
@@ -310,6 +307,25 @@ class _Connection:
             return request
         ended_early = trio.current_time() < scope.deadline  # by a drain, or to free its descriptor
         return TOO_SLOW if http.begun and not ended_early else None
+
+    async def _later_request(self) -> Request | Refusal | None:
+        """Returns the request behind an answer, as ``_next_request``. No cancel scope is needed if its whole head comes
+        at once, as it nearly always does."""
+        gateway, transport = self._gateway, self._transport
+        if self._http.begun or transport.more:
+            await trio.lowlevel.checkpoint()  # one read may contain hundreds of requests
+            return await self._next_request()
+        scope = WaitEnd(gateway.request_waits, transport)
+        gateway.idle.add(scope)
+        try:
+            with gateway.silent.waiting(scope, self._end.counted_as):
+                came = await gateway.request_waits.wait_readable(transport)
+        finally:
+            gateway.idle.discard(scope)
+        if not came:
+            return None
+        data = receive_at_once(transport)
+        return (await self._take(data) if data else None) or await self._next_request()
 
     async def _take(self, data: bytes) -> Request | Refusal | None:
         """Takes what the client has sent. Returns the request if its head is complete.

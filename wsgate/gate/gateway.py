@@ -19,10 +19,10 @@ from wsgate.gate.session_limits import SessionLimits
 from wsgate.gate.session_moves import SessionMoves
 from wsgate.gate.shared_counters import SharedCounters, WorkerCounters
 from wsgate.gate.shared_limits import SharedLimits
-from wsgate.gate.silent_connections import SilentConnections
+from wsgate.gate.silent_connections import Scope, SilentConnections
 from wsgate.gate.tracing import Tracer
 from wsgate.gate.upgrade_rates import UpgradeRates
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits
 from wsgate.relay.pump import Pump
 from wsgate.relay.registry import Registry
 from wsgate.relay.tap import Taps
@@ -43,7 +43,7 @@ class Gateway:
     site: the present one; an exchange keeps the one with which it began
     ready: the listeners accept, and no signal to stop has come
     draining: no new session is accepted; upgrades are answered with 503
-    idle: the cancel scopes of connections that wait for a request; a drain cancels them
+    idle: the scopes of connections that wait for a request; a drain cancels them
     silent: the connections whose PROXY header, TLS handshake or request is incomplete
     sessions: the open ones
     ended: those that ended last
@@ -64,6 +64,7 @@ class Gateway:
     route_drains: the routes that take no new session
     session_moves: the sessions that are moved to other gateways
     short_waits: for the answers of backends; nearly all come soon
+    request_waits: for the next requests of connections that have had an answer
     codec_memory: bytes that the open sessions may keep for compression between two messages
     acme_challenges: for the CA that checks a name by TLS-ALPN-01, by host; nearly always empty
     """
@@ -72,7 +73,7 @@ class Gateway:
     pump: Pump = field(default_factory=Pump)
     ready: bool = False
     draining: bool = False
-    idle: set[trio.CancelScope] = field(default_factory=set)
+    idle: set[Scope] = field(default_factory=set)
     silent: SilentConnections = field(default_factory=SilentConnections)
     sessions: Registry = field(init=False)
     ended: EndedSessions = field(default_factory=EndedSessions)
@@ -90,7 +91,8 @@ class Gateway:
     upgrading: int = 0
     route_drains: RouteDrains = field(init=False)
     session_moves: SessionMoves = field(default_factory=SessionMoves)
-    short_waits: ShortWaits = field(default_factory=lambda: ShortWaits(SHORT_WAIT))
+    short_waits: TimedWaits = field(default_factory=lambda: TimedWaits(SHORT_WAIT))
+    request_waits: TimedWaits = field(init=False)
     admissions: Admissions = field(default_factory=Admissions)
     tracer: Tracer | None = None
     codec_memory: int = 0
@@ -103,6 +105,7 @@ class Gateway:
         self.shared_limits.use(self.settings.limits.shared)
         self.upgrade_rates = UpgradeRates(self.counters.buckets)
         self.handshake_limiter = HandshakeLimiter(self._share_of_handshakes())
+        self.request_waits = TimedWaits(self.settings.defaults.timeouts.handshake)
         self._share_counts()
         self.route_drains = RouteDrains(self.counters.table)
         self.route_drains.take_over(route.name for route in self.site.routes)
@@ -152,6 +155,7 @@ class Gateway:
         """Uses another site for all requests from now on."""
         self.site = site
         self.handshake_limiter.limit = self._share_of_handshakes()
+        self.request_waits.seconds = site.settings.defaults.timeouts.handshake
         self.shared_limits.use(site.settings.limits.shared)
         self._share_counts()
         for route in site.routes:
@@ -163,7 +167,7 @@ class Gateway:
         self.draining = True
         self._end_idle(frozenset(self.idle), 2)
 
-    def _end_idle(self, scopes: frozenset[trio.CancelScope], turns: int) -> None:
+    def _end_idle(self, scopes: frozenset[Scope], turns: int) -> None:
         """Ends idle connections after ``turns`` more iterations of trio's loop, so that a connection whose request has
         come can wake up and read it."""
         if turns:

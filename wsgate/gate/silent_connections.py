@@ -15,14 +15,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
+from typing import Protocol
 
 import trio
 
 GRACE = 0.25  # seconds that a connection may be silent in any case
 
 
+class Scope(Protocol):
+    """Of a wait: a ``trio.CancelScope``, or what stands for one."""
+
+    def cancel(self) -> None: ...
+
+    def __hash__(self) -> int: ...
+
+
 class SilentConnections:
-    """The silent connections of a process, by the address that they are counted by, each with its cancel scope.
+    """The silent connections of a process, by the address that they are counted by, each with the scope of its wait.
 
     Cancelling the scope ends the connection, without an answer.
     """
@@ -30,13 +39,13 @@ class SilentConnections:
     def __init__(self) -> None:
         # With the time since which each is silent (trio seconds), the oldest first. Connections that are not counted,
         # a proxy's for example, are alone under a key of their own
-        self._by_address: dict[Hashable, dict[trio.CancelScope, float]] = {}
+        self._by_address: dict[Hashable, dict[Scope, float]] = {}
         self._number = 0
 
     def __len__(self) -> int:
         return self._number
 
-    def waiting(self, scope: trio.CancelScope, address: str | None) -> _Waiting:
+    def waiting(self, scope: Scope, address: str | None) -> _Waiting:
         """Returns a context in which the connection of ``scope`` counts as silent.
 
         address: as ``Client.counted_as`` has it
@@ -85,18 +94,18 @@ class SilentConnections:
                 heapq.heappush(heap, (-len(silent), next(iter(silent.values())), number, address))
         return ended
 
-    def _end(self, address: Hashable, scope: trio.CancelScope) -> None:
+    def _end(self, address: Hashable, scope: Scope) -> None:
         self._remove(address, scope)
         scope.cancel()
 
-    def _add(self, address: Hashable, scope: trio.CancelScope) -> None:
+    def _add(self, address: Hashable, scope: Scope) -> None:
         silent = self._by_address.get(address)
         if silent is None:
             silent = self._by_address[address] = {}
         silent[scope] = trio.current_time()
         self._number += 1
 
-    def _remove(self, address: Hashable, scope: trio.CancelScope) -> None:
+    def _remove(self, address: Hashable, scope: Scope) -> None:
         silent = self._by_address.get(address)
         if silent is not None and silent.pop(scope, None) is not None:  # else it has been ended
             self._number -= 1
@@ -109,7 +118,7 @@ class _Waiting:
 
     __slots__ = ("_address", "_connections", "_scope")
 
-    def __init__(self, connections: SilentConnections, scope: trio.CancelScope, address: Hashable) -> None:
+    def __init__(self, connections: SilentConnections, scope: Scope, address: Hashable) -> None:
         self._connections = connections
         self._scope = scope
         self._address = address

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from wsgate.net.io import READ_SIZE, receive_or_raise, send_all, send_at_once
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits
 from wsgate.net.tls.handshake import explain
 from wsgate.net.transport import BLOCKED, Transport
 
@@ -37,7 +37,7 @@ async def ask(transport: Transport, question: Question[T]) -> T:
     return await _answer(transport, question)
 
 
-async def ask_within(transport: Transport, question: Question[T], seconds: float, soon: ShortWaits) -> T | None:
+async def ask_within(transport: Transport, question: Question[T], seconds: float, soon: TimedWaits) -> T | None:
     """Sends the request. Returns the answer; ``None`` if it has not come after ``seconds``.
 
     soon: an answer that comes so soon, as nearly all do, costs no cancel scope

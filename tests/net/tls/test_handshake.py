@@ -21,7 +21,7 @@ from trio.testing import MockClock
 
 from tests.peers.sockets import reset, tcp_pair
 from tests.pki import Authority, client_context
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits
 from wsgate.net.tls.contexts import backend_context, listener_context
 from wsgate.net.tls.handshake import (
     ClientCertificate,
@@ -128,7 +128,7 @@ async def test_a_handshake_that_is_done_soon(authority: Authority, autojump_cloc
     calls: list[float] = []
 
     async def serve() -> None:
-        done.append(await shake_hands_soon(tls, ShortWaits(0.1), lambda: calls.append(trio.current_time())))
+        done.append(await shake_hands_soon(tls, TimedWaits(0.1), lambda: calls.append(trio.current_time())))
 
     with closing(wrap(ours, server_context(authority))) as tls, theirs:
         theirs.send(client.step())
@@ -153,7 +153,7 @@ async def test_a_handshake_that_fails_soon(authority: Authority) -> None:
     with closing(wrap(ours, server_context(authority))) as tls, theirs:
         theirs.send(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(TlsError, match="the peer does not speak TLS"):
-            await shake_hands_soon(tls, ShortWaits(0.1), lambda: None)
+            await shake_hands_soon(tls, TimedWaits(0.1), lambda: None)
 
 
 async def test_the_name_that_is_asked_for_chooses_the_certificate(authority: Authority) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits
 from wsgate.net.tls.transport import TlsTransport, is_cut
 
 _GONE = "the peer ended the connection"
@@ -136,7 +136,7 @@ async def shake_hands(transport: TlsTransport, serve_if_due: Callable[[], object
             raise _failed(transport, error) from None
 
 
-async def shake_hands_soon(transport: TlsTransport, soon: ShortWaits, serve_if_due: Callable[[], object]) -> bool:
+async def shake_hands_soon(transport: TlsTransport, soon: TimedWaits, serve_if_due: Callable[[], object]) -> bool:
     """Does the handshake with a peer that answers at once, as nearly all do, without a cancel scope for its deadline.
 
     Returns whether it is done; if not, ``shake_hands`` goes on. Raises ``TlsError`` when it fails.

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from tests.peers.sockets import tcp_pair
 from wsgate.net.plain import take_over
-from wsgate.net.short_waits import ShortWaits
+from wsgate.net.timed_waits import TimedWaits, WaitEnd
 
 
 async def test_bytes_that_come_in_time(autojump_clock: MockClock) -> None:
-    waits = ShortWaits(0.1)
+    waits = TimedWaits(0.1)
     near, far = tcp_pair()
     with take_over(near) as transport, far:
         far.send(b"x")
@@ -23,7 +25,7 @@ async def test_bytes_that_come_in_time(autojump_clock: MockClock) -> None:
 
 
 async def test_each_has_its_time_and_stays_open(autojump_clock: MockClock) -> None:
-    waits = ShortWaits(0.1)
+    waits = TimedWaits(0.1)
     ended: list[tuple[str, bool, float]] = []
 
     async def wait(name: str, transport: socket.socket, after: float) -> None:
@@ -50,7 +52,7 @@ async def test_each_has_its_time_and_stays_open(autojump_clock: MockClock) -> No
 
 
 async def test_a_wait_that_is_cancelled_is_forgotten(autojump_clock: MockClock) -> None:
-    waits = ShortWaits(0.1)
+    waits = TimedWaits(0.1)
     near, far = tcp_pair()
     with take_over(near) as transport, far:
         with trio.move_on_after(0.05) as scope:
@@ -59,3 +61,33 @@ async def test_a_wait_that_is_cancelled_is_forgotten(autojump_clock: MockClock) 
         with trio.move_on_after(0.2) as scope:  # nobody ends a wait that is not one of these
             await trio.lowlevel.wait_readable(transport)
         assert scope.cancelled_caught
+
+
+async def test_a_wait_ends_early(autojump_clock: MockClock) -> None:
+    waits = TimedWaits(10)
+    near, far = tcp_pair()
+    with take_over(near) as transport, far:
+        end = WaitEnd(waits, transport)
+        end.cancel()  # nobody waits
+        found: list[bool] = []
+        began = trio.current_time()
+
+        async def wait() -> None:
+            found.append(await waits.wait_readable(transport))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            end.cancel()
+        assert found == [False]
+        assert trio.current_time() == began
+
+
+async def test_another_time_limit(autojump_clock: MockClock) -> None:
+    waits = TimedWaits(10)
+    near, far = tcp_pair()
+    with take_over(near) as transport, far:
+        waits.seconds = 5
+        began = trio.current_time()
+        assert not await waits.wait_readable(transport)
+        assert trio.current_time() - began == pytest.approx(5)
