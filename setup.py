@@ -8,7 +8,7 @@ setup(
         Extension(
             "wsgate.wire._kernel",
             ["wsgate/wire/_kernel.c"],
-            depends=["wsgate/wire/_kernel.h", "wsgate/wire/_utf8.h"],
+            depends=["wsgate/wire/_kernel.h", "wsgate/wire/_utf8.h", "wsgate/wire/_fields.h"],
             extra_compile_args=["-O2"],
             optional=True,
         ),

@@ -1,4 +1,5 @@
-"""The frame walk and the masking are there twice, in Python and compiled; ``wire/kernel.py`` chooses."""
+"""The frame walk, the masking and the lines of heads are there twice, in Python and compiled; ``wire/kernel.py``
+chooses."""
 
 from __future__ import annotations
 
@@ -8,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from wsgate.wire import counts, masking, walk
+from wsgate.wire import counts, headers, masking, walk
 
 PYTHON: dict[str, Any] = {
     "FrameWalk": walk.FrameWalk,
     "FrameCounts": counts.FrameCounts,
     "apply_mask": masking.apply_mask,
+    "split_fields": headers.split_fields,
 }
 
 

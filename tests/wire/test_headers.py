@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from types import ModuleType
 
-from wsgate.wire.headers import HOP_BY_HOP, elements, end_to_end, has_token, values, without_names
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgate.text.token import CHARACTERS
+from wsgate.wire import headers
+from wsgate.wire.headers import HOP_BY_HOP, elements, end_to_end, has_token, split_fields, values, without_names
 
 HEADERS = [
     (b"host", b"example.com"),
@@ -88,3 +94,67 @@ def test_a_long_name_is_judged_each_time(length: int) -> None:
     passed, dropped = (b"X" * length, b""), (b"X-Forwarded-".ljust(length, b"x"), b"")
     for _ in range(2):
         assert end_to_end([passed, dropped], prefixes=(b"x-forwarded-",)) == [passed]
+
+
+@pytest.mark.usefixtures("twin")
+def test_lines_are_split() -> None:
+    lines = b"Host: a:1\r\nX-Empty:\r\nx-blank: \t \r\nVIA:one,  two\t\r\nvia: \xc3\x84\r\n"
+    raw, lower, by_name = split_fields(lines)
+    assert raw == [
+        (b"Host", b"a:1"),
+        (b"X-Empty", b""),
+        (b"x-blank", b""),
+        (b"VIA", b"one,  two"),
+        (b"via", b"\xc3\x84"),
+    ]
+    assert lower == [(name.lower(), value) for name, value in raw]
+    assert by_name == {b"host": [b"a:1"], b"x-empty": [b""], b"x-blank": [b""], b"via": [b"one,  two", b"\xc3\x84"]}
+    assert list(by_name) == [b"host", b"x-empty", b"x-blank", b"via"]
+    assert split_fields(b"") == ([], [], {})
+
+
+WRONG = [
+    *(
+        b"Host",
+        b"Host: a",
+        b"Host: a\r",
+        b"Host: a\n",
+        b"Host: a\r\nX",
+        b"Host: a\r\nX\r\n",
+        b"\r\n",
+        b"Host: a\r\n\r\n",
+    ),
+    *(b"Host: a\rX: b\r\n", b"Host: a\r\r\n", b"X\r\nHost: a\r\n", b"Host\r: a\r\n"),
+]
+
+
+@pytest.mark.usefixtures("twin")
+@pytest.mark.parametrize("lines", WRONG)
+def test_what_is_no_line_is_refused(lines: bytes) -> None:
+    with pytest.raises(ValueError, match="without"):
+        split_fields(lines)
+
+
+@given(
+    st.lists(st.tuples(st.text(CHARACTERS.decode(), min_size=1, max_size=9), st.text("ab:,=\t \x00\xff", max_size=9)))
+)
+def test_both_split_alike(compiled: ModuleType, fields: list[tuple[str, str]]) -> None:
+    lines = b"".join(f"{name}:{value}\r\n".encode("latin-1") for name, value in fields)
+    assert compiled.split_fields(lines) == headers.split_fields(lines)
+
+
+@given(st.text("aB: \t\r\n").map(str.encode))
+def test_both_refuse_alike(compiled: ModuleType, lines: bytes) -> None:
+    found = []
+    for split in (compiled.split_fields, headers.split_fields):
+        try:
+            found.append(split(lines))
+        except ValueError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("lines", ["Host: a", bytearray(b"Host: a\r\n"), None])
+def test_the_compiled_one_takes_bytes_alone(compiled: ModuleType, lines: object) -> None:
+    with pytest.raises(TypeError):
+        compiled.split_fields(lines)

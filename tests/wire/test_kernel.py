@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import wsgate
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Frame, header
-from wsgate.wire import counts, kernel, masking, walk
+from wsgate.wire import counts, headers, kernel, masking, walk
 from wsgate.wire.fault import Fault
 from wsgate.wire.kernel import Walk
 from wsgate.wire.utf8 import Utf8Validator
@@ -482,6 +482,7 @@ def test_the_compiled_kernel_is_taken(compiled: ModuleType, monkeypatch: pytest.
     assert chosen.STATUS.startswith("frames are walked by the compiled kernel")
     assert (chosen.FrameWalk, chosen.apply_mask) == (compiled.FrameWalk, compiled.apply_mask)
     assert chosen.FrameCounts is compiled.FrameCounts
+    assert chosen.split_fields is compiled.split_fields
 
 
 def test_python_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -490,6 +491,7 @@ def test_python_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (chosen.COMPILED, chosen.STATUS) == (False, "frames are walked in Python: WSGATE_PURE=1")
     assert (chosen.FrameWalk, chosen.apply_mask) == (walk.FrameWalk, masking.apply_mask)
     assert chosen.FrameCounts is counts.FrameCounts
+    assert chosen.split_fields is headers.split_fields
 
 
 def test_python_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,6 +504,7 @@ def test_python_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen.STATUS.startswith("frames are walked in Python, the compiled kernel cannot be used: ")
     assert (chosen.FrameWalk, chosen.apply_mask) == (walk.FrameWalk, masking.apply_mask)
     assert chosen.FrameCounts is counts.FrameCounts
+    assert chosen.split_fields is headers.split_fields
 
 
 def test_a_kernel_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

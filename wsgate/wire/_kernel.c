@@ -1,4 +1,4 @@
-/* The frame walk of wsgate/wire/walk.py in C, with the counts of wsgate/wire/counts.py.
+/* The frame walk of wsgate/wire/walk.py in C, with the counts of wsgate/wire/counts.py. What a head needs is in _fields.h.
 
    walk.py explains what a walk is. This file has the same rules in the same order; change both together. tests/wire/
    runs every test on both, and test_kernel.py compares the two.
@@ -21,6 +21,7 @@
 
 #include "_kernel.h"
 #include "_utf8.h"
+#include "_fields.h"
 
 enum halt { DONE, INCOMPLETE, CONTROL, FAULT };
 
@@ -735,6 +736,7 @@ kernel_apply_mask(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef kernel_methods[] = {
     {"apply_mask", kernel_apply_mask, METH_VARARGS, apply_mask_doc},
+    {"split_fields", split_fields, METH_O, split_fields_doc},
     {0},
 };
 
@@ -843,7 +845,7 @@ static PyModuleDef_Slot kernel_slots[] = {
 static struct PyModuleDef kernel = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_kernel",
-    .m_doc = "The frame walk of wsgate.wire.walk, its counts and the masking of wsgate.wire.masking in C.",
+    .m_doc = "The frame walk of wsgate.wire.walk, its counts, the masking of wsgate.wire.masking and the lines of heads in C.",
     .m_size = sizeof(State),
     .m_methods = kernel_methods,
     .m_slots = kernel_slots,

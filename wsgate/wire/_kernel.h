@@ -7,7 +7,7 @@
 
 /* Each compiled module has it as ``API``, and wsgate.wire.kernel wants the one that it knows. Raise both when what they
    offer each other, or Python, changes: files of an older install are then left alone. */
-enum { KERNEL_API_VERSION = 2 };
+enum { KERNEL_API_VERSION = 3 };
 
 enum { KERNEL_DONE }; /* the walk went over all there was */
 

@@ -40,19 +40,40 @@ class NamedFields(list[tuple[bytes, bytes]]):
     Never changed, or the values by name would be wrong.
 
     fields: with names in lower case
+    by_name: the values of each
     """
 
     __slots__ = ("by_name",)
 
-    def __init__(self, fields: Headers) -> None:
+    def __init__(self, fields: Headers, by_name: dict[bytes, list[bytes]]) -> None:
         super().__init__(fields)
-        by_name: dict[bytes, list[bytes]] = {}
-        for name, value in fields:
-            if name in by_name:
-                by_name[name].append(value)
-            else:
-                by_name[name] = [value]
         self.by_name = by_name
+
+
+# The fields with names as they were written, and with names in lower case; their values by name
+SplitFields = tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]], dict[bytes, list[bytes]]]
+
+
+def split_fields(lines: bytes) -> SplitFields:
+    """Returns the fields of a head. ``_fields.h`` has the same in C, and ``kernel.py`` chooses.
+
+    lines: each a name, a colon and a value, with CR LF at its end; checked before. Raises ``ValueError`` for others.
+    """
+    raw, lower = [], []
+    by_name: dict[bytes, list[bytes]] = {}
+    *all_lines, rest = lines.split(b"\r\n")
+    for line in all_lines:
+        written, colon, value = line.partition(b":")
+        if not colon or b"\r" in line:
+            break
+        name, value = written.lower(), value.strip(b" \t")
+        raw.append((written, value))
+        lower.append((name, value))
+        by_name.setdefault(name, []).append(value)
+    else:
+        if not rest:
+            return raw, lower, by_name
+    raise ValueError("a line of a head without a colon, or without its end")
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from wsgate.text.token import TOKEN
 from wsgate.wire.headers import Headers, NamedFields, values
+from wsgate.wire.kernel import split_fields
 
 # No control characters but the tab; a line that begins with a blank (RFC 9112 §5.2) has no name
 _FIELDS = rb"((?:" + TOKEN + rb":[\t -~]*\r\n)*)\r\n"
@@ -75,9 +76,8 @@ def read_plain_answer(head: bytes) -> AnswerHead | None:
 
 def _fields(lines: bytes) -> tuple[Headers, NamedFields]:
     """Returns the fields with names as they were written, and with names in lower case."""
-    parts = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
-    raw = [(name, value.strip(b" \t")) for name, _, value in parts]
-    return raw, NamedFields([(name.lower(), value) for name, value in raw])
+    raw, lower, by_name = split_fields(lines)
+    return raw, NamedFields(lower, by_name)
 
 
 def _has_plain_length(headers: NamedFields) -> bool:
