@@ -50,8 +50,8 @@ function _shtab_wsgate_using
   test "$_shtab_wsgate_cmdpath" = "$argv"
 end
 
-set -g _shtab_wsgate_commands serve check probe relay tunnel status sessions close backends routes drain reload top tap schema completion recording 'recording info' 'recording convert' demo
-set -g _shtab_wsgate_opts_with_value --admin --auth-plugin --auth-source --backend --balance --ca --cafile --cert --client --code --count --explain --hash --header --heartbeat --host --idle --idle-timeout --interval --key --key-password-file --limit --listen --log-file --message-size --offset --origins --output --path --q --reason --record --route --server-name --sessions-per-address --sort --ssl-ciphers --ssl-version --state --subprotocol --target-config --timeout --token-file --token-password-file --token-plugin --token-source --trusted-proxies --unix-listen --unix-listen-mode --unix-target --user --web --workers --write
+set -g _shtab_wsgate_commands serve check probe relay tunnel status sessions close move backends routes drain reload top tap schema completion recording 'recording info' 'recording convert' demo
+set -g _shtab_wsgate_opts_with_value --admin --auth-plugin --auth-source --backend --balance --ca --cafile --cert --client --code --count --explain --hash --header --heartbeat --host --idle --idle-timeout --interval --key --key-password-file --limit --listen --log-file --message-size --offset --origins --output --over --path --q --reason --record --route --server-name --sessions-per-address --share --sort --ssl-ciphers --ssl-version --state --subprotocol --target-config --timeout --token-file --token-password-file --token-plugin --token-source --trusted-proxies --unix-listen --unix-listen-mode --unix-target --user --web --workers --write
 
 complete -c wsgate -e
 complete -c wsgate -f
@@ -168,6 +168,15 @@ complete -c wsgate -n '_shtab_wsgate_using close' -l state -x -d 'open or closin
 complete -c wsgate -n '_shtab_wsgate_using close' -l q -x -d 'with this in any of their texts'
 complete -c wsgate -n '_shtab_wsgate_using close' -l code -x -d 'the close code (1008)'
 complete -c wsgate -n '_shtab_wsgate_using close' -l reason -x -d 'at most 123 bytes, which both sides get'
+complete -c wsgate -n '_shtab_wsgate_using; and test $_shtab_wsgate_npos -eq 0' -a move -d 'end a part of the sessions of a running gateway, for others to take'
+complete -c wsgate -n '_shtab_wsgate_using move' -s h -l help -d 'show this help message and exit'
+complete -c wsgate -n '_shtab_wsgate_using move' -l admin -x -d 'WSGATE_ADMIN, or http://127.0.0.1:9600; or unix:/path'
+complete -c wsgate -n '_shtab_wsgate_using move' -l token-file -xka "(__fish_complete_path (commandline -ct))" -d 'with the token; or WSGATE_ADMIN_TOKEN_FILE'
+complete -c wsgate -n '_shtab_wsgate_using move' -l json -d 'print the API'"'"'s answer'
+complete -c wsgate -n '_shtab_wsgate_using move' -l share -x -d 'of the open sessions, like 25%; at random'
+complete -c wsgate -n '_shtab_wsgate_using move' -l over -x -d 'evenly over so long (60s)'
+complete -c wsgate -n '_shtab_wsgate_using move' -l route -x -d 'only those of this route'
+complete -c wsgate -n '_shtab_wsgate_using move' -l stop -d 'end the move that is under way'
 complete -c wsgate -n '_shtab_wsgate_using; and test $_shtab_wsgate_npos -eq 0' -a backends -d 'list the backends of a running gateway'
 complete -c wsgate -n '_shtab_wsgate_using backends' -s h -l help -d 'show this help message and exit'
 complete -c wsgate -n '_shtab_wsgate_using backends' -l admin -x -d 'WSGATE_ADMIN, or http://127.0.0.1:9600; or unix:/path'
