@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.peers.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, header, parse_all
 from wsgate.relay import _fast_path
+from wsgate.relay.flow import NEVER
 from wsgate.relay.states import Output
 from wsgate.wire import _kernel, counts, masking, walk
 from wsgate.wire.frame_reader import FrameReader, ReadFrame
@@ -50,14 +51,19 @@ class _Turns(_fast_path.FlowFields):
 
     def __init__(self, walk: _kernel.FrameWalk, room: int) -> None:
         self.left: tuple[int, ...] = ()
+        self.reached = False
         self.pump = _fast_path.PumpFields()
         self.pump.headroom, self.pump.buffer = _START, bytearray(_START + room)
+        self.read_area = memoryview(self.pump.buffer)[_START:]
         self.source, self.sink = _fast_path.LegFields(), _fast_path.LegFields()
         self.sink.pending, self.sink.waiting_frames, self.sink.output = None, None, Output.OPEN
         self.walk = walk
 
     def _go_on(self, *left: int) -> None:
         self.left = left
+
+    def _reach_due(self) -> None:
+        self.reached = True
 
     def _read_many(self, many: bool) -> None:
         """A full record: more of them may be there."""
@@ -98,8 +104,12 @@ def fast_turns(random: Random) -> None:
 
                 flow._read_end = read if chance(random, 2) else source.fileno()
                 flow._write_end = write if chance(random, 2) else sink.fileno()
-                flow.left = ()
+                flow.left, flow.reached = (), False
+                flow.octets_due = flow.octets + len(came) + random.choice((0, 1))
+                flow.messages_due = random.choice((NEVER, flow.walk.messages + 1))
                 turn()
+                due = flow.octets >= flow.octets_due or flow.walk.messages >= flow.messages_due
+                assert flow.reached is due, (options, came)
                 sent = most if flow._write_end is write else len(moved)
                 if python.halt != DONE or (flow._write_end is write and len(moved) > _TLS_RECORD):
                     sent = 0

@@ -475,12 +475,13 @@ async def test_a_message_below_the_rate_costs_no_python(pump: Pump, autojump_clo
 
 @dataclass(frozen=True)
 class Passed:
-    """What a session has passed on so far, and told of it."""
+    """What a session has passed on so far and told of it, and when its limiters look next."""
 
     seconds: float
     outcome: Outcome
     throttles: list[tuple[Side, str]]
     lengths: list[tuple[Side, float]]
+    due: list[tuple[int, int]]
 
 
 async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, int]]) -> list[Passed]:
@@ -503,7 +504,8 @@ async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, in
                         await peer.write(piece)
                     await trio.testing.wait_all_tasks_blocked()
                 outcome = running.session.outcome()
-                steps.append(Passed(trio.current_time() - began, outcome, seen.throttles[:], seen.seconds[:]))
+                due = [(flow.octets_due, flow.messages_due) for flow in running.session.flows]
+                steps.append(Passed(trio.current_time() - began, outcome, seen.throttles[:], seen.seconds[:], due))
         nursery.cancel_scope.cancel()
     return steps
 
@@ -511,12 +513,17 @@ async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, in
 limits_of_rates = st.builds(
     RouteLimits,
     messages_per_second=st.none() | st.integers(1, 60),
-    bytes_per_second=st.integers(1, 6000),
+    bytes_per_second=st.integers(1, 6000) | st.just(1 << 20),
     burst=st.sampled_from([0.1, 1.0, 5.0]),
     over=st.sampled_from(list(Over)),
 )
 sendings = st.lists(
-    st.tuples(st.sampled_from([0.0, 0.03, 0.5, 3.0]), st.integers(-300, 300), st.integers(0, 40)), max_size=8
+    st.tuples(
+        st.sampled_from([0.0, 0.03, 0.5, 3.0]),
+        st.integers(-300, 300),
+        st.integers(0, 3) | st.integers(0, 40),
+    ),
+    max_size=12,
 )
 
 
