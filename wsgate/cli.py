@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import signal
 import sys
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         own = _OWN_FLAGS.get(arguments[0]) if arguments else None
-        status = _run(parser().parse_args(arguments)) if own is None else own(arguments[1:])
+        status = _run(_parse(arguments)) if own is None else own(arguments[1:])
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader has closed the pipe, like head(1); at its exit Python would report it again
@@ -55,6 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print("wsgate: internal error: please report it", file=sys.stderr)
         return os.EX_SOFTWARE
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    whole = parser()
+    word = arguments[0] if arguments else "-"
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    if not word.startswith("-") and word not in commands.choices:
+        near = difflib.get_close_matches(word, commands.choices, 1)
+        if near:
+            whole.error(f"{word!r} is no command: did you mean {near[0]}?")
+        if os.path.isfile(word):
+            whole.error(f"{word!r} is a file and no command: did you mean wsgate serve {word}?")
+    return whole.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
