@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import trio
 
 from wsgate.events.emit import emit
+from wsgate.gate.slots import Slots
 from wsgate.relay.registry import Registry
 
 LONGEST = 86400.0  # seconds over which sessions may be moved
@@ -69,9 +70,9 @@ async def _move(sessions: Registry, ids: Sequence[str], over: float, other: trio
 
     Returns how many there still were.
     """
-    began, told = trio.current_time(), 0
-    for place, id in enumerate(ids):
-        with trio.move_on_at(began + over * (place + random.random()) / len(ids)):
+    slots, told = Slots(len(ids), over, trio.current_time()), 0
+    for id in ids:
+        with trio.move_on_at(slots.next(trio.current_time())):
             await other.wait()
         if other.is_set():
             break

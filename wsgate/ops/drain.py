@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import trio
 
+from wsgate.gate.slots import Slots
 from wsgate.relay.session import Session
 from wsgate.settings.model import Drain, Settings
 
@@ -20,13 +21,15 @@ SLOT = 0.1  # seconds, at most, between two sessions: ten reconnects a second ar
 
 
 async def drain_sessions(sessions: Iterable[Session], drain: Drain) -> None:
-    """Drains each of ``sessions``, over ``drain.spread`` seconds or less. Returns when the last one has been told."""
+    """Drains each of ``sessions``, over ``drain.spread`` seconds or less, more only if this process is held up.
+
+    Returns when the last one has been told.
+    """
     order = list(sessions)
     random.shuffle(order)  # not by age, or the oldest session would be the first at every restart
-    began = trio.current_time()
-    slot = min(SLOT, drain.spread / len(order)) if order else 0.0
-    for place, session in enumerate(order):
-        await trio.sleep_until(began + slot * (place + random.random()))
+    slots = Slots(len(order), min(SLOT * len(order), drain.spread), trio.current_time())
+    for session in order:
+        await trio.sleep_until(slots.next(trio.current_time()))
         session.drain(drain.code)
 
 
