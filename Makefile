@@ -17,7 +17,7 @@ DEV := $(VENV)/.ready-to-develop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check fmt cov cov-quick conformance conformance-full conformance-check bench bench-quick \
-  bench-peers soak flood fuzz docs dist dist-check kubernetes-check jupyter-check api-check check-native \
+  bench-scale bench-peers soak flood fuzz docs dist dist-check kubernetes-check jupyter-check api-check check-native \
   check-native-quick image-check man completions deb deb-check lock clean distclean
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make cov-quick    only wire/ and relay/, on both twins: a branch that no test of theirs reaches is a failure'
 	@echo 'make conformance  the Autobahn suite through the gateway, written to docs/conformance.md; -full adds compression'
 	@echo 'make bench        against nginx, HAProxy and websockify, written to docs/performance.md; bench-quick for a minute'
+	@echo 'make bench-scale  several replicas behind HAProxy: restarts, a death, one more; written to docs/scaling.md (as root)'
 	@echo 'make soak         mixed traffic for twenty minutes, and what stays of it; ARGS="--seconds 60 --workers 2" for others'
 	@echo 'make flood        more of each thing than anybody takes, for ten seconds, and how long the others wait'
 	@echo 'make fuzz         hostile frames, heads and sources at random for ten minutes; ARGS="--seconds 60 walks" for less'
@@ -90,6 +91,10 @@ bench: $(DEV) bench-peers
 
 bench-quick: $(DEV) bench-peers
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+# As root: it makes network namespaces, in one of its own.
+bench-scale: $(DEV)
+	@$(BIN)/python -m bench.scale --markdown docs/scaling.md --plot docs/images/scale.svg $(ARGS)
 
 bench-peers: $(DEV)
 	@$(MAKE) --silent -C bench peers PYTHON=$(abspath $(BIN))/python || \

@@ -7,12 +7,14 @@
  *   tcp-sink    nothing; reads and forgets
  *   tcp-source  bytes without end
  *
- * Prints "ready ws=PORT tcp-echo=PORT ..." and serves until it is killed. It trusts its clients: it is a measuring
- * instrument, not a server.
+ * Prints "ready ws=PORT tcp-echo=PORT ..." and serves until it is killed. With words, ADDRESS PORT, it has the role ws
+ * alone, there, and says in X-Backend who has answered an upgrade. It trusts its clients: it is a measuring instrument,
+ * not a server.
  */
 #include "net.h"
 #include "wire.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,7 @@ struct peer {
 static struct peer *peers[MAX_FD];
 static int set;
 static uint8_t buffer[HEADROOM + READ_SIZE];
+static char name[64]; /* the field X-Backend, or empty */
 
 static void want(struct peer *peer, uint32_t interest)
 {
@@ -254,8 +257,8 @@ static bool upgrade(struct peer *peer)
     accept_key(accept, key);
     int length = snprintf(answer, sizeof answer,
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Accept: %.*s\r\n%s\r\n",
-                          ACCEPT_TEXT, accept, extensions(head));
+                          "Sec-WebSocket-Accept: %.*s\r\n%s%s\r\n",
+                          ACCEPT_TEXT, accept, name, extensions(head));
     peer->state = ECHO_FRAMES;
     if (strncmp(head, "GET /sink ", 10) == 0)
         peer->state = SINK_FRAMES;
@@ -322,16 +325,21 @@ static void accept_from(const struct peer *listener)
     }
 }
 
-int main(void)
+int main(int words, char **word)
 {
+    struct sockaddr_in address = loopback(0);
+    if (words != 1 && (words != 3 || inet_pton(AF_INET, word[1], &address.sin_addr) != 1))
+        die("backend [ADDRESS PORT]");
     allow_descriptors(1024);
     set = epoll_create1(EPOLL_CLOEXEC);
     printf("ready");
-    for (enum role role = WS; role < ROLES; role++) {
-        uint16_t port = 0;
-        adopt(listen_on(&port), role, LISTENER);
-        printf(" %s=%u", role_names[role], port);
+    for (enum role role = WS; role < (words == 1 ? ROLES : WS + 1); role++) {
+        address.sin_port = words == 1 ? 0 : htons((uint16_t)atoi(word[2]));
+        adopt(listen_on(&address), role, LISTENER);
+        printf(" %s=%u", role_names[role], ntohs(address.sin_port));
     }
+    if (words == 3)
+        snprintf(name, sizeof name, "X-Backend: %s\r\n", word[1]);
     puts("");
     fflush(stdout);
     for (;;) {

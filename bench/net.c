@@ -1,5 +1,6 @@
 #include "net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -47,16 +48,14 @@ struct sockaddr_in loopback(uint16_t port)
     return address;
 }
 
-int listen_on(uint16_t *port)
+int listen_on(struct sockaddr_in *address)
 {
-    struct sockaddr_in address = loopback(*port);
-    socklen_t size = sizeof address;
+    socklen_t size = sizeof *address;
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, 4096) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-        die("cannot listen on 127.0.0.1:%u: %s", *port, strerror(errno));
-    *port = ntohs(address.sin_port);
+        bind(fd, (struct sockaddr *)address, size) < 0 || listen(fd, 4096) < 0 ||
+        getsockname(fd, (struct sockaddr *)address, &size) < 0)
+        die("cannot listen on %s:%u: %s", inet_ntoa(address->sin_addr), ntohs(address->sin_port), strerror(errno));
     return fd;
 }
 

@@ -12,8 +12,8 @@ uint64_t now_ns(void);
 /* Raise the soft limit of open descriptors to the hard one; die when that is less than needed. */
 void allow_descriptors(unsigned needed);
 
-/* 127.0.0.1:port, non-blocking; port 0 takes a free one, and *port tells which. */
-int listen_on(uint16_t *port);
+/* Non-blocking; port 0 takes a free one, and *address tells which. */
+int listen_on(struct sockaddr_in *address);
 
 /* A non-blocking connection that is under way; -1 with errno. */
 int connect_to(const struct sockaddr_in *address);

@@ -40,9 +40,9 @@ STRANGE = {
 }
 
 
-def example(section: str, language: str) -> str:
+def example(section: str, language: str, page: str = PAGE) -> str:
     """A block of the page, by the heading above it."""
-    found = re.search(rf"^## {re.escape(section)}$.*?^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(section)}$.*?^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert found, (section, language)
     return found[1]
 
@@ -162,6 +162,30 @@ async def end_session(gateway: Gateway, client: Peer, server: Peer) -> Mapping[s
 # -- the PROXY protocol ------------------------------------------------------------------------------------------------
 
 BALANCER = "A TCP balancer: the PROXY protocol"
+
+
+@pytest.mark.needs("haproxy")
+async def test_haproxy_before_several_gateways(
+    front: Front, start_gateway: StartGateway, open_backend: OpenBackend, tmp_path: Path
+) -> None:
+    """One of them is there; tests/bench/scale has several, and what becomes of their sessions."""
+    backend = await open_backend()
+    authority, admin = Authority(tmp_path), free_port()
+    listener = {"bind": "127.0.0.1:0", "tls": authority.issue("chat.test").settings()}
+    listener["proxy_protocol"] = {"from": ["127.0.0.1"]}
+    gateway = await start_gateway(
+        relay(backend.port), listeners=[listener], admin={"bind": f"127.0.0.1:{admin}"}, log={"format": "json"}
+    )
+    lines = example("A balancer in TCP mode", "haproxy", (PROJECT / "docs" / "scaling.md").read_text())
+    lines = lines.replace("bind :443", f"bind 127.0.0.1:{front.port}").replace("port 9600", f"port {admin}")
+    lines = lines.replace("10.0.0.11:8443", f"127.0.0.1:{gateway.port}")
+    await front.haproxy(re.sub(r"^ +server r[23] .*\n", "", lines, flags=re.MULTILINE))
+
+    stream: Any = await trio.open_tcp_stream("127.0.0.1", front.port)
+    client = "{}:{}".format(*stream.socket.getsockname())
+    peer = Peer(trio.SSLStream(stream, client_context(authority), server_hostname="chat.test"), mask=MASK)
+    server = await open_session(peer, backend)
+    assert (await end_session(gateway, peer, server))["client"] == client
 
 
 @pytest.mark.needs("haproxy")
