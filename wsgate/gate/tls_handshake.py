@@ -75,9 +75,7 @@ async def secure(
         _log_failure(listener, client, str(error))
         return None
     secured = None
-    scope = trio.CancelScope(
-        deadline=deadline
-    )  # entered, which costs more, only for a client that does not answer soon
+    scope = trio.CancelScope(deadline=deadline)  # entered, which costs more, only for who does not answer soon
     soon, serve_if_due = gateway.short_waits, gateway.pump.serve_if_due
     try:
         with gateway.silent.waiting(scope, counted_as):

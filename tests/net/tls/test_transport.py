@@ -126,7 +126,7 @@ def test_an_end_without_close_notify_is_known_as_each_python_tells_it(make: Call
     """By its reason alone by Python 3.11.2; by its class alone with OpenSSL 1.1.1."""
     ours, theirs = tls_pair(None, TLS13, server_side=True)
 
-    def read(size: int, room: memoryview) -> int:
+    def read(*size_and_room: Any) -> Any:
         raise make()
 
     ours.read = read
@@ -250,7 +250,7 @@ async def test_a_read_that_has_to_write_first_is_tried_when_it_can(
         assert isinstance(tls, TlsTransport)
         real, wants_write = tls.read, True
 
-        def read_into(size: int, room: memoryview) -> int:
+        def read_into(size: int, room: memoryview) -> Any:
             """As OpenSSL does where the answer to a key update finds the kernel full."""
             if wants_write:
                 raise ssl.SSLWantWriteError

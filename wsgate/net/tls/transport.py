@@ -43,19 +43,19 @@ class TlsTransport:
     Raises ``OSError`` when the peer is gone, ``ValueError`` when the name cannot be one of a server.
     """
 
-    __slots__ = ("__weakref__", "_error", "_sock", "more", "read", "tls", "wants_write", "write")
+    __slots__ = ("__weakref__", "_error", "connection", "more", "read", "tls", "wants_write", "write")
 
     secure = True
     tls_record = TLS_RECORD
     drains = False  # a read takes one record
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_hostname: str | None = None) -> None:
-        self._sock = sock
-        is_server = context.protocol is ssl.PROTOCOL_TLS_SERVER
+        self.connection = sock
+        is_server = server_hostname is None
         name = None if server_hostname is None else server_hostname.encode("idna").decode("ascii")
         # What ``SSLContext.wrap_socket`` itself is made of. OpenSSL's connection: it reads and writes the socket
         self.tls: Any = context._wrap_socket(sock, is_server, name, owner=self)  # type: ignore[attr-defined]
-        self.read: Callable[[int, memoryview], int] = self.tls.read
+        self.read: Callable[..., Any] = self.tls.read  # (length, room) to the number of bytes; (length) to the bytes
         self.write: Callable[[memoryview | bytes | bytearray], int] = self.tls.write
         self._error: OSError | None = None
         self.more = False
@@ -72,10 +72,6 @@ class TlsTransport:
         self.tls.context = context
 
     @property
-    def connection(self) -> socket.socket:
-        return self._sock
-
-    @property
     def read_end(self) -> Callable[[int, memoryview], int]:
         return self.read
 
@@ -84,7 +80,7 @@ class TlsTransport:
         return self.write
 
     def fileno(self) -> int:
-        return self._sock.fileno()
+        return self.connection.fileno()
 
     def recv_into(self, room: memoryview) -> int:
         """Like ``socket.recv_into``. Returns 0 after close_notify. Raises ``BlockingIOError`` when nothing has come."""
@@ -106,25 +102,39 @@ class TlsTransport:
 
     def recv(self, size: int) -> bytes:
         """Like ``socket.recv``."""
+        if size <= TLS_RECORD and self._error is None:  # one record at most, without a buffer of our own
+            self.wants_write = False
+            try:
+                data: bytes = self.read(size)
+            except ssl.SSLError as error:
+                self._raise_as_socket(error)
+                return b""
+            self.more = len(data) == size and self.tls.pending() > 0
+            return data
         room = bytearray(size)
         with memoryview(room) as view:
             return bytes(view[: self.recv_into(view)])
 
     def _read(self, room: memoryview) -> int:
-        read = self.read
         try:
-            return read(len(room), room)
-        except ssl.SSLWantReadError:
+            size: int = self.read(len(room), room)
+        except ssl.SSLError as error:
+            self._raise_as_socket(error)
+            return 0
+        return size
+
+    def _raise_as_socket(self, error: ssl.SSLError) -> None:
+        """Raises the error of a read as a plain socket raises it. Returns at the regular end."""
+        if isinstance(error, ssl.SSLWantReadError):
             raise BlockingIOError from None
-        except ssl.SSLWantWriteError:
+        if isinstance(error, ssl.SSLWantWriteError):
             self.wants_write = True
             raise BlockingIOError from None
-        except ssl.SSLZeroReturnError:  # the peer's close_notify after ours
-            return 0
-        except ssl.SSLError as error:
-            if not is_cut(error):
-                raise
+        if isinstance(error, ssl.SSLZeroReturnError):  # the peer's close_notify after ours
+            return
+        if is_cut(error):
             raise ConnectionAbortedError(errno.ECONNABORTED, "TLS ended without close_notify") from None
+        raise error
 
     def send(self, data: memoryview | bytes | bytearray) -> int:
         """Like ``socket.send``, by whole TLS records: OpenSSL writes a record completely, or it must be written
@@ -146,16 +156,16 @@ class TlsTransport:
         """Sends close_notify, then FIN. Reading goes on. ``how`` is ``socket.SHUT_WR``."""
         with contextlib.suppress(OSError):  # if it fails, a FIN without close_notify tells the peer of the loss
             self._send_close_notify()
-        self._sock.shutdown(how)
+        self.connection.shutdown(how)
 
     def shutdown_unread(self, how: int) -> None:
         """Like ``shutdown``, but what the peer still sends may be lost: OpenSSL reads while it sends close_notify."""
         with contextlib.suppress(OSError):  # nearly always: the peer's own close_notify has not come yet
             self.tls.shutdown()
-        self._sock.shutdown(how)
+        self.connection.shutdown(how)
 
     def _send_close_notify(self) -> None:
-        fd = self._sock.fileno()
+        fd = self.connection.fileno()
         aside = os.dup(fd)  # keeps the connection and its place in the poller while ``fd`` is another socket
         try:
             ours, theirs = socket.socketpair()
@@ -168,12 +178,12 @@ class TlsTransport:
                 finally:
                     os.dup2(aside, fd, inheritable=False)
                 alert = theirs.recv(_ALERT, socket.MSG_DONTWAIT)
-            self._sock.send(alert)
+            self.connection.send(alert)
         finally:
             os.close(aside)
 
     def close(self) -> None:
-        self._sock.close()
+        self.connection.close()
 
 
 def is_cut(error: ssl.SSLError) -> bool:
