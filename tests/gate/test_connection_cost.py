@@ -180,6 +180,7 @@ async def test_a_session(
     assert costs.take() == {
         "recv_into": 4,  # a Close and an end on each side
         "send": 2,
+        "setsockopt": 1,  # the Close to the client waits for the FIN behind it
         "shutdown": 1,
         "unregister": 2,
         "close": 2,
@@ -245,6 +246,7 @@ async def test_a_session_over_tls(
         "recv_into": 2,
         "write": 2,  # a Close, and close_notify
         "send": 1,
+        "setsockopt": 1,
         "shutdown": 1,
         "unregister": 2,
         "close": 2,
