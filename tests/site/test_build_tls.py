@@ -11,6 +11,7 @@ import pytest
 
 from tests.pki import Authority, days
 from wsgate.settings.draft import Broken, Draft
+from wsgate.settings.load import read
 from wsgate.settings.model import (
     Acme,
     BackendTls,
@@ -25,6 +26,8 @@ from wsgate.settings.model import (
     TlsVersion,
     WebSocketUrl,
 )
+from wsgate.settings.problem import ConfigError
+from wsgate.site.build import build
 from wsgate.site.build_tls import TlsBuilder
 from wsgate.site.certificates import CertificateError, load_changed
 
@@ -134,6 +137,22 @@ def test_at_the_start_a_listener_waits_for_its_certificate(authority: Authority,
     live.renew(found)
     assert not live.awaited
     assert list(live.own) == [str(late)]
+
+
+def test_a_password_in_the_place_of_its_file_is_not_awaited(tmp_path: Path) -> None:
+    """The log would have it at each look. It is a fault, also while the certificate is awaited."""
+    file = tmp_path / "wsgate.yaml"
+    file.write_text(
+        "listeners: [{bind: 127.0.0.1:0, tls: {certificate: late.pem, key: late.key, password_file: hunter2}}]\n"
+        "routes: [{name: a, respond: {}}]\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        build(read(str(file)), starting=True)
+    assert "tls.password_file: there is no such file" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    file.write_text(file.read_text().replace("hunter2", "late.password"))
+    site = build(read(str(file)), starting=True)
+    assert [live.awaited for live in site.tls.values()] == [True]
 
 
 def test_of_several_certificates_those_that_are_there_are_served(authority: Authority, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from wsgate.settings.model import Settings
 from wsgate.settings.places import Places
 from wsgate.settings.problem import ConfigError, Problem
+from wsgate.settings.secrets import NO_SUCH_FILE
 
 # Called with each warning, in file order, also if the file is refused.
 OnWarning = Callable[[Problem], object]
@@ -52,6 +53,10 @@ class Draft:
         message."""
         for rest, message in below:
             self.fault(f"{path}.{rest}" if rest else path, message)
+
+    def hides(self, message: str) -> bool:
+        """Whether this message of a missing file is not shown: a secret may stand where the file's path belongs."""
+        return self.places.mask.apply(message) == NO_SUCH_FILE
 
     def warn(self, path: str, message: str) -> None:
         """Reports that the value at ``path`` is valid, but probably not meant. The message says what to write

@@ -85,7 +85,7 @@ class TlsBuilder:
                 keeps = self._patient or (known is not None and known.awaited) or (by_acme and awaited is not None)
                 if known is not None and keeps:  # the certificate watch logs it, if it lasts
                     self.live[key] = known
-                elif awaited is not None:
+                elif awaited is not None and not self._has_a_secret_for_a_path(error):
                     self.live[key] = awaited
                     until = _UNTIL_ORDERED if by_acme else _UNTIL_THEN
                     for below, message in error.faults:
@@ -95,6 +95,10 @@ class TlsBuilder:
         if key in self._unusable:
             self._draft.faults(path, self._unusable[key].faults)
         self.warn_of_dates(key[0], path)
+
+    def _has_a_secret_for_a_path(self, error: CertificateError) -> bool:
+        """Whether what is written for a file may be the secret itself: no file will come, and the log would have it."""
+        return any(self._draft.hides(message) for _, message in error.faults)
 
     def _may_wait(self, tls: Tls | BackendTls) -> bool:
         """Whether the listener may be opened before its files are there: at the start, if ACME brings them, and if no

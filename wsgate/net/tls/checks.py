@@ -78,6 +78,11 @@ def _check_certificate(certificate: Certificate, path: str, pem: PemFiles, fault
     if certificate.certificate is None:
         return
     before = len(faults)
+    if certificate.password_file is not None:
+        try:
+            read_password(certificate.password_file, pem)
+        except ValueError as error:
+            faults.append((f"{path}password_file", str(error)))
     chain = _read_certificates(certificate.certificate, f"{path}certificate", pem, faults)
     # faults of the key are reported beside those of the certificate, but not twice if both are in one file
     if chain or certificate.key:
@@ -103,12 +108,9 @@ def _check_key(certificate: Certificate, path: str, pem: PemFiles, faults: list[
             faults.append((key, f"the file {file!r} has a certificate but no private key"))
         else:
             faults.append((key, f"the file {file!r} has no private key in PEM (-----BEGIN PRIVATE KEY-----)"))
-    elif certificate.password_file is not None:
-        try:
-            read_password(certificate.password_file, pem)
-        except ValueError as error:
-            faults.append((f"{path}password_file", str(error)))
-    elif b"ENCRYPTED" in data:  # PKCS #8's label, or a header of OpenSSL's older format
+    elif (
+        certificate.password_file is None and b"ENCRYPTED" in data
+    ):  # PKCS #8's label, or a header of OpenSSL's older format
         faults.append((key, f"the key in {file!r} is encrypted: name a file with its password with password_file"))
 
 
