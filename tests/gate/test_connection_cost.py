@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+import wsgate
 from tests.gate.conftest import CLIENT, Gate, StartGate, address_of, live_tls, relay_to, route
 from tests.peers.frames import MASK, close_frame
 from tests.peers.heads import plain_request, request
@@ -282,3 +287,59 @@ async def test_a_request_over_plain_http_on_kept_connections(
     }
     await client.vanish()
     await server.vanish()
+
+
+PACKAGE = str(Path(wsgate.__file__).parent)
+PUMP = ("Pump.", "EpollPoller.")
+
+
+@contextmanager
+def calls() -> Iterator[Counter[str]]:
+    """Counts the calls of wsgate's own functions in Python, by name; none of the pump's, which come as time passes."""
+    called: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_qualname
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE) and not name.startswith(PUMP):
+            called[name] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield called
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.mark.skipif(not fast_path.COMPILED, reason="what is compiled calls fewer")
+async def test_calls_of_functions(start_gate: StartGate, backend: Backend, mock_clock: MockClock) -> None:
+    """What a session costs is mostly these. The bounds are what there is, at the end by the worst order of events.
+
+    Later versions of Python call no function for a comprehension.
+    """
+    gate = start_gate(route(relay_to(backend.port)))
+    for _ in range(2):  # the second session finds what is made once for all
+        ours, theirs = tcp_pair()
+        client = peer(theirs)
+        await client.write(request())
+        await trio.testing.wait_all_tasks_blocked()
+        with calls() as beginning:
+            accept(gate, ours)
+            server = await backend.accept_request()
+            await server.accept_upgrade()
+            await client.read_head()
+            await trio.testing.wait_all_tasks_blocked()
+        with calls() as end:
+            await client.send(close_frame(1000))
+            await server.receive_close()
+            await server.send(close_frame(1000))
+            await client.receive_close()
+            await client.read_end()
+            await server.vanish()
+            await client.vanish()
+            while len(gate.gateway.sessions):
+                await trio.lowlevel.checkpoint()
+    assert beginning.total() <= 338, beginning.most_common()
+    assert end.total() <= 205, end.most_common()
+    assert beginning["TimerHeap.at"] == 1
+    assert end["TimerHeap.at"] == 1, "a deadline that moves on keeps its timer"

@@ -125,6 +125,9 @@ class _ProxyInfo:
     port: int | None = None
 
 
+_NOTHING_SAID = _ProxyInfo()
+
+
 def is_among(address: Address, networks: Iterable[Network]) -> bool:
     """Whether an address is in one of the networks."""
     if isinstance(address, UnixAddress):
@@ -142,7 +145,7 @@ def counted_address(address: Address, trusted: Sequence[Network]) -> str | None:
 
 def client_of(end: RemoteEnd, request: Request, trusted: Sequence[Network]) -> Client:
     """Returns the client of a request. ``trusted``: the networks of trusted proxies."""
-    said = _ProxyInfo()
+    said = _NOTHING_SAID
     believed = bool(trusted) and is_among(end.address, trusted)
     key = request.host, _agent(request)
     if not believed and end.last is not None and end.last[0] == key:

@@ -44,7 +44,7 @@ class RequestContext(Protocol):
     def admitted(self) -> Admitted: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BackendFields:
     """What every backend of a route gets of a request, apart from the client's own fields.
 

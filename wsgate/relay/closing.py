@@ -43,7 +43,7 @@ class Cause(enum.Enum):
     CUT = "cut"  # cancelled: the process waits no longer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """The end of a leg's input.
 

@@ -54,6 +54,7 @@ class TimerHeap:
         self._numbers = itertools.count()
         self._cancelled = 0  # timers in the heap that were taken back
         self._scope = trio.CancelScope()
+        self._wakes = math.inf  # when the task wakes up (trio seconds): the deadline of its scope
 
     def __len__(self) -> int:
         """How many timers wait."""
@@ -63,8 +64,8 @@ class TimerHeap:
         """Calls ``sleeper.wake`` at a time (trio seconds), once. Never before this returns."""
         timer: Timer = [when, next(self._numbers), sleeper]
         heapq.heappush(self._heap, timer)
-        if when < self._scope.deadline:
-            self._scope.deadline = when
+        if when < self._wakes:
+            self._wakes = self._scope.deadline = when
         return timer
 
     def is_due_by(self, timer: Timer, when: float) -> bool:
@@ -87,6 +88,7 @@ class TimerHeap:
         while True:
             deadline = self._heap[0][0] if self._heap else math.inf
             assert isinstance(deadline, float)
+            self._wakes = deadline
             with trio.CancelScope(deadline=deadline) as self._scope:
                 await trio.sleep_forever()
             now = began = trio.current_time()

@@ -41,7 +41,10 @@ class Places:
         overtakes = queue is not None and self._upstream.queue.is_awaited and self._upstream.may_wait(tried)
         found: LiveBackend[WebSocketUrl] | Refusal | None = None
         if not overtakes:
-            found = next((each for each in self._candidates if each not in tried and each.enter()), None)
+            for each in self._candidates:
+                if each not in tried and each.enter():
+                    found = each
+                    break
         if found is None and queue is not None and self._upstream.may_wait(tried):
             found = await self._wait(queue)
         if isinstance(found, LiveBackend):
