@@ -13,6 +13,7 @@ from tests.peers.heads import plain_request
 from tests.peers.threads import Client
 from tests.pki import Authority, days
 
+from .gateway import write_config
 from .gateway_process import running
 
 PAGE = {"name": "page", "respond": {"status": 200, "body": "it is served"}}
@@ -83,3 +84,32 @@ def test_one_has_expired_and_one_is_missing_beside_another(
         assert is_served(first, "x.test")
         for name in ("here.test", "late.test"):
             assert is_served(second, name)
+
+
+@pytest.mark.parametrize("content", [None, "broken"])
+def test_workers_follow_their_parent_whatever_has_become_of_it(
+    tmp_path: Path, authority: Authority, content: str | None
+) -> None:
+    """The parent does not know that the certificate came. If it is gone again or broken, what the parent accepts no
+    worker refuses, and each uses what it has loaded."""
+    pair = authority.issue("x.test")
+    files = {"certificate": str(tmp_path / "late.pem"), "key": pair.key}
+    listeners = [{"bind": "127.0.0.1:0"}, {"bind": "127.0.0.1:0", "tls": files}]
+    with running(tmp_path, PAGE, listeners=listeners, workers=2) as gateway:
+        secure = int(gateway.lines("listening")[1]["address"].rpartition(":")[2])
+        shutil.copy(pair.certificate, files["certificate"])
+        gateway.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: len(gateway.lines("reloaded")) == 2 or None, "reload in each worker")
+
+        Path(files["certificate"]).unlink()
+        if content is not None:
+            Path(files["certificate"]).write_text(content)
+        write_config(tmp_path, [{**PAGE, "name": "changed"}], listeners=listeners, workers=2)
+        gateway.send_signal(signal.SIGHUP)
+        gateway.wait_for(lambda: len(gateway.lines("route added", route="changed")) == 2 or None, "it in each worker")
+        assert gateway.lines("reload refused") == []
+        context = ssl.create_default_context(cafile=authority.file)
+        for _ in range(8):
+            with Client(secure) as client, context.wrap_socket(client.sock, server_hostname="x.test") as tls:
+                tls.sendall(plain_request("/"))
+                assert tls.recv(12) == b"HTTP/1.1 200"

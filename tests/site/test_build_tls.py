@@ -92,6 +92,20 @@ def test_a_certificate_that_is_gone_stays_for_the_patient(authority: Authority, 
     assert (now.live == first.live, draft.problems == []) == (patient, patient)
 
 
+def test_a_replaced_worker_awaits_what_came_with_a_reload(authority: Authority, tmp_path: Path) -> None:
+    """The parent of workers has only the certificates of the start."""
+    pair = authority.issue("a.test")
+    file = tmp_path / "new.pem"
+    listener = Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=str(file), key=pair.key))
+    made, draft = builder(patient=True)
+    made.load_listener(listener, "tls")
+    (live,) = made.live.values()
+    assert (draft.problems, live.own) == ([], {})
+    file.write_bytes(Path(pair.certificate).read_bytes())
+    assert (found := load_changed(live, 0.0)) is not None
+    assert list(found.own) == [str(file)]
+
+
 def test_a_renewal_is_beside_what_is_used(authority: Authority) -> None:
     pair = authority.issue("a.test")
     listener = Listener(bind=TcpAddress("::1", 443), tls=Tls(certificate=pair.certificate, key=pair.key))

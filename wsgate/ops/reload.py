@@ -114,7 +114,8 @@ class Reloader:
             return
         current = self._gateway.site
         try:
-            site = await self._in_time(prepare, self._load, current)
+            by_parent = self._gateway.workers > 1
+            site = await self._in_time(partial(prepare, patient=by_parent), self._load, current)
         except (ConfigError, CheckError) as error:
             self._refuse(error)
             return

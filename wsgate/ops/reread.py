@@ -30,14 +30,17 @@ Refused = ConfigError | ListenError | CheckError
 _STAYS = "everything stays as it was"
 
 
-def prepare(load: Load, current: Site) -> Site:
+def prepare(load: Load, current: Site, *, patient: bool = False) -> Site:
     """Reads the settings again and builds their site; unchanged parts are the same objects as in ``current``.
+
+    patient: as for ``build``: in a worker, whose parent has checked the settings. What it has accepted no worker may
+        refuse, or each would serve another configuration
 
     Call it in a thread. Raises ``ConfigError`` when something is wrong.
     """
     loaded = load()
     try:
-        return build(loaded, current)
+        return build(loaded, current, patient=patient)
     finally:
         log_warnings(loaded)
 

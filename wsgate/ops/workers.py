@@ -5,7 +5,7 @@ signals, and supervises the workers. Only counters are shared (``gate.shared_cou
 
 Workers are forked, not started as new programs. So a replacement serves within milliseconds. All workers have the same
 settings and the same TLS ticket keys, so a client can resume its TLS session at any worker. A file that has become
-invalid since the last reload does not prevent a replacement.
+invalid since the start does not prevent a replacement: that has the certificate of the start, or awaits it.
 
 Forking is safe because the parent never runs trio or a thread: its loop waits in ``poll`` for signals, messages of
 workers and deadlines. Everything with a connection, a thread, a lock or code of the operator is made in the worker, in

@@ -83,8 +83,9 @@ def build(
 
     draft: gets the faults, and a warning for each certificate that is out of date
     previous: the site before
-    patient: for the replacement of a worker, which serves whatever can be served: a certificate that cannot be loaded
-        stays as in ``previous``, a token source that cannot be opened is tried again later
+    patient: for a worker that is replaced, or reloads what its parent has checked: it serves whatever can be served. A
+        certificate that cannot be loaded stays as in ``previous``, a token source that cannot be opened is tried again
+        later
     sources: whether to open token sources, which runs code of the operator and may connect
     starting: for the start of the gateway: a listener whose certificate does not exist yet is opened without it
 

@@ -23,7 +23,7 @@ class TlsBuilder:
 
     draft: gets the faults of each setting, and a warning for each certificate that is out of date
     before: the contexts of the site before
-    patient: a certificate that cannot be loaded stays as before
+    patient: a certificate that cannot be loaded stays as before, and one that is missing is awaited
     starting: a listener whose certificate or key does not exist yet is opened without it; a reload opens it only if it
         was awaited before
 
@@ -101,9 +101,9 @@ class TlsBuilder:
         return any(self._draft.hides(message) for _, message in error.faults)
 
     def _may_wait(self, tls: Tls | BackendTls) -> bool:
-        """Whether the listener may be opened before its files are there: at the start, if ACME brings them, and if no
-        other files are missing than those that have been awaited before a reload."""
-        if self._starting or (isinstance(tls, Tls) and tls.acme is not None):
+        """Whether the listener may be opened before its files are there: at the start, by the patient, if ACME brings
+        them, and if no other files are missing than those that have been awaited before a reload."""
+        if self._starting or self._patient or (isinstance(tls, Tls) and tls.acme is not None):
             return True
         missing = set(filter(is_missing, files(tls)))
         awaited = {file for live in self._before.values() if live.awaited for file in files(live.key[0])}
