@@ -108,9 +108,7 @@ def _check_key(certificate: Certificate, path: str, pem: PemFiles, faults: list[
             faults.append((key, f"the file {file!r} has a certificate but no private key"))
         else:
             faults.append((key, f"the file {file!r} has no private key in PEM (-----BEGIN PRIVATE KEY-----)"))
-    elif (
-        certificate.password_file is None and b"ENCRYPTED" in data
-    ):  # PKCS #8's label, or a header of OpenSSL's older format
+    elif certificate.password_file is None and b"ENCRYPTED" in data:  # as in PKCS #8, or in OpenSSL's older format
         faults.append((key, f"the key in {file!r} is encrypted: name a file with its password with password_file"))
 
 
