@@ -100,6 +100,10 @@ typedef struct {
     double last_moved;
 } Flow;
 
+/* A turn uses nearly all of its flow, and of both legs the first: few cache lines, for there are thousands of them */
+_Static_assert(sizeof(Flow) <= 128, "the fields of a flow are in two cache lines");
+_Static_assert(sizeof(Leg) <= 64, "the fields of a leg are in one");
+
 /* -- Reading and writing -------------------------------------------------------------------------------------------- */
 
 /* Reads one TLS record. Returns the number of bytes, or -1 with an exception set. */
@@ -465,21 +469,56 @@ serve(const State *state, PyObject *leg, uint32_t ready)
    than bytes and room becomes level-triggered: the peer's end and urgent data would be told again and again.
    Returns false with an exception set if that fails. */
 static bool
-look_again(const State *state, int epoll, int fd, PyObject *object, uint32_t ready)
+look_again(const State *state, int epoll, PyObject *object, const struct epoll_event *had)
 {
     Leg *leg = (Leg *)object;
     if (!PyObject_TypeCheck(object, state->leg) || !(leg->interest & EPOLLET)) {
         return true; /* it is level-triggered, or not waited for any more */
     }
-    if (ready & ~(uint32_t)(EPOLLIN | EPOLLOUT)) {
+    if (had->events & ~(uint32_t)(EPOLLIN | EPOLLOUT)) {
         leg->interest = EPOLLIN;
     }
-    struct epoll_event event = {.events = leg->interest, .data.fd = fd};
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) < 0) {
+    struct epoll_event event = {.events = leg->interest, .data = had->data};
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, had->data.fd, &event) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return false;
     }
     return true;
+}
+
+/* Returns the leg of an event; NULL if it has none, as one that was closed by an earlier event. */
+static PyObject *
+leg_of(PyObject *legs, const struct epoll_event *event)
+{
+    const int fd = event->data.fd;
+    PyObject *leg = fd < PyList_GET_SIZE(legs) ? PyList_GET_ITEM(legs, fd) : Py_None;
+    return leg == Py_None ? NULL : leg;
+}
+
+static PyObject *
+reader_of(const State *state, PyObject *legs, const struct epoll_event *event)
+{
+    PyObject *leg = leg_of(legs, event);
+    return leg != NULL && PyObject_TypeCheck(leg, state->leg) ? ((Leg *)leg)->reader : NULL;
+}
+
+/* Brings what turns need of the next legs into the cache, while an earlier one is in its system calls: of 8,000 sessions
+   that send in turn, it is not there. Each step finds its object through the one before: leg, reader, flow. */
+static void
+fetch_ahead(const State *state, PyObject *legs, const struct epoll_event *next, int count)
+{
+    PyObject *reader;
+    if (count > 2) {
+        __builtin_prefetch(leg_of(legs, next + 2)); /* of NULL does nothing */
+    }
+    if (count > 1) {
+        __builtin_prefetch(reader_of(state, legs, next + 1));
+    }
+    if (count > 0 && (reader = reader_of(state, legs, next)) != NULL && PyCFunction_Check(reader)) {
+        const Flow *flow = (Flow *)PyCFunction_GET_SELF(reader);
+        __builtin_prefetch(flow);
+        __builtin_prefetch(&flow->octets);
+    }
 }
 
 PyDoc_STRVAR(serve_round_doc,
@@ -507,18 +546,15 @@ fast_path_serve_round(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     for (int i = 0; i < ready; i++) {
-        const int fd = events[i].data.fd;
-        if (fd >= PyList_GET_SIZE(args[1])) {
-            continue; /* no leg's */
-        }
-        PyObject *leg = PyList_GET_ITEM(args[1], fd);
-        if (leg == Py_None) {
-            continue; /* closed by an earlier event */
+        fetch_ahead(state, args[1], events + i + 1, ready - i - 1);
+        PyObject *leg = leg_of(args[1], events + i);
+        if (leg == NULL) {
+            continue;
         }
         Py_INCREF(leg);
         const enum left left = serve(state, leg, events[i].events);
         const bool goes_on =
-            (left != RAISED || crash(state, leg)) && (left == NOTHING || look_again(state, epoll, fd, leg, events[i].events));
+            (left != RAISED || crash(state, leg)) && (left == NOTHING || look_again(state, epoll, leg, events + i));
         Py_DECREF(leg);
         if (!goes_on) {
             return NULL;
