@@ -125,10 +125,34 @@ key_word(const uint8_t key[4], unsigned phase)
     return word;
 }
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WSGATE_AVX512
+typedef uint64_t Wide __attribute__((vector_size(64)));
+
+/* As unmask, for whole blocks of 64 bytes. Returns how many bytes those were. */
+__attribute__((target("avx512f"))) static size_t
+unmask_wide(uint8_t *to, const uint8_t *from, size_t size, uint64_t key)
+{
+    size_t at = 0;
+    for (Wide block; size - at >= sizeof block; at += sizeof block) {
+        memcpy(&block, from + at, sizeof block);
+        block ^= key;
+        memcpy(to + at, &block, sizeof block);
+    }
+    return at;
+}
+#endif
+
 /* ``to`` may be equal to ``from``, or below it and overlap it: each block is read whole before it is written. */
 static void
 unmask(uint8_t *to, const uint8_t *from, size_t size, uint64_t key)
 {
+#ifdef WSGATE_AVX512
+    if (size >= sizeof(Wide) && __builtin_cpu_supports("avx512f")) {
+        const size_t done = unmask_wide(to, from, size, key);
+        to += done, from += done, size -= done;
+    }
+#endif
     uint64_t block[BLOCK];
     uint8_t bytes[sizeof key];
     for (; size >= sizeof block; size -= sizeof block, to += sizeof block, from += sizeof block) {
