@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.peers.sockets import reset, tcp_pair
 from wsgate.gate.handlers.answer_stream import AnswerStream
 from wsgate.gate.handlers.upload import Upload
 from wsgate.gate.incoming import MOST_PIECES, Incoming
+from wsgate.net.io import BODY_SIZE
 from wsgate.net.plain import PlainTransport, take_over
 from wsgate.relay.pump import Pump
 from wsgate.site.idle_connections import IdleConnections
@@ -25,8 +28,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
 class Case:
     """A stream whose head has been read, the backend's end, and what was said at its end."""
 
-    def __init__(self, data: bytes, patience: float) -> None:
-        near, self.backend = socket.socketpair()
+    def __init__(self, data: bytes, patience: float, ends: tuple[socket.socket, socket.socket] | None = None) -> None:
+        near, self.backend = ends or socket.socketpair()
         self.transport = take_over(near)
         self.idle = IdleConnections()
         self.said: list[tuple[int, int, str]] = []
@@ -74,11 +77,40 @@ async def test_a_whole_exchange_leaves_its_connection(case: Case) -> None:
     assert case.said == [(0, 6, "")]
 
 
+LARGE = bytes(range(256)) * 256  # 64 KiB
+
+
+@pytest.mark.parametrize("case", [b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + LARGE[:16000]], indirect=True)
+async def test_a_body_that_has_come_already_needs_no_attention(case: Case) -> None:
+    """So 64 KiB go to the client with their head, without a second task."""
+    await case.upload.send()
+    case.backend.sendall(LARGE[16000:])
+    assert case.stream.read_ready() == LARGE
+    assert not case.stream.needs_attention
+
+
+@pytest.mark.parametrize("case", [b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"], indirect=True)
+async def test_what_is_read_without_waiting_is_bounded(case: Case) -> None:
+    case.backend.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            case.backend.send(bytes(1 << 20))
+    assert BODY_SIZE <= len(case.stream.read_ready()) < 2 * BODY_SIZE
+    assert case.stream.needs_attention
+
+
+async def test_an_answer_that_is_reset_at_once() -> None:
+    case = Case(HEAD + b"abc", math.inf, tcp_pair())
+    reset(case.backend)
+    assert case.stream.read_ready() == b"abc"
+    case.stream.close(is_sent=True)
+    assert case.said == [(0, 3, "the backend's answer broke off: the connection was lost: Connection reset by peer")]
+    case.close()
+
+
 async def test_a_request_that_was_not_sent_does_not(case: Case) -> None:
     case.backend.send(b"def")
-    assert case.stream.read_ready() == b"abc"
-    await case.stream.read()
-    await case.stream.read()
+    assert case.stream.read_ready() == b"abcdef"
     assert case.stream.needs_attention
     case.stream.close(is_sent=True)
     assert not case.is_kept
@@ -95,8 +127,8 @@ async def test_a_client_that_is_gone(case: Case) -> None:
 
 async def test_a_client_that_did_not_take_the_last_piece(case: Case) -> None:
     await case.upload.send()
-    case.backend.send(b"def")
     assert case.stream.read_ready() == b"abc"
+    case.backend.send(b"def")
     assert await case.stream.read() == b"def"
     case.stream.close(is_sent=False)
     assert case.is_kept

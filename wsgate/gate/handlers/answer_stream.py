@@ -11,7 +11,7 @@ from wsgate.gate.incoming import MOST_PIECES
 from wsgate.gate.sending import CLIENT_LEFT
 from wsgate.net.io import BODY_SIZE, receive_or_raise
 from wsgate.net.tls.handshake import explain
-from wsgate.net.transport import Transport
+from wsgate.net.transport import BLOCKED, Transport
 from wsgate.relay.pump import Pump
 from wsgate.site.idle_connections import IdleConnections
 from wsgate.wire.backend_http import BackendHttp
@@ -61,13 +61,17 @@ class AnswerStream:
         return self._end is None or not self._upload.is_over
 
     def read_ready(self) -> bytes:
-        """Returns what came with the head, without waiting."""
+        """Returns what is there already, without waiting. If that is the whole body, it is sent with the head, and
+        nothing needs attention meanwhile."""
         pieces: list[bytes] = []
+        size = 0
         while self._end is None and not self._fault and len(pieces) < MOST_PIECES:
             piece = self._next()
-            if piece is None:
+            if piece is not None:
+                pieces.append(piece)
+                size += len(piece)
+            elif size >= BODY_SIZE or not self._receive_at_once():
                 break
-            pieces.append(piece)
         return b"".join(pieces)
 
     async def read(self) -> bytes:
@@ -114,12 +118,25 @@ class AnswerStream:
             self._size += len(piece)
         return piece
 
+    def _receive_at_once(self) -> bool:
+        """Receives what has come. Returns whether that was anything."""
+        try:
+            self._http.receive(self._transport.recv(BODY_SIZE))
+        except BLOCKED:
+            return False
+        except OSError as error:
+            self._break_off(error)
+        return True
+
     async def _receive(self) -> None:
         with trio.move_on_after(self._patience) as scope:
             try:
                 self._http.receive(await receive_or_raise(self._transport, BODY_SIZE))
             except OSError as error:
-                self._fault = f"the backend's answer broke off: {explain(error)}"
+                self._break_off(error)
         if scope.cancelled_caught:
             self._fault = f"the backend sent nothing for {self._patience:g} s"
         self._pump.serve_round_if_due()
+
+    def _break_off(self, error: OSError) -> None:
+        self._fault = f"the backend's answer broke off: {explain(error)}"
