@@ -244,9 +244,11 @@ def contexts(version: ssl.TLSVersion) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return client, server
 
 
-def tls_pair(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsTransport, TlsEnd]:
+def tls_pair(
+    buffer: int | None, version: ssl.TLSVersion, *, server_side: bool, unix: bool = False
+) -> tuple[TlsTransport, TlsEnd]:
     """Two ends that have shaken hands; ours is the server's or the client's."""
-    ours, their_end = socket_pair(buffer)
+    ours, their_end = unix_pair() if unix else socket_pair(buffer)
     theirs = socket.socket(fileno=their_end.detach())
     theirs.setblocking(False)
     client_context, server_context = contexts(version)
@@ -313,8 +315,8 @@ async def session(
     client_peer: trio.socket.SocketType | TlsEnd
     backend_peer: trio.socket.SocketType | TlsEnd
     if tls is not None:
-        client_sock, client_peer = tls_pair(buffer, tls, server_side=True)
-        backend_sock, backend_peer = tls_pair(buffer, tls, server_side=False)
+        client_sock, client_peer = tls_pair(buffer, tls, server_side=True, unix=unix)
+        backend_sock, backend_peer = tls_pair(buffer, tls, server_side=False, unix=unix)
     else:
         client_sock, client_peer = unix_pair() if unix else socket_pair(buffer)
         backend_sock, backend_peer = unix_pair() if unix else socket_pair(buffer)

@@ -316,6 +316,20 @@ def test_a_full_record_may_have_others_behind_it(ends: Ends) -> None:
     assert ends.flow.many
 
 
+@pytest.mark.parametrize(("came", "many"), [(99, False), (100, True)])
+def test_a_record_may_be_longer_than_the_area(ends: Ends, came: int, many: bool) -> None:
+    ends.flow.read_area = ends.flow.read_area[:100]
+    raw = data(bytes(1000)).encode(MASK)[:came]
+
+    def read(size: int, room: memoryview) -> int:
+        assert size == 100
+        room[:came] = raw
+        return came
+
+    ends.turn_between(read, ends.sink.fileno())
+    assert ends.flow.many is many
+
+
 @pytest.mark.parametrize(
     ("leg", "name", "value"),
     [

@@ -442,11 +442,14 @@ def counted_calls() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
+@pytest.mark.parametrize("tls", [None, TLS13], ids=["plain", "TLS"])
 @pytest.mark.parametrize("mode", ["relay", "tunnel"])
-async def test_a_message_below_the_rate_costs_no_python(pump: Pump, autojump_clock: MockClock, mode: str) -> None:
+async def test_a_message_below_the_rate_costs_no_python(
+    pump: Pump, autojump_clock: MockClock, mode: str, tls: ssl.TLSVersion | None
+) -> None:
     """A bucket is looked at after each sixteenth of it, also if its reads are small."""
-    rate = RouteLimits(messages_per_second=1600, bytes_per_second=160_000)  # a hundred messages, or 10,000 bytes
-    async with session(pump, mode=mode, limits=rate) as running:
+    rate = RouteLimits(messages_per_second=160, bytes_per_second=160_000)  # so at each 10 messages, and 10,000 bytes
+    async with session(pump, mode=mode, limits=rate, tls=tls) as running:
         down = data(b"pong").encode(None) if mode == "relay" else b"pong"
         assert len(running.session.flows[0].read_area) < len(pump.read_area)
 
@@ -458,19 +461,19 @@ async def test_a_message_below_the_rate_costs_no_python(pump: Pump, autojump_clo
 
         await exchange()  # after the first read both buckets are looked at, for what came with the handshake
         with counted_calls() as calls:
-            for _ in range(60):
+            for _ in range(8):
                 await exchange()
         if fast_path.COMPILED:
             assert not calls
         else:
-            assert calls["RateLimiter.read"] == calls["Flow.pull"] == 120
+            assert calls["RateLimiter.read"] == calls["Flow.pull"] == 16
             assert not calls["RateLimiter.count"]
         with counted_calls() as calls:
-            for _ in range(1500):
+            for _ in range(145):
                 await exchange()
-        # of 1,600 messages each hundredth is due; in a tunnel the backend's are none. The bytes are not yet
-        assert 15 <= calls["RateLimiter.count"] <= (32 if mode == "relay" else 16) + 2
-        assert calls["Flow.pull"] == (0 if fast_path.COMPILED else 3000)
+        # at each tenth of each side; what a tunnel's backend sends is no messages
+        assert calls["RateLimiter.count"] == (30 if mode == "relay" else 15)
+        assert calls["Flow.pull"] == (0 if fast_path.COMPILED else 290)
 
 
 @dataclass(frozen=True)
@@ -485,19 +488,22 @@ class Passed:
 
 
 async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, int]]) -> list[Passed]:
-    """Returns what has passed after each of ``sent``: a pause in seconds, the size of a message, negative if it is the
+    """``mode``: as of a session, or TLS for a relay over it.
+
+    Returns what has passed after each of ``sent``: a pause in seconds, the size of a message, negative if it is the
     backend's, and how many of them are sent."""
     seen, steps = Seen(), list[Passed]()
     async with trio.open_nursery() as nursery:
         pump = Pump()
         nursery.start_soon(pump.run)
-        async with session(pump, mode=mode, unix=True, limits=limits, observer=seen) as running:
+        kind: dict[str, Any] = {"tls": TLS13} if mode == "TLS" else {"mode": mode}
+        async with session(pump, **kind, unix=True, limits=limits, observer=seen) as running:
             began = trio.current_time()
             for pause, size, count in [*sent, (20.0, 0, 0)]:
                 await trio.sleep(pause)
                 peer, mask = (running.client, MASK) if size >= 0 else (running.backend, None)
                 frame = data(bytes(abs(size)))
-                is_framed = mode == "relay" or (mode == "tunnel" and size >= 0)
+                is_framed = mode in ("relay", "TLS") or (mode == "tunnel" and size >= 0)
                 raw = (frame.encode(mask) if is_framed else frame.payload) * count
                 for piece in (raw[: len(raw) // 3], raw[len(raw) // 3 :]):
                     with contextlib.suppress(OSError):  # it was too fast before
@@ -506,6 +512,8 @@ async def passed(limits: RouteLimits, mode: str, sent: list[tuple[float, int, in
                 outcome = running.session.outcome()
                 due = [(flow.octets_due, flow.messages_due) for flow in running.session.flows]
                 steps.append(Passed(trio.current_time() - began, outcome, seen.throttles[:], seen.seconds[:], due))
+                if outcome.cause is Cause.TOO_FAST:
+                    break
         nursery.cancel_scope.cancel()
     return steps
 
@@ -523,11 +531,11 @@ sendings = st.lists(
         st.integers(-300, 300),
         st.integers(0, 3) | st.integers(0, 40),
     ),
-    max_size=12,
+    max_size=8,
 )
 
 
-@given(limits_of_rates, st.sampled_from(["relay", "tunnel", "bytes"]), sendings)
+@given(limits_of_rates, st.sampled_from(["relay", "TLS", "tunnel", "bytes"]), sendings)
 def test_either_passes_on_the_same_and_never_more_than_the_rate(
     limits: RouteLimits, mode: str, sent: list[tuple[float, int, int]]
 ) -> None:
@@ -540,7 +548,7 @@ def test_either_passes_on_the_same_and_never_more_than_the_rate(
         assert run() == steps
     rate = limits.bytes_per_second
     assert rate is not None
-    for step in steps:  # a full bucket, the rate, and one read; until the session ends
+    for step in steps:  # a full bucket, the rate, and one read; the other side's bound ends with the session
         if step.outcome.cause is Cause.TOO_FAST:
             break
         for octets_of in (step.outcome.octets_up, step.outcome.octets_down):

@@ -27,6 +27,9 @@ class PlainTransport(socket.socket):
         """A read of a Unix socket also ends at descriptors that came along (unix(7))."""
         return _family(self) != socket.AF_UNIX
 
+    def look_for_more(self) -> None:
+        """Without TLS nothing is held."""
+
     @property
     def connection(self) -> socket.socket:
         return self

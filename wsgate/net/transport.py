@@ -57,6 +57,9 @@ class Transport(Protocol):
         the connection is lost.
         """
 
+    def look_for_more(self) -> None:
+        """Sets ``more`` after a read by ``read_end``."""
+
     def recv(self, size: int, /) -> bytes:
         """Like ``recv_into``, but returns the bytes; ``b""`` at the end."""
 

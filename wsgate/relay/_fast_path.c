@@ -340,7 +340,7 @@ read_and_move(const State *state, Flow *self, enum kind kind)
     } else if (in_pieces && size == room) {
         return A_PIECE;
     }
-    if (tls && size == TLS_RECORD) {
+    if (tls && (size == TLS_RECORD || size == room)) {
         return left_by(PyObject_CallMethodOneArg((PyObject *)self, state->read_many, Py_True));
     }
     return tls || size == room ? MAYBE : NOTHING;

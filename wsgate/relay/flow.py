@@ -84,7 +84,7 @@ class Flow(FlowFields):
         self._read_end = source.transport.read_end
         self._write_end = sink.transport.write_end
         self._tls_record = source.transport.tls_record
-        self._reads_many = False  # whether one read takes several TLS records, while they are full
+        self._reads_many = False  # whether Python reads all that TLS holds, while reads are full
         self.octets = 0
         self.octets_due = self.messages_due = NEVER
         self.last_moved = 0.0
@@ -117,14 +117,9 @@ class Flow(FlowFields):
         return self.pull
 
     def _is_plain(self) -> bool:
-        """Whether the fast path can read the source: not if it was not built, while a tap looks, and if one read
-        takes several TLS records, or not the whole of one."""
-        return (
-            fast_path.COMPILED
-            and not self._reads_many
-            and (not self._tls_record or self.read_area is self.pump.read_area)
-            and self.recv_into == self.source.transport.recv_into
-        )
+        """Whether the fast path can read the source: not if it was not built, while a tap looks, and while TLS may
+        hold more than the fast path reads at once."""
+        return fast_path.COMPILED and not self._reads_many and self.recv_into == self.source.transport.recv_into
 
     def at_boundary(self) -> bool:
         """Whether the bytes that the sink has got so far end between two frames."""
@@ -153,14 +148,17 @@ class Flow(FlowFields):
         self.source.last_read = pump.now
         self.move(HEADROOM, HEADROOM + size)
         if self._tls_record:
-            if self._reads_many and size < self._tls_record:
+            if self._reads_many and size < min(self._tls_record, len(self.read_area)):
                 self._read_many(False)
             self.source.after_read()
 
     def _read_many(self, many: bool) -> None:
-        """A TLS record was full, so that more of them may be there, or was not."""
+        """A read of TLS has taken a whole record, or all that it had room for: more may be there; or it has not."""
         self._reads_many = many
         self.source.choose_reader()
+        if many and len(self.read_area) < self._tls_record:
+            self.source.transport.look_for_more()
+            self.source.after_read()
 
     def count(self) -> None:
         """Counts nothing: without a rate limiter in the flow's place nothing is ever due."""

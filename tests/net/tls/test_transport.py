@@ -62,6 +62,19 @@ def test_what_the_rooms_end_has_cut_is_known_to_be_there(version: ssl.TLSVersion
     theirs.close()
 
 
+@versions
+def test_what_the_fast_paths_room_has_cut_is_looked_for(version: ssl.TLSVersion) -> None:
+    ours, theirs = tls_pair(None, version, server_side=True)
+    theirs.ssl.send(b"x" * 1000)
+    room = memoryview(bytearray(500))
+    for more in (True, False):
+        assert ours.read_end(len(room), room) == 500
+        ours.look_for_more()
+        assert ours.more is more
+    ours.close()
+    theirs.close()
+
+
 def test_an_error_behind_good_bytes_is_raised_by_the_next_read() -> None:
     ours, theirs = tls_pair(None, TLS13, server_side=True)
     theirs.ssl.send(b"x" * TLS_RECORD)
@@ -215,8 +228,10 @@ async def test_bytes_left_inside_by_the_handshakes_last_read_are_served(
 ) -> None:
     """The control plane may have read half of a record."""
 
-    def half_read(buffer: int | None, version: ssl.TLSVersion, *, server_side: bool) -> tuple[TlsTransport, TlsEnd]:
-        ours, theirs = tls_pair(buffer, version, server_side=server_side)
+    def half_read(
+        buffer: int | None, version: ssl.TLSVersion, *, server_side: bool, unix: bool
+    ) -> tuple[TlsTransport, TlsEnd]:
+        ours, theirs = tls_pair(buffer, version, server_side=server_side, unix=unix)
         if server_side:
             theirs.ssl.send(b"head" + data(b"in the same record").encode(MASK))
             assert ours.recv(4) == b"head"

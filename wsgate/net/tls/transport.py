@@ -100,6 +100,10 @@ class TlsTransport:
         self.more = self._error is not None or (size == len(room) and self.tls.pending() > 0)
         return size
 
+    def look_for_more(self) -> None:
+        """Sets ``more`` after a read by ``read_end``, which does not."""
+        self.more = self._error is not None or self.tls.pending() > 0
+
     def recv(self, size: int) -> bytes:
         """Like ``socket.recv``."""
         if size <= TLS_RECORD and self._error is None:  # one record at most, without a buffer of our own
