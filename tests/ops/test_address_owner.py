@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,6 +70,29 @@ def test_it_is_named(other: tuple[Other, Address]) -> None:
 def test_ourselves() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         assert owner_of(TcpAddress("127.0.0.1", sock.getsockname()[1])) == "this gateway itself"
+
+
+def test_processes_with_many_descriptors_are_searched_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for the search is bounded. A process may end meanwhile."""
+    sizes = {"11": 10_000, "12": 5, "13": 70}
+
+    def stat(path: str) -> SimpleNamespace:
+        if path == "/proc/14/fd":
+            raise FileNotFoundError(path)
+        return SimpleNamespace(st_size=sizes[path.split("/")[2]])
+
+    searched: list[str] = []
+
+    def scan(path: str) -> contextlib.nullcontext[list[os.DirEntry[str]]]:
+        searched.append(path)
+        return contextlib.nullcontext([])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", lambda path: ["self", "11", "12", "13", "14"])
+        patched.setattr(os, "stat", stat)
+        patched.setattr(os, "scandir", scan)
+        assert address_owner._process_with({"socket:[1]"}) is None
+    assert searched == [f"/proc/{name}/fd" for name in (14, 12, 13, 11)]
 
 
 def test_nobody(tmp_path: Path) -> None:
