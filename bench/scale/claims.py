@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.scale import figures
 from bench.scale.phases import CONNECT, DEATH, END, MOVE, RESTART, STEADY, Phase, Story
-from bench.scale.tally import ENDS, OPEN, Event
+from bench.scale.tally import DIAL, ENDS, OPEN, Event
 
 EVEN = 0.1  # of the mean, that a replica or a backend may differ from it
 MOVED = 1012  # service restart: the code of a session that is moved
@@ -44,7 +44,7 @@ def at_most(rate: float, seconds: float = 1.0) -> float:
     """Returns how many of random times, ``rate`` in a second, may be in any span of so many seconds.
 
     Chance alone brings more than the mean into some spans: four standard deviations of a Poisson distribution are
-    exceeded in one of 30,000.
+    exceeded in one of 10,000, where the mean is 80 or more.
     """
     mean = rate * seconds
     return mean + 4 * math.sqrt(mean)
@@ -74,11 +74,11 @@ def _restart(story: Story, phase: Phase, events: Sequence[Event]) -> Iterator[Cl
     for replica, begin, end in story.drains:
         ended = [each for each in figures.between(events, begin, end) if each.kind in ENDS and each.replica == replica]
         rate = spread_rate(len(ended), plan.spread)
-        opened = [each.at for each in events if each.kind == OPEN and begin <= each.at < end + plan.reconnect]
+        back = [each.at for each in events if each.kind == DIAL and begin <= each.at < end + plan.reconnect]
         yield _claim(
             phase,
-            f"most clients back in a second while {replica} drains, {rate:.0f} a second",
-            figures.most_within(opened),
+            f"most clients that come back in a second while {replica} drains, {rate:.0f} a second",
+            figures.most_within(back),
             "≤",
             math.floor(at_most(rate)),
         )
@@ -119,7 +119,7 @@ def _move(story: Story, phase: Phase, events: Sequence[Event]) -> Iterator[Claim
         "≤",
         math.floor(at_most(rate)),
     )
-    yield _claim(phase, "most clients back in a second", counts.busiest, "≤", math.floor(at_most(rate)))
+    yield _claim(phase, "most clients that come back in a second", counts.busiest, "≤", math.floor(at_most(rate)))
 
 
 def _nobody_refused(phase: Phase, events: Sequence[Event]) -> Claim:

@@ -10,6 +10,7 @@
  *
  * Prints a line for each thing that a client meets, with the seconds of CLOCK_MONOTONIC in front:
  *
+ *   TIME dial CLIENT                   it connects
  *   TIME open CLIENT REPLICA BACKEND   as the fields X-Replica and X-Backend of the 101 say
  *   TIME close CLIENT CODE             a Close came; 1005 is one without a code
  *   TIME lost CLIENT                   the connection ended without one
@@ -66,7 +67,7 @@ static double chance(void)
 
 static void say(const struct client *client, const char *what, const char *more)
 {
-    printf("%.3f %s %u%s%s\n", (double)now_ns() / 1e9, what, (unsigned)(client - clients), *more ? " " : "", more);
+    printf("%.6f %s %u%s%s\n", (double)now_ns() / 1e9, what, (unsigned)(client - clients), *more ? " " : "", more);
 }
 
 /* ---- life of a connection ---- */
@@ -120,6 +121,7 @@ static void dial(struct client *client)
         die("epoll_ctl: %s", strerror(errno));
     client->state = CONNECTING;
     client->due = now_ms() + ANSWER;
+    say(client, "dial", "");
     if (connect(client->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
         refused(client, 0);
 }

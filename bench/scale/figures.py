@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.scale.tally import CLOSE, ENDS, OPEN, REFUSED, Event
+from bench.scale.tally import CLOSE, DIAL, ENDS, OPEN, REFUSED, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Counts:
     codes: the Closes, by code
     opened: how often
     refused: how often, by status; 0 is a connection without an answer
-    busiest: the most sessions that began in one second
+    busiest: the most clients that came in one second
     """
 
     ends: Counter[int]
@@ -30,13 +30,12 @@ class Counts:
 def counts(events: Iterable[Event]) -> Counts:
     inside = list(events)
     per_client = Counter(each.client for each in inside if each.kind in ENDS)
-    opened = [each.at for each in inside if each.kind == OPEN]
     return Counts(
         ends=Counter(per_client.values()),
         codes=Counter(each.code for each in inside if each.kind == CLOSE),
-        opened=len(opened),
+        opened=sum(each.kind == OPEN for each in inside),
         refused=Counter(each.code for each in inside if each.kind == REFUSED),
-        busiest=most_within(opened),
+        busiest=most_within([each.at for each in inside if each.kind == DIAL]),
     )
 
 

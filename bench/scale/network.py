@@ -76,7 +76,7 @@ def make_machine(name: str, addresses: Sequence[str]) -> Machine:
         _ip("-n", name, "link", "set", device, "up")
     machine = Machine(name, addresses)
     # for clients and balancers: ports of connections that have just ended are not free at once
-    _run(*machine.command("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=1024 65535"))
+    _run(*machine.command("sh", "-c", "echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range"))
     return machine
 
 

@@ -38,6 +38,7 @@ class Story:
     dead: the replica that died, and when; ``None`` before
     added: the replica that was added
     slab: bytes of kernel objects before the first session, and with all of them
+    waited: by phase, the longest time for which a program was ready to run and had no core: others had them
     cpu: by phase and program, the share of a core that it took; of those that ran all of the time
     """
 
@@ -49,6 +50,7 @@ class Story:
     dead: tuple[str, float] | None = None
     added: str = ""
     slab: tuple[int, int] = 0, 0
+    waited: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -170,16 +172,19 @@ class Run:
     def _phase(self, name: str) -> Iterator[None]:
         self._say(name)
         programs: list[Program] = [*self._balancers, *self._replicas, *self._backends]
-        before = [(each, each.process, each.cpu) for each in programs]
+        before = [(each, each.process, each.cpu, each.waited) for each in programs]
         began = time.monotonic()
         yield
         end = time.monotonic()
         self.story.phases.append(Phase(name, began, end))
         self.story.cpu[name] = {
             each.machine.name: (each.cpu - used) / (end - began)
-            for each, process, used in before
+            for each, process, used, _ in before
             if process is each.process and process is not None and process.poll() is None
         }
+        # one that was started anew has begun at 0
+        waits = [each.waited - (waited if process is each.process else 0.0) for each, process, _, waited in before]
+        self.story.waited[name] = max(0.0, *waits)
 
     def _add(self, replicas: Sequence[Replica]) -> None:
         for each in replicas:

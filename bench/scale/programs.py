@@ -69,6 +69,15 @@ class Program:
         """Seconds of CPU time until now."""
         return cpu_seconds(self.process.pid) if self.process is not None else 0.0
 
+    @property
+    def waited(self) -> float:
+        """Seconds until now for which it was ready to run and had no core; 0 when it has ended."""
+        try:
+            text = Path(f"/proc/{self.process.pid}/schedstat").read_text() if self.process is not None else "0 0 0"
+        except OSError:
+            return 0.0
+        return int(text.split()[1]) / 1e9
+
 
 class Replica(Program):
     """A wsgate, which says in X-Replica who it is."""

@@ -11,15 +11,17 @@ from bench.scale.claims import Claim
 from bench.scale.phases import Story
 
 CLAIMS, PHASES, MACHINE = "scale claims", "scale phases", "scale machine"
+WAITED = 0.05  # of a phase: beyond it others had the cores
 _HEADS = (
     "phase",
     "seconds",
     "sessions that ended",
     "of these by a Close",
     "begun",
-    "most begun in a second",
+    "most that came in a second",
     "refused",
     "CPU of a replica, a balancer",
+    "waited for a core",
 )
 
 
@@ -38,14 +40,22 @@ def write(story: Story, found: Iterable[Claim], facts: Mapping[str, str], page: 
         claims.append((phase, each.what, each.measured, each.must, "yes" if each.holds else "**no**"))
         last = each.phase
     contents = {
-        CLAIMS: markdown.table(("phase", "what", "measured", "must be", "holds"), claims),
+        CLAIMS: _disturbance(story) + markdown.table(("phase", "what", "measured", "must be", "holds"), claims),
         PHASES: markdown.table(_HEADS, _phases(story)),
-        MACHINE: markdown.table(("", ""), {**facts, **_size(story)}.items()),
+        MACHINE: markdown.table(("", ""), {**_own(facts), **_size(story)}.items()),
     }
     before = page.read_text() if page.exists() else ""
     for region, content in contents.items():
         before = markdown.replace(before, region, content)
     page.write_text(before)
+
+
+def _disturbance(story: Story) -> str:
+    """Returns a paragraph if other programs had the cores for longer than ``WAITED``."""
+    share, phase = max((story.waited[each.name] / (each.end - each.begin), each.name) for each in story.phases)
+    if share <= WAITED:
+        return ""
+    return f"**This run was disturbed**: one program waited for a core for {share:.0%} of the phase {phase}.\n\n"
 
 
 def _phases(story: Story) -> list[tuple[str, ...]]:
@@ -56,7 +66,8 @@ def _phases(story: Story) -> list[tuple[str, ...]]:
         numbers = (ended, counts.codes.total(), counts.opened, counts.busiest)
         refused = " ".join(f"{number} ({status or 'no answer'})" for status, number in counts.refused.items()) or "0"
         seconds = f"{phase.end - phase.begin:.0f}"
-        lines.append((phase.name, seconds, *(f"{each:,}" for each in numbers), refused, _cpu(story, phase.name)))
+        machine = (_cpu(story, phase.name), f"{story.waited[phase.name]:.1f} s")
+        lines.append((phase.name, seconds, *(f"{each:,}" for each in numbers), refused, *machine))
     return lines
 
 
@@ -67,6 +78,11 @@ def _cpu(story: Story, phase: str) -> str:
         for kind in ("r", "lb")
     ]
     return ", ".join("-" if share is None else f"{share:.0%}" for share in shares)
+
+
+def _own(facts: Mapping[str, str]) -> dict[str, str]:
+    """Returns the facts without the programs that take no part."""
+    return {name: fact for name, fact in facts.items() if name not in ("nginx", "websockify")}
 
 
 def _size(story: Story) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPEN, CLOSE, LOST, SILENT, REFUSED = "open", "close", "lost", "silent", "refused"
+DIAL, OPEN, CLOSE, LOST, SILENT, REFUSED = "dial", "open", "close", "lost", "silent", "refused"
 ENDS = (CLOSE, LOST, SILENT)
 
 
@@ -50,7 +50,7 @@ class Tally:
             code = int(rest[0]) if kind == CLOSE else 0
         elif kind == REFUSED:
             code = int(rest[0])
-        else:
+        elif kind != DIAL:
             raise ValueError(f"unknown: {line}")
         self.events.append(Event(float(at), kind, number, replica, backend, code))
 

@@ -44,5 +44,6 @@ def story(
     found.dead = "r1", 20.0
     found.added = "r2"
     found.slab = 1_000_000, 1_096_000
+    found.waited = dict.fromkeys(begins, 0.25)
     found.cpu = {name: {"r1": 0.25, "r2": 0.5, "lb1": 0.125, "b1": 0.9} for name in begins}
     return found

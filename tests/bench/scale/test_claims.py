@@ -65,10 +65,20 @@ def test_a_client_that_comes_back_too_late() -> None:
     ]
 
 
-def test_a_drain_that_cuts_and_too_many_at_once() -> None:
+def test_a_drain_that_cuts() -> None:
     found = story()
     found.statuses = [0, 1]
     assert broken(found) == [("rolling restart", "drains that had to cut a session")]
+
+
+def test_too_many_that_come_back_at_once() -> None:
+    most = math.floor(at_most(10))
+    herd = ["10.1 dial 0"] * (most + 1)
+    first = "most clients that come back in a second while r1 drains, 10 a second"
+    found = story(restarted=[*RESTARTED[:1], *herd[1:], *RESTARTED[1:]])
+    assert broken(found) == []
+    found = story(restarted=[*RESTARTED[:1], *herd, *RESTARTED[1:]])
+    assert broken(found) == [("rolling restart", first)]
 
 
 def test_the_rate_of_a_spread_and_what_chance_adds() -> None:
