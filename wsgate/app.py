@@ -37,7 +37,7 @@ from wsgate.ops.admin.tapping import tap_here
 from wsgate.ops.container import log_short_stop
 from wsgate.ops.descriptors import raise_limit, sessions_allowed
 from wsgate.ops.drain import longest_drain
-from wsgate.ops.file_watch import WatchedFile, watch
+from wsgate.ops.file_watch import WatchedFile, is_refused, watch
 from wsgate.ops.inherited import InheritError, inherit_sockets, log_unused
 from wsgate.ops.lifecycle import Stage, run
 from wsgate.ops.listeners import ListenError, close_listeners, open_listeners
@@ -171,7 +171,7 @@ def serve(
             )
             beside = [*beside, partial(server.run, admin)]
         if watched is not None:
-            beside = [*beside, partial(watch, watched, partial(os.kill, os.getpid(), signal.SIGHUP))]
+            beside = [*beside, _watching(watched, os.getpid(), rows)]
         reached = partial(_notify, notifier, gateway)
         if notifier.watchdog is not None:
             beside = [*beside, partial(_repeat, notifier.alive, notifier.watchdog / 2)]
@@ -241,8 +241,13 @@ def _be_worker(
         asked = questions[row.number - 1] if questions else None
         beside: list[Task] = []
         if watched is not None and row.number == 1:
-            beside.append(partial(watch, watched, partial(os.kill, os.getppid(), signal.SIGHUP)))
+            beside.append(_watching(watched, os.getppid(), rows))
         return _serve_as_worker(count, watchdog, metrics, asked, beside, plan, parent, row)
+
+
+def _watching(watched: WatchedFile, process: int, rows: MetricRows) -> Task:
+    """Returns the task that watches the configuration file. ``process``: is sent HUP"""
+    return partial(watch, watched, partial(os.kill, process, signal.SIGHUP), partial(is_refused, rows))
 
 
 def _be_admin(

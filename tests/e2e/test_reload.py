@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.peers.sockets import free_port
 from tests.peers.stream import Peer, open_session
 from tests.pki import Authority, client_context
 
-from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay
+from .gateway import OpenBackend, OpenClient, OpenSession, StartGateway, relay, write_config
 from .herd import Herd
 from .library import Serve, connect, echo
 
@@ -246,6 +247,33 @@ async def test_a_file_that_is_watched(workers: int, start_gateway: StartGateway,
     for _ in range(workers):
         await gateway.next_line("reloaded")
     assert await readiness(admin) == "ready\n"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_secret_that_comes_after_the_watched_file(
+    workers: int, start_gateway: StartGateway, serve: Serve, tmp_path: Path
+) -> None:
+    """As Kubernetes may do it: the ConfigMap has a new listener, and the Secret for it is mounted a moment later."""
+    authority, admin = Authority(tmp_path), f"unix:{tmp_path}/admin"
+    routes, usual = [relay(await serve(echo))], {"workers": workers, "admin": {"bind": admin}}
+    gateway = await start_gateway(*routes, process={"flags": ["--watch"]}, **usual)
+    port, directory = free_port(), tmp_path / "secret"
+    tls = {"certificate": str(directory / "tls.crt"), "key": str(directory / "tls.key")}
+    listeners = [{"bind": "127.0.0.1:0"}, {"bind": f"127.0.0.1:{port}", "tls": tls}]
+    write_config(gateway.file.parent, routes, listeners=listeners, **usual)
+    await gateway.next_line("reload refused")
+    assert "the last reload was refused" in await readiness(admin)
+
+    pair = authority.issue("127.0.0.1")
+    directory.mkdir()
+    shutil.copy(pair.key, tls["key"])
+    shutil.copy(pair.certificate, tls["certificate"])
+    for _ in range(workers):
+        await gateway.next_line("reloaded")
+    assert await readiness(admin) == "ready\n"
+    async with connect(f"wss://127.0.0.1:{port}/", ssl=client_context(authority)) as websocket:
+        await websocket.send("hello")
+        assert await websocket.recv() == "hello"
 
 
 async def readiness(admin: str) -> str:

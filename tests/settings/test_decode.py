@@ -107,6 +107,7 @@ def routes(text: str) -> str:
 def test_every_field_of_the_model_can_be_set() -> None:
     settings, decoder = decode(EVERYTHING)
     assert decoder.problems == []
+    assert decoder.files == {"/ca", *(f"/etc/wsgate/{name}" for name in ("ca", "c", "k", "p", "d"))}
     pair: dict[str, Any] = {"certificate": "/etc/wsgate/c", "key": "/etc/wsgate/k", "password_file": "/etc/wsgate/p"}
     assert settings == Settings(
         listeners=(

@@ -86,10 +86,12 @@ class Decoder:
     warnings: for values that are valid but probably not meant
     places: line and column of each value by its path
     from_environment: the text of the file for each value from the environment, by its path
+    files: the files and directories that are named
     """
 
     def __init__(self, file: str, environment: Environment) -> None:
         self.from_environment: dict[str, str] = {}
+        self.files: set[str] = set()
         self._environment = environment
         self.places = Places(file)
         self._mask = self.places.mask
@@ -101,7 +103,7 @@ class Decoder:
 
     def draft(self, root: Node | None) -> Draft:
         """The document, as far as it can be decoded."""
-        return Draft(self.settings(root), self.places, self.problems, self.warnings, self.from_environment)
+        return Draft(self.settings(root), self.places, self.problems, self.warnings, self.from_environment, self.files)
 
     def settings(self, root: Node | None) -> Any:
         """Decodes the document to ``Settings``, or to ``Broken``."""
@@ -188,6 +190,7 @@ class Decoder:
             for number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
                 self._mask.replace(text_file.explain(absolute, OSError(number, os.strerror(number))), NO_SUCH_FILE)
         self._hide(absolute, node)
+        self.files.add(absolute)
         return absolute
 
     def _warn_of_dollar(self, scalar: ScalarType, node: Scalar, path: str) -> None:

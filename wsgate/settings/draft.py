@@ -7,7 +7,7 @@ all of its faults.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Draft:
     problems: the faults
     warnings: for values that are valid but probably not meant
     from_environment: the text of the file for each value from the environment, by its path
+    files: the files and directories that are named
     """
 
     settings: Any
@@ -38,6 +39,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     from_environment: Mapping[str, str] = field(default_factory=dict)
+    files: Collection[str] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Draft:
