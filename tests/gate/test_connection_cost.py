@@ -241,7 +241,7 @@ async def test_a_session_over_tls(
         "send": 1,  # the request to the backend
         "connect_ex": 2,
         "getsockopt": 1,
-        "setsockopt": 4,
+        "setsockopt": 6,  # two of them so that the ticket leaves with the 101
         "register": 2,
         "wait": 2,  # for the client's part of the handshake, and for the backend's answer: none has a scope
         "step": 3,

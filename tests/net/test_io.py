@@ -18,7 +18,6 @@ from tests.relay.joined import tls_pair
 from wsgate.net.io import (
     READ_SIZE,
     end_gracefully,
-    hold_until_end,
     is_reset,
     local_address,
     receive,
@@ -203,26 +202,6 @@ def test_nodelay_where_there_is_none() -> None:
     ours, theirs = pair()
     with ours, theirs:
         set_nodelay(ours)
-
-
-def test_the_last_word_leaves_with_the_end() -> None:
-    ours, theirs = sockets.tcp_pair()
-    with take_over(ours) as ours, theirs:
-        hold_until_end(ours)
-        ours.send(b"the last word")
-        with pytest.raises(BlockingIOError):
-            theirs.recv(100)
-        ours.shutdown(socket.SHUT_WR)
-        assert theirs.recv(100) == b"the last word"
-        assert theirs.recv(100) == b""
-
-
-def test_the_last_word_where_there_is_no_tcp() -> None:
-    ours, theirs = socket.socketpair()
-    with take_over(ours) as ours, theirs:
-        hold_until_end(ours)
-        ours.send(b"the last word")
-        assert theirs.recv(100) == b"the last word"
 
 
 async def test_where_a_peer_has_connected_to(tmp_path: Path) -> None:

@@ -114,15 +114,6 @@ def reset_at_close(transport: Transport) -> None:
     transport.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def hold_until_end(transport: Transport) -> None:
-    """Keeps back what is written now, which is the last, until the FIN that follows at once, so that all of it is one
-    segment (tcp(7), TCP_CORK). If it does not follow, the kernel sends the bytes after 0.2 seconds."""
-    try:
-        transport.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-    except (OSError, AttributeError):  # a Unix socket; another system than Linux
-        return
-
-
 async def end_gracefully(transport: Transport) -> None:
     """Sends FIN and discards what the peer sends until its FIN. The caller bounds the time.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from wsgate.net.io import hold_until_end
+from wsgate.net.cork import hold_back
 from wsgate.net.random_bytes import random_bytes
 from wsgate.net.transport import Transport
 from wsgate.relay.leg import Leg
@@ -118,7 +118,7 @@ class WebSocketLeg(Leg):
         waiting, self.waiting_frames = self.waiting_frames, None
         assert waiting is not None
         if _CLOSE in waiting and self.input is not INPUT_OPEN and not self.masks:
-            hold_until_end(self.transport)  # ``finish`` comes next
+            hold_back(self.transport.connection)  # until the FIN of ``finish``, which comes next
         for opcode in sorted(waiting, reverse=True):  # Close has the lowest number and comes last
             self.write(self._frame(opcode, waiting[opcode]))
         if _CLOSE not in waiting:

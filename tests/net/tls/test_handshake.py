@@ -21,6 +21,7 @@ from trio.testing import MockClock
 
 from tests.peers.sockets import reset, tcp_pair
 from tests.pki import Authority, client_context
+from wsgate.net.io import set_nodelay
 from wsgate.net.timed_waits import TimedWaits
 from wsgate.net.tls.contexts import backend_context, listener_context
 from wsgate.net.tls.handshake import (
@@ -108,15 +109,16 @@ async def test_a_handshake(authority: Authority) -> None:
 class Client:
     """A client whose bytes the test sends itself."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, **attributes: Any) -> None:
+        context = client_context(authority, **attributes)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = client_context(authority).wrap_bio(self._in, self._out, server_hostname="one.test")
+        self.tls = context.wrap_bio(self._in, self._out, server_hostname="one.test")
 
     def step(self, received: bytes = b"") -> bytes:
         """Returns what it sends next."""
         self._in.write(received)
         with contextlib.suppress(ssl.SSLWantReadError):
-            self._tls.do_handshake()
+            self.tls.do_handshake()
         return self._out.read()
 
 
@@ -146,6 +148,54 @@ async def test_a_handshake_that_is_done_soon(authority: Authority, autojump_cloc
             theirs.send(last[10 if answer == "in two pieces" else 0 :])
             await shake_hands(tls)
         assert tls.tls.version() == "TLSv1.3"
+
+
+async def soon(server: TlsTransport, client: Client, theirs: socket.socket) -> bool:
+    """Begins the handshake of a client that answers at once. Returns whether it is done."""
+    done: list[bool] = []
+
+    async def serve() -> None:
+        done.append(await shake_hands_soon(server, TimedWaits(0.1), lambda: None))
+
+    theirs.send(client.step())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        await trio.testing.wait_all_tasks_blocked()
+        theirs.send(client.step(theirs.recv(10_000)))
+    return done[0]
+
+
+async def test_the_ticket_leaves_with_the_first_answer(authority: Authority) -> None:
+    ours, theirs = tcp_pair()
+    set_nodelay(ours)  # as with every connection
+    with closing(wrap(ours, server_context(authority))) as server, theirs:
+        assert await soon(server, Client(authority), theirs)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(10_000)
+        answer = len(b"answer") + 22  # its record
+        server.send(b"answer")
+        assert len(theirs.recv(10_000)) > answer + 100
+        server.send(b"answer")
+        assert len(theirs.recv(10_000)) == answer
+
+
+async def test_what_a_client_waits_for_is_not_held_back(authority: Authority) -> None:
+    """The server's Finished of TLS 1.2; and with TLS 1.3 its first flight, if the client has to try another group."""
+    ours, theirs = tcp_pair()
+    with closing(wrap(ours, server_context(authority))) as server, theirs:
+        client = Client(authority, maximum_version=TLS12)
+        assert await soon(server, client, theirs)
+        client.step(theirs.recv(10_000))
+        assert server.tls.version() == client.tls.version() == "TLSv1.2"
+    ours, theirs = tcp_pair()
+    context = server_context(authority)
+    context.set_ecdh_curve("secp384r1")
+    with closing(wrap(ours, context)) as server, theirs:
+        client = Client(authority)
+        assert not await soon(server, client, theirs)
+        theirs.send(client.step(theirs.recv(10_000)))
+        await shake_hands(server)
+        assert server.tls.version() == "TLSv1.3"
 
 
 async def test_a_handshake_that_fails_soon(authority: Authority) -> None:

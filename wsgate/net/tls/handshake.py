@@ -137,14 +137,21 @@ async def shake_hands(transport: TlsTransport, serve_if_due: Callable[[], object
 
 
 async def shake_hands_soon(transport: TlsTransport, soon: TimedWaits, serve_if_due: Callable[[], object]) -> bool:
-    """Does the handshake with a peer that answers at once, as nearly all do, without a cancel scope for its deadline.
+    """Does the handshake with a client that answers at once, as nearly all do, without a cancel scope for its deadline.
 
-    Returns whether it is done; if not, ``shake_hands`` goes on. Raises ``TlsError`` when it fails.
+    The ticket of TLS 1.3, which the client needs for its next connection only, leaves in one segment with the first
+    answer. Returns whether it is done; if not, ``shake_hands`` goes on. Raises ``TlsError`` when it fails.
     """
     if _step(transport, serve_if_due):
         return True
-    # One answer is all that is needed; one wait only, or a peer that sends byte after byte would have no deadline
-    return await soon.wait_readable(transport) and _step(transport, serve_if_due)
+    # One answer is all that is needed; one wait only, or a client that sends byte after byte would have no deadline
+    if not await soon.wait_readable(transport):
+        return False
+    transport.hold_back()
+    done = _step(transport, serve_if_due)
+    if not done or transport.tls.version() != "TLSv1.3":  # the client waits for what was written
+        transport.let_go()
+    return done
 
 
 def _step(transport: TlsTransport, serve_if_due: Callable[[], object]) -> bool:

@@ -29,6 +29,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from wsgate.net.cork import hold_back, let_go
+
 TLS_RECORD = 16 << 10  # bytes of payload in the largest record (RFC 8446 §5.1)
 _ALERT = 1 << 10  # bytes; a close_notify takes 31 at most
 
@@ -71,13 +73,31 @@ class TlsTransport:
     def context(self, context: ssl.SSLContext) -> None:
         self.tls.context = context
 
+    def hold_back(self) -> None:
+        """Keeps what is written now in the kernel until the first ``send``, but for 0.2 seconds at most."""
+        hold_back(self.connection)
+        self.write = self._write_and_let_go
+
+    def let_go(self) -> None:
+        """Sends what was held back."""
+        let_go(self.connection)
+        self.write = self.tls.write
+
+    def _write_and_let_go(self, data: memoryview | bytes | bytearray) -> int:
+        try:
+            sent: int = self.tls.write(data)
+        finally:
+            self.let_go()
+        return sent
+
     @property
     def read_end(self) -> Callable[[int, memoryview], int]:
         return self.read
 
     @property
     def write_end(self) -> Callable[[memoryview], int]:
-        return self.write
+        write: Callable[[memoryview], int] = self.tls.write  # a leg is made before the first answer is sent
+        return write
 
     def fileno(self) -> int:
         return self.connection.fileno()
@@ -187,6 +207,7 @@ class TlsTransport:
             os.close(aside)
 
     def close(self) -> None:
+        self.write = self.tls.write  # no cycle of references stays
         self.connection.close()
 
 
