@@ -42,7 +42,7 @@ BOUNDS: dict[str, tuple[float, float | None]] = {
     "sessions-tls": (2, 1.5),
     # CPU per request, against nginx: 1/12 and 1/6 of its requests per second
     "http": (12, 6),
-    # p99 of messages beside requests, against quiet: 1.8 if the sessions have no turns between the steps of requests
+    # p99 of messages beside requests, against quiet: 1.7 to 1.8 if sessions had no turns between the steps of requests
     "http-beside": (1.6, 1.4),
     # KB; for tunnels against websockify
     "idle-1000": (6, 4.5),
