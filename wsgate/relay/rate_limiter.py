@@ -156,10 +156,7 @@ class RateLimiter:
 
     def count(self) -> None:
         """Takes the tokens for what has passed, and slows down or ends what has passed too fast."""
-        flow = self._flow
-        of_bytes, of_messages = self._take(flow.pump.now)
-        if flow.ended:
-            return
+        of_bytes, of_messages = self._take(self._flow.pump.now)
         if of_bytes > of_messages:
             assert self._bytes is not None
             self._exceed(f"more than {self._bytes.rate} bytes per second", of_bytes)
