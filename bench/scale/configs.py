@@ -9,6 +9,7 @@ from wsgate.text.duration import show_duration
 
 PORT, ADMIN, BACKEND = 8080, 9600, 9000
 SERVERS = "wsgate"  # the backend of HAProxy
+PATIENCE = 5  # checks that may pass until a replica answers one; one that is dead does not even accept the connection
 
 
 def wsgate(
@@ -52,7 +53,7 @@ global
 defaults
   mode tcp
   timeout connect {milliseconds}ms
-  timeout check {milliseconds}ms
+  timeout check {PATIENCE * milliseconds}ms
   timeout client 1h
   timeout server 1h
   retries 3

@@ -17,7 +17,7 @@ class Plan:
     steady: how long nothing is done
     reconnect: within which a client comes back, at random
     ping, silence: between two Pings of a client, and until it gives up one that is not answered
-    check: between two checks of a balancer, and for the answer
+    check: between two checks of a balancer, and for the connection
     fall: checks that fail until a replica is down
     delay, spread, grace: of ``drain``
     over: within which sessions are moved to a new replica
