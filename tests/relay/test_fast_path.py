@@ -819,7 +819,7 @@ def test_without_the_end_of_its_file_it_is_left_alone(compiled: ModuleType, tmp_
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "WSGATE_PURE": "0"},
         capture_output=True,
         text=True,
         timeout=50,
