@@ -88,6 +88,7 @@ conformance-check: $(DEV)
 
 bench: $(DEV) bench-peers
 	@$(BIN)/python -m bench --markdown docs/performance.md --plots docs/images $(ARGS)
+	@$(BIN)/python -m bench.scale.paper docs/scaling.md docs/performance.md  # what follows from the figures
 
 bench-quick: $(DEV) bench-peers
 	@$(BIN)/python -m bench --quick $(ARGS)
