@@ -83,7 +83,10 @@ def build(pythons: Sequence[str], tools: Path) -> None:
 def check(python: str, tools: Path) -> None:
     """Installs what is in dist/ with pip, with and without a compiler, with pipx and by uvx, and runs it."""
     tag = run(python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])")
-    (wheel,) = DIST.glob(f"*-{tag}-*.whl")
+    wheels = list(DIST.glob(f"*-{tag}-*.whl"))
+    if not wheels:
+        raise DistError(f"{DIST} has no wheel for {tag}: run make dist first")
+    (wheel,) = wheels
     (source,) = DIST.glob("*.tar.gz")
     version = source.name.removeprefix("wsgate-").removesuffix(".tar.gz")
 
