@@ -109,6 +109,7 @@ class Crowd:
         self.ended: Counter[tuple[str, int | None]] = Counter()
         self.faults: list[str] = []
         self._changed = trio.Event()
+        self._connecting: set[trio.CancelScope] = set()
         self._sessions: dict[trio.CancelScope, str] = {}
 
     async def run(self, *, restless: bool) -> None:
@@ -128,6 +129,13 @@ class Crowd:
             while not is_even() or self.present.total() < self._size - RESTLESS:
                 await self._changed.wait()
         assert self.faults == []
+
+    async def connected(self) -> None:
+        """Wait until the clients that are connecting now have a session, or have ended: where they go is decided."""
+        connecting = set(self._connecting)
+        with self._explained():
+            while connecting & self._connecting:
+                await self._changed.wait()
 
     def come_back(self, server: Server, number: int = CLIENTS) -> None:
         """Lets so many clients of a backend end their sessions, and begin others."""
@@ -149,6 +157,7 @@ class Crowd:
         stream = trio.SocketStream(trio.socket.socket())
         received = bytearray()
         name = None
+        self._connecting.add(scope)
         try:
             await stream.socket.connect(("127.0.0.1", self._port))
             await stream.send_all(request())
@@ -162,11 +171,13 @@ class Crowd:
             name = greeting.payload.decode()
             self.present[name] += 1
             self._sessions[scope] = name
+            self._connecting.discard(scope)
             self._notify()
             with trio.move_on_after(lifetime):
                 code = await self._talk(stream, received)
                 self.ended[name, code] += 1
         finally:
+            self._connecting.discard(scope)
             if name is not None:
                 self.present[name] -= 1
                 del self._sessions[scope]
@@ -255,6 +266,7 @@ async def test_500_clients_while_their_backends_change(
     url = f"ws://{NAME}:{first.port}"
     gone = await gateway.next_line("backend removed", backend=f"{url} ({first.host})")
     assert gone["sessions"] >= CLIENTS / 5
+    await crowd.connected()  # a client whose backend was chosen before that still goes there
     began = first.began
     await gateway.next_line("backend added", backend=f"{url} ({third.host})")
     assert crowd.present[first.name] >= CLIENTS / 5  # its sessions go on
