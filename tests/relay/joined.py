@@ -8,7 +8,8 @@ import math
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ CLOSE_TIMEOUT = 5.0
 BUFFER = 4096  # bytes asked of the kernel for each socket buffer; it takes a few times as much
 MAX_PENDING = HEADROOM + READ_SIZE + 1024  # bytes that may wait for one peer: one read, and frames of our own
 PATIENCE = 500.0  # virtual seconds, far over every timeout under test
+REAL_PATIENCE = 3.0  # seconds of the kernel's time, in which it sends again what a full buffer has dropped
 TLS13 = ssl.TLSVersion.TLSv1_3
 NOWHERE = Tunnel(to=(Target(UnixAddress("/nonexistent/service.sock")),))
 
@@ -96,6 +98,22 @@ FRAMES = [
 ]
 
 
+async def patiently(wait: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """What this returns once it has come to an end.
+
+    Virtual time jumps when nothing has happened for a moment of real time. TCP may be waiting meanwhile to send again.
+
+    Raises:
+        trio.TooSlowError: it has taken too long by both clocks
+    """
+    began = time.monotonic()
+    while True:
+        with trio.move_on_after(PATIENCE):
+            return await wait(*arguments)
+        if time.monotonic() > began + REAL_PATIENCE:
+            raise trio.TooSlowError
+
+
 class TlsEnd:
     """A peer's end of a TLS connection, waited for as trio's sockets are."""
 
@@ -139,9 +157,8 @@ class Peer(stream.Peer):
 
     async def write(self, data: bytes) -> None:
         rest = memoryview(data)
-        with trio.fail_after(PATIENCE):
-            while rest:
-                rest = rest[await self.sock.send(rest) :]
+        while rest:
+            rest = rest[await patiently(self.sock.send, rest) :]
 
     async def fill(self, data: bytes) -> int:
         """Send until nothing moves any more, or it is over; how many bytes went out."""
@@ -152,8 +169,7 @@ class Peer(stream.Peer):
         return sent
 
     async def _receive_some(self) -> bytes:
-        with trio.fail_after(PATIENCE):
-            return await self.sock.recv(1 << 20)
+        return await patiently(self.sock.recv, 1 << 20)
 
     def nothing_there(self) -> bool:
         """Whether nothing has come, now."""
@@ -192,8 +208,7 @@ class Session:
     _over: trio.Event = field(default_factory=trio.Event)
 
     async def outcome(self) -> Outcome:
-        with trio.fail_after(PATIENCE):
-            await self._over.wait()
+        await patiently(self._over.wait)
         if self._error is not None:
             raise self._error
         assert self._outcome is not None
