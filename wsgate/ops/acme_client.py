@@ -31,12 +31,12 @@ from acme import challenges, client, errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from josepy.jwa import ES256
 from josepy.jwk import JWK, JWKEC
 from josepy.util import ComparableECKey
 
 from wsgate import __version__
+from wsgate.net.tls.self_signed import pem_of_key, self_signed
 from wsgate.ops.acme_errors import AcmeError, LockedError
 from wsgate.settings.model import Acme, AcmeChallenge
 
@@ -113,7 +113,7 @@ def _order(acme: Acme, kind: AcmeChallenge) -> None:
         for challenge, response in asked:
             ca.answer_challenge(challenge, response)
         done = ca.poll_and_finalize(order, deadline)
-    _write(acme.file, _pem(key) + done.fullchain_pem.encode())
+    _write(acme.file, pem_of_key(key) + done.fullchain_pem.encode())
 
 
 def _register(ca: client.ClientV2, acme: Acme) -> None:
@@ -175,23 +175,8 @@ def challenge_certificate(host: str, digest: bytes) -> bytes:
 
     digest: SHA-256 of the key authorization
     """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wsgate answers a challenge")])
-    now = datetime.datetime.now(datetime.UTC)
     identifier = x509.UnrecognizedExtension(_ACME_IDENTIFIER, b"\x04" + len(digest).to_bytes(1) + digest)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(identifier, critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return _pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+    return self_signed("wsgate answers a challenge", [host], 1, identifier)
 
 
 @contextlib.contextmanager
@@ -227,17 +212,12 @@ def _account_key(acme: Acme) -> JWKEC:
             key = serialization.load_pem_private_key(present.read(), None)
     except FileNotFoundError:
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(file, _pem(key))
+        _write(file, pem_of_key(key))
     except ValueError as error:
         raise AcmeError(f"the file {file!r} is no key of an account: remove it, for a new account") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise AcmeError(f"the file {file!r} is no key of an account: remove it, for a new account")
     return JWKEC(key=ComparableECKey(key))
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
 
 
 def _write(file: str, data: bytes) -> None:

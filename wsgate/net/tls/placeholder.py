@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import ssl
 import tempfile
@@ -12,28 +11,9 @@ from collections.abc import Iterator, Sequence
 
 def load_placeholder(context: ssl.SSLContext, hosts: Sequence[str]) -> None:
     """Loads a new self-signed certificate with these names. It needs the extra acme."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
+    from wsgate.net.tls.self_signed import self_signed
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wsgate waits for a certificate")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    with _file_with(pem + certificate.public_bytes(serialization.Encoding.PEM)) as file:
+    with _file_with(self_signed("wsgate waits for a certificate", hosts, 365)) as file:
         context.load_cert_chain(file)
 
 
