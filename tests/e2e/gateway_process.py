@@ -35,6 +35,8 @@ class GatewayProcess:
         self.pid = process.pid
         self.log = log
         self._process = process
+        self._lines: list[Line] = []
+        self._size_read = 0
 
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)
@@ -51,13 +53,21 @@ class GatewayProcess:
 
     def lines(self, event: str, **fields: Any) -> list[Line]:
         """The log lines so far of one event, with these values."""
-        wanted = {"event": event, **fields}
-        text = self.log.read_text()
+        wanted = fields.items()
+        self._read_log()
+        return [line for line in self._lines if line["event"] == event and wanted <= line.items()]
+
+    def _read_log(self) -> None:
+        """Adds the lines that have come. Each is read once: some tests ask for one ten thousand times."""
+        with self.log.open("rb") as log:
+            log.seek(self._size_read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
         try:
-            found = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+            self._lines += [json.loads(line) for line in whole.splitlines()]
         except ValueError:
-            raise AssertionError(f"not only log lines:\n{text[-4000:]}") from None
-        return [line for line in found if wanted.items() <= line.items()]
+            raise AssertionError(f"not only log lines:\n{whole.decode()[-4000:]}") from None
+        self._size_read += len(whole)
 
     def wait_line(self, event: str, **fields: Any) -> Line:
         """The first such line."""
