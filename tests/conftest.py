@@ -23,15 +23,10 @@ from wsgate.relay.pump import Pump
 # Set by .ci/run: there, a test that cannot run is a failure.
 NO_SKIP = bool(os.environ.get("WSGATE_NO_SKIP"))
 
-# No deadline: a loaded machine is no bug. In CI always the same examples, so that only a change can break it, and few
-# of them where another Python has run them all.
+# No deadline: a loaded machine is no bug. In CI always the same examples, so that only a change can break it.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile(
-    "ci",
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    max_examples=20 if os.environ.get("WSGATE_FEW_EXAMPLES") else 100,
+    "ci", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
